@@ -1,0 +1,41 @@
+/* Counter-based random draws.
+ *
+ * Every draw of chorale is a pure function of (seed, realization, step, purpose, index), computed by Philox4x32-10 (Random123,
+ * Salmon et al., SC'11). No state is kept, so any rank can make any draw in any order and gets the same bits: the first half of
+ * the same-bits promise. Not collective, no communication, thread safe. */
+#ifndef CHORALE_RNG_H
+#define CHORALE_RNG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a draw is for: part of its key. Append only: the order is part of the meaning of a seed. */
+typedef enum {
+  RNG_START,         /* positions of tokens: normals, dim per token */
+  RNG_START_RADIAL,  /* rejection sampling of the cosine to the mean direction (von Mises-Fisher) */
+  RNG_START_CENTRES, /* directions of cluster centres */
+  RNG_MLP_U,         /* hidden weights U of one layer */
+  RNG_MLP_BIAS_U,    /* hidden biases b_U */
+  RNG_MLP_W,         /* output weights W */
+  RNG_MLP_BIAS_W,    /* output bias b_W */
+  RNG_TEST,          /* unit tests and benchmarks */
+  RNG_PURPOSES
+} RngPurpose;
+
+typedef struct {
+  uint64_t   seed;        /* deck key ensemble_seed */
+  uint32_t   realization; /* 0 .. R-1 */
+  uint32_t   step;        /* layer 0 .. L-1, or 0 where there is none */
+  RngPurpose purpose;
+} RngStream;
+
+/* Fills z[0..n) with the standard normals number first .. first+n-1 of the stream. Normal i depends on (stream, i) alone, not on
+ * first or n: whole groups of RNG_GROUP are computed and cut. Fastest when first and n are multiples of RNG_GROUP. Indices stay
+ * below 2^56. Box-Muller on 52-bit uniforms: tails to 8.4 standard deviations. */
+#define RNG_GROUP 16
+void RngNormal(RngStream stream, uint64_t first, size_t n, double *z);
+
+/* Same for uniforms in the open interval (0,1), multiples of 2^-52 shifted by half of it. */
+void RngUniform(RngStream stream, uint64_t first, size_t n, double *u);
+
+#endif

@@ -1,0 +1,66 @@
+/* One line per failure instead of PETSc's traceback (see error.h for the policy). */
+#include <chorale/error.h>
+
+#include <stdio.h>
+#include <string.h>
+
+/* Exit codes are a fixed contract: scripts and batch systems tell bad input from a failed run by them. */
+enum { EXIT_OK = 0, EXIT_RUNTIME = 1, EXIT_INPUT = 2 };
+
+/* Values quoted in a message may hold anything: a line feed in a file name must not make two lines of one. */
+static void OneLine(const char *message, char *line, size_t size) {
+  size_t n = strlen(message);
+  if (n >= size) n = size - 1;
+  for (size_t i = 0; i < n; i++) line[i] = (unsigned char)message[i] < ' ' || message[i] == 127 ? '?' : message[i];
+  line[n] = '\0';
+}
+
+static const char *BaseName(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
+/* PETSc calls this where an error is raised (INITIAL) and again in every caller it passes through (REPEAT). */
+static PetscErrorCode Handler(MPI_Comm comm, int line, const char *function, const char *file, PetscErrorCode code,
+                              PetscErrorType type, const char *message, void *context) {
+  char text[1024];
+  PetscMPIInt rank = 0;
+  int mpi = 0;
+  (void)comm;
+  (void)context;
+  if (type == PETSC_ERROR_REPEAT) return code;
+  if (!MPI_Initialized(&mpi) && mpi) MPI_Comm_rank(PETSC_COMM_WORLD, &rank);
+  if (!message || !*message || !strcmp(message, " ")) {
+    const char *meaning = NULL;
+    if (PetscErrorMessage(code, &meaning, NULL) || !meaning) meaning = "unknown error";
+    message = meaning;
+  }
+  OneLine(message, text, sizeof(text));
+  if (code == PETSC_ERR_USER_INPUT) { /* raised by all ranks alike: one of them speaks */
+    if (rank == 0) fprintf(stderr, "chorale: %s\n", text);
+    return code;
+  }
+  /* A failure that many ranks meet at once should still be one line: rank 0 speaks at once and main aborts the job; the
+   * others wait for that, and are alive to speak only if the failure was theirs. */
+  if (rank > 0) (void)PetscSleep(1.0);
+  fprintf(stderr, "chorale: error: %s (%s, %s:%d, rank %d)\n", text, function, BaseName(file), line, (int)rank);
+  fflush(stderr);
+  return code;
+}
+
+PetscErrorCode ErrorHandlerPush(void) {
+  PetscBool abort, debugger;
+  PetscFunctionBeginUser;
+  /* Who asks PETSc to stop in a debugger wants PETSc's handler. */
+  PetscCall(PetscOptionsHasName(NULL, NULL, "-on_error_abort", &abort));
+  PetscCall(PetscOptionsHasName(NULL, NULL, "-on_error_attach_debugger", &debugger));
+  if (!abort && !debugger) {
+    PetscCall(PetscPushErrorHandler(Handler, NULL));
+    PetscCall(PetscRegisterFinalize(PetscPopErrorHandler)); /* as late as can be: it serves PetscFinalize too */
+  }
+  PetscFunctionReturn(0);
+}
+
+int ErrorExitCode(PetscErrorCode code) {
+  return !code ? EXIT_OK : code == PETSC_ERR_USER_INPUT ? EXIT_INPUT : EXIT_RUNTIME;
+}

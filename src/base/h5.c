@@ -1,0 +1,249 @@
+#include "base/h5_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Where reading fails, the message says "key = path: reason", or "path: reason" when no deck key named the file. */
+#define H5_FROM(h5) (h5)->key, (h5)->key[0] ? " = " : "", (h5)->path
+
+PetscErrorCode H5Agree(MPI_Comm comm, PetscBool *ok) {
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, ok, 1, MPIU_BOOL, MPI_LAND, comm));
+  PetscFunctionReturn(0);
+}
+
+/* Access properties: MPI-IO on comm, and a close that closes what is still open in the file. */
+static hid_t AccessProperties(MPI_Comm comm) {
+  const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+  if (access < 0) return access;
+  if (H5Pset_fapl_mpio(access, comm, MPI_INFO_NULL) < 0 || H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) < 0) {
+    H5Pclose(access);
+    return -1;
+  }
+  return access;
+}
+
+/* Rank 0 alone looks at the file before all ranks open it: a collective open of a missing or truncated file may print
+ * or hang. The reason is empty when nothing is wrong. */
+static void InspectFile(const char *path, char *reason, size_t room) {
+  struct stat status;
+
+  reason[0] = '\0';
+  if (stat(path, &status))
+    snprintf(reason, room, "%s", errno == ENOENT ? "no such file" : strerror(errno));
+  else if (!S_ISREG(status.st_mode))
+    snprintf(reason, room, "not a regular file");
+  else if (access(path, R_OK))
+    snprintf(reason, room, "%s", strerror(errno));
+  else if (H5Fis_hdf5(path) <= 0)
+    snprintf(reason, room, "not an HDF5 file");
+  else {
+    const hid_t properties = AccessProperties(MPI_COMM_SELF);
+    const hid_t file = H5Fopen(path, H5F_ACC_RDONLY, properties);
+    if (file < 0)
+      snprintf(reason, room, "a truncated or damaged HDF5 file");
+    else
+      H5Fclose(file);
+    H5Pclose(properties);
+  }
+}
+
+/* Like InspectFile, for a file to be created or truncated. */
+static void InspectNewFile(const char *path, char *reason, size_t room) {
+  const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+
+  reason[0] = '\0';
+  if (fd < 0)
+    snprintf(reason, room, "%s", strerror(errno));
+  else
+    close(fd);
+}
+
+PetscErrorCode H5Open(MPI_Comm comm, const char *path, const char *mode, const char *key, H5 *h5) {
+  char reason[256] = "";
+  const PetscBool create = mode[0] == 'w' ? PETSC_TRUE : PETSC_FALSE;
+  PetscMPIInt rank;
+  PetscBool ok;
+  hid_t access;
+  H5 x;
+
+  PetscFunctionBeginUser;
+  *h5 = NULL;
+  H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+  PetscCallMPI(MPI_Comm_rank(comm, &rank));
+  if (!rank) (create ? InspectNewFile : InspectFile)(path, reason, sizeof(reason));
+  PetscCallMPI(MPI_Bcast(reason, sizeof(reason), MPI_CHAR, 0, comm));
+  if (reason[0]) {
+    if (create) SETERRQ(comm, PETSC_ERR_FILE_OPEN, "%s: cannot create: %s", path, reason);
+    SETERRQ(comm, PETSC_ERR_USER_INPUT, "%s%s%s: %s", key ? key : "", key ? " = " : "", path, reason);
+  }
+  PetscCall(PetscNew(&x));
+  PetscCallMPI(MPI_Comm_dup(comm, &x->comm));
+  PetscCall(PetscStrncpy(x->path, path, sizeof(x->path)));
+  PetscCall(PetscStrncpy(x->key, key ? key : "", sizeof(x->key)));
+  access = AccessProperties(x->comm);
+  x->file = create ? H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access) : H5Fopen(path, H5F_ACC_RDONLY, access);
+  H5Pclose(access);
+  ok = x->file >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(H5Agree(x->comm, &ok));
+  *h5 = x;
+  if (!ok) {
+    PetscCall(H5Close_(h5));
+    SETERRQ(comm, PETSC_ERR_FILE_OPEN, "%s: cannot open on all ranks", path);
+  }
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5Close_(H5 *h5) {
+  PetscBool ok = PETSC_TRUE;
+  H5 x = *h5;
+
+  PetscFunctionBeginUser;
+  if (!x) PetscFunctionReturn(0);
+  *h5 = NULL;
+  if (x->file >= 0 && H5Fclose(x->file) < 0) ok = PETSC_FALSE;
+  PetscCall(H5Agree(x->comm, &ok));
+  PetscCallMPI(MPI_Comm_free(&x->comm));
+  PetscCheck(ok, PETSC_COMM_SELF, PETSC_ERR_FILE_WRITE, "%s: cannot close", x->path);
+  PetscCall(PetscFree(x));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5Flush_(H5 h5) {
+  PetscBool ok;
+
+  PetscFunctionBeginUser;
+  ok = H5Fflush(h5->file, H5F_SCOPE_GLOBAL) >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(H5Agree(h5->comm, &ok));
+  PetscCheck(ok, h5->comm, PETSC_ERR_FILE_WRITE, "%s: cannot flush", h5->path);
+  PetscFunctionReturn(0);
+}
+
+/* Every link on the way must exist: HDF5 calls a missing intermediate group an error. A dangling link is as good as
+ * none. */
+PetscErrorCode H5Exists(H5 h5, const char *path, PetscBool *exists) {
+  char *prefix, *slash;
+
+  PetscFunctionBeginUser;
+  *exists = PETSC_TRUE;
+  PetscCall(PetscStrallocpy(path, &prefix));
+  for (slash = strchr(prefix + 1, '/'); *exists && slash; slash = strchr(slash + 1, '/')) {
+    *slash = '\0';
+    if (H5Lexists(h5->file, prefix, H5P_DEFAULT) <= 0) *exists = PETSC_FALSE;
+    *slash = '/';
+  }
+  if (*exists && H5Oexists_by_name(h5->file, path, H5P_DEFAULT) <= 0) *exists = PETSC_FALSE;
+  PetscCall(PetscFree(prefix));
+  PetscFunctionReturn(0);
+}
+
+/* Opens a dataset that a user's file must have, and its dataspace's shape. */
+static PetscErrorCode OpenDataset(H5 h5, const char *path, hid_t *dataset, int *rank, PetscInt64 shape[8]) {
+  hsize_t size[H5S_MAX_RANK];
+  PetscBool exists;
+  hid_t space;
+
+  PetscFunctionBeginUser;
+  PetscCall(H5Exists(h5, path, &exists));
+  PetscCheck(exists, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: has no dataset '%s'", H5_FROM(h5), path);
+  *dataset = H5Dopen2(h5->file, path, H5P_DEFAULT);
+  PetscCheck(*dataset >= 0, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: '%s' is not a dataset", H5_FROM(h5), path);
+  space = H5Dget_space(*dataset);
+  *rank = H5Sget_simple_extent_dims(space, size, NULL);
+  if (space >= 0) H5Sclose(space);
+  if (*rank < 0 || *rank > 8) {
+    H5Dclose(*dataset);
+    SETERRQ(h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: dataset '%s' has no shape of rank 0 to 8", H5_FROM(h5), path);
+  }
+  for (int i = 0; i < *rank; i++) shape[i] = (PetscInt64)size[i];
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5GetShape(H5 h5, const char *path, int *rank, PetscInt64 shape[8]) {
+  hid_t dataset;
+
+  PetscFunctionBeginUser;
+  PetscCall(OpenDataset(h5, path, &dataset, rank, shape));
+  H5Dclose(dataset);
+  PetscFunctionReturn(0);
+}
+
+/* The read itself, of a part that is known to exist. */
+static herr_t ReadPart(hid_t dataset, int rank, const PetscInt64 shape[], PetscInt64 first, PetscInt64 count,
+                       double *values) {
+  const hsize_t start[2] = {(hsize_t)first, 0}, size[2] = {(hsize_t)count, rank == 2 ? (hsize_t)shape[1] : 1};
+  const hid_t memory = H5Screate_simple(rank, size, NULL), space = H5Dget_space(dataset);
+  herr_t status = H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, size, NULL);
+
+  if (status >= 0) status = H5Dread(dataset, H5T_NATIVE_DOUBLE, memory, space, H5P_DEFAULT, values);
+  H5Sclose(space);
+  H5Sclose(memory);
+  return status;
+}
+
+PetscErrorCode H5ReadRows(H5 h5, const char *path, PetscInt64 first, PetscInt64 count, double *values) {
+  PetscInt64 shape[8];
+  PetscBool real, range, read = PETSC_TRUE;
+  hid_t dataset, type;
+  int rank;
+
+  PetscFunctionBeginUser;
+  PetscCall(OpenDataset(h5, path, &dataset, &rank, shape));
+  type = H5Dget_type(dataset);
+  real = H5Tget_class(type) == H5T_FLOAT ? PETSC_TRUE : PETSC_FALSE;
+  H5Tclose(type);
+  range = (rank == 1 || rank == 2) && first >= 0 && count >= 0 && first + count <= shape[0] ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(H5Agree(h5->comm, &range));
+  /* Ranks read by themselves: their ranges differ, and a damaged chunk must not leave the others waiting. */
+  if (real && range && count)
+    read = ReadPart(dataset, rank, shape, first, count, values) >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(H5Agree(h5->comm, &read));
+  H5Dclose(dataset);
+  PetscCheck(real, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: dataset '%s' must hold floating-point numbers", H5_FROM(h5),
+             path);
+  PetscCheck(rank == 1 || rank == 2, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: dataset '%s' has rank %d, must be 1 or 2",
+             H5_FROM(h5), path, rank);
+  PetscCheck(range, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: dataset '%s' has only %" PetscInt64_FMT " rows",
+             H5_FROM(h5), path, shape[0]);
+  PetscCheck(read, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: dataset '%s' cannot be read", H5_FROM(h5), path);
+  PetscFunctionReturn(0);
+}
+
+typedef struct {
+  PetscInt n, room;
+  char **names;
+} NameList;
+
+static herr_t AddName(hid_t group, const char *name, const H5L_info_t *info, void *context) {
+  NameList *list = (NameList *)context;
+
+  (void)group, (void)info;
+  if (list->n == list->room) return -1;
+  return PetscStrallocpy(name, &list->names[list->n++]) ? -1 : 0;
+}
+
+PetscErrorCode H5List(H5 h5, const char *path, PetscInt *n, char ***names) {
+  NameList list = {0, 0, NULL};
+  H5G_info_t info;
+  PetscBool exists, ok;
+  hid_t group = -1;
+
+  PetscFunctionBeginUser;
+  PetscCall(H5Exists(h5, path, &exists));
+  if (exists) group = H5Gopen2(h5->file, path, H5P_DEFAULT);
+  PetscCheck(group >= 0, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: has no group '%s'", H5_FROM(h5), path);
+  ok = H5Gget_info(group, &info) >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  if (ok) {
+    list.room = (PetscInt)info.nlinks;
+    PetscCall(PetscCalloc1(list.room + 1, &list.names));
+    ok = H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, AddName, &list) >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  }
+  H5Gclose(group);
+  PetscCheck(ok, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: group '%s' cannot be read", H5_FROM(h5), path);
+  *n = list.n;
+  *names = list.names;
+  PetscFunctionReturn(0);
+}

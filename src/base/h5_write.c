@@ -1,0 +1,330 @@
+#include "base/h5_impl.h"
+
+#include <string.h>
+
+/* Link creation that makes missing parent groups on the way. */
+static hid_t WithParents(void) {
+  const hid_t properties = H5Pcreate(H5P_LINK_CREATE);
+  H5Pset_create_intermediate_group(properties, 1);
+  return properties;
+}
+
+PetscErrorCode H5WriteGroup(H5 h5, const char *path) {
+  PetscBool exists;
+  hid_t links, group;
+
+  PetscFunctionBeginUser;
+  PetscCall(H5Exists(h5, path, &exists));
+  if (exists) PetscFunctionReturn(0);
+  links = WithParents();
+  group = H5Gcreate2(h5->file, path, links, H5P_DEFAULT, H5P_DEFAULT);
+  H5Pclose(links);
+  H5Check(h5, group, path);
+  H5Gclose(group);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5ExternalLink(H5 h5, const char *path, const char *file, const char *object) {
+  hid_t links = WithParents();
+  herr_t status;
+
+  PetscFunctionBeginUser;
+  status = H5Lcreate_external(file, object, h5->file, path, links, H5P_DEFAULT);
+  H5Pclose(links);
+  H5Check(h5, status, path);
+  PetscFunctionReturn(0);
+}
+
+/* A fixed-length, zero-terminated string type with room for `length` characters. UTF-8 holds ASCII, and paths need not
+ * be ASCII. */
+static hid_t StringType(size_t length) {
+  const hid_t type = H5Tcopy(H5T_C_S1);
+  H5Tset_size(type, length + 1);
+  H5Tset_cset(type, H5T_CSET_UTF8);
+  return type;
+}
+
+/* Sets an attribute of the object at path (a new group when there is none), replacing one of the same name. */
+static PetscErrorCode WriteAttribute(H5 h5, const char *path, const char *name, hid_t type, hid_t space,
+                                     const void *values) {
+  hid_t object, attribute;
+
+  PetscFunctionBeginUser;
+  PetscCall(H5WriteGroup(h5, path));
+  object = H5Oopen(h5->file, path, H5P_DEFAULT);
+  H5Check(h5, object, path);
+  if (H5Aexists(object, name) > 0) H5Check(h5, H5Adelete(object, name), name);
+  attribute = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+  H5Check(h5, attribute, name);
+  H5Check(h5, H5Awrite(attribute, type, values), name);
+  H5Aclose(attribute);
+  H5Oclose(object);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5AttributeString(H5 h5, const char *path, const char *name, const char *value) {
+  const hid_t type = StringType(strlen(value)), space = H5Screate(H5S_SCALAR);
+
+  PetscFunctionBeginUser;
+  PetscCall(WriteAttribute(h5, path, name, type, space, value));
+  H5Sclose(space);
+  H5Tclose(type);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5AttributeStrings(H5 h5, const char *path, const char *name, int n, const char *const values[]) {
+  const hsize_t size = (hsize_t)n;
+  const hid_t space = H5Screate_simple(1, &size, NULL);
+  size_t length = 0;
+  char *text;
+  hid_t type;
+
+  PetscFunctionBeginUser;
+  for (int i = 0; i < n; i++) length = PetscMax(length, strlen(values[i]));
+  PetscCall(PetscCalloc1((size_t)n * (length + 1), &text));
+  for (int i = 0; i < n; i++) memcpy(text + (size_t)i * (length + 1), values[i], strlen(values[i]));
+  type = StringType(length);
+  PetscCall(WriteAttribute(h5, path, name, type, space, text));
+  H5Tclose(type);
+  H5Sclose(space);
+  PetscCall(PetscFree(text));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5AttributeReal(H5 h5, const char *path, const char *name, PetscReal value) {
+  const hid_t space = H5Screate(H5S_SCALAR);
+
+  PetscFunctionBeginUser;
+  PetscCall(WriteAttribute(h5, path, name, H5T_NATIVE_DOUBLE, space, &value));
+  H5Sclose(space);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5AttributeInt(H5 h5, const char *path, const char *name, int value) {
+  const hid_t space = H5Screate(H5S_SCALAR);
+
+  PetscFunctionBeginUser;
+  PetscCall(WriteAttribute(h5, path, name, H5T_NATIVE_INT, space, &value));
+  H5Sclose(space);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5AttributeInts(H5 h5, const char *path, const char *name, int n, const int values[]) {
+  const hsize_t size = (hsize_t)n;
+  const hid_t space = H5Screate_simple(1, &size, NULL);
+
+  PetscFunctionBeginUser;
+  PetscCall(WriteAttribute(h5, path, name, H5T_NATIVE_INT, space, values));
+  H5Sclose(space);
+  PetscFunctionReturn(0);
+}
+
+/* Opens the dataset at path, or creates it with missing parents. Unwritten parts are left to the file system (zeros):
+ * HDF5 would write everything twice. */
+static PetscErrorCode OpenOrCreate(H5 h5, const char *path, hid_t type, hid_t space, hid_t create, hid_t *dataset) {
+  PetscBool exists;
+  hid_t links;
+
+  PetscFunctionBeginUser;
+  PetscCall(H5Exists(h5, path, &exists));
+  if (exists)
+    *dataset = H5Dopen2(h5->file, path, H5P_DEFAULT);
+  else {
+    links = WithParents();
+    *dataset = H5Dcreate2(h5->file, path, type, space, links, create, H5P_DEFAULT);
+    H5Pclose(links);
+  }
+  H5Check(h5, *dataset, path);
+  PetscFunctionReturn(0);
+}
+
+/* Collective write of the selected part, whose type in memory is the one in the file: HDF5 does not convert in
+ * collective writes. The ranks agree on success since a full disk may show on one of them only. */
+static PetscErrorCode WriteSelected(H5 h5, const char *path, hid_t dataset, hid_t type, hid_t memory, hid_t space,
+                                    const void *values) {
+  static const double nothing = 0; /* HDF5 wants an address even for an empty selection */
+  PetscBool ok;
+  hid_t transfer;
+
+  PetscFunctionBeginUser;
+  transfer = H5Pcreate(H5P_DATASET_XFER);
+  H5Pset_dxpl_mpio(transfer, H5FD_MPIO_COLLECTIVE);
+  ok = H5Dwrite(dataset, type, memory, space, transfer, values ? values : &nothing) >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  H5Pclose(transfer);
+  PetscCall(H5Agree(h5->comm, &ok));
+  PetscCheck(ok, h5->comm, PETSC_ERR_FILE_WRITE, "%s: cannot write %s", h5->path, path);
+  PetscFunctionReturn(0);
+}
+
+/* A whole dataset whose values rank 0 holds. */
+static PetscErrorCode WriteWhole(H5 h5, const char *path, hid_t type, hid_t space, const void *values) {
+  PetscMPIInt rank;
+  hid_t create, dataset, memory, part;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(h5->comm, &rank));
+  create = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
+  PetscCall(OpenOrCreate(h5, path, type, space, create, &dataset));
+  memory = H5Scopy(space);
+  part = H5Scopy(space);
+  if (rank) {
+    H5Sselect_none(memory);
+    H5Sselect_none(part);
+  }
+  PetscCall(WriteSelected(h5, path, dataset, type, memory, part, rank ? NULL : values));
+  H5Sclose(part);
+  H5Sclose(memory);
+  H5Dclose(dataset);
+  H5Pclose(create);
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode WriteArray(H5 h5, const char *path, hid_t type, int rank, const PetscInt64 shape[],
+                                 const void *values) {
+  hsize_t size[8];
+  hid_t space;
+
+  PetscFunctionBeginUser;
+  for (int i = 0; i < rank; i++) size[i] = (hsize_t)shape[i];
+  space = H5Screate_simple(rank, size, NULL);
+  PetscCall(WriteWhole(h5, path, type, space, values));
+  H5Sclose(space);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5WriteReals(H5 h5, const char *path, int rank, const PetscInt64 shape[], const double *values) {
+  PetscFunctionBeginUser;
+  PetscCall(WriteArray(h5, path, H5T_NATIVE_DOUBLE, rank, shape, values));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5WriteInts(H5 h5, const char *path, int rank, const PetscInt64 shape[], const PetscInt64 *values) {
+  PetscFunctionBeginUser;
+  PetscCall(WriteArray(h5, path, H5T_NATIVE_INT64, rank, shape, values));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5WriteString(H5 h5, const char *path, const char *value) {
+  const hid_t type = StringType(strlen(value)), space = H5Screate(H5S_SCALAR);
+
+  PetscFunctionBeginUser;
+  PetscCall(WriteWhole(h5, path, type, space, value));
+  H5Sclose(space);
+  H5Tclose(type);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5WriteColumns(H5 h5, const char *path, PetscInt64 T, PetscInt64 R, PetscInt64 k, PetscInt64 first,
+                              PetscInt64 stride, PetscInt64 n, const double *values) {
+  const int rank = k ? 3 : 2;
+  const hsize_t size[3] = {(hsize_t)T, (hsize_t)R, (hsize_t)k}, count[3] = {(hsize_t)T, (hsize_t)n, (hsize_t)k};
+  const hsize_t start[3] = {0, (hsize_t)first, 0}, step[3] = {1, (hsize_t)stride, 1};
+  hid_t create, space, memory, dataset;
+
+  PetscFunctionBeginUser;
+  create = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
+  space = H5Screate_simple(rank, size, NULL);
+  PetscCall(OpenOrCreate(h5, path, H5T_NATIVE_DOUBLE, space, create, &dataset));
+  memory = H5Screate_simple(rank, n ? count : size, NULL);
+  if (n)
+    H5Check(h5, H5Sselect_hyperslab(space, H5S_SELECT_SET, start, step, count, NULL), path);
+  else {
+    H5Sselect_none(space);
+    H5Sselect_none(memory);
+  }
+  PetscCall(WriteSelected(h5, path, dataset, H5T_NATIVE_DOUBLE, memory, space, n ? values : NULL));
+  H5Dclose(dataset);
+  H5Sclose(memory);
+  H5Sclose(space);
+  H5Pclose(create);
+  PetscFunctionReturn(0);
+}
+
+struct _p_H5Series {
+  H5 h5;
+  char path[256];
+  hid_t dataset;
+  PetscInt64 frames, d;
+  PetscBool single;
+  PetscInt64 room; /* of narrow */
+  float *narrow;
+};
+
+PetscErrorCode H5SeriesCreate(H5 h5, const char *path, PetscInt64 frames, PetscInt64 N, PetscInt64 d,
+                              PetscInt64 chunk_rows, PetscBool single, int deflate, H5Series *series) {
+  const hsize_t size[3] = {(hsize_t)frames, (hsize_t)N, (hsize_t)d};
+  const hsize_t chunk[3] = {1, (hsize_t)PetscMin(chunk_rows, N), (hsize_t)d};
+  hid_t create, space;
+  H5Series x;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscNew(&x));
+  x->h5 = h5;
+  x->frames = frames;
+  x->d = d;
+  x->single = single;
+  PetscCall(PetscStrncpy(x->path, path, sizeof(x->path)));
+  create = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
+  H5Pset_chunk(create, 3, chunk);
+  if (deflate) {
+    H5Pset_shuffle(create);
+    H5Pset_deflate(create, (unsigned)deflate);
+  }
+  space = H5Screate_simple(3, size, NULL);
+  PetscCall(OpenOrCreate(h5, path, single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, space, create, &x->dataset));
+  H5Sclose(space);
+  H5Pclose(create);
+  *series = x;
+  PetscFunctionReturn(0);
+}
+
+/* The values in the type of the file. */
+static PetscErrorCode InFileType(H5Series series, PetscInt64 n, const double *values, const void **stored) {
+  PetscFunctionBeginUser;
+  *stored = values;
+  if (!series->single) PetscFunctionReturn(0);
+  if (n > series->room) {
+    PetscCall(PetscFree(series->narrow));
+    PetscCall(PetscMalloc1(n, &series->narrow));
+    series->room = n;
+  }
+  for (PetscInt64 i = 0; i < n; i++) series->narrow[i] = (float)values[i];
+  *stored = series->narrow;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5SeriesWrite(H5Series series, PetscInt64 t, PetscInt64 first, PetscInt64 count, const double *values) {
+  const hsize_t start[3] = {(hsize_t)t, (hsize_t)first, 0}, size[3] = {1, (hsize_t)count, (hsize_t)series->d};
+  hid_t space, memory;
+  const void *stored;
+
+  PetscFunctionBeginUser;
+  PetscCheck(t >= 0 && t < series->frames, series->h5->comm, PETSC_ERR_ARG_OUTOFRANGE,
+             "%s: frame %" PetscInt64_FMT " is past the end", series->h5->path, t);
+  space = H5Dget_space(series->dataset);
+  memory = count ? H5Screate_simple(3, size, NULL) : H5Scopy(space);
+  if (count)
+    H5Check(series->h5, H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, size, NULL), series->path);
+  else {
+    H5Sselect_none(space);
+    H5Sselect_none(memory);
+  }
+  PetscCall(InFileType(series, count * series->d, values, &stored));
+  PetscCall(WriteSelected(series->h5, series->path, series->dataset,
+                          series->single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, memory, space, count ? stored : NULL));
+  H5Sclose(memory);
+  H5Sclose(space);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5SeriesDestroy(H5Series *series) {
+  PetscFunctionBeginUser;
+  if (!*series) PetscFunctionReturn(0);
+  H5Dclose((*series)->dataset);
+  PetscCall(PetscFree((*series)->narrow));
+  PetscCall(PetscFree(*series));
+  PetscFunctionReturn(0);
+}

@@ -1,0 +1,98 @@
+/* Where a file came from. CHORALE_VERSION, CHORALE_REVISION and CHORALE_FLAGS are defined by CMake for this file. */
+#include <chorale/provenance.h>
+
+#include <H5public.h>
+#include <petscversion.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#if defined(__clang__)
+#define COMPILER "Clang " __clang_version__
+#elif defined(__GNUC__)
+#define COMPILER "GCC " __VERSION__
+#else
+#define COMPILER "unknown"
+#endif
+
+/* Only OpenBLAS has it; other libraries leave it undefined. */
+extern char *openblas_get_config(void) __attribute__((weak));
+
+static char command_line[8192] = "";
+
+PetscErrorCode ProvenanceSetCommandLine(int argc, char **argv) {
+  PetscFunctionBeginUser;
+  command_line[0] = '\0';
+  for (int i = 0; i < argc; i++) {
+    /* words with blanks are quoted, so that the line can be given to a shell again */
+    const char *quote = argv[i][0] && !strpbrk(argv[i], " \t\n\"'\\$&;()<>|*?`") ? "" : "'";
+    const size_t used = strlen(command_line);
+    const int n =
+        snprintf(command_line + used, sizeof(command_line) - used, "%s%s%s%s", i ? " " : "", quote, argv[i], quote);
+    if (n < 0 || used + (size_t)n >= sizeof(command_line)) break; /* cut off */
+  }
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode MpiLibrary(char *name, size_t size) {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING];
+  int length;
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Get_library_version(text, &length));
+  text[strcspn(text, "\n")] = '\0';
+  PetscCall(PetscStrncpy(name, text, size));
+  PetscFunctionReturn(0);
+}
+
+/* What does not change from run to run. */
+static PetscErrorCode VisitBuild(PetscErrorCode (*visit)(const char *, const char *, void *), void *context) {
+  char text[256];
+  PetscFunctionBeginUser;
+  PetscCall(visit("version", CHORALE_VERSION, context));
+  PetscCall(visit("revision", CHORALE_REVISION, context));
+  PetscCall(visit("compiler", COMPILER, context));
+  PetscCall(visit("flags", CHORALE_FLAGS, context));
+  snprintf(text, sizeof(text), "%d.%d.%d", PETSC_VERSION_MAJOR, PETSC_VERSION_MINOR, PETSC_VERSION_SUBMINOR);
+  PetscCall(visit("petsc", text, context));
+  PetscCall(MpiLibrary(text, sizeof(text)));
+  PetscCall(visit("mpi", text, context));
+  snprintf(text, sizeof(text), "%d.%d.%d", H5_VERS_MAJOR, H5_VERS_MINOR, H5_VERS_RELEASE);
+  PetscCall(visit("hdf5", text, context));
+  PetscCall(visit("blas", openblas_get_config ? openblas_get_config() : "unknown", context));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ProvenanceVisit(PetscErrorCode (*visit)(const char *, const char *, void *), void *context) {
+  char text[MPI_MAX_PROCESSOR_NAME + 1];
+  int ranks, length;
+  const time_t now = time(NULL);
+  struct tm utc;
+  PetscFunctionBeginUser;
+  PetscCall(VisitBuild(visit, context));
+  PetscCallMPI(MPI_Comm_size(PETSC_COMM_WORLD, &ranks));
+  snprintf(text, sizeof(text), "%d", ranks);
+  PetscCall(visit("ranks", text, context));
+  PetscCallMPI(MPI_Get_processor_name(text, &length));
+  PetscCall(visit("host", text, context));
+  gmtime_r(&now, &utc);
+  strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
+  PetscCall(visit("date", text, context));
+  PetscCall(visit("command_line", command_line, context));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode PrintLine(const char *name, const char *value, void *context) {
+  (void)context;
+  if (!strcmp(name, "version"))
+    printf("chorale %s\n", value);
+  else
+    printf("  %-9s %s\n", name, value);
+  return 0;
+}
+
+PetscErrorCode ProvenancePrintVersion(void) {
+  PetscFunctionBeginUser;
+  PetscCall(VisitBuild(PrintLine, NULL));
+  fflush(stdout);
+  PetscFunctionReturn(0);
+}

@@ -1,0 +1,77 @@
+/* chorale STUDY [DECK.yaml ...] [-option value ...]: chooses the study and runs it. */
+#include <chorale/deck.h>
+#include <chorale/error.h>
+#include <chorale/provenance.h>
+#include <chorale/study.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static PetscBool IsHelp(const char *word) {
+  return !strcmp(word, "-help") || !strcmp(word, "--help") || !strcmp(word, "-h") ? PETSC_TRUE : PETSC_FALSE;
+}
+
+static void PrintUsage(void) {
+  const Study *study;
+  puts("chorale: token dynamics of deep stochastic transformers\n\n"
+       "  [mpirun -n RANKS] chorale STUDY [DECK.yaml ...] [-option value ...]\n\n"
+       "Decks are read in order, then options; later wins.\n\nStudies:");
+  for (PetscInt i = 0; (study = StudyGet(i)); i++) printf("  %-10s %s\n", study->name, study->summary);
+  puts("\nOptions:\n"
+       "  STUDY -help           every key of the study with its default, unit, meaning and range\n"
+       "  STUDY ... -dry_run    check the deck, print resolved parameters, memory and cost per rank\n"
+       "  --version             versions of chorale and its libraries\n"
+       "  --help                this text\n"
+       "PETSc's -log_view, -info, -malloc_debug, -start_in_debugger and the like work too.\n\n"
+       "Exit code: 0 success, 1 run-time failure, 2 bad input.");
+}
+
+/* The stages of a run; prints is true on the rank that answers questions. */
+static PetscErrorCode Run(int argc, char **argv, PetscBool prints) {
+  const Study *study;
+  PetscFunctionBeginUser;
+  PetscCheck(argc > 1, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "name a study; see chorale --help");
+  if (IsHelp(argv[1])) {
+    if (prints) PrintUsage();
+    PetscFunctionReturn(0);
+  }
+  if (!strcmp(argv[1], "--version")) {
+    if (prints) PetscCall(ProvenancePrintVersion());
+    PetscFunctionReturn(0);
+  }
+  study = StudyFind(argv[1]);
+  PetscCheck(study, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%.64s: is not a study; see chorale --help", argv[1]);
+  for (int i = 2; i < argc; i++) {
+    if (!IsHelp(argv[i])) continue;
+    PetscCall(DeckHelp(study->name));
+    PetscFunctionReturn(0);
+  }
+  PetscCall(ProvenanceSetCommandLine(argc, argv));
+  PetscCall(DeckParse(argc, argv, study->name));
+  PetscCall(study->run());
+  PetscFunctionReturn(0);
+}
+
+int main(int argc, char **argv) {
+  PetscErrorCode code;
+  PetscMPIInt rank;
+  /* What reaches PETSc is chosen here: no environment, no .petscrc and no -help may add or answer options behind the
+   * deck. */
+  char **chosen = calloc((size_t)argc + 3, sizeof(*chosen)), **words = chosen;
+  int count = 2;
+  if (!chosen) return 1;
+  chosen[0] = argc ? argv[0] : (char[]){"chorale"};
+  chosen[1] = (char[]){"-skip_petscrc"};
+  count += DeckPetscArguments(argc, argv, chosen + 2);
+  unsetenv("PETSC_OPTIONS");
+  unsetenv("PETSC_OPTIONS_YAML");
+  if (PetscInitialize(&count, &words, NULL, NULL)) return 1;
+  if (ErrorHandlerPush() || MPI_Comm_rank(PETSC_COMM_WORLD, &rank)) return 1;
+  code = Run(argc, argv, rank == 0 ? PETSC_TRUE : PETSC_FALSE);
+  /* after a run-time failure other ranks may wait in a collective call for ever: end them */
+  if (ErrorExitCode(code) == 1) MPI_Abort(PETSC_COMM_WORLD, 1);
+  if (PetscFinalize()) return 1;
+  free(chosen);
+  return ErrorExitCode(code);
+}

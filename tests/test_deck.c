@@ -1,0 +1,370 @@
+/* The deck: parsing, precedence, lists, defaults, round trip of the deck's text, integrity of the table of keys.
+ * Refusals from the command line's point of view are in test_cli.py. */
+#include "test.h"
+
+#include <chorale/activation.h>
+#include <chorale/deck.h>
+#include <chorale/study.h>
+
+#include "base/deck_keys.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ARGUMENTS 24
+
+/* DeckParse of "chorale <line>", words split at blanks, into a cleared database. */
+static PetscErrorCode Parse(const char *line) {
+  char copy[512], *words[ARGUMENTS], program[] = "chorale";
+  int n = 1;
+  snprintf(copy, sizeof(copy), "%s", line);
+  words[0] = program;
+  for (char *word = strtok(copy, " "); word && n < ARGUMENTS; word = strtok(NULL, " ")) words[n++] = word;
+  OK(PetscOptionsClear(NULL));
+  return DeckParse(n, words, words[1]);
+}
+
+static char directory[] = "/tmp/chorale-deck-XXXXXX";
+static char paths[2][64];
+
+static void Write(int i, const char *text) {
+  FILE *file = fopen(paths[i], "w");
+  assert_non_null(file);
+  assert_int_equal(fputs(text, file) < 0, 0);
+  assert_int_equal(fclose(file), 0);
+}
+
+/* The line "STUDY deck0 [deck1]" with options behind. */
+static const char *Line(const char *study, int decks, const char *options) {
+  static char line[512];
+  snprintf(line, sizeof(line), "%s %s %s %s", study, decks > 0 ? paths[0] : "", decks > 1 ? paths[1] : "", options);
+  return line;
+}
+
+static PetscInt64 Int(const char *key) {
+  PetscInt64 value = -777;
+  OK(DeckGetInt(key, &value));
+  return value;
+}
+
+static PetscReal Real(const char *key) {
+  PetscReal value = -777;
+  OK(DeckGetReal(key, &value));
+  return value;
+}
+
+static const char *String(const char *key) {
+  static char value[PETSC_MAX_PATH_LEN];
+  OK(DeckGetString(key, value));
+  return value;
+}
+
+static PetscBool Flag(const char *key) {
+  PetscBool value;
+  OK(DeckGetFlag(key, &value));
+  return value;
+}
+
+static PetscBool Has(const char *key) {
+  PetscBool set;
+  OK(DeckHas(key, &set));
+  return set;
+}
+
+/* The defaults of DESIGN.md section 5. */
+static void Defaults(void **state) {
+  (void)state;
+  OK(Parse("simulate"));
+  assert_int_equal(Int("tokens_count"), 64);
+  assert_int_equal(Int("tokens_dim"), 3);
+  assert_string_equal(String("tokens_init"), "uniform");
+  assert_int_equal(Int("layers_depth"), 150);
+  CLOSE(Real("layers_horizon"), 5.0, 0);
+  assert_string_equal(String("attention_type"), "softmax");
+  CLOSE(Real("attention_beta"), 1.0, 0);
+  CLOSE(Real("attention_value"), 1.0, 0);
+  assert_string_equal(String("attention_weights"), "");
+  assert_string_equal(String("attention_engine"), "auto");
+  assert_string_equal(String("mlp_activation"), "relu");
+  assert_int_equal(Int("mlp_width"), 512);
+  CLOSE(Real("mlp_bias_u"), 0.0, 0);
+  CLOSE(Real("mlp_bias_w"), 0.0, 0);
+  assert_int_equal(Int("ensemble_realizations"), 1);
+  assert_int_equal(Int("ensemble_seed"), 1);
+  assert_string_equal(String("ensemble_groups"), "auto");
+  assert_int_equal(Flag("output_overwrite"), PETSC_FALSE);
+  assert_int_equal(Int("output_every"), 1);
+  assert_int_equal(Int("output_trajectories"), 0);
+  assert_string_equal(String("output_precision"), "double");
+  assert_int_equal(Int("output_compress"), 0);
+  assert_string_equal(String("progress"), "auto");
+  assert_int_equal(Flag("dry_run"), PETSC_FALSE);
+  assert_int_equal(Has("tokens_count"), PETSC_FALSE);
+}
+
+static void Options(void **state) {
+  (void)state;
+  OK(Parse("simulate -tokens_count 10000000000 -attention_value -3 -layers_horizon 2.5e-1 -output_overwrite "
+           "-ensemble_seed 9223372036854775807 -output_file a,b.h5 -ensemble_groups 4 -progress 2.5 -dry_run no"));
+  assert_true(Int("tokens_count") == 10000000000);
+  CLOSE(Real("attention_value"), -3.0, 0);
+  CLOSE(Real("layers_horizon"), 0.25, 0);
+  assert_int_equal(Flag("output_overwrite"), PETSC_TRUE);
+  assert_true(Int("ensemble_seed") == INT64_MAX);
+  assert_string_equal(String("output_file"), "a,b.h5");
+  assert_int_equal(Int("ensemble_groups"), 4);
+  CLOSE(Real("progress"), 2.5, 0);
+  assert_int_equal(Flag("dry_run"), PETSC_FALSE);
+  assert_int_equal(Has("dry_run"), PETSC_TRUE);
+  OK(Parse("simulate -tokens_count 5 -log_view :/dev/null -tokens_count 7 -malloc_dump no -mlp_width 9"));
+  assert_int_equal(Int("tokens_count"), 7); /* later wins, PETSc's own options stand between */
+  assert_int_equal(Int("mlp_width"), 9);
+}
+
+static void Precedence(void **state) {
+  (void)state;
+  Write(0, "tokens: {count: 10, dim: 4}\nmlp_width: 20\nlayers:\n  depth: 30\n");
+  Write(1, "# a comment\ntokens:\n  count: 11\nmlp: {width: 21}\n");
+  OK(Parse(Line("simulate", 2, "-mlp_width 22")));
+  assert_int_equal(Int("tokens_count"), 11);
+  assert_int_equal(Int("tokens_dim"), 4);
+  assert_int_equal(Int("mlp_width"), 22);
+  assert_int_equal(Int("layers_depth"), 30);
+  Write(0, "");
+  Write(1, "---\n...\n");
+  OK(Parse(Line("simulate", 2, ""))); /* empty decks are decks */
+  assert_int_equal(Int("tokens_count"), 64);
+  Write(0, "output: {overwrite: yes, file: 'it''s: #1.h5'}\nprogress: off\nmlp: {bias: {u: 0.5}}\nlayers: {}\n");
+  OK(Parse(Line("simulate", 1, "")));
+  assert_int_equal(Flag("output_overwrite"), PETSC_TRUE);
+  assert_string_equal(String("output_file"), "it's: #1.h5");
+  assert_string_equal(String("progress"), "off");
+  CLOSE(Real("mlp_bias_u"), 0.5, 0);
+}
+
+static void Lists(void **state) {
+  PetscInt64 dims[4];
+  PetscReal betas[4];
+  const char *names[4];
+  char *storage;
+  PetscInt n = 4;
+  (void)state;
+  Write(0, "tokens: {dim: [2, 3, 64]}\nattention:\n  beta:\n    - 0.5\n    - 2\nmlp: {activation: [relu, tanh]}\n");
+  OK(Parse(Line("kernel", 1, "-kernel_bias 0,0.1")));
+  OK(DeckGetIntList("tokens_dim", &n, dims));
+  assert_int_equal(n, 3);
+  assert_true(dims[0] == 2 && dims[1] == 3 && dims[2] == 64);
+  n = 4;
+  OK(DeckGetRealList("attention_beta", &n, betas));
+  assert_int_equal(n, 2);
+  CLOSE(betas[0], 0.5, 0);
+  CLOSE(betas[1], 2.0, 0);
+  n = 4;
+  OK(DeckGetStringList("mlp_activation", &n, names, &storage));
+  assert_int_equal(n, 2);
+  assert_string_equal(names[0], "relu");
+  assert_string_equal(names[1], "tanh");
+  OK(PetscFree(storage));
+  n = 4;
+  OK(DeckGetRealList("kernel_bias", &n, betas));
+  assert_int_equal(n, 2);
+  CLOSE(betas[1], 0.1, 0);
+  n = 2; /* no room for three */
+  assert_int_equal(DeckGetIntList("tokens_dim", &n, dims), PETSC_ERR_USER_INPUT);
+  OK(Parse("kernel"));
+  n = 4;
+  OK(DeckGetRealList("kernel_bias", &n, betas)); /* unset is an empty list */
+  assert_int_equal(n, 0);
+  n = 4;
+  OK(DeckGetIntList("tokens_dim", &n, dims)); /* a scalar is a list of one */
+  assert_int_equal(n, 1);
+  assert_true(dims[0] == 3);
+}
+
+/* Every refusal says USER_INPUT, and the same key right is taken. */
+static void Refusals(void **state) {
+  static const char *const lines[] = {
+      "simulate -tokens_dim 1",
+      "simulate -tokens_dim 2,3",
+      "simulate -tokens_dim 3.0",
+      "simulate -tokens_dim 0x10",
+      "simulate -Tokens_dim 3",
+      "simulate -layers_horizon 0",
+      "simulate -layers_horizon nan",
+      "simulate -layers_horizon 1e999",
+      "simulate -attention_beta 701",
+      "simulate -mlp_bias_u -1e-9",
+      "simulate -output_overwrite 2",
+      "simulate -output_overwrite -dry_run 3",
+      "simulate -ensemble_groups 0",
+      "simulate -progress never",
+      "simulate -ensemble_seed 9223372036854775808",
+      "simulate -mlp_activation rel",
+      "simulate -mlp_activation relu|",
+      "simulate -kernel_degree 3",
+      "kernel -tokens_count 3",
+      "kernel -tokens_dim 2,,3",
+      "kernel -tokens_dim 2,",
+      "kernel -mlp_activation relu,foo",
+      "kernel -kernel_degree 1,2",
+      "simulate -malloc_dump maybe",
+  };
+  static const char *const decks[] = {
+      "tokens: 5\n",
+      "tokens:\n",
+      "tokens: {count: }\n",
+      "tokens: {count: ~}\n",
+      "tokens: {count: [1]}\n",
+      "tokens: {count: []}\n",
+      "tokens: {count: {a: 1}}\n",
+      "tokens: {count: 1}\ntokens: {dim: 3}\n",
+      "tokens: {count: 1, count: 1}\n",
+      "tokens: {count: 1}\ntokens_count: 2\n",
+      "tokens: &a {count: 1}\n",
+      "tokens: {count: !!int 1}\n",
+      "tokens:\n\tcount: 1\n",
+      "tokens: {count: 1\n",
+      "- tokens\n",
+      "tokens\n",
+      "a: 1\n",
+      "a: {}\n",
+      "? [a, b]\n: 1\n",
+      "tokens: {count: 1}\n---\ntokens: {count: 2}\n",
+      "tokens: {file: \"a\\0b\"}\n",
+      "tokens: {file: \"\"}\n",
+      "dry_run: {}\n",
+      "log_view: true\n",
+      "\x01\x02\x03",
+      "tokens: {count: \xff\xfe}\n",
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+    if (Parse(lines[i]) != PETSC_ERR_USER_INPUT) fail_msg("not refused: %s", lines[i]);
+  }
+  for (size_t i = 0; i < sizeof(decks) / sizeof(decks[0]); i++) {
+    Write(0, decks[i]);
+    if (Parse(Line("simulate", 1, "")) != PETSC_ERR_USER_INPUT) fail_msg("not refused: %s", decks[i]);
+  }
+  OK(PetscOptionsClear(NULL));
+  SetKey("tokens_count", "x"); /* past DeckParse */
+  assert_int_equal(DeckGetInt("tokens_count", &(PetscInt64){0}), PETSC_ERR_USER_INPUT);
+}
+
+typedef struct {
+  int n;
+  char name[DECK_KEYS_MAX][64], value[DECK_KEYS_MAX][128];
+} Values;
+
+static PetscErrorCode Collect(const char *name, const char *value, void *context) {
+  Values *values = context;
+  snprintf(values->name[values->n], 64, "%s", name);
+  snprintf(values->value[values->n++], 128, "%s", value);
+  return 0;
+}
+
+/* What DeckText writes, read again, gives the same value of every key, and the same text. */
+static void RoundTrip(void **state) {
+  static Values before, after;
+  static const char *const studies[] = {"simulate", "kernel"};
+  static const char *const deck[] = {
+      "tokens: {count: 12, init: file, file: \"a \\\"b\\\" \\\\ 'c' # [x],{y}: \\n \\t é.npy\", kappa: 1e-3}\n"
+      "output: {overwrite: true, file: 'off', table: '~'}\nprogress: 'off'\nattention: {type: none, value: -1}\n",
+      "tokens: {dim: [2, 3]}\nmlp: {activation: [relu, tanh, identity]}\nkernel: {bias: [0, 1e-1], degree: 4}\n"};
+  (void)state;
+  for (int s = 0; s < 2; s++) {
+    char *text, *again;
+    before.n = after.n = 0;
+    Write(0, deck[s]);
+    OK(Parse(Line(studies[s], 1, "")));
+    OK(DeckVisit(studies[s], Collect, &before));
+    OK(DeckText(studies[s], &text));
+    assert_null(strstr(text, "dry_run"));
+    Write(1, text);
+    Write(0, "");
+    OK(Parse(Line(studies[s], 2, "")));
+    OK(DeckVisit(studies[s], Collect, &after));
+    OK(DeckText(studies[s], &again));
+    assert_string_equal(text, again);
+    assert_true(before.n > 5 && before.n == after.n);
+    for (int i = 0; i < before.n; i++) {
+      assert_string_equal(before.name[i], after.name[i]);
+      assert_string_equal(before.value[i], after.value[i]);
+    }
+    OK(PetscFree(text));
+    OK(PetscFree(again));
+  }
+}
+
+/* Each key stands in its section, is documented, and has a default that it would accept. */
+static void TableIntegrity(void **state) {
+  const DeckKey *key, *other;
+  (void)state;
+  for (PetscInt i = 0; (key = DeckKeyGet(i)); i++) {
+    char buffer[512];
+    const size_t n = DeckKeySection(key->name);
+    PetscBool left = PETSC_FALSE;
+    assert_true(*key->name && strlen(key->name) < 27 && key->help && *key->help && key->unit && *key->unit);
+    assert_true(key->studies && !(key->lists & ~key->studies));
+    assert_ptr_equal(DeckKeyFind(key->name), key);
+    if (*key->preset && DeckKeyCheck(key, key->preset, buffer, sizeof(buffer)))
+      fail_msg("%s = %s: not %s", key->name, key->preset, buffer);
+    if (key->type == KEY_CHOICE) assert_non_null(key->choices);
+    if (key->type == KEY_INT) assert_true(key->least < key->most);
+    if (key->type == KEY_REAL) assert_true(key->low < key->high);
+    for (PetscInt j = i + 1; (other = DeckKeyGet(j)); j++) {
+      const PetscBool same = !strncmp(other->name, key->name, n) && DeckKeySection(other->name) == n;
+      assert_string_not_equal(other->name, key->name);
+      assert_false(left && same); /* a section stands together */
+      left = left || !same ? PETSC_TRUE : PETSC_FALSE;
+    }
+  }
+}
+
+/* The table's words are those of the registries above base: none is missing, none is left over. */
+static void TableMatchesRegistries(void **state) {
+  const DeckKey *key = DeckKeyFind("mlp_activation");
+  const Activation *activation;
+  const Study *study;
+  char buffer[512];
+  PetscInt words = 1, i;
+  (void)state;
+  for (const char *c = key->choices; *c; c++) words += *c == '|';
+  for (i = 0; (activation = ActivationGet(i)); i++)
+    assert_null(DeckKeyCheck(key, activation->name, buffer, sizeof(buffer)));
+  assert_int_equal(i, words);
+  for (i = 0; (study = StudyGet(i)); i++) assert_true(DeckStudyBit(study->name) == 1U << i);
+  assert_int_equal(DeckStudyBit("limit"), 0);
+}
+
+static void Nearest(void **state) {
+  static const char *const pairs[][2] = {
+      {"token_count", "tokens_count"},        {"tokens_cuont", "tokens_count"}, {"count", "tokens_count"},
+      {"TOKENS_DIM", "tokens_dim"},           {"mlp_biasu", "mlp_bias_u"},      {"attention_betta", "attention_beta"},
+      {"output_overwite", "output_overwrite"}};
+  (void)state;
+  for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+    const DeckKey *key = DeckKeyNearest(pairs[i][0], DeckStudyBit("simulate"));
+    assert_non_null(key);
+    assert_string_equal(key->name, pairs[i][1]);
+  }
+  assert_null(DeckKeyNearest("zzzzzzzz", DeckStudyBit("simulate")));
+  assert_null(DeckKeyNearest("tokens_count", DeckStudyBit("kernel")));
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(Defaults),       cmocka_unit_test(Options),
+      cmocka_unit_test(Precedence),     cmocka_unit_test(Lists),
+      cmocka_unit_test(Refusals),       cmocka_unit_test(RoundTrip),
+      cmocka_unit_test(TableIntegrity), cmocka_unit_test(TableMatchesRegistries),
+      cmocka_unit_test(Nearest),
+  };
+  int failed = !mkdtemp(directory);
+  for (int i = 0; i < 2; i++) snprintf(paths[i], sizeof(paths[i]), "%s/deck%d.yaml", directory, i);
+  if (!failed) failed = TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
+  for (int i = 0; i < 2; i++) unlink(paths[i]);
+  rmdir(directory);
+  return failed;
+}

@@ -1,0 +1,370 @@
+/* The HDF5 layer: what is written is read back, on any number of ranks, and files that cannot be read are refused in
+ * words. */
+#include "test.h"
+
+#include <chorale/h5.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static char directory[64] = "/tmp/chorale-h5-XXXXXX", path[PETSC_MAX_PATH_LEN], message[1024];
+static PetscMPIInt rank, ranks;
+
+static const char *File(const char *name) {
+  OK(PetscSNPrintf(path, sizeof(path), "%s/%s", directory, name));
+  return path;
+}
+
+static int MakeDirectory(void **state) {
+  (void)state;
+  MPI_Comm_rank(PETSC_COMM_WORLD, &rank);
+  MPI_Comm_size(PETSC_COMM_WORLD, &ranks);
+  int made = rank || mkdtemp(directory);
+  MPI_Bcast(&made, 1, MPI_INT, 0, PETSC_COMM_WORLD);
+  MPI_Bcast(directory, sizeof(directory), MPI_CHAR, 0, PETSC_COMM_WORLD);
+  return !made;
+}
+
+static int RemoveDirectory(void **state) {
+  char command[128];
+
+  (void)state;
+  MPI_Barrier(PETSC_COMM_WORLD);
+  snprintf(command, sizeof(command), "rm -r %s", directory);
+  return rank ? 0 : system(command);
+}
+
+/* Keeps the message of an error instead of printing it. */
+static PetscErrorCode Keep(MPI_Comm comm, int line, const char *function, const char *file, PetscErrorCode code,
+                           PetscErrorType type, const char *text, void *context) {
+  (void)comm, (void)line, (void)function, (void)file, (void)context;
+  if (type == PETSC_ERROR_INITIAL) snprintf(message, sizeof(message), "%s", text);
+  return code;
+}
+
+/* The call must fail with this code, and its message must end in `text` and start with `start`. */
+#define FAILS(call, code, start, text)                                                                                 \
+  do {                                                                                                                 \
+    message[0] = '\0';                                                                                                 \
+    OK(PetscPushErrorHandler(Keep, NULL));                                                                             \
+    const int failed_ = (int)(call);                                                                                   \
+    OK(PetscPopErrorHandler());                                                                                        \
+    assert_int_equal(failed_, code);                                                                                   \
+    if (strncmp(message, start, strlen(start)) || !strstr(message, text))                                              \
+      fail_msg("message '%s' lacks '%s' or '%s'", message, start, text);                                               \
+  } while (0)
+
+/* True when it is true on all ranks. */
+static int All(int ok) {
+  int all = 0;
+  MPI_Allreduce(&ok, &all, 1, MPI_INT, MPI_LAND, PETSC_COMM_WORLD);
+  return all;
+}
+
+static double Value(PetscInt64 t, PetscInt64 r, PetscInt64 c) {
+  return 1.0 / 3 + (double)(t * 10000 + r * 100 + c);
+}
+
+static void WriteReadArrays(void **state) {
+  const PetscInt64 shape[2] = {5, 3}, other[2] = {4, 1}, integers[4] = {1, -2, (PetscInt64)1 << 60, 7};
+  double values[15], read[15];
+  PetscInt64 size[8];
+  PetscBool exists;
+  int n;
+  H5 h5;
+
+  (void)state;
+  for (int i = 0; i < 15; i++) values[i] = Value(i / 3, 0, i % 3);
+  OK(H5Open(PETSC_COMM_WORLD, File("arrays.h5"), "w", NULL, &h5));
+  OK(H5WriteReals(h5, "/a/b/values", 2, shape, rank ? NULL : values));
+  OK(H5WriteInts(h5, "/a/integers", 2, other, rank ? NULL : integers));
+  OK(H5WriteReals(h5, "row", 1, shape, rank ? NULL : values));
+  values[4] = -7;
+  OK(H5WriteReals(h5, "/a/b/values", 2, shape, rank ? NULL : values)); /* overwrites */
+  OK(H5Close_(&h5));
+  assert_null(h5);
+
+  OK(H5Open(PETSC_COMM_WORLD, path, "r", "tokens_file", &h5));
+  OK(H5Exists(h5, "/a/b/values", &exists));
+  assert_int_equal(exists, PETSC_TRUE);
+  OK(H5Exists(h5, "a/b", &exists));
+  assert_int_equal(exists, PETSC_TRUE);
+  OK(H5Exists(h5, "/a/c/values", &exists));
+  assert_int_equal(exists, PETSC_FALSE);
+  OK(H5Exists(h5, "/a/b/values/x", &exists));
+  assert_int_equal(exists, PETSC_FALSE);
+  OK(H5GetShape(h5, "a/b/values", &n, size));
+  assert_int_equal(n, 2);
+  assert_int_equal(size[0], 5);
+  assert_int_equal(size[1], 3);
+  OK(H5GetShape(h5, "row", &n, size));
+  assert_int_equal(n, 1);
+  assert_int_equal(size[0], 5);
+
+  /* every rank its own range, some of them empty */
+  const PetscInt64 first = 5 * rank / ranks, count = 5 * (rank + 1) / ranks - first;
+  OK(H5ReadRows(h5, "/a/b/values", first, count, read));
+  assert_true(All(!memcmp(read, values + 3 * first, 3 * (size_t)count * sizeof(double))));
+  OK(H5ReadRows(h5, "row", 1, rank ? 0 : 4, read));
+  values[4] = Value(1, 0, 1);
+  assert_true(All(rank || !memcmp(read, values + 1, 4 * sizeof(double))));
+
+  FAILS(H5GetShape(h5, "/a/c", &n, size), PETSC_ERR_USER_INPUT, "tokens_file = /tmp/", "has no dataset '/a/c'");
+  FAILS(H5GetShape(h5, "/a/b", &n, size), PETSC_ERR_USER_INPUT, "tokens_file = ", "'/a/b' is not a dataset");
+  FAILS(H5ReadRows(h5, "/a/integers", 0, 4, read), PETSC_ERR_USER_INPUT,
+        "tokens_file = ", "must hold floating-point numbers");
+  FAILS(H5ReadRows(h5, "row", 0, rank == ranks - 1 ? 6 : 1, read), PETSC_ERR_USER_INPUT,
+        "tokens_file = ", "has only 5 rows");
+  OK(H5Close_(&h5));
+}
+
+static void ListsNames(void **state) {
+  const char *expected[] = {"heads_0", "heads_1", "heads_10", "z"};
+  char **names;
+  PetscInt n;
+  H5 h5;
+
+  (void)state;
+  OK(H5Open(PETSC_COMM_WORLD, File("list.h5"), "w", NULL, &h5));
+  OK(H5WriteGroup(h5, "/g/z"));
+  OK(H5WriteGroup(h5, "/g/heads_10"));
+  OK(H5WriteGroup(h5, "/g/heads_0/deep"));
+  OK(H5WriteString(h5, "/g/heads_1", "text"));
+  OK(H5WriteGroup(h5, "/empty"));
+  OK(H5Close_(&h5));
+  OK(H5Open(PETSC_COMM_WORLD, path, "r", "key", &h5));
+  OK(H5List(h5, "/g", &n, &names));
+  assert_int_equal(n, 4);
+  for (int i = 0; i < 4; i++) {
+    assert_string_equal(names[i], expected[i]);
+    OK(PetscFree(names[i]));
+  }
+  OK(PetscFree(names));
+  OK(H5List(h5, "/empty", &n, &names));
+  assert_int_equal(n, 0);
+  OK(PetscFree(names));
+  FAILS(H5List(h5, "/nothing", &n, &names), PETSC_ERR_USER_INPUT, "key = ", "has no group '/nothing'");
+  FAILS(H5List(h5, "/g/heads_1", &n, &names), PETSC_ERR_USER_INPUT, "key = ", "has no group '/g/heads_1'");
+  OK(H5Close_(&h5));
+}
+
+/* Runs h5dump on rank 0 and looks for text in what it prints. */
+static int DumpHas(const char *file, const char *what, const char *text) {
+  char command[PETSC_MAX_PATH_LEN + 128], output[4096];
+  int has = 0;
+  FILE *pipe;
+
+  if (!rank) {
+    snprintf(command, sizeof(command), "h5dump %s %s", what, file);
+    pipe = popen(command, "r");
+    output[fread(output, 1, sizeof(output) - 1, pipe)] = '\0';
+    has = !pclose(pipe) && strstr(output, text);
+  }
+  MPI_Bcast(&has, 1, MPI_INT, 0, PETSC_COMM_WORLD);
+  return has;
+}
+
+static void Attributes(void **state) {
+  const char *boundary[3] = {"none", "periodic", ""};
+  const int version[2] = {1, 1};
+  H5 h5;
+
+  (void)state;
+  OK(H5Open(PETSC_COMM_WORLD, File("attributes.h5"), "w", NULL, &h5));
+  OK(H5AttributeInts(h5, "/h5md", "version", 2, version));
+  OK(H5AttributeString(h5, "/h5md/author", "name", "someone"));
+  OK(H5AttributeString(h5, "/h5md/author", "name", "chorale"));
+  OK(H5AttributeReal(h5, "/h5md", "third", 0.25));
+  OK(H5AttributeString(h5, "/", "empty", ""));
+  OK(H5AttributeStrings(h5, "/box", "boundary", 3, boundary));
+  OK(H5WriteString(h5, "/deck", "tokens:\n  count: 64\n"));
+  OK(H5Close_(&h5));
+  assert_true(DumpHas(path, "-a /h5md/version", "(0): 1, 1"));
+  assert_true(DumpHas(path, "-a /h5md/author/name", "\"chorale\""));
+  assert_true(DumpHas(path, "-a /h5md/third", "0.25"));
+  assert_true(DumpHas(path, "-a /box/boundary", "\"none\", \"periodic\", \"\""));
+  assert_true(DumpHas(path, "-a /empty", "\"\""));
+  assert_true(DumpHas(path, "-d /deck", "count: 64"));
+}
+
+static void ExternalLinkResolves(void **state) {
+  const PetscInt64 shape[1] = {2};
+  const double values[2] = {3, 4};
+  double read[2];
+  PetscBool exists;
+  H5 h5;
+
+  (void)state;
+  OK(H5Open(PETSC_COMM_WORLD, File("target.h5"), "w", NULL, &h5));
+  OK(H5WriteReals(h5, "/particles/all/x", 1, shape, rank ? NULL : values));
+  OK(H5Close_(&h5));
+  OK(H5Open(PETSC_COMM_WORLD, File("link.h5"), "w", NULL, &h5));
+  OK(H5ExternalLink(h5, "/particles/one", "target.h5", "/particles/all"));
+  OK(H5ExternalLink(h5, "/particles/none", "missing.h5", "/particles/all"));
+  OK(H5Close_(&h5));
+  OK(H5Open(PETSC_COMM_WORLD, path, "r", NULL, &h5));
+  OK(H5ReadRows(h5, "/particles/one/x", 0, 2, read));
+  assert_true(All(read[0] == 3 && read[1] == 4));
+  OK(H5Exists(h5, "/particles/none", &exists));
+  assert_int_equal(exists, PETSC_FALSE);
+  OK(H5Close_(&h5));
+}
+
+/* The bytes of a dataset as h5dump writes them in native format. On rank 0 only. */
+static int DumpBinary(const char *dataset, void *values, size_t bytes) {
+  char command[3 * PETSC_MAX_PATH_LEN];
+  size_t got = 0;
+  FILE *file;
+
+  snprintf(command, sizeof(command), "h5dump -d %s -b NATIVE -o %s/dump %s > %s/text", dataset, directory, path,
+           directory);
+  if (system(command)) return 0;
+  snprintf(command, sizeof(command), "%s/dump", directory);
+  file = fopen(command, "rb");
+  if (file) {
+    got = fread(values, 1, bytes, file);
+    if (fgetc(file) != EOF) got = 0;
+    fclose(file);
+  }
+  return got == bytes;
+}
+
+/* Realizations first, first + stride, ... of this rank, for R below and above the number of ranks. */
+static void Columns(void **state) {
+  enum { T = 7, MOST = 11, K = 4 };
+  double mine[T * MOST * K], all[T * MOST * K];
+  H5 h5;
+
+  (void)state;
+  for (PetscInt64 R = 1; R <= MOST; R += 5) {
+    for (PetscInt64 k = 0; k <= K; k += K) {
+      const PetscInt64 width = k ? k : 1, n = rank < R ? (R - 1 - rank) / ranks + 1 : 0;
+      int same = 1;
+      for (PetscInt64 t = 0; t < T; t++)
+        for (PetscInt64 i = 0; i < n; i++)
+          for (PetscInt64 c = 0; c < width; c++) mine[(t * n + i) * width + c] = Value(t, rank + i * ranks, c);
+      OK(H5Open(PETSC_COMM_WORLD, File("columns.h5"), "w", NULL, &h5));
+      OK(H5WriteColumns(h5, "/o/value", T, R, k, rank, ranks, n, n ? mine : NULL));
+      OK(H5Close_(&h5));
+
+      PetscInt64 size[8];
+      int dims;
+      OK(H5Open(PETSC_COMM_WORLD, path, "r", NULL, &h5));
+      OK(H5GetShape(h5, "/o/value", &dims, size));
+      assert_int_equal(dims, k ? 3 : 2);
+      assert_int_equal(size[0], T);
+      assert_int_equal(size[1], R);
+      if (k) {
+        assert_int_equal(size[2], k);
+        FAILS(H5ReadRows(h5, "/o/value", 0, 1, all), PETSC_ERR_USER_INPUT, "/tmp/", "has rank 3, must be 1 or 2");
+      } else {
+        OK(H5ReadRows(h5, "/o/value", 0, T, all));
+        for (int i = 0; i < T * R; i++) same &= all[i] == Value(i / R, i % R, 0);
+      }
+      OK(H5Close_(&h5));
+      if (k && !rank) {
+        same &= DumpBinary("/o/value", all, (size_t)(T * R * k) * sizeof(double));
+        for (int i = 0; i < T * R * k; i++) same &= all[i] == Value(i / (R * k), i / k % R, i % k);
+      }
+      assert_true(All(same));
+    }
+  }
+}
+
+/* A series whose ranks hold uneven numbers of rows, some none: read back through h5dump's binary output. */
+static void CheckSeries(PetscBool single, int deflate) {
+  enum { T = 3, N = 10, D = 3 };
+  const PetscInt64 block = 4, blocks = 3;
+  const PetscInt64 from = PetscMin(N, block * (blocks * rank / ranks)),
+                   to = PetscMin(N, block * (blocks * (rank + 1) / ranks));
+  double rows[N * D];
+  int same = 1;
+  H5 h5;
+  H5Series series;
+
+  OK(H5Open(PETSC_COMM_WORLD, File("series.h5"), "w", NULL, &h5));
+  OK(H5SeriesCreate(h5, "/particles/all/position/value", T + 1, N, D, block, single, deflate, &series));
+  for (PetscInt64 t = 0; t < T; t++) {
+    for (PetscInt64 i = from; i < to; i++)
+      for (PetscInt64 c = 0; c < D; c++) rows[(i - from) * D + c] = Value(t, i, c);
+    OK(H5SeriesWrite(series, t, from, to - from, to > from ? rows : NULL));
+    if (t == 1) OK(H5Flush_(h5));
+  }
+  FAILS(H5SeriesWrite(series, T + 1, from, to - from, rows), PETSC_ERR_ARG_OUTOFRANGE, "/tmp/", "past the end");
+  OK(H5SeriesDestroy(&series));
+  OK(H5Close_(&h5));
+  if (!rank) {
+    double read[(T + 1) * N * D];
+    if (single) {
+      float narrow[(T + 1) * N * D];
+      same &= DumpBinary("/particles/all/position/value", narrow, sizeof(narrow));
+      for (int i = 0; i < (T + 1) * N * D; i++) read[i] = (double)narrow[i];
+    } else
+      same &= DumpBinary("/particles/all/position/value", read, sizeof(read));
+    for (int i = 0; i < T * N * D; i++) {
+      const double value = Value(i / (N * D), i / D % N, i % D);
+      same &= read[i] == (single ? (double)(float)value : value);
+    }
+    for (int i = T * N * D; i < (T + 1) * N * D; i++) same &= read[i] == 0; /* not written: zeros */
+  }
+  assert_true(All(same));
+}
+
+static void Series(void **state) {
+  (void)state;
+  for (int single = 0; single <= 1; single++)
+    for (int deflate = 0; deflate <= 9; deflate += 3) CheckSeries((PetscBool)single, deflate);
+}
+
+/* Cuts the file at path to `size` bytes, or writes text into it. */
+static void Spoil(const char *name, PetscInt64 size, const char *text) {
+  int done = 1;
+  if (!rank) {
+    if (text) {
+      FILE *file = fopen(name, "w");
+      done = fputs(text, file) >= 0 && !fclose(file);
+    } else
+      done = !truncate(name, size);
+  }
+  assert_true(All(done));
+}
+
+static void RefusesBadFiles(void **state) {
+  const PetscInt64 shape[1] = {1000};
+  double values[1000] = {0};
+  H5 h5;
+
+  (void)state;
+  FAILS(H5Open(PETSC_COMM_WORLD, File("missing.h5"), "r", "tokens_file", &h5), PETSC_ERR_USER_INPUT,
+        "tokens_file = /tmp/", "missing.h5: no such file");
+  assert_null(h5);
+  FAILS(H5Open(PETSC_COMM_WORLD, directory, "r", "tokens_file", &h5), PETSC_ERR_USER_INPUT,
+        "tokens_file = ", ": not a regular file");
+  Spoil(File("text.h5"), 0, "this is a text\n");
+  FAILS(H5Open(PETSC_COMM_WORLD, path, "r", "tokens_file", &h5), PETSC_ERR_USER_INPUT,
+        "tokens_file = ", ": not an HDF5 file");
+  Spoil(File("empty.h5"), 0, "");
+  FAILS(H5Open(PETSC_COMM_WORLD, path, "r", NULL, &h5), PETSC_ERR_USER_INPUT, "/tmp/", ": not an HDF5 file");
+  for (PetscInt64 size = 9000; size > 100; size /= 3) {
+    OK(H5Open(PETSC_COMM_WORLD, File("cut.h5"), "w", NULL, &h5));
+    OK(H5WriteReals(h5, "x", 1, shape, values));
+    OK(H5Close_(&h5));
+    Spoil(path, size, NULL);
+    FAILS(H5Open(PETSC_COMM_WORLD, path, "r", "tokens_file", &h5), PETSC_ERR_USER_INPUT,
+          "tokens_file = ", ": a truncated or damaged HDF5");
+  }
+  FAILS(H5Open(PETSC_COMM_WORLD, File("no/such/directory.h5"), "w", NULL, &h5), PETSC_ERR_FILE_OPEN, "/tmp/",
+        "cannot create: No such");
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(WriteReadArrays), cmocka_unit_test(ListsNames),
+                                     cmocka_unit_test(Attributes),      cmocka_unit_test(ExternalLinkResolves),
+                                     cmocka_unit_test(Columns),         cmocka_unit_test(Series),
+                                     cmocka_unit_test(RefusesBadFiles)};
+  if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush()) return 1;
+  int failed = _cmocka_run_group_tests("h5", tests, sizeof(tests) / sizeof(tests[0]), MakeDirectory, RemoveDirectory),
+      worst = 1;
+  if (MPI_Allreduce(&failed, &worst, 1, MPI_INT, MPI_MAX, PETSC_COMM_WORLD) || PetscFinalize()) return 1;
+  return worst != 0;
+}
