@@ -1,0 +1,130 @@
+#include <limits.h>
+#include <stdlib.h>
+
+#include <chorale/deck.h>
+#include <chorale/ensemble.h>
+
+struct _p_Ensemble {
+  EnsembleLayout layout;
+  PetscInt next;   /* the realization that EnsembleNext returns */
+  PetscInt blocks; /* of tokens, what the automatic choice was made for */
+  PetscBool automatic;
+};
+
+/* Block updates in the time of which the slowest group advances all its realizations by one step. */
+static PetscInt64 Cost(PetscInt realizations, PetscInt blocks, PetscInt ranks, PetscInt groups) {
+  const PetscInt shards = ranks / groups;
+  return ((PetscInt64)realizations + groups - 1) / groups * ((blocks + shards - 1) / shards);
+}
+
+/* The divisor of the number of ranks with least cost; among equals the largest, since groups do not communicate. */
+static PetscInt ChooseGroups(PetscInt realizations, PetscInt blocks, PetscInt ranks) {
+  PetscInt best = 1;
+
+  for (PetscInt groups = 2; groups <= ranks; groups++)
+    if (ranks % groups == 0 && Cost(realizations, blocks, ranks, groups) <= Cost(realizations, blocks, ranks, best))
+      best = groups;
+  return best;
+}
+
+/* ensemble_groups: auto or a divisor of the number of ranks. */
+static PetscErrorCode ReadGroups(PetscInt realizations, PetscInt blocks, PetscInt ranks, PetscInt *groups,
+                                 PetscBool *automatic) {
+  char text[PETSC_MAX_PATH_LEN], allowed[512] = "auto", *end;
+  size_t length;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetString("ensemble_groups", text));
+  PetscCall(PetscStrcmp(text, "auto", automatic));
+  if (*automatic) {
+    *groups = ChooseGroups(realizations, blocks, ranks);
+    PetscFunctionReturn(0);
+  }
+  for (PetscInt g = 1; g <= ranks; g++) {
+    if (ranks % g) continue;
+    PetscCall(PetscStrlen(allowed, &length));
+    PetscCall(PetscSNPrintf(allowed + length, sizeof(allowed) - length, ", %" PetscInt_FMT, g));
+  }
+  const long value = strtol(text, &end, 10);
+  PetscCheck(end != text && !*end && value >= 1 && value <= ranks && ranks % value == 0, PETSC_COMM_WORLD,
+             PETSC_ERR_USER_INPUT, "ensemble_groups = %s: must divide the %" PetscInt_FMT " ranks (allowed: %s)", text,
+             ranks, allowed);
+  *groups = (PetscInt)value;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode EnsembleCreate(PetscInt blocks, Ensemble *ensemble) {
+  Ensemble e;
+  EnsembleLayout *layout;
+  PetscInt64 realizations;
+  PetscMPIInt rank, size;
+
+  PetscFunctionBeginUser;
+  PetscCheck(blocks >= 1, PETSC_COMM_WORLD, PETSC_ERR_ARG_OUTOFRANGE, "an ensemble needs at least one block of tokens");
+  PetscCall(DeckGetInt("ensemble_realizations", &realizations));
+  PetscCheck(realizations >= 1 && realizations <= INT_MAX, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "ensemble_realizations = %" PetscInt64_FMT ": must be from 1 to %d", realizations, INT_MAX);
+  PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
+  PetscCallMPI(MPI_Comm_size(PETSC_COMM_WORLD, &size));
+  PetscCall(PetscNew(&e));
+  layout = &e->layout;
+  layout->world = PETSC_COMM_WORLD;
+  layout->realizations = (PetscInt)realizations;
+  e->blocks = blocks;
+  PetscCall(ReadGroups(layout->realizations, blocks, size, &layout->groups, &e->automatic));
+  layout->group = rank / (size / layout->groups);
+  layout->owned =
+      layout->group < layout->realizations ? (layout->realizations - 1 - layout->group) / layout->groups + 1 : 0;
+  PetscCallMPI(MPI_Comm_split(PETSC_COMM_WORLD, layout->group, rank, &layout->shards));
+  e->next = layout->group;
+  *ensemble = e;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode EnsembleDestroy(Ensemble *ensemble) {
+  PetscFunctionBeginUser;
+  if (!*ensemble) PetscFunctionReturn(0);
+  PetscCallMPI(MPI_Comm_free(&(*ensemble)->layout.shards));
+  PetscCall(PetscFree(*ensemble));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode EnsembleView(Ensemble ensemble) {
+  const EnsembleLayout *layout = &ensemble->layout;
+  PetscMPIInt size;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_size(layout->world, &size));
+  const PetscInt shards = size / layout->groups;
+  PetscCall(PetscPrintf(layout->world,
+                        "ensemble   %d rank%s = %" PetscInt_FMT " group%s of realizations x %" PetscInt_FMT
+                        " shard%s of tokens (%s)\n",
+                        size, size == 1 ? "" : "s", layout->groups, layout->groups == 1 ? "" : "s", shards,
+                        shards == 1 ? "" : "s", ensemble->automatic ? "auto" : "as asked"));
+  PetscCall(PetscPrintf(layout->world,
+                        "           %" PetscInt_FMT " realization%s, at most %" PetscInt_FMT
+                        " per group; %" PetscInt_FMT " token block%s, at most %" PetscInt_FMT " per shard\n",
+                        layout->realizations, layout->realizations == 1 ? "" : "s",
+                        (layout->realizations - 1) / layout->groups + 1, ensemble->blocks,
+                        ensemble->blocks == 1 ? "" : "s", (ensemble->blocks - 1) / shards + 1));
+  PetscFunctionReturn(0);
+}
+
+PetscBool EnsembleNext(Ensemble ensemble, PetscInt *r) {
+  const EnsembleLayout *layout = &ensemble->layout;
+
+  if (ensemble->next >= layout->realizations) {
+    ensemble->next = layout->group;
+    return PETSC_FALSE;
+  }
+  *r = ensemble->next;
+  /* Written so that the last step cannot overflow for huge ensembles. */
+  ensemble->next = layout->groups > layout->realizations - *r ? layout->realizations : *r + layout->groups;
+  return PETSC_TRUE;
+}
+
+PetscErrorCode EnsembleGetLayout(Ensemble ensemble, EnsembleLayout *layout) {
+  PetscFunctionBeginUser;
+  *layout = ensemble->layout;
+  PetscFunctionReturn(0);
+}

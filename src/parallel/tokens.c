@@ -1,0 +1,286 @@
+#include <math.h>
+
+#include <chorale/sum.h>
+#include <chorale/tokens.h>
+
+#define BLOCK 256
+
+struct _p_Tokens {
+  TokensLayout layout;
+  Vec x;
+  double *weights; /* [owned * block] */
+};
+
+PetscInt TokensBlockSize(PetscInt64 count) {
+  return count >= BLOCK ? BLOCK : (PetscInt)((count + 7) / 8 * 8);
+}
+
+PetscInt TokensBlockCount(PetscInt64 count) {
+  const PetscInt64 block = TokensBlockSize(count);
+  return (PetscInt)((count + block - 1) / block);
+}
+
+PetscInt TokensFirstBlock(PetscInt blocks, PetscInt shard, PetscInt shards) {
+  return (PetscInt)((PetscInt64)blocks * shard / shards);
+}
+
+PetscInt TokensFilled(const TokensLayout *layout, PetscInt b) {
+  return (PetscInt)PetscMin(layout->block, layout->count - (PetscInt64)(layout->first + b) * layout->block);
+}
+
+/* The padding of block b, whose d x B array is x, is e_1. */
+static void SetPadding(const TokensLayout *layout, PetscInt b, double *x) {
+  for (PetscInt t = TokensFilled(layout, b); t < layout->block; t++)
+    for (PetscInt c = 0; c < layout->dim; c++) x[c * layout->block + t] = c == 0;
+}
+
+PetscErrorCode TokensCreate(MPI_Comm comm, PetscInt64 count, PetscInt dim, Tokens *tokens) {
+  Tokens t;
+  TokensLayout *layout;
+  PetscMPIInt rank, size;
+  double *x;
+
+  PetscFunctionBeginUser;
+  PetscCheck(count >= 1 && dim >= 2, comm, PETSC_ERR_ARG_OUTOFRANGE,
+             "tokens need count >= 1 and dim >= 2, not %" PetscInt64_FMT " and %" PetscInt_FMT, count, dim);
+  /* The padded length is what a Vec must be able to count; rounding up to a block adds less than BLOCK tokens. */
+  PetscCheck(count <= (PetscInt64)PETSC_MAX_INT / dim - BLOCK, comm, PETSC_ERR_USER_INPUT,
+             "tokens_count = %" PetscInt64_FMT
+             ": N x dim must stay below 2^%d in this build of PETSc (at most %" PetscInt64_FMT
+             " tokens for tokens_dim = %" PetscInt_FMT ")",
+             count, (int)(8 * sizeof(PetscInt) - 1), (PetscInt64)PETSC_MAX_INT / dim - BLOCK, dim);
+  PetscCallMPI(MPI_Comm_rank(comm, &rank));
+  PetscCallMPI(MPI_Comm_size(comm, &size));
+  PetscCall(PetscNew(&t));
+  layout = &t->layout;
+  layout->comm = comm;
+  layout->count = count;
+  layout->dim = dim;
+  layout->block = TokensBlockSize(count);
+  layout->blocks = TokensBlockCount(count);
+  layout->first = TokensFirstBlock(layout->blocks, rank, size);
+  layout->owned = TokensFirstBlock(layout->blocks, rank + 1, size) - layout->first;
+  PetscCall(TokensCreateVec(t, &t->x));
+  PetscCall(PetscCalloc1(layout->owned * layout->block, &t->weights));
+  PetscCall(VecGetArray(t->x, &x));
+  for (PetscInt b = 0; b < layout->owned; b++) {
+    double *first = x + b * dim * layout->block;
+    for (PetscInt i = 0; i < layout->block; i++) first[i] = 1;
+    for (PetscInt i = 0; i < TokensFilled(layout, b); i++) t->weights[b * layout->block + i] = 1 / (double)count;
+  }
+  PetscCall(VecRestoreArray(t->x, &x));
+  *tokens = t;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TokensDuplicate(Tokens tokens, Tokens *copy) {
+  const TokensLayout *layout = &tokens->layout;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensCreate(layout->comm, layout->count, layout->dim, copy));
+  PetscCall(VecCopy(tokens->x, (*copy)->x));
+  PetscCall(PetscArraycpy((*copy)->weights, tokens->weights, layout->owned * layout->block));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TokensDestroy(Tokens *tokens) {
+  PetscFunctionBeginUser;
+  if (!*tokens) PetscFunctionReturn(0);
+  PetscCall(VecDestroy(&(*tokens)->x));
+  PetscCall(PetscFree((*tokens)->weights));
+  PetscCall(PetscFree(*tokens));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TokensGetLayout(Tokens tokens, TokensLayout *layout) {
+  PetscFunctionBeginUser;
+  *layout = tokens->layout;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TokensGetVec(Tokens tokens, Vec *x) {
+  PetscFunctionBeginUser;
+  *x = tokens->x;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TokensCreateVec(Tokens tokens, Vec *v) {
+  const TokensLayout *layout = &tokens->layout;
+  const PetscInt length = layout->dim * layout->block;
+
+  PetscFunctionBeginUser;
+  PetscCall(VecCreateMPI(layout->comm, layout->owned * length, layout->blocks * length, v)); /* zeroed by PETSc */
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TokensGetWeights(Tokens tokens, const double **weights) {
+  PetscFunctionBeginUser;
+  *weights = tokens->weights;
+  PetscFunctionReturn(0);
+}
+
+static double BlockWeight(const double *weights, PetscInt block) {
+  double sum = 0;
+  for (PetscInt t = 0; t < block; t++) sum += weights[t];
+  return sum;
+}
+
+/* Sum of all weights >= 0, the same bits for any number of ranks: blocks are summed in double and rounded to fixed
+ * point. The first round is bounded by (number of blocks) x (heaviest block), which wastes bits when weights differ;
+ * its result bounds the second. */
+static PetscErrorCode WeightSum(const TokensLayout *layout, const double *weights, double *sum) {
+  double bound = 0;
+
+  PetscFunctionBeginUser;
+  for (PetscInt b = 0; b < layout->owned; b++)
+    bound = PetscMax(bound, BlockWeight(weights + b * layout->block, layout->block));
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &bound, 1, MPI_DOUBLE, MPI_MAX, layout->comm));
+  bound *= layout->blocks;
+  for (int round = 0; round < 2 && bound > 0; round++) {
+    const PetscReal scale = SumScale(bound);
+    PetscInt64 total = 0;
+
+    for (PetscInt b = 0; b < layout->owned; b++)
+      total += SumRound(BlockWeight(weights + b * layout->block, layout->block), scale);
+    PetscCall(SumAllreduce(layout->comm, 1, &total));
+    bound = (double)total / scale;
+  }
+  *sum = bound;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TokensSetWeights(Tokens tokens, const double *weights) {
+  const TokensLayout *layout = &tokens->layout;
+  double sum;
+
+  PetscFunctionBeginUser;
+  for (PetscInt b = 0; b < layout->owned; b++) {
+    const PetscInt filled = TokensFilled(layout, b);
+
+    for (PetscInt t = 0; t < layout->block; t++) {
+      const double w = t < filled ? weights[b * layout->block + t] : 0;
+
+      PetscCheck(w >= 0 && w <= 1e290, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE,
+                 "weight %g of token %" PetscInt64_FMT " is not a finite number >= 0", w,
+                 (PetscInt64)(layout->first + b) * layout->block + t);
+      tokens->weights[b * layout->block + t] = w;
+    }
+  }
+  PetscCall(WeightSum(layout, tokens->weights, &sum));
+  PetscCheck(sum > 0, layout->comm, PETSC_ERR_ARG_OUTOFRANGE, "all weights of the tokens are zero");
+  for (PetscInt i = 0; i < layout->owned * layout->block; i++) tokens->weights[i] /= sum;
+  PetscFunctionReturn(0);
+}
+
+/* v / |v| for one token (stride B) whose squared norm leaves the range of doubles: scaled by a power of two first.
+ * False when v has no direction. */
+static PetscBool NormalizeExtreme(PetscInt dim, PetscInt block, double *v) {
+  double largest = 0, square = 0;
+  int exponent;
+
+  for (PetscInt c = 0; c < dim; c++) {
+    if (!isfinite(v[c * block])) return PETSC_FALSE;
+    largest = fmax(largest, fabs(v[c * block]));
+  }
+  if (largest == 0) return PETSC_FALSE;
+  (void)frexp(largest, &exponent);
+  for (PetscInt c = 0; c < dim; c++) {
+    v[c * block] = ldexp(v[c * block], -exponent);
+    square += v[c * block] * v[c * block];
+  }
+  for (PetscInt c = 0; c < dim; c++) v[c * block] /= sqrt(square);
+  return PETSC_TRUE;
+}
+
+/* x <- x + scale g and square[t] = |x_t|^2 for the B lanes of a block. Squares are summed in chunks of components, so
+ * that the rounding error does not grow with d. */
+static void AddAndSquare(PetscInt dim, PetscInt block, double scale, const double *restrict g, double *restrict x,
+                         double *restrict square) {
+  enum { CHUNK = 32 };
+  double partial[BLOCK];
+
+  for (PetscInt t = 0; t < block; t++) square[t] = 0;
+  for (PetscInt chunk = 0; chunk < dim; chunk += CHUNK) {
+    for (PetscInt t = 0; t < block; t++) partial[t] = 0;
+    for (PetscInt c = chunk; c < PetscMin(dim, chunk + CHUNK); c++) {
+      double *restrict v = x + c * block;
+
+      if (g) {
+        const double *restrict increment = g + c * block;
+#pragma omp simd
+        for (PetscInt t = 0; t < block; t++) v[t] += scale * increment[t];
+      }
+#pragma omp simd
+      for (PetscInt t = 0; t < block; t++) partial[t] += v[t] * v[t];
+    }
+#pragma omp simd
+    for (PetscInt t = 0; t < block; t++) square[t] += partial[t];
+  }
+}
+
+/* One block of TokensMove; returns the first token without a direction, or filled. */
+static PetscInt MoveBlock(PetscInt dim, PetscInt block, PetscInt filled, double scale, const double *g, double *x) {
+  double square[BLOCK];
+
+  AddAndSquare(dim, block, scale, g, x, square);
+  for (PetscInt t = 0; t < filled; t++) {
+    if (square[t] > 1e-280 && square[t] < 1e300) continue; /* NaN does not pass */
+    if (!NormalizeExtreme(dim, block, x + t)) return t;
+    square[t] = 1;
+  }
+#pragma omp simd
+  for (PetscInt t = 0; t < block; t++) square[t] = 1 / sqrt(square[t]);
+  for (PetscInt c = 0; c < dim; c++) {
+    double *restrict v = x + c * block;
+#pragma omp simd
+    for (PetscInt t = 0; t < block; t++) v[t] *= square[t];
+  }
+  return filled;
+}
+
+PetscErrorCode TokensMove(Tokens tokens, PetscReal scale, Vec g) {
+  const TokensLayout *layout = &tokens->layout;
+  const PetscInt length = layout->dim * layout->block;
+  const double *increment = NULL;
+  double *x;
+  PetscInt64 lost = -1; /* the first token that has no direction any more */
+
+  PetscFunctionBeginUser;
+  if (g) PetscCall(VecGetArrayRead(g, &increment));
+  PetscCall(VecGetArray(tokens->x, &x));
+  for (PetscInt b = 0; b < layout->owned && lost < 0; b++) {
+    const PetscInt filled = TokensFilled(layout, b);
+    const PetscInt end =
+        MoveBlock(layout->dim, layout->block, filled, scale, g ? increment + b * length : NULL, x + b * length);
+
+    if (end < filled) lost = (PetscInt64)(layout->first + b) * layout->block + end;
+    SetPadding(layout, b, x + b * length);
+  }
+  PetscCall(VecRestoreArray(tokens->x, &x));
+  if (g) PetscCall(VecRestoreArrayRead(g, &increment));
+  /* Found by the rank that owns the token; asking the others would cost an allreduce per step. */
+  PetscCheck(lost < 0, PETSC_COMM_SELF, PETSC_ERR_FP,
+             "token %" PetscInt64_FMT " was moved to a vector that is zero or not finite, which has no direction",
+             lost);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TokensGetRows(Tokens tokens, PetscInt64 *first, PetscInt64 *n, double *rows) {
+  const TokensLayout *layout = &tokens->layout;
+  const double *x;
+  PetscInt64 row = 0;
+
+  PetscFunctionBeginUser;
+  PetscCall(VecGetArrayRead(tokens->x, &x));
+  for (PetscInt b = 0; b < layout->owned; b++) {
+    const double *panel = x + b * layout->dim * layout->block;
+    const PetscInt filled = TokensFilled(layout, b);
+
+    for (PetscInt t = 0; t < filled; t++, row++)
+      for (PetscInt c = 0; c < layout->dim; c++) rows[row * layout->dim + c] = panel[c * layout->block + t];
+  }
+  PetscCall(VecRestoreArrayRead(tokens->x, &x));
+  *first = PetscMin(layout->count, (PetscInt64)layout->first * layout->block);
+  *n = row;
+  PetscFunctionReturn(0);
+}
