@@ -1,0 +1,347 @@
+/* The matrix of kernel values is never stored: squares of 32 x 32 tokens are evaluated into a buffer that stays in the
+ * first-level cache and used up there, once as it is and once transposed. Every loop is a block of registers: VECTORS
+ * vectors of tokens times a few tokens or components of the other side. Written in vector types that every machine has;
+ * wider vectors than the machine's are split. */
+#include "attention/direct_tile.h"
+
+#include <math.h>
+#include <stdint.h>
+
+#ifdef __AVX512F__
+#define LANES 8
+#else
+#define LANES 4
+#endif
+#define GROUP   8               /* tokens of a pack that lie side by side */
+#define VECTORS (GROUP / LANES) /* vectors that hold a group */
+#define SQUARE  32              /* tokens per side of the buffer */
+#define HELD    8               /* vectors of products held in registers */
+#define KEYS    (HELD / VECTORS)
+#define WIDTH   (12 / VECTORS) /* components whose sums are held in registers: at most 12, for 16 registers */
+#define CHUNK   64             /* coordinates multiplied at a time, so that both sides stay in the first-level cache */
+
+typedef double Vec __attribute__((vector_size(8 * LANES), may_alias));
+typedef uint64_t Bits __attribute__((vector_size(8 * LANES), may_alias));
+typedef double Quad __attribute__((vector_size(32), may_alias));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE Vec Load(const double *p) {
+  return *(const Vec *)p;
+}
+
+INLINE void Store(double *p, Vec v) {
+  *(Vec *)p = v;
+}
+
+/* Where `condition` holds (all bits set) a, else b. */
+INLINE Vec Select(Bits condition, Vec a, Vec b) {
+  return (Vec)((condition & (Bits)a) | (~condition & (Bits)b));
+}
+
+#define SHIFTER 0x1.8p52 /* adding it rounds to an integer, found in the low bits */
+
+/* t <- 2^t for t <= 1, to 2 units in the last place. Below -900, where only `deep` arguments can be, 2^-900. Split into
+ * integer and fraction in [-1/2,1/2], whose power is the Chebyshev fit of degree 11 (error 3.2e-18). Exact at 0, where
+ * a token meets itself. BATCH vectors in step hide the latency. */
+#define BATCH 4
+INLINE void Exp2(PetscBool deep, Vec t[BATCH]) {
+  static const double c[] = {0x1.62e42fefa39efp-1,  0x1.ebfbdff82c5aep-3,  0x1.c6b08d704a0c6p-5,  0x1.3b2ab6fb9f1a5p-7,
+                             0x1.5d87fe78a3f9cp-10, 0x1.430913112c61bp-13, 0x1.ffcbfc6da6ed1p-17, 0x1.62bfc2c86d700p-20,
+                             0x1.b524ebd13a55fp-24, 0x1.e6228acd1c6e5p-28, 0x1.e9ec1fcb69a7fp-32};
+  const Vec low = (Vec){0} - 900.0;
+  Vec n[BATCH], p[BATCH];
+
+  for (int b = 0; b < BATCH; b++) {
+    if (deep) t[b] = Select((Bits)(t[b] < low), low, t[b]);
+    n[b] = t[b] + SHIFTER;
+    t[b] -= n[b] - SHIFTER;
+    p[b] = t[b] * c[10] + c[9];
+  }
+  for (int i = 8; i >= 0; i--) {
+    for (int b = 0; b < BATCH; b++) p[b] = p[b] * t[b] + c[i];
+  }
+  for (int b = 0; b < BATCH; b++) {
+    p[b] = p[b] * t[b] + 1.0;
+    /* The low 12 bits of SHIFTER are 0, so what is shifted into the exponent is the integer alone. */
+    t[b] = (Vec)((Bits)p[b] + ((Bits)n[b] << 52));
+  }
+}
+
+/* Products <q_i,x_j> of a group of queries and KEYS keys: coordinates first .. first + count - 1, added to s. */
+INLINE void Products(PetscInt count, const double *q, const double *x, Vec s[HELD]) {
+  for (PetscInt c = 0; c < count; c++, q += GROUP, x += GROUP) {
+    Vec u[VECTORS];
+    for (int v = 0; v < VECTORS; v++) u[v] = Load(q + v * LANES);
+    for (int j = 0; j < KEYS; j++) {
+      for (int v = 0; v < VECTORS; v++) s[j * VECTORS + v] += u[v] * x[j];
+    }
+  }
+}
+
+typedef enum { PRODUCT, SHALLOW, DEEP } Entry; /* bare products, or kernel values with arguments above -900 or any */
+
+/* square[j][i] = <x_i,x_j> or 2^{scale (<x_i,x_j> - 1)}; rows and columns counted in tokens. */
+INLINE void SquareOf(Entry entry, TileShape shape, double scale, PetscInt ni, PetscInt nj, const double *xi,
+                     const double *xj, double *square) {
+  const PetscInt n = (shape.dim + 1) * GROUP;
+
+  for (PetscInt first = 0; first < shape.dim; first += CHUNK) {
+    const PetscInt count = PetscMin(CHUNK, shape.dim - first);
+    const PetscBool last = (PetscBool)(first + count == shape.dim);
+    for (PetscInt i = 0; i < ni; i += GROUP) {
+      for (PetscInt j = 0; j < nj; j += KEYS) {
+        double *e = square + j * SQUARE + i;
+        Vec s[HELD];
+
+        for (int h = 0; h < HELD; h++) s[h] = first ? Load(e + h / VECTORS * SQUARE + h % VECTORS * LANES) : (Vec){0};
+        Products(count, xi + i / GROUP * n + first * GROUP, xj + j / GROUP * n + first * GROUP + j % GROUP, s);
+        if (entry != PRODUCT && last) {
+          for (int h = 0; h < HELD; h++) s[h] = s[h] * scale - scale;
+          for (int h = 0; h < HELD; h += BATCH) Exp2((PetscBool)(entry == DEEP), s + h);
+        }
+        for (int h = 0; h < HELD; h++) Store(e + h / VECTORS * SQUARE + h % VECTORS * LANES, s[h]);
+      }
+    }
+  }
+}
+
+static void Square(Entry entry, TileShape shape, double scale, PetscInt ni, PetscInt nj, const double *xi,
+                   const double *xj, double *square) {
+  if (entry == PRODUCT)
+    SquareOf(PRODUCT, shape, scale, ni, nj, xi, xj, square);
+  else if (entry == SHALLOW)
+    SquareOf(SHALLOW, shape, scale, ni, nj, xi, xj, square);
+  else
+    SquareOf(DEEP, shape, scale, ni, nj, xi, xj, square);
+}
+
+/* Cosines are at least -1, up to rounding. */
+static Entry EntryOf(double scale) {
+  return 2.0 * scale < 899 ? SHALLOW : DEEP;
+}
+
+/* Turns the square over its diagonal by 4 x 4 pieces. */
+INLINE void Transpose(PetscInt ni, PetscInt nj, const double *square, double *turned) {
+  for (PetscInt i = 0; i < ni; i += 4) {
+    for (PetscInt j = 0; j < nj; j += 4) {
+      const double *e = square + j * SQUARE + i;
+      double *t = turned + i * SQUARE + j;
+      const Quad a = *(const Quad *)e, b = *(const Quad *)(e + SQUARE);
+      const Quad c = *(const Quad *)(e + 2 * SQUARE), d = *(const Quad *)(e + 3 * SQUARE);
+      const Quad p = __builtin_shufflevector(a, b, 0, 4, 2, 6), q = __builtin_shufflevector(a, b, 1, 5, 3, 7);
+      const Quad r = __builtin_shufflevector(c, d, 0, 4, 2, 6), s = __builtin_shufflevector(c, d, 1, 5, 3, 7);
+
+      *(Quad *)t = __builtin_shufflevector(p, r, 0, 1, 4, 5);
+      *(Quad *)(t + SQUARE) = __builtin_shufflevector(q, s, 0, 1, 4, 5);
+      *(Quad *)(t + 2 * SQUARE) = __builtin_shufflevector(p, r, 2, 3, 6, 7);
+      *(Quad *)(t + 3 * SQUARE) = __builtin_shufflevector(q, s, 2, 3, 6, 7);
+    }
+  }
+}
+
+/* sum[c][i] += sum_k square[k][i] wx[c][k] for a group of i, `width` components and nk tokens k. */
+INLINE void Accumulate(int width, PetscInt n, PetscInt nk, const double *square, const double *wx, double *sum) {
+  Vec s[WIDTH][VECTORS];
+
+  for (int c = 0; c < width; c++) {
+    for (int v = 0; v < VECTORS; v++) s[c][v] = (Vec){0};
+  }
+  for (PetscInt g = 0; g < nk; g += GROUP, wx += n * GROUP) {
+    for (int k = 0; k < GROUP; k++, square += SQUARE) {
+      Vec e[VECTORS];
+      for (int v = 0; v < VECTORS; v++) e[v] = Load(square + v * LANES);
+      for (int c = 0; c < width; c++) {
+        for (int v = 0; v < VECTORS; v++) s[c][v] += e[v] * wx[c * GROUP + k];
+      }
+    }
+  }
+  for (int c = 0; c < width; c++) {
+    for (int v = 0; v < VECTORS; v++) {
+      double *p = sum + c * GROUP + v * LANES;
+      Store(p, Load(p) + s[c][v]);
+    }
+  }
+}
+
+/* All components of the sums of ni tokens, in pieces as equal as they can be: `width` is a constant in every case. */
+static void AccumulateAll(TileShape shape, PetscInt ni, PetscInt nk, const double *square, const double *wx,
+                          double *sum) {
+  const PetscInt n = shape.dim + 1, pieces = (n + WIDTH - 1) / WIDTH;
+
+  for (PetscInt p = 0, c = 0; p < pieces; p++) {
+    const PetscInt width = (n - c) / (pieces - p);
+    for (PetscInt i = 0; i < ni; i += GROUP) {
+      const double *e = square + i, *w = wx + c * GROUP;
+      double *s = sum + (i / GROUP * n + c) * GROUP;
+      switch (width) {
+#define CASE(w_)                                                                                                       \
+  case w_:                                                                                                             \
+    Accumulate(w_, n, nk, e, w, s);                                                                                    \
+    break
+        CASE(1);
+        CASE(2);
+        CASE(3);
+        CASE(4);
+        CASE(5);
+        CASE(6);
+#if WIDTH > 6
+        CASE(7);
+        CASE(8);
+        CASE(9);
+        CASE(10);
+        CASE(11);
+        CASE(12);
+#endif
+#undef CASE
+      }
+    }
+    c += width;
+  }
+}
+
+static void SumSquares(TileShape shape, double rate, TilePack a, TilePack b, double *sum_a, double *sum_b,
+                       PetscBool self) {
+  const double scale = rate * M_LOG2E;
+  const PetscInt n = shape.dim + 1;
+  double square[SQUARE * SQUARE] __attribute__((aligned(64))), turned[SQUARE * SQUARE] __attribute__((aligned(64)));
+
+  for (PetscInt i = 0; i < shape.block; i += SQUARE) {
+    const PetscInt ni = PetscMin(SQUARE, shape.block - i);
+    for (PetscInt j = self ? i : 0; j < shape.block; j += SQUARE) {
+      const PetscInt nj = PetscMin(SQUARE, shape.block - j);
+
+      Square(EntryOf(scale), shape, scale, ni, nj, a.x + i * n, b.x + j * n, square);
+      AccumulateAll(shape, ni, nj, square, b.wx + j * n, sum_a + i * n);
+      if (!self || i < j) {
+        Transpose(ni, nj, square, turned);
+        AccumulateAll(shape, nj, ni, turned, a.wx + i * n, sum_b + j * n);
+      }
+    }
+  }
+}
+
+void TileSumPair(TileShape shape, double rate, TilePack a, TilePack b, double *sum_a, double *sum_b) {
+  SumSquares(shape, rate, a, b, sum_a, sum_b, PETSC_FALSE);
+}
+
+void TileSumSelf(TileShape shape, double rate, TilePack a, double *sum) {
+  SumSquares(shape, rate, a, a, sum, sum, PETSC_TRUE);
+}
+
+double TileEnergy(TileShape shape, double rate, TilePack a, TilePack b) {
+  const double scale = rate * M_LOG2E;
+  const PetscInt n = shape.dim + 1;
+  double square[SQUARE * SQUARE] __attribute__((aligned(64)));
+  double total[GROUP] = {0}, sum = 0;
+
+  for (PetscInt i = 0; i < shape.block; i += SQUARE) {
+    const PetscInt ni = PetscMin(SQUARE, shape.block - i);
+    for (PetscInt j = 0; j < shape.block; j += SQUARE) {
+      const PetscInt nj = PetscMin(SQUARE, shape.block - j);
+
+      Square(EntryOf(scale), shape, scale, ni, nj, a.x + i * n, b.x + j * n, square);
+      for (PetscInt g = 0; g < ni; g += GROUP) {
+        const double *w = a.wx + ((i + g) / GROUP * n + shape.dim) * GROUP;
+        double part[GROUP] = {0};
+
+        for (PetscInt k = 0; k < nj; k++) {
+          const double wk = b.wx[((j + k) / GROUP * n + shape.dim) * GROUP + k % GROUP];
+          for (int l = 0; l < GROUP; l++) part[l] += wk * square[k * SQUARE + g + l];
+        }
+        for (int l = 0; l < GROUP; l++) total[l] += w[l] * part[l];
+      }
+    }
+  }
+  for (int l = 0; l < GROUP; l++) sum += total[l];
+  return sum;
+}
+
+/* The new maxima of a group of queries over nk keys, and the sums so far scaled down to them. */
+static void RaiseMaximum(PetscInt n, PetscInt nk, const double *square, double *maximum, double *sum) {
+  Vec factor[VECTORS];
+
+  for (int v = 0; v < VECTORS; v++) {
+    const Vec old = Load(maximum + v * LANES);
+    Vec top = old, shift[BATCH] = {{0}};
+
+    for (PetscInt k = 0; k < nk; k++) {
+      const Vec e = Load(square + k * SQUARE + v * LANES);
+      top = Select((Bits)(e > top), e, top);
+    }
+    Store(maximum + v * LANES, top);
+    shift[0] = (old - top) * M_LOG2E;
+    Exp2(PETSC_TRUE, shift);
+    factor[v] = shift[0];
+  }
+  for (PetscInt c = 0; c < n; c++) {
+    for (int v = 0; v < VECTORS; v++) {
+      double *p = sum + c * GROUP + v * LANES;
+      Store(p, Load(p) * factor[v]);
+    }
+  }
+}
+
+void TileSumOnline(TileShape shape, const double *queries, TilePack b, const double *bias, double *maximum,
+                   double *sum) {
+  const PetscInt n = shape.dim + 1;
+  double square[SQUARE * SQUARE] __attribute__((aligned(64)));
+
+  for (PetscInt i = 0; i < shape.block; i += SQUARE) {
+    const PetscInt ni = PetscMin(SQUARE, shape.block - i);
+    for (PetscInt j = 0; j < shape.block; j += SQUARE) {
+      const PetscInt nj = PetscMin(SQUARE, shape.block - j);
+
+      Square(PRODUCT, shape, 0, ni, nj, queries + i * n, b.x + j * n, square);
+      for (PetscInt g = 0; g < ni; g += GROUP) {
+        double *m = maximum + i + g;
+
+        for (PetscInt k = 0; k < nj; k++) {
+          for (int l = 0; l < GROUP; l++) square[k * SQUARE + g + l] += bias[j + k];
+        }
+        RaiseMaximum(n, nj, square + g, m, sum + (i + g) * n);
+        for (PetscInt k = 0; k < nj; k += KEYS) {
+          Vec s[HELD];
+          for (int h = 0; h < HELD; h++) {
+            const double *e = square + (k + h / VECTORS) * SQUARE + g + h % VECTORS * LANES;
+            s[h] = (Load(e) - Load(m + h % VECTORS * LANES)) * M_LOG2E;
+          }
+          for (int h = 0; h < HELD; h += BATCH) Exp2(PETSC_TRUE, s + h);
+          for (int h = 0; h < HELD; h++) Store(square + (k + h / VECTORS) * SQUARE + g + h % VECTORS * LANES, s[h]);
+        }
+      }
+      AccumulateAll(shape, ni, nj, square, b.wx + j * n, sum + i * n);
+    }
+  }
+}
+
+void TileMultiply(TileShape shape, double scale, const double *matrix, const double *in, double *out) {
+  const PetscInt d = shape.dim, n = d + 1;
+
+  for (PetscInt t = 0; t < shape.block; t += GROUP, in += n * GROUP, out += n * GROUP) {
+    for (PetscInt r = 0; r < d; r++) {
+      const double *row = matrix + (size_t)r * d;
+      double s[GROUP] = {0};
+
+      for (PetscInt c = 0; c < d; c++) {
+        for (int l = 0; l < GROUP; l++) s[l] += row[c] * in[c * GROUP + l];
+      }
+      for (int l = 0; l < GROUP; l++) out[r * GROUP + l] = scale * s[l];
+    }
+  }
+}
+
+void TileRound(size_t n, double *sum, PetscInt64 *fixed) {
+  const uint64_t zero = 0x4338000000000000; /* the bits of SHIFTER */
+
+  for (size_t i = 0; i < n; i += LANES) {
+    /* In two halves, since machines round vectors to 52 bits only: high is a multiple of 2^-29, what is left times 2^61
+     * below 2^32. */
+    const Vec x = Load(sum + i), high = x * 0x1p29 + SHIFTER;
+    const Vec low = (x * 0x1p29 - (high - SHIFTER)) * 0x1p32 + SHIFTER;
+    const Bits whole = (((Bits)high - zero) << 32) + ((Bits)low - zero);
+
+    *(Bits *)(fixed + i) += whole;
+    Store(sum + i, (Vec){0});
+  }
+}

@@ -1,0 +1,45 @@
+/* Kernel sums of one pair of token blocks: the inner loops of attention.
+ *
+ * A block is handed over as a pack: groups of 8 tokens, component-major inside a group, pack[(t / 8 * n + c) * 8 + t %
+ * 8] for token t < B and component c < n = d + 1. Two packs belong to a block: x, whose components are the coordinates
+ * and, last, the weight, and wx, the coordinates times the weight and, last, the weight. Sums are packs too: S in the
+ * components c < d and S0 in the last. Packs are aligned to 64 bytes.
+ *
+ * The value of a sum depends on the contents of the two blocks in the order given, on nothing else. */
+#ifndef CHORALE_ATTENTION_DIRECT_TILE_H
+#define CHORALE_ATTENTION_DIRECT_TILE_H
+
+#include <petscsys.h>
+
+typedef struct {
+  PetscInt block; /* B, a multiple of 8 */
+  PetscInt dim;   /* d */
+} TileShape;
+
+typedef struct {
+  const double *x, *wx;
+} TilePack;
+
+/* sum_a += sum_{j in b} e^{rate (<x_i,x_j> - 1)} w_j (x_j, 1) for all i in a, and sum_b += the same with a and b
+ * exchanged, from one evaluation of the kernel. For 0 <= rate the kernel is in (0,1]; below 1e-270 it is 1e-270. */
+void TileSumPair(TileShape shape, double rate, TilePack a, TilePack b, double *sum_a, double *sum_b);
+/* The same for a = b: every i and j of one block. */
+void TileSumSelf(TileShape shape, double rate, TilePack a, double *sum);
+/* sum_{i in a, j in b} w_i w_j e^{rate (<x_i,x_j> - 1)}. */
+double TileEnergy(TileShape shape, double rate, TilePack a, TilePack b);
+
+/* Softmax with unbounded logits <q_i,x_j> + bias_j: queries is a pack of the q_i (last component unused), bias[B]
+ * belongs to the keys b. maximum[B] holds the largest logit that query i has seen and sum the sums with the kernel
+ * e^{logit - maximum}; both are brought up to date. Starts from maximum = -DBL_MAX, sum = 0. */
+void TileSumOnline(TileShape shape, const double *queries, TilePack b, const double *bias, double *maximum,
+                   double *sum);
+
+/* out_i = scale M in_i for all tokens of a pack, M row-major d x d; the last component is left alone. out and in must
+ * not overlap. */
+void TileMultiply(TileShape shape, double scale, const double *matrix, const double *in, double *out);
+
+/* fixed[i] += round(2^61 sum[i]), sum[i] = 0, for i < n, n a multiple of 8: the order-free sum of chorale/sum.h for
+ * numbers of at most 1. */
+void TileRound(size_t n, double *sum, PetscInt64 *fixed);
+
+#endif

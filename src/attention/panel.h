@@ -1,0 +1,38 @@
+/* Panels: one block of tokens after the other, in global order, on every rank. While panel J is worked on, panel J + 1
+ * travels. Memory: the packs of the own blocks and two panels.
+ *
+ *     PanelsStart(panels, tokens);
+ *     for (J = 0; J < blocks; J++) {
+ *       PanelsNext(panels, &pack);     collective; pack is valid until the next call
+ *       ... work, with PanelsProgress now and then
+ *     } */
+#ifndef CHORALE_ATTENTION_PANEL_H
+#define CHORALE_ATTENTION_PANEL_H
+
+#include <chorale/tokens.h>
+
+#include "attention/direct_tile.h"
+
+typedef struct _p_Panels *Panels;
+
+/* Collective on layout->comm. */
+PetscErrorCode PanelsCreate(const TokensLayout *layout, Panels *panels);
+PetscErrorCode PanelsDestroy(Panels *panels);
+/* Packs the own blocks and sends for panel 0. Collective. */
+PetscErrorCode PanelsStart(Panels panels, Tokens tokens);
+/* The next panel. A rank without blocks gets an empty pack when one rank owns all. Collective. */
+PetscErrorCode PanelsNext(Panels panels, TilePack *pack);
+/* The pack of own block k = 0 .. owned - 1 of the tokens of the last PanelsStart. Not collective. */
+TilePack PanelsOwn(Panels panels, PetscInt k);
+/* Lets messages proceed (MPI moves them only when asked). Not collective. */
+PetscErrorCode PanelsProgress(Panels panels);
+/* The rank that owns block J, and whether panels travel at all. */
+PetscMPIInt PanelsOwner(Panels panels, PetscInt J);
+PetscBool PanelsTravel(Panels panels);
+/* Bytes held by this rank. */
+PetscLogDouble PanelsMemory(Panels panels);
+
+/* n zeroed numbers of 8 bytes on a cache line, as the tiles need them; freed with free(). */
+PetscErrorCode PackAllocate(size_t n, void *pack);
+
+#endif
