@@ -1,0 +1,19 @@
+/* One step of the tokens. Types: layer, the transformer of PAPER.md section 1:
+ *
+ *     y_i = LN(x_i + dt Att[mu](x_i)),   x_i^next = LN(y_i + sqrt(dt) G(y_i)),   dt = T/L */
+#ifndef CHORALE_SCHEME_H
+#define CHORALE_SCHEME_H
+
+#include <chorale/attention.h>
+#include <chorale/field.h>
+
+typedef struct _p_Scheme *Scheme;
+
+/* Reads scheme_type; work vectors for tokens of this layout. Collective. */
+PetscErrorCode SchemeCreate(Tokens tokens, Scheme *scheme);
+PetscErrorCode SchemeDestroy(Scheme *scheme);
+PetscErrorCode SchemeView(Scheme scheme);
+/* Moves the tokens by one step of size dt > 0. Collective on the tokens' communicator. */
+PetscErrorCode SchemeStep(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens);
+
+#endif

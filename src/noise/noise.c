@@ -1,0 +1,64 @@
+#include <string.h>
+
+#include <chorale/deck.h>
+
+#include "noise/impl.h"
+
+static const NoiseType *const types[] = {&NoiseTypeMlp, &NoiseTypeNone};
+
+PetscErrorCode NoiseCreate(PetscInt dim, Noise *noise) {
+  char name[PETSC_MAX_PATH_LEN];
+  PetscInt64 seed;
+  Noise n;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetString("noise_type", name));
+  PetscCall(DeckGetInt("ensemble_seed", &seed));
+  PetscCall(PetscNew(&n));
+  n->dim = dim;
+  n->seed = (uint64_t)seed;
+  for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+    if (!strcmp(name, types[i]->name)) n->type = types[i];
+  PetscCheck(n->type, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "noise_type = %s: must be one of: mlp none", name);
+  if (n->type->create) PetscCall(n->type->create(n));
+  *noise = n;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode NoiseDestroy(Noise *noise) {
+  PetscFunctionBeginUser;
+  if (!*noise) PetscFunctionReturn(0);
+  if ((*noise)->type->destroy) PetscCall((*noise)->type->destroy(*noise));
+  PetscCall(PetscFree(*noise));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode NoiseView(Noise noise, MPI_Comm comm) {
+  PetscFunctionBeginUser;
+  PetscCall(noise->type->view(noise, comm));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode NoiseIsZero(Noise noise, PetscBool *zero) {
+  PetscFunctionBeginUser;
+  *zero = noise->type->zero;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode NoiseCreateField(Noise noise, Field *field) {
+  PetscFunctionBeginUser;
+  PetscCall(PetscNew(field));
+  (*field)->noise = noise;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode NoiseDraw(Noise noise, PetscInt realization, PetscInt step, Field field) {
+  PetscFunctionBeginUser;
+  PetscCheck(field->noise == noise, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG, "the field belongs to another noise");
+  PetscCheck(realization >= 0 && step >= 0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE,
+             "realization %" PetscInt_FMT " and step %" PetscInt_FMT " must not be negative", realization, step);
+  field->realization = realization;
+  field->step = step;
+  field->drawn = PETSC_TRUE;
+  PetscFunctionReturn(0);
+}

@@ -1,0 +1,19 @@
+/* No noise: G = 0. The smallest type there is, and so the template for a new one. */
+#include "noise/impl.h"
+
+static PetscErrorCode View(Noise noise, MPI_Comm comm) {
+  PetscFunctionBeginUser;
+  (void)noise;
+  PetscCall(PetscPrintf(comm, "noise: none\n"));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Evaluate(Field field, Tokens tokens, Vec g) {
+  PetscFunctionBeginUser;
+  (void)field;
+  (void)tokens;
+  PetscCall(VecSet(g, 0));
+  PetscFunctionReturn(0);
+}
+
+const NoiseType NoiseTypeNone = {.name = "none", .zero = PETSC_TRUE, .view = View, .evaluate = Evaluate};

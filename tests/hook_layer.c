@@ -1,0 +1,115 @@
+/* One layer with everything that went into it, for an independent recomputation (test_layer_numpy.py): deck keys as
+ * options, and
+ *
+ *     hook_layer -hook_file OUT.h5 -tokens_count 64 ...
+ *
+ * writes the weights U[m][d], bias_u[m], W[d][m], bias_w[d], the tokens before and after the layer, [N][d], and the
+ * energy before. */
+#include <math.h>
+
+#include <chorale/deck.h>
+#include <chorale/error.h>
+#include <chorale/h5.h>
+#include <chorale/noise.h>
+#include <chorale/scheme.h>
+#include <chorale/start.h>
+
+#include "noise/mlp.h"
+
+enum { REALIZATION = 1, STEP = 3 };
+
+static PetscErrorCode WriteWeights(H5 h5, Noise noise, PetscInt64 m, PetscInt64 d) {
+  double *U, *bias_u, *W, *bias_w;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc4(m * d, &U, m, &bias_u, m * d, &W, d, &bias_w));
+  PetscCall(NoiseMlpWeights(noise, REALIZATION, STEP, U, bias_u, W, bias_w));
+  PetscCall(H5WriteReals(h5, "U", 2, (PetscInt64[]){m, d}, U));
+  PetscCall(H5WriteReals(h5, "bias_u", 1, &m, bias_u));
+  PetscCall(H5WriteReals(h5, "W", 2, (PetscInt64[]){d, m}, W));
+  PetscCall(H5WriteReals(h5, "bias_w", 1, &d, bias_w));
+  PetscCall(PetscFree4(U, bias_u, W, bias_w));
+  PetscFunctionReturn(0);
+}
+
+/* All tokens as [N][d] on rank 0, in whatever order the blocks are owned. */
+static PetscErrorCode WriteTokens(H5 h5, const char *path, Tokens tokens) {
+  PetscInt64 first, n;
+  PetscMPIInt rank;
+  TokensLayout layout;
+  double *rows, *all;
+  size_t d;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
+  PetscCall(TokensGetLayout(tokens, &layout));
+  d = (size_t)layout.dim;
+  PetscCall(PetscMalloc1((size_t)(layout.owned * layout.block) * d, &rows));
+  PetscCall(PetscCalloc1((size_t)layout.count * d, &all));
+  PetscCall(TokensGetRows(tokens, &first, &n, rows));
+  for (size_t i = 0; i < (size_t)n * d; i++) all[(size_t)first * d + i] = rows[i];
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, all, (PetscMPIInt)(layout.count * layout.dim), MPI_DOUBLE, MPI_SUM,
+                             PETSC_COMM_WORLD)); /* one rank has a token, the others add 0 */
+  PetscCall(H5WriteReals(h5, path, 2, (PetscInt64[]){layout.count, layout.dim}, rank == 0 ? all : NULL));
+  PetscCall(PetscFree(rows));
+  PetscCall(PetscFree(all));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Layer(H5 h5) {
+  PetscInt64 count, dim, width, depth;
+  PetscReal horizon, energy;
+  Attention attention;
+  Tokens tokens;
+  Scheme scheme;
+  Start start;
+  Noise noise;
+  Field field;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetInt("tokens_count", &count));
+  PetscCall(DeckGetInt("tokens_dim", &dim));
+  PetscCall(DeckGetInt("mlp_width", &width));
+  PetscCall(DeckGetInt("layers_depth", &depth));
+  PetscCall(DeckGetReal("layers_horizon", &horizon));
+  PetscCall(TokensCreate(PETSC_COMM_WORLD, count, (PetscInt)dim, &tokens));
+  PetscCall(StartCreate(tokens, &start));
+  PetscCall(TokensStart(tokens, start, REALIZATION));
+  PetscCall(AttentionCreate(tokens, &attention));
+  PetscCall(NoiseCreate((PetscInt)dim, &noise));
+  PetscCall(NoiseCreateField(noise, &field));
+  PetscCall(SchemeCreate(tokens, &scheme));
+  PetscCall(WriteWeights(h5, noise, width, dim));
+  PetscCall(WriteTokens(h5, "before", tokens));
+  PetscCall(AttentionEnergy(attention, tokens, &energy));
+  PetscCall(H5WriteReals(h5, "energy", 1, (PetscInt64[]){1}, &energy));
+  PetscCall(NoiseDraw(noise, REALIZATION, STEP, field));
+  PetscCall(SchemeStep(scheme, attention, field, horizon / (PetscReal)depth, tokens));
+  PetscCall(WriteTokens(h5, "after", tokens));
+  PetscCall(SchemeDestroy(&scheme));
+  PetscCall(FieldDestroy(&field));
+  PetscCall(NoiseDestroy(&noise));
+  PetscCall(AttentionDestroy(&attention));
+  PetscCall(StartDestroy(&start));
+  PetscCall(TokensDestroy(&tokens));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Run(void) {
+  char path[PETSC_MAX_PATH_LEN] = "layer.h5";
+  H5 h5;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscOptionsGetString(NULL, NULL, "-hook_file", path, sizeof(path), NULL));
+  PetscCall(H5Open(PETSC_COMM_WORLD, path, "w", NULL, &h5));
+  PetscCall(Layer(h5));
+  PetscCall(H5Close_(&h5));
+  PetscFunctionReturn(0);
+}
+
+int main(int argc, char **argv) {
+  if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush()) return 1;
+  const PetscErrorCode code = Run();
+  if (code) MPI_Abort(PETSC_COMM_WORLD, 1);
+  return PetscFinalize() != 0;
+}
