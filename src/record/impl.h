@@ -1,0 +1,51 @@
+/* Private to record.c, output.c and results.c. */
+#ifndef CHORALE_RECORD_IMPL_H
+#define CHORALE_RECORD_IMPL_H
+
+#include <chorale/record.h>
+#include <chorale/trajectory.h>
+
+/* Where the run's files go: DIRECTORY/STEM.EXT and DIRECTORY/STEM/realization_00000.h5md. */
+typedef struct {
+  char file[PETSC_MAX_PATH_LEN];
+  char temporary[PETSC_MAX_PATH_LEN];    /* in the same directory, renamed to file */
+  char directory[PETSC_MAX_PATH_LEN];    /* that of file, "." when it has none */
+  char trajectories[PETSC_MAX_PATH_LEN]; /* DIRECTORY/STEM */
+  char stem[PETSC_MAX_PATH_LEN];
+  PetscBool overwrite;
+} Output;
+
+struct _p_Record {
+  char study[32];
+  EnsembleLayout ensemble;
+  TokensLayout tokens;
+  PetscMPIInt rank, shard; /* in the world and in the group */
+  PetscInt steps, every, frames, trajectories, compress;
+  PetscReal horizon;
+  PetscBool single;
+  Output output;
+  double *values; /* [owned][frames][OBSERVE_VALUES] on the group's first shard, NULL on others */
+  Trajectory trajectory;
+};
+
+PETSC_INTERN PetscInt RecordStep(Record record, PetscInt frame);
+PETSC_INTERN PetscReal RecordTime(Record record, PetscInt frame);
+
+/* Reads output_file and output_overwrite and refuses what cannot work, for this many trajectories. Leaves nothing
+ * behind. Collective. */
+PETSC_INTERN PetscErrorCode OutputCreate(MPI_Comm comm, const char *study, PetscInt trajectories, Output *output);
+/* Path of a realization's trajectory: in the file system, or as seen from the results file. */
+PETSC_INTERN PetscErrorCode OutputTrajectory(const Output *output, PetscInt r, PetscBool relative,
+                                             char path[PETSC_MAX_PATH_LEN]);
+/* Makes the directory of the trajectories unless it exists. Collective. */
+PETSC_INTERN PetscErrorCode OutputMakeDirectory(MPI_Comm comm, const Output *output);
+/* The temporary file takes the place of the results file, on disk for good. Collective. */
+PETSC_INTERN PetscErrorCode OutputCommit(MPI_Comm comm, const Output *output);
+
+/* Means and standard errors over the realizations, [frames][OBSERVE_VALUES], on rank 0 of the world. Collective on the
+ * world. */
+PETSC_INTERN PetscErrorCode ResultsStatistics(Record record, double *mean, double *sem);
+/* The results file at path. Collective on the world. */
+PETSC_INTERN PetscErrorCode ResultsWrite(Record record, const char *path, const double *mean, const double *sem);
+
+#endif

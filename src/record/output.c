@@ -1,0 +1,150 @@
+/* The files of a run: their names, what stands in their way, and the exchange of the old results file for the new one.
+ */
+#include "record/impl.h"
+
+#include <chorale/deck.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SUFFIX 64 /* room that the longest addition to the name of the results file needs */
+
+/* Splits output_file. */
+static PetscErrorCode NameFiles(MPI_Comm comm, const char *study, Output *o) {
+  char *slash, *base, *dot;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetString("output_file", o->file));
+  if (!o->file[0]) PetscCall(PetscSNPrintf(o->file, sizeof(o->file), "%s.h5", study));
+  PetscCheck(strlen(o->file) + SUFFIX < sizeof(o->file), comm, PETSC_ERR_USER_INPUT,
+             "output_file = %.40s...: the name is too long", o->file);
+  PetscCall(PetscSNPrintf(o->temporary, sizeof(o->temporary), "%s.tmp", o->file));
+  PetscCall(PetscStrcpy(o->directory, o->file));
+  slash = strrchr(o->directory, '/');
+  base = slash ? slash + 1 : o->directory;
+  PetscCall(PetscStrcpy(o->stem, base));
+  dot = strrchr(o->stem, '.');
+  PetscCheck(dot && dot != o->stem && dot[1], comm, PETSC_ERR_USER_INPUT,
+             "output_file = %s: must have a name and an extension, like %s.h5", o->file, study);
+  *dot = '\0';
+  PetscCall(PetscStrcpy(o->trajectories, o->file));
+  *strrchr(o->trajectories, '.') = '\0';
+  if (slash)
+    slash[slash == o->directory] = '\0'; /* "/file.h5" is in "/" */
+  else
+    PetscCall(PetscStrcpy(o->directory, "."));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode OutputTrajectory(const Output *output, PetscInt r, PetscBool relative, char path[PETSC_MAX_PATH_LEN]) {
+  PetscFunctionBeginUser;
+  PetscCall(PetscSNPrintf(path, PETSC_MAX_PATH_LEN, "%s/realization_%05d.h5md",
+                          relative ? output->stem : output->trajectories, (int)r));
+  PetscFunctionReturn(0);
+}
+
+/* On one rank: what speaks against writing these files, as "key = value: reason"; empty when nothing does. */
+static PetscErrorCode Inspect(const Output *o, PetscInt trajectories, char *reason, size_t room) {
+  struct stat status;
+  char path[PETSC_MAX_PATH_LEN];
+  int fd;
+
+  PetscFunctionBeginUser;
+  reason[0] = '\0';
+  if (stat(o->directory, &status) || !S_ISDIR(status.st_mode)) {
+    PetscCall(PetscSNPrintf(reason, room, "output_file = %s: there is no directory %s", o->file, o->directory));
+    PetscFunctionReturn(0);
+  }
+  if (!stat(o->file, &status) && (!S_ISREG(status.st_mode) || !o->overwrite)) {
+    PetscCall(PetscSNPrintf(reason, room, "output_file = %s: %s", o->file,
+                            S_ISREG(status.st_mode) ? "exists already; output_overwrite replaces it"
+                                                    : "is not a regular file"));
+    PetscFunctionReturn(0);
+  }
+  if (trajectories && !stat(o->trajectories, &status) && !S_ISDIR(status.st_mode)) {
+    PetscCall(PetscSNPrintf(reason, room,
+                            "output_trajectories = %" PetscInt_FMT ": %s is in the way of their directory",
+                            trajectories, o->trajectories));
+    PetscFunctionReturn(0);
+  }
+  for (PetscInt r = 0; r < trajectories && !o->overwrite; r++) {
+    PetscCall(OutputTrajectory(o, r, PETSC_FALSE, path));
+    if (!access(path, F_OK)) {
+      PetscCall(PetscSNPrintf(
+          reason, room, "output_trajectories = %" PetscInt_FMT ": %s exists already; output_overwrite replaces it",
+          trajectories, path));
+      PetscFunctionReturn(0);
+    }
+  }
+  /* Permissions, read-only file systems and full directories show only when a file is made. */
+  fd = open(o->temporary, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+  if (fd < 0)
+    PetscCall(PetscSNPrintf(reason, room, "output_file = %s: cannot be written: %s", o->file, strerror(errno)));
+  else {
+    close(fd);
+    unlink(o->temporary);
+  }
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode OutputCreate(MPI_Comm comm, const char *study, PetscInt trajectories, Output *output) {
+  char reason[3 * PETSC_MAX_PATH_LEN] = "";
+  PetscMPIInt rank;
+
+  PetscFunctionBeginUser;
+  PetscCall(NameFiles(comm, study, output));
+  PetscCall(DeckGetFlag("output_overwrite", &output->overwrite));
+  PetscCallMPI(MPI_Comm_rank(comm, &rank));
+  if (!rank) PetscCall(Inspect(output, trajectories, reason, sizeof(reason)));
+  PetscCallMPI(MPI_Bcast(reason, sizeof(reason), MPI_CHAR, 0, comm));
+  PetscCheck(!reason[0], comm, PETSC_ERR_USER_INPUT, "%s", reason);
+  PetscFunctionReturn(0);
+}
+
+/* errno of rank 0 becomes a run-time failure of all ranks. */
+static PetscErrorCode CheckErrno(MPI_Comm comm, int code, const char *path, const char *what) {
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Bcast(&code, 1, MPI_INT, 0, comm));
+  PetscCheck(!code, comm, PETSC_ERR_FILE_WRITE, "%s: %s: %s", path, what, strerror(code));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode OutputMakeDirectory(MPI_Comm comm, const Output *output) {
+  PetscMPIInt rank;
+  int code = 0;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(comm, &rank));
+  if (!rank && mkdir(output->trajectories, 0777) && errno != EEXIST) code = errno;
+  PetscCall(CheckErrno(comm, code, output->trajectories, "cannot make the directory"));
+  PetscFunctionReturn(0);
+}
+
+/* 0 or errno. */
+static int Sync(const char *path, int flags) {
+  const int fd = open(path, flags);
+  int code = 0;
+
+  if (fd < 0) return errno;
+  if (fsync(fd) && errno != EINVAL) code = errno; /* EINVAL: a file system that cannot sync directories */
+  if (close(fd) && !code) code = errno;
+  return code;
+}
+
+PetscErrorCode OutputCommit(MPI_Comm comm, const Output *output) {
+  PetscMPIInt rank;
+  int code = 0;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(comm, &rank));
+  if (!rank) {
+    code = Sync(output->temporary, O_RDWR);
+    if (!code && rename(output->temporary, output->file)) code = errno;
+    if (!code) code = Sync(output->directory, O_RDONLY);
+  }
+  PetscCall(CheckErrno(comm, code, output->file, "cannot be put in place"));
+  PetscFunctionReturn(0);
+}

@@ -1,0 +1,111 @@
+#include <chorale/progress.h>
+
+#include <chorale/deck.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BAR_WIDTH    28
+#define BAR_INTERVAL 0.1 /* seconds between updates of the bar */
+#define LOG_INTERVAL 30  /* and between the lines in a log */
+
+struct _p_Progress {
+  char label[64];
+  PetscInt64 total, done;
+  PetscBool active; /* this rank prints */
+  PetscBool bar;    /* on a terminal: one line, drawn over and over */
+  PetscBool shown;  /* something was printed */
+  double interval, start, next;
+};
+
+static double Now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Seconds as 4.2 s, 3:07 or 2:03:07. */
+static const char *Duration(double seconds, char *text, size_t room) {
+  const long s = (long)(seconds + 0.5);
+
+  if (seconds < 60)
+    snprintf(text, room, "%.1f s", seconds);
+  else if (s < 3600)
+    snprintf(text, room, "%ld:%02ld", s / 60, s % 60);
+  else
+    snprintf(text, room, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+  return text;
+}
+
+PetscErrorCode ProgressCreate(MPI_Comm comm, const char *label, PetscInt64 total, Progress *progress) {
+  char mode[PETSC_MAX_PATH_LEN], *end;
+  PetscMPIInt rank;
+  double seconds;
+  Progress p;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetString("progress", mode));
+  PetscCall(PetscNew(&p));
+  PetscCall(PetscStrncpy(p->label, label, sizeof(p->label)));
+  PetscCallMPI(MPI_Comm_rank(comm, &rank));
+  p->total = PetscMax(total, 1);
+  p->active = rank == 0 && strcmp(mode, "off") ? PETSC_TRUE : PETSC_FALSE;
+  seconds = strtod(mode, &end);
+  if (end != mode)
+    p->interval = seconds;
+  else {
+    p->bar = isatty(STDERR_FILENO) ? PETSC_TRUE : PETSC_FALSE;
+    p->interval = p->bar ? BAR_INTERVAL : LOG_INTERVAL;
+  }
+  p->start = Now();
+  p->next = p->start + p->interval;
+  *progress = p;
+  PetscFunctionReturn(0);
+}
+
+static void Print(const Progress p, double elapsed) {
+  const double share = (double)p->done / (double)p->total, rate = elapsed > 0 ? (double)p->done / elapsed : 0;
+  char left[32] = "?", bar[BAR_WIDTH + 1];
+
+  if (p->done) Duration(elapsed * (1 - share) / share, left, sizeof(left));
+  if (p->bar) {
+    for (int i = 0; i < BAR_WIDTH; i++) bar[i] = i < (int)(share * BAR_WIDTH) ? '#' : '.';
+    bar[BAR_WIDTH] = '\0';
+    fprintf(stderr, "\r\033[K%s [%s] %3d%%  %.4g/s  ETA %s", p->label, bar, (int)(100 * share), rate, left);
+  } else
+    fprintf(stderr, "%s: %d%%, %" PetscInt64_FMT " of %" PetscInt64_FMT ", %.4g/s, ETA %s\n", p->label,
+            (int)(100 * share), p->done, p->total, rate, left);
+  fflush(stderr);
+}
+
+PetscErrorCode ProgressUpdate(Progress progress, PetscInt64 done) {
+  double now;
+
+  PetscFunctionBeginUser;
+  progress->done = PetscMin(done, progress->total);
+  if (!progress->active) PetscFunctionReturn(0);
+  now = Now();
+  if (now < progress->next) PetscFunctionReturn(0);
+  Print(progress, now - progress->start);
+  progress->shown = PETSC_TRUE;
+  progress->next = now + progress->interval;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ProgressDestroy(Progress *progress) {
+  const Progress p = *progress;
+  char elapsed[32];
+
+  PetscFunctionBeginUser;
+  if (!p) PetscFunctionReturn(0);
+  if (p->active && (p->bar || p->shown)) {
+    Duration(Now() - p->start, elapsed, sizeof(elapsed));
+    fprintf(stderr, "%s%s: %" PetscInt64_FMT " of %" PetscInt64_FMT " in %s\n", p->bar ? "\r\033[K" : "", p->label,
+            p->done, p->total, elapsed);
+    fflush(stderr);
+  }
+  PetscCall(PetscFree(*progress));
+  PetscFunctionReturn(0);
+}

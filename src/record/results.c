@@ -1,0 +1,193 @@
+/* The results file (DESIGN.md section 6). */
+#include "record/impl.h"
+
+#include <chorale/deck.h>
+#include <chorale/h5.h>
+#include <chorale/provenance.h>
+#include <string.h>
+
+#define PATH 256
+
+PetscErrorCode ResultsStatistics(Record x, double *mean, double *sem) {
+  const EnsembleLayout *e = &x->ensemble;
+  const PetscInt R = e->realizations, V = OBSERVE_VALUES;
+  MPI_Comm holders;
+  double *rows; /* [R][V]: one frame of all realizations */
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_split(e->world, x->shard ? MPI_UNDEFINED : 0, x->rank, &holders));
+  if (holders == MPI_COMM_NULL) PetscFunctionReturn(0);
+  PetscCall(PetscMalloc1((size_t)R * (size_t)V, &rows));
+  for (PetscInt t = 0; t < x->frames; t++) {
+    PetscCall(PetscArrayzero(rows, (size_t)R * (size_t)V));
+    for (PetscInt i = 0; i < e->owned; i++)
+      memcpy(rows + (size_t)(e->group + i * e->groups) * (size_t)V,
+             x->values + ((size_t)i * (size_t)x->frames + (size_t)t) * (size_t)V, (size_t)V * sizeof(double));
+    /* every number is added to zeros, so the sum is exact, and what follows goes in the order of r for any grouping */
+    PetscCallMPI(
+        MPI_Reduce(x->rank ? rows : MPI_IN_PLACE, rows, (PetscMPIInt)(R * V), MPI_DOUBLE, MPI_SUM, 0, holders));
+    for (PetscInt v = 0; v < V && !x->rank; v++) {
+      double sum = 0, squares = 0;
+      for (PetscInt r = 0; r < R; r++) sum += rows[r * V + v];
+      sum /= R;
+      for (PetscInt r = 0; r < R; r++) squares += PetscSqr(rows[r * V + v] - sum);
+      mean[t * V + v] = sum;
+      sem[t * V + v] = R > 1 ? PetscSqrtReal(squares / (R - 1) / R) : 0;
+    }
+  }
+  PetscCall(PetscFree(rows));
+  PetscCallMPI(MPI_Comm_free(&holders));
+  PetscFunctionReturn(0);
+}
+
+/* Joins a group and a name. */
+static const char *At(char path[PATH], const char *group, const char *name) {
+  (void)PetscSNPrintf(path, PATH, "%s/%s", group, name);
+  return path;
+}
+
+/* /GROUP/step and /GROUP/time */
+static PetscErrorCode WriteClock(Record x, H5 h5, const char *group) {
+  const PetscInt64 frames = x->frames;
+  PetscInt64 *step;
+  double *time;
+  char path[PATH];
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc2(x->frames, &step, x->frames, &time));
+  for (PetscInt t = 0; t < x->frames; t++) {
+    step[t] = RecordStep(x, t);
+    time[t] = RecordTime(x, t);
+  }
+  PetscCall(H5WriteInts(h5, At(path, group, "step"), 1, &frames, step));
+  PetscCall(H5WriteReals(h5, At(path, group, "time"), 1, &frames, time));
+  PetscCall(PetscFree2(step, time));
+  PetscFunctionReturn(0);
+}
+
+/* /observables/NAME: every rank that holds realizations writes its columns. */
+static PetscErrorCode WriteObservable(Record x, H5 h5, const ObservableInfo *info) {
+  const EnsembleLayout *e = &x->ensemble;
+  const PetscInt k = info->size, n = x->shard ? 0 : e->owned;
+  char group[PATH / 2], path[PATH];
+  double *columns;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscSNPrintf(group, sizeof(group), "/observables/%s", info->name));
+  PetscCall(PetscMalloc1((size_t)x->frames * (size_t)n * (size_t)k, &columns));
+  for (PetscInt t = 0; t < x->frames; t++)
+    for (PetscInt i = 0; i < n; i++)
+      memcpy(columns + ((size_t)t * (size_t)n + (size_t)i) * (size_t)k,
+             x->values + ((size_t)i * (size_t)x->frames + (size_t)t) * OBSERVE_VALUES + info->first,
+             (size_t)k * sizeof(double));
+  PetscCall(WriteClock(x, h5, group));
+  At(path, group, "value");
+  PetscCall(H5WriteColumns(h5, path, x->frames, e->realizations, k == 1 ? 0 : k, e->group, e->groups, n, columns));
+  PetscCall(H5AttributeString(h5, path, "unit", info->unit));
+  PetscCall(H5AttributeString(h5, path, "description", info->description));
+  PetscCall(PetscFree(columns));
+  PetscFunctionReturn(0);
+}
+
+/* Values first .. first+k-1 of every frame of mean or sem, which rank 0 holds, as a dataset [T] or [T][k]. */
+static PetscErrorCode WriteStatistic(Record x, H5 h5, const char *path, const double *statistic, PetscInt first,
+                                     PetscInt k) {
+  const PetscInt64 shape[2] = {x->frames, k};
+  double *values;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1((size_t)x->frames * (size_t)k, &values));
+  for (PetscInt t = 0; t < x->frames && !x->rank; t++)
+    memcpy(values + (size_t)t * (size_t)k, statistic + (size_t)t * OBSERVE_VALUES + first, (size_t)k * sizeof(double));
+  PetscCall(H5WriteReals(h5, path, k == 1 ? 1 : 2, shape, values));
+  PetscCall(PetscFree(values));
+  PetscFunctionReturn(0);
+}
+
+/* /observables, /ensemble and the columns of the study's table in /study. */
+static PetscErrorCode WriteObservables(Record x, H5 h5, const double *mean, const double *sem) {
+  static const struct {
+    Observable observable;
+    const char *mean, *sem;
+  } columns[] = {{OBSERVE_ENERGY, "energy_mean", "energy_sem"},
+                 {OBSERVE_ORDER, "order_mean", "order_sem"},
+                 {OBSERVE_COSINE_MEAN, "cosine_mean", "cosine_sem"}};
+  char group[PATH / 2], path[PATH];
+
+  PetscFunctionBeginUser;
+  for (int o = 0; o < OBSERVABLES; o++) {
+    const ObservableInfo *info = ObservableGetInfo((Observable)o);
+    PetscCall(WriteObservable(x, h5, info));
+    PetscCall(PetscSNPrintf(group, sizeof(group), "/ensemble/%s", info->name));
+    PetscCall(WriteStatistic(x, h5, At(path, group, "mean"), mean, info->first, info->size));
+    PetscCall(WriteStatistic(x, h5, At(path, group, "sem"), sem, info->first, info->size));
+  }
+  PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", x->study));
+  PetscCall(WriteClock(x, h5, group));
+  for (size_t c = 0; c < sizeof(columns) / sizeof(columns[0]); c++) {
+    const PetscInt first = ObservableGetInfo(columns[c].observable)->first;
+    PetscCall(WriteStatistic(x, h5, At(path, group, columns[c].mean), mean, first, 1));
+    PetscCall(WriteStatistic(x, h5, At(path, group, columns[c].sem), sem, first, 1));
+  }
+  PetscFunctionReturn(0);
+}
+
+typedef struct {
+  H5 h5;
+  MPI_Comm world;
+} Attributes;
+
+static PetscErrorCode WriteParameter(const char *key, const char *value, void *context) {
+  PetscFunctionBeginUser;
+  PetscCall(H5AttributeString(((Attributes *)context)->h5, "/parameters", key, value));
+  PetscFunctionReturn(0);
+}
+
+/* Host and date differ between ranks, but HDF5 wants the same from all: rank 0 speaks. */
+static PetscErrorCode WriteProvenance(const char *name, const char *value, void *context) {
+  const Attributes *a = (const Attributes *)context;
+  int length = (int)strlen(value) + 1;
+  PetscMPIInt rank;
+  char *text;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(a->world, &rank));
+  PetscCallMPI(MPI_Bcast(&length, 1, MPI_INT, 0, a->world));
+  PetscCall(PetscMalloc1(length, &text));
+  if (!rank) memcpy(text, value, (size_t)length);
+  PetscCallMPI(MPI_Bcast(text, length, MPI_CHAR, 0, a->world));
+  PetscCall(H5AttributeString(a->h5, "/provenance", name, text));
+  PetscCall(PetscFree(text));
+  PetscFunctionReturn(0);
+}
+
+/* /parameters, with the deck as text, and /provenance. */
+static PetscErrorCode WriteOrigin(Record x, H5 h5) {
+  Attributes context = {h5, x->ensemble.world};
+  char *deck;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckVisit(x->study, WriteParameter, &context));
+  PetscCall(DeckText(x->study, &deck));
+  PetscCall(H5WriteString(h5, "/parameters/deck", deck));
+  PetscCall(PetscFree(deck));
+  PetscCall(ProvenanceVisit(WriteProvenance, &context));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsWrite(Record x, const char *path, const double *mean, const double *sem) {
+  char target[PETSC_MAX_PATH_LEN], link[PATH];
+  H5 h5;
+
+  PetscFunctionBeginUser;
+  PetscCall(H5Open(x->ensemble.world, path, "w", NULL, &h5));
+  PetscCall(WriteObservables(x, h5, mean, sem));
+  PetscCall(WriteOrigin(x, h5));
+  for (PetscInt r = 0; r < x->trajectories; r++) {
+    PetscCall(OutputTrajectory(&x->output, r, PETSC_TRUE, target));
+    PetscCall(PetscSNPrintf(link, sizeof(link), "/particles/realization_%05d", (int)r));
+    PetscCall(H5ExternalLink(h5, link, target, "/particles/all"));
+  }
+  PetscCall(H5Close_(&h5));
+  PetscFunctionReturn(0);
+}

@@ -1,0 +1,190 @@
+/* H5MD 1.1, https://www.nongnu.org/h5md/h5md.html */
+#include <chorale/trajectory.h>
+
+#include <chorale/h5.h>
+#include <chorale/provenance.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define POSITION "/particles/all/position"
+
+struct _p_Trajectory {
+  TokensLayout layout;
+  PetscMPIInt rank;
+  H5 h5;
+  H5Series values;
+  PetscInt frames, written;
+  PetscBool single;
+  PetscInt64 *step; /* [frames] */
+  double *time;     /* [frames] */
+  double *rows;     /* positions of this rank's tokens */
+  double flushed;
+  char path[PETSC_MAX_PATH_LEN];
+};
+
+static PetscErrorCode TakeVersion(const char *name, const char *value, void *context) {
+  PetscFunctionBeginUser;
+  if (!strcmp(name, "version")) PetscCall(PetscStrncpy((char *)context, value, 64));
+  PetscFunctionReturn(0);
+}
+
+/* What stands in the file before the first frame. */
+static PetscErrorCode WriteHeader(Trajectory t) {
+  const int standard[2] = {1, 1}, dim = t->layout.dim;
+  const char **boundary;
+  char version[64] = "";
+
+  PetscFunctionBeginUser;
+  PetscCall(ProvenanceVisit(TakeVersion, version));
+  PetscCall(H5AttributeInts(t->h5, "/h5md", "version", 2, standard));
+  PetscCall(H5AttributeString(t->h5, "/h5md/author", "name", "chorale"));
+  PetscCall(H5AttributeString(t->h5, "/h5md/creator", "name", "chorale"));
+  PetscCall(H5AttributeString(t->h5, "/h5md/creator", "version", version));
+  PetscCall(PetscMalloc1(dim, &boundary));
+  for (int c = 0; c < dim; c++) boundary[c] = "none"; /* the sphere lies in R^d, which has no walls */
+  PetscCall(H5AttributeInt(t->h5, "/particles/all/box", "dimension", dim));
+  PetscCall(H5AttributeStrings(t->h5, "/particles/all/box", "boundary", dim, boundary));
+  PetscCall(PetscFree(boundary));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TrajectoryCreate(Tokens tokens, const char *path, PetscInt frames, PetscBool single, PetscInt deflate,
+                                Trajectory *trajectory) {
+  Trajectory t;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscNew(&t));
+  PetscCall(TokensGetLayout(tokens, &t->layout));
+  PetscCallMPI(MPI_Comm_rank(t->layout.comm, &t->rank));
+  PetscCall(PetscStrncpy(t->path, path, sizeof(t->path)));
+  t->frames = frames;
+  t->single = single;
+  t->flushed = -PETSC_MAX_REAL; /* the first frame is flushed at once */
+  PetscCall(PetscCalloc2(frames, &t->step, frames, &t->time));
+  PetscCall(PetscMalloc1(t->layout.owned * t->layout.block * t->layout.dim, &t->rows));
+  PetscCall(H5Open(t->layout.comm, path, "w", NULL, &t->h5));
+  PetscCall(WriteHeader(t));
+  PetscCall(H5SeriesCreate(t->h5, POSITION "/value", frames, t->layout.count, t->layout.dim, t->layout.block, single,
+                           (int)deflate, &t->values));
+  *trajectory = t;
+  PetscFunctionReturn(0);
+}
+
+/* H5MD's `mass` holds the weights when they are not 1/N; they do not change along a trajectory. */
+static PetscErrorCode WriteWeights(Trajectory t, Tokens tokens) {
+  const TokensLayout *l = &t->layout;
+  const PetscInt64 first = PetscMin(l->count, (PetscInt64)l->first * l->block);
+  const PetscInt64 end = PetscMin(l->count, (PetscInt64)(l->first + l->owned) * l->block);
+  const double *weights;
+  double *all = NULL;
+  PetscBool uniform = PETSC_TRUE;
+  PetscMPIInt size, mine = (PetscMPIInt)(end - first), *counts = NULL, *starts = NULL;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetWeights(tokens, &weights));
+  for (PetscMPIInt i = 0; i < mine; i++)
+    if (PetscAbsReal(weights[i] * (PetscReal)l->count - 1) > 1e-12) uniform = PETSC_FALSE;
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &uniform, 1, MPIU_BOOL, MPI_LAND, l->comm));
+  if (uniform) PetscFunctionReturn(0);
+  PetscCallMPI(MPI_Comm_size(l->comm, &size));
+  if (!t->rank) PetscCall(PetscMalloc3(l->count, &all, size, &counts, size, &starts));
+  PetscCallMPI(MPI_Gather(&mine, 1, MPI_INT, counts, 1, MPI_INT, 0, l->comm));
+  for (PetscMPIInt s = 0; !t->rank && s < size; s++) starts[s] = s ? starts[s - 1] + counts[s - 1] : 0;
+  PetscCallMPI(MPI_Gatherv(weights, mine, MPI_DOUBLE, all, counts, starts, MPI_DOUBLE, 0, l->comm));
+  PetscCall(H5WriteReals(t->h5, "/particles/all/mass", 1, &l->count, all));
+  if (!t->rank) PetscCall(PetscFree3(all, counts, starts));
+  PetscFunctionReturn(0);
+}
+
+/* After this the frames so far can be read even if the process is killed. */
+static PetscErrorCode Flush(Trajectory t) {
+  const PetscInt64 frames = t->frames;
+  const int valid = t->written;
+
+  PetscFunctionBeginUser;
+  PetscCall(H5WriteInts(t->h5, POSITION "/step", 1, &frames, t->step));
+  PetscCall(H5WriteReals(t->h5, POSITION "/time", 1, &frames, t->time));
+  PetscCall(H5AttributeInt(t->h5, POSITION, "frames_valid", valid));
+  PetscCall(H5Flush_(t->h5));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TrajectoryWrite(Trajectory t, PetscInt step, PetscReal time, Tokens tokens) {
+  PetscInt64 first, count;
+  double now;
+  PetscMPIInt due = 0;
+
+  PetscFunctionBeginUser;
+  PetscCheck(t->written < t->frames, t->layout.comm, PETSC_ERR_ARG_OUTOFRANGE, "%s: more than %" PetscInt_FMT " frames",
+             t->path, t->frames);
+  if (!t->written) PetscCall(WriteWeights(t, tokens));
+  PetscCall(TokensGetRows(tokens, &first, &count, t->rows));
+  PetscCall(H5SeriesWrite(t->values, t->written, first, count, t->rows));
+  t->step[t->written] = step;
+  t->time[t->written] = time;
+  t->written++;
+  /* Once a second: a flush costs more than a small frame, and a slow run should lose none. */
+  now = MPI_Wtime();
+  if (now - t->flushed > 1) due = 1;
+  PetscCallMPI(MPI_Bcast(&due, 1, MPI_INT, 0, t->layout.comm));
+  if (due || t->written == t->frames) {
+    PetscCall(Flush(t));
+    t->flushed = now;
+  }
+  PetscFunctionReturn(0);
+}
+
+/* The sidecar that lets ParaView play the frames: one grid of points per frame, each a slab of the position dataset. */
+static PetscErrorCode WriteSidecar(Trajectory t) {
+  const char *slash = strrchr(t->path, '/'), *name = slash ? slash + 1 : t->path;
+  char path[PETSC_MAX_PATH_LEN + 8], *dot;
+  PetscBool good = PETSC_TRUE;
+  FILE *file;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscStrncpy(path, t->path, PETSC_MAX_PATH_LEN));
+  dot = strrchr(path, '.');
+  strcpy(dot && !strchr(dot, '/') ? dot : path + strlen(path), ".xmf");
+  if (!t->rank) {
+    const long N = (long)t->layout.count;
+    file = fopen(path, "w");
+    good = file ? PETSC_TRUE : PETSC_FALSE;
+    if (file) {
+      fprintf(
+          file,
+          "<?xml version=\"1.0\"?>\n<Xdmf Version=\"3.0\">\n<Domain>\n<Grid Name=\"tokens\" GridType=\"Collection\" "
+          "CollectionType=\"Temporal\">\n");
+      for (PetscInt f = 0; f < t->written; f++)
+        fprintf(file,
+                "<Grid Name=\"tokens\">\n<Time Value=\"%.17g\"/>\n<Topology TopologyType=\"Polyvertex\" "
+                "NumberOfElements=\"%ld\"/>\n"
+                "<Geometry GeometryType=\"XYZ\">\n<DataItem ItemType=\"HyperSlab\" Dimensions=\"%ld 3\">\n"
+                "<DataItem Dimensions=\"3 3\" Format=\"XML\">%" PetscInt_FMT " 0 0 1 1 1 1 %ld 3</DataItem>\n"
+                "<DataItem Dimensions=\"%" PetscInt_FMT
+                " %ld 3\" NumberType=\"Float\" Precision=\"%d\" Format=\"HDF\">%s:" POSITION
+                "/value</DataItem>\n</DataItem>\n</Geometry>\n</Grid>\n",
+                t->time[f], N, N, f, N, t->frames, N, t->single ? 4 : 8, name);
+      fprintf(file, "</Grid>\n</Domain>\n</Xdmf>\n");
+      if (ferror(file)) good = PETSC_FALSE;
+      if (fclose(file)) good = PETSC_FALSE;
+    }
+  }
+  PetscCallMPI(MPI_Bcast(&good, 1, MPIU_BOOL, 0, t->layout.comm));
+  PetscCheck(good, t->layout.comm, PETSC_ERR_FILE_WRITE, "%s: cannot write", path);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TrajectoryDestroy(Trajectory *trajectory) {
+  Trajectory t = *trajectory;
+
+  PetscFunctionBeginUser;
+  if (!t) PetscFunctionReturn(0);
+  PetscCall(H5SeriesDestroy(&t->values));
+  PetscCall(H5Close_(&t->h5));
+  if (t->layout.dim == 3) PetscCall(WriteSidecar(t));
+  PetscCall(PetscFree2(t->step, t->time));
+  PetscCall(PetscFree(t->rows));
+  PetscCall(PetscFree(*trajectory));
+  PetscFunctionReturn(0);
+}
