@@ -110,6 +110,7 @@ static PetscErrorCode Run(void) {
 int main(int argc, char **argv) {
   if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush()) return 1;
   const PetscErrorCode code = Run();
-  if (code) MPI_Abort(PETSC_COMM_WORLD, 1);
-  return PetscFinalize() != 0;
+  const int exit_code = ErrorExitCode(code);
+  if (exit_code == 1) MPI_Abort(PETSC_COMM_WORLD, 1); /* perhaps of one rank only */
+  return PetscFinalize() ? 1 : exit_code;
 }

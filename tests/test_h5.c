@@ -77,6 +77,7 @@ static void WriteReadArrays(void **state) {
   for (int i = 0; i < 15; i++) values[i] = Value(i / 3, 0, i % 3);
   OK(H5Open(PETSC_COMM_WORLD, File("arrays.h5"), "w", NULL, &h5));
   OK(H5WriteReals(h5, "/a/b/values", 2, shape, rank ? NULL : values));
+  OK(H5WriteReals(h5, "/a/integers", 2, shape, rank ? NULL : values)); /* replaced by another shape and type */
   OK(H5WriteInts(h5, "/a/integers", 2, other, rank ? NULL : integers));
   OK(H5WriteReals(h5, "row", 1, shape, rank ? NULL : values));
   values[4] = -7;
@@ -283,10 +284,11 @@ static void CheckSeries(PetscBool single, int deflate) {
   H5Series series;
 
   OK(H5Open(PETSC_COMM_WORLD, File("series.h5"), "w", NULL, &h5));
-  OK(H5SeriesCreate(h5, "/particles/all/position/value", T + 1, N, D, block, single, deflate, &series));
+  OK(H5SeriesCreate(h5, "/particles/all/position/value", 1, N, D, block, single, deflate, &series));
   for (PetscInt64 t = 0; t < T; t++) {
     for (PetscInt64 i = from; i < to; i++)
       for (PetscInt64 c = 0; c < D; c++) rows[(i - from) * D + c] = Value(t, i, c);
+    if (t == 1) OK(H5SeriesExtend(series, T + 1));
     OK(H5SeriesWrite(series, t, from, to - from, to > from ? rows : NULL));
     if (t == 1) OK(H5Flush_(h5));
   }

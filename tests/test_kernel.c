@@ -284,7 +284,7 @@ static void Expansion(void **state) {
 /* c_n of ReLU against its definition dim(n) E[k P_n] by a plain rule in the angle, where rounding times dim(n) permits.
  */
 static void ReluCoefficients(void **state) {
-  enum { RULE = 600, DEGREE = 256 };
+  enum { RULE = 256, DEGREE = 256 };
   double x[RULE], w[RULE], c[DEGREE + 1], direct[DEGREE + 1], p[DEGREE + 1];
   (void)state;
   OK(QuadratureLegendre(RULE, 0.0, 1.0, x, w));
@@ -361,7 +361,7 @@ static double PlainF(Kernel kernel, double d, double beta, double u) {
 }
 
 static void Rate(void **state) {
-  const double betas[] = {1e-3, 0.3, 1.0, 4.0, 30.0, 300.0};
+  const double betas[] = {1e-3, 1.0, 4.0, 300.0};
   int interior = 0;
   (void)state;
   for (int i = 0; i < 10; i++) {
@@ -369,11 +369,10 @@ static void Rate(void **state) {
       Kernel kernel = Make(ActivationGet(i), laws[l].dim, laws[l].bias_u, laws[l].bias_w);
       double rate, lambda_bar;
       OK(KernelCoercivity(kernel, &lambda_bar));
-      for (int b = 0; b < 6; b++) {
+      for (int b = 0; b < 4; b++) {
         double infimum = -lambda_bar; /* F(1-) */
         OK(KernelRate(kernel, betas[b], &rate));
-        for (int j = 0; j < 4000; j++)
-          infimum = fmin(infimum, PlainF(kernel, laws[l].dim, betas[b], -1.0 + j / 2001.0));
+        for (int j = 0; j < 1600; j++) infimum = fmin(infimum, PlainF(kernel, laws[l].dim, betas[b], -1.0 + j / 801.0));
         for (int j = 0; j < 500; j++)
           infimum = fmin(infimum, PlainF(kernel, laws[l].dim, betas[b], 1.0 - 1e-4 * pow(1e3, j / 499.0)));
         const double scale = fabs(rate) + laws[l].dim * AtOne(kernel);
@@ -382,7 +381,7 @@ static void Rate(void **state) {
         if (rate > lambda_bar + 1e-6 * scale) interior++;
       }
       OK(KernelRate(kernel, 700.0, &rate));
-      assert_true(isfinite(rate) && rate >= lambda_bar);
+      assert_true(isfinite(rate) && rate >= lambda_bar - 1e-14 * laws[l].dim * AtOne(kernel));
       OK(KernelDestroy(&kernel));
     }
   }

@@ -3,7 +3,7 @@
  *     Att[mu](x) = sum_j w_j e^{<Qx,Kx_j>} V x_j / sum_j w_j e^{<Qx,Kx_j>}        softmax
  *
  * and its relatives usa (no denominator), l2 (e^{-|Qx-Ky|^2}), none. Q = K = sqrt(beta) I and V = v I unless attention_weights names
- * an HDF5 file with heads/<h>/{Q,K,V}, d x d each; heads add up. */
+ * an HDF5 file with heads/<h>/{Q,K,V}, d x d each, row-major (y = Q x); heads add up, times v. beta is then the energy's alone. */
 #ifndef CHORALE_ATTENTION_H
 #define CHORALE_ATTENTION_H
 
@@ -17,7 +17,7 @@ PetscErrorCode AttentionCreate(Tokens tokens, Attention *attention);
 PetscErrorCode AttentionDestroy(Attention *attention);
 /* Type, engine, parameters and cost per step on stdout of the communicator's rank 0. Collective. */
 PetscErrorCode AttentionView(Attention attention);
-/* True when Att is identically zero (type none, or value 0 without weights): the step may be skipped. */
+/* True when Att is identically zero (type none, or value 0): the step may be skipped. */
 PetscErrorCode AttentionIsZero(Attention attention, PetscBool *zero);
 
 /* drift_i = Att[mu](x_i), unprojected; a Vec of the tokens' layout (TokensCreateVec). Padding is set to 0. Collective. */

@@ -27,7 +27,7 @@ PetscErrorCode H5WriteGroup(H5 h5, const char *path);
 PetscErrorCode H5ExternalLink(H5 h5, const char *path, const char *file, const char *object);
 
 /* Fixed-size dataset of doubles or 64-bit integers with all values present on rank 0 of the communicator (others may pass NULL). An
- * existing dataset of the same shape is overwritten. */
+ * existing dataset is replaced. */
 PetscErrorCode H5WriteReals(H5 h5, const char *path, int rank, const PetscInt64 shape[], const double *values);
 PetscErrorCode H5WriteInts(H5 h5, const char *path, int rank, const PetscInt64 shape[], const PetscInt64 *values);
 /* Fixed-size dataset [T][R][k] (or [T][R] for k = 0) of which this rank holds the realizations first, first+stride, ...: n of them,
@@ -43,12 +43,14 @@ PetscErrorCode H5ReadRows(H5 h5, const char *path, PetscInt64 first, PetscInt64 
 /* Names of the members of a group in alphabetical order; the caller frees names[i] and names with PetscFree. */
 PetscErrorCode H5List(H5 h5, const char *path, PetscInt *n, char ***names);
 
-/* A growing dataset [T][N][d] of which each rank holds whole rows of N: the positions of a trajectory. Elements are doubles or, with
+/* A growing dataset [frames][N][d] of which each rank holds whole rows of N: the positions of a trajectory. Elements are doubles or, with
  * single, floats; deflate 0..9; chunk_rows rows of N per chunk. Rows of the ranks are contiguous and in rank order. */
 typedef struct _p_H5Series *H5Series;
 PetscErrorCode H5SeriesCreate(H5 h5, const char *path, PetscInt64 frames, PetscInt64 N, PetscInt64 d, PetscInt64 chunk_rows, PetscBool single,
                               int deflate, H5Series *series);
-/* Writes frame t; values[count][d] row-major hold rows first .. first+count-1. count may be 0. */
+/* More frames; those not written yet read as 0. */
+PetscErrorCode H5SeriesExtend(H5Series series, PetscInt64 frames);
+/* Writes frame t < frames; values[count][d] row-major hold rows first .. first+count-1. count may be 0. */
 PetscErrorCode H5SeriesWrite(H5Series series, PetscInt64 t, PetscInt64 first, PetscInt64 count, const double *values);
 PetscErrorCode H5SeriesDestroy(H5Series *series);
 

@@ -11,8 +11,9 @@ typedef struct _p_Start *Start;
  * user got wrong is found alike on all ranks. */
 PetscErrorCode StartCreate(Tokens tokens, Start *start);
 PetscErrorCode StartDestroy(Start *start);
-/* Number of rows and columns of tokens_file, so that a study can take N and d from it. Every rank must call alike. */
-PetscErrorCode StartFileShape(PetscInt64 *count, PetscInt64 *dim);
+/* Number of rows and columns of tokens_file, so that a study can take N and d from it; tokens_count and
+ * tokens_dim must agree with them if they are given. Collective on comm. */
+PetscErrorCode StartFileShape(MPI_Comm comm, PetscInt64 *count, PetscInt64 *dim);
 /* Puts the tokens of realization r at their start, and sets the weights (quadrature) or leaves 1/N. Collective on tokens. */
 PetscErrorCode TokensStart(Tokens tokens, Start start, PetscInt r);
 

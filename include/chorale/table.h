@@ -9,7 +9,7 @@ typedef struct _p_Table *Table;
 /* columns: comma-separated names, the CSV header. Rows are kept on every rank that adds them; only rank 0 of comm prints. */
 PetscErrorCode TableCreate(MPI_Comm comm, const char *columns, Table *table);
 PetscErrorCode TableDestroy(Table *table);
-/* Refuses (user input) an output_table whose directory does not exist; call before a long run. Collective. */
+/* Refuses (user input) an output_table that cannot be written; call before a long run. Collective. */
 PetscErrorCode TableCheckOutput(MPI_Comm comm);
 /* One row, cell by cell; a row is complete when every column has one. */
 PetscErrorCode TableAddString(Table table, const char *value);

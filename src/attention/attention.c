@@ -87,10 +87,11 @@ static PetscBool Shared(Attention a) {
 /* Brings the kernel sums of the drift up to date. The sums in hand serve if positions and weights are those they were
  * made from, on every rank. */
 static PetscErrorCode UpdateSums(Attention a, Tokens tokens) {
-  const size_t bytes = (size_t)a->layout.owned * a->layout.block * sizeof(double);
+  const PetscInt length = a->layout.owned * a->layout.block;
   PetscObjectId id;
   PetscObjectState state;
   PetscMPIInt current;
+  PetscBool same;
   const double *weights;
   Vec x;
 
@@ -99,13 +100,14 @@ static PetscErrorCode UpdateSums(Attention a, Tokens tokens) {
   PetscCall(TokensGetWeights(tokens, &weights));
   PetscCall(PetscObjectGetId((PetscObject)x, &id));
   PetscCall(PetscObjectStateGet((PetscObject)x, &state));
-  current = a->sums.id == id && a->sums.state == state && !memcmp(weights, a->sums.weights, bytes);
+  PetscCall(PetscArraycmp(weights, a->sums.weights, length, &same));
+  current = a->sums.id == id && a->sums.state == state && same;
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &current, 1, MPI_INT, MPI_MIN, a->layout.comm));
   if (current) PetscFunctionReturn(0);
   PetscCall(AttentionDirectSums(a, tokens, a->type->rate * a->beta));
   a->sums.id = id;
   a->sums.state = state;
-  memcpy(a->sums.weights, weights, bytes);
+  PetscCall(PetscArraycpy(a->sums.weights, weights, length));
   PetscFunctionReturn(0);
 }
 

@@ -76,7 +76,7 @@ static PetscErrorCode PanelSums(Attention a, PetscReal exponent, PetscInt j, Til
     int done;
 
     if (!Mine(i, j)) continue;
-    /* The smaller block first, whoever works: rounding depends on which side is which. */
+    /* The smaller block first, whoever works, so that no rounding can tell. */
     if (i == j)
       TileSumSelf(a->shape, exponent, own, part[0]);
     else if (i < j)

@@ -1,16 +1,18 @@
 /* The matrix of kernel values is never stored: squares of 32 x 32 tokens are evaluated into a buffer that stays in the
  * first-level cache and used up there, once as it is and once transposed. Every loop is a block of registers: VECTORS
  * vectors of tokens times a few tokens or components of the other side. Written in vector types that every machine has;
- * wider vectors than the machine's are split. */
+ * their width is the machine's. */
 #include "attention/direct_tile.h"
 
 #include <math.h>
 #include <stdint.h>
 
-#ifdef __AVX512F__
+#if defined(__AVX512F__)
 #define LANES 8
-#else
+#elif defined(__AVX__)
 #define LANES 4
+#else
+#define LANES 2
 #endif
 #define GROUP   8               /* tokens of a pack that lie side by side */
 #define VECTORS (GROUP / LANES) /* vectors that hold a group */

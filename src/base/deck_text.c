@@ -159,12 +159,11 @@ PetscErrorCode DeckView(const char *study) {
   for (PetscInt i = 0;;) {
     PetscCall(NextKey(study, &i, &key, &value, &set));
     if (!key) break;
-    if (!rank)
-      printf("%c %-24s %s %s\n", set ? '*' : ' ', key->name,
-             *value       ? value
-             : key->shown ? key->shown
-                          : "(none)",
-             strcmp(key->unit, "-") ? key->unit : "");
+    if (!rank) {
+      printf("%c %-24s %s", set ? '*' : ' ', key->name, *value ? value : key->shown ? key->shown : "(none)");
+      if (strcmp(key->unit, "-")) printf(" [%s]", key->unit);
+      putchar('\n');
+    }
   }
   if (!rank) fflush(stdout);
   PetscFunctionReturn(0);

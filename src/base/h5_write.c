@@ -119,21 +119,34 @@ PetscErrorCode H5AttributeInts(H5 h5, const char *path, const char *name, int n,
   PetscFunctionReturn(0);
 }
 
-/* Opens the dataset at path, or creates it with missing parents. Unwritten parts are left to the file system (zeros):
- * HDF5 would write everything twice. */
-static PetscErrorCode OpenOrCreate(H5 h5, const char *path, hid_t type, hid_t space, hid_t create, hid_t *dataset) {
+/* Is the dataset of this type and shape? */
+static PetscBool IsLike(hid_t dataset, hid_t type, hid_t space) {
+  const hid_t old_space = H5Dget_space(dataset), old_type = H5Dget_type(dataset);
+  const PetscBool like =
+      H5Sextent_equal(old_space, space) > 0 && H5Tequal(old_type, type) > 0 ? PETSC_TRUE : PETSC_FALSE;
+  H5Tclose(old_type);
+  H5Sclose(old_space);
+  return like;
+}
+
+/* A dataset to be filled: the one at path if it is like it, else a new one in its place, with missing parents.
+ * Unwritten parts are left to the file system (zeros): HDF5 would write everything twice. */
+static PetscErrorCode CreateDataset(H5 h5, const char *path, hid_t type, hid_t space, hid_t create, hid_t *dataset) {
   PetscBool exists;
   hid_t links;
 
   PetscFunctionBeginUser;
   PetscCall(H5Exists(h5, path, &exists));
-  if (exists)
+  if (exists) {
     *dataset = H5Dopen2(h5->file, path, H5P_DEFAULT);
-  else {
-    links = WithParents();
-    *dataset = H5Dcreate2(h5->file, path, type, space, links, create, H5P_DEFAULT);
-    H5Pclose(links);
+    H5Check(h5, *dataset, path);
+    if (IsLike(*dataset, type, space)) PetscFunctionReturn(0);
+    H5Dclose(*dataset);
+    H5Check(h5, H5Ldelete(h5->file, path, H5P_DEFAULT), path);
   }
+  links = WithParents();
+  *dataset = H5Dcreate2(h5->file, path, type, space, links, create, H5P_DEFAULT);
+  H5Pclose(links);
   H5Check(h5, *dataset, path);
   PetscFunctionReturn(0);
 }
@@ -165,7 +178,7 @@ static PetscErrorCode WriteWhole(H5 h5, const char *path, hid_t type, hid_t spac
   PetscCallMPI(MPI_Comm_rank(h5->comm, &rank));
   create = H5Pcreate(H5P_DATASET_CREATE);
   H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
-  PetscCall(OpenOrCreate(h5, path, type, space, create, &dataset));
+  PetscCall(CreateDataset(h5, path, type, space, create, &dataset));
   memory = H5Scopy(space);
   part = H5Scopy(space);
   if (rank) {
@@ -226,7 +239,7 @@ PetscErrorCode H5WriteColumns(H5 h5, const char *path, PetscInt64 T, PetscInt64 
   create = H5Pcreate(H5P_DATASET_CREATE);
   H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
   space = H5Screate_simple(rank, size, NULL);
-  PetscCall(OpenOrCreate(h5, path, H5T_NATIVE_DOUBLE, space, create, &dataset));
+  PetscCall(CreateDataset(h5, path, H5T_NATIVE_DOUBLE, space, create, &dataset));
   memory = H5Screate_simple(rank, n ? count : size, NULL);
   if (n)
     H5Check(h5, H5Sselect_hyperslab(space, H5S_SELECT_SET, start, step, count, NULL), path);
@@ -246,7 +259,7 @@ struct _p_H5Series {
   H5 h5;
   char path[256];
   hid_t dataset;
-  PetscInt64 frames, d;
+  PetscInt64 frames, N, d;
   PetscBool single;
   PetscInt64 room; /* of narrow */
   float *narrow;
@@ -254,7 +267,7 @@ struct _p_H5Series {
 
 PetscErrorCode H5SeriesCreate(H5 h5, const char *path, PetscInt64 frames, PetscInt64 N, PetscInt64 d,
                               PetscInt64 chunk_rows, PetscBool single, int deflate, H5Series *series) {
-  const hsize_t size[3] = {(hsize_t)frames, (hsize_t)N, (hsize_t)d};
+  const hsize_t size[3] = {(hsize_t)frames, (hsize_t)N, (hsize_t)d}, most[3] = {H5S_UNLIMITED, (hsize_t)N, (hsize_t)d};
   const hsize_t chunk[3] = {1, (hsize_t)PetscMin(chunk_rows, N), (hsize_t)d};
   hid_t create, space;
   H5Series x;
@@ -263,6 +276,7 @@ PetscErrorCode H5SeriesCreate(H5 h5, const char *path, PetscInt64 frames, PetscI
   PetscCall(PetscNew(&x));
   x->h5 = h5;
   x->frames = frames;
+  x->N = N;
   x->d = d;
   x->single = single;
   PetscCall(PetscStrncpy(x->path, path, sizeof(x->path)));
@@ -273,11 +287,20 @@ PetscErrorCode H5SeriesCreate(H5 h5, const char *path, PetscInt64 frames, PetscI
     H5Pset_shuffle(create);
     H5Pset_deflate(create, (unsigned)deflate);
   }
-  space = H5Screate_simple(3, size, NULL);
-  PetscCall(OpenOrCreate(h5, path, single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, space, create, &x->dataset));
+  space = H5Screate_simple(3, size, most);
+  PetscCall(CreateDataset(h5, path, single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, space, create, &x->dataset));
   H5Sclose(space);
   H5Pclose(create);
   *series = x;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5SeriesExtend(H5Series series, PetscInt64 frames) {
+  const hsize_t size[3] = {(hsize_t)frames, (hsize_t)series->N, (hsize_t)series->d};
+
+  PetscFunctionBeginUser;
+  H5Check(series->h5, H5Dset_extent(series->dataset, size), series->path);
+  series->frames = frames;
   PetscFunctionReturn(0);
 }
 

@@ -20,8 +20,8 @@
 #define WIDTH   4                /* lanes of one vector */
 #define VECTORS (BLOCKS / WIDTH)
 
-#pragma GCC diagnostic ignored                                                                                         \
-    "-Wpsabi" /* vectors wider than the target's registers pass between inline functions only */
+/* Vectors wider than the target's registers pass between inline functions only: no ABI is at stake. */
+#pragma GCC diagnostic ignored "-Wpsabi"
 
 /* One 32-bit Philox word per 64-bit lane, and two views of it. */
 typedef uint64_t Word __attribute__((vector_size(8 * WIDTH)));

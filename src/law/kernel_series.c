@@ -45,6 +45,7 @@ static void AddBias(Kernel kernel, SeriesLevel level, PetscReal b, PetscReal wei
   for (PetscInt m = 0; m < level.terms; m++) {
     const PetscReal *row = basis + m * level.nodes;
     PetscReal alpha = 0.0;
+#pragma omp simd reduction(+ : alpha)
     for (PetscInt i = 0; i < level.nodes; i++) alpha += row[i] * sigma[i];
     series[m] += weight * alpha * alpha;
   }

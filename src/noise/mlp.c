@@ -49,7 +49,6 @@ static void DrawUnits(Noise noise, PetscInt realization, PetscInt step, PetscInt
   MlpUnits *units = &mlp->units;
   size_t n;
 
-  units->first = first;
   units->count = PetscMin(CHUNK, mlp->width - first);
   units->stride = (units->count + RNG_GROUP - 1) / RNG_GROUP * RNG_GROUP;
   n = (size_t)units->stride * (size_t)noise->dim;
@@ -192,8 +191,8 @@ static PetscErrorCode Create(Noise noise) {
   PetscCall(DeckGetReal("mlp_bias_u", &mlp->bias_u));
   PetscCall(DeckGetReal("mlp_bias_w", &mlp->bias_w));
   mlp->activation = ActivationFind(name);
-  PetscCheck(mlp->activation, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "mlp_activation = %s: no such activation", name);
-  PetscCheck(width >= 1 && width <= PETSC_MAX_INT - CHUNK, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+  PetscCheck(mlp->activation, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT, "mlp_activation = %s: no such activation", name);
+  PetscCheck(width >= 1 && width <= PETSC_MAX_INT - CHUNK, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
              "mlp_width = %" PetscInt64_FMT ": must be at least 1 and below 2^%d", width,
              (int)(8 * sizeof(PetscInt) - 1));
   mlp->width = (PetscInt)width;

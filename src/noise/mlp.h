@@ -5,10 +5,10 @@
 
 #include <chorale/noise.h>
 
-/* Hidden units first .. first+count-1 of one layer. The unit is the fast index, so U and W are column-major stride x d
+/* A run of `count` hidden units of one layer. The unit is the fast index, so U and W are column-major stride x d
  * matrices; stride is count rounded up to a whole group of draws, and what lies beyond count has no meaning. */
 typedef struct {
-  PetscInt first, count, stride;
+  PetscInt count, stride;
   double *U;      /* [d][stride]: rows of U as columns, N(0,1) */
   double *W;      /* [d][stride]: W, N(0,1) */
   double *bias_u; /* [stride]: b_U, N(0, sigma_U^2) */

@@ -19,7 +19,8 @@ PetscErrorCode NoiseCreate(PetscInt dim, Noise *noise) {
   n->seed = (uint64_t)seed;
   for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
     if (!strcmp(name, types[i]->name)) n->type = types[i];
-  PetscCheck(n->type, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "noise_type = %s: must be one of: mlp none", name);
+  /* No communicator here: every rank finds the same deck, and the error handler lets one of them speak. */
+  PetscCheck(n->type, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT, "noise_type = %s: must be one of: mlp none", name);
   if (n->type->create) PetscCall(n->type->create(n));
   *noise = n;
   PetscFunctionReturn(0);

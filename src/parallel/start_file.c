@@ -72,20 +72,20 @@ static PetscErrorCode SourceCheckShape(const Source *source, MPI_Comm comm, Pets
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode StartFileShape(PetscInt64 *count, PetscInt64 *dim) {
+PetscErrorCode StartFileShape(MPI_Comm comm, PetscInt64 *count, PetscInt64 *dim) {
   Source source;
   PetscBool count_given, dim_given;
   PetscInt64 asked[2];
 
   PetscFunctionBeginUser;
-  PetscCall(SourceOpen(PETSC_COMM_WORLD, &source));
+  PetscCall(SourceOpen(comm, &source));
   PetscCall(H5Close_(&source.h5));
   PetscCall(DeckHas("tokens_count", &count_given));
   PetscCall(DeckHas("tokens_dim", &dim_given));
   PetscCall(DeckGetInt("tokens_count", &asked[0]));
   PetscCall(DeckGetInt("tokens_dim", &asked[1]));
-  PetscCall(SourceCheckShape(&source, PETSC_COMM_WORLD, count_given ? asked[0] : source.rows,
-                             dim_given ? asked[1] : source.columns));
+  PetscCall(
+      SourceCheckShape(&source, comm, count_given ? asked[0] : source.rows, dim_given ? asked[1] : source.columns));
   *count = source.rows;
   *dim = source.columns;
   PetscFunctionReturn(0);

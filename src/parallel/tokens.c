@@ -192,28 +192,34 @@ static PetscBool NormalizeExtreme(PetscInt dim, PetscInt block, double *v) {
   return PETSC_TRUE;
 }
 
+/* x <- x + scale g for one component of a block, and sum[t] += x^2; g may be NULL. */
+static void AddComponent(PetscInt block, double scale, const double *restrict g, double *restrict x,
+                         double *restrict sum) {
+  if (!g) {
+#pragma omp simd
+    for (PetscInt t = 0; t < block; t++) sum[t] += x[t] * x[t];
+    return;
+  }
+#pragma omp simd
+  for (PetscInt t = 0; t < block; t++) {
+    const double v = x[t] + scale * g[t];
+
+    x[t] = v;
+    sum[t] += v * v;
+  }
+}
+
 /* x <- x + scale g and square[t] = |x_t|^2 for the B lanes of a block. Squares are summed in chunks of components, so
  * that the rounding error does not grow with d. */
-static void AddAndSquare(PetscInt dim, PetscInt block, double scale, const double *restrict g, double *restrict x,
-                         double *restrict square) {
+static void AddAndSquare(PetscInt dim, PetscInt block, double scale, const double *g, double *x, double *square) {
   enum { CHUNK = 32 };
   double partial[BLOCK];
 
   for (PetscInt t = 0; t < block; t++) square[t] = 0;
   for (PetscInt chunk = 0; chunk < dim; chunk += CHUNK) {
     for (PetscInt t = 0; t < block; t++) partial[t] = 0;
-    for (PetscInt c = chunk; c < PetscMin(dim, chunk + CHUNK); c++) {
-      double *restrict v = x + c * block;
-
-      if (g) {
-        const double *restrict increment = g + c * block;
-#pragma omp simd
-        for (PetscInt t = 0; t < block; t++) v[t] += scale * increment[t];
-      }
-#pragma omp simd
-      for (PetscInt t = 0; t < block; t++) partial[t] += v[t] * v[t];
-    }
-#pragma omp simd
+    for (PetscInt c = chunk; c < PetscMin(dim, chunk + CHUNK); c++)
+      AddComponent(block, scale, g ? g + c * block : NULL, x + c * block, partial);
     for (PetscInt t = 0; t < block; t++) square[t] += partial[t];
   }
 }

@@ -95,29 +95,25 @@ static PetscErrorCode AddTokens(Moments *m, Tokens tokens, const TokensLayout *l
   PetscFunctionReturn(0);
 }
 
-/* The largest eigenvalue of the symmetric n x n matrix whose upper triangle is in a, which is destroyed. */
+/* The largest eigenvalue of the symmetric n x n matrix whose upper triangle is in a, which is destroyed. All
+ * eigenvalues by QR: bisection for the largest alone is no faster and fails on multiples of the identity. */
 static PetscErrorCode TopEigenvalue(PetscInt n, double *a, double *top) {
-  const PetscReal tolerance = 2 * PETSC_MACHINE_EPSILON * PETSC_MACHINE_EPSILON, none = 0;
-  PetscBLASInt size, one = 1, room = -1, found, info_ = 0, *integers;
-  double *values, *work, best, vector;
+  PetscBLASInt size, room = -1, status;
+  double *values, *work, best;
 
   PetscFunctionBeginUser;
   PetscCall(PetscBLASIntCast(n, &size));
-  PetscCall(PetscMalloc2(n, &values, 6 * n, &integers));
-  for (int pass = 0; pass < 2; pass++) { /* the first asks for the best size of the work space */
-    if (pass) {
-      room = (PetscBLASInt)best;
-      PetscCall(PetscMalloc1(room, &work));
-    } else
-      work = &best;
-    PetscCallBLAS("LAPACKsyevx",
-                  LAPACKsyevx_("N", "I", "U", &size, a, &size, &none, &none, &size, &size, &tolerance, &found, values,
-                               &vector, &one, work, &room, integers, integers + 5 * n, &info_));
-  }
-  PetscCheck(!info_, PETSC_COMM_SELF, PETSC_ERR_LIB, "LAPACK's syevx failed with %d for the nematic order", (int)info_);
-  *top = values[0];
+  PetscCall(PetscMalloc1(n, &values));
+  PetscCallBLAS("LAPACKsyev", LAPACKsyev_("N", "U", &size, a, &size, values, &best, &room,
+                                          &status)); /* best size of the work space */
+  room = (PetscBLASInt)best;
+  PetscCall(PetscMalloc1(room, &work));
+  PetscCallBLAS("LAPACKsyev", LAPACKsyev_("N", "U", &size, a, &size, values, work, &room, &status));
+  PetscCheck(!status, PETSC_COMM_SELF, PETSC_ERR_LIB, "LAPACK's syev failed with %d for the nematic order",
+             (int)status);
+  *top = values[n - 1];
   PetscCall(PetscFree(work));
-  PetscCall(PetscFree2(values, integers));
+  PetscCall(PetscFree(values));
   PetscFunctionReturn(0);
 }
 

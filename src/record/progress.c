@@ -67,16 +67,17 @@ PetscErrorCode ProgressCreate(MPI_Comm comm, const char *label, PetscInt64 total
 
 static void Print(const Progress p, double elapsed) {
   const double share = (double)p->done / (double)p->total, rate = elapsed > 0 ? (double)p->done / elapsed : 0;
+  const int percent = (int)(100 * p->done / p->total);
   char left[32] = "?", bar[BAR_WIDTH + 1];
 
   if (p->done) Duration(elapsed * (1 - share) / share, left, sizeof(left));
   if (p->bar) {
-    for (int i = 0; i < BAR_WIDTH; i++) bar[i] = i < (int)(share * BAR_WIDTH) ? '#' : '.';
+    for (int i = 0; i < BAR_WIDTH; i++) bar[i] = i < (int)(BAR_WIDTH * p->done / p->total) ? '#' : '.';
     bar[BAR_WIDTH] = '\0';
-    fprintf(stderr, "\r\033[K%s [%s] %3d%%  %.4g/s  ETA %s", p->label, bar, (int)(100 * share), rate, left);
+    fprintf(stderr, "\r\033[K%s [%s] %3d%%  %.4g/s  ETA %s", p->label, bar, percent, rate, left);
   } else
-    fprintf(stderr, "%s: %d%%, %" PetscInt64_FMT " of %" PetscInt64_FMT ", %.4g/s, ETA %s\n", p->label,
-            (int)(100 * share), p->done, p->total, rate, left);
+    fprintf(stderr, "%s: %d%%, %" PetscInt64_FMT " of %" PetscInt64_FMT ", %.4g/s, ETA %s\n", p->label, percent,
+            p->done, p->total, rate, left);
   fflush(stderr);
 }
 

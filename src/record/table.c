@@ -3,6 +3,7 @@
 #include <chorale/deck.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,32 +62,38 @@ PetscErrorCode TableDestroy(Table *table) {
   PetscFunctionReturn(0);
 }
 
+/* The CSV is written under this name first. */
+static void TemporaryName(const char *path, char *temporary, size_t size) {
+  snprintf(temporary, size, "%s.tmp", path);
+}
+
+/* What stands against writing the file, found by trying: NULL if nothing does. */
+static const char *Obstacle(const char *path) {
+  char temporary[PETSC_MAX_PATH_LEN + 8];
+  struct stat status;
+  int file;
+  if (!stat(path, &status) && S_ISDIR(status.st_mode)) return "is a directory";
+  TemporaryName(path, temporary, sizeof(temporary));
+  file = open(temporary, O_WRONLY | O_CREAT, 0666);
+  if (file < 0) return strerror(errno);
+  close(file);
+  unlink(temporary);
+  return NULL;
+}
+
 PetscErrorCode TableCheckOutput(MPI_Comm comm) {
-  enum { GOOD, NO_DIRECTORY, IS_DIRECTORY };
-  char path[PETSC_MAX_PATH_LEN], directory[PETSC_MAX_PATH_LEN], *slash;
+  char path[PETSC_MAX_PATH_LEN], obstacle[128] = "";
   PetscMPIInt rank;
-  int found = GOOD;
   PetscFunctionBeginUser;
   PetscCall(DeckGetString("output_table", path));
   if (!*path) PetscFunctionReturn(0);
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
-  PetscCall(PetscStrncpy(directory, path, sizeof(directory)));
-  slash = strrchr(directory, '/');
-  if (!slash)
-    PetscCall(PetscStrncpy(directory, ".", sizeof(directory)));
-  else
-    slash[slash == directory] = '\0'; /* keeps the root's slash */
   if (rank == 0) {
-    struct stat status;
-    if (stat(directory, &status) || !S_ISDIR(status.st_mode))
-      found = NO_DIRECTORY;
-    else if (!stat(path, &status) && S_ISDIR(status.st_mode))
-      found = IS_DIRECTORY;
+    const char *found = Obstacle(path);
+    snprintf(obstacle, sizeof(obstacle), "%s", found ? found : "");
   }
-  PetscCallMPI(MPI_Bcast(&found, 1, MPI_INT, 0, comm));
-  PetscCheck(found != NO_DIRECTORY, comm, PETSC_ERR_USER_INPUT, "output_table = %s: there is no directory %s", path,
-             directory);
-  PetscCheck(found != IS_DIRECTORY, comm, PETSC_ERR_USER_INPUT, "output_table = %s: is a directory", path);
+  PetscCallMPI(MPI_Bcast(obstacle, sizeof(obstacle), MPI_CHAR, 0, comm));
+  PetscCheck(!*obstacle, comm, PETSC_ERR_USER_INPUT, "output_table = %s: cannot be written: %s", path, obstacle);
   PetscFunctionReturn(0);
 }
 
@@ -210,7 +217,7 @@ PetscErrorCode TableFinish(Table t, PetscInt rows) {
     PetscCheck(t->count % t->width == 0, PETSC_COMM_SELF, PETSC_ERR_PLIB, "the last row of the table is not complete");
     PetscCall(Print(t, rows));
     if (*path) {
-      snprintf(temporary, sizeof(temporary), "%s.tmp", path);
+      TemporaryName(path, temporary, sizeof(temporary));
       error = WriteCsv(t, path, temporary);
     }
   }

@@ -8,13 +8,16 @@
 #include <unistd.h>
 
 #define POSITION "/particles/all/position"
+/* Room in a new file in frames, doubled when full: HDF5 lists all chunks at once, which would delay the start of a long
+ * run. */
+#define FIRST_EXTENT 64
 
 struct _p_Trajectory {
   TokensLayout layout;
   PetscMPIInt rank;
   H5 h5;
   H5Series values;
-  PetscInt frames, written;
+  PetscInt frames, extent, written; /* to come, room for now in the file, written */
   PetscBool single;
   PetscInt64 *step; /* [frames] */
   double *time;     /* [frames] */
@@ -59,13 +62,14 @@ PetscErrorCode TrajectoryCreate(Tokens tokens, const char *path, PetscInt frames
   PetscCallMPI(MPI_Comm_rank(t->layout.comm, &t->rank));
   PetscCall(PetscStrncpy(t->path, path, sizeof(t->path)));
   t->frames = frames;
+  t->extent = PetscMin(frames, FIRST_EXTENT);
   t->single = single;
   t->flushed = -PETSC_MAX_REAL; /* the first frame is flushed at once */
   PetscCall(PetscCalloc2(frames, &t->step, frames, &t->time));
   PetscCall(PetscMalloc1(t->layout.owned * t->layout.block * t->layout.dim, &t->rows));
   PetscCall(H5Open(t->layout.comm, path, "w", NULL, &t->h5));
   PetscCall(WriteHeader(t));
-  PetscCall(H5SeriesCreate(t->h5, POSITION "/value", frames, t->layout.count, t->layout.dim, t->layout.block, single,
+  PetscCall(H5SeriesCreate(t->h5, POSITION "/value", t->extent, t->layout.count, t->layout.dim, t->layout.block, single,
                            (int)deflate, &t->values));
   *trajectory = t;
   PetscFunctionReturn(0);
@@ -99,14 +103,22 @@ static PetscErrorCode WriteWeights(Trajectory t, Tokens tokens) {
 
 /* After this the frames so far can be read even if the process is killed. */
 static PetscErrorCode Flush(Trajectory t) {
-  const PetscInt64 frames = t->frames;
+  const PetscInt64 extent = t->extent;
   const int valid = t->written;
 
   PetscFunctionBeginUser;
-  PetscCall(H5WriteInts(t->h5, POSITION "/step", 1, &frames, t->step));
-  PetscCall(H5WriteReals(t->h5, POSITION "/time", 1, &frames, t->time));
+  PetscCall(H5WriteInts(t->h5, POSITION "/step", 1, &extent, t->step));
+  PetscCall(H5WriteReals(t->h5, POSITION "/time", 1, &extent, t->time));
   PetscCall(H5AttributeInt(t->h5, POSITION, "frames_valid", valid));
   PetscCall(H5Flush_(t->h5));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Grow(Trajectory t) {
+  PetscFunctionBeginUser;
+  t->extent = PetscMin(t->frames, 2 * t->extent);
+  PetscCall(H5SeriesExtend(t->values, t->extent));
+  PetscCall(Flush(t)); /* step and time have as many entries as value whenever the process is killed */
   PetscFunctionReturn(0);
 }
 
@@ -119,6 +131,7 @@ PetscErrorCode TrajectoryWrite(Trajectory t, PetscInt step, PetscReal time, Toke
   PetscCheck(t->written < t->frames, t->layout.comm, PETSC_ERR_ARG_OUTOFRANGE, "%s: more than %" PetscInt_FMT " frames",
              t->path, t->frames);
   if (!t->written) PetscCall(WriteWeights(t, tokens));
+  if (t->written == t->extent) PetscCall(Grow(t));
   PetscCall(TokensGetRows(tokens, &first, &count, t->rows));
   PetscCall(H5SeriesWrite(t->values, t->written, first, count, t->rows));
   t->step[t->written] = step;
@@ -164,7 +177,7 @@ static PetscErrorCode WriteSidecar(Trajectory t) {
                 "<DataItem Dimensions=\"%" PetscInt_FMT
                 " %ld 3\" NumberType=\"Float\" Precision=\"%d\" Format=\"HDF\">%s:" POSITION
                 "/value</DataItem>\n</DataItem>\n</Geometry>\n</Grid>\n",
-                t->time[f], N, N, f, N, t->frames, N, t->single ? 4 : 8, name);
+                t->time[f], N, N, f, N, t->extent, N, t->single ? 4 : 8, name);
       fprintf(file, "</Grid>\n</Domain>\n</Xdmf>\n");
       if (ferror(file)) good = PETSC_FALSE;
       if (fclose(file)) good = PETSC_FALSE;

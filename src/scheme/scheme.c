@@ -15,12 +15,12 @@ PetscErrorCode SchemeCreate(Tokens tokens, Scheme *scheme) {
 
   PetscFunctionBeginUser;
   PetscCall(LogEvent("SchemeStep", &step_event));
+  PetscCall(TokensGetLayout(tokens, &layout));
   PetscCall(DeckGetString("scheme_type", name));
   PetscCall(PetscNew(&s));
   for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
     if (!strcmp(name, types[i]->name)) s->type = types[i];
-  PetscCheck(s->type, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "scheme_type = %s: must be layer", name);
-  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCheck(s->type, layout.comm, PETSC_ERR_USER_INPUT, "scheme_type = %s: must be layer", name);
   s->comm = layout.comm;
   PetscCall(TokensCreateVec(tokens, &s->work));
   *scheme = s;

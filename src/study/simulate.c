@@ -37,7 +37,7 @@ static PetscErrorCode GetSize(PetscInt64 *count, PetscInt64 *dim) {
   if (file) {
     PetscInt64 rows, columns;
 
-    PetscCall(StartFileShape(&rows, &columns));
+    PetscCall(StartFileShape(PETSC_COMM_WORLD, &rows, &columns));
     PetscCall(DeckHas("tokens_count", &given));
     if (!given) *count = rows;
     PetscCall(DeckHas("tokens_dim", &given));

@@ -1,0 +1,220 @@
+/* Attention by definition, in long double over all pairs, and clouds of tokens to try it on. */
+#ifndef CHORALE_ATTENTION_ORACLE_H
+#define CHORALE_ATTENTION_ORACLE_H
+
+#include "test.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <chorale/attention.h>
+#include <chorale/rng.h>
+
+static const char *const kinds[] = {"softmax", "usa", "l2"};
+
+/* All tokens on every rank: rows x[N][d] and weights w[N] that add up to 1. */
+typedef struct {
+  PetscInt N, d;
+  double *x, *w;
+} Cloud;
+
+typedef enum { UNIFORM, CLUSTERS, ANTIPODAL } Shape;
+
+static inline void Normalize(Cloud *cloud) {
+  for (PetscInt i = 0; i < cloud->N; i++) {
+    double *x = cloud->x + i * cloud->d, square = 0;
+    for (PetscInt c = 0; c < cloud->d; c++) square += x[c] * x[c];
+    for (PetscInt c = 0; c < cloud->d; c++) x[c] /= sqrt(square);
+  }
+}
+
+/* weighted: unequal weights, every fifth of them 0. */
+static inline Cloud CloudCreate(PetscInt N, PetscInt d, Shape shape, PetscBool weighted) {
+  const RngStream stream = {.seed = 5, .realization = (uint32_t)d, .step = (uint32_t)N, .purpose = RNG_TEST};
+  Cloud cloud = {N, d, malloc(sizeof(double) * N * d), malloc(sizeof(double) * N)};
+  double total = 0;
+
+  RngNormal(stream, 0, (size_t)N * d, cloud.x);
+  Normalize(&cloud);
+  for (PetscInt i = 0; i < N; i++) {
+    double *x = cloud.x + i * d;
+    if (shape == CLUSTERS) { /* two tight clusters around the first two tokens */
+      const double *centre = cloud.x + (i % 2) % N * d;
+      for (PetscInt c = 0; i > 1 && c < d; c++) x[c] = centre[c] + 1e-3 * x[c];
+    }
+    if (shape == ANTIPODAL && i % 2) {
+      for (PetscInt c = 0; c < d; c++) x[c] = -x[c - d];
+    }
+    cloud.w[i] = !weighted ? 1 : i % 5 == 3 ? 0 : 1 + i % 7;
+    total += cloud.w[i];
+  }
+  Normalize(&cloud);
+  for (PetscInt i = 0; i < N; i++) cloud.w[i] /= total;
+  return cloud;
+}
+
+static inline void CloudDestroy(Cloud *cloud) {
+  free(cloud->x);
+  free(cloud->w);
+}
+
+/* Tokens at the cloud's positions with its weights. */
+static inline Tokens Place(MPI_Comm comm, const Cloud *cloud) {
+  Tokens tokens;
+  TokensLayout layout;
+  double *x, *w;
+  Vec v;
+
+  OK(TokensCreate(comm, cloud->N, cloud->d, &tokens));
+  OK(TokensGetLayout(tokens, &layout));
+  OK(TokensGetVec(tokens, &v));
+  OK(VecGetArray(v, &x));
+  w = calloc((size_t)layout.owned * layout.block + 1, sizeof(double));
+  for (PetscInt b = 0; b < layout.owned; b++) {
+    for (PetscInt t = 0; t < layout.block; t++) {
+      const PetscInt i = (layout.first + b) * layout.block + t;
+      if (i >= cloud->N) continue;
+      w[b * layout.block + t] = cloud->w[i];
+      for (PetscInt c = 0; c < cloud->d; c++) x[(b * cloud->d + c) * layout.block + t] = cloud->x[i * cloud->d + c];
+    }
+  }
+  OK(VecRestoreArray(v, &x));
+  OK(TokensSetWeights(tokens, w));
+  free(w);
+  return tokens;
+}
+
+/* One head of general weights, row-major; NULL in place of a list for the default weights. */
+typedef struct {
+  double *Q, *K, *V;
+} Head;
+
+static inline void Apply(PetscInt d, const double *matrix, const double *x, long double *out) {
+  for (PetscInt r = 0; r < d; r++) {
+    out[r] = 0;
+    for (PetscInt c = 0; c < d; c++) out[r] += (long double)matrix[r * d + c] * x[c];
+  }
+}
+
+/* value x the field of one head at token i, by definition. sqrt(beta) I for head = NULL. */
+static inline void AddField(const Cloud *cloud, const char *type, double beta, double value, const Head *head,
+                            PetscInt i, long double *drift) {
+  const PetscInt d = cloud->d;
+  long double *q = malloc(sizeof(*q) * 4 * d), *k = q + d, *v = q + 2 * d, *sum = q + 3 * d, top = -INFINITY, total = 0;
+  long double *logits = malloc(sizeof(*logits) * cloud->N);
+
+  for (PetscInt c = 0; c < d; c++) q[c] = sqrtl((long double)beta) * cloud->x[i * d + c], sum[c] = 0;
+  if (head) Apply(d, head->Q, cloud->x + i * d, q);
+  for (PetscInt j = 0; j < cloud->N; j++) {
+    long double product = 0, distance = 0;
+    for (PetscInt c = 0; c < d; c++) k[c] = sqrtl((long double)beta) * cloud->x[j * d + c];
+    if (head) Apply(d, head->K, cloud->x + j * d, k);
+    for (PetscInt c = 0; c < d; c++) product += q[c] * k[c], distance += (q[c] - k[c]) * (q[c] - k[c]);
+    logits[j] = strcmp(type, "l2") ? product : -distance;
+    if (cloud->w[j] > 0) top = fmaxl(top, logits[j]);
+  }
+  if (!strcmp(type, "usa")) top = 0;
+  for (PetscInt j = 0; j < cloud->N; j++) {
+    const long double e = cloud->w[j] > 0 ? cloud->w[j] * expl(logits[j] - top) : 0;
+    for (PetscInt c = 0; c < d; c++) sum[c] += e * cloud->x[j * d + c];
+    total += e;
+  }
+  if (!strcmp(type, "usa")) total = 1;
+  for (PetscInt r = 0; r < d; r++) {
+    v[r] = sum[r];
+    if (head) {
+      v[r] = 0;
+      for (PetscInt c = 0; c < d; c++) v[r] += head->V[r * d + c] * sum[c];
+    }
+    drift[r] += value * v[r] / total;
+  }
+  free(logits);
+  free(q);
+}
+
+/* E_beta / e^beta by definition; the ranks share the work. */
+static inline double Energy(const Cloud *cloud, double beta) {
+  long double sum = 0;
+  int rank, size;
+
+  OK(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
+  OK(MPI_Comm_size(PETSC_COMM_WORLD, &size));
+  for (PetscInt i = rank; i < cloud->N; i += size) {
+    for (PetscInt j = 0; j < cloud->N; j++) {
+      long double u = 0;
+      for (PetscInt c = 0; c < cloud->d; c++) u += (long double)cloud->x[i * cloud->d + c] * cloud->x[j * cloud->d + c];
+      sum -= (long double)cloud->w[i] * cloud->w[j] * expm1l(beta * (u - 1));
+    }
+  }
+  OK(MPI_Allreduce(MPI_IN_PLACE, &sum, 1, MPI_LONG_DOUBLE, MPI_SUM, PETSC_COMM_WORLD));
+  return (double)(0.5L * sum);
+}
+
+/* Largest difference between drift and the definition over `samples` of this rank's tokens, over all ranks; padding
+ * must be 0. */
+static inline double Difference(const Cloud *cloud, Tokens tokens, Vec drift, const char *type, double beta,
+                                double value, PetscInt heads, const Head *head, PetscInt samples) {
+  const PetscInt d = cloud->d, stride = PetscMax(cloud->N / samples, 1);
+  long double *expected = malloc(sizeof(*expected) * d);
+  TokensLayout layout;
+  const double *out;
+  double worst = 0;
+
+  OK(TokensGetLayout(tokens, &layout));
+  OK(VecGetArrayRead(drift, &out));
+  for (PetscInt b = 0; b < layout.owned; b++) {
+    for (PetscInt t = 0; t < layout.block; t++) {
+      const PetscInt i = (layout.first + b) * layout.block + t;
+      if (i < cloud->N && i % stride) continue;
+      for (PetscInt c = 0; c < d; c++) expected[c] = 0;
+      for (PetscInt h = 0; i < cloud->N && h < PetscMax(heads, 1); h++)
+        AddField(cloud, type, beta, value, heads ? &head[h] : NULL, i, expected);
+      for (PetscInt c = 0; c < d; c++) {
+        const double off = fabs((double)(out[(b * d + c) * layout.block + t] - expected[c]));
+        if (!(off <= worst)) worst = off; /* a NaN counts */
+        if (i >= cloud->N && off != 0) worst = INFINITY;
+      }
+    }
+  }
+  OK(VecRestoreArrayRead(drift, &out));
+  free(expected);
+  if (isnan(worst)) worst = INFINITY;
+  OK(MPI_Allreduce(MPI_IN_PLACE, &worst, 1, MPI_DOUBLE, MPI_MAX, PETSC_COMM_WORLD));
+  return worst;
+}
+
+/* Is this rank's part of drift, bit for bit, what one rank that owns all tokens computed? On every rank. */
+static inline void CheckSameBits(Tokens tokens, Vec drift, Vec drift_alone) {
+  const double *mine, *all;
+  TokensLayout layout;
+  size_t length;
+  int same;
+
+  OK(TokensGetLayout(tokens, &layout));
+  length = (size_t)layout.block * layout.dim;
+  OK(VecGetArrayRead(drift, &mine));
+  OK(VecGetArrayRead(drift_alone, &all));
+  same = !layout.owned || !memcmp(mine, all + layout.first * length, sizeof(double) * layout.owned * length);
+  OK(VecRestoreArrayRead(drift, &mine));
+  OK(VecRestoreArrayRead(drift_alone, &all));
+  OK(MPI_Allreduce(MPI_IN_PLACE, &same, 1, MPI_INT, MPI_MIN, PETSC_COMM_WORLD));
+  assert_true(same);
+}
+
+static inline void SetKeys(const char *type, double beta, double value) {
+  char text[64];
+  SetKey("attention_type", type);
+  snprintf(text, sizeof(text), "%.17g", beta);
+  SetKey("attention_beta", text);
+  snprintf(text, sizeof(text), "%.17g", value);
+  SetKey("attention_value", text);
+}
+
+/* Rounding: cosines to some 2^-53 sqrt(d), times the exponent; the rest is rounding of sums. */
+static inline double Tolerance(double exponent) {
+  return 1e-13 + 4e-16 * exponent;
+}
+
+#endif

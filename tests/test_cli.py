@@ -1,0 +1,363 @@
+"""Bad input, from the outside: whatever is wrong with a command line, a deck or a file that it names, chorale says so in one line on
+stderr that names the key, exits with 2, leaves no file behind and does not hang, at any number of ranks. Also: -help, --version,
+precedence of decks and options, and that the environment cannot add options."""
+
+import concurrent.futures
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import h5py
+import numpy as np
+
+CHORALE = os.environ["CHORALE"]
+TIMEOUT = 30
+RANKS = (1, 3)
+
+KEYS = {
+    "simulate": """tokens_count tokens_dim tokens_init tokens_kappa tokens_clusters tokens_file tokens_dataset layers_depth
+        layers_horizon attention_type attention_beta attention_value attention_weights attention_engine mlp_activation mlp_width
+        mlp_bias_u mlp_bias_w noise_type scheme_type ensemble_realizations ensemble_seed ensemble_groups output_file output_overwrite
+        output_every output_trajectories output_precision output_compress output_table progress dry_run""".split(),
+    "kernel": """tokens_dim attention_beta mlp_activation mlp_bias_u mlp_bias_w kernel_bias kernel_degree output_table
+        dry_run""".split(),
+}
+
+# Options after which a run would be quick if the mistake under test were overlooked.
+SMALL = "-layers_depth 2 -mlp_width 8 -progress off"
+
+
+def files(d):
+    """What the cases name: written once, copied into each case's own directory."""
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(16, 3))
+    np.save(d + "/good.npy", rows)
+    zero, nan, inf = rows.copy(), rows.copy(), rows.copy()
+    zero[7], nan[3, 1], inf[15, 0] = 0, np.nan, np.inf
+    np.save(d + "/zero.npy", zero)
+    np.save(d + "/nan.npy", nan)
+    np.save(d + "/inf.npy", inf)
+    np.save(d + "/cube.npy", rng.normal(size=(4, 4, 4)))
+    np.save(d + "/line.npy", rng.normal(size=16))
+    np.save(d + "/column.npy", rng.normal(size=(16, 1)))
+    np.save(d + "/empty.npy", np.zeros((0, 3)))
+    np.save(d + "/words.npy", np.array([["a", "b"], ["c", "d"]]))
+    np.save(d + "/integers.npy", np.arange(6).reshape(3, 2))
+    with open(d + "/good.npy", "rb") as f:
+        whole = f.read()
+    with open(d + "/short.npy", "wb") as f:
+        f.write(whole[:-100])
+    with h5py.File(d + "/tokens.h5", "w") as f:
+        f["tokens"] = rows
+        f["nan"] = nan
+        f["zero"] = zero
+        f["cube"] = rng.normal(size=(4, 4, 4))
+        f["words"] = np.array([[b"a", b"b"], [b"c", b"d"]])
+        f["group/tokens"] = rows
+    with open(d + "/tokens.h5", "rb") as f:
+        whole = f.read()
+    with open(d + "/truncated.h5", "wb") as f:
+        f.write(whole[: len(whole) // 2])
+    with open(d + "/garbage.h5", "wb") as f:
+        f.write(rng.bytes(5000))
+    with open(d + "/garbage.yaml", "wb") as f:
+        f.write(rng.bytes(5000))
+    with open(d + "/huge.yaml", "wb") as f:
+        f.truncate(100 << 20)
+    for name, heads in {
+        "shape": {"0": {"Q": np.eye(3), "K": np.eye(4), "V": np.eye(3)}},
+        "missing": {"0": {"Q": np.eye(3), "K": np.eye(3)}},
+        "nan": {"0": {"Q": np.eye(3), "K": np.eye(3), "V": np.eye(3) * np.nan}},
+        "none": {},
+    }.items():
+        with h5py.File(f"{d}/weights-{name}.h5", "w") as f:
+            f.create_group("heads")
+            for h, matrices in heads.items():
+                for m, value in matrices.items():
+                    f[f"heads/{h}/{m}"] = value
+    with h5py.File(d + "/weights-no-heads.h5", "w") as f:
+        f["Q"] = np.eye(3)
+
+
+# (study and options, deck or None, what the line must name). {d} is not needed: a case runs in a directory that holds the files.
+OPTIONS = [
+    ("", None, "study"),
+    ("simulat", None, "simulat"),
+    ("-tokens_count 5", None, "-tokens_count"),
+    ("deck.yaml", "tokens: {count: 5}", "deck.yaml"),
+    ("simulate -tokens_count", None, "tokens_count"),
+    ("simulate -tokens_count -tokens_dim 3", None, "tokens_count"),
+    ("simulate -tokens_count -3", None, "tokens_count = -3"),
+    ("simulate -tokens_count 0", None, "tokens_count = 0"),
+    ("simulate -tokens_count 6.5", None, "tokens_count = 6.5"),
+    ("simulate -tokens_count 1e2", None, "tokens_count = 1e2"),
+    ("simulate -tokens_count abc", None, "tokens_count = abc"),
+    ("simulate -tokens_count 99999999999999999999", None, "tokens_count"),
+    ("simulate -tokens_count 10000000000", None, "tokens_count"),
+    ("simulate -tokens_count 8,16", None, "tokens_count = 8,16"),
+    ("simulate -tokens_count=5", None, "tokens_count"),
+    ("simulate --tokens_count 5", None, "tokens_count"),
+    ("simulate -token_count 5", None, "did you mean tokens_count"),
+    ("simulate -Tokens_Count 5", None, "did you mean tokens_count"),
+    ("simulate -count 5", None, "did you mean tokens_count"),
+    ("simulate -tokens 5", None, "tokens_count"),
+    ("simulate -ksp_type cg", None, "ksp_type"),
+    ("simulate -options_file deck.yaml", "tokens: {count: 5}", "options_file"),
+    ("simulate -kernel_bias 0", None, "not a key of study simulate"),
+    ("simulate -tokens_count 5 deck.yaml", "tokens: {count: 5}", "deck.yaml"),
+    ("simulate -output_overwrite foo", None, "foo"),
+    ("simulate -dry_run deck.yaml", "tokens: {count: 5}", "deck.yaml"),
+    ("simulate -", None, "-"),
+    ("simulate -tokens_dim 1", None, "tokens_dim = 1"),
+    ("simulate -tokens_init gaussian", None, "tokens_init = gaussian"),
+    ("simulate -tokens_kappa 0", None, "tokens_kappa"),
+    ("simulate -layers_depth 0", None, "layers_depth"),
+    ("simulate -layers_horizon -1", None, "layers_horizon"),
+    ("simulate -layers_horizon nan", None, "layers_horizon"),
+    ("simulate -attention_type sinkhorn", None, "attention_type"),
+    ("simulate -attention_beta 1000", None, "attention_beta"),
+    ("simulate -attention_value inf", None, "attention_value"),
+    ("simulate -attention_value 0x10", None, "attention_value"),
+    ("simulate -mlp_activation swish", None, "mlp_activation"),
+    ("simulate -mlp_bias_u -0.1", None, "mlp_bias_u"),
+    ("simulate -noise_type spectral", None, "noise_type"),
+    ("simulate -scheme_type heun", None, "scheme_type"),
+    ("simulate -ensemble_realizations 0", None, "ensemble_realizations"),
+    ("simulate -ensemble_seed -1", None, "ensemble_seed"),
+    ("simulate -ensemble_groups 2", None, "ensemble_groups"),
+    ("simulate -ensemble_groups many", None, "ensemble_groups"),
+    ("simulate -output_compress 10", None, "output_compress"),
+    ("simulate -output_precision half", None, "output_precision"),
+    ("simulate -output_trajectories 2", None, "output_trajectories"),
+    ("simulate -progress never", None, "progress"),
+    ("kernel -tokens_count 5", None, "tokens_count"),
+    ("kernel -tokens_dim 2,1", None, "tokens_dim = 2,1"),
+    ("kernel -tokens_dim 2,", None, "tokens_dim"),
+    ("kernel -mlp_activation relu,swish", None, "mlp_activation"),
+    ("kernel -attention_beta 1,0", None, "attention_beta"),
+    ("kernel -kernel_bias -1", None, "kernel_bias"),
+    ("kernel -kernel_degree 2,3", None, "kernel_degree"),
+    ("kernel -mlp_bias_u 0,1", None, "mlp_bias_u"),
+]
+
+DECKS = [
+    ("simulate missing.yaml", None, "missing.yaml"),
+    ("simulate .", None, ": ."),
+    ("simulate garbage.yaml", None, "garbage.yaml"),
+    ("simulate huge.yaml", None, "huge.yaml"),
+    ("simulate tokens.h5", None, "tokens.h5"),
+    ("simulate /dev/zero", None, "/dev/zero"),
+    ("simulate deck.yaml missing.yaml", "tokens: {count: 5}", "missing.yaml"),
+    ("simulate deck.yaml", "tokens: {count: 5", "deck.yaml"),
+    ("simulate deck.yaml", "tokens:\n\tcount: 5\n", "deck.yaml"),
+    ("simulate deck.yaml", "tokens: {count: 5}\n--- \ntokens: {count: 6}\n", "deck.yaml"),
+    ("simulate deck.yaml", "- tokens_count\n- 5\n", "deck.yaml"),
+    ("simulate deck.yaml", "hello\n", "deck.yaml"),
+    ("simulate deck.yaml", "token: {count: 5}\n", "did you mean tokens_count"),
+    ("simulate deck.yaml", "tokens: {cuont: 5}\n", "did you mean tokens_count"),
+    ("simulate deck.yaml", "tokens: {count: {a: 1}}\n", "tokens_count_a"),
+    ("simulate deck.yaml", "tokens: 5\n", "tokens = 5"),
+    ("simulate deck.yaml", "tokens:\n", "tokens"),
+    ("simulate deck.yaml", "tokens: {count: ~}\n", "tokens_count"),
+    ("simulate deck.yaml", "tokens: {count: [5, 6]}\n", "tokens_count"),
+    ("simulate deck.yaml", "tokens: {count: [[5]]}\n", "tokens_count"),
+    ("simulate deck.yaml", "tokens: {count: 5, count: 6}\n", "tokens_count"),
+    ("simulate deck.yaml", "tokens: {count: 5}\ntokens_count: 6\n", "tokens_count"),
+    ("simulate deck.yaml", "tokens: {count: 5}\nlayers: {depth: 1}\ntokens: {dim: 3}\n", "tokens"),
+    ("simulate deck.yaml", "tokens: &t {count: 5}\n", "deck.yaml"),
+    ("simulate deck.yaml", "tokens: {count: .nan}\n", "tokens_count"),
+    ("simulate deck.yaml", "layers: {horizon: .inf}\n", "layers_horizon"),
+    ("simulate deck.yaml", "output: {overwrite: maybe}\n", "output_overwrite"),
+    ("simulate deck.yaml", 'output: {file: ""}\n', "output_file"),
+    ("simulate deck.yaml", 'tokens: {init: "a\\nb"}\n', "tokens_init"),
+    ("simulate deck.yaml", "log_view: yes\n", "log_view"),
+    ("simulate deck.yaml", "tokens: {count: 5}\n" + 'x: "' + "y" * 100000 + '"\n', "deck.yaml"),
+    ("simulate deck.yaml -tokens_count 7", "tokens: {count: none}\n", "tokens_count"),
+    ("simulate deck.yaml", "kernel: {degree: 3}\n", "kernel_degree"),
+    ("kernel deck.yaml", "tokens: {dim: [2, x]}\n", "tokens_dim"),
+    ("kernel deck.yaml", "tokens: {dim: []}\n", "tokens_dim"),
+    ("kernel deck.yaml", "mlp: {activation: [relu, {a: b}]}\n", "mlp_activation"),
+]
+
+# Found by the objects that read the files.
+FILES = [
+    ("simulate -tokens_init file", None, "tokens_file"),
+    ("simulate -tokens_init file -tokens_file missing.npy", None, "tokens_file"),
+    ("simulate -tokens_init file -tokens_file missing.h5", None, "tokens_file"),
+    ("simulate -tokens_init file -tokens_file .", None, "tokens_file"),
+    ("simulate -tokens_init file -tokens_file garbage.h5", None, "tokens_file"),
+    ("simulate -tokens_init file -tokens_file truncated.h5", None, "tokens_file"),
+    ("simulate -tokens_init file -tokens_file short.npy", None, "tokens_file"),
+    ("simulate -tokens_init file -tokens_file zero.npy", None, "tokens_file"),
+    ("simulate -tokens_init file -tokens_file nan.npy", None, "tokens_file"),
+    ("simulate -tokens_init file -tokens_file inf.npy", None, "tokens_file"),
+    ("simulate -tokens_init file -tokens_file cube.npy", None, "tokens_file"),
+    ("simulate -tokens_init file -tokens_file line.npy", None, "tokens_file"),
+    ("simulate -tokens_init file -tokens_file column.npy", None, "tokens_file"),
+    ("simulate -tokens_init file -tokens_file empty.npy", None, "tokens_file"),
+    ("simulate -tokens_init file -tokens_file words.npy", None, "tokens_file"),
+    ("simulate -tokens_init file -tokens_file integers.npy", None, "tokens_file"),
+    ("simulate -tokens_init file -tokens_file good.npy -tokens_count 17", None, "tokens_count = 17"),
+    ("simulate -tokens_init file -tokens_file good.npy -tokens_dim 4", None, "tokens_dim = 4"),
+    ("simulate -tokens_init file -tokens_file tokens.h5 -tokens_dataset other", None, "tokens_"),
+    ("simulate -tokens_init file -tokens_file tokens.h5 -tokens_dataset group", None, "tokens_"),
+    ("simulate -tokens_init file -tokens_file tokens.h5 -tokens_dataset cube", None, "tokens_"),
+    ("simulate -tokens_init file -tokens_file tokens.h5 -tokens_dataset words", None, "tokens_"),
+    ("simulate -tokens_init file -tokens_file tokens.h5 -tokens_dataset nan", None, "tokens_"),
+    ("simulate -tokens_init file -tokens_file tokens.h5 -tokens_dataset zero", None, "tokens_"),
+    ("simulate -tokens_init quadrature -tokens_dim 3 -tokens_count 17", None, "tokens_count"),
+    ("simulate -tokens_init quadrature -tokens_dim 4", None, "tokens_"),
+    ("simulate -attention_weights missing.h5", None, "attention_weights"),
+    ("simulate -attention_weights garbage.h5", None, "attention_weights"),
+    ("simulate -attention_weights weights-shape.h5", None, "attention_weights"),
+    ("simulate -attention_weights weights-missing.h5", None, "attention_weights"),
+    ("simulate -attention_weights weights-nan.h5", None, "attention_weights"),
+    ("simulate -attention_weights weights-none.h5", None, "attention_weights"),
+    ("simulate -attention_weights weights-no-heads.h5", None, "attention_weights"),
+    ("simulate -output_file tokens.h5", None, "output_file"),
+    ("simulate -output_file missing/out.h5", None, "output_file"),
+    ("simulate -output_file good.npy/out.h5 -output_overwrite", None, "output_file"),
+    ("simulate -output_file . -output_overwrite", None, "output_file"),
+    ("simulate -output_table missing/table.csv", None, "output_table"),
+    ("simulate -output_table good.npy/table.csv", None, "output_table"),
+    ("kernel -output_table missing/table.csv", None, "output_table"),
+    ("kernel -output_table .", None, "output_table"),
+]
+
+# A directory that cannot be written may show at run time only.
+RUNTIME = [
+    ("simulate -output_file /proc/out.h5", None, "/proc"),
+    ("simulate -output_table /proc/out.csv", None, "output_table"),
+    ("kernel -output_table /proc/out.csv", None, "output_table"),
+]
+
+
+def run(words, ranks, cwd, **variables):
+    command = ["mpirun", "-n", str(ranks), CHORALE] + words
+    environment = dict(os.environ, **variables)
+    return subprocess.run(command, cwd=cwd, env=environment, timeout=TIMEOUT, stdin=subprocess.DEVNULL, capture_output=True)
+
+
+def own_lines(stderr):
+    """stderr without what mpirun says when a program fails: blocks between dashes, and lines of its daemons."""
+    lines, inside = [], False
+    for line in stderr.decode(errors="replace").splitlines():
+        if re.fullmatch(r"-{20,}", line):
+            inside = not inside
+        elif not inside and line and not re.match(r"\[[^ ]*:\d+\] ", line):
+            lines.append(line)
+    return lines
+
+
+def snapshot(d):
+    found = {}
+    for base, _, names in os.walk(d):
+        for name in names:
+            status = os.stat(os.path.join(base, name))
+            found[os.path.join(base, name)] = (status.st_size, status.st_mtime_ns)
+    return found
+
+
+def bad(case, codes, ranks, source):
+    """What is wrong with chorale's answer to a bad case: an empty list if nothing is."""
+    line, deck, name = case
+    words = line.split()
+    with tempfile.TemporaryDirectory() as d:
+        for entry in os.listdir(source):
+            os.link(os.path.join(source, entry), os.path.join(d, entry))
+        if deck is not None:
+            with open(d + "/deck.yaml", "w") as f:
+                f.write(deck)
+        if words[:1] == ["simulate"] and case in FILES + RUNTIME:
+            words += SMALL.split()
+        before = snapshot(d)
+        try:
+            done = run(words, ranks, d)
+        except subprocess.TimeoutExpired:
+            return [f"{line} ({ranks} ranks): hangs"]
+        wrong = []
+        lines = own_lines(done.stderr)
+        if done.returncode not in codes:
+            wrong.append(f"exit code {done.returncode}, not {codes}")
+        if len(lines) != 1 or not lines[0].startswith("chorale: "):
+            wrong.append(f"not one line of chorale but {lines}")
+        elif name not in lines[0]:
+            wrong.append(f"'{name}' is not in '{lines[0]}'")
+        elif len(lines[0]) > 400:
+            wrong.append(f"the line has {len(lines[0])} characters")
+        if snapshot(d) != before:
+            wrong.append(f"files changed: {sorted(set(snapshot(d).items()) ^ set(before.items()))}")
+        return [f"{line or '(nothing)'} {deck[:60]!r} ({ranks} ranks): {w}" if deck else f"{line} ({ranks} ranks): {w}" for w in wrong]
+
+
+def good(source):
+    """Questions and right input."""
+    wrong = []
+
+    def check(condition, message):
+        if not condition:
+            wrong.append(message)
+
+    def answer(words, ranks=2, **variables):
+        with tempfile.TemporaryDirectory() as d:
+            for name, text in (("a.yaml", "tokens: {count: 10, dim: 4}\nmlp_width: 20\n"), ("b.yaml", "tokens:\n  count: 11\n"),
+                               ("empty.yaml", ""), (".petscrc", "-tokens_count 77\n-help\n")):
+                with open(f"{d}/{name}", "w") as f:
+                    f.write(text)
+            before = snapshot(d)
+            done = run(words.split(), ranks, d, HOME=d, **variables)
+            check(done.returncode == 0, f"{words}: exit code {done.returncode}: {done.stderr.decode()}")
+            check(own_lines(done.stderr) == [], f"{words}: stderr {done.stderr.decode()}")
+            check(snapshot(d) == before, f"{words}: files changed")
+            return done.stdout.decode()
+
+    usage = answer("--help")
+    for study in KEYS:
+        check(usage.count(f"\n  {study} ") == 1, f"--help: {study} is not listed once")
+    check("Exit code" in usage and "-help" in usage, "--help: no exit codes or no word of STUDY -help")
+    version = answer("--version")
+    for word in ("chorale ", "revision", "compiler", "flags", "petsc", "mpi", "hdf5"):
+        check(version.count("\n" + word) + version.count("  " + word) + version.startswith(word) >= 1, f"--version: no {word}")
+    for study, keys in KEYS.items():
+        for option in ("-help", "--help"):
+            text = answer(f"{study} {option}")
+            listed = re.findall(r"^-(\w+)", text, re.M)
+            check(sorted(listed) == sorted(keys), f"{study} {option}: {sorted(set(listed) ^ set(keys))} differ")
+            check(max(map(len, text.splitlines()), default=0) <= 100, f"{study} {option}: lines longer than 100")
+
+    def parameters(words, **variables):
+        text = answer(words + " -dry_run", **variables)
+        return dict(re.findall(r"^[* ] (\w+) +(\S+)", text, re.M))
+
+    p = parameters("simulate a.yaml b.yaml empty.yaml -mlp_width 22 -mlp_width 23")
+    for key, value in {"tokens_count": "11", "tokens_dim": "4", "mlp_width": "23", "layers_depth": "150"}.items():
+        check(p.get(key) == value, f"precedence: {key} = {p.get(key)}, not {value}")
+    p = parameters("simulate", PETSC_OPTIONS="-tokens_count 5 -ksp_foo bar -help", PETSC_OPTIONS_YAML="tokens: {dim: 9}")
+    for key, value in {"tokens_count": "64", "tokens_dim": "3"}.items():
+        check(p.get(key) == value, f"environment: {key} = {p.get(key)}, not {value}")
+    return wrong
+
+
+def main():
+    source = tempfile.mkdtemp(dir=tempfile.gettempdir())
+    try:
+        files(source)
+        cases = [(c, (2,)) for c in OPTIONS + DECKS + FILES] + [(c, (1, 2)) for c in RUNTIME]
+        wrong = good(source)
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            jobs = [pool.submit(bad, case, codes, ranks, source) for case, codes in cases for ranks in RANKS]
+            for job in jobs:
+                wrong += job.result()
+    finally:
+        shutil.rmtree(source)
+    for line in wrong:
+        print(line)
+    print(f"{len(cases)} bad inputs at {RANKS} ranks, {len(wrong)} wrong answers")
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+/* The table of a study: what is printed, what the CSV holds. */
+#include "test.h"
+
+#include <chorale/table.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char csv[64], printed[64];
+
+/* Names of files in a directory of rank 0, known to all ranks. */
+static int Directory(void **state) {
+  char directory[] = "/tmp/chorale-table-XXXXXX";
+  PetscMPIInt rank;
+  (void)state;
+  OK(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
+  if (!rank && !mkdtemp(directory)) return 1;
+  OK(MPI_Bcast(directory, sizeof(directory), MPI_CHAR, 0, PETSC_COMM_WORLD));
+  snprintf(csv, sizeof(csv), "%s/t.csv", directory);
+  snprintf(printed, sizeof(printed), "%s/printed", directory);
+  return 0;
+}
+
+static int Remove(void **state) {
+  (void)state;
+  unlink(csv);
+  unlink(printed);
+  *strrchr(csv, '/') = '\0';
+  rmdir(csv);
+  return 0;
+}
+
+/* A file of rank 0 as text on all ranks, "" when there is none. */
+static const char *Text(const char *path) {
+  static char text[8192];
+  PetscMPIInt rank;
+  FILE *file;
+  memset(text, 0, sizeof(text));
+  OK(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
+  if (!rank && (file = fopen(path, "r"))) {
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    fclose(file);
+  }
+  OK(MPI_Bcast(text, sizeof(text), MPI_CHAR, 0, PETSC_COMM_WORLD));
+  return text;
+}
+
+/* TableFinish with stdout in a file. */
+static PetscErrorCode Finish(Table table, PetscInt rows) {
+  PetscMPIInt rank;
+  PetscErrorCode code;
+  int old = -1;
+  OK(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
+  fflush(stdout);
+  if (!rank) {
+    FILE *file = fopen(printed, "w");
+    old = dup(STDOUT_FILENO);
+    dup2(fileno(file), STDOUT_FILENO);
+    fclose(file);
+  }
+  code = TableFinish(table, rows);
+  fflush(stdout);
+  if (!rank) {
+    dup2(old, STDOUT_FILENO);
+    close(old);
+  }
+  return code;
+}
+
+static void PrintsAndWrites(void **state) {
+  Table table;
+  (void)state;
+  SetKey("output_table", csv);
+  OK(TableCheckOutput(PETSC_COMM_WORLD));
+  assert_string_equal(Text(csv), ""); /* checking leaves nothing behind */
+  OK(TableCreate(PETSC_COMM_WORLD, "name,n,value", &table));
+  OK(TableAddString(table, "relu"));
+  OK(TableAddInt(table, 9007199254740993));
+  OK(TableAddReal(table, 0.1));
+  OK(TableAddString(table, "tanh"));
+  OK(TableAddInt(table, -1));
+  OK(TableAddEmpty(table));
+  OK(Finish(table, 0));
+  OK(TableDestroy(&table));
+  assert_null(table);
+  assert_string_equal(Text(csv), "name,n,value\nrelu,9007199254740993,0.10000000000000001\ntanh,-1,\n");
+  assert_string_equal(Text(printed), "name                 n  value\n"
+                                     "relu  9007199254740993    0.1\n"
+                                     "tanh                -1       \n");
+  SetKey("output_table", NULL);
+}
+
+/* 17 digits give the same double back. */
+static void RoundTrip(void **state) {
+  static const double values[] = {M_PI, -1e-300, 1.0 / 3, 6.02214076e23, 0.0, 5e-324};
+  const int n = sizeof(values) / sizeof(values[0]);
+  const char *line;
+  Table table;
+  (void)state;
+  SetKey("output_table", csv);
+  OK(TableCreate(PETSC_COMM_WORLD, "x", &table));
+  for (int i = 0; i < n; i++) OK(TableAddReal(table, values[i]));
+  OK(Finish(table, 0));
+  OK(TableDestroy(&table));
+  line = Text(csv);
+  for (int i = 0; i < n; i++) {
+    line = strchr(line, '\n') + 1;
+    assert_true(strtod(line, NULL) == values[i]);
+  }
+  SetKey("output_table", NULL);
+}
+
+/* A long table is thinned on paper, with its first and last row, never in the CSV. */
+static void Thins(void **state) {
+  const char *c;
+  int lines = 0;
+  Table table;
+  (void)state;
+  SetKey("output_table", csv);
+  OK(TableCreate(PETSC_COMM_WORLD, "step", &table));
+  for (PetscInt64 i = 0; i <= 1000; i++) OK(TableAddInt(table, i));
+  OK(Finish(table, 5));
+  OK(TableDestroy(&table));
+  assert_string_equal(Text(printed),
+                      "step\n   0\n 250\n 500\n 750\n1000\n(5 of 1001 rows; -output_table FILE writes all)\n");
+  for (c = Text(csv); *c; c++) lines += *c == '\n';
+  assert_int_equal(lines, 1002);
+  SetKey("output_table", NULL);
+}
+
+static void Refuses(void **state) {
+  static const char *const paths[] = {"/missing/t.csv", "/proc/t.csv", "/tmp", "/dev/null/t.csv"};
+  Table table;
+  (void)state;
+  for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+    SetKey("output_table", paths[i]);
+    assert_int_equal(TableCheckOutput(PETSC_COMM_WORLD), PETSC_ERR_USER_INPUT);
+  }
+  OK(TableCreate(PETSC_COMM_WORLD, "x", &table));
+  OK(TableAddInt(table, 1));
+  assert_int_equal(Finish(table, 0), PETSC_ERR_FILE_WRITE); /* alike on all ranks */
+  OK(TableDestroy(&table));
+  SetKey("output_table", NULL);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup(PrintsAndWrites, Directory),
+      cmocka_unit_test(RoundTrip),
+      cmocka_unit_test(Thins),
+      cmocka_unit_test_teardown(Refuses, Remove),
+  };
+  return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
+}
