@@ -1,5 +1,5 @@
-/* What every cmocka program of chorale shares. A test runs on all ranks: assert only on values that are equal on all of them (an assert on one
- * rank jumps past collectives and hangs). */
+/* What every cmocka program of chorale shares. A test runs on all ranks: assert only on values that are equal on all of
+ * them (an assert on one rank jumps past collectives and hangs). */
 #ifndef CHORALE_TEST_H
 #define CHORALE_TEST_H
 
@@ -17,19 +17,21 @@
 #define OK(call) assert_int_equal((int)(call), 0)
 
 /* Relative or absolute closeness, with the numbers in the message. */
-#define CLOSE(actual, expected, tolerance)                                                                                     \
-  do {                                                                                                                         \
-    const double a_ = (actual), e_ = (expected), t_ = (tolerance);                                                             \
-    if (!(a_ - e_ <= t_ && e_ - a_ <= t_))                                                                                     \
-      fail_msg("%s = %.17g, expected %.17g within %.3g (off by %.3g)", #actual, a_, e_, t_, a_ - e_);                          \
+#define CLOSE(actual, expected, tolerance)                                                                             \
+  do {                                                                                                                 \
+    const double a_ = (actual), e_ = (expected), t_ = (tolerance);                                                     \
+    if (!(a_ - e_ <= t_ && e_ - a_ <= t_))                                                                             \
+      fail_msg("%s = %.17g, expected %.17g within %.3g (off by %.3g)", #actual, a_, e_, t_, a_ - e_);                  \
   } while (0)
 
 /* Sets a deck key as a user's option would; NULL clears it. */
 static inline void SetKey(const char *key, const char *value) {
   char name[128];
   OK(PetscSNPrintf(name, sizeof(name), "-%s", key));
-  if (value) OK(PetscOptionsSetValue(NULL, name, value));
-  else OK(PetscOptionsClearValue(NULL, name));
+  if (value)
+    OK(PetscOptionsSetValue(NULL, name, value));
+  else
+    OK(PetscOptionsClearValue(NULL, name));
 }
 
 /* main of a test program: int main(int argc, char **argv) { return TestMain(argc, argv, tests, count); } */
@@ -39,9 +41,9 @@ static inline int TestMain(int argc, char **argv, const struct CMUnitTest *tests
   if (MPI_Allreduce(&failed, &worst, 1, MPI_INT, MPI_MAX, PETSC_COMM_WORLD) || PetscFinalize()) return 1;
   return worst != 0;
 }
-#define TEST_MAIN(tests)                                                                                                       \
-  int main(int argc, char **argv) {                                                                                            \
-    return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));                                                      \
+#define TEST_MAIN(tests)                                                                                               \
+  int main(int argc, char **argv) {                                                                                    \
+    return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));                                              \
   }
 
 #endif

@@ -1,5 +1,5 @@
-/* The activation sigma of the MLP, one row of a registry per function: relu leaky_relu(0.01) gelu(exact) silu sigmoid tanh erf
- * softplus sin identity. Pure functions, no MPI. */
+/* The activation sigma of the MLP, one row of a registry per function: relu leaky_relu(0.01) gelu(exact) silu sigmoid
+ * tanh erf softplus sin identity. Pure functions, no MPI. */
 #ifndef CHORALE_ACTIVATION_H
 #define CHORALE_ACTIVATION_H
 

@@ -2,8 +2,9 @@
  *
  *     Att[mu](x) = sum_j w_j e^{<Qx,Kx_j>} V x_j / sum_j w_j e^{<Qx,Kx_j>}        softmax
  *
- * and its relatives usa (no denominator), l2 (e^{-|Qx-Ky|^2}), none. Q = K = sqrt(beta) I and V = v I unless attention_weights names
- * an HDF5 file with heads/<h>/{Q,K,V}, d x d each, row-major (y = Q x); heads add up, times v. beta is then the energy's alone. */
+ * and its relatives usa (no denominator), l2 (e^{-|Qx-Ky|^2}), none. Q = K = sqrt(beta) I and V = v I unless
+ * attention_weights names an HDF5 file with heads/<h>/{Q,K,V}, d x d each, row-major (y = Q x); heads add up, times v.
+ * beta is then the energy's alone. */
 #ifndef CHORALE_ATTENTION_H
 #define CHORALE_ATTENTION_H
 
@@ -11,8 +12,9 @@
 
 typedef struct _p_Attention *Attention;
 
-/* Reads attention_type, attention_beta, attention_value, attention_weights, attention_engine, and sets up for tokens of this layout.
- * Refuses weights of wrong shape (user input, alike on all ranks). Collective on the tokens' communicator. */
+/* Reads attention_type, attention_beta, attention_value, attention_weights, attention_engine, and sets up for tokens of
+ * this layout. Refuses weights of wrong shape (user input, alike on all ranks). Collective on the tokens' communicator.
+ */
 PetscErrorCode AttentionCreate(Tokens tokens, Attention *attention);
 PetscErrorCode AttentionDestroy(Attention *attention);
 /* Type, engine, parameters and cost per step on stdout of the communicator's rank 0. Collective. */
@@ -20,11 +22,13 @@ PetscErrorCode AttentionView(Attention attention);
 /* True when Att is identically zero (type none, or value 0): the step may be skipped. */
 PetscErrorCode AttentionIsZero(Attention attention, PetscBool *zero);
 
-/* drift_i = Att[mu](x_i), unprojected; a Vec of the tokens' layout (TokensCreateVec). Padding is set to 0. Collective. */
+/* drift_i = Att[mu](x_i), unprojected; a Vec of the tokens' layout (TokensCreateVec). Padding is set to 0. Collective.
+ */
 PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift);
-/* E_beta(mu) = 1/2 sum_ij w_i w_j (e^beta - e^{beta <x_i,x_j>}) with beta = attention_beta, for every type (PAPER.md section 5). When the
- * kernel sums of the drift are the same (softmax, usa with default weights) one pass serves both: sums computed here are reused by AttentionEvaluate
- * while the tokens do not change, and the other way round. Collective. */
+/* E_beta(mu) = 1/2 sum_ij w_i w_j (e^beta - e^{beta <x_i,x_j>}) with beta = attention_beta, for every type (PAPER.md
+ * section 5). When the kernel sums of the drift are the same (softmax, usa with default weights) one pass serves both:
+ * sums computed here are reused by AttentionEvaluate while the tokens do not change, and the other way round.
+ * Collective. */
 PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *energy);
 
 #endif

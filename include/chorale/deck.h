@@ -2,23 +2,26 @@
  *
  *     chorale STUDY [DECK.yaml ...] [-option value ...]        later wins: decks in order, then options
  *
- * Nested YAML keys join with '_' into PETSc options (tokens: {count: 64} is -tokens_count 64). The table (src/base/deck_keys.c)
- * gives each key its type, default, range, unit, help text and the studies that read it; -help, the checks, /parameters and the
- * values that objects read all come from it. Bad input is refused in one line on stderr and exit code 2: DeckParse and every
- * object report it as PETSC_ERR_USER_INPUT, see ErrorHandlerPush.
+ * Nested YAML keys join with '_' into PETSc options (tokens: {count: 64} is -tokens_count 64). The table
+ * (src/base/deck_keys.c) gives each key its type, default, range, unit, help text and the studies that read it; -help,
+ * the checks, /parameters and the values that objects read all come from it. Bad input is refused in one line on stderr
+ * and exit code 2: DeckParse and every object report it as PETSC_ERR_USER_INPUT, see ErrorHandlerPush.
  *
- * All functions are collective on PETSC_COMM_WORLD in the sense that every rank must call them alike and gets the same answer. */
+ * All functions are collective on PETSC_COMM_WORLD in the sense that every rank must call them alike and gets the same
+ * answer. */
 #ifndef CHORALE_DECK_H
 #define CHORALE_DECK_H
 
 #include <petscsys.h>
 
-/* Reads decks and options into the PETSc options database and checks all of them for the study named in argv[1]: unknown keys (with
- * a did-you-mean), wrong types, ranges, choices, lists where a scalar is due, missing or malformed files. */
+/* Reads decks and options into the PETSc options database and checks all of them for the study named in argv[1]:
+ * unknown keys (with a did-you-mean), wrong types, ranges, choices, lists where a scalar is due, missing or malformed
+ * files. */
 PetscErrorCode DeckParse(int argc, char **argv, const char *study);
 
-/* The options among argv[1..] that are PETSc's own (-log_view, -malloc_debug, ...; with their values) into chosen, which has room for
- * argc words; returns how many. They must be passed to PetscInitialize and to nothing else. May be called before PetscInitialize. */
+/* The options among argv[1..] that are PETSc's own (-log_view, -malloc_debug, ...; with their values) into chosen,
+ * which has room for argc words; returns how many. They must be passed to PetscInitialize and to nothing else. May be
+ * called before PetscInitialize. */
 int DeckPetscArguments(int argc, char **argv, char **chosen);
 
 /* Values of checked keys, or the default of the table. A key that the table does not have is a programming error. */
@@ -36,7 +39,8 @@ PetscErrorCode DeckGetRealList(const char *key, PetscInt *n, PetscReal values[])
 PetscErrorCode DeckGetStringList(const char *key, PetscInt *n, const char *values[], char **storage);
 
 /* Calls visit(key, value, context) for every key of the study in table order, with its resolved value as text. */
-PetscErrorCode DeckVisit(const char *study, PetscErrorCode (*visit)(const char *key, const char *value, void *context), void *context);
+PetscErrorCode DeckVisit(const char *study, PetscErrorCode (*visit)(const char *key, const char *value, void *context),
+                         void *context);
 /* The resolved deck as YAML that runs as it stands. The caller frees *text with PetscFree. */
 PetscErrorCode DeckText(const char *study, char **text);
 /* -help: every key of the study with default, unit, range and meaning, on stdout of rank 0. */

@@ -1,5 +1,5 @@
-/* The process grid: ranks = groups x shards. A group advances one realization at a time, its shards split the tokens. Only Ensemble and
- * main name PETSC_COMM_WORLD. */
+/* The process grid: ranks = groups x shards. A group advances one realization at a time, its shards split the tokens.
+ * Only Ensemble and main name PETSC_COMM_WORLD. */
 #ifndef CHORALE_ENSEMBLE_H
 #define CHORALE_ENSEMBLE_H
 
@@ -7,16 +7,16 @@
 
 typedef struct _p_Ensemble *Ensemble;
 
-/* Reads ensemble_realizations and ensemble_groups (auto or a divisor of the number of ranks). blocks is the number of token blocks a shard
- * can own. Automatic choice: the divisor G of the ranks P that minimises ceil(R/G) * ceil(blocks/(P/G)); among equals the
- * largest G, since groups do not communicate. Collective on PETSC_COMM_WORLD. */
+/* Reads ensemble_realizations and ensemble_groups (auto or a divisor of the number of ranks). blocks is the number of
+ * token blocks a shard can own. Automatic choice: the divisor G of the ranks P that minimises ceil(R/G) *
+ * ceil(blocks/(P/G)); among equals the largest G, since groups do not communicate. Collective on PETSC_COMM_WORLD. */
 PetscErrorCode EnsembleCreate(PetscInt blocks, Ensemble *ensemble);
 PetscErrorCode EnsembleDestroy(Ensemble *ensemble);
 /* The process grid in two or three lines on stdout of rank 0. Collective. */
 PetscErrorCode EnsembleView(Ensemble ensemble);
 
-/* Steps to the next realization r of this group (r = group, group + groups, ...); false when there is none left, after which the next
- * call starts again. Not collective over groups: the shards of a group call it together. */
+/* Steps to the next realization r of this group (r = group, group + groups, ...); false when there is none left, after
+ * which the next call starts again. Not collective over groups: the shards of a group call it together. */
 PetscBool EnsembleNext(Ensemble ensemble, PetscInt *r);
 
 typedef struct {

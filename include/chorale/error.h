@@ -2,8 +2,9 @@
  *
  * What a user got wrong is raised by all ranks alike with
  *     PetscCheck(ok, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "tokens_count = %d: must be ...", n);
- * and ends in one line on stderr of rank 0 and exit code 2. The message starts with the key and the value and says what is allowed.
- * Everything else (full disk, lost memory) is a run-time failure: one line from the first rank that meets it, exit code 1. */
+ * and ends in one line on stderr of rank 0 and exit code 2. The message starts with the key and the value and says what
+ * is allowed. Everything else (full disk, lost memory) is a run-time failure: one line from the first rank that meets
+ * it, exit code 1. */
 #ifndef CHORALE_ERROR_H
 #define CHORALE_ERROR_H
 

@@ -1,5 +1,6 @@
-/* All of chorale's HDF5: the only object whose source calls H5*. Files are opened on a communicator with the MPI-IO driver, and every
- * call is collective on it. Failures to read what a user named are PETSC_ERR_USER_INPUT; others run-time. */
+/* All of chorale's HDF5: the only object whose source calls H5*. Files are opened on a communicator with the MPI-IO
+ * driver, and every call is collective on it. Failures to read what a user named are PETSC_ERR_USER_INPUT; others
+ * run-time. */
 #ifndef CHORALE_H5_H
 #define CHORALE_H5_H
 
@@ -7,8 +8,8 @@
 
 typedef struct _p_H5 *H5;
 
-/* mode "r" reads, "w" creates or truncates. Missing parent groups are created by every write. key is the deck key that named the file (or
- * NULL): it starts the message when the file cannot be read. */
+/* mode "r" reads, "w" creates or truncates. Missing parent groups are created by every write. key is the deck key that
+ * named the file (or NULL): it starts the message when the file cannot be read. */
 PetscErrorCode H5Open(MPI_Comm comm, const char *path, const char *mode, const char *key, H5 *h5);
 PetscErrorCode H5Close_(H5 *h5); /* NULL is allowed; every series of the file must be destroyed before */
 /* Everything written so far can be read back even if the process is killed. */
@@ -26,28 +27,30 @@ PetscErrorCode H5WriteGroup(H5 h5, const char *path);
 /* path in this file -> object of another file; file is written as given (relative to this file). */
 PetscErrorCode H5ExternalLink(H5 h5, const char *path, const char *file, const char *object);
 
-/* Fixed-size dataset of doubles or 64-bit integers with all values present on rank 0 of the communicator (others may pass NULL). An
- * existing dataset is replaced. */
+/* Fixed-size dataset of doubles or 64-bit integers with all values present on rank 0 of the communicator (others may
+ * pass NULL). An existing dataset is replaced. */
 PetscErrorCode H5WriteReals(H5 h5, const char *path, int rank, const PetscInt64 shape[], const double *values);
 PetscErrorCode H5WriteInts(H5 h5, const char *path, int rank, const PetscInt64 shape[], const PetscInt64 *values);
-/* Fixed-size dataset [T][R][k] (or [T][R] for k = 0) of which this rank holds the realizations first, first+stride, ...: n of them,
- * values[t][i][c] row-major. n may be 0. */
-PetscErrorCode H5WriteColumns(H5 h5, const char *path, PetscInt64 T, PetscInt64 R, PetscInt64 k, PetscInt64 first, PetscInt64 stride,
-                              PetscInt64 n, const double *values);
+/* Fixed-size dataset [T][R][k] (or [T][R] for k = 0) of which this rank holds the realizations first, first+stride,
+ * ...: n of them, values[t][i][c] row-major. n may be 0. */
+PetscErrorCode H5WriteColumns(H5 h5, const char *path, PetscInt64 T, PetscInt64 R, PetscInt64 k, PetscInt64 first,
+                              PetscInt64 stride, PetscInt64 n, const double *values);
 
 /* Does a group or dataset exist at path? The shape of a dataset (rank <= 8). */
 PetscErrorCode H5Exists(H5 h5, const char *path, PetscBool *exists);
 PetscErrorCode H5GetShape(H5 h5, const char *path, int *rank, PetscInt64 shape[8]);
-/* Rows first .. first+count-1 of a floating-point dataset of rank 1 or 2, as doubles, row-major. Each rank reads its own range. */
+/* Rows first .. first+count-1 of a floating-point dataset of rank 1 or 2, as doubles, row-major. Each rank reads its
+ * own range. */
 PetscErrorCode H5ReadRows(H5 h5, const char *path, PetscInt64 first, PetscInt64 count, double *values);
 /* Names of the members of a group in alphabetical order; the caller frees names[i] and names with PetscFree. */
 PetscErrorCode H5List(H5 h5, const char *path, PetscInt *n, char ***names);
 
-/* A growing dataset [frames][N][d] of which each rank holds whole rows of N: the positions of a trajectory. Elements are doubles or, with
- * single, floats; deflate 0..9; chunk_rows rows of N per chunk. Rows of the ranks are contiguous and in rank order. */
+/* A growing dataset [frames][N][d] of which each rank holds whole rows of N: the positions of a trajectory. Elements
+ * are doubles or, with single, floats; deflate 0..9; chunk_rows rows of N per chunk. Rows of the ranks are contiguous
+ * and in rank order. */
 typedef struct _p_H5Series *H5Series;
-PetscErrorCode H5SeriesCreate(H5 h5, const char *path, PetscInt64 frames, PetscInt64 N, PetscInt64 d, PetscInt64 chunk_rows, PetscBool single,
-                              int deflate, H5Series *series);
+PetscErrorCode H5SeriesCreate(H5 h5, const char *path, PetscInt64 frames, PetscInt64 N, PetscInt64 d,
+                              PetscInt64 chunk_rows, PetscBool single, int deflate, H5Series *series);
 /* More frames; those not written yet read as 0. */
 PetscErrorCode H5SeriesExtend(H5Series series, PetscInt64 frames);
 /* Writes frame t < frames; values[count][d] row-major hold rows first .. first+count-1. count may be 0. */

@@ -11,20 +11,29 @@
 
 #include <chorale/attention.h>
 
-typedef enum { OBSERVE_ENERGY, OBSERVE_ORDER, OBSERVE_COSINE_MEAN, OBSERVE_COSINE_HIST, OBSERVE_NEMATIC, OBSERVE_CLUSTERS, OBSERVABLES } Observable;
+typedef enum {
+  OBSERVE_ENERGY,
+  OBSERVE_ORDER,
+  OBSERVE_COSINE_MEAN,
+  OBSERVE_COSINE_HIST,
+  OBSERVE_NEMATIC,
+  OBSERVE_CLUSTERS,
+  OBSERVABLES
+} Observable;
 #define OBSERVE_BINS   64
 #define OBSERVE_SUBSET 4096
 #define OBSERVE_VALUES (OBSERVABLES - 1 + OBSERVE_BINS) /* numbers per frame, in the order of the enum */
 
 typedef struct {
   const char *name;
-  PetscInt    size;  /* values per frame */
-  PetscInt    first; /* where they start in the array of ObservablesEvaluate */
+  PetscInt size;  /* values per frame */
+  PetscInt first; /* where they start in the array of ObservablesEvaluate */
   const char *unit, *description;
 } ObservableInfo;
 const ObservableInfo *ObservableGetInfo(Observable observable);
 
-/* All observables of the tokens, the same on every rank and for any number of ranks. Collective on the tokens' communicator. */
+/* All observables of the tokens, the same on every rank and for any number of ranks. Collective on the tokens'
+ * communicator. */
 PetscErrorCode ObservablesEvaluate(Tokens tokens, Attention attention, PetscReal values[OBSERVE_VALUES]);
 
 #endif

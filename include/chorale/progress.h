@@ -1,4 +1,5 @@
-/* Progress with ETA on stderr of rank 0: a bar on a terminal, a line every 30 s in a log, or every `progress` seconds; off on request. */
+/* Progress with ETA on stderr of rank 0: a bar on a terminal, a line every 30 s in a log, or every `progress` seconds;
+ * off on request. */
 #ifndef CHORALE_PROGRESS_H
 #define CHORALE_PROGRESS_H
 
@@ -6,7 +7,8 @@
 
 typedef struct _p_Progress *Progress;
 
-/* Reads progress. total is the work of rank 0 in any unit (steps of all its realizations). Only rank 0 of comm prints. */
+/* Reads progress. total is the work of rank 0 in any unit (steps of all its realizations). Only rank 0 of comm prints.
+ */
 PetscErrorCode ProgressCreate(MPI_Comm comm, const char *label, PetscInt64 total, Progress *progress);
 /* done of total; cheap enough for every step. Not collective. */
 PetscErrorCode ProgressUpdate(Progress progress, PetscInt64 done);

@@ -8,7 +8,8 @@
 PetscErrorCode QuadratureLegendre(PetscInt n, PetscReal a, PetscReal b, PetscReal x[], PetscReal w[]);
 /* Expectation E f(Z), Z standard normal (Gauss-Hermite, probabilists'); weights add up to 1. */
 PetscErrorCode QuadratureNormal(PetscInt n, PetscReal x[], PetscReal w[]);
-/* Expectation of f(u) for u = <X,e>, X uniform on S^{d-1}: density proportional to (1-u^2)^{(d-3)/2}; weights add up to 1. */
+/* Expectation of f(u) for u = <X,e>, X uniform on S^{d-1}: density proportional to (1-u^2)^{(d-3)/2}; weights add up
+ * to 1. */
 PetscErrorCode QuadratureSphere(PetscInt d, PetscInt n, PetscReal u[], PetscReal w[]);
 
 #endif

@@ -1,5 +1,5 @@
-/* What a run leaves behind: observables of every frame of every realization, ensemble means, trajectories, the results file.
- * Reads output_*. Frames are step 0, every output_every steps, and step L. */
+/* What a run leaves behind: observables of every frame of every realization, ensemble means, trajectories, the results
+ * file. Reads output_*. Frames are step 0, every output_every steps, and step L. */
 #ifndef CHORALE_RECORD_H
 #define CHORALE_RECORD_H
 
@@ -8,20 +8,21 @@
 
 typedef struct _p_Record *Record;
 
-/* Refuses an existing output file without output_overwrite (user input), checks that its directory can be written. study names the output file's
- * default STUDY.h5. steps L, horizon T. Collective on all ranks of the ensemble. */
-PetscErrorCode RecordCreate(const char *study, Ensemble ensemble, Tokens tokens, PetscInt steps, PetscReal horizon, Record *record);
+/* Refuses an existing output file without output_overwrite (user input), checks that its directory can be written.
+ * study names the output file's default STUDY.h5. steps L, horizon T. Collective on all ranks of the ensemble. */
+PetscErrorCode RecordCreate(const char *study, Ensemble ensemble, Tokens tokens, PetscInt steps, PetscReal horizon,
+                            Record *record);
 PetscErrorCode RecordDestroy(Record *record);
 /* Frames, size of files, on stdout of rank 0 (-dry_run). Collective. */
 PetscErrorCode RecordView(Record record);
 
 /* Is a frame due after this many steps? */
 PetscBool RecordDue(Record record, PetscInt step);
-/* Measures the tokens after `step` steps of realization r and, for the first output_trajectories realizations, writes their positions.
- * Collective on the group. */
+/* Measures the tokens after `step` steps of realization r and, for the first output_trajectories realizations, writes
+ * their positions. Collective on the group. */
 PetscErrorCode RecordFrame(Record record, PetscInt r, PetscInt step, Tokens tokens, Attention attention);
-/* Writes the results file (temporary, fsync, rename), prints the study's table to stdout of rank 0 and writes output_table.
- * Collective on all ranks. */
+/* Writes the results file (temporary, fsync, rename), prints the study's table to stdout of rank 0 and writes
+ * output_table. Collective on all ranks. */
 PetscErrorCode RecordFinish(Record record);
 
 #endif

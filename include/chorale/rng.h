@@ -1,8 +1,8 @@
 /* Counter-based random draws.
  *
- * Every draw of chorale is a pure function of (seed, realization, step, purpose, index), computed by Philox4x32-10 (Random123,
- * Salmon et al., SC'11). No state is kept, so any rank can make any draw in any order and gets the same bits: the first half of
- * the same-bits promise. Not collective, no communication, thread safe. */
+ * Every draw of chorale is a pure function of (seed, realization, step, purpose, index), computed by Philox4x32-10
+ * (Random123, Salmon et al., SC'11). No state is kept, so any rank can make any draw in any order and gets the same
+ * bits: the first half of the same-bits promise. Not collective, no communication, thread safe. */
 #ifndef CHORALE_RNG_H
 #define CHORALE_RNG_H
 
@@ -23,15 +23,15 @@ typedef enum {
 } RngPurpose;
 
 typedef struct {
-  uint64_t   seed;        /* deck key ensemble_seed */
-  uint32_t   realization; /* 0 .. R-1 */
-  uint32_t   step;        /* layer 0 .. L-1, or 0 where there is none */
+  uint64_t seed;        /* deck key ensemble_seed */
+  uint32_t realization; /* 0 .. R-1 */
+  uint32_t step;        /* layer 0 .. L-1, or 0 where there is none */
   RngPurpose purpose;
 } RngStream;
 
-/* Fills z[0..n) with the standard normals number first .. first+n-1 of the stream. Normal i depends on (stream, i) alone, not on
- * first or n: whole groups of RNG_GROUP are computed and cut. Fastest when first and n are multiples of RNG_GROUP. Indices stay
- * below 2^56. Box-Muller on 52-bit uniforms: tails to 8.4 standard deviations. */
+/* Fills z[0..n) with the standard normals number first .. first+n-1 of the stream. Normal i depends on (stream, i)
+ * alone, not on first or n: whole groups of RNG_GROUP are computed and cut. Fastest when first and n are multiples of
+ * RNG_GROUP. Indices stay below 2^56. Box-Muller on 52-bit uniforms: tails to 8.4 standard deviations. */
 #define RNG_GROUP 16
 void RngNormal(RngStream stream, uint64_t first, size_t n, double *z);
 

@@ -1,7 +1,7 @@
 /* Sums that do not depend on order: the second half of the same-bits promise.
  *
- * A partial sum of known bound is rounded once to a 64-bit integer multiple of 1/scale; integers add exactly, so blocks, ranks and MPI_SUM
- * may come in any order. The error is at most 2^-62 of the bound per rounding. */
+ * A partial sum of known bound is rounded once to a 64-bit integer multiple of 1/scale; integers add exactly, so
+ * blocks, ranks and MPI_SUM may come in any order. The error is at most 2^-62 of the bound per rounding. */
 #ifndef CHORALE_SUM_H
 #define CHORALE_SUM_H
 
@@ -18,9 +18,9 @@ static inline PetscInt64 SumRound(PetscReal value, PetscReal scale) {
 
 /* In-place sum over the ranks of comm. Collective. */
 PetscErrorCode SumAllreduce(MPI_Comm comm, PetscInt n, PetscInt64 values[]);
-/* The usual small case in one call: values[i] (each rank's partial sum, already rounded per block or exact) of whole-sum bound `bound` are
- * rounded, summed over comm, and returned as reals. Order-free only if each rank's values are: use SumRound per block where a
- * rank owns several. Collective. */
+/* The usual small case in one call: values[i] (each rank's partial sum, already rounded per block or exact) of
+ * whole-sum bound `bound` are rounded, summed over comm, and returned as reals. Order-free only if each rank's values
+ * are: use SumRound per block where a rank owns several. Collective. */
 PetscErrorCode SumReals(MPI_Comm comm, PetscReal bound, PetscInt n, PetscReal values[]);
 
 #endif

@@ -1,4 +1,5 @@
-/* A study's table: printed to stdout of rank 0 in readable columns and, with -output_table, as CSV with 17 significant digits. */
+/* A study's table: printed to stdout of rank 0 in readable columns and, with -output_table, as CSV with 17 significant
+ * digits. */
 #ifndef CHORALE_TABLE_H
 #define CHORALE_TABLE_H
 
@@ -6,7 +7,8 @@
 
 typedef struct _p_Table *Table;
 
-/* columns: comma-separated names, the CSV header. Rows are kept on every rank that adds them; only rank 0 of comm prints. */
+/* columns: comma-separated names, the CSV header. Rows are kept on every rank that adds them; only rank 0 of comm
+ * prints. */
 PetscErrorCode TableCreate(MPI_Comm comm, const char *columns, Table *table);
 PetscErrorCode TableDestroy(Table *table);
 /* Refuses (user input) an output_table that cannot be written; call before a long run. Collective. */
@@ -16,7 +18,8 @@ PetscErrorCode TableAddString(Table table, const char *value);
 PetscErrorCode TableAddInt(Table table, PetscInt64 value);
 PetscErrorCode TableAddReal(Table table, PetscReal value);
 PetscErrorCode TableAddEmpty(Table table);
-/* Prints at most `rows` evenly chosen rows (first and last included; 0 prints all) and writes the CSV if the deck asks. Collective. */
+/* Prints at most `rows` evenly chosen rows (first and last included; 0 prints all) and writes the CSV if the deck asks.
+ * Collective. */
 PetscErrorCode TableFinish(Table table, PetscInt rows);
 
 #endif

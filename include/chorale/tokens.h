@@ -1,8 +1,10 @@
-/* Tokens: N weighted points on S^{d-1}, an empirical measure mu = sum_i w_i delta_{x_i}, split over the ranks of a communicator.
+/* Tokens: N weighted points on S^{d-1}, an empirical measure mu = sum_i w_i delta_{x_i}, split over the ranks of a
+ * communicator.
  *
- * Tokens lie in blocks of B = 256 (for N < 256 one block of N rounded up to a multiple of 8), so the block size depends on N alone. A block is
- * component-major, x[c * B + t] for component c < d and token t < B: a GEMM panel (B x d, column-major) and a SIMD array. A rank
- * owns whole contiguous blocks. The padding of the last block holds e_1 with weight 0. State is a PETSc Vec. */
+ * Tokens lie in blocks of B = 256 (for N < 256 one block of N rounded up to a multiple of 8), so the block size depends
+ * on N alone. A block is component-major, x[c * B + t] for component c < d and token t < B: a GEMM panel (B x d,
+ * column-major) and a SIMD array. A rank owns whole contiguous blocks. The padding of the last block holds e_1 with
+ * weight 0. State is a PETSc Vec. */
 #ifndef CHORALE_TOKENS_H
 #define CHORALE_TOKENS_H
 
@@ -11,13 +13,13 @@
 typedef struct _p_Tokens *Tokens;
 
 typedef struct {
-  MPI_Comm   comm;   /* the shards */
-  PetscInt64 count;  /* N over all ranks */
-  PetscInt   dim;    /* d >= 2 */
-  PetscInt   block;  /* B: tokens per block, a multiple of 8 */
-  PetscInt   blocks; /* over all ranks */
-  PetscInt   first;  /* first block of this rank */
-  PetscInt   owned;  /* blocks of this rank, may be 0 */
+  MPI_Comm comm;    /* the shards */
+  PetscInt64 count; /* N over all ranks */
+  PetscInt dim;     /* d >= 2 */
+  PetscInt block;   /* B: tokens per block, a multiple of 8 */
+  PetscInt blocks;  /* over all ranks */
+  PetscInt first;   /* first block of this rank */
+  PetscInt owned;   /* blocks of this rank, may be 0 */
 } TokensLayout;
 
 /* Number of blocks that N tokens make, and the tokens per block. Pure. */
@@ -35,21 +37,24 @@ PetscErrorCode TokensDuplicate(Tokens tokens, Tokens *copy);
 PetscErrorCode TokensDestroy(Tokens *tokens);
 PetscErrorCode TokensGetLayout(Tokens tokens, TokensLayout *layout);
 
-/* The positions, owned by tokens; local size owned * d * B. Get arrays with VecGetArray / VecGetArrayRead. Not collective. */
+/* The positions, owned by tokens; local size owned * d * B. Get arrays with VecGetArray / VecGetArrayRead. Not
+ * collective. */
 PetscErrorCode TokensGetVec(Tokens tokens, Vec *x);
 /* A new vector of the same layout, zeroed: drifts, noise values. The caller destroys it. Collective. */
 PetscErrorCode TokensCreateVec(Tokens tokens, Vec *v);
 /* Local weights [owned * B], owned by tokens; padding is 0; they add up to 1 over all ranks. Not collective. */
 PetscErrorCode TokensGetWeights(Tokens tokens, const double **weights);
-/* Replaces the weights of this rank's tokens: weights[owned * B], any positive scale; they are normalised (order-free) and padding is
- * set to 0. Collective. */
+/* Replaces the weights of this rank's tokens: weights[owned * B], any positive scale; they are normalised (order-free)
+ * and padding is set to 0. Collective. */
 PetscErrorCode TokensSetWeights(Tokens tokens, const double *weights);
 
-/* x_i <- LN(x_i + scale g_i) with LN(v) = v/|v| (PAPER.md section 1); g may be NULL for plain normalization. The result has | |x|-1 | <= 1e-15
- * or so. A vector of norm 0 or not finite is a run-time failure. Padding stays e_1. Collective on errors. */
+/* x_i <- LN(x_i + scale g_i) with LN(v) = v/|v| (PAPER.md section 1); g may be NULL for plain normalization. The result
+ * has | |x|-1 | <= 1e-15 or so. A vector of norm 0 or not finite is a run-time failure. Padding stays e_1. Collective
+ * on errors. */
 PetscErrorCode TokensMove(Tokens tokens, PetscReal scale, Vec g);
 
-/* Positions of this rank's real tokens as rows [n][d], n = number of tokens without padding; for files. Not collective. */
+/* Positions of this rank's real tokens as rows [n][d], n = number of tokens without padding; for files. Not collective.
+ */
 PetscErrorCode TokensGetRows(Tokens tokens, PetscInt64 *first, PetscInt64 *n, double *rows);
 
 /* All |x_i| within 1e-12 of 1 and finite, weights finite and adding up to 1, padding as documented. Collective. */

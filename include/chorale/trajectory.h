@@ -1,5 +1,6 @@
-/* Positions of one realization as an H5MD 1.1 file, collective over the shards of a group, chunked by token block; an .xmf sidecar when
- * d = 3 (ParaView). The number of valid frames is in the attribute `frames_valid` of /particles/all/position. */
+/* Positions of one realization as an H5MD 1.1 file, collective over the shards of a group, chunked by token block; an
+ * .xmf sidecar when d = 3 (ParaView). The number of valid frames is in the attribute `frames_valid` of
+ * /particles/all/position. */
 #ifndef CHORALE_TRAJECTORY_H
 #define CHORALE_TRAJECTORY_H
 
@@ -7,8 +8,10 @@
 
 typedef struct _p_Trajectory *Trajectory;
 
-/* path ends in .h5md; frames is the number of frames to come; single and deflate as output_precision, output_compress. Collective. */
-PetscErrorCode TrajectoryCreate(Tokens tokens, const char *path, PetscInt frames, PetscBool single, PetscInt deflate, Trajectory *trajectory);
+/* path ends in .h5md; frames is the number of frames to come; single and deflate as output_precision, output_compress.
+ * Collective. */
+PetscErrorCode TrajectoryCreate(Tokens tokens, const char *path, PetscInt frames, PetscBool single, PetscInt deflate,
+                                Trajectory *trajectory);
 /* Appends the tokens at (step, time). Collective. */
 PetscErrorCode TrajectoryWrite(Trajectory trajectory, PetscInt step, PetscReal time, Tokens tokens);
 PetscErrorCode TrajectoryDestroy(Trajectory *trajectory);

@@ -218,10 +218,11 @@ PetscErrorCode AttentionView(Attention a) {
   PetscFunctionBeginUser;
   PetscCall(AttentionIsZero(a, &zero));
   PetscCallMPI(MPI_Comm_size(a->layout.comm, &size));
-  PetscCall(PetscPrintf(a->layout.comm, "attention: %s, engine direct, beta %g, value %g\n", a->type->name, a->beta,
+  PetscCall(PetscPrintf(a->layout.comm, "attention  %s, engine direct, beta %.6g, value %.6g\n", a->type->name, a->beta,
                         a->value));
-  if (!zero) PetscCall(PetscPrintf(a->layout.comm, "  Att(x) = %s\n", a->type->formula));
-  if (a->file[0]) PetscCall(PetscPrintf(a->layout.comm, "  %" PetscInt_FMT " heads from %s\n", a->heads, a->file));
+  if (!zero) PetscCall(PetscPrintf(a->layout.comm, "           Att(x) = %s\n", a->type->formula));
+  if (a->file[0])
+    PetscCall(PetscPrintf(a->layout.comm, "           %" PetscInt_FMT " heads from %s\n", a->heads, a->file));
   if (!zero) {
     /* Products, sums of d + 1 components on both sides, and about 30 for the exponential; each pair once, or per head
      * in both orders. */
@@ -230,7 +231,7 @@ PetscErrorCode AttentionView(Attention a) {
     bytes = PanelsTravel(a->panels) ? passes * length * a->layout.blocks * (a->heads ? 1 : 2) : 0;
     memory = PanelsMemory(a->panels) + length * (a->layout.owned * (a->heads ? 3.0 : 1.0) + 4);
     PetscCall(PetscPrintf(a->layout.comm,
-                          "  per step and rank: %.3g Gflop, %.3g MB sent and received, %.3g MB memory\n",
+                          "           per step and rank: %.3g Gflop, %.3g MB sent and received, %.3g MB memory\n",
                           1e-9 * flops / size, 1e-6 * bytes, 1e-6 * memory));
   }
   PetscFunctionReturn(0);

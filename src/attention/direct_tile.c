@@ -184,9 +184,11 @@ static void AccumulateAll(TileShape shape, PetscInt ni, PetscInt nk, const doubl
         CASE(1);
         CASE(2);
         CASE(3);
+#if WIDTH > 3
         CASE(4);
         CASE(5);
         CASE(6);
+#endif
 #if WIDTH > 6
         CASE(7);
         CASE(8);

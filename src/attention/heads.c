@@ -21,7 +21,7 @@ static PetscErrorCode ReadMatrix(Attention a, H5 h5, const char *head, const cha
   PetscCall(H5ReadRows(h5, path, 0, d, values));
   for (PetscInt i = 0; i < d * d; i++) {
     PetscCheck(isfinite(values[i]), a->layout.comm, PETSC_ERR_USER_INPUT,
-               "attention_weights = %s: '%s' must hold finite numbers, not %g", a->file, path, values[i]);
+               "attention_weights = %s: '%s' must hold finite numbers, not %.6g", a->file, path, values[i]);
   }
   PetscFunctionReturn(0);
 }

@@ -62,7 +62,7 @@ static const DeckKey keys[] = {
     REAL("attention_value", "1", PETSC_FALSE, -1e6, 1e6, "1/time", SIMULATE, 0,
          "Value scale v, V = v I: 1 attracts, -1 repels, 0 switches attention off."),
     STRING("attention_weights", "", "(none)", SIMULATE,
-           "HDF5 file with heads/<h>/{Q,K,V}, d x d each, in place of beta and v; heads add up."),
+           "HDF5 file with heads/<h>/{Q,K,V}, d x d each: Q, K, v V in place of sqrt(beta) I, v I; heads add up."),
     CHOICE("attention_engine", "auto", "auto|direct", SIMULATE, 0,
            "How kernel sums are made; direct visits all pairs of tokens, auto takes the cheapest."),
     CHOICE("mlp_activation", "relu", "relu|leaky_relu|gelu|silu|sigmoid|tanh|erf|softplus|sin|identity", BOTH, KERNEL,

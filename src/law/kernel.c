@@ -29,13 +29,13 @@ static PetscErrorCode ConvergedMoment(Kernel kernel, PetscReal (*f)(PetscReal), 
 
   PetscFunctionBeginUser;
   PetscCheck(kernel->variance < 1e8, PETSC_COMM_SELF, PETSC_ERR_CONV_FAILED,
-             "kernel of %s: bias_u = %g is too large for its quadrature", kernel->activation->name,
+             "kernel of %s: bias_u = %.6g is too large for its quadrature", kernel->activation->name,
              (double)kernel->bias_u);
   PetscCall(SecondMoment(f, kernel->variance, 20, &coarse));
   PetscCall(SecondMoment(f, kernel->variance, 32, moment));
   PetscCheck(fabs(*moment - coarse) <= 1e-13 * fabs(*moment), PETSC_COMM_SELF, PETSC_ERR_CONV_FAILED,
-             "kernel of %s, d = %d, bias_u = %g: quadrature of its variance did not converge", kernel->activation->name,
-             (int)kernel->dim, (double)kernel->bias_u);
+             "kernel of %s, d = %d, bias_u = %.6g: quadrature of its variance did not converge",
+             kernel->activation->name, (int)kernel->dim, (double)kernel->bias_u);
   PetscFunctionReturn(0);
 }
 
@@ -45,8 +45,8 @@ PetscErrorCode KernelCreate(const Activation *activation, PetscInt dim, PetscRea
 
   PetscFunctionBeginUser;
   PetscCheck(activation && dim >= 2 && bias_u >= 0.0 && bias_w >= 0.0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE,
-             "kernel: needs an activation, dim = %d >= 2, bias_u = %g >= 0, bias_w = %g >= 0", (int)dim, (double)bias_u,
-             (double)bias_w);
+             "kernel: needs an activation, dim = %d >= 2, bias_u = %.6g >= 0, bias_w = %.6g >= 0", (int)dim,
+             (double)bias_u, (double)bias_w);
   PetscCall(PetscNew(&kernel));
   kernel->activation = activation;
   kernel->dim = dim;
@@ -77,7 +77,7 @@ PetscErrorCode KernelEvaluate(Kernel kernel, PetscReal u, PetscReal *k) {
   const PetscReal c = u / (PetscReal)kernel->dim + kernel->bias_u * kernel->bias_u;
 
   PetscFunctionBeginUser;
-  PetscCheck(u >= -1.0 && u <= 1.0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "kernel: u = %g is not in [-1,1]",
+  PetscCheck(u >= -1.0 && u <= 1.0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "kernel: u = %.6g is not in [-1,1]",
              (double)u);
   if (kernel->piecewise_linear)
     *k = KernelLinearValue(kernel, u);
@@ -178,7 +178,7 @@ PetscErrorCode KernelRate(Kernel kernel, PetscReal beta, PetscReal *rate) {
   PetscReal f[POINTS], infimum;
 
   PetscFunctionBeginUser;
-  PetscCheck(beta >= 0.0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "kernel: beta = %g is negative", (double)beta);
+  PetscCheck(beta >= 0.0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "kernel: beta = %.6g is negative", (double)beta);
   if (!kernel->piecewise_linear) PetscCall(KernelSeriesSetUp(kernel));
   for (PetscInt i = 0; i < POINTS; i++) f[i] = RateFunction(kernel, beta, ScanPoint(i));
   infimum = f[0];

@@ -105,7 +105,7 @@ PetscErrorCode KernelSeriesSetUp(Kernel kernel) {
   PetscFunctionBeginUser;
   if (kernel->series) PetscFunctionReturn(0);
   PetscCheck(kernel->bias_u <= SERIES_BIAS_MAX, PETSC_COMM_SELF, PETSC_ERR_CONV_FAILED,
-             "kernel of %s: bias_u = %g is beyond %g, where its quadrature no longer converges in reasonable time",
+             "kernel of %s: bias_u = %.6g is beyond %.6g, where its quadrature no longer converges in reasonable time",
              kernel->activation->name, (double)kernel->bias_u, SERIES_BIAS_MAX);
   for (PetscInt i = 0; i < SERIES_LEVELS && !converged; i++, spacing *= 0.7) {
     const SeriesLevel level = {.nodes = 96 << i, .terms = 64 << i, .spacing = spacing};
@@ -118,7 +118,7 @@ PetscErrorCode KernelSeriesSetUp(Kernel kernel) {
   }
   if (!converged) PetscCall(PetscFree(coarse));
   PetscCheck(converged, PETSC_COMM_SELF, PETSC_ERR_CONV_FAILED,
-             "kernel of %s, d = %d, bias_u = %g: quadrature did not reach %g", kernel->activation->name,
+             "kernel of %s, d = %d, bias_u = %.6g: quadrature did not reach %.6g", kernel->activation->name,
              (int)kernel->dim, (double)kernel->bias_u, SERIES_TOLERANCE);
   kernel->series = coarse;
   kernel->terms = TrimmedTerms(kernel, coarse_terms, coarse);

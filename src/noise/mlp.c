@@ -217,9 +217,9 @@ static PetscErrorCode View(Noise noise, MPI_Comm comm) {
   const double m = (double)mlp->width, d = (double)noise->dim;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscPrintf(comm, "noise: mlp, activation %s, width %" PetscInt_FMT ", bias_u %g, bias_w %g\n",
+  PetscCall(PetscPrintf(comm, "noise      mlp, activation %s, width %" PetscInt_FMT ", bias_u %.6g, bias_w %.6g\n",
                         mlp->activation->name, mlp->width, (double)mlp->bias_u, (double)mlp->bias_w));
-  PetscCall(PetscPrintf(comm, "  %g flops per token and layer, %g normals per layer and rank\n", 4 * m * d,
+  PetscCall(PetscPrintf(comm, "           %.6g flops per token and layer, %.6g normals per layer and rank\n", 4 * m * d,
                         2 * m * d + (mlp->bias_u > 0 ? m : 0) + (mlp->bias_w > 0 ? d : 0)));
   PetscFunctionReturn(0);
 }

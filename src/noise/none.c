@@ -4,7 +4,7 @@
 static PetscErrorCode View(Noise noise, MPI_Comm comm) {
   PetscFunctionBeginUser;
   (void)noise;
-  PetscCall(PetscPrintf(comm, "noise: none\n"));
+  PetscCall(PetscPrintf(comm, "noise      none\n"));
   PetscFunctionReturn(0);
 }
 

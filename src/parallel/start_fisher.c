@@ -42,7 +42,7 @@ static PetscErrorCode Sample(Start start, PetscInt r, PetscInt64 i, PetscInt dim
     RngUniform(radial, (uint64_t)i, 1, &uniform);
     if (Attempt(dim, start->kappa, uniform, x)) PetscFunctionReturn(0);
   }
-  SETERRQ(PETSC_COMM_SELF, PETSC_ERR_PLIB, "tokens_kappa = %g: no accepted sample for token %" PetscInt64_FMT,
+  SETERRQ(PETSC_COMM_SELF, PETSC_ERR_PLIB, "tokens_kappa = %.6g: no accepted sample for token %" PetscInt64_FMT,
           (double)start->kappa, i);
 }
 

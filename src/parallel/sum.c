@@ -26,7 +26,7 @@ PetscErrorCode SumReals(MPI_Comm comm, PetscReal bound, PetscInt n, PetscReal va
   for (PetscInt i = 0; i < n; i++) {
     /* Twice the bound is room for the rounding of a rank's own partial sum; anything beyond would wrap silently. */
     PetscCheck(fabs(values[i]) <= 2 * bound, PETSC_COMM_SELF, PETSC_ERR_FP,
-               "partial sum %" PetscInt_FMT " is %g, beyond its bound %g", i, (double)values[i], (double)bound);
+               "partial sum %" PetscInt_FMT " is %.6g, beyond its bound %.6g", i, (double)values[i], (double)bound);
     rounded[i] = SumRound(values[i], scale);
   }
   PetscCall(SumAllreduce(comm, n, rounded));

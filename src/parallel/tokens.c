@@ -161,7 +161,7 @@ PetscErrorCode TokensSetWeights(Tokens tokens, const double *weights) {
       const double w = t < filled ? weights[b * layout->block + t] : 0;
 
       PetscCheck(w >= 0 && w <= 1e290, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE,
-                 "weight %g of token %" PetscInt64_FMT " is not a finite number >= 0", w,
+                 "weight %.6g of token %" PetscInt64_FMT " is not a finite number >= 0", w,
                  (PetscInt64)(layout->first + b) * layout->block + t);
       tokens->weights[b * layout->block + t] = w;
     }

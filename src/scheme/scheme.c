@@ -37,13 +37,13 @@ PetscErrorCode SchemeDestroy(Scheme *scheme) {
 
 PetscErrorCode SchemeView(Scheme scheme) {
   PetscFunctionBeginUser;
-  PetscCall(PetscPrintf(scheme->comm, "scheme: %s, %s\n", scheme->type->name, scheme->type->description));
+  PetscCall(PetscPrintf(scheme->comm, "scheme     %s, %s\n", scheme->type->name, scheme->type->description));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode SchemeStep(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens) {
   PetscFunctionBeginUser;
-  PetscCheck(dt > 0, scheme->comm, PETSC_ERR_ARG_OUTOFRANGE, "step of size %g: must be positive", (double)dt);
+  PetscCheck(dt > 0, scheme->comm, PETSC_ERR_ARG_OUTOFRANGE, "step of size %.6g: must be positive", (double)dt);
   PetscCall(PetscLogEventBegin(step_event, 0, 0, 0, 0));
   PetscCall(scheme->type->step(scheme, attention, field, dt, tokens));
   PetscCall(PetscLogEventEnd(step_event, 0, 0, 0, 0));

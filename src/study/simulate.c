@@ -1,4 +1,5 @@
-/* Study simulate: the transformer of PAPER.md section 1 as an ensemble of realizations, watched through its observables. */
+/* Study simulate: the transformer of PAPER.md section 1 as an ensemble of realizations, watched through its
+ * observables. */
 #include <chorale/attention.h>
 #include <chorale/deck.h>
 #include <chorale/ensemble.h>
@@ -12,21 +13,21 @@
 #include "study/studies.h"
 
 typedef struct {
-  PetscInt  depth;   /* L */
+  PetscInt depth;    /* L */
   PetscReal horizon; /* T */
-  Ensemble  ensemble;
-  Tokens    tokens;
-  Start     start;
+  Ensemble ensemble;
+  Tokens tokens;
+  Start start;
   Attention attention;
-  Noise     noise;
-  Field     field;
-  Scheme    scheme;
-  Record    record;
+  Noise noise;
+  Field field;
+  Scheme scheme;
+  Record record;
 } Simulation;
 
 /* N and d: from the deck, or from the file of initial tokens where the deck leaves them open. */
 static PetscErrorCode GetSize(PetscInt64 *count, PetscInt64 *dim) {
-  char      init[PETSC_MAX_PATH_LEN];
+  char init[PETSC_MAX_PATH_LEN];
   PetscBool file, given;
 
   PetscFunctionBeginUser;
@@ -47,7 +48,7 @@ static PetscErrorCode GetSize(PetscInt64 *count, PetscInt64 *dim) {
 }
 
 static PetscErrorCode Create(Simulation *s) {
-  PetscInt64     count, dim, depth;
+  PetscInt64 count, dim, depth;
   EnsembleLayout layout;
 
   PetscFunctionBeginUser;
@@ -100,10 +101,10 @@ static PetscErrorCode View(Simulation *s) {
 
 static PetscErrorCode Run(Simulation *s) {
   const PetscReal dt = s->horizon / (PetscReal)s->depth;
-  EnsembleLayout  layout;
-  Progress        progress;
-  PetscInt64      done = 0;
-  PetscInt        r;
+  EnsembleLayout layout;
+  Progress progress;
+  PetscInt64 done = 0;
+  PetscInt r;
 
   PetscFunctionBeginUser;
   PetscCall(EnsembleGetLayout(s->ensemble, &layout));
@@ -125,13 +126,15 @@ static PetscErrorCode Run(Simulation *s) {
 
 PetscErrorCode StudySimulate(void) {
   Simulation s = {0};
-  PetscBool  dry;
+  PetscBool dry;
 
   PetscFunctionBeginUser;
   PetscCall(Create(&s));
   PetscCall(DeckGetFlag("dry_run", &dry));
-  if (dry) PetscCall(View(&s));
-  else PetscCall(Run(&s));
+  if (dry)
+    PetscCall(View(&s));
+  else
+    PetscCall(Run(&s));
   PetscCall(Destroy(&s));
   PetscFunctionReturn(0);
 }
