@@ -225,6 +225,8 @@ FILES = [
     ("simulate -output_table good.npy/table.csv", None, "output_table"),
     ("kernel -output_table missing/table.csv", None, "output_table"),
     ("kernel -output_table .", None, "output_table"),
+    ("simulate -output_file out.h5 -output_table ./out.h5", None, "output_file = out.h5: is also the output_table"),
+    ("simulate -output_overwrite -output_file tokens.h5 -tokens_init file -tokens_file ./tokens.h5", None, "is also the tokens_file"),
 ]
 
 # A directory that cannot be written may show at run time only.

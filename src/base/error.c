@@ -35,6 +35,9 @@ static PetscErrorCode Handler(MPI_Comm comm, int line, const char *function, con
     if (PetscErrorMessage(code, &meaning, NULL) || !meaning) meaning = "unknown error";
     message = meaning;
   }
+  /* PETSc 3.18 reports a failed malloc with the caller's line number as its code and function as its message. */
+  if (!strncmp(function, "PetscMalloc", strlen("PetscMalloc"))) code = PETSC_ERR_MEM;
+  if (code == PETSC_ERR_MEM) message = "out of memory; -dry_run says how much a run needs";
   OneLine(message, text, sizeof(text));
   if (code == PETSC_ERR_USER_INPUT) { /* raised by all ranks alike: one of them speaks */
     if (rank == 0) fprintf(stderr, "chorale: %s\n", text);

@@ -190,6 +190,6 @@ PetscErrorCode KernelRate(Kernel kernel, PetscReal beta, PetscReal *rate) {
       infimum = PetscMin(infimum, GoldenMinimum(kernel, beta, ScanPoint(i - 1), b));
     }
   }
-  *rate = -infimum;
+  *rate = 0.0 - infimum; /* not -0 */
   PetscFunctionReturn(0);
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -46,6 +47,38 @@ PetscErrorCode OutputTrajectory(const Output *output, PetscInt r, PetscBool rela
   PetscFunctionReturn(0);
 }
 
+/* The name without links and dots; the file itself need not exist. */
+static void Canonical(const char *name, char path[PETSC_MAX_PATH_LEN]) {
+  char directory[PETSC_MAX_PATH_LEN], *full;
+  const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
+
+  (void)snprintf(directory, sizeof(directory), "%.*s", slash ? (int)(slash - name) + 1 : 1, slash ? name : ".");
+  if ((full = realpath(name, NULL)))
+    (void)snprintf(path, PETSC_MAX_PATH_LEN, "%s", full);
+  else if ((full = realpath(directory, NULL)))
+    (void)snprintf(path, PETSC_MAX_PATH_LEN, "%s/%s", full, base);
+  else
+    (void)snprintf(path, PETSC_MAX_PATH_LEN, "%s", name);
+  free(full);
+}
+
+/* On one rank: would the results file take the place of a file that the same run reads or writes? */
+static PetscErrorCode InspectOthers(const Output *o, char *reason, size_t room) {
+  static const char *const keys[] = {"output_table", "tokens_file", "attention_weights"};
+  char mine[PETSC_MAX_PATH_LEN], name[PETSC_MAX_PATH_LEN], other[PETSC_MAX_PATH_LEN];
+
+  PetscFunctionBeginUser;
+  Canonical(o->file, mine);
+  for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+    PetscCall(DeckGetString(keys[i], name));
+    if (!name[0]) continue;
+    Canonical(name, other);
+    if (!strcmp(mine, other))
+      PetscCall(PetscSNPrintf(reason, room, "output_file = %s: is also the %s; choose another name", o->file, keys[i]));
+  }
+  PetscFunctionReturn(0);
+}
+
 /* On one rank: what speaks against writing these files, as "key = value: reason"; empty when nothing does. */
 static PetscErrorCode Inspect(const Output *o, PetscInt trajectories, char *reason, size_t room) {
   struct stat status;
@@ -79,6 +112,8 @@ static PetscErrorCode Inspect(const Output *o, PetscInt trajectories, char *reas
       PetscFunctionReturn(0);
     }
   }
+  PetscCall(InspectOthers(o, reason, room));
+  if (reason[0]) PetscFunctionReturn(0);
   /* Permissions, read-only file systems and full directories show only when a file is made. */
   fd = open(o->temporary, O_WRONLY | O_CREAT | O_TRUNC, 0666);
   if (fd < 0)
