@@ -18,11 +18,11 @@ def words(**more):
     return ["simulate"] + options(**{**RUN, **more})
 
 
-def on_terminal(folder, **more):
+def on_terminal(folder, launcher=(), **more):
     """stderr of a run whose stderr is a terminal, and the seconds it took."""
     master, slave = pty.openpty()
     start = time.time()
-    process = subprocess.Popen([CHORALE] + words(**more), cwd=folder, stdout=subprocess.DEVNULL, stderr=slave)
+    process = subprocess.Popen([*launcher, CHORALE] + words(**more), cwd=folder, stdout=subprocess.DEVNULL, stderr=slave)
     os.close(slave)
     output = b""
     while True:
@@ -68,6 +68,8 @@ def main():
             assert match and len(match[1] + match[2]) == 28 and abs(len(match[1]) / 28 - int(match[3]) / 100) < 0.05, repr(bar)
         shares = [int(re.search(r"(\d+)%", bar)[1]) for bar in bars]
         assert shares == sorted(shares) and shares[-1] <= 100
+        output = on_terminal(folder, launcher=("mpirun", "-n", "2"), progress="auto")[0]  # mpirun's terminal counts
+        assert output.startswith("\r\033[Ksimulate [") and LAST.fullmatch(output.split("\r\033[K")[-1].strip()), repr(output)
 
 
 sys.exit(main())

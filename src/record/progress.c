@@ -1,6 +1,7 @@
 #include <chorale/progress.h>
 
 #include <chorale/deck.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,30 @@ static const char *Duration(double seconds, char *text, size_t room) {
   return text;
 }
 
+/* Does what is written to stderr end on a terminal? mpirun stands between: it gives its processes a pipe and passes on
+ * to its own stderr, so a parent called mpirun, mpiexec or orterun is asked in their place (Linux; elsewhere a log is
+ * assumed). */
+static PetscBool OnTerminal(void) {
+  char path[64], name[64] = "";
+  FILE *file;
+  PetscBool yes = PETSC_FALSE;
+  int fd;
+
+  if (isatty(STDERR_FILENO)) return PETSC_TRUE;
+  (void)snprintf(path, sizeof(path), "/proc/%ld/comm", (long)getppid());
+  if ((file = fopen(path, "r"))) {
+    if (!fgets(name, sizeof(name), file)) name[0] = '\0';
+    (void)fclose(file);
+  }
+  if (strcmp(name, "mpirun\n") && strcmp(name, "mpiexec\n") && strcmp(name, "orterun\n")) return PETSC_FALSE;
+  (void)snprintf(path, sizeof(path), "/proc/%ld/fd/2", (long)getppid());
+  if ((fd = open(path, O_WRONLY | O_NOCTTY)) >= 0) {
+    yes = isatty(fd) ? PETSC_TRUE : PETSC_FALSE;
+    (void)close(fd);
+  }
+  return yes;
+}
+
 PetscErrorCode ProgressCreate(MPI_Comm comm, const char *label, PetscInt64 total, Progress *progress) {
   char mode[PETSC_MAX_PATH_LEN], *end;
   PetscMPIInt rank;
@@ -56,7 +81,7 @@ PetscErrorCode ProgressCreate(MPI_Comm comm, const char *label, PetscInt64 total
   if (end != mode)
     p->interval = seconds;
   else {
-    p->bar = isatty(STDERR_FILENO) ? PETSC_TRUE : PETSC_FALSE;
+    p->bar = OnTerminal();
     p->interval = p->bar ? BAR_INTERVAL : LOG_INTERVAL;
   }
   p->start = Now();
