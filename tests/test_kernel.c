@@ -405,6 +405,96 @@ static void Extremes(void **state) {
   OK(KernelDestroy(&kernel));
 }
 
+/* sum_n c_n P_n, its slope and its theory, from the coefficients of the whole kernel. */
+static void Truncated(void **state) {
+  enum { DEGREE = 20, MORE = 24 };
+  double c[MORE + 1], cut[MORE + 1], p[DEGREE + 1];
+  (void)state;
+  for (int i = 0; i < 10; i++) {
+    for (int l = 0; l < LAWS; l++) {
+      const double d = laws[l].dim;
+      Kernel kernel = Make(ActivationGet(i), laws[l].dim, laws[l].bias_u, laws[l].bias_w);
+      const double whole = AtOne(kernel), half = At(kernel, 0.5);
+      double lost, again, tail, value, k1 = 0.0, kp1 = 0.0, lambda1, lambda_bar, rate, infimum;
+      int degree;
+      OK(KernelCoefficients(kernel, MORE, c));
+      OK(KernelDegree(kernel, 0.0, DEGREE, &degree, &tail));
+      OK(KernelTruncate(kernel, DEGREE, &lost));
+      assert_true(degree <= DEGREE && (degree == DEGREE || tail == 0.0));
+      if (degree == DEGREE) assert_true(tail == lost);
+      for (int n = DEGREE; n >= 0; n--) {
+        k1 += c[n];
+        kp1 += c[n] * n * (n + d - 2.0) / (d - 1.0);
+      }
+      CLOSE(AtOne(kernel), k1, 1e-15 * whole);
+      CLOSE(k1 + lost, whole, 1e-12 * whole);
+      CLOSE(Slope(kernel), kp1, 1e-14 * kp1);
+      OK(KernelCoefficients(kernel, MORE, cut));
+      for (int n = 0; n <= MORE; n++) CLOSE(cut[n], n <= DEGREE ? c[n] : 0.0, n <= DEGREE ? 1e-15 * whole : 0.0);
+      for (int g = -8; g <= 8; g++) {
+        double sum = 0.0;
+        SpherePolynomials(laws[l].dim, DEGREE, g / 8.0, p);
+        for (int n = DEGREE; n >= 0; n--) sum += c[n] * p[n];
+        CLOSE(At(kernel, g / 8.0), sum, 1e-14 * whole);
+      }
+      assert_true(fabs(At(kernel, 0.5) - half) <= lost + 1e-12 * whole);
+      OK(KernelLyapunov(kernel, &lambda1));
+      OK(KernelCoercivity(kernel, &lambda_bar));
+      CLOSE(lambda1, 0.5 * (d - 3.0) * kp1 - 0.5 * (d - 1.0) * k1, 1e-13 * d * whole);
+      CLOSE(lambda_bar, (d - 1.0) * kp1 - (d - 3.0) * k1, 1e-13 * d * whole);
+      OK(KernelRate(kernel, 2.0, &rate));
+      infimum = -lambda_bar;
+      for (int j = 0; j < 3200; j++) infimum = fmin(infimum, PlainF(kernel, d, 2.0, -1.0 + j / 1601.0));
+      CLOSE(rate, -infimum, 1e-5 * (fabs(rate) + d * whole));
+      /* A truncated kernel is truncated again from what is left of it. */
+      OK(KernelTruncate(kernel, MORE, &again));
+      assert_true(again == 0.0);
+      OK(KernelTruncate(kernel, 3, &again));
+      CLOSE(again, k1 - c[0] - c[1] - c[2] - c[3], 1e-15 * whole);
+      value = At(kernel, -1.0);
+      CLOSE(value, c[0] - c[1] + c[2] - c[3], 1e-14 * whole);
+      OK(KernelDestroy(&kernel));
+    }
+  }
+}
+
+/* The smallest degree, and a tail with correct digits: for ReLU c_n n^4 tends to a constant, so the tail is also a sum
+ * to 16 times the degree and an integral beyond; for smooth kernels it is the sum of the last coefficients. */
+static void Degree(void **state) {
+  enum { MOST = 1024, FAR = 4096 };
+  static double c[FAR + 1];
+  const int dims[] = {2, 3, 5, 64};
+  const char *names[] = {"relu", "leaky_relu", "tanh", "gelu", "erf"};
+  const double tols[] = {0.5, 1e-3, 1e-5, 1e-8, 1e-12};
+  (void)state;
+  for (int i = 0; i < 5; i++) {
+    for (int j = 0; j < 4; j++) {
+      for (int b = 0; b < 2; b++) {
+        Kernel kernel = Make(ActivationFind(names[i]), dims[j], 0.3 * b, 0.1 * b);
+        const int kink = ActivationFind(names[i])->kink, far = kink && b == 0 ? FAR : MOST;
+        const double k1 = AtOne(kernel);
+        OK(KernelCoefficients(kernel, far, c));
+        /* Without bias every second coefficient vanishes: half of the sum of n^{-4} beyond, and c_far belongs to it. */
+        double beyond = far == FAR ? c[far] * (far / 6.0 - 0.5) : 0.0;
+        for (int n = far; n > MOST; n--) beyond += c[n];
+        for (int t = kink && b ? 2 : 0; t < (kink && b ? 3 : 5); t++) {
+          int degree;
+          double tail, sum = beyond;
+          OK(KernelDegree(kernel, tols[t], MOST, &degree, &tail));
+          assert_true(degree >= 0 && degree <= MOST);
+          for (int n = MOST; n > degree; n--) sum += c[n];
+          if (degree < MOST) assert_true(tail <= tols[t] * k1);
+          if (degree > 0 && degree < MOST) assert_true(tail + c[degree] > tols[t] * k1);
+          if (!kink) CLOSE(tail, sum, 1e-12 * sum);
+          if (kink && b == 0) CLOSE(tail, sum, 1e-3 * sum + 2e-15 * k1);
+          if (!kink) assert_true(degree < 200);
+        }
+        OK(KernelDestroy(&kernel));
+      }
+    }
+  }
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(PaperTable),
@@ -419,6 +509,8 @@ int main(int argc, char **argv) {
       cmocka_unit_test(ReluHighDimension),
       cmocka_unit_test(Rate),
       cmocka_unit_test(Extremes),
+      cmocka_unit_test(Truncated),
+      cmocka_unit_test(Degree),
   };
   return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
 }

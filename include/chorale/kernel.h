@@ -26,4 +26,11 @@ PetscErrorCode KernelRate(Kernel kernel, PetscReal beta, PetscReal *rate);
 /* Schoenberg coefficients: k(u) = sum_n c_n P_n(u); c[0..degree]. */
 PetscErrorCode KernelCoefficients(Kernel kernel, PetscInt degree, PetscReal c[]);
 
+/* From now on k is the truncated kernel sum_{n <= degree} c_n P_n, and so is everything above; *lost is the variance
+ * left out, k(1) - k_degree(1). Coefficients beyond degree become 0. */
+PetscErrorCode KernelTruncate(Kernel kernel, PetscInt degree, PetscReal *lost);
+/* The smallest degree <= most whose tail is at most tol k(1), and that tail sum_{n > degree} c_n; *degree = most when
+ * there is none. */
+PetscErrorCode KernelDegree(Kernel kernel, PetscReal tol, PetscInt most, PetscInt *degree, PetscReal *tail);
+
 #endif

@@ -69,6 +69,7 @@ PetscErrorCode KernelDestroy(Kernel *kernel) {
   PetscFunctionBeginUser;
   if (!*kernel) PetscFunctionReturn(0);
   PetscCall(PetscFree((*kernel)->series));
+  PetscCall(PetscFree((*kernel)->truncated));
   PetscCall(PetscFree(*kernel));
   PetscFunctionReturn(0);
 }
@@ -79,6 +80,10 @@ PetscErrorCode KernelEvaluate(Kernel kernel, PetscReal u, PetscReal *k) {
   PetscFunctionBeginUser;
   PetscCheck(u >= -1.0 && u <= 1.0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "kernel: u = %.6g is not in [-1,1]",
              (double)u);
+  if (kernel->truncated) {
+    *k = KernelTruncatedValue(kernel, u);
+    PetscFunctionReturn(0);
+  }
   if (kernel->piecewise_linear)
     *k = KernelLinearValue(kernel, u);
   else if (kernel->closed)
@@ -117,6 +122,10 @@ PetscErrorCode KernelCoercivity(Kernel kernel, PetscReal *lambda_bar) {
 PetscErrorCode KernelCoefficients(Kernel kernel, PetscInt degree, PetscReal c[]) {
   PetscFunctionBeginUser;
   PetscCheck(degree >= 0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "kernel: degree = %d is negative", (int)degree);
+  if (kernel->truncated) {
+    for (PetscInt n = 0; n <= degree; n++) c[n] = n <= kernel->degree ? kernel->truncated[n] : 0.0;
+    PetscFunctionReturn(0);
+  }
   if (kernel->piecewise_linear)
     PetscCall(KernelLinearCoefficients(kernel, degree, c));
   else {
@@ -127,6 +136,18 @@ PetscErrorCode KernelCoefficients(Kernel kernel, PetscInt degree, PetscReal c[])
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode KernelSecantSetUp(Kernel kernel) {
+  PetscFunctionBeginUser;
+  if (!kernel->piecewise_linear && !kernel->truncated) PetscCall(KernelSeriesSetUp(kernel));
+  PetscFunctionReturn(0);
+}
+
+PetscReal KernelSecant(Kernel kernel, PetscReal x) {
+  if (x == 0.0) return kernel->kp1;
+  if (kernel->truncated) return KernelTruncatedSecant(kernel, x);
+  return kernel->piecewise_linear ? KernelLinearSecant(kernel, x) : KernelSeriesSecant(kernel, 1.0 - x);
+}
+
 /* F of PAPER.md section 2 at u = 1 - x. With the secant S = (k(1) - k(u))/x the factor x cancels by hand:
  *
  *     F = (beta x)/(e^{beta x} - 1) [ k(1)(d-2-u) - S (d-2+u^2) + beta x (1+u)(k(1) + u S) ],
@@ -135,9 +156,7 @@ PetscErrorCode KernelCoefficients(Kernel kernel, PetscInt degree, PetscReal c[])
 static PetscReal RateFunction(Kernel kernel, PetscReal beta, PetscReal x) {
   const PetscReal u = 1.0 - x, d = (PetscReal)kernel->dim, k1 = kernel->k1, y = beta * x;
   const PetscReal decay = y > 0.0 ? y / expm1(y) : 1.0;
-  const PetscReal secant = x == 0.0                   ? kernel->kp1
-                           : kernel->piecewise_linear ? KernelLinearSecant(kernel, x)
-                                                      : KernelSeriesSecant(kernel, u);
+  const PetscReal secant = KernelSecant(kernel, x);
 
   return decay * (k1 * (d - 2.0 - u) - secant * (d - 2.0 + u * u) + y * (1.0 + u) * (k1 + u * secant));
 }
@@ -179,7 +198,7 @@ PetscErrorCode KernelRate(Kernel kernel, PetscReal beta, PetscReal *rate) {
 
   PetscFunctionBeginUser;
   PetscCheck(beta >= 0.0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "kernel: beta = %.6g is negative", (double)beta);
-  if (!kernel->piecewise_linear) PetscCall(KernelSeriesSetUp(kernel));
+  PetscCall(KernelSecantSetUp(kernel));
   for (PetscInt i = 0; i < POINTS; i++) f[i] = RateFunction(kernel, beta, ScanPoint(i));
   infimum = f[0];
   for (PetscInt i = 1; i < POINTS; i++) {

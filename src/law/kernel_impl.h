@@ -23,13 +23,19 @@ struct _p_Kernel {
    */
   PetscInt terms;
   PetscReal *series;
+  /* Once truncated: c_0 .. c_degree, which is all of k from then on; else NULL (kernel_truncate.c). */
+  PetscInt degree;
+  PetscReal *truncated;
 };
 
 /* NULL when no formula is known (kernel_closed.c). */
 KernelClosed KernelClosedFind(const char *activation);
 
-/* The secant of k is (k(1) - k(u))/(1 - u) at u, or at x = 1 - u where x may be tiny; k'(1) at u = 1.
- * kernel_series.c: activations that are smooth. */
+/* The secant of k is (k(1) - k(u))/(1 - u) at u, or at x = 1 - u where x may be tiny; k'(1) at u = 1. Set up once. */
+PetscErrorCode KernelSecantSetUp(Kernel kernel);
+PetscReal KernelSecant(Kernel kernel, PetscReal x);
+
+/* kernel_series.c: activations that are smooth. */
 PetscErrorCode KernelSeriesSetUp(Kernel kernel);
 PetscReal KernelSeriesValue(Kernel kernel, PetscReal u);
 PetscReal KernelSeriesSecant(Kernel kernel, PetscReal u);
@@ -40,5 +46,9 @@ void KernelLinearDetect(Kernel kernel);
 PetscReal KernelLinearValue(Kernel kernel, PetscReal u);
 PetscReal KernelLinearSecant(Kernel kernel, PetscReal x);
 PetscErrorCode KernelLinearCoefficients(Kernel kernel, PetscInt degree, PetscReal c[]);
+
+/* kernel_truncate.c. */
+PetscReal KernelTruncatedValue(Kernel kernel, PetscReal u);
+PetscReal KernelTruncatedSecant(Kernel kernel, PetscReal x);
 
 #endif

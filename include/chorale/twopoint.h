@@ -1,0 +1,23 @@
+/* Two tokens under the common noise (PAPER.md section 6, oracles 1 and 2): u_t = <X,Y> is a one-dimensional diffusion
+ * with generator
+ *
+ *     A = (G0(u) + 2 v (1-u^2) e^{beta u}/(e^beta + e^{beta u})) d_u + (1-u^2)(k(1) - u k(u)) d_u^2
+ *
+ * (v = 0: noise only, any number of tokens; v != 0: N = 2 with softmax attention). f_t(u) = E[e^{beta (u_t - 1)} | u_0
+ * = u] solves f' = A f; Chebyshev collocation, 8 digits. Pure functions, no MPI. */
+#ifndef CHORALE_TWOPOINT_H
+#define CHORALE_TWOPOINT_H
+
+#include <chorale/kernel.h>
+
+typedef struct _p_TwoPoint *TwoPoint;
+
+/* The kernel must outlive the object. beta >= 0; value v. */
+PetscErrorCode TwoPointCreate(Kernel kernel, PetscReal beta, PetscReal value, TwoPoint *twopoint);
+PetscErrorCode TwoPointDestroy(TwoPoint *twopoint);
+/* E e^{beta (u_t - 1)} for u_0 = u[i], i < n, at time t >= 0. */
+PetscErrorCode TwoPointEvaluate(TwoPoint twopoint, PetscReal t, PetscInt n, const PetscReal u[], PetscReal f[]);
+/* The same for two independent uniform tokens at time 0. */
+PetscErrorCode TwoPointUniform(TwoPoint twopoint, PetscReal t, PetscReal *f);
+
+#endif
