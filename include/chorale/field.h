@@ -7,11 +7,18 @@
 
 typedef struct _p_Field *Field;
 
-/* g_i = G(x_i) at the tokens; g is a Vec of the tokens' layout. Collective on the tokens' communicator (no
- * communication for mlp: every rank draws the same weights from keys). */
+/* g_i = G(x_i) at the tokens; g is a Vec of the tokens' layout. Collective on the tokens' communicator: gram
+ * gathers all tokens; mlp and spectral send nothing, since every rank draws the same numbers from keys. */
 PetscErrorCode FieldEvaluate(Field field, Tokens tokens, Vec g);
 /* True when G is identically zero (noise none). */
 PetscErrorCode FieldIsZero(Field field, PetscBool *zero);
+/* y <- y + scale x, both made by the same noise: coarse increments are sums of fine ones, so that time levels share one
+ * Brownian path. y may be an empty field (FieldZero). Not collective. */
+PetscErrorCode FieldAdd(Field y, PetscReal scale, Field x);
+/* The field 0, to add to. Not collective. */
+PetscErrorCode FieldZero(Field field);
+/* k(1) of the law: the variance of each component of one draw, as NoiseGetVariance; 0 for none. Not collective. */
+PetscErrorCode FieldGetVariance(Field field, PetscReal *k1);
 PetscErrorCode FieldDestroy(Field *field);
 
 #endif

@@ -1,18 +1,31 @@
 /* The law of the random field that moves all tokens alike. Types: mlp, the paper's random one-hidden-layer network
- * G(y) = m^{-1/2} W sigma(d^{-1/2} U y + b_U) + b_W with fresh weights in every layer (PAPER.md section 1); none. */
+ * G(y) = m^{-1/2} W sigma(d^{-1/2} U y + b_U) + b_W with fresh weights in every layer (PAPER.md section 1); spectral,
+ * its limit of infinite width as a Karhunen-Loeve sum of harmonics up to noise_degree or where the tail falls under
+ * noise_tol k(1) (PAPER.md section 3); gram, the same limit exact at the tokens by factorization of their kernel
+ * matrix, N up to 2048; none. */
 #ifndef CHORALE_NOISE_H
 #define CHORALE_NOISE_H
 
 #include <chorale/field.h>
+#include <chorale/kernel.h>
 
 typedef struct _p_Noise *Noise;
 
-/* Reads noise_type, mlp_* and ensemble_seed. Not collective. */
+/* Reads noise_*, mlp_* and ensemble_seed. Refuses a spectral noise of more than 20000 harmonics. Not collective. */
 PetscErrorCode NoiseCreate(PetscInt dim, Noise *noise);
 PetscErrorCode NoiseDestroy(Noise *noise);
 /* Type, parameters and flops per token and step, on stdout of rank 0 of comm. Collective on comm. */
 PetscErrorCode NoiseView(Noise noise, MPI_Comm comm);
+/* Refuses (user input) a number of tokens that fields of this law cannot be evaluated at: gram beyond 2048. Evaluation
+ * checks too, but a study should ask before it writes anything. Not collective. */
+PetscErrorCode NoiseCheckCount(Noise noise, PetscInt64 count);
 PetscErrorCode NoiseIsZero(Noise noise, PetscBool *zero);
+
+/* k(1) of the law that is really drawn (truncated kernel for spectral): the variance of each component of G. Not
+ * collective. */
+PetscErrorCode NoiseGetVariance(Noise noise, PetscReal *k1);
+/* The covariance kernel that is really drawn, owned by noise; NULL for none. */
+PetscErrorCode NoiseGetKernel(Noise noise, Kernel *kernel);
 
 /* An empty field of this law. The caller destroys it before the noise. Not collective. */
 PetscErrorCode NoiseCreateField(Noise noise, Field *field);

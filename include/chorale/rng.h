@@ -19,6 +19,8 @@ typedef enum {
   RNG_MLP_W,         /* output weights W */
   RNG_MLP_BIAS_W,    /* output bias b_W */
   RNG_TEST,          /* unit tests and benchmarks */
+  RNG_SPECTRAL,      /* Karhunen-Loeve coefficients: by degree, member, component */
+  RNG_GRAM,          /* normals of gram noise: dim per factorized point */
   RNG_PURPOSES
 } RngPurpose;
 

@@ -1,5 +1,47 @@
 #include "noise/impl.h"
 
+PetscErrorCode NoiseCreateField(Noise noise, Field *field) {
+  PetscFunctionBeginUser;
+  PetscCall(PetscNew(field));
+  (*field)->noise = noise;
+  if (noise->type->field_create) PetscCall(noise->type->field_create(*field));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode FieldDestroy(Field *field) {
+  PetscFunctionBeginUser;
+  if (!*field) PetscFunctionReturn(0);
+  if ((*field)->noise->type->field_destroy) PetscCall((*field)->noise->type->field_destroy(*field));
+  PetscCall(PetscFree(*field));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode NoiseDraw(Noise noise, PetscInt realization, PetscInt step, Field field) {
+  PetscFunctionBeginUser;
+  PetscCheck(field->noise == noise, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG, "the field belongs to another noise");
+  PetscCheck(realization >= 0 && step >= 0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE,
+             "realization %" PetscInt_FMT " and step %" PetscInt_FMT " must not be negative", realization, step);
+  if (noise->type->draw) PetscCall(noise->type->draw(field, realization, step));
+  field->drawn = PETSC_TRUE;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode FieldZero(Field field) {
+  PetscFunctionBeginUser;
+  if (field->noise->type->clear) PetscCall(field->noise->type->clear(field));
+  field->drawn = PETSC_TRUE;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode FieldAdd(Field y, PetscReal scale, Field x) {
+  PetscFunctionBeginUser;
+  PetscCheck(y->noise == x->noise, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG, "FieldAdd of fields of two noises");
+  PetscCheck(x->drawn, PETSC_COMM_SELF, PETSC_ERR_ORDER, "FieldAdd before NoiseDraw");
+  if (y->noise->type->add) PetscCall(y->noise->type->add(y, scale, x));
+  y->drawn = PETSC_TRUE;
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode FieldEvaluate(Field field, Tokens tokens, Vec g) {
   TokensLayout layout;
 
@@ -19,8 +61,8 @@ PetscErrorCode FieldIsZero(Field field, PetscBool *zero) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode FieldDestroy(Field *field) {
+PetscErrorCode FieldGetVariance(Field field, PetscReal *k1) {
   PetscFunctionBeginUser;
-  PetscCall(PetscFree(*field));
+  PetscCall(NoiseGetVariance(field->noise, k1));
   PetscFunctionReturn(0);
 }

@@ -3,14 +3,26 @@
 #define CHORALE_NOISE_IMPL_H
 
 #include <chorale/noise.h>
+#include <chorale/rng.h>
 
 typedef struct {
   const char *name; /* value of noise_type */
   PetscBool zero;   /* G is identically zero */
+  PetscInt most;    /* tokens that a field can be evaluated at; 0 for any number */
   /* Reads the type's own deck keys into noise->data. NULL when there is nothing to do, as for destroy. */
   PetscErrorCode (*create)(Noise noise);
   PetscErrorCode (*destroy)(Noise noise);
   PetscErrorCode (*view)(Noise noise, MPI_Comm comm);
+  /* A field's own data, field->data: fields start as 0. NULL when there is none. */
+  PetscErrorCode (*field_create)(Field field);
+  PetscErrorCode (*field_destroy)(Field field);
+  /* field <- the draw of this key; field <- 0; y <- y + scale x, where x may be y. */
+  PetscErrorCode (*draw)(Field field, PetscInt realization, PetscInt step);
+  PetscErrorCode (*clear)(Field field);
+  PetscErrorCode (*add)(Field y, PetscReal scale, Field x);
+  /* What a keyed draw must remember as long as some field holds it (terms.h); NULL when a key is all. */
+  PetscErrorCode (*acquire)(Noise noise, PetscInt realization, PetscInt step, void **draw);
+  PetscErrorCode (*release)(Noise noise, void *draw);
   /* g_i = G(x_i) for every token of the owned blocks; values on the padding are finite and have no meaning. */
   PetscErrorCode (*evaluate)(Field field, Tokens tokens, Vec g);
 } NoiseType;
@@ -19,16 +31,23 @@ struct _p_Noise {
   const NoiseType *type;
   PetscInt dim;
   uint64_t seed;
+  const Activation *activation; /* the law, from mlp_activation, mlp_bias_u, mlp_bias_w */
+  PetscReal bias_u, bias_w;
+  Kernel kernel; /* of the law that is drawn; NULL until NoiseGetKernel is first called */
   void *data;
 };
 
-/* A draw is its key: nothing is stored, since every rank can make the same weights again. */
 struct _p_Field {
   Noise noise;
-  PetscInt realization, step;
-  PetscBool drawn;
+  PetscBool drawn; /* somebody has said what the field is */
+  void *data;
 };
 
-extern const NoiseType NoiseTypeMlp, NoiseTypeNone;
+/* The stream of a purpose for one draw. */
+static inline RngStream NoiseStream(Noise noise, PetscInt realization, PetscInt step, RngPurpose purpose) {
+  return (RngStream){noise->seed, (uint32_t)realization, (uint32_t)step, purpose};
+}
+
+extern const NoiseType NoiseTypeMlp, NoiseTypeSpectral, NoiseTypeGram, NoiseTypeNone;
 
 #endif

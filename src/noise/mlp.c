@@ -14,12 +14,11 @@
 #include <petscblaslapack.h>
 #include <string.h>
 
-#include <chorale/activation.h>
 #include <chorale/deck.h>
 #include <chorale/log.h>
-#include <chorale/rng.h>
 
 #include "noise/impl.h"
+#include "noise/terms.h"
 
 /* Hidden units of a chunk, a multiple of RNG_GROUP. The hidden values of a block of 256 tokens take 256 KB: half an L2
  * cache. */
@@ -29,18 +28,12 @@
 #define SMALL_DIM 16
 
 typedef struct {
-  const Activation *activation;
   PetscInt width; /* m */
-  PetscReal bias_u, bias_w;
   MlpUnits units; /* the chunk at work */
   double *hidden; /* [CHUNK][B], one block of tokens */
 } Mlp;
 
 static PetscLogEvent draw_event, apply_event;
-
-static RngStream Stream(Noise noise, PetscInt realization, PetscInt step, RngPurpose purpose) {
-  return (RngStream){noise->seed, (uint32_t)realization, (uint32_t)step, purpose};
-}
 
 /* Draws mlp->units from unit `first`, a multiple of CHUNK. Chunks follow each other in the index of a stream, so every
  * fill is contiguous. */
@@ -52,28 +45,29 @@ static void DrawUnits(Noise noise, PetscInt realization, PetscInt step, PetscInt
   units->count = PetscMin(CHUNK, mlp->width - first);
   units->stride = (units->count + RNG_GROUP - 1) / RNG_GROUP * RNG_GROUP;
   n = (size_t)units->stride * (size_t)noise->dim;
-  RngNormal(Stream(noise, realization, step, RNG_MLP_U), (uint64_t)first * (uint64_t)noise->dim, n, units->U);
-  RngNormal(Stream(noise, realization, step, RNG_MLP_W), (uint64_t)first * (uint64_t)noise->dim, n, units->W);
-  if (mlp->bias_u > 0) { /* else they stay 0 */
-    RngNormal(Stream(noise, realization, step, RNG_MLP_BIAS_U), (uint64_t)first, (size_t)units->stride, units->bias_u);
-    for (PetscInt u = 0; u < units->stride; u++) units->bias_u[u] *= mlp->bias_u;
+  RngNormal(NoiseStream(noise, realization, step, RNG_MLP_U), (uint64_t)first * (uint64_t)noise->dim, n, units->U);
+  RngNormal(NoiseStream(noise, realization, step, RNG_MLP_W), (uint64_t)first * (uint64_t)noise->dim, n, units->W);
+  if (noise->bias_u > 0) { /* else they stay 0 */
+    RngNormal(NoiseStream(noise, realization, step, RNG_MLP_BIAS_U), (uint64_t)first, (size_t)units->stride,
+              units->bias_u);
+    for (PetscInt u = 0; u < units->stride; u++) units->bias_u[u] *= noise->bias_u;
   }
 }
 
 /* b_W: bias_w[d], zeros without output bias. */
 static void DrawOutputBias(Noise noise, PetscInt realization, PetscInt step, double *bias_w) {
-  const Mlp *mlp = noise->data;
-
   memset(bias_w, 0, (size_t)noise->dim * sizeof(double));
-  if (!(mlp->bias_w > 0)) return;
-  RngNormal(Stream(noise, realization, step, RNG_MLP_BIAS_W), 0, (size_t)noise->dim, bias_w);
-  for (PetscInt c = 0; c < noise->dim; c++) bias_w[c] *= mlp->bias_w;
+  if (!(noise->bias_w > 0)) return;
+  RngNormal(NoiseStream(noise, realization, step, RNG_MLP_BIAS_W), 0, (size_t)noise->dim, bias_w);
+  for (PetscInt c = 0; c < noise->dim; c++) bias_w[c] *= noise->bias_w;
 }
 
-/* G += the units' share of the field for one block of B tokens, component-major: general d. */
-static PetscErrorCode ApplyUnits(const Mlp *mlp, PetscInt d, PetscInt B, const double *X, double *G) {
+/* G += scale times the units' share of the field for one block of B tokens, component-major: general d. */
+static PetscErrorCode ApplyUnits(Noise noise, PetscInt B, PetscReal scale, const double *X, double *G) {
+  const Mlp *mlp = noise->data;
   const MlpUnits *units = &mlp->units;
-  const PetscScalar zero = 0, one = 1, in = 1 / sqrt((double)d), out = 1 / sqrt((double)mlp->width);
+  const PetscInt d = noise->dim;
+  const PetscScalar zero = 0, one = 1, in = 1 / sqrt((double)d), out = scale / sqrt((double)mlp->width);
   PetscBLASInt tokens, count, stride, dim;
 
   PetscFunctionBeginUser;
@@ -85,9 +79,9 @@ static PetscErrorCode ApplyUnits(const Mlp *mlp, PetscInt d, PetscInt B, const d
                                       mlp->hidden, &tokens));
   for (PetscInt u = 0; u < count; u++) { /* a column stays in the L1 cache between bias and activation */
     double *column = mlp->hidden + u * B;
-    if (mlp->bias_u > 0)
+    if (noise->bias_u > 0)
       for (PetscInt t = 0; t < B; t++) column[t] += units->bias_u[u];
-    mlp->activation->apply(B, column, column);
+    noise->activation->apply(B, column, column);
   }
   PetscCallBLAS("BLASgemm", BLASgemm_("N", "N", &tokens, &dim, &count, &out, mlp->hidden, &tokens, units->W, &stride,
                                       &one, G, &tokens));
@@ -95,31 +89,58 @@ static PetscErrorCode ApplyUnits(const Mlp *mlp, PetscInt d, PetscInt B, const d
 }
 
 /* The same for small d. */
-static void ApplyUnitsSmall(const Mlp *mlp, PetscInt d, PetscInt B, const double *X, double *G) {
-  const double in = 1 / sqrt((double)d), out = 1 / sqrt((double)mlp->width);
+static void ApplyUnitsSmall(Noise noise, PetscInt B, PetscReal scale, const double *X, double *G) {
+  const Mlp *mlp = noise->data;
+  const PetscInt d = noise->dim;
+  const double in = 1 / sqrt((double)d), out = scale / sqrt((double)mlp->width);
 
   for (PetscInt t = 0; t < B; t += MLP_LANES) {
     MlpSmallHidden(&mlp->units, d, B, in, X + t, mlp->hidden);
-    mlp->activation->apply(mlp->units.count * MLP_LANES, mlp->hidden, mlp->hidden);
+    noise->activation->apply(mlp->units.count * MLP_LANES, mlp->hidden, mlp->hidden);
     MlpSmallOutput(&mlp->units, d, B, out, mlp->hidden, G + t);
   }
 }
 
-/* g = b_W on all owned blocks. */
-static PetscErrorCode SetOutputBias(Field field, const TokensLayout *layout, double *g) {
+/* g += scale b_W on all owned blocks. */
+static PetscErrorCode AddOutputBias(Noise noise, const FieldTerm *term, const TokensLayout *layout, double *g) {
   double *bias_w;
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc1(layout->dim, &bias_w));
-  DrawOutputBias(field->noise, field->realization, field->step, bias_w);
+  DrawOutputBias(noise, term->realization, term->step, bias_w);
   for (PetscInt row = 0; row < layout->owned * layout->dim; row++)
-    for (PetscInt t = 0; t < layout->block; t++) g[row * layout->block + t] = bias_w[row % layout->dim];
+    for (PetscInt t = 0; t < layout->block; t++) g[row * layout->block + t] += term->scale * bias_w[row % layout->dim];
   PetscCall(PetscFree(bias_w));
   PetscFunctionReturn(0);
 }
 
+/* g += scale times one draw on all owned blocks. */
+static PetscErrorCode AddTerm(Noise noise, const FieldTerm *term, const TokensLayout *layout, const double *X,
+                              double *G) {
+  const Mlp *mlp = noise->data;
+  const PetscInt d = layout->dim, B = layout->block;
+
+  PetscFunctionBeginUser;
+  PetscCall(AddOutputBias(noise, term, layout, G));
+  for (PetscInt first = 0; first < mlp->width; first += CHUNK) {
+    PetscCall(PetscLogEventBegin(draw_event, 0, 0, 0, 0));
+    DrawUnits(noise, term->realization, term->step, first);
+    PetscCall(PetscLogEventEnd(draw_event, 0, 0, 0, 0));
+    PetscCall(PetscLogEventBegin(apply_event, 0, 0, 0, 0));
+    for (PetscInt b = 0; b < layout->owned; b++) {
+      if (d < SMALL_DIM)
+        ApplyUnitsSmall(noise, B, term->scale, X + b * d * B, G + b * d * B);
+      else
+        PetscCall(ApplyUnits(noise, B, term->scale, X + b * d * B, G + b * d * B));
+    }
+    PetscCall(PetscLogFlops(4.0 * d * mlp->units.count * B * layout->owned));
+    PetscCall(PetscLogEventEnd(apply_event, 0, 0, 0, 0));
+  }
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode Evaluate(Field field, Tokens tokens, Vec g) {
-  const Mlp *mlp = field->noise->data;
+  const FieldTerms *terms = field->data;
   const double *X;
   double *G;
   TokensLayout layout;
@@ -131,22 +152,8 @@ static PetscErrorCode Evaluate(Field field, Tokens tokens, Vec g) {
   PetscCall(TokensGetVec(tokens, &x));
   PetscCall(VecGetArrayRead(x, &X));
   PetscCall(VecGetArrayWrite(g, &G));
-  PetscCall(SetOutputBias(field, &layout, G));
-  for (PetscInt first = 0; first < mlp->width; first += CHUNK) {
-    const PetscInt d = layout.dim, B = layout.block;
-    PetscCall(PetscLogEventBegin(draw_event, 0, 0, 0, 0));
-    DrawUnits(field->noise, field->realization, field->step, first);
-    PetscCall(PetscLogEventEnd(draw_event, 0, 0, 0, 0));
-    PetscCall(PetscLogEventBegin(apply_event, 0, 0, 0, 0));
-    for (PetscInt b = 0; b < layout.owned; b++) {
-      if (d < SMALL_DIM)
-        ApplyUnitsSmall(mlp, d, B, X + b * d * B, G + b * d * B);
-      else
-        PetscCall(ApplyUnits(mlp, d, B, X + b * d * B, G + b * d * B));
-    }
-    PetscCall(PetscLogFlops(4.0 * d * mlp->units.count * B * layout.owned));
-    PetscCall(PetscLogEventEnd(apply_event, 0, 0, 0, 0));
-  }
+  PetscCall(PetscArrayzero(G, layout.owned * layout.dim * layout.block));
+  for (PetscInt i = 0; i < terms->count; i++) PetscCall(AddTerm(field->noise, &terms->list[i], &layout, X, G));
   PetscCall(VecRestoreArrayWrite(g, &G));
   PetscCall(VecRestoreArrayRead(x, &X));
   PetscFunctionReturn(0);
@@ -177,7 +184,6 @@ PetscErrorCode NoiseMlpWeights(Noise noise, PetscInt realization, PetscInt step,
 }
 
 static PetscErrorCode Create(Noise noise) {
-  char name[PETSC_MAX_PATH_LEN];
   PetscInt64 width;
   Mlp *mlp;
 
@@ -186,12 +192,7 @@ static PetscErrorCode Create(Noise noise) {
   PetscCall(LogEvent("MLPApply", &apply_event));
   PetscCall(PetscNew(&mlp));
   noise->data = mlp;
-  PetscCall(DeckGetString("mlp_activation", name));
   PetscCall(DeckGetInt("mlp_width", &width));
-  PetscCall(DeckGetReal("mlp_bias_u", &mlp->bias_u));
-  PetscCall(DeckGetReal("mlp_bias_w", &mlp->bias_w));
-  mlp->activation = ActivationFind(name);
-  PetscCheck(mlp->activation, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT, "mlp_activation = %s: no such activation", name);
   PetscCheck(width >= 1 && width <= PETSC_MAX_INT - CHUNK, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
              "mlp_width = %" PetscInt64_FMT ": must be at least 1 and below 2^%d", width,
              (int)(8 * sizeof(PetscInt) - 1));
@@ -218,11 +219,19 @@ static PetscErrorCode View(Noise noise, MPI_Comm comm) {
 
   PetscFunctionBeginUser;
   PetscCall(PetscPrintf(comm, "noise      mlp, activation %s, width %" PetscInt_FMT ", bias_u %.6g, bias_w %.6g\n",
-                        mlp->activation->name, mlp->width, (double)mlp->bias_u, (double)mlp->bias_w));
+                        noise->activation->name, mlp->width, (double)noise->bias_u, (double)noise->bias_w));
   PetscCall(PetscPrintf(comm, "           %.6g flops per token and layer, %.6g normals per layer and rank\n", 4 * m * d,
-                        2 * m * d + (mlp->bias_u > 0 ? m : 0) + (mlp->bias_w > 0 ? d : 0)));
+                        2 * m * d + (noise->bias_u > 0 ? m : 0) + (noise->bias_w > 0 ? d : 0)));
   PetscFunctionReturn(0);
 }
 
-const NoiseType NoiseTypeMlp = {
-    .name = "mlp", .create = Create, .destroy = Destroy, .view = View, .evaluate = Evaluate};
+const NoiseType NoiseTypeMlp = {.name = "mlp",
+                                .create = Create,
+                                .destroy = Destroy,
+                                .view = View,
+                                .field_create = FieldTermsCreate,
+                                .field_destroy = FieldTermsDestroy,
+                                .draw = FieldTermsDraw,
+                                .clear = FieldTermsClear,
+                                .add = FieldTermsAdd,
+                                .evaluate = Evaluate};

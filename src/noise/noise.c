@@ -4,7 +4,7 @@
 
 #include "noise/impl.h"
 
-static const NoiseType *const types[] = {&NoiseTypeMlp, &NoiseTypeNone};
+static const NoiseType *const types[] = {&NoiseTypeMlp, &NoiseTypeSpectral, &NoiseTypeGram, &NoiseTypeNone};
 
 PetscErrorCode NoiseCreate(PetscInt dim, Noise *noise) {
   char name[PETSC_MAX_PATH_LEN];
@@ -20,7 +20,13 @@ PetscErrorCode NoiseCreate(PetscInt dim, Noise *noise) {
   for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
     if (!strcmp(name, types[i]->name)) n->type = types[i];
   /* No communicator here: every rank finds the same deck, and the error handler lets one of them speak. */
-  PetscCheck(n->type, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT, "noise_type = %s: must be one of: mlp none", name);
+  PetscCheck(n->type, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT, "noise_type = %s: must be one of: mlp spectral gram none",
+             name);
+  PetscCall(DeckGetString("mlp_activation", name));
+  PetscCall(DeckGetReal("mlp_bias_u", &n->bias_u));
+  PetscCall(DeckGetReal("mlp_bias_w", &n->bias_w));
+  n->activation = ActivationFind(name);
+  PetscCheck(n->activation, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT, "mlp_activation = %s: no such activation", name);
   if (n->type->create) PetscCall(n->type->create(n));
   *noise = n;
   PetscFunctionReturn(0);
@@ -30,6 +36,7 @@ PetscErrorCode NoiseDestroy(Noise *noise) {
   PetscFunctionBeginUser;
   if (!*noise) PetscFunctionReturn(0);
   if ((*noise)->type->destroy) PetscCall((*noise)->type->destroy(*noise));
+  PetscCall(KernelDestroy(&(*noise)->kernel));
   PetscCall(PetscFree(*noise));
   PetscFunctionReturn(0);
 }
@@ -40,26 +47,36 @@ PetscErrorCode NoiseView(Noise noise, MPI_Comm comm) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode NoiseCheckCount(Noise noise, PetscInt64 count) {
+  PetscFunctionBeginUser;
+  PetscCheck(noise->type->most == 0 || count <= noise->type->most, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
+             "tokens_count = %" PetscInt64_FMT ": must be at most %" PetscInt_FMT " for noise_type %s", count,
+             noise->type->most, noise->type->name);
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode NoiseIsZero(Noise noise, PetscBool *zero) {
   PetscFunctionBeginUser;
   *zero = noise->type->zero;
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode NoiseCreateField(Noise noise, Field *field) {
+/* Made when first asked for: mlp can draw without knowing its kernel. */
+PetscErrorCode NoiseGetKernel(Noise noise, Kernel *kernel) {
   PetscFunctionBeginUser;
-  PetscCall(PetscNew(field));
-  (*field)->noise = noise;
+  if (!noise->type->zero && !noise->kernel)
+    PetscCall(KernelCreate(noise->activation, noise->dim, noise->bias_u, noise->bias_w, &noise->kernel));
+  *kernel = noise->kernel;
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode NoiseDraw(Noise noise, PetscInt realization, PetscInt step, Field field) {
+PetscErrorCode NoiseGetVariance(Noise noise, PetscReal *k1) {
+  PetscReal derivative;
+  Kernel kernel = NULL;
+
   PetscFunctionBeginUser;
-  PetscCheck(field->noise == noise, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG, "the field belongs to another noise");
-  PetscCheck(realization >= 0 && step >= 0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE,
-             "realization %" PetscInt_FMT " and step %" PetscInt_FMT " must not be negative", realization, step);
-  field->realization = realization;
-  field->step = step;
-  field->drawn = PETSC_TRUE;
+  *k1 = 0;
+  PetscCall(NoiseGetKernel(noise, &kernel));
+  if (kernel) PetscCall(KernelAtOne(kernel, k1, &derivative));
   PetscFunctionReturn(0);
 }

@@ -1,0 +1,225 @@
+/* The limit of infinite width as a Karhunen-Loeve sum of spherical harmonics, PAPER.md section 3:
+ *
+ *     G_c(x) = sum_k sqrt(a_n(k)) xi_kc Y_k(x),   a_n = c_n |S^{d-1}| / dim(n),
+ *
+ * with independent normals xi for every harmonic and component. Its covariance is the truncated kernel sum_{n <=
+ * degree} c_n P_n, by the addition theorem; nothing else is approximated. */
+#include <math.h>
+
+#include <chorale/deck.h>
+#include <chorale/harmonics.h>
+#include <chorale/log.h>
+#include <chorale/sphere.h>
+
+#include "noise/impl.h"
+
+/* Harmonics that a field may have: d K coefficients and about 2 d K flops per token and step. */
+#define BUDGET 20000
+
+typedef struct {
+  Harmonics harmonics;
+  PetscInt degree, count; /* K */
+  double *amplitude;      /* [K]: sqrt(a_n) */
+  PetscInt *order;        /* [K]: place of a harmonic in the order (degree, member) of draws */
+  double *normals;        /* [K][d], work */
+  PetscReal lost;         /* variance left out by truncation */
+} Spectral;
+
+static PetscLogEvent draw_event, apply_event;
+
+/* The largest degree within the budget. */
+static PetscInt LargestDegree(PetscInt dim) {
+  PetscInt degree = 0;
+  while (HarmonicsCount(dim, degree + 1) <= BUDGET) degree++;
+  return degree;
+}
+
+/* noise_degree, or else the smallest degree that noise_tol allows; refused beyond the budget. */
+static PetscErrorCode ChooseDegree(Noise noise, Kernel kernel, PetscInt *degree) {
+  const PetscInt most = LargestDegree(noise->dim);
+  PetscInt64 wanted;
+  PetscReal tol, tail, k1;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetInt("noise_degree", &wanted));
+  if (wanted >= 0) {
+    PetscCheck(wanted <= most, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
+               "noise_degree = %" PetscInt64_FMT ": K = %.0f harmonics for tokens_dim = %" PetscInt_FMT
+               "; must be at most %" PetscInt_FMT " (K <= %d), or take noise_type mlp or gram",
+               wanted, (double)HarmonicsCount(noise->dim, (PetscInt)wanted), noise->dim, most, BUDGET);
+    *degree = (PetscInt)wanted;
+    PetscFunctionReturn(0);
+  }
+  PetscCall(DeckGetReal("noise_tol", &tol));
+  PetscCall(NoiseGetVariance(noise, &k1));
+  PetscCall(KernelDegree(kernel, tol, most, degree, &tail));
+  PetscCheck(tail <= tol * k1, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
+             "noise_tol = %g: needs more than the K <= %d harmonics allowed: for tokens_dim = %" PetscInt_FMT
+             " degree %" PetscInt_FMT
+             " has K = %.0f and loses %.2g of the variance; raise noise_tol, set noise_degree, "
+             "or take noise_type mlp or gram",
+             (double)tol, BUDGET, noise->dim, most, (double)HarmonicsCount(noise->dim, most), (double)(tail / k1));
+  PetscFunctionReturn(0);
+}
+
+/* sqrt(a_n) of each harmonic, and its place by (degree, member): a larger degree then extends the draws of a smaller
+ * one. */
+static PetscErrorCode SetAmplitudes(Noise noise, Kernel kernel) {
+  Spectral *s = noise->data;
+  const PetscReal area = SphereArea(noise->dim);
+  const PetscInt *degrees;
+  PetscInt *next;
+  PetscReal *c;
+
+  PetscFunctionBeginUser;
+  PetscCall(HarmonicsGetSize(s->harmonics, &s->count, &degrees));
+  PetscCall(PetscMalloc3(s->count, &s->amplitude, s->count, &s->order, s->count * noise->dim, &s->normals));
+  PetscCall(PetscMalloc2(s->degree + 1, &c, s->degree + 1, &next));
+  PetscCall(KernelCoefficients(kernel, s->degree, c));
+  for (PetscInt n = 0; n <= s->degree; n++) next[n] = n ? (PetscInt)HarmonicsCount(noise->dim, n - 1) : 0;
+  for (PetscInt k = 0; k < s->count; k++) {
+    const PetscInt n = degrees[k];
+    s->amplitude[k] = sqrt(PetscMax(c[n], 0) * area / SphereHarmonicCount(noise->dim, n));
+    s->order[k] = next[n]++;
+  }
+  PetscCall(PetscFree2(c, next));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Create(Noise noise) {
+  Spectral *s;
+  Kernel kernel;
+
+  PetscFunctionBeginUser;
+  PetscCall(LogEvent("SpectralDraw", &draw_event));
+  PetscCall(LogEvent("SpectralApply", &apply_event));
+  PetscCall(PetscNew(&s));
+  noise->data = s;
+  PetscCheck(SphereArea(noise->dim) > 1e-200, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
+             "noise_type = spectral: tokens_dim = %" PetscInt_FMT
+             " is too large for harmonics; take noise_type mlp or gram",
+             noise->dim);
+  PetscCall(NoiseGetKernel(noise, &kernel));
+  PetscCall(ChooseDegree(noise, kernel, &s->degree));
+  /* From here on all theory is that of the kernel which is really drawn. */
+  PetscCall(KernelTruncate(kernel, s->degree, &s->lost));
+  PetscCall(HarmonicsCreate(noise->dim, s->degree, &s->harmonics));
+  PetscCall(SetAmplitudes(noise, kernel));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Destroy(Noise noise) {
+  Spectral *s = noise->data;
+
+  PetscFunctionBeginUser;
+  PetscCall(HarmonicsDestroy(&s->harmonics));
+  PetscCall(PetscFree3(s->amplitude, s->order, s->normals));
+  PetscCall(PetscFree(noise->data));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode View(Noise noise, MPI_Comm comm) {
+  const Spectral *s = noise->data;
+  PetscReal k1;
+
+  PetscFunctionBeginUser;
+  PetscCall(NoiseGetVariance(noise, &k1));
+  PetscCall(PetscPrintf(comm,
+                        "noise      spectral, activation %s, bias_u %.6g, bias_w %.6g, degree %" PetscInt_FMT
+                        ", %" PetscInt_FMT " harmonics\n",
+                        noise->activation->name, (double)noise->bias_u, (double)noise->bias_w, s->degree, s->count));
+  PetscCall(PetscPrintf(comm, "           variance %.6g, lost by truncation %.3g (%.3g of k(1))\n", (double)k1,
+                        (double)s->lost, (double)(s->lost / (k1 + s->lost))));
+  PetscCall(PetscPrintf(comm,
+                        "           %.6g flops per token and evaluation, %" PetscInt_FMT
+                        " normals per draw and rank, %.3g MB per field\n",
+                        (double)HarmonicsFlops(s->harmonics, noise->dim), s->count * noise->dim,
+                        8e-6 * (double)s->count * (double)noise->dim));
+  PetscFunctionReturn(0);
+}
+
+/* field->data is the array of coefficients [d][K], zeroed at first. */
+static PetscErrorCode FieldCreateCoefficients(Field field) {
+  const Spectral *s = field->noise->data;
+  double *coefficients;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscCalloc1(field->noise->dim * s->count, &coefficients));
+  field->data = coefficients;
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode FieldDestroyCoefficients(Field field) {
+  PetscFunctionBeginUser;
+  PetscCall(PetscFree(field->data));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Draw(Field field, PetscInt realization, PetscInt step) {
+  const Noise noise = field->noise;
+  const Spectral *s = noise->data;
+  const PetscInt d = noise->dim;
+  double *coefficients = field->data;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscLogEventBegin(draw_event, 0, 0, 0, 0));
+  RngNormal(NoiseStream(noise, realization, step, RNG_SPECTRAL), 0, (size_t)(d * s->count), s->normals);
+  for (PetscInt c = 0; c < d; c++)
+    for (PetscInt k = 0; k < s->count; k++)
+      coefficients[c * s->count + k] = s->amplitude[k] * s->normals[s->order[k] * d + c];
+  PetscCall(PetscLogEventEnd(draw_event, 0, 0, 0, 0));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Clear(Field field) {
+  const Spectral *s = field->noise->data;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscArrayzero((double *)field->data, field->noise->dim * s->count));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Add(Field y, PetscReal scale, Field x) {
+  const Spectral *s = y->noise->data;
+  const double *from = x->data;
+  double *to = y->data;
+
+  PetscFunctionBeginUser;
+  for (PetscInt i = 0; i < y->noise->dim * s->count; i++) to[i] += scale * from[i];
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Evaluate(Field field, Tokens tokens, Vec g) {
+  const Spectral *s = field->noise->data;
+  TokensLayout layout;
+  const double *X;
+  double *G;
+  Vec x;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscLogEventBegin(apply_event, 0, 0, 0, 0));
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCall(TokensGetVec(tokens, &x));
+  PetscCall(VecGetArrayRead(x, &X));
+  PetscCall(VecGetArrayWrite(g, &G));
+  for (PetscInt b = 0; b < layout.owned; b++) {
+    const PetscInt offset = b * layout.dim * layout.block;
+    PetscCall(HarmonicsSynthesize(s->harmonics, layout.block, X + offset, layout.dim, field->data, G + offset));
+  }
+  PetscCall(PetscLogFlops(HarmonicsFlops(s->harmonics, layout.dim) * layout.block * layout.owned));
+  PetscCall(VecRestoreArrayWrite(g, &G));
+  PetscCall(VecRestoreArrayRead(x, &X));
+  PetscCall(PetscLogEventEnd(apply_event, 0, 0, 0, 0));
+  PetscFunctionReturn(0);
+}
+
+const NoiseType NoiseTypeSpectral = {.name = "spectral",
+                                     .create = Create,
+                                     .destroy = Destroy,
+                                     .view = View,
+                                     .field_create = FieldCreateCoefficients,
+                                     .field_destroy = FieldDestroyCoefficients,
+                                     .draw = Draw,
+                                     .clear = Clear,
+                                     .add = Add,
+                                     .evaluate = Evaluate};
