@@ -203,8 +203,10 @@ static inline void CheckSameBits(Tokens tokens, Vec drift, Vec drift_alone) {
   assert_true(same);
 }
 
+/* With the direct engine, unless attention_engine is set afterwards. */
 static inline void SetKeys(const char *type, double beta, double value) {
   char text[64];
+  SetKey("attention_engine", "direct");
   SetKey("attention_type", type);
   snprintf(text, sizeof(text), "%.17g", beta);
   SetKey("attention_beta", text);

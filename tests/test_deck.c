@@ -305,7 +305,7 @@ static void TableIntegrity(void **state) {
     char buffer[512];
     const size_t n = DeckKeySection(key->name);
     PetscBool left = PETSC_FALSE;
-    assert_true(*key->name && strlen(key->name) < 27 && key->help && *key->help && key->unit && *key->unit);
+    assert_true(*key->name && strlen(key->name) < 30 && key->help && *key->help && key->unit && *key->unit);
     assert_true(key->studies && !(key->lists & ~key->studies));
     assert_ptr_equal(DeckKeyFind(key->name), key);
     if (*key->preset && DeckKeyCheck(key, key->preset, buffer, sizeof(buffer)))

@@ -136,6 +136,13 @@ static void Refusals(void **state) {
   assert_int_equal((int)code, PETSC_ERR_USER_INPUT);
   assert_true(named);
 
+  SetKey("attention_engine", "moments"); /* there are no moments for general weights */
+  named = 0;
+  code = AttentionCreate(tokens, &attention);
+  assert_int_equal((int)code, PETSC_ERR_USER_INPUT);
+  assert_true(named);
+  SetKey("attention_engine", "auto");
+
   OK(AttentionCreate(tokens, &attention)); /* overflow, found when it happens */
   named = 0;
   code = AttentionEvaluate(attention, tokens, drift);

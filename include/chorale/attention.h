@@ -2,9 +2,14 @@
  *
  *     Att[mu](x) = sum_j w_j e^{<Qx,Kx_j>} V x_j / sum_j w_j e^{<Qx,Kx_j>}        softmax
  *
- * and its relatives usa (no denominator), l2 (e^{-|Qx-Ky|^2}), none. Q = K = sqrt(beta) I and V = v I unless
+ * and its relatives usa (no denominator), l2 (e^{-|Qx-Ky|^2}), sinkhorn (the kernel scaled to be bistochastic with
+ * respect to mu), none. Q = K = sqrt(beta) I and V = v I unless
  * attention_weights names an HDF5 file with heads/<h>/{Q,K,V}, d x d each, row-major (y = Q x); heads add up, times v.
- * beta is then the energy's alone. */
+ * beta is then the energy's alone; sinkhorn takes no such file.
+ *
+ * Two engines make the kernel sums of default weights: direct, over all pairs of tokens; moments, by spherical
+ * harmonics up to the degree at which the shifted kernel e^{beta (u - 1)}, whose maximum is 1, is within attention_tol:
+ * O(N K) and one allreduce of at most (d + 1) K numbers. auto takes the one of fewer flops. */
 #ifndef CHORALE_ATTENTION_H
 #define CHORALE_ATTENTION_H
 
@@ -12,9 +17,9 @@
 
 typedef struct _p_Attention *Attention;
 
-/* Reads attention_type, attention_beta, attention_value, attention_weights, attention_engine, and sets up for tokens of
- * this layout. Refuses weights of wrong shape (user input, alike on all ranks). Collective on the tokens' communicator.
- */
+/* Reads the attention_* keys and sets up for tokens of this layout. Refuses (user input, alike on all ranks) weights of
+ * wrong shape, sinkhorn or moments with weights, and moments beyond 20000 harmonics. Collective on the tokens'
+ * communicator. */
 PetscErrorCode AttentionCreate(Tokens tokens, Attention *attention);
 PetscErrorCode AttentionDestroy(Attention *attention);
 /* Type, engine, parameters and cost per step on stdout of the communicator's rank 0. Collective. */
@@ -22,12 +27,12 @@ PetscErrorCode AttentionView(Attention attention);
 /* True when Att is identically zero (type none, or value 0): the step may be skipped. */
 PetscErrorCode AttentionIsZero(Attention attention, PetscBool *zero);
 
-/* drift_i = Att[mu](x_i), unprojected; a Vec of the tokens' layout (TokensCreateVec). Padding is set to 0. Collective.
- */
+/* drift_i = Att[mu](x_i), unprojected; a Vec of the tokens' layout (TokensCreateVec). Padding is set to 0. Fails with
+ * PETSC_ERR_NOT_CONVERGED when sinkhorn needs more than attention_sinkhorn_iterations. Collective. */
 PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift);
 /* E_beta(mu) = 1/2 sum_ij w_i w_j (e^beta - e^{beta <x_i,x_j>}) with beta = attention_beta, for every type (PAPER.md
- * section 5). When the kernel sums of the drift are the same (softmax, usa with default weights) one pass serves both:
- * sums computed here are reused by AttentionEvaluate while the tokens do not change, and the other way round.
+ * section 5). When the kernel sums of the drift serve (default weights: softmax, usa; l2 by moments) one pass does
+ * both: sums computed here are reused by AttentionEvaluate while the tokens do not change, and the other way round.
  * Collective. */
 PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *energy);
 

@@ -6,13 +6,20 @@
 
 #include "attention/panel.h"
 
+/* How the field follows from kernel sums S and S0. */
+typedef enum {
+  FORM_NORMALIZED, /* v S / S0 */
+  FORM_PLAIN,      /* v e^{rate beta} S */
+  FORM_SINKHORN    /* v S / S0, sums against the Sinkhorn scaling */
+} AttentionForm;
+
 /* One row per type; see types[] in attention.c. */
 typedef struct {
   const char *name, *formula;
   PetscReal
       rate; /* default weights: the kernel is e^{rate beta (<x,y> - 1)} up to a constant; 0 for no attention at all */
-  PetscBool normalized; /* divided by S0 */
-  PetscBool distance;   /* logits are -|Qx-Ky|^2, not <Qx,Ky> */
+  AttentionForm form;
+  PetscBool distance; /* logits are -|Qx-Ky|^2, not <Qx,Ky> */
 } AttentionType;
 
 /* One head of general weights. Logits are <query x, y> + bias(y): a part that depends on x alone does not matter where
@@ -23,35 +30,87 @@ typedef struct {
   double *value; /* V */
 } AttentionHead;
 
-/* Kernel sums of the direct engine, kept while the tokens stay as they are. */
+/* Makes the kernel sums of default weights: at every token i
+ *
+ *     S0_i = sum_j w_j f_j e^{exponent (<x_i,x_j> - 1)},    S_i = sum_j w_j f_j e^{exponent (<x_i,x_j> - 1)} x_j
+ *
+ * with exponent = type->rate beta, or beta when there is no drift, and f in [0,1]: S0 and |S| are at most 1. */
 typedef struct {
-  PetscInt64 *fixed; /* packs of the own blocks, (S, S0) in multiples of 2^-61 */
-  PetscObjectId id;  /* of the positions' Vec; 0 when there are no sums */
+  const char *name;
+  PetscBool any; /* the sums serve the energy at any exponent, else at their own only */
+  PetscErrorCode (*create)(Attention attention);
+  PetscErrorCode (*destroy)(Attention attention);
+  /* Makes the sums; S0 alone will be asked for when `scalar`. factors[owned * B], NULL for f = 1. Collective. */
+  PetscErrorCode (*sum)(Attention attention, Tokens tokens, const double *factors, PetscBool scalar);
+  /* The sums in hand of own block k, whose positions are x[d][B], component-major: s[d + 1][B], S and, last, S0; s[B],
+   * S0, when `scalar`. Finite at the padding, where they mean nothing. Not collective. */
+  PetscErrorCode (*get)(Attention attention, PetscInt k, const double *x, PetscBool scalar, double *s);
+  /* gap = sum_ij w_i w_j (1 - e^{beta (<x_i,x_j> - 1)}); the sums in hand serve when `current`. Collective. */
+  PetscErrorCode (*energy)(Attention attention, Tokens tokens, PetscBool current, PetscReal *gap);
+  /* Of one evaluation: bytes that a rank sends and receives, and bytes of memory that it holds. Not collective. */
+  void (*cost)(Attention attention, double *travel, double *memory);
+} AttentionEngine;
+
+extern const AttentionEngine AttentionDirect, AttentionMoments;
+
+/* The degree of the moments that attention_tol asks for, the count K of harmonics up to it, and a certified bound of
+ * the error of the kernel, whose maximum is 1. */
+typedef struct {
+  PetscInt degree;
+  PetscReal count, tail;
+} AttentionTruncation;
+
+/* For which positions and weights the sums in hand were made. */
+typedef struct {
+  PetscObjectId id; /* of the positions' Vec; 0 when there are no sums */
   PetscObjectState state;
   double *weights; /* [owned * B] */
-} AttentionSums;
+} AttentionStamp;
 
 struct _p_Attention {
   const AttentionType *type;
-  PetscReal beta, value;
+  PetscReal beta, value, tol;
+  PetscReal exponent;            /* of the kernel sums */
   char file[PETSC_MAX_PATH_LEN]; /* attention_weights or empty */
   PetscInt heads;
   AttentionHead *head;
+  PetscInt64 iterations; /* Sinkhorn: at most this many, to this residual */
+  PetscReal sinkhorn_tol;
   TokensLayout layout;
   TileShape shape;
   size_t length; /* numbers per pack */
-  Panels panels;
-  AttentionSums sums;
+  Panels panels; /* made when first needed, see AttentionPanels */
+  const AttentionEngine *engine;
+  void *data;      /* the engine's */
+  PetscReal small; /* an S0 below this has lost its digits */
+  AttentionTruncation truncation;
+  double flops_direct, flops_moments; /* of one evaluation, all ranks together; the second 0 where it cannot be used */
+  AttentionStamp stamp;
 };
 
-/* direct.c: sums->fixed for the kernel e^{exponent (<x,y> - 1)}, every pair of blocks once. Collective. */
-PetscErrorCode AttentionDirectSums(Attention attention, Tokens tokens, PetscReal exponent);
-/* 2^61 sum_ij w_i w_j e^{exponent (<x_i,x_j> - 1)}. Collective. */
-PetscErrorCode AttentionDirectEnergy(Attention attention, Tokens tokens, PetscReal exponent, PetscInt64 *total);
+/* moments.c: sets attention->truncation. */
+#define MOMENTS_MOST 20000 /* largest K: the moments of 6 dimensions are then a megabyte */
+PetscErrorCode AttentionTruncate(Attention attention);
+/* Flops of one evaluation of so many components, d + 1 or, for the energy alone, 1; the engine of moments is in place.
+ */
+double AttentionMomentsFlops(Attention attention, PetscInt components);
+
+/* engine.c: reads attention_engine and attention_tol, chooses the engine and creates it. Collective. */
+PetscErrorCode AttentionEngineCreate(Attention attention);
+/* Engine and costs on stdout of rank 0. Collective. */
+PetscErrorCode AttentionEngineView(Attention attention);
+
+/* panel.c's object for whoever visits all pairs. Collective. */
+PetscErrorCode AttentionPanels(Attention attention);
 
 /* online.c: drift <- value x sum over heads of the field with general weights; without heads, default weights with the
- * kernel e^{exponent <x,y>}. Any logits: softmax with a running maximum. Collective. */
-PetscErrorCode AttentionOnline(Attention attention, Tokens tokens, PetscReal exponent, Vec drift);
+ * kernel e^{exponent <x,y>}, w_j f_j in place of w_j (factors[owned * B], NULL for f = 1). Any logits: softmax with a
+ * running maximum. Collective. */
+PetscErrorCode AttentionOnline(Attention attention, Tokens tokens, const double *factors, Vec drift);
+
+/* sinkhorn.c: the a > 0 with a_i sum_j w_j a_j e^{exponent (<x_i,x_j> - 1)} = 1 for all i with w_i > 0, divided by a
+ * power of two so that factors[owned * B] <= 1. Collective. */
+PetscErrorCode AttentionSinkhorn(Attention attention, Tokens tokens, double *factors);
 
 /* heads.c: reads attention->file. Collective. */
 PetscErrorCode AttentionHeadsRead(Attention attention);

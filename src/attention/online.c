@@ -37,13 +37,13 @@ static void WorkDestroy(Work *w) {
 }
 
 /* Queries of own block k and empty sums. */
-static void StartBlock(Attention a, const AttentionHead *head, PetscReal exponent, PetscInt k, Work *w) {
+static void StartBlock(Attention a, const AttentionHead *head, PetscInt k, Work *w) {
   const double *x = PanelsOwn(a->panels, k).x;
   double *query = w->query + k * a->length, *sum = w->sum + k * a->length;
 
   if (head) TileMultiply(a->shape, 1, head->query, x, query);
   for (size_t i = 0; i < a->length; i++) {
-    if (!head) query[i] = exponent * x[i];
+    if (!head) query[i] = a->exponent * x[i];
     sum[i] = 0;
   }
   for (PetscInt t = 0; t < a->layout.block; t++) w->maximum[k * a->layout.block + t] = -DBL_MAX;
@@ -69,7 +69,7 @@ static void FinishBlock(Attention a, const AttentionHead *head, PetscInt k, Work
 
   for (PetscInt t = 0; t < B; t++) {
     double *s = sum + (size_t)(t / 8) * n * 8 + t % 8;
-    const double factor = a->type->normalized ? 1 / s[d * 8] : exp(w->maximum[k * B + t]);
+    const double factor = a->type->form != FORM_PLAIN ? 1 / s[d * 8] : exp(w->maximum[k * B + t]);
     for (PetscInt c = 0; c < d; c++) s[c * 8] *= factor;
   }
   if (head)
@@ -81,14 +81,14 @@ static void FinishBlock(Attention a, const AttentionHead *head, PetscInt k, Work
   }
 }
 
-static PetscErrorCode AddHead(Attention a, Tokens tokens, const AttentionHead *head, PetscReal exponent, Work *w,
+static PetscErrorCode AddHead(Attention a, Tokens tokens, const AttentionHead *head, const double *factors, Work *w,
                               double *drift) {
   const PetscInt B = a->layout.block;
   TilePack panel;
 
   PetscFunctionBeginUser;
-  PetscCall(PanelsStart(a->panels, tokens));
-  for (PetscInt k = 0; k < a->layout.owned; k++) StartBlock(a, head, exponent, k, w);
+  PetscCall(PanelsStart(a->panels, tokens, factors));
+  for (PetscInt k = 0; k < a->layout.owned; k++) StartBlock(a, head, k, w);
   for (PetscInt J = 0; J < a->layout.blocks; J++) {
     PetscCall(PanelsNext(a->panels, &panel));
     if (a->layout.owned) Bias(a, head, panel, w);
@@ -101,18 +101,19 @@ static PetscErrorCode AddHead(Attention a, Tokens tokens, const AttentionHead *h
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode AttentionOnline(Attention a, Tokens tokens, PetscReal exponent, Vec drift) {
+PetscErrorCode AttentionOnline(Attention a, Tokens tokens, const double *factors, Vec drift) {
   const PetscInt length = a->layout.owned * a->layout.block * a->layout.dim;
   PetscMPIInt finite = 1;
   double *out;
   Work w;
 
   PetscFunctionBeginUser;
+  PetscCall(AttentionPanels(a));
   PetscCall(WorkCreate(a, &w));
   PetscCall(VecSet(drift, 0));
   PetscCall(VecGetArray(drift, &out));
   for (PetscInt h = 0; h < PetscMax(a->heads, 1); h++) {
-    PetscCall(AddHead(a, tokens, a->heads ? &a->head[h] : NULL, exponent, &w, out));
+    PetscCall(AddHead(a, tokens, a->heads ? &a->head[h] : NULL, factors, &w, out));
   }
   for (PetscInt i = 0; i < length; i++) finite = finite && isfinite(out[i]);
   PetscCall(VecRestoreArray(drift, &out));

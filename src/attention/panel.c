@@ -81,7 +81,7 @@ static PetscErrorCode Send(Panels p, PetscInt J) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode PanelsStart(Panels p, Tokens tokens) {
+PetscErrorCode PanelsStart(Panels p, Tokens tokens, const double *factors) {
   const PetscInt d = p->layout.dim, B = p->layout.block;
   const double *from, *weights;
   Vec x;
@@ -94,7 +94,7 @@ PetscErrorCode PanelsStart(Panels p, Tokens tokens) {
     double *to = p->x + k * p->length;
     for (PetscInt t = 0; t < B; t += 8, to += (d + 1) * 8) {
       for (PetscInt c = 0; c < d; c++) memcpy(to + c * 8, from + (k * d + c) * B + t, 8 * sizeof(double));
-      memcpy(to + d * 8, weights + k * B + t, 8 * sizeof(double));
+      for (int l = 0; l < 8; l++) to[d * 8 + l] = weights[k * B + t + l] * (factors ? factors[k * B + t + l] : 1);
     }
     Widen(&p->layout, p->x + k * p->length, p->wx + k * p->length);
   }

@@ -1,7 +1,7 @@
 /* Panels: one block of tokens after the other, in global order, on every rank. While panel J is worked on, panel J + 1
  * travels. Memory: the packs of the own blocks and two panels.
  *
- *     PanelsStart(panels, tokens);
+ *     PanelsStart(panels, tokens, NULL);
  *     for (J = 0; J < blocks; J++) {
  *       PanelsNext(panels, &pack);     collective; pack is valid until the next call
  *       ... work, with PanelsProgress now and then
@@ -18,8 +18,8 @@ typedef struct _p_Panels *Panels;
 /* Collective on layout->comm. */
 PetscErrorCode PanelsCreate(const TokensLayout *layout, Panels *panels);
 PetscErrorCode PanelsDestroy(Panels *panels);
-/* Packs the own blocks and sends for panel 0. Collective. */
-PetscErrorCode PanelsStart(Panels panels, Tokens tokens);
+/* Packs the own blocks, with weights w f (factors[owned * B], NULL for f = 1), and sends for panel 0. Collective. */
+PetscErrorCode PanelsStart(Panels panels, Tokens tokens, const double *factors);
 /* The next panel. A rank without blocks gets an empty pack when one rank owns all. Collective. */
 PetscErrorCode PanelsNext(Panels panels, TilePack *pack);
 /* The pack of own block k = 0 .. owned - 1 of the tokens of the last PanelsStart. Not collective. */

@@ -115,7 +115,7 @@ static void PrintWrapped(const char *text, int indent, int width) {
 }
 
 PetscErrorCode DeckHelp(const char *study) {
-  enum { NAME = 27, PRESET = 10, UNIT = 9, WIDTH = 100 };
+  enum { NAME = 31, PRESET = 10, UNIT = 9, WIDTH = 100 };
   const unsigned bit = DeckStudyBit(study);
   const DeckKey *key;
   const char *section = "";
@@ -160,7 +160,7 @@ PetscErrorCode DeckView(const char *study) {
     PetscCall(NextKey(study, &i, &key, &value, &set));
     if (!key) break;
     if (!rank) {
-      printf("%c %-24s %s", set ? '*' : ' ', key->name, *value ? value : key->shown ? key->shown : "(none)");
+      printf("%c %-29s %s", set ? '*' : ' ', key->name, *value ? value : key->shown ? key->shown : "(none)");
       if (strcmp(key->unit, "-")) printf(" [%s]", key->unit);
       putchar('\n');
     }

@@ -1,0 +1,364 @@
+/* Attention by moments of spherical harmonics: against the definition, against direct sums, and what it refuses. */
+#include "attention_oracle.h"
+
+#include "expect.h"
+
+#include <chorale/zonal.h>
+
+#include "attention/impl.h"
+#include "attention/moments_grid.h"
+
+static void SetEngine(const char *engine, const char *tol) {
+  SetKey("attention_engine", engine);
+  SetKey("attention_tol", tol);
+}
+
+/* Largest error of S and S0 of this engine over this rank's tokens (every `stride`-th), over all ranks. */
+static double SumError(const Cloud *cloud, Tokens tokens, Attention a) {
+  const PetscInt d = cloud->d, B = a->layout.block, stride = PetscMax(cloud->N / 48, 1);
+  double *s = malloc(sizeof(double) * B * (d + 1)), worst = 0;
+  const double *x;
+  Vec v;
+
+  OK(a->engine->sum(a, tokens, NULL, PETSC_FALSE));
+  OK(TokensGetVec(tokens, &v));
+  OK(VecGetArrayRead(v, &x));
+  for (PetscInt k = 0; k < a->layout.owned; k++) {
+    OK(a->engine->get(a, k, x + k * d * B, PETSC_FALSE, s));
+    for (PetscInt t = 0; t < B; t++) {
+      const PetscInt i = (a->layout.first + k) * B + t;
+      long double sum[8] = {0};
+      if (i >= cloud->N || i % stride) continue;
+      for (PetscInt j = 0; j < cloud->N; j++) {
+        long double u = 0, e;
+        for (PetscInt c = 0; c < d; c++) u += (long double)cloud->x[i * d + c] * cloud->x[j * d + c];
+        e = cloud->w[j] * expl(a->exponent * (u - 1));
+        for (PetscInt c = 0; c < d; c++) sum[c] += e * cloud->x[j * d + c];
+        sum[d] += e;
+      }
+      for (PetscInt c = 0; c <= d; c++) {
+        const double off = fabs((double)(s[c * B + t] - sum[c]));
+        if (!(off <= worst)) worst = off;
+      }
+    }
+  }
+  OK(VecRestoreArrayRead(v, &x));
+  free(s);
+  if (isnan(worst)) worst = INFINITY;
+  OK(MPI_Allreduce(MPI_IN_PLACE, &worst, 1, MPI_DOUBLE, MPI_MAX, PETSC_COMM_WORLD));
+  return worst;
+}
+
+/* Z and numerator of the shifted kernel within 1e-12 for every beta from 0.01 to where 20000 harmonics end. */
+static void Sums(void **state) {
+  static const struct {
+    PetscInt d;
+    double betas[6];
+  } cases[] = {{2, {0.01, 1, 5, 40, 300, 700}},
+               {3, {0.01, 1, 5, 30, 200, 355}},
+               {4, {0.01, 1, 5, 21.3}},
+               {5, {0.01, 1, 4.7}},
+               {6, {0.01, 0.3, 1.4}}};
+  (void)state;
+  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (int b = 0; b < 6 && cases[i].betas[b] > 0; b++) {
+      for (Shape shape = UNIFORM; shape <= ANTIPODAL; shape++) {
+        Cloud cloud = CloudCreate(300, cases[i].d, shape, (PetscBool)(b % 2 == 0 || shape == CLUSTERS));
+        Tokens tokens = Place(PETSC_COMM_WORLD, &cloud);
+        /* l2 doubles beta: d = 2 up to 1400 */
+        const char *type = cases[i].betas[b] == 700 ? "l2" : "softmax";
+        Attention a;
+
+        SetKeys(type, cases[i].betas[b], 1);
+        SetEngine("moments", NULL);
+        OK(AttentionCreate(tokens, &a));
+        assert_true(a->engine == &AttentionMoments);
+        CLOSE(SumError(&cloud, tokens, a), 0, 1e-12);
+        OK(AttentionDestroy(&a));
+        OK(TokensDestroy(&tokens));
+        CloudDestroy(&cloud);
+      }
+    }
+  }
+}
+
+/* The same with so many tokens that moments of coordinates come from a grid, at degrees low and high. */
+static void SumsByGrid(void **state) {
+  static const struct {
+    PetscInt N, d;
+    double beta;
+  } cases[] = {{600, 2, 1}, {1300, 2, 700}, {1300, 3, 1}, {50000, 3, 200}};
+  (void)state;
+  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (Shape shape = UNIFORM; shape <= ANTIPODAL; shape++) {
+      Cloud cloud;
+      Tokens tokens;
+      Attention a;
+
+      if (cases[i].N == 50000 && shape != CLUSTERS) continue; /* the largest moments */
+      cloud = CloudCreate(cases[i].N, cases[i].d, shape, PETSC_TRUE);
+      tokens = Place(PETSC_COMM_WORLD, &cloud);
+      SetKeys(cases[i].beta == 700 ? "l2" : "softmax", cases[i].beta, 1);
+      SetEngine("moments", NULL);
+      OK(AttentionCreate(tokens, &a));
+      assert_true(2 * MomentsGridPoints(cases[i].d, a->truncation.degree) <= cloud.N);
+      CLOSE(SumError(&cloud, tokens, a), 0, 1e-12);
+      OK(AttentionDestroy(&a));
+      OK(TokensDestroy(&tokens));
+      CloudDestroy(&cloud);
+    }
+  }
+}
+
+/* A larger attention_tol is met, and not overshot by more than two degrees. */
+static void Tolerances(void **state) {
+  static const char *const tols[] = {"1e-1", "1e-3", "1e-6", "1e-9", "1e-14"};
+  (void)state;
+  for (PetscInt d = 2; d <= 5; d++) {
+    for (size_t i = 0; i < sizeof(tols) / sizeof(tols[0]); i++) {
+      Cloud cloud = CloudCreate(40, d, CLUSTERS, PETSC_TRUE);
+      Tokens tokens = Place(PETSC_COMM_WORLD, &cloud);
+      const double tol = strtod(tols[i], NULL);
+      double *e, rest = 1;
+      Attention a;
+
+      SetKeys("softmax", 1.5, 1);
+      SetEngine("moments", tols[i]);
+      OK(AttentionCreate(tokens, &a));
+      assert_true(a->truncation.tail <= tol);
+      CLOSE(SumError(&cloud, tokens, a), 0, tol + 1e-13);
+      e = malloc(sizeof(double) * (a->truncation.degree + 1));
+      OK(ZonalExponential(d, 1.5, a->truncation.degree, e));
+      for (PetscInt n = 0; n <= a->truncation.degree - 3; n++) rest -= e[n]; /* the error where tokens coincide */
+      assert_true(rest > tol);
+      free(e);
+      OK(AttentionDestroy(&a));
+      OK(TokensDestroy(&tokens));
+      CloudDestroy(&cloud);
+    }
+  }
+}
+
+/* Field and energy by definition, by direct sums, and bit for bit by one rank that owns all. */
+static void CheckField(PetscInt N, PetscInt d, Shape shape, const char *type, double beta, double value,
+                       const char *tol) {
+  Cloud cloud = CloudCreate(N, d, shape, PETSC_TRUE);
+  Tokens alone = Place(PETSC_COMM_SELF, &cloud), tokens = Place(PETSC_COMM_WORLD, &cloud);
+  const double unit = strcmp(type, "usa") ? fabs(value) : fabs(value) * exp(beta);
+  const double error = PetscMax(strtod(tol, NULL), 1e-12);
+  Attention attention;
+  double energy, energy_alone, energy_direct;
+  Vec drift, drift_alone;
+
+  SetKeys(type, beta, value);
+  SetEngine("direct", tol);
+  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionEnergy(attention, tokens, &energy_direct));
+  OK(AttentionDestroy(&attention));
+  SetEngine("moments", tol);
+  OK(TokensCreateVec(tokens, &drift));
+  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionEvaluate(attention, tokens, drift));
+  OK(AttentionEnergy(attention, tokens, &energy));
+  OK(AttentionDestroy(&attention));
+  /* Relative to Z, which is some e^{-exponent} at least half the tokens away. */
+  CLOSE(Difference(&cloud, tokens, drift, type, beta, value, 0, NULL, 40) / unit, 0,
+        4 * error * (strcmp(type, "usa") ? exp(strcmp(type, "l2") ? beta : 2 * beta) : 1));
+  CLOSE(energy / exp(beta), Energy(&cloud, beta), error);
+  CLOSE(energy / exp(beta), energy_direct / exp(beta), error);
+
+  OK(TokensCreateVec(alone, &drift_alone));
+  OK(AttentionCreate(alone, &attention));
+  OK(AttentionEnergy(attention, alone, &energy_alone));
+  OK(AttentionEvaluate(attention, alone, drift_alone));
+  OK(AttentionDestroy(&attention));
+  CheckSameBits(tokens, drift, drift_alone);
+  assert_true(!memcmp(&energy, &energy_alone, sizeof(energy)));
+
+  OK(VecDestroy(&drift));
+  OK(VecDestroy(&drift_alone));
+  OK(TokensDestroy(&tokens));
+  OK(TokensDestroy(&alone));
+  CloudDestroy(&cloud);
+}
+
+static void Fields(void **state) {
+  static const PetscInt counts[] = {1, 8, 250, 257, 1300};
+  (void)state;
+  for (int k = 0; k < 3; k++) {
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+      CheckField(counts[i], 3, UNIFORM, kinds[k], 1, k == 1 ? -0.5 : 1, "1e-12");
+    for (PetscInt d = 2; d <= 5; d++) {
+      for (Shape shape = UNIFORM; shape <= ANTIPODAL; shape++) CheckField(530, d, shape, kinds[k], 1.5, -1, "1e-12");
+    }
+    CheckField(530, 20, UNIFORM, kinds[k], 0.2, 1, "1e-3"); /* more functions than an analysis takes at once */
+  }
+}
+
+/* Type none and value 0: the energy alone. */
+static void EnergyAlone(void **state) {
+  static const char *const types[] = {"none", "softmax"};
+  Cloud cloud = CloudCreate(600, 4, UNIFORM, PETSC_TRUE);
+  Tokens tokens = Place(PETSC_COMM_WORLD, &cloud);
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    Attention attention;
+    double energy;
+    SetKeys(types[i], 3, 0);
+    SetEngine("moments", NULL);
+    OK(AttentionCreate(tokens, &attention));
+    OK(AttentionEnergy(attention, tokens, &energy));
+    CLOSE(energy / exp(3), Energy(&cloud, 3), 1e-12);
+    OK(AttentionDestroy(&attention));
+  }
+  OK(TokensDestroy(&tokens));
+  CloudDestroy(&cloud);
+}
+
+/* The energy of tokens that nearly coincide keeps its digits, and never is negative. */
+static void NearlyTogether(void **state) {
+  static const double widths[] = {0, 1e-5, 1e-3};
+  (void)state;
+  for (int i = 0; i < 3; i++) {
+    Cloud cloud = CloudCreate(300, 3, UNIFORM, PETSC_FALSE);
+    Attention attention;
+    Tokens tokens;
+    double energy;
+
+    for (PetscInt t = 0; t < cloud.N; t++) {
+      for (PetscInt c = 0; c < 3; c++) cloud.x[3 * t + c] = (c == 1) + widths[i] * cloud.x[3 * t + c];
+    }
+    Normalize(&cloud);
+    tokens = Place(PETSC_COMM_WORLD, &cloud);
+    SetKeys("softmax", 5, 1);
+    SetEngine("moments", NULL);
+    OK(AttentionCreate(tokens, &attention));
+    OK(AttentionEnergy(attention, tokens, &energy));
+    assert_true(energy >= 0);
+    CLOSE(energy / exp(5), Energy(&cloud, 5), 1e-14);
+    OK(AttentionDestroy(&attention));
+    OK(TokensDestroy(&tokens));
+    CloudDestroy(&cloud);
+  }
+}
+
+/* Sums are kept from one call to the next, but not beyond a move or new weights. */
+static void Reuse(void **state) {
+  Cloud cloud = CloudCreate(600, 4, UNIFORM, PETSC_FALSE), moved = CloudCreate(600, 4, CLUSTERS, PETSC_TRUE);
+  Tokens tokens = Place(PETSC_COMM_WORLD, &cloud), target = Place(PETSC_COMM_WORLD, &moved);
+  const double *weights;
+  Attention attention;
+  double energy;
+  Vec drift, x, y;
+  (void)state;
+
+  SetKeys("l2", 1, 1);
+  SetEngine("moments", NULL);
+  OK(TokensGetVec(tokens, &x));
+  OK(TokensGetVec(target, &y));
+  OK(TokensCreateVec(tokens, &drift));
+  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionEnergy(attention, tokens, &energy));
+  CLOSE(energy / exp(1), Energy(&cloud, 1), 1e-12);
+  OK(VecCopy(y, x));
+  memcpy(cloud.x, moved.x, sizeof(double) * 600 * 4);
+  OK(AttentionEvaluate(attention, tokens, drift));
+  CLOSE(Difference(&cloud, tokens, drift, "l2", 1, 1, 0, NULL, 20), 0, 1e-11);
+  OK(AttentionEnergy(attention, tokens, &energy));
+  CLOSE(energy / exp(1), Energy(&cloud, 1), 1e-12);
+  OK(TokensGetWeights(target, &weights));
+  OK(TokensSetWeights(tokens, weights));
+  memcpy(cloud.w, moved.w, sizeof(double) * 600);
+  OK(AttentionEvaluate(attention, tokens, drift));
+  CLOSE(Difference(&cloud, tokens, drift, "l2", 1, 1, 0, NULL, 20), 0, 1e-11);
+  OK(AttentionEnergy(attention, tokens, &energy));
+  CLOSE(energy / exp(1), Energy(&cloud, 1), 1e-12);
+
+  OK(AttentionDestroy(&attention));
+  OK(VecDestroy(&drift));
+  OK(TokensDestroy(&tokens));
+  OK(TokensDestroy(&target));
+  CloudDestroy(&cloud);
+  CloudDestroy(&moved);
+}
+
+/* A token without weight that only sees tokens beyond the reach of the error: its Z = e^{-400} cannot come from
+ * moments.
+ */
+static void OutOfReach(void **state) {
+  Cloud cloud = CloudCreate(40, 3, UNIFORM, PETSC_FALSE);
+  Tokens tokens;
+  Attention attention;
+  Vec drift;
+  (void)state;
+
+  for (PetscInt i = 0; i < cloud.N; i++) {
+    for (PetscInt c = 0; c < 3; c++) cloud.x[3 * i + c] = (c == 2) * (i == 7 ? -1 : 1) + 1e-2 * cloud.x[3 * i + c];
+    cloud.w[i] = i == 7 ? 0 : 1. / 39;
+  }
+  Normalize(&cloud);
+  tokens = Place(PETSC_COMM_WORLD, &cloud);
+  SetKeys("softmax", 200, 1);
+  SetEngine("moments", NULL);
+  OK(TokensCreateVec(tokens, &drift));
+  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionEvaluate(attention, tokens, drift));
+  CLOSE(Difference(&cloud, tokens, drift, "softmax", 200, 1, 0, NULL, 40), 0, 1e-12);
+  OK(AttentionDestroy(&attention));
+  OK(VecDestroy(&drift));
+  OK(TokensDestroy(&tokens));
+  CloudDestroy(&cloud);
+}
+
+static void Choice(void **state) {
+  static const struct {
+    PetscInt64 N;
+    PetscInt d;
+    double beta;
+    PetscBool moments;
+  } cases[] = {{64, 3, 1, PETSC_FALSE},
+               {100000, 3, 1, PETSC_TRUE},
+               {100000, 2, 100, PETSC_TRUE},
+               {2000, 6, 50, PETSC_FALSE}, /* beyond 20000 harmonics */
+               {8192, 64, 1, PETSC_FALSE}};
+  (void)state;
+  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    Tokens tokens;
+    Attention a;
+
+    OK(TokensCreate(PETSC_COMM_WORLD, cases[i].N, cases[i].d, &tokens));
+    SetKeys("softmax", cases[i].beta, 1);
+    SetEngine("auto", NULL);
+    OK(AttentionCreate(tokens, &a));
+    assert_int_equal(a->engine == &AttentionMoments, cases[i].moments);
+    OK(AttentionDestroy(&a));
+    OK(TokensDestroy(&tokens));
+  }
+}
+
+static void Refusals(void **state) {
+  Tokens tokens;
+  Attention attention;
+  (void)state;
+
+  OK(TokensCreate(PETSC_COMM_WORLD, 100, 6, &tokens));
+  SetKeys("softmax", 50, 1);
+  SetEngine("moments", NULL);
+  REFUSED(AttentionCreate(tokens, &attention), "attention_engine = moments: attention_beta = 50");
+  SetKey("attention_tol", "0.1"); /* the remedy that the line names */
+  SetKey("attention_beta", "2");
+  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionDestroy(&attention));
+  SetKey("attention_tol", NULL);
+  SetKey("attention_engine", "fast");
+  REFUSED(AttentionCreate(tokens, &attention), "attention_engine = fast");
+  OK(TokensDestroy(&tokens));
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(Sums),     cmocka_unit_test(SumsByGrid),  cmocka_unit_test(Tolerances),
+    cmocka_unit_test(Fields),   cmocka_unit_test(EnergyAlone), cmocka_unit_test(NearlyTogether),
+    cmocka_unit_test(Reuse),    cmocka_unit_test(OutOfReach),  cmocka_unit_test(Choice),
+    cmocka_unit_test(Refusals),
+};
+TEST_MAIN(tests)
