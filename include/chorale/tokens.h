@@ -34,6 +34,8 @@ PetscInt TokensFilled(const TokensLayout *layout, PetscInt b);
 PetscErrorCode TokensCreate(MPI_Comm comm, PetscInt64 count, PetscInt dim, Tokens *tokens);
 /* Same layout, positions and weights. Collective. */
 PetscErrorCode TokensDuplicate(Tokens tokens, Tokens *copy);
+/* copy <- positions and weights of tokens of the same layout. Collective. */
+PetscErrorCode TokensCopy(Tokens tokens, Tokens copy);
 PetscErrorCode TokensDestroy(Tokens *tokens);
 PetscErrorCode TokensGetLayout(Tokens tokens, TokensLayout *layout);
 
@@ -52,6 +54,12 @@ PetscErrorCode TokensSetWeights(Tokens tokens, const double *weights);
  * has | |x|-1 | <= 1e-15 or so. A vector of norm 0 or not finite is a run-time failure. Padding stays e_1. Collective
  * on errors. */
 PetscErrorCode TokensMove(Tokens tokens, PetscReal scale, Vec g);
+/* x_i <- LN((1 - radial) x_i + P_{x_i} (scale_a a_i + scale_b b_i)) in one pass, radial < 1; a or b may be NULL, not
+ * both. Otherwise as TokensMove. */
+PetscErrorCode TokensMoveTangent(Tokens tokens, PetscReal radial, PetscReal scale_a, Vec a, PetscReal scale_b, Vec b);
+/* v_i = P_{x_i} (scale_a a_i + scale_b b_i); v may be a or b, which may be NULL, not both. Values on the padding have
+ * no meaning. Not collective. */
+PetscErrorCode TokensTangent(Tokens tokens, PetscReal scale_a, Vec a, PetscReal scale_b, Vec b, Vec v);
 
 /* Positions of this rank's real tokens as rows [n][d], n = number of tokens without padding; for files. Not collective.
  */

@@ -78,8 +78,19 @@ PetscErrorCode TokensDuplicate(Tokens tokens, Tokens *copy) {
 
   PetscFunctionBeginUser;
   PetscCall(TokensCreate(layout->comm, layout->count, layout->dim, copy));
-  PetscCall(VecCopy(tokens->x, (*copy)->x));
-  PetscCall(PetscArraycpy((*copy)->weights, tokens->weights, layout->owned * layout->block));
+  PetscCall(TokensCopy(tokens, *copy));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TokensCopy(Tokens tokens, Tokens copy) {
+  const TokensLayout *layout = &tokens->layout;
+
+  PetscFunctionBeginUser;
+  PetscCheck(copy->layout.count == layout->count && copy->layout.dim == layout->dim &&
+                 copy->layout.owned == layout->owned,
+             PETSC_COMM_SELF, PETSC_ERR_ARG_INCOMP, "tokens of another layout");
+  PetscCall(VecCopy(tokens->x, copy->x));
+  PetscCall(PetscArraycpy(copy->weights, tokens->weights, layout->owned * layout->block));
   PetscFunctionReturn(0);
 }
 
@@ -192,45 +203,33 @@ static PetscBool NormalizeExtreme(PetscInt dim, PetscInt block, double *v) {
   return PETSC_TRUE;
 }
 
-/* x <- x + scale g for one component of a block, and sum[t] += x^2; g may be NULL. */
-static void AddComponent(PetscInt block, double scale, const double *restrict g, double *restrict x,
-                         double *restrict sum) {
-  if (!g) {
-#pragma omp simd
-    for (PetscInt t = 0; t < block; t++) sum[t] += x[t] * x[t];
-    return;
-  }
-#pragma omp simd
-  for (PetscInt t = 0; t < block; t++) {
-    const double v = x[t] + scale * g[t];
-
-    x[t] = v;
-    sum[t] += v * v;
-  }
-}
-
-/* x <- x + scale g and square[t] = |x_t|^2 for the B lanes of a block. Squares are summed in chunks of components, so
- * that the rounding error does not grow with d. */
-static void AddAndSquare(PetscInt dim, PetscInt block, double scale, const double *g, double *x, double *square) {
+/* square[t] = |x_t|^2 for the B lanes of a block. Squares are summed in chunks of components, so that the rounding
+ * error does not grow with d. */
+static void Squares(PetscInt dim, PetscInt block, const double *x, double *square) {
   enum { CHUNK = 32 };
   double partial[BLOCK];
 
   for (PetscInt t = 0; t < block; t++) square[t] = 0;
   for (PetscInt chunk = 0; chunk < dim; chunk += CHUNK) {
     for (PetscInt t = 0; t < block; t++) partial[t] = 0;
-    for (PetscInt c = chunk; c < PetscMin(dim, chunk + CHUNK); c++)
-      AddComponent(block, scale, g ? g + c * block : NULL, x + c * block, partial);
+    for (PetscInt c = chunk; c < PetscMin(dim, chunk + CHUNK); c++) {
+      const double *restrict v = x + c * block;
+#pragma omp simd
+      for (PetscInt t = 0; t < block; t++) partial[t] += v[t] * v[t];
+    }
     for (PetscInt t = 0; t < block; t++) square[t] += partial[t];
   }
 }
 
-/* One block of TokensMove; returns the first token without a direction, or filled. */
-static PetscInt MoveBlock(PetscInt dim, PetscInt block, PetscInt filled, double scale, const double *g, double *x) {
-  double square[BLOCK];
+/* x <- LN(x) for one block; returns the first token without a direction, or filled. */
+static PetscInt NormalizeBlock(PetscInt dim, PetscInt block, PetscInt filled, double *x) {
+  double square[BLOCK], extreme = 0;
 
-  AddAndSquare(dim, block, scale, g, x, square);
-  for (PetscInt t = 0; t < filled; t++) {
-    if (square[t] > 1e-280 && square[t] < 1e300) continue; /* NaN does not pass */
+  Squares(dim, block, x, square);
+#pragma omp simd reduction(+ : extreme)
+  for (PetscInt t = 0; t < block; t++) extreme += square[t] > 1e-280 && square[t] < 1e300 ? 0 : 1; /* NaN: 1 */
+  for (PetscInt t = 0; t < filled && extreme > 0; t++) {
+    if (square[t] > 1e-280 && square[t] < 1e300) continue;
     if (!NormalizeExtreme(dim, block, x + t)) return t;
     square[t] = 1;
   }
@@ -244,30 +243,128 @@ static PetscInt MoveBlock(PetscInt dim, PetscInt block, PetscInt filled, double 
   return filled;
 }
 
-PetscErrorCode TokensMove(Tokens tokens, PetscReal scale, Vec g) {
+/* The field scale_a a + scale_b b at the tokens of a block. */
+typedef struct {
+  double scale_a, scale_b;
+  const double *a, *b;
+} Sum;
+
+/* p[t] = <x_t, f_t> */
+static void RadialPart(PetscInt dim, PetscInt block, Sum f, const double *x, double *p) {
+  for (PetscInt t = 0; t < block; t++) p[t] = 0;
+  for (PetscInt c = 0; c < dim; c++) {
+    const double *restrict a = f.a + c * block, *restrict b = f.b + c * block, *restrict v = x + c * block;
+#pragma omp simd
+    for (PetscInt t = 0; t < block; t++) p[t] += v[t] * (f.scale_a * a[t] + f.scale_b * b[t]);
+  }
+}
+
+/* out_t = keep x_t + P_x f_t; out may be x, a or b. */
+static void TangentBlock(PetscInt dim, PetscInt block, double keep, Sum f, const double *x, double *out) {
+  double p[BLOCK];
+
+  RadialPart(dim, block, f, x, p);
+  for (PetscInt c = 0; c < dim; c++) {
+    const double *a = f.a + c * block, *b = f.b + c * block, *v = x + c * block;
+    double *y = out + c * block;
+#pragma omp simd
+    for (PetscInt t = 0; t < block; t++) y[t] = (keep - p[t]) * v[t] + (f.scale_a * a[t] + f.scale_b * b[t]);
+  }
+}
+
+/* Arrays of the terms of a sum: a missing term is the other one times 0. The caller knows that there is one. */
+static PetscErrorCode SumGet(PetscReal scale_a, Vec a, PetscReal scale_b, Vec b, Sum *f) {
+  PetscFunctionBeginUser;
+  *f = (Sum){a ? scale_a : 0, b ? scale_b : 0, NULL, NULL};
+  if (a) PetscCall(VecGetArrayRead(a, &f->a));
+  if (b) PetscCall(VecGetArrayRead(b, &f->b));
+  if (!a) f->a = f->b;
+  if (!b) f->b = f->a;
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode SumRestore(Vec a, Vec b, Sum *f) {
+  PetscFunctionBeginUser;
+  if (a) PetscCall(VecRestoreArrayRead(a, &f->a));
+  if (b) PetscCall(VecRestoreArrayRead(b, &f->b));
+  PetscFunctionReturn(0);
+}
+
+/* One block of a move: x <- LN(keep x + P_x f), or LN(x + scale_a a) as it stands when plain (a may be NULL). */
+static void MoveBlock(PetscInt dim, PetscInt block, PetscBool plain, double keep, Sum f, double *restrict x) {
+  if (!plain) {
+    TangentBlock(dim, block, keep, f, x, x);
+  } else if (f.a) {
+    const double *restrict a = f.a;
+#pragma omp simd
+    for (PetscInt i = 0; i < dim * block; i++) x[i] += f.scale_a * a[i];
+  }
+}
+
+static PetscErrorCode Move(Tokens tokens, PetscBool plain, double keep, Sum f) {
   const TokensLayout *layout = &tokens->layout;
   const PetscInt length = layout->dim * layout->block;
-  const double *increment = NULL;
   double *x;
   PetscInt64 lost = -1; /* the first token that has no direction any more */
 
   PetscFunctionBeginUser;
-  if (g) PetscCall(VecGetArrayRead(g, &increment));
   PetscCall(VecGetArray(tokens->x, &x));
   for (PetscInt b = 0; b < layout->owned && lost < 0; b++) {
     const PetscInt filled = TokensFilled(layout, b);
-    const PetscInt end =
-        MoveBlock(layout->dim, layout->block, filled, scale, g ? increment + b * length : NULL, x + b * length);
+    const Sum g = {f.scale_a, f.scale_b, f.a ? f.a + b * length : NULL, f.b ? f.b + b * length : NULL};
+    double *panel = x + b * length;
 
+    MoveBlock(layout->dim, layout->block, plain, keep, g, panel);
+    const PetscInt end = NormalizeBlock(layout->dim, layout->block, filled, panel);
     if (end < filled) lost = (PetscInt64)(layout->first + b) * layout->block + end;
-    SetPadding(layout, b, x + b * length);
+    SetPadding(layout, b, panel);
   }
   PetscCall(VecRestoreArray(tokens->x, &x));
-  if (g) PetscCall(VecRestoreArrayRead(g, &increment));
   /* Found by the rank that owns the token; asking the others would cost an allreduce per step. */
   PetscCheck(lost < 0, PETSC_COMM_SELF, PETSC_ERR_FP,
              "token %" PetscInt64_FMT " was moved to a vector that is zero or not finite, which has no direction",
              lost);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TokensMove(Tokens tokens, PetscReal scale, Vec g) {
+  Sum f = {scale, 0, NULL, NULL};
+
+  PetscFunctionBeginUser;
+  if (g) PetscCall(VecGetArrayRead(g, &f.a));
+  PetscCall(Move(tokens, PETSC_TRUE, 1, f));
+  if (g) PetscCall(VecRestoreArrayRead(g, &f.a));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TokensMoveTangent(Tokens tokens, PetscReal radial, PetscReal scale_a, Vec a, PetscReal scale_b, Vec b) {
+  Sum f;
+
+  PetscFunctionBeginUser;
+  PetscCall(SumGet(scale_a, a, scale_b, b, &f));
+  PetscCall(Move(tokens, PETSC_FALSE, 1 - radial, f));
+  PetscCall(SumRestore(a, b, &f));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TokensTangent(Tokens tokens, PetscReal scale_a, Vec a, PetscReal scale_b, Vec b, Vec v) {
+  const TokensLayout *layout = &tokens->layout;
+  const PetscInt length = layout->dim * layout->block;
+  const double *x;
+  double *out;
+  Sum f;
+
+  PetscFunctionBeginUser;
+  PetscCall(VecGetArrayRead(tokens->x, &x));
+  PetscCall(SumGet(scale_a, a, scale_b, b, &f));
+  PetscCall(VecGetArray(v, &out));
+  for (PetscInt i = 0; i < layout->owned * length; i += length) {
+    const Sum g = {f.scale_a, f.scale_b, f.a + i, f.b + i};
+    TangentBlock(layout->dim, layout->block, 0, g, x + i, out + i);
+  }
+  PetscCall(VecRestoreArray(v, &out));
+  PetscCall(SumRestore(a, b, &f));
+  PetscCall(VecRestoreArrayRead(tokens->x, &x));
   PetscFunctionReturn(0);
 }
 

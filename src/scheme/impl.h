@@ -4,18 +4,34 @@
 
 #include <chorale/scheme.h>
 
+enum { SCHEME_WORK_MAX = 3 };
+
 typedef struct {
   const char *name;        /* value of scheme_type */
   const char *description; /* the step in one line, for SchemeView */
+  PetscInt works;          /* work vectors, at most SCHEME_WORK_MAX */
+  PetscBool stage;         /* needs a second set of tokens */
   PetscErrorCode (*step)(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens);
 } SchemeType;
 
 struct _p_Scheme {
   const SchemeType *type;
-  MPI_Comm comm; /* the tokens' */
-  Vec work;      /* a field at the tokens */
+  MPI_Comm comm;             /* the tokens' */
+  Vec work[SCHEME_WORK_MAX]; /* fields at the tokens; NULL beyond type->works */
+  Tokens stage;              /* tokens inside a step, or NULL */
+  PetscReal bytes;           /* of all these on the rank that has most */
 };
 
-extern const SchemeType SchemeTypeLayer;
+/* The two fields of a step as they are at the tokens: drift <- Att[mu](x), noise <- G(x). A field that is identically
+ * zero is not evaluated, and its Vec becomes NULL. Collective. */
+PetscErrorCode SchemeFields(Attention attention, Field field, Tokens tokens, Vec *drift, Vec *noise);
+/* slope_i = P_{x_i} (Att[mu](x_i) dt + dW(x_i)) with dW = sqrt(dt) G: the Stratonovich increment of PAPER.md section 3.
+ * scratch holds G on the way. *zero when both fields are zero, and then slope is left alone. Collective. */
+PetscErrorCode SchemeSlope(Attention attention, Field field, PetscReal dt, Tokens tokens, Vec scratch, Vec slope,
+                           PetscBool *zero);
+/* y <- (clear ? 0 : y) + scale x, with the same bits for any number of ranks. Not collective. */
+PetscErrorCode SchemeAccumulate(Vec y, PetscBool clear, PetscReal scale, Vec x);
+
+extern const SchemeType SchemeTypeLayer, SchemeTypeEuler, SchemeTypeHeun, SchemeTypeFlow;
 
 #endif

@@ -5,12 +5,13 @@
 
 #include "scheme/impl.h"
 
-static const SchemeType *const types[] = {&SchemeTypeLayer};
+static const SchemeType *const types[] = {&SchemeTypeLayer, &SchemeTypeEuler, &SchemeTypeHeun, &SchemeTypeFlow};
 static PetscLogEvent step_event;
 
 PetscErrorCode SchemeCreate(Tokens tokens, Scheme *scheme) {
   char name[PETSC_MAX_PATH_LEN];
   TokensLayout layout;
+  PetscMPIInt size;
   Scheme s;
 
   PetscFunctionBeginUser;
@@ -20,9 +21,13 @@ PetscErrorCode SchemeCreate(Tokens tokens, Scheme *scheme) {
   PetscCall(PetscNew(&s));
   for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
     if (!strcmp(name, types[i]->name)) s->type = types[i];
-  PetscCheck(s->type, layout.comm, PETSC_ERR_USER_INPUT, "scheme_type = %s: must be layer", name);
+  PetscCheck(s->type, layout.comm, PETSC_ERR_USER_INPUT, "scheme_type = %s: must be layer, euler, heun or flow", name);
   s->comm = layout.comm;
-  PetscCall(TokensCreateVec(tokens, &s->work));
+  for (PetscInt i = 0; i < s->type->works; i++) PetscCall(TokensCreateVec(tokens, &s->work[i]));
+  if (s->type->stage) PetscCall(TokensDuplicate(tokens, &s->stage));
+  PetscCallMPI(MPI_Comm_size(s->comm, &size));
+  const PetscReal most = (PetscReal)((layout.blocks + size - 1) / size) * layout.block; /* tokens of a rank */
+  s->bytes = most * (s->type->works * layout.dim + (s->type->stage ? layout.dim + 1 : 0)) * sizeof(double);
   *scheme = s;
   PetscFunctionReturn(0);
 }
@@ -30,14 +35,16 @@ PetscErrorCode SchemeCreate(Tokens tokens, Scheme *scheme) {
 PetscErrorCode SchemeDestroy(Scheme *scheme) {
   PetscFunctionBeginUser;
   if (!*scheme) PetscFunctionReturn(0);
-  PetscCall(VecDestroy(&(*scheme)->work));
+  for (int i = 0; i < SCHEME_WORK_MAX; i++) PetscCall(VecDestroy(&(*scheme)->work[i]));
+  PetscCall(TokensDestroy(&(*scheme)->stage));
   PetscCall(PetscFree(*scheme));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode SchemeView(Scheme scheme) {
   PetscFunctionBeginUser;
-  PetscCall(PetscPrintf(scheme->comm, "scheme     %s, %s\n", scheme->type->name, scheme->type->description));
+  PetscCall(PetscPrintf(scheme->comm, "scheme     %s, %s\n           per rank: %.3g MB memory\n", scheme->type->name,
+                        scheme->type->description, (double)scheme->bytes / 1e6));
   PetscFunctionReturn(0);
 }
 
@@ -47,5 +54,44 @@ PetscErrorCode SchemeStep(Scheme scheme, Attention attention, Field field, Petsc
   PetscCall(PetscLogEventBegin(step_event, 0, 0, 0, 0));
   PetscCall(scheme->type->step(scheme, attention, field, dt, tokens));
   PetscCall(PetscLogEventEnd(step_event, 0, 0, 0, 0));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SchemeFields(Attention attention, Field field, Tokens tokens, Vec *drift, Vec *noise) {
+  PetscBool zero;
+
+  PetscFunctionBeginUser;
+  PetscCall(AttentionIsZero(attention, &zero));
+  if (zero) *drift = NULL;
+  PetscCall(FieldIsZero(field, &zero));
+  if (zero) *noise = NULL;
+  if (*drift) PetscCall(AttentionEvaluate(attention, tokens, *drift));
+  if (*noise) PetscCall(FieldEvaluate(field, tokens, *noise));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SchemeSlope(Attention attention, Field field, PetscReal dt, Tokens tokens, Vec scratch, Vec slope,
+                           PetscBool *zero) {
+  Vec drift = slope, noise = scratch;
+
+  PetscFunctionBeginUser;
+  PetscCall(SchemeFields(attention, field, tokens, &drift, &noise));
+  *zero = (PetscBool)(!drift && !noise);
+  if (!*zero) PetscCall(TokensTangent(tokens, dt, drift, PetscSqrtReal(dt), noise, slope));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SchemeAccumulate(Vec y, PetscBool clear, PetscReal scale, Vec x) {
+  const double *from;
+  double *to;
+  PetscInt n;
+
+  PetscFunctionBeginUser;
+  PetscCall(VecGetLocalSize(y, &n));
+  PetscCall(VecGetArrayRead(x, &from));
+  PetscCall(VecGetArray(y, &to));
+  for (PetscInt i = 0; i < n; i++) to[i] = (clear ? 0 : to[i]) + scale * from[i];
+  PetscCall(VecRestoreArray(y, &to));
+  PetscCall(VecRestoreArrayRead(x, &from));
   PetscFunctionReturn(0);
 }

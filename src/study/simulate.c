@@ -62,6 +62,7 @@ static PetscErrorCode Create(Simulation *s) {
   PetscCall(StartCreate(s->tokens, &s->start));
   PetscCall(AttentionCreate(s->tokens, &s->attention));
   PetscCall(NoiseCreate((PetscInt)dim, &s->noise));
+  PetscCall(NoiseCheckCount(s->noise, count));
   PetscCall(NoiseCreateField(s->noise, &s->field));
   PetscCall(SchemeCreate(s->tokens, &s->scheme));
   PetscCall(RecordCreate("simulate", s->ensemble, s->tokens, s->depth, s->horizon, &s->record));
