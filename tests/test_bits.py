@@ -15,7 +15,21 @@ CASES = {
     "d=40, usa": dict(tokens_count=600, tokens_dim=40, attention_type="usa", attention_beta=2, mlp_width=300),
     "quadrature, l2": dict(tokens_count=800, tokens_dim=3, tokens_init="quadrature", attention_type="l2", output_precision="single"),
     "noise only": dict(tokens_count=513, tokens_dim=5, attention_type="none", output_compress=1, ensemble_realizations=2),
+    "euler, spectral, moments, d=2": dict(tokens_count=1300, tokens_dim=2, noise_type="spectral", noise_degree=40, attention_engine="moments", scheme_type="euler"),
+    "heun, spectral, quadrature": dict(tokens_count=800, tokens_dim=3, tokens_init="quadrature", noise_type="spectral", noise_degree=12, scheme_type="heun"),
+    "flow, mlp, d=5": dict(tokens_count=600, tokens_dim=5, attention_beta=2, scheme_type="flow", ensemble_realizations=2),
+    "flow, spectral, moments, d=4": dict(tokens_count=520, tokens_dim=4, noise_type="spectral", noise_degree=6, attention_engine="moments", scheme_type="flow"),
     "attention only": dict(tokens_count=1024, tokens_dim=4, noise_type="none", attention_beta=30),
+    "moments, spectral, euler, d=2": dict(tokens_count=1500, tokens_dim=2, attention_engine="moments", noise_type="spectral",
+                                          noise_degree=20, scheme_type="euler"),
+    "moments, spectral, heun, d=3": dict(tokens_count=1500, tokens_dim=3, attention_engine="moments", noise_type="spectral",
+                                         noise_degree=9, scheme_type="heun", attention_type="l2"),
+    "moments, spectral, flow, d=5": dict(tokens_count=700, tokens_dim=5, attention_engine="moments", noise_type="spectral",
+                                         noise_degree=4, scheme_type="flow", ensemble_realizations=3),
+    "sinkhorn, gram, heun, d=40": dict(tokens_count=520, tokens_dim=40, attention_type="sinkhorn", noise_type="gram",
+                                       scheme_type="heun", layers_depth=2, output_every=1),
+    "sinkhorn moments, spectral layer": dict(tokens_count=900, tokens_dim=3, attention_type="sinkhorn", attention_engine="moments",
+                                             noise_type="spectral", noise_degree=6),
 }
 
 

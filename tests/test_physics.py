@@ -28,23 +28,23 @@ def oracle():
     return rows
 
 
-def ensemble(folder, case, tokens, depth, realizations, seed):
-    """(time, mean, sem) of the energy at 10 times after the start."""
+def ensemble(folder, case, tokens, depth, realizations, seed, **more):
+    """(time, mean, sem) of the energy at 10 times after the start; more are further keys."""
     activation, dim, bias, beta, value = case
     chorale(["simulate"] + options(
         tokens_count=tokens, tokens_dim=dim, layers_depth=depth, layers_horizon=HORIZON, attention_beta=beta,
         attention_type="softmax" if value else "none", attention_value=value or 0, mlp_activation=activation, mlp_width=64,
         mlp_bias_u=bias, mlp_bias_w=bias, ensemble_realizations=realizations, ensemble_seed=seed, output_every=depth // 10,
-        output_overwrite=True, progress="off", output_table="table.csv"), ranks=2, cwd=folder)
+        output_overwrite=True, progress="off", output_table="table.csv", **more), ranks=2, cwd=folder)
     with open(os.path.join(folder, "table.csv"), newline="") as file:
         rows = [(float(r["time"]), float(r["energy_mean"]), float(r["energy_sem"])) for r in csv.DictReader(file)]
     return np.array(rows).T
 
 
-def check_oracle(folder, case, rows, tokens, depth, realizations):
+def check_oracle(folder, case, rows, tokens, depth, realizations, **more):
     """The share of the energy's change that 4 standard errors resolve, at the best time; None when the oracle is missed."""
-    time, fine, fine_sem = ensemble(folder, case, tokens, depth, realizations, seed=1)
-    _, coarse, coarse_sem = ensemble(folder, case, tokens, depth // 2, realizations, seed=2)
+    time, fine, fine_sem = ensemble(folder, case, tokens, depth, realizations, seed=1, **more)
+    _, coarse, coarse_sem = ensemble(folder, case, tokens, depth // 2, realizations, seed=2, **more)
     mean, sem = 2 * fine - coarse, np.sqrt(4 * fine_sem**2 + coarse_sem**2)
     worst, resolution = 0.0, np.inf
     start = (1 - 1 / tokens) * rows[0][1]
