@@ -75,12 +75,13 @@ PetscErrorCode RecordView(Record record) {
   const PetscReal frame = 8.0 * OBSERVE_VALUES * record->frames, MB = 1e-6;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscPrintf(
-      e->world,
-      "record: %" PetscInt_FMT " frames of %" PetscInt_FMT " realizations, %s (%.3g MB, %.3g MB in memory per group)\n",
-      record->frames, e->realizations, record->output.file, MB * frame * (e->realizations + 2), MB * frame * e->owned));
+  PetscCall(PetscPrintf(e->world,
+                        "record     %" PetscInt_FMT " frames of %" PetscInt_FMT
+                        " realizations, %s (%.3g MB, %.3g MB in memory per group)\n",
+                        record->frames, e->realizations, record->output.file, MB * frame * (e->realizations + 2),
+                        MB * frame * e->owned));
   if (record->trajectories)
-    PetscCall(PetscPrintf(e->world, "        %" PetscInt_FMT " trajectories in %s (%.3g MB each%s)\n",
+    PetscCall(PetscPrintf(e->world, "           %" PetscInt_FMT " trajectories in %s (%.3g MB each%s)\n",
                           record->trajectories, record->output.trajectories,
                           MB * (record->single ? 4 : 8) * (PetscReal)record->tokens.count * record->tokens.dim *
                               record->frames,

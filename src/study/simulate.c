@@ -82,12 +82,11 @@ static PetscErrorCode Destroy(Simulation *s) {
   PetscFunctionReturn(0);
 }
 
-/* -dry_run: what would run. The objects of a group print once, for the first group. */
+/* What runs, on how many ranks, how exact and at what cost. The objects of a group print once, for the first group. */
 static PetscErrorCode View(Simulation *s) {
   EnsembleLayout layout;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckView("simulate"));
   PetscCall(EnsembleGetLayout(s->ensemble, &layout));
   PetscCall(EnsembleView(s->ensemble));
   if (layout.group == 0) {
@@ -132,10 +131,9 @@ PetscErrorCode StudySimulate(void) {
   PetscFunctionBeginUser;
   PetscCall(Create(&s));
   PetscCall(DeckGetFlag("dry_run", &dry));
-  if (dry)
-    PetscCall(View(&s));
-  else
-    PetscCall(Run(&s));
+  if (dry) PetscCall(DeckView("simulate"));
+  PetscCall(View(&s));
+  if (!dry) PetscCall(Run(&s));
   PetscCall(Destroy(&s));
   PetscFunctionReturn(0);
 }
