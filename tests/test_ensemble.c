@@ -1,4 +1,5 @@
 /* The process grid: every realization once, groups of contiguous ranks, the automatic choice against a plain search. */
+#include <math.h>
 #include <stdlib.h>
 
 #include <chorale/ensemble.h>
@@ -121,6 +122,34 @@ static void automatic_choice_is_the_cheapest(void **unused) {
   }
 }
 
+static void gathered_samples_stand_in_order(void **unused) {
+  (void)unused;
+  enum { R = 7, VALUES = 3 };
+  const int size = Size();
+
+  for (int groups = 1; groups <= size; groups++) {
+    PetscReal mine[R][VALUES], all[R][VALUES];
+    Ensemble ensemble;
+    PetscInt r, i = 0;
+    char text[16];
+    int wrong = 0;
+
+    if (size % groups) continue;
+    OK(PetscSNPrintf(text, sizeof(text), "%d", groups));
+    Configure(R, text);
+    OK(EnsembleCreate(2, &ensemble));
+    while (EnsembleNext(ensemble, &r)) {
+      for (int v = 0; v < VALUES; v++) mine[i][v] = sin((double)r * VALUES + v);
+      i++;
+    }
+    OK(EnsembleGather(ensemble, VALUES, mine[0], all[0]));
+    for (int k = 0; k < R * VALUES; k++) wrong |= all[k / VALUES][k % VALUES] != sin((double)k);
+    OK(MPI_Allreduce(MPI_IN_PLACE, &wrong, 1, MPI_INT, MPI_MAX, PETSC_COMM_WORLD));
+    assert_int_equal(wrong, 0);
+    OK(EnsembleDestroy(&ensemble));
+  }
+}
+
 static void bad_groups_are_refused(void **unused) {
   (void)unused;
   static const char *const bad[] = {"3", "0", "-1", "8", "two", "1.5", "1 2", "99999999999999999999"};
@@ -140,6 +169,7 @@ static void bad_groups_are_refused(void **unused) {
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_realization_is_visited_once),
     cmocka_unit_test(automatic_choice_is_the_cheapest),
+    cmocka_unit_test(gathered_samples_stand_in_order),
     cmocka_unit_test(bad_groups_are_refused),
 };
 TEST_MAIN(tests)

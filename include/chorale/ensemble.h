@@ -29,4 +29,9 @@ typedef struct {
 } EnsembleLayout;
 PetscErrorCode EnsembleGetLayout(Ensemble ensemble, EnsembleLayout *layout);
 
+/* all[R][n] <- the samples of every realization, on every rank. mine[owned][n] holds this group's realizations in the
+ * order of EnsembleNext, equal on its shards. Statistics made of `all` in order do not depend on the number of ranks.
+ * Collective on world. */
+PetscErrorCode EnsembleGather(Ensemble ensemble, PetscInt n, const PetscReal mine[], PetscReal all[]);
+
 #endif

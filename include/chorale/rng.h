@@ -21,6 +21,7 @@ typedef enum {
   RNG_TEST,          /* unit tests and benchmarks */
   RNG_SPECTRAL,      /* Karhunen-Loeve coefficients: by degree, member, component */
   RNG_GRAM,          /* normals of gram noise: dim per factorized point */
+  RNG_BOOTSTRAP,     /* resampling of realizations for intervals of fits */
   RNG_PURPOSES
 } RngPurpose;
 

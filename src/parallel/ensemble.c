@@ -128,3 +128,20 @@ PetscErrorCode EnsembleGetLayout(Ensemble ensemble, EnsembleLayout *layout) {
   *layout = ensemble->layout;
   PetscFunctionReturn(0);
 }
+
+PetscErrorCode EnsembleGather(Ensemble ensemble, PetscInt n, const PetscReal mine[], PetscReal all[]) {
+  const EnsembleLayout *e = &ensemble->layout;
+  PetscMPIInt shard;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(e->shards, &shard));
+  PetscCall(PetscArrayzero(all, (size_t)e->realizations * (size_t)n));
+  for (PetscInt i = 0; i < e->owned && !shard; i++)
+    PetscCall(PetscArraycpy(all + (size_t)(e->group + i * e->groups) * (size_t)n, mine + (size_t)i * (size_t)n, n));
+  /* One rank holds each number and the others add zeros, so that the sum is exact in any order. Realization by
+   * realization: a count of MPI is an int. */
+  for (PetscInt r = 0; r < e->realizations; r++)
+    PetscCallMPI(
+        MPI_Allreduce(MPI_IN_PLACE, all + (size_t)r * (size_t)n, (PetscMPIInt)n, MPIU_REAL, MPI_SUM, e->world));
+  PetscFunctionReturn(0);
+}

@@ -1,7 +1,8 @@
-/* Private to record.c, output.c and results.c. */
+/* Private to record.c, findings.c, output.c and results.c. */
 #ifndef CHORALE_RECORD_IMPL_H
 #define CHORALE_RECORD_IMPL_H
 
+#include <chorale/h5.h>
 #include <chorale/record.h>
 #include <chorale/trajectory.h>
 
@@ -45,6 +46,8 @@ PETSC_INTERN PetscErrorCode OutputCommit(MPI_Comm comm, const Output *output);
 /* Means and standard errors over the realizations, [frames][OBSERVE_VALUES], on rank 0 of the world. Collective on the
  * world. */
 PETSC_INTERN PetscErrorCode ResultsStatistics(Record record, double *mean, double *sem);
+/* /parameters, with the deck as text, and /provenance of an open results file. Collective on comm, that of the file. */
+PETSC_INTERN PetscErrorCode ResultsWriteOrigin(MPI_Comm comm, const char *study, H5 h5);
 /* The results file at path. Collective on the world. */
 PETSC_INTERN PetscErrorCode ResultsWrite(Record record, const char *path, const double *mean, const double *sem);
 

@@ -161,14 +161,13 @@ static PetscErrorCode WriteProvenance(const char *name, const char *value, void 
   PetscFunctionReturn(0);
 }
 
-/* /parameters, with the deck as text, and /provenance. */
-static PetscErrorCode WriteOrigin(Record x, H5 h5) {
-  Attributes context = {h5, x->ensemble.world};
+PetscErrorCode ResultsWriteOrigin(MPI_Comm comm, const char *study, H5 h5) {
+  Attributes context = {h5, comm};
   char *deck;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckVisit(x->study, WriteParameter, &context));
-  PetscCall(DeckText(x->study, &deck));
+  PetscCall(DeckVisit(study, WriteParameter, &context));
+  PetscCall(DeckText(study, &deck));
   PetscCall(H5WriteString(h5, "/parameters/deck", deck));
   PetscCall(PetscFree(deck));
   PetscCall(ProvenanceVisit(WriteProvenance, &context));
@@ -182,7 +181,7 @@ PetscErrorCode ResultsWrite(Record x, const char *path, const double *mean, cons
   PetscFunctionBeginUser;
   PetscCall(H5Open(x->ensemble.world, path, "w", NULL, &h5));
   PetscCall(WriteObservables(x, h5, mean, sem));
-  PetscCall(WriteOrigin(x, h5));
+  PetscCall(ResultsWriteOrigin(x->ensemble.world, x->study, h5));
   for (PetscInt r = 0; r < x->trajectories; r++) {
     PetscCall(OutputTrajectory(&x->output, r, PETSC_TRUE, target));
     PetscCall(PetscSNPrintf(link, sizeof(link), "/particles/realization_%05d", (int)r));

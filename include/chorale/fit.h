@@ -1,0 +1,33 @@
+/* Fits of measured errors with bootstrap intervals over realizations: slopes and rates of the studies limits and chaos.
+ * Pure functions, no MPI: every rank computes the same numbers from the same samples. */
+#ifndef CHORALE_FIT_H
+#define CHORALE_FIT_H
+
+#include <petscsys.h>
+
+/* A number with its 95% interval (percentiles of the bootstrap). */
+typedef struct {
+  PetscReal value, low, high;
+} FitValue;
+
+/* Computes k numbers from the n means over realizations; context is the caller's. Must not fail on positive means. */
+typedef PetscErrorCode (*FitStatistic)(PetscInt n, const PetscReal mean[], void *context, PetscReal values[]);
+
+/* values[k] of the statistic at the mean of samples[R][n] over the R realizations, and percentile intervals of
+ * FIT_RESAMPLES resamples of whole realizations (they keep what columns share). R = 1 gives intervals of width 0. seed
+ * as ensemble_seed: draws are keyed, results reproducible. */
+#define FIT_RESAMPLES 2000
+PetscErrorCode FitBootstrap(uint64_t seed, PetscInt R, PetscInt n, const PetscReal samples[], PetscInt k,
+                            FitStatistic statistic, void *context, FitValue values[]);
+
+/* Least-squares slope of log y against log x, n >= 2, x and y > 0. */
+PetscReal FitSlope(PetscInt n, const PetscReal x[], const PetscReal y[]);
+/* Least squares y ~ sum_j c_j a[i][j] with p <= n columns of full rank, each row weighted by weight[i] (NULL: all 1),
+ * by QR. *r2 (may be NULL): 1 - residual/total sum of squares, weighted, about the weighted mean. */
+PetscErrorCode FitLinear(PetscInt n, PetscInt p, const PetscReal a[], const PetscReal y[], const PetscReal weight[],
+                         PetscReal c[], PetscReal *r2);
+
+/* Mean over the R rows of samples[R][n], summed in row order, and its standard error (0 for R = 1); sem may be NULL. */
+void FitMean(PetscInt R, PetscInt n, const PetscReal samples[], PetscReal mean[], PetscReal sem[]);
+
+#endif
