@@ -1,4 +1,5 @@
 /* chorale STUDY [DECK.yaml ...] [-option value ...]: chooses the study and runs it. */
+#include <chorale/checkpoint.h>
 #include <chorale/deck.h>
 #include <chorale/error.h>
 #include <chorale/provenance.h>
@@ -24,12 +25,13 @@ static void PrintUsage(void) {
        "  --version             versions of chorale and its libraries\n"
        "  --help                this text\n"
        "PETSc's -log_view, -info, -malloc_debug, -start_in_debugger and the like work too.\n\n"
-       "Exit code: 0 success, 1 run-time failure, 2 bad input.");
+       "Exit code: 0 success, 1 run-time failure, 2 bad input, 85 stopped at a checkpoint.");
 }
 
 /* The stages of a run; prints is true on the rank that answers questions. */
 static PetscErrorCode Run(int argc, char **argv, PetscBool prints) {
   const Study *study;
+  PetscBool complete;
   PetscFunctionBeginUser;
   PetscCheck(argc > 1, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "name a study; see chorale --help");
   if (IsHelp(argv[1])) {
@@ -49,7 +51,8 @@ static PetscErrorCode Run(int argc, char **argv, PetscBool prints) {
   }
   PetscCall(ProvenanceSetCommandLine(argc, argv));
   PetscCall(DeckParse(argc, argv, study->name));
-  PetscCall(study->run());
+  PetscCall(CheckpointIsComplete(PETSC_COMM_WORLD, study->name, &complete));
+  if (!complete) PetscCall(study->run());
   PetscFunctionReturn(0);
 }
 

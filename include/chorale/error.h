@@ -12,7 +12,10 @@
 
 /* Installs the handler that prints those lines instead of PETSc's traceback. Call once after PetscInitialize. */
 PetscErrorCode ErrorHandlerPush(void);
-/* The exit code that belongs to the error code a study returned: 0, 1 or 2. */
+/* The error of a run that was stopped and can go on: one line on rank 0, exit code 85. Raised by all ranks alike. */
+#define CHORALE_ERR_STOPPED (PETSC_ERR_MAX_VALUE + 1)
+
+/* The exit code that belongs to the error code a study returned: 0, 1, 2 or 85. */
 int ErrorExitCode(PetscErrorCode code);
 
 #endif

@@ -8,8 +8,8 @@
 
 typedef struct _p_H5 *H5;
 
-/* mode "r" reads, "w" creates or truncates. Missing parent groups are created by every write. key is the deck key that
- * named the file (or NULL): it starts the message when the file cannot be read. */
+/* mode "r" reads, "r+" reads and writes, "w" creates or truncates. Missing parent groups are created by every write.
+ * key is the deck key that named the file (or NULL): it starts the message when the file cannot be read. */
 PetscErrorCode H5Open(MPI_Comm comm, const char *path, const char *mode, const char *key, H5 *h5);
 PetscErrorCode H5Close_(H5 *h5); /* NULL is allowed; every series of the file must be destroyed before */
 /* Everything written so far can be read back even if the process is killed. */
@@ -36,12 +36,22 @@ PetscErrorCode H5WriteInts(H5 h5, const char *path, int rank, const PetscInt64 s
 PetscErrorCode H5WriteColumns(H5 h5, const char *path, PetscInt64 T, PetscInt64 R, PetscInt64 k, PetscInt64 first,
                               PetscInt64 stride, PetscInt64 n, const double *values);
 
+/* Fixed-size dataset [N][k] of doubles of which this rank writes the n rows first, first + stride, ...; n may be 0. */
+PetscErrorCode H5WriteRows(H5 h5, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first, PetscInt64 stride,
+                           PetscInt64 n, const double *values);
+
 /* Does a group or dataset exist at path? The shape of a dataset (rank <= 8). */
 PetscErrorCode H5Exists(H5 h5, const char *path, PetscBool *exists);
 PetscErrorCode H5GetShape(H5 h5, const char *path, int *rank, PetscInt64 shape[8]);
 /* Rows first .. first+count-1 of a floating-point dataset of rank 1 or 2, as doubles, row-major. Each rank reads its
  * own range. */
 PetscErrorCode H5ReadRows(H5 h5, const char *path, PetscInt64 first, PetscInt64 count, double *values);
+/* A whole dataset [n] of integers, on every rank. */
+PetscErrorCode H5ReadInts(H5 h5, const char *path, PetscInt64 n, PetscInt64 *values);
+/* An integer attribute; *found is false when there is none. */
+PetscErrorCode H5ReadAttributeInt(H5 h5, const char *path, const char *name, int *value, PetscBool *found);
+/* A string attribute as text in buffer, cut to room; *found is false when there is none. */
+PetscErrorCode H5ReadAttribute(H5 h5, const char *path, const char *name, size_t room, char *buffer, PetscBool *found);
 /* Names of the members of a group in alphabetical order; the caller frees names[i] and names with PetscFree. */
 PetscErrorCode H5List(H5 h5, const char *path, PetscInt *n, char ***names);
 
@@ -51,6 +61,10 @@ PetscErrorCode H5List(H5 h5, const char *path, PetscInt *n, char ***names);
 typedef struct _p_H5Series *H5Series;
 PetscErrorCode H5SeriesCreate(H5 h5, const char *path, PetscInt64 frames, PetscInt64 N, PetscInt64 d,
                               PetscInt64 chunk_rows, PetscBool single, int deflate, H5Series *series);
+/* The one at path of a file that was opened with "r+"; its frames and N are told. User input error when it has another
+ * rank, d or precision. */
+PetscErrorCode H5SeriesOpen(H5 h5, const char *path, PetscInt64 d, PetscBool single, PetscInt64 *frames, PetscInt64 *N,
+                            H5Series *series);
 /* More frames; those not written yet read as 0. */
 PetscErrorCode H5SeriesExtend(H5Series series, PetscInt64 frames);
 /* Writes frame t < frames; values[count][d] row-major hold rows first .. first+count-1. count may be 0. */

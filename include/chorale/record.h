@@ -3,6 +3,7 @@
 #ifndef CHORALE_RECORD_H
 #define CHORALE_RECORD_H
 
+#include <chorale/checkpoint.h>
 #include <chorale/ensemble.h>
 #include <chorale/observables.h>
 
@@ -16,6 +17,12 @@ PetscErrorCode RecordDestroy(Record *record);
 /* Frames, size of files, on stdout of rank 0 (-dry_run). Collective. */
 PetscErrorCode RecordView(Record record);
 
+/* Makes checkpoints carry the frames so far, and every checkpoint followed by the results so far. Call before the first
+ * frame. Collective on all ranks. */
+PetscErrorCode RecordSetCheckpoint(Record record, Checkpoint checkpoint);
+/* Realization r goes on after *step steps: reopens its trajectory. *step becomes 0, with a warning, when that file is
+ * lost or damaged: then the realization must begin again. Collective on the group. */
+PetscErrorCode RecordResume(Record record, PetscInt r, Tokens tokens, PetscInt *step);
 /* Is a frame due after this many steps? */
 PetscBool RecordDue(Record record, PetscInt step);
 /* Measures the tokens after `step` steps of realization r and, for the first output_trajectories realizations, writes

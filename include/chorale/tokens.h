@@ -64,6 +64,16 @@ PetscErrorCode TokensTangent(Tokens tokens, PetscReal scale_a, Vec a, PetscReal 
 /* Positions of this rank's real tokens as rows [n][d], n = number of tokens without padding; for files. Not collective.
  */
 PetscErrorCode TokensGetRows(Tokens tokens, PetscInt64 *first, PetscInt64 *n, double *rows);
+/* rows[N][d] <- the vectors v_i of all tokens, on every rank, in the order of tokens; and back, padding 0. v is a Vec
+ * of the tokens' layout, TokensGetVec's included. Gather is collective. */
+PetscErrorCode TokensGather(Tokens tokens, Vec v, double *rows);
+PetscErrorCode TokensScatter(Tokens tokens, const double *rows, Vec v);
+
+/* The inverse: positions of this rank's real tokens from rows [n][d], bit for bit; for checkpoints. Not collective. */
+PetscErrorCode TokensSetRows(Tokens tokens, const double *rows);
+/* to <- the positions of tokens first .. first + count(to) - 1 of `from`, which lie on the same communicator; the
+ * weights of `to` stay as they are. Collective. */
+PetscErrorCode TokensExtract(Tokens from, PetscInt64 first, Tokens to);
 
 /* All |x_i| within 1e-12 of 1 and finite, weights finite and adding up to 1, padding as documented. Collective. */
 PetscErrorCode TokensIsValid(Tokens tokens, PetscBool *valid);

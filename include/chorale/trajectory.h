@@ -12,6 +12,12 @@ typedef struct _p_Trajectory *Trajectory;
  * Collective. */
 PetscErrorCode TrajectoryCreate(Tokens tokens, const char *path, PetscInt frames, PetscBool single, PetscInt deflate,
                                 Trajectory *trajectory);
+/* The file of a run that goes on after `done` of its frames, to append to. *trajectory is NULL when the file is
+ * missing, damaged, or does not hold those frames. Collective. */
+PetscErrorCode TrajectoryOpen(Tokens tokens, const char *path, PetscInt frames, PetscInt done, PetscBool single,
+                              Trajectory *trajectory);
+/* All frames so far are in the file and can be read even if the process is killed. Collective. */
+PetscErrorCode TrajectoryFlush(Trajectory trajectory);
 /* Appends the tokens at (step, time). Collective. */
 PetscErrorCode TrajectoryWrite(Trajectory trajectory, PetscInt step, PetscReal time, Tokens tokens);
 PetscErrorCode TrajectoryDestroy(Trajectory *trajectory);

@@ -8,11 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIMULATE = 1, KERNEL = 2, BOTH = SIMULATE | KERNEL };
+enum { SIMULATE = 1, KERNEL = 2, LIMITS = 4, CHAOS = 8, SYNC = 16, SPDE = 32 };
+enum { RUNS = SIMULATE | LIMITS | CHAOS | SYNC | SPDE, ALL = RUNS | KERNEL };
 static const struct {
   const char *name;
   unsigned bit;
-} studies[] = {{"simulate", SIMULATE}, {"kernel", KERNEL}};
+} studies[] = {{"simulate", SIMULATE}, {"kernel", KERNEL}, {"limits", LIMITS},
+               {"chaos", CHAOS},       {"sync", SYNC},     {"spde", SPDE}};
 
 #define INT(key, default_, min, max, unit_, studies_, lists_, help_)                                                   \
   {                                                                                                                    \
@@ -39,60 +41,72 @@ static const struct {
 
 /* beta stops where e^beta, the largest kernel value, still has room to be summed in double precision. */
 static const DeckKey keys[] = {
-    INT("tokens_count", "64", 1, 10000000000, "tokens", SIMULATE, 0,
+    INT("tokens_count", "64", 1, 10000000000, "tokens", RUNS, LIMITS | CHAOS,
         "Number N of tokens. A file of tokens has its own."),
-    INT("tokens_dim", "3", 2, 4096, "-", BOTH, KERNEL,
+    INT("tokens_dim", "3", 2, 4096, "-", ALL, KERNEL | SYNC,
         "Dimension d; the unit sphere is S^(d-1). A file of tokens has its own."),
-    CHOICE("tokens_init", "uniform", "uniform|quadrature|vmf|clusters|file", SIMULATE, 0,
+    CHOICE("tokens_init", "uniform", "uniform|quadrature|vmf|clusters|harmonic|file", RUNS, 0,
            "Law of the tokens at time 0: independent uniform; nodes and weights of a quadrature rule (d = 2 or 3); von "
-           "Mises-Fisher; a mixture of von Mises-Fisher clusters; rows of a file."),
-    REAL("tokens_kappa", "10", PETSC_TRUE, 0, 1e8, "-", SIMULATE, 0,
+           "Mises-Fisher; a mixture of von Mises-Fisher clusters; uniform perturbed by a harmonic; rows of a file."),
+    REAL("tokens_kappa", "10", PETSC_TRUE, 0, 1e8, "-", RUNS, 0,
          "Concentration of tokens_init vmf, and of each of its clusters."),
-    INT("tokens_clusters", "2", 1, 1000000, "clusters", SIMULATE, 0, "Number of clusters of tokens_init clusters."),
-    STRING("tokens_file", "", "(none)", SIMULATE,
+    INT("tokens_clusters", "2", 1, 1000000, "clusters", RUNS, 0, "Number of clusters of tokens_init clusters."),
+    INT("tokens_harmonic", "3", 1, 4096, "-", RUNS, 0,
+        "Degree n of tokens_init harmonic: density 1 + a Re (x_1 + i x_2)^n times the uniform one."),
+    REAL("tokens_amplitude", "0.5", PETSC_FALSE, -1, 1, "-", RUNS, 0, "Amplitude a of tokens_init harmonic."),
+    STRING("tokens_file", "", "(none)", RUNS,
            "File of tokens_init file: N x d numbers, one token per row (normalised), HDF5 or .npy."),
-    STRING("tokens_dataset", "tokens", NULL, SIMULATE, "Dataset of tokens_file if that is HDF5."),
-    INT("layers_depth", "150", 1, 100000000, "layers", SIMULATE, 0, "Number L of layers, that is of steps."),
-    REAL("layers_horizon", "5", PETSC_TRUE, 0, 1e9, "time", SIMULATE, 0,
-         "Time T that the L layers take: a step is T/L."),
-    CHOICE("attention_type", "softmax", "softmax|usa|l2|sinkhorn|none", SIMULATE, 0,
+    STRING("tokens_dataset", "tokens", NULL, RUNS, "Dataset of tokens_file if that is HDF5."),
+    INT("layers_depth", "150", 1, 100000000, "layers", RUNS, LIMITS, "Number L of layers, that is of steps."),
+    REAL("layers_horizon", "5", PETSC_TRUE, 0, 1e9, "time", RUNS, 0, "Time T that the L layers take: a step is T/L."),
+    CHOICE("attention_type", "softmax", "softmax|usa|l2|sinkhorn|none", RUNS, 0,
            "Attention map: softmax; usa, without its denominator; l2, with exp(-|Qx-Ky|^2); sinkhorn, scaled to be "
            "bistochastic; "
            "none."),
-    REAL("attention_beta", "1", PETSC_FALSE, 1e-6, 700, "-", BOTH, KERNEL,
+    REAL("attention_beta", "1", PETSC_FALSE, 1e-6, 700, "-", ALL, KERNEL,
          "Inverse temperature: Q'K = beta I. Also the beta of the energy E_beta."),
-    REAL("attention_value", "1", PETSC_FALSE, -1e6, 1e6, "1/time", SIMULATE, 0,
+    REAL("attention_value", "1", PETSC_FALSE, -1e6, 1e6, "1/time", RUNS, 0,
          "Value scale v, V = v I: 1 attracts, -1 repels, 0 switches attention off."),
-    STRING("attention_weights", "", "(none)", SIMULATE,
+    STRING("attention_weights", "", "(none)", RUNS,
            "HDF5 file with heads/<h>/{Q,K,V}, d x d each: Q, K, v V in place of sqrt(beta) I, v I; heads add up."),
-    CHOICE("attention_engine", "auto", "auto|direct|moments", SIMULATE, 0,
+    CHOICE("attention_engine", "auto", "auto|direct|moments", RUNS, 0,
            "How kernel sums are made: direct visits all pairs of tokens, moments expands them in at most 20000 "
            "harmonics (default weights only), auto takes the cheaper."),
-    REAL("attention_tol", "1e-12", PETSC_FALSE, 1e-14, 1e-1, "-", SIMULATE, 0,
+    REAL("attention_tol", "1e-12", PETSC_FALSE, 1e-14, 1e-1, "-", RUNS, 0,
          "Largest error of the kernel e^{beta (u - 1)}, whose maximum is 1, by which attention_engine moments chooses "
          "its "
          "degree."),
-    INT("attention_sinkhorn_iterations", "100", 1, 1000000, "sweeps", SIMULATE, 0,
+    INT("attention_sinkhorn_iterations", "100", 1, 1000000, "sweeps", RUNS, 0,
         "Most iterations that attention_type sinkhorn may take in one step before the run fails."),
-    REAL("attention_sinkhorn_tol", "1e-12", PETSC_FALSE, 1e-14, 1e-1, "-", SIMULATE, 0,
+    REAL("attention_sinkhorn_tol", "1e-12", PETSC_FALSE, 1e-14, 1e-1, "-", RUNS, 0,
          "Largest deviation of a row sum from 1 at which attention_type sinkhorn stops."),
-    CHOICE("mlp_activation", "relu", "relu|leaky_relu|gelu|silu|sigmoid|tanh|erf|softplus|sin|identity", BOTH, KERNEL,
+    CHOICE("mlp_activation", "relu", "relu|leaky_relu|gelu|silu|sigmoid|tanh|erf|softplus|sin|identity", ALL, KERNEL | SYNC,
            "Activation sigma of the hidden layer; leaky_relu has slope 0.01, gelu is exact."),
-    INT("mlp_width", "512", 1, 10000000, "units", SIMULATE, 0, "Number m of hidden units."),
-    REAL("mlp_bias_u", "0", PETSC_FALSE, 0, 1e3, "-", BOTH, 0, "Standard deviation of the hidden biases b_U."),
-    REAL("mlp_bias_w", "0", PETSC_FALSE, 0, 1e3, "-", BOTH, 0, "Standard deviation of the output bias b_W."),
-    CHOICE("noise_type", "mlp", "mlp|spectral|gram|none", SIMULATE, 0,
+    {.name = "mlp_width",
+     .type = KEY_INT,
+     .preset = "512",
+     .choices = "inf",
+     .words = LIMITS,
+     .least = 1,
+     .most = 10000000,
+     .unit = "units",
+     .studies = RUNS,
+     .lists = LIMITS,
+     .help = "Number m of hidden units."},
+    REAL("mlp_bias_u", "0", PETSC_FALSE, 0, 1e3, "-", ALL, 0, "Standard deviation of the hidden biases b_U."),
+    REAL("mlp_bias_w", "0", PETSC_FALSE, 0, 1e3, "-", ALL, 0, "Standard deviation of the output bias b_W."),
+    CHOICE("noise_type", "mlp", "mlp|spectral|gram|none", RUNS, 0,
            "Random field that moves all tokens: mlp, a fresh random MLP in every layer; its limit of infinite width as "
-           "spectral, a sum of harmonics, or gram, exact at up to 2048 tokens; none."),
-    INT("noise_degree", "-1", -1, 100000, "-", SIMULATE, 0,
+           "spectral, a sum of harmonics, or gram, exact at up to 2048 tokens; none. spde: spectral (unless given) or none."),
+    INT("noise_degree", "-1", -1, 100000, "-", RUNS, 0,
         "Largest degree of the harmonics of noise_type spectral; -1 chooses it from noise_tol."),
-    REAL("noise_tol", "1e-5", PETSC_FALSE, 1e-12, 0.5, "-", SIMULATE, 0,
+    REAL("noise_tol", "1e-5", PETSC_FALSE, 1e-12, 0.5, "-", RUNS, 0,
          "Share of the variance k(1) that noise_type spectral may leave out when it chooses its degree."),
-    CHOICE("scheme_type", "layer", "layer|euler|heun|flow", SIMULATE, 0,
+    CHOICE("scheme_type", "layer", "layer|euler|heun|flow", RUNS, 0,
            "One step of the tokens: layer, the transformer's attention, MLP and layer norm; for the limit SDE euler "
-           "(Ito), heun and flow (Stratonovich; flow is RK4 with the field frozen)."),
-    INT("ensemble_realizations", "1", 1, 10000000, "runs", SIMULATE, 0, "Number R of independent realizations."),
-    INT("ensemble_seed", "1", 0, 9223372036854775807, "-", SIMULATE, 0, "Seed of all random draws."),
+           "(Ito), heun and flow (Stratonovich; flow is RK4 with the field frozen). spde: flow (unless given) or euler."),
+    INT("ensemble_realizations", "1", 1, 10000000, "runs", RUNS, 0, "Number R of independent realizations."),
+    INT("ensemble_seed", "1", 0, 9223372036854775807, "-", RUNS, 0, "Seed of all random draws."),
     {.name = "ensemble_groups",
      .type = KEY_INT,
      .preset = "auto",
@@ -100,20 +114,90 @@ static const DeckKey keys[] = {
      .least = 1,
      .most = 2147483647,
      .unit = "groups",
-     .studies = SIMULATE,
+     .studies = RUNS,
      .help = "Groups of ranks, each with one realization at a time; a divisor of the number of ranks."},
-    STRING("output_file", "", "STUDY.h5", SIMULATE, "Results file (HDF5)."),
-    FLAG("output_overwrite", SIMULATE, "Replace an existing results file."),
-    INT("output_every", "1", 1, 100000000, "layers", SIMULATE, 0, "Layers from one recorded frame to the next."),
+    STRING("output_file", "", "STUDY.h5", RUNS, "Results file (HDF5)."),
+    FLAG("output_overwrite", RUNS, "Replace an existing results file."),
+    INT("output_every", "1", 1, 100000000, "layers", RUNS & ~LIMITS, 0, "Layers from one recorded frame to the next."),
     INT("output_trajectories", "0", 0, 10000000, "runs", SIMULATE, 0,
         "Realizations (the first ones) whose token positions are recorded; at most ensemble_realizations."),
     CHOICE("output_precision", "double", "double|single", SIMULATE, 0, "Precision of recorded positions."),
     INT("output_compress", "0", 0, 9, "-", SIMULATE, 0, "Compression level of recorded positions, 0 for none."),
-    STRING("output_table", "", "(none)", BOTH, "CSV file for the rows of the study's table, with 17 digits."),
-    REAL("kernel_bias", "", PETSC_FALSE, 0, 1e3, "-", KERNEL, KERNEL,
-         "Both standard deviations at once: each value stands for mlp_bias_u = mlp_bias_w."),
+    STRING("output_table", "", "(none)", ALL, "CSV file for the rows of the study's table, with 17 digits."),
+    {.name = "limits_reference",
+     .type = KEY_INT,
+     .preset = "",
+     .shown = "8 x depth",
+     .least = 1,
+     .most = 100000000,
+     .unit = "steps",
+     .studies = LIMITS,
+     .help =
+         "Steps of the limit SDE that the transformers are compared with; every layers_depth divides it. Its scheme "
+         "is scheme_type (heun unless given), its noise spectral or gram."},
+    CHOICE("limits_coupling", "tokens", "tokens|harmonics|none", LIMITS, 0,
+           "How finite widths share the normals of the limit: square roots of the Gram matrices at the tokens; of the "
+           "coefficients' covariance in harmonics (of the activation cut off at noise_degree); none, own weights."),
+    REAL("kernel_bias", "", PETSC_FALSE, 0, 1e3, "-", KERNEL | SYNC, KERNEL | SYNC,
+         "Both standard deviations at once: each value stands for mlp_bias_u = mlp_bias_w. In sync for sync_map."),
     INT("kernel_degree", "-1", -1, 1000, "-", KERNEL, 0,
         "Adds the Schoenberg coefficients c_0 .. c_n to the table; -1 for none."),
+    {.name = "chaos_reference",
+     .type = KEY_INT,
+     .preset = "twin",
+     .choices = "quadrature|twin",
+     .least = 2,
+     .most = 10000000000,
+     .unit = "tokens",
+     .studies = CHAOS,
+     .help =
+         "What the measure of N tokens is compared with: a number, one system of so many tokens, N being its first N; "
+         "quadrature, the limit as weighted nodes (d = 2 or 3); twin, a second system of N tokens."},
+    INT("chaos_nodes", "-1", -1, 10000000000, "nodes", CHAOS, 0,
+        "Nodes of chaos_reference quadrature, a multiple of 256 (512 k^2 for d = 3); -1 takes 4096 or more on the "
+        "circle, "
+        "4608 or more on the sphere, by the largest tokens_count."),
+    INT("chaos_restarts", "0", 0, 1000000, "starts", CHAOS, 0,
+        "Fresh starts of every N along the same noise, for the correlation of two tokens given the noise."),
+    INT("spde_degree", "-1", -1, 4096, "-", SPDE, 0,
+        "Highest degree of the density's harmonics, above the noise's; -1 takes 512 on the circle (most 4096) and 64 "
+        "on the "
+        "sphere (most 256)."),
+    REAL("spde_tol", "1e-4", PETSC_TRUE, 0, 1, "-", SPDE, 0,
+         "Share of the density's norm in the upper third of its degrees at which it has outgrown them: the comparison "
+         "of "
+         "that realization stops."),
+    REAL("spde_hyperviscosity", "0", PETSC_FALSE, 0, 1e9, "1/time", SPDE, 0,
+         "Extra decay of the highest degree, falling like the eighth power of the degree; 0 for none."),
+    CHOICE(
+        "spde_particles", "iid", "iid|quadrature", SPDE, 0,
+        "The tokens coupled to the density: independent draws of its initial law, or nodes of a quadrature rule with "
+        "the density in their weights (tokens_count 2 n^2 for d = 3)."),
+    INT("spde_snapshots", "64", 0, 100000, "frames", SPDE, 0,
+        "Frames of realization 0 whose density, spectrum and tokens are recorded, evenly chosen; at most."),
+    INT("checkpoint_every", "0", 0, 1000000000000, "steps", RUNS, 0,
+        "Steps between checkpoints, counted in the first group of ranks; 0 for none by steps."),
+    REAL("checkpoint_interval", "600", PETSC_FALSE, 0, 1e9, "s", RUNS, 0,
+         "Seconds between checkpoints; 0 for none by time."),
+    FLAG("checkpoint_resume", RUNS,
+         "Go on from the last checkpoint of output_file, from the beginning if there is none."),
+    REAL("checkpoint_walltime", "0", PETSC_FALSE, 0, 1e9, "s", RUNS, 0,
+         "Seconds after which the run is killed: it writes a checkpoint and stops in time (exit code 85); 0 for no "
+         "limit."),
+    STRING("checkpoint_stop_file", "", "(none)", RUNS,
+           "The run writes a checkpoint and stops (exit code 85) when this file appears."),
+    FLAG("sync_map", SYNC,
+         "Draw the phase map of the theory over the lists mlp_activation, tokens_dim, kernel_bias; nothing is simulated."),
+    {.name = "sync_twins",
+     .type = KEY_INT,
+     .preset = "auto",
+     .choices = "auto",
+     .least = 0,
+     .most = 10000000000,
+     .unit = "tokens",
+     .studies = SYNC,
+     .help = "Tokens (the first ones) with a twin that measures the Lyapunov exponent; auto gives one to every token. "
+             "Twins cost as much as tokens."},
     {.name = "progress",
      .type = KEY_REAL,
      .preset = "auto",
@@ -122,9 +206,9 @@ static const DeckKey keys[] = {
      .high = 1e6,
      .above = PETSC_TRUE,
      .unit = "s",
-     .studies = SIMULATE,
+     .studies = RUNS,
      .help = "Progress on stderr: a bar on a terminal and a line every 30 s in a log; off; or seconds between lines."},
-    FLAG("dry_run", BOTH, "Check the deck, print resolved parameters, memory and cost per rank, and stop."),
+    FLAG("dry_run", ALL, "Check the deck, print resolved parameters, memory and cost per rank, and stop."),
 };
 #define KEYS ((PetscInt)(sizeof(keys) / sizeof(keys[0])))
 _Static_assert(sizeof(keys) / sizeof(keys[0]) <= DECK_KEYS_MAX, "raise DECK_KEYS_MAX");
@@ -138,6 +222,12 @@ const DeckKey *DeckKeyFind(const char *name) {
     if (!strcmp(keys[i].name, name)) return &keys[i];
   }
   return NULL;
+}
+
+DeckKey DeckKeyOf(const DeckKey *key, unsigned study) {
+  DeckKey known = *key;
+  if (known.words && !(known.words & study)) known.choices = NULL;
+  return known;
 }
 
 unsigned DeckStudyBit(const char *study) {

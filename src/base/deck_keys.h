@@ -18,12 +18,15 @@ typedef struct {
   const char *unit;
   unsigned studies; /* bit of every study that reads the key */
   unsigned lists;   /* bit of every study for which it may be a list */
+  unsigned words;   /* for numbers: bit of every study that knows the words of choices; 0 for all */
   const char *help;
 } DeckKey;
 
 /* The i-th key, NULL past the end. Keys of a section stand together. */
 const DeckKey *DeckKeyGet(PetscInt i);
 const DeckKey *DeckKeyFind(const char *name);
+/* The key as this study knows it: without words that are for other studies. */
+DeckKey DeckKeyOf(const DeckKey *key, unsigned study);
 #define DECK_KEYS_MAX 64
 
 /* The bit of a study, 0 for an unknown one. */

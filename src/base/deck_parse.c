@@ -94,14 +94,16 @@ static PetscErrorCode CheckList(const DeckKey *key, const char *value, const cha
 
 PetscErrorCode DeckSet(const char *study, const char *name, const char *value, PetscBool list, const char *where) {
   char option[PETSC_MAX_OPTION_NAME], allowed[512], quote[64];
-  const DeckKey *key = DeckKeyFind(name);
+  const DeckKey *found = DeckKeyFind(name);
   const unsigned bit = DeckStudyBit(study);
+  DeckKey key;
   PetscFunctionBeginUser;
-  if (!key || !(key->studies & bit)) PetscCall(RefuseName(study, name, value, where));
-  if (key->lists & bit) {
-    PetscCall(CheckList(key, value, where));
+  if (!found || !(found->studies & bit)) PetscCall(RefuseName(study, name, value, where));
+  key = DeckKeyOf(found, bit);
+  if (key.lists & bit) {
+    PetscCall(CheckList(&key, value, where));
   } else {
-    const char *wrong = DeckKeyCheck(key, value, allowed, sizeof(allowed));
+    const char *wrong = DeckKeyCheck(&key, value, allowed, sizeof(allowed));
     PetscCheck(!list, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: study %s takes one value here, not a list%s",
                name, DeckQuote(value, quote, sizeof(quote)), study, where);
     PetscCheck(!wrong, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: must be %s%s", name,

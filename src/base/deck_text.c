@@ -133,7 +133,8 @@ PetscErrorCode DeckHelp(const char *study) {
     if (!(key->studies & bit)) continue;
     if (strncmp(section, key->name, n + 1)) putchar('\n');
     section = key->name;
-    DeckKeyAllowed(key, allowed, sizeof(allowed));
+    const DeckKey known = DeckKeyOf(key, bit);
+    DeckKeyAllowed(&known, allowed, sizeof(allowed));
     snprintf(text, sizeof(text), "%s%s%s%s%s", key->help, key->type == KEY_STRING ? "" : " [",
              key->type == KEY_STRING ? "" : allowed, key->lists & bit ? "; a list makes a sweep" : "",
              key->type == KEY_STRING ? "" : "]");

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Exit codes are a fixed contract: scripts and batch systems tell bad input from a failed run by them. */
-enum { EXIT_OK = 0, EXIT_RUNTIME = 1, EXIT_INPUT = 2 };
+enum { EXIT_OK = 0, EXIT_RUNTIME = 1, EXIT_INPUT = 2, EXIT_STOPPED = 85 };
 
 /* Values quoted in a message may hold anything: a line feed in a file name must not make two lines of one. */
 static void OneLine(const char *message, char *line, size_t size) {
@@ -39,7 +39,7 @@ static PetscErrorCode Handler(MPI_Comm comm, int line, const char *function, con
   if (!strncmp(function, "PetscMalloc", strlen("PetscMalloc"))) code = PETSC_ERR_MEM;
   if (code == PETSC_ERR_MEM) message = "out of memory; -dry_run says how much a run needs";
   OneLine(message, text, sizeof(text));
-  if (code == PETSC_ERR_USER_INPUT) { /* raised by all ranks alike: one of them speaks */
+  if (code == PETSC_ERR_USER_INPUT || code == CHORALE_ERR_STOPPED) { /* raised by all ranks alike: one of them speaks */
     if (rank == 0) fprintf(stderr, "chorale: %s\n", text);
     return code;
   }
@@ -65,5 +65,6 @@ PetscErrorCode ErrorHandlerPush(void) {
 }
 
 int ErrorExitCode(PetscErrorCode code) {
+  if (code == CHORALE_ERR_STOPPED) return EXIT_STOPPED;
   return !code ? EXIT_OK : code == PETSC_ERR_USER_INPUT ? EXIT_INPUT : EXIT_RUNTIME;
 }

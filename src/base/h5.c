@@ -85,7 +85,10 @@ PetscErrorCode H5Open(MPI_Comm comm, const char *path, const char *mode, const c
   PetscCall(PetscStrncpy(x->path, path, sizeof(x->path)));
   PetscCall(PetscStrncpy(x->key, key ? key : "", sizeof(x->key)));
   access = AccessProperties(x->comm);
-  x->file = create ? H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access) : H5Fopen(path, H5F_ACC_RDONLY, access);
+  if (create)
+    x->file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+  else
+    x->file = H5Fopen(path, mode[1] == '+' ? H5F_ACC_RDWR : H5F_ACC_RDONLY, access);
   H5Pclose(access);
   ok = x->file >= 0 ? PETSC_TRUE : PETSC_FALSE;
   PetscCall(H5Agree(x->comm, &ok));
@@ -209,6 +212,62 @@ PetscErrorCode H5ReadRows(H5 h5, const char *path, PetscInt64 first, PetscInt64 
   PetscCheck(range, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: dataset '%s' has only %" PetscInt64_FMT " rows",
              H5_FROM(h5), path, shape[0]);
   PetscCheck(read, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: dataset '%s' cannot be read", H5_FROM(h5), path);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5ReadInts(H5 h5, const char *path, PetscInt64 n, PetscInt64 *values) {
+  PetscInt64 shape[8];
+  hid_t dataset;
+  int rank;
+  PetscBool right, read;
+
+  PetscFunctionBeginUser;
+  PetscCall(OpenDataset(h5, path, &dataset, &rank, shape));
+  right = rank == 1 && shape[0] == n ? PETSC_TRUE : PETSC_FALSE;
+  read = right && H5Dread(dataset, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
+  H5Dclose(dataset);
+  PetscCall(H5Agree(h5->comm, &read));
+  PetscCheck(read, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: '%s' must hold %" PetscInt64_FMT " integers", H5_FROM(h5),
+             path, n);
+  PetscFunctionReturn(0);
+}
+
+/* Reads the attribute `name` of the object at path as this type; false when there is none. */
+static PetscErrorCode ReadAttribute(H5 h5, const char *path, const char *name, hid_t type, void *value,
+                                    PetscBool *found) {
+  PetscBool exists;
+  hid_t object, attribute;
+
+  PetscFunctionBeginUser;
+  *found = PETSC_FALSE;
+  PetscCall(H5Exists(h5, path, &exists));
+  if (!exists) PetscFunctionReturn(0);
+  object = H5Oopen(h5->file, path, H5P_DEFAULT);
+  if (object >= 0 && H5Aexists(object, name) > 0) {
+    attribute = H5Aopen(object, name, H5P_DEFAULT);
+    *found = attribute >= 0 && H5Aread(attribute, type, value) >= 0 ? PETSC_TRUE : PETSC_FALSE;
+    if (attribute >= 0) H5Aclose(attribute);
+  }
+  if (object >= 0) H5Oclose(object);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5ReadAttribute(H5 h5, const char *path, const char *name, size_t room, char *buffer, PetscBool *found) {
+  const hid_t type = H5Tcopy(H5T_C_S1);
+
+  PetscFunctionBeginUser;
+  H5Tset_size(type, room);
+  H5Tset_cset(type, H5T_CSET_UTF8);
+  buffer[0] = '\0';
+  PetscCall(ReadAttribute(h5, path, name, type, buffer, found));
+  buffer[room - 1] = '\0';
+  H5Tclose(type);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5ReadAttributeInt(H5 h5, const char *path, const char *name, int *value, PetscBool *found) {
+  PetscFunctionBeginUser;
+  PetscCall(ReadAttribute(h5, path, name, H5T_NATIVE_INT, value, found));
   PetscFunctionReturn(0);
 }
 

@@ -228,11 +228,10 @@ PetscErrorCode H5WriteString(H5 h5, const char *path, const char *value) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5WriteColumns(H5 h5, const char *path, PetscInt64 T, PetscInt64 R, PetscInt64 k, PetscInt64 first,
-                              PetscInt64 stride, PetscInt64 n, const double *values) {
-  const int rank = k ? 3 : 2;
-  const hsize_t size[3] = {(hsize_t)T, (hsize_t)R, (hsize_t)k}, count[3] = {(hsize_t)T, (hsize_t)n, (hsize_t)k};
-  const hsize_t start[3] = {0, (hsize_t)first, 0}, step[3] = {1, (hsize_t)stride, 1};
+/* The part of a dataset of this shape that starts at `start` and takes `count` entries with `step` between them along
+ * every dimension; n == 0 writes nothing but takes part. */
+static PetscErrorCode WritePart(H5 h5, const char *path, int rank, const hsize_t size[], const hsize_t start[],
+                                const hsize_t step[], const hsize_t count[], PetscInt64 n, const double *values) {
   hid_t create, space, memory, dataset;
 
   PetscFunctionBeginUser;
@@ -252,6 +251,26 @@ PetscErrorCode H5WriteColumns(H5 h5, const char *path, PetscInt64 T, PetscInt64 
   H5Sclose(memory);
   H5Sclose(space);
   H5Pclose(create);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5WriteColumns(H5 h5, const char *path, PetscInt64 T, PetscInt64 R, PetscInt64 k, PetscInt64 first,
+                              PetscInt64 stride, PetscInt64 n, const double *values) {
+  const hsize_t size[3] = {(hsize_t)T, (hsize_t)R, (hsize_t)k}, count[3] = {(hsize_t)T, (hsize_t)n, (hsize_t)k};
+  const hsize_t start[3] = {0, (hsize_t)first, 0}, step[3] = {1, (hsize_t)stride, 1};
+
+  PetscFunctionBeginUser;
+  PetscCall(WritePart(h5, path, k ? 3 : 2, size, start, step, count, n, values));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5WriteRows(H5 h5, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first, PetscInt64 stride,
+                           PetscInt64 n, const double *values) {
+  const hsize_t size[2] = {(hsize_t)N, (hsize_t)k}, count[2] = {(hsize_t)n, (hsize_t)k};
+  const hsize_t start[2] = {(hsize_t)first, 0}, step[2] = {(hsize_t)stride, 1};
+
+  PetscFunctionBeginUser;
+  PetscCall(WritePart(h5, path, 2, size, start, step, count, n, values));
   PetscFunctionReturn(0);
 }
 
@@ -292,6 +311,35 @@ PetscErrorCode H5SeriesCreate(H5 h5, const char *path, PetscInt64 frames, PetscI
   H5Sclose(space);
   H5Pclose(create);
   *series = x;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5SeriesOpen(H5 h5, const char *path, PetscInt64 d, PetscBool single, PetscInt64 *frames, PetscInt64 *N,
+                            H5Series *series) {
+  PetscInt64 shape[8];
+  PetscBool same;
+  hid_t type;
+  H5Series x;
+  int rank;
+
+  PetscFunctionBeginUser;
+  PetscCall(H5GetShape(h5, path, &rank, shape));
+  PetscCall(PetscNew(&x));
+  x->h5 = h5;
+  x->dataset = H5Dopen2(h5->file, path, H5P_DEFAULT);
+  type = H5Dget_type(x->dataset);
+  same = H5Tequal(type, single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE) > 0 ? PETSC_TRUE : PETSC_FALSE;
+  H5Tclose(type);
+  *series = x;
+  if (rank != 3 || shape[2] != d || !same) {
+    PetscCall(H5SeriesDestroy(series));
+    SETERRQ(h5->comm, PETSC_ERR_USER_INPUT, "%s: '%s' is not of this run", h5->path, path);
+  }
+  x->frames = *frames = shape[0];
+  x->N = *N = shape[1];
+  x->d = d;
+  x->single = single;
+  PetscCall(PetscStrncpy(x->path, path, sizeof(x->path)));
   PetscFunctionReturn(0);
 }
 

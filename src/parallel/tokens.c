@@ -387,3 +387,21 @@ PetscErrorCode TokensGetRows(Tokens tokens, PetscInt64 *first, PetscInt64 *n, do
   *n = row;
   PetscFunctionReturn(0);
 }
+
+PetscErrorCode TokensSetRows(Tokens tokens, const double *rows) {
+  const TokensLayout *layout = &tokens->layout;
+  double *x;
+  PetscInt64 row = 0;
+
+  PetscFunctionBeginUser;
+  PetscCall(VecGetArray(tokens->x, &x));
+  for (PetscInt b = 0; b < layout->owned; b++) {
+    double *panel = x + b * layout->dim * layout->block;
+    const PetscInt filled = TokensFilled(layout, b);
+
+    for (PetscInt t = 0; t < filled; t++, row++)
+      for (PetscInt c = 0; c < layout->dim; c++) panel[c * layout->block + t] = rows[row * layout->dim + c];
+  }
+  PetscCall(VecRestoreArray(tokens->x, &x));
+  PetscFunctionReturn(0);
+}

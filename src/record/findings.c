@@ -212,7 +212,7 @@ static PetscErrorCode WriteFile(Findings f) {
   PetscCall(H5WriteGroup(h5, group));
   PetscCall(WriteColumns(f, h5, group));
   for (PetscInt i = 0; i < f->count; i++) PetscCall(WriteItem(&f->items[i], h5, group));
-  PetscCall(ResultsWriteOrigin(f->comm, f->study, h5));
+  PetscCall(ResultsWriteOrigin(f->comm, f->study, PETSC_TRUE, h5));
   PetscCall(H5Close_(&h5));
   PetscCall(OutputCommit(f->comm, &f->output));
   PetscFunctionReturn(0);

@@ -1,7 +1,8 @@
-/* Private to record.c, findings.c, output.c and results.c. */
+/* Private to record, its files and those of findings and checkpoints. */
 #ifndef CHORALE_RECORD_IMPL_H
 #define CHORALE_RECORD_IMPL_H
 
+#include <chorale/checkpoint.h>
 #include <chorale/h5.h>
 #include <chorale/record.h>
 #include <chorale/trajectory.h>
@@ -13,7 +14,7 @@ typedef struct {
   char directory[PETSC_MAX_PATH_LEN];    /* that of file, "." when it has none */
   char trajectories[PETSC_MAX_PATH_LEN]; /* DIRECTORY/STEM */
   char stem[PETSC_MAX_PATH_LEN];
-  PetscBool overwrite;
+  PetscBool overwrite, resume;
 } Output;
 
 struct _p_Record {
@@ -32,6 +33,8 @@ struct _p_Record {
 PETSC_INTERN PetscInt RecordStep(Record record, PetscInt frame);
 PETSC_INTERN PetscReal RecordTime(Record record, PetscInt frame);
 
+/* Names from output_file; looks at nothing. */
+PETSC_INTERN PetscErrorCode OutputNames(MPI_Comm comm, const char *study, Output *output);
 /* Reads output_file and output_overwrite and refuses what cannot work, for this many trajectories. Leaves nothing
  * behind. Collective. */
 PETSC_INTERN PetscErrorCode OutputCreate(MPI_Comm comm, const char *study, PetscInt trajectories, Output *output);
@@ -46,9 +49,11 @@ PETSC_INTERN PetscErrorCode OutputCommit(MPI_Comm comm, const Output *output);
 /* Means and standard errors over the realizations, [frames][OBSERVE_VALUES], on rank 0 of the world. Collective on the
  * world. */
 PETSC_INTERN PetscErrorCode ResultsStatistics(Record record, double *mean, double *sem);
-/* /parameters, with the deck as text, and /provenance of an open results file. Collective on comm, that of the file. */
-PETSC_INTERN PetscErrorCode ResultsWriteOrigin(MPI_Comm comm, const char *study, H5 h5);
+/* /parameters, with the deck as text, and /provenance of an open results file or checkpoint; complete: nothing is to
+ * come. Collective on comm, that of the file. */
+PETSC_INTERN PetscErrorCode ResultsWriteOrigin(MPI_Comm comm, const char *study, PetscBool complete, H5 h5);
 /* The results file at path. Collective on the world. */
-PETSC_INTERN PetscErrorCode ResultsWrite(Record record, const char *path, const double *mean, const double *sem);
+PETSC_INTERN PetscErrorCode ResultsWrite(Record record, const char *path, PetscBool complete, const double *mean,
+                                         const double *sem);
 
 #endif

@@ -13,8 +13,7 @@
 
 #define SUFFIX 64 /* room that the longest addition to the name of the results file needs */
 
-/* Splits output_file. */
-static PetscErrorCode NameFiles(MPI_Comm comm, const char *study, Output *o) {
+PetscErrorCode OutputNames(MPI_Comm comm, const char *study, Output *o) {
   char *slash, *base, *dot;
 
   PetscFunctionBeginUser;
@@ -91,7 +90,7 @@ static PetscErrorCode Inspect(const Output *o, PetscInt trajectories, char *reas
     PetscCall(PetscSNPrintf(reason, room, "output_file = %s: there is no directory %s", o->file, o->directory));
     PetscFunctionReturn(0);
   }
-  if (!stat(o->file, &status) && (!S_ISREG(status.st_mode) || !o->overwrite)) {
+  if (!stat(o->file, &status) && (!S_ISREG(status.st_mode) || (!o->overwrite && !o->resume))) {
     PetscCall(PetscSNPrintf(reason, room, "output_file = %s: %s", o->file,
                             S_ISREG(status.st_mode) ? "exists already; output_overwrite replaces it"
                                                     : "is not a regular file"));
@@ -103,7 +102,7 @@ static PetscErrorCode Inspect(const Output *o, PetscInt trajectories, char *reas
                             trajectories, o->trajectories));
     PetscFunctionReturn(0);
   }
-  for (PetscInt r = 0; r < trajectories && !o->overwrite; r++) {
+  for (PetscInt r = 0; r < trajectories && !o->overwrite && !o->resume; r++) {
     PetscCall(OutputTrajectory(o, r, PETSC_FALSE, path));
     if (!access(path, F_OK)) {
       PetscCall(PetscSNPrintf(
@@ -130,8 +129,9 @@ PetscErrorCode OutputCreate(MPI_Comm comm, const char *study, PetscInt trajector
   PetscMPIInt rank;
 
   PetscFunctionBeginUser;
-  PetscCall(NameFiles(comm, study, output));
+  PetscCall(OutputNames(comm, study, output));
   PetscCall(DeckGetFlag("output_overwrite", &output->overwrite));
+  PetscCall(DeckGetFlag("checkpoint_resume", &output->resume)); /* files that are not complete are its own */
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
   if (!rank) PetscCall(Inspect(output, trajectories, reason, sizeof(reason)));
   PetscCallMPI(MPI_Bcast(reason, sizeof(reason), MPI_CHAR, 0, comm));

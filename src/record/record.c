@@ -2,6 +2,8 @@
 
 #include <chorale/deck.h>
 #include <chorale/table.h>
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -89,6 +91,17 @@ PetscErrorCode RecordView(Record record) {
   PetscFunctionReturn(0);
 }
 
+/* Room for the frames of this group's realizations, all NaN: not recorded yet. */
+static PetscErrorCode Allocate(Record x) {
+  const size_t length = x->shard ? 0 : (size_t)x->ensemble.owned * (size_t)x->frames * OBSERVE_VALUES;
+
+  PetscFunctionBeginUser;
+  if (x->values) PetscFunctionReturn(0);
+  PetscCall(PetscMalloc1(length + 1, &x->values));
+  for (size_t i = 0; i < length; i++) x->values[i] = NAN;
+  PetscFunctionReturn(0);
+}
+
 /* One more frame of this realization's trajectory, which lives from its first frame to its last. */
 static PetscErrorCode WritePositions(Record x, PetscInt r, PetscInt frame, Tokens tokens) {
   char path[PETSC_MAX_PATH_LEN];
@@ -105,7 +118,6 @@ static PetscErrorCode WritePositions(Record x, PetscInt r, PetscInt frame, Token
 }
 
 PetscErrorCode RecordFrame(Record record, PetscInt r, PetscInt step, Tokens tokens, Attention attention) {
-  const size_t length = (size_t)record->ensemble.owned * (size_t)record->frames * OBSERVE_VALUES;
   PetscReal values[OBSERVE_VALUES];
   PetscInt i, frame;
 
@@ -115,11 +127,10 @@ PetscErrorCode RecordFrame(Record record, PetscInt r, PetscInt step, Tokens toke
   frame = step == record->steps ? record->frames - 1 : step / record->every;
   i = (r - record->ensemble.group) / record->ensemble.groups;
   PetscCall(ObservablesEvaluate(tokens, attention, values));
-  if (!record->shard) {
-    if (!record->values) PetscCall(PetscCalloc1(length, &record->values));
+  PetscCall(Allocate(record));
+  if (!record->shard)
     memcpy(record->values + ((size_t)i * (size_t)record->frames + (size_t)frame) * OBSERVE_VALUES, values,
            sizeof(values));
-  }
   if (r < record->trajectories) PetscCall(WritePositions(record, r, frame, tokens));
   PetscFunctionReturn(0);
 }
@@ -144,25 +155,73 @@ static PetscErrorCode PrintTable(Record x, const double *mean, const double *sem
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode WriteFiles(Record x, const double *mean, const double *sem) {
+static PetscErrorCode WriteFiles(Record x, PetscBool complete, const double *mean, const double *sem) {
+  PetscErrorCode failed;
+
   PetscFunctionBeginUser;
-  PetscCall(ResultsWrite(x, x->output.temporary, mean, sem));
-  PetscCall(OutputCommit(x->ensemble.world, &x->output));
+  failed = ResultsWrite(x, x->output.temporary, complete, mean, sem);
+  if (!failed) failed = OutputCommit(x->ensemble.world, &x->output);
+  if (failed && !x->rank) (void)unlink(x->output.temporary);
+  PetscCall(failed);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode RecordFinish(Record record) {
-  const size_t length = record->rank ? 0 : (size_t)record->frames * OBSERVE_VALUES;
-  PetscErrorCode failed;
+/* The results so far or, complete, all of them, with the table. */
+static PetscErrorCode Finish(Record x, PetscBool complete) {
+  const size_t length = x->rank ? 0 : (size_t)x->frames * OBSERVE_VALUES;
   double *mean, *sem;
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc2(length, &mean, length, &sem));
-  PetscCall(ResultsStatistics(record, mean, sem));
-  failed = WriteFiles(record, mean, sem);
-  if (failed && !record->rank) (void)unlink(record->output.temporary);
-  PetscCall(failed);
-  PetscCall(PrintTable(record, mean, sem));
+  PetscCall(Allocate(x));
+  PetscCall(ResultsStatistics(x, mean, sem));
+  PetscCall(WriteFiles(x, complete, mean, sem));
+  if (complete) PetscCall(PrintTable(x, mean, sem));
   PetscCall(PetscFree2(mean, sem));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RecordFinish(Record record) {
+  PetscFunctionBeginUser;
+  PetscCall(Finish(record, PETSC_TRUE));
+  PetscFunctionReturn(0);
+}
+
+/* Before a checkpoint: the frames it counts on are on disk. */
+static PetscErrorCode FlushTrajectory(void *context) {
+  Record record = (Record)context;
+
+  PetscFunctionBeginUser;
+  if (record->trajectory) PetscCall(TrajectoryFlush(record->trajectory));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Publish(void *context) {
+  PetscFunctionBeginUser;
+  PetscCall(Finish((Record)context, PETSC_FALSE));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RecordSetCheckpoint(Record record, Checkpoint checkpoint) {
+  PetscFunctionBeginUser;
+  PetscCall(Allocate(record));
+  PetscCall(CheckpointAddRows(checkpoint, "observables", record->frames * OBSERVE_VALUES, record->values));
+  PetscCall(CheckpointSetFlush(checkpoint, FlushTrajectory, record));
+  PetscCall(CheckpointSetPublish(checkpoint, Publish, record));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RecordResume(Record record, PetscInt r, Tokens tokens, PetscInt *step) {
+  const PetscInt done = *step == record->steps ? record->frames : *step / record->every + 1;
+  char path[PETSC_MAX_PATH_LEN];
+
+  PetscFunctionBeginUser;
+  if (r >= record->trajectories || *step == 0 || *step == record->steps) PetscFunctionReturn(0);
+  PetscCall(OutputTrajectory(&record->output, r, PETSC_FALSE, path));
+  PetscCall(TrajectoryOpen(tokens, path, record->frames, done, record->single, &record->trajectory));
+  if (record->trajectory) PetscFunctionReturn(0);
+  if (!record->shard)
+    fprintf(stderr, "chorale: warning: %s: cannot be continued; realization %d begins again\n", path, (int)r);
+  *step = 0;
   PetscFunctionReturn(0);
 }

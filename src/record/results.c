@@ -28,11 +28,17 @@ PetscErrorCode ResultsStatistics(Record x, double *mean, double *sem) {
         MPI_Reduce(x->rank ? rows : MPI_IN_PLACE, rows, (PetscMPIInt)(R * V), MPI_DOUBLE, MPI_SUM, 0, holders));
     for (PetscInt v = 0; v < V && !x->rank; v++) {
       double sum = 0, squares = 0;
-      for (PetscInt r = 0; r < R; r++) sum += rows[r * V + v];
-      sum /= R;
-      for (PetscInt r = 0; r < R; r++) squares += PetscSqr(rows[r * V + v] - sum);
+      PetscInt n = 0; /* realizations that have this frame: all but in the results of a run that goes on */
+      for (PetscInt r = 0; r < R; r++) {
+        if (PetscIsNanReal(rows[r * V + v])) continue;
+        sum += rows[r * V + v];
+        n++;
+      }
+      sum /= n;
+      for (PetscInt r = 0; r < R; r++)
+        if (!PetscIsNanReal(rows[r * V + v])) squares += PetscSqr(rows[r * V + v] - sum);
       mean[t * V + v] = sum;
-      sem[t * V + v] = R > 1 ? PetscSqrtReal(squares / (R - 1) / R) : 0;
+      sem[t * V + v] = n > 1 ? PetscSqrtReal(squares / (n - 1) / n) : 0;
     }
   }
   PetscCall(PetscFree(rows));
@@ -161,7 +167,7 @@ static PetscErrorCode WriteProvenance(const char *name, const char *value, void 
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode ResultsWriteOrigin(MPI_Comm comm, const char *study, H5 h5) {
+PetscErrorCode ResultsWriteOrigin(MPI_Comm comm, const char *study, PetscBool complete, H5 h5) {
   Attributes context = {h5, comm};
   char *deck;
 
@@ -171,17 +177,18 @@ PetscErrorCode ResultsWriteOrigin(MPI_Comm comm, const char *study, H5 h5) {
   PetscCall(H5WriteString(h5, "/parameters/deck", deck));
   PetscCall(PetscFree(deck));
   PetscCall(ProvenanceVisit(WriteProvenance, &context));
+  PetscCall(H5AttributeString(h5, "/provenance", "complete", complete ? "true" : "false"));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode ResultsWrite(Record x, const char *path, const double *mean, const double *sem) {
+PetscErrorCode ResultsWrite(Record x, const char *path, PetscBool complete, const double *mean, const double *sem) {
   char target[PETSC_MAX_PATH_LEN], link[PATH];
   H5 h5;
 
   PetscFunctionBeginUser;
   PetscCall(H5Open(x->ensemble.world, path, "w", NULL, &h5));
   PetscCall(WriteObservables(x, h5, mean, sem));
-  PetscCall(ResultsWriteOrigin(x->ensemble.world, x->study, h5));
+  PetscCall(ResultsWriteOrigin(x->ensemble.world, x->study, complete, h5));
   for (PetscInt r = 0; r < x->trajectories; r++) {
     PetscCall(OutputTrajectory(&x->output, r, PETSC_TRUE, target));
     PetscCall(PetscSNPrintf(link, sizeof(link), "/particles/realization_%05d", (int)r));

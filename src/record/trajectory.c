@@ -52,8 +52,8 @@ static PetscErrorCode WriteHeader(Trajectory t) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode TrajectoryCreate(Tokens tokens, const char *path, PetscInt frames, PetscBool single, PetscInt deflate,
-                                Trajectory *trajectory) {
+/* The object without its file. */
+static PetscErrorCode New(Tokens tokens, const char *path, PetscInt frames, PetscBool single, Trajectory *trajectory) {
   Trajectory t;
 
   PetscFunctionBeginUser;
@@ -67,10 +67,60 @@ PetscErrorCode TrajectoryCreate(Tokens tokens, const char *path, PetscInt frames
   t->flushed = -PETSC_MAX_REAL; /* the first frame is flushed at once */
   PetscCall(PetscCalloc2(frames, &t->step, frames, &t->time));
   PetscCall(PetscMalloc1(t->layout.owned * t->layout.block * t->layout.dim, &t->rows));
+  *trajectory = t;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TrajectoryCreate(Tokens tokens, const char *path, PetscInt frames, PetscBool single, PetscInt deflate,
+                                Trajectory *trajectory) {
+  Trajectory t;
+
+  PetscFunctionBeginUser;
+  PetscCall(New(tokens, path, frames, single, &t));
   PetscCall(H5Open(t->layout.comm, path, "w", NULL, &t->h5));
   PetscCall(WriteHeader(t));
   PetscCall(H5SeriesCreate(t->h5, POSITION "/value", t->extent, t->layout.count, t->layout.dim, t->layout.block, single,
                            (int)deflate, &t->values));
+  *trajectory = t;
+  PetscFunctionReturn(0);
+}
+
+/* Opens the file and takes over what it says; an error when it is not whole. */
+static PetscErrorCode Reopen(Trajectory t, PetscInt done) {
+  PetscInt64 extent, N;
+  int valid = 0;
+  PetscBool found;
+
+  PetscFunctionBeginUser;
+  PetscCall(H5Open(t->layout.comm, t->path, "r+", NULL, &t->h5));
+  PetscCall(H5ReadAttributeInt(t->h5, POSITION, "frames_valid", &valid, &found));
+  PetscCall(H5SeriesOpen(t->h5, POSITION "/value", t->layout.dim, t->single, &extent, &N, &t->values));
+  PetscCheck(valid >= done && extent >= done && extent <= t->frames && N == t->layout.count, t->layout.comm,
+             PETSC_ERR_USER_INPUT, "%s: is not of this run", t->path);
+  t->extent = (PetscInt)extent;
+  t->written = done;
+  PetscCall(H5ReadInts(t->h5, POSITION "/step", extent, t->step));
+  PetscCall(H5ReadRows(t->h5, POSITION "/time", 0, extent, t->time));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TrajectoryOpen(Tokens tokens, const char *path, PetscInt frames, PetscInt done, PetscBool single,
+                              Trajectory *trajectory) {
+  PetscErrorCode failed;
+  Trajectory t;
+
+  PetscFunctionBeginUser;
+  PetscCall(New(tokens, path, frames, single, &t));
+  PetscCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL)); /* a file that is lost is no error here */
+  failed = Reopen(t, done);
+  PetscCall(PetscPopErrorHandler());
+  if (failed) {
+    PetscCall(H5SeriesDestroy(&t->values));
+    PetscCall(H5Close_(&t->h5));
+    PetscCall(PetscFree2(t->step, t->time));
+    PetscCall(PetscFree(t->rows));
+    PetscCall(PetscFree(t));
+  }
   *trajectory = t;
   PetscFunctionReturn(0);
 }
@@ -101,8 +151,7 @@ static PetscErrorCode WriteWeights(Trajectory t, Tokens tokens) {
   PetscFunctionReturn(0);
 }
 
-/* After this the frames so far can be read even if the process is killed. */
-static PetscErrorCode Flush(Trajectory t) {
+PetscErrorCode TrajectoryFlush(Trajectory t) {
   const PetscInt64 extent = t->extent;
   const int valid = t->written;
 
@@ -118,7 +167,7 @@ static PetscErrorCode Grow(Trajectory t) {
   PetscFunctionBeginUser;
   t->extent = PetscMin(t->frames, 2 * t->extent);
   PetscCall(H5SeriesExtend(t->values, t->extent));
-  PetscCall(Flush(t)); /* step and time have as many entries as value whenever the process is killed */
+  PetscCall(TrajectoryFlush(t)); /* step and time have as many entries as value whenever the process is killed */
   PetscFunctionReturn(0);
 }
 
@@ -142,7 +191,7 @@ PetscErrorCode TrajectoryWrite(Trajectory t, PetscInt step, PetscReal time, Toke
   if (now - t->flushed > 1) due = 1;
   PetscCallMPI(MPI_Bcast(&due, 1, MPI_INT, 0, t->layout.comm));
   if (due || t->written == t->frames) {
-    PetscCall(Flush(t));
+    PetscCall(TrajectoryFlush(t));
     t->flushed = now;
   }
   PetscFunctionReturn(0);

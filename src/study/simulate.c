@@ -1,6 +1,7 @@
 /* Study simulate: the transformer of PAPER.md section 1 as an ensemble of realizations, watched through its
  * observables. */
 #include <chorale/attention.h>
+#include <chorale/checkpoint.h>
 #include <chorale/deck.h>
 #include <chorale/ensemble.h>
 #include <chorale/noise.h>
@@ -23,36 +24,15 @@ typedef struct {
   Field field;
   Scheme scheme;
   Record record;
+  Checkpoint checkpoint;
 } Simulation;
-
-/* N and d: from the deck, or from the file of initial tokens where the deck leaves them open. */
-static PetscErrorCode GetSize(PetscInt64 *count, PetscInt64 *dim) {
-  char init[PETSC_MAX_PATH_LEN];
-  PetscBool file, given;
-
-  PetscFunctionBeginUser;
-  PetscCall(DeckGetInt("tokens_count", count));
-  PetscCall(DeckGetInt("tokens_dim", dim));
-  PetscCall(DeckGetString("tokens_init", init));
-  PetscCall(PetscStrcmp(init, "file", &file));
-  if (file) {
-    PetscInt64 rows, columns;
-
-    PetscCall(StartFileShape(PETSC_COMM_WORLD, &rows, &columns));
-    PetscCall(DeckHas("tokens_count", &given));
-    if (!given) *count = rows;
-    PetscCall(DeckHas("tokens_dim", &given));
-    if (!given) *dim = columns;
-  }
-  PetscFunctionReturn(0);
-}
 
 static PetscErrorCode Create(Simulation *s) {
   PetscInt64 count, dim, depth;
   EnsembleLayout layout;
 
   PetscFunctionBeginUser;
-  PetscCall(GetSize(&count, &dim));
+  PetscCall(StudyGetSize(&count, &dim));
   PetscCall(DeckGetInt("layers_depth", &depth));
   PetscCall(DeckGetReal("layers_horizon", &s->horizon));
   s->depth = (PetscInt)depth;
@@ -66,11 +46,14 @@ static PetscErrorCode Create(Simulation *s) {
   PetscCall(NoiseCreateField(s->noise, &s->field));
   PetscCall(SchemeCreate(s->tokens, &s->scheme));
   PetscCall(RecordCreate("simulate", s->ensemble, s->tokens, s->depth, s->horizon, &s->record));
+  PetscCall(CheckpointCreate("simulate", s->ensemble, s->depth, &s->checkpoint));
+  PetscCall(CheckpointAddTokens(s->checkpoint, "tokens", s->tokens));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode Destroy(Simulation *s) {
   PetscFunctionBeginUser;
+  PetscCall(CheckpointDestroy(&s->checkpoint));
   PetscCall(RecordDestroy(&s->record));
   PetscCall(SchemeDestroy(&s->scheme));
   PetscCall(FieldDestroy(&s->field));
@@ -96,44 +79,67 @@ static PetscErrorCode View(Simulation *s) {
     PetscCall(SchemeView(s->scheme));
   }
   PetscCall(RecordView(s->record));
+  PetscCall(CheckpointView(s->checkpoint));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Run(Simulation *s) {
+/* Realization r at its start, or where a checkpoint left it: *l layers are done. */
+static PetscErrorCode Begin(Simulation *s, PetscInt r, PetscInt *l) {
+  PetscInt there;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensStart(s->tokens, s->start, r));
+  PetscCall(CheckpointResume(s->checkpoint, r, l));
+  there = *l;
+  PetscCall(RecordResume(s->record, r, s->tokens, l));
+  if (there && !*l) PetscCall(TokensStart(s->tokens, s->start, r));
+  if (!*l) PetscCall(RecordFrame(s->record, r, 0, s->tokens, s->attention));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Run(Simulation *s, PetscBool *stopped) {
   const PetscReal dt = s->horizon / (PetscReal)s->depth;
   EnsembleLayout layout;
   Progress progress;
   PetscInt64 done = 0;
-  PetscInt r;
+  PetscInt r, l;
 
   PetscFunctionBeginUser;
+  *stopped = PETSC_FALSE;
   PetscCall(EnsembleGetLayout(s->ensemble, &layout));
+  PetscCall(RecordSetCheckpoint(s->record, s->checkpoint));
   PetscCall(ProgressCreate(layout.world, "simulate", (PetscInt64)layout.owned * s->depth, &progress));
-  while (EnsembleNext(s->ensemble, &r)) {
-    PetscCall(TokensStart(s->tokens, s->start, r));
-    PetscCall(RecordFrame(s->record, r, 0, s->tokens, s->attention));
-    for (PetscInt l = 0; l < s->depth; l++) {
+  while (!*stopped && EnsembleNext(s->ensemble, &r)) {
+    PetscCall(Begin(s, r, &l));
+    done += l;
+    while (l < s->depth && !*stopped) {
       PetscCall(NoiseDraw(s->noise, r, l, s->field)); /* G: one function on the sphere, shared by all tokens */
       PetscCall(SchemeStep(s->scheme, s->attention, s->field, dt, s->tokens));
-      if (RecordDue(s->record, l + 1)) PetscCall(RecordFrame(s->record, r, l + 1, s->tokens, s->attention));
+      l++;
+      if (RecordDue(s->record, l)) PetscCall(RecordFrame(s->record, r, l, s->tokens, s->attention));
       PetscCall(ProgressUpdate(progress, ++done));
+      PetscCall(CheckpointStep(s->checkpoint, r, l, stopped));
     }
   }
+  PetscCall(CheckpointFinish(s->checkpoint, stopped));
   PetscCall(ProgressDestroy(&progress));
+  if (*stopped) PetscFunctionReturn(0);
   PetscCall(RecordFinish(s->record));
+  PetscCall(CheckpointRemove(s->checkpoint));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode StudySimulate(void) {
   Simulation s = {0};
-  PetscBool dry;
+  PetscBool dry, stopped = PETSC_FALSE;
 
   PetscFunctionBeginUser;
   PetscCall(Create(&s));
   PetscCall(DeckGetFlag("dry_run", &dry));
   if (dry) PetscCall(DeckView("simulate"));
   PetscCall(View(&s));
-  if (!dry) PetscCall(Run(&s));
+  if (!dry) PetscCall(Run(&s, &stopped));
+  const PetscErrorCode code = stopped ? CheckpointStopped(s.checkpoint) : 0;
   PetscCall(Destroy(&s));
-  PetscFunctionReturn(0);
+  PetscFunctionReturn(code);
 }

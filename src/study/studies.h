@@ -6,5 +6,12 @@
 
 extern PetscErrorCode StudySimulate(void);
 extern PetscErrorCode StudyKernel(void);
+extern PetscErrorCode StudyLimits(void);
+extern PetscErrorCode StudySpde(void);
+extern PetscErrorCode StudyChaos(void);
+extern PetscErrorCode StudySync(void);
+
+/* N and d: from the deck, or from the file of initial tokens where the deck leaves them open. Collective. */
+extern PetscErrorCode StudyGetSize(PetscInt64 *count, PetscInt64 *dim);
 
 #endif

@@ -1,0 +1,69 @@
+/* Checkpoints: what a run needs to go on after it was stopped or killed, on any number of ranks and groups, to the same
+ * bits. One file for all realizations, OUTPUT STEM/checkpoint.h5; the one before stays as checkpoint.prev.h5.
+ *
+ * A study registers what a realization in progress consists of (tokens, numbers) and where results of realizations
+ * stand (rows), and its loop becomes
+ *
+ *     while (EnsembleNext(ensemble, &r)) {
+ *       PetscCall(CheckpointResume(checkpoint, r, &step));       // 0 at first, all steps when r is done
+ *       if (step == 0) start realization r;
+ *       for (; step < steps && !stopped; ) {
+ *         one step;
+ *         PetscCall(CheckpointStep(checkpoint, r, ++step, &stopped));
+ *       }
+ *       if (stopped) break;
+ *     }
+ *     PetscCall(CheckpointFinish(checkpoint, &stopped));          // stopped: return through CheckpointStopped
+ *
+ * Draws are functions of their keys, so random numbers have no state. Written every checkpoint_every steps (of the
+ * first group), every checkpoint_interval seconds, and before stopping: at SIGUSR1 or SIGTERM on any rank, when
+ * checkpoint_stop_file exists, and when the next step and write might not end before checkpoint_walltime. */
+#ifndef CHORALE_CHECKPOINT_H
+#define CHORALE_CHECKPOINT_H
+
+#include <chorale/ensemble.h>
+#include <chorale/tokens.h>
+
+typedef struct _p_Checkpoint *Checkpoint;
+
+/* Reads checkpoint_* and output_file; takes over SIGUSR1 and SIGTERM. With checkpoint_resume looks for a checkpoint,
+ * falls back to the one before with a warning when it is damaged, and refuses (user input, naming the key) one of other
+ * physics. steps: of one realization, or of the unit a study counts in. Collective on the world. */
+PetscErrorCode CheckpointCreate(const char *study, Ensemble ensemble, PetscInt steps, Checkpoint *checkpoint);
+PetscErrorCode CheckpointDestroy(Checkpoint *checkpoint);
+/* With checkpoint_resume: are the results of this very deck complete already (a job that was submitted again)? Says so
+ * on stdout; refuses (user input) a complete file of other physics. Reads output_file. Collective. */
+PetscErrorCode CheckpointIsComplete(MPI_Comm comm, const char *study, PetscBool *complete);
+/* Files and occasions on stdout of rank 0. Collective. */
+PetscErrorCode CheckpointView(Checkpoint checkpoint);
+/* Is this run going on from a checkpoint? */
+PetscErrorCode CheckpointIsResumed(Checkpoint checkpoint, PetscBool *resumed);
+
+/* What a realization in progress consists of: positions of tokens (weights are those of the start), and n numbers that
+ * are equal on all shards of the group. The objects stay the caller's. Names are paths' last parts, unique. */
+PetscErrorCode CheckpointAddTokens(Checkpoint checkpoint, const char *name, Tokens tokens);
+PetscErrorCode CheckpointAddReals(Checkpoint checkpoint, const char *name, PetscInt n, PetscReal values[]);
+/* Results mine[owned][n] of the group's realizations in the order of EnsembleNext, filled as realizations go on. Those of
+ * the group's first shard count, and resuming fills them there. */
+PetscErrorCode CheckpointAddRows(Checkpoint checkpoint, const char *name, PetscInt n, PetscReal mine[]);
+/* Called before every write, for files that must be on disk as far as the checkpoint says. */
+PetscErrorCode CheckpointSetFlush(Checkpoint checkpoint, PetscErrorCode (*flush)(void *context), void *context);
+/* Called after every write, on all ranks: partial results. */
+PetscErrorCode CheckpointSetPublish(Checkpoint checkpoint, PetscErrorCode (*publish)(void *context), void *context);
+
+/* Where realization r stands: 0 to begin with (nothing is touched), else its state is in the registered objects and
+ * *step steps are done. Register everything before the first call. Collective on the group. */
+PetscErrorCode CheckpointResume(Checkpoint checkpoint, PetscInt r, PetscInt *step);
+/* Realization r has done `step` steps. Writes a checkpoint if one is due; *stopped: leave the loops, the run is to
+ * stop. Collective on the group; a checkpoint waits for the current step of all groups. */
+PetscErrorCode CheckpointStep(Checkpoint checkpoint, PetscInt r, PetscInt step, PetscBool *stopped);
+/* This group has no work left: takes part in the checkpoints of the others until all are done (*stopped false) or the
+ * run is to stop. Collective on the world. */
+PetscErrorCode CheckpointFinish(Checkpoint checkpoint, PetscBool *stopped);
+/* The results are complete: removes the checkpoints. Collective on the world. */
+PetscErrorCode CheckpointRemove(Checkpoint checkpoint);
+/* The error (exit code 85, one line that says why and how to go on) that a stopped study returns after it has cleaned
+ * up. Collective on the world. */
+PetscErrorCode CheckpointStopped(Checkpoint checkpoint);
+
+#endif

@@ -1,0 +1,377 @@
+/* When to write a checkpoint and when to stop. Groups advance at their own pace, so rank 0 decides and tells all ranks
+ * by a broadcast that they have posted ahead and look for after every step: no rank waits for another until there is
+ * something to write. Within a group the first shard looks and tells the others, so that all act at the same step. */
+#include "record/checkpoint_impl.h"
+
+#include <chorale/deck.h>
+#include <chorale/error.h>
+
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TAG_SIGNAL = 1, TAG_FINISHED };
+#define LOOK       0.5  /* seconds between looks at the stop file */
+#define IDLE_SLEEP 1000 /* microseconds between looks of a group without work */
+#define MARGIN     2.0  /* the longest step and write so far, times this, must fit before the wall-time limit */
+
+static volatile sig_atomic_t caught;
+
+static void Catch(int number) {
+  caught = number;
+}
+
+static PetscErrorCode CatchSignals(void) {
+  struct sigaction action = {.sa_handler = Catch, .sa_flags = SA_RESTART};
+
+  PetscFunctionBeginUser;
+  sigemptyset(&action.sa_mask);
+  PetscCheck(!sigaction(SIGUSR1, &action, NULL) && !sigaction(SIGTERM, &action, NULL), PETSC_COMM_SELF, PETSC_ERR_SYS,
+             "cannot catch signals");
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode ReadDeck(Checkpoint c) {
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetInt("checkpoint_every", &c->every));
+  PetscCall(DeckGetReal("checkpoint_interval", &c->interval));
+  PetscCall(DeckGetReal("checkpoint_walltime", &c->wall));
+  PetscCall(DeckGetString("checkpoint_stop_file", c->stop_file));
+  PetscCall(OutputNames(c->layout.world, c->study, &c->output));
+  PetscCall(PetscSNPrintf(c->file, sizeof(c->file), "%s/checkpoint.h5", c->output.trajectories));
+  PetscCall(PetscSNPrintf(c->previous, sizeof(c->previous), "%s/checkpoint.prev.h5", c->output.trajectories));
+  PetscCall(PetscSNPrintf(c->temporary, sizeof(c->temporary), "%s/checkpoint.tmp.h5", c->output.trajectories));
+  PetscFunctionReturn(0);
+}
+
+/* The broadcast of the next event, which all ranks but 0 post ahead. */
+static PetscErrorCode Listen(Checkpoint c) {
+  PetscFunctionBeginUser;
+  if (c->rank) PetscCallMPI(MPI_Ibcast(&c->heard, 1, MPI_INT, 0, c->events, &c->request));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointCreate(const char *study, Ensemble ensemble, PetscInt steps, Checkpoint *checkpoint) {
+  PetscBool resume;
+  Checkpoint c;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscNew(&c));
+  PetscCall(PetscStrncpy(c->study, study, sizeof(c->study)));
+  PetscCall(EnsembleGetLayout(ensemble, &c->layout));
+  PetscCallMPI(MPI_Comm_rank(c->layout.world, &c->rank));
+  PetscCallMPI(MPI_Comm_size(c->layout.world, &c->size));
+  PetscCallMPI(MPI_Comm_rank(c->layout.shards, &c->shard));
+  PetscCallMPI(MPI_Comm_size(c->layout.shards, &c->shards));
+  PetscCallMPI(MPI_Comm_dup(c->layout.world, &c->events));
+  c->steps = steps;
+  c->current = -1;
+  c->request = MPI_REQUEST_NULL;
+  PetscCall(PetscCalloc1(c->layout.realizations, &c->step));
+  PetscCall(ReadDeck(c));
+  PetscCall(DeckGetFlag("checkpoint_resume", &resume));
+  if (resume) PetscCall(CheckpointFileFind(c));
+  PetscCall(CatchSignals());
+  c->start = c->written = c->last = MPI_Wtime();
+  PetscCall(Listen(c));
+  *checkpoint = c;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointDestroy(Checkpoint *checkpoint) {
+  Checkpoint c = *checkpoint;
+
+  PetscFunctionBeginUser;
+  if (!c) PetscFunctionReturn(0);
+  if (c->size > 1 && c->event != CHECKPOINT_DONE && c->event != CHECKPOINT_STOP) {
+    /* a run that ends before CheckpointFinish (-dry_run): the posted broadcast must be answered */
+    if (!c->rank) {
+      c->event = CHECKPOINT_DONE;
+      PetscCallMPI(MPI_Ibcast(&c->event, 1, MPI_INT, 0, c->events, &c->request));
+    }
+    PetscCallMPI(MPI_Wait(&c->request, MPI_STATUS_IGNORE));
+  }
+  PetscCallMPI(MPI_Comm_free(&c->events));
+  PetscCall(PetscFree(c->entries));
+  PetscCall(PetscFree(c->step));
+  PetscCall(PetscFree(*checkpoint));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointView(Checkpoint c) {
+  char every[64] = "", interval[64] = "", wall[64] = "";
+
+  PetscFunctionBeginUser;
+  if (c->every) PetscCall(PetscSNPrintf(every, sizeof(every), ", every %" PetscInt64_FMT " steps", c->every));
+  if (c->interval > 0) PetscCall(PetscSNPrintf(interval, sizeof(interval), ", every %.6g s", (double)c->interval));
+  if (c->wall > 0) PetscCall(PetscSNPrintf(wall, sizeof(wall), ", before %.6g s are over", (double)c->wall));
+  PetscCall(PetscPrintf(c->layout.world, "checkpoint %s%s%s%s, on SIGUSR1 and SIGTERM%s%s\n", c->file, every, interval,
+                        wall, c->stop_file[0] ? ", on the file " : "", c->stop_file));
+  if (c->source[0]) {
+    PetscInt done = 0, begun = 0;
+    for (PetscInt r = 0; r < c->layout.realizations; r++) {
+      done += c->step[r] == c->steps;
+      begun += c->step[r] > 0 && c->step[r] < c->steps;
+    }
+    PetscCall(PetscPrintf(c->layout.world,
+                          "           goes on from %s: %" PetscInt_FMT " of %" PetscInt_FMT
+                          " realizations done, %" PetscInt_FMT " begun\n",
+                          c->source, done, c->layout.realizations, begun));
+  }
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointIsResumed(Checkpoint c, PetscBool *resumed) {
+  PetscFunctionBeginUser;
+  *resumed = c->source[0] ? PETSC_TRUE : PETSC_FALSE;
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode NewEntry(Checkpoint c, const char *name, CheckpointEntry **entry) {
+  PetscFunctionBeginUser;
+  PetscCheck(c->count < CHECKPOINT_ENTRIES, c->layout.world, PETSC_ERR_ARG_OUTOFRANGE,
+             "too many parts of a checkpoint");
+  if (c->count == c->room) {
+    c->room = c->room ? 2 * c->room : 16;
+    PetscCall(PetscRealloc((size_t)c->room * sizeof(*c->entries), &c->entries));
+  }
+  *entry = &c->entries[c->count++];
+  PetscCall(PetscArrayzero(*entry, 1));
+  PetscCall(PetscStrncpy((*entry)->name, name, CHECKPOINT_NAME));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointAddTokens(Checkpoint c, const char *name, Tokens tokens) {
+  CheckpointEntry *entry = NULL;
+
+  PetscFunctionBeginUser;
+  PetscCall(NewEntry(c, name, &entry));
+  entry->type = CHECKPOINT_TOKENS;
+  entry->tokens = tokens;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointAddReals(Checkpoint c, const char *name, PetscInt n, PetscReal values[]) {
+  CheckpointEntry *entry = NULL;
+
+  PetscFunctionBeginUser;
+  PetscCall(NewEntry(c, name, &entry));
+  entry->type = CHECKPOINT_REALS;
+  entry->n = n;
+  entry->values = values;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointAddRows(Checkpoint c, const char *name, PetscInt n, PetscReal mine[]) {
+  CheckpointEntry *entry = NULL;
+
+  PetscFunctionBeginUser;
+  PetscCall(NewEntry(c, name, &entry));
+  entry->type = CHECKPOINT_ROWS;
+  entry->n = n;
+  entry->values = mine;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointSetFlush(Checkpoint c, PetscErrorCode (*flush)(void *context), void *context) {
+  PetscFunctionBeginUser;
+  c->flush = flush;
+  c->flush_context = context;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointSetPublish(Checkpoint c, PetscErrorCode (*publish)(void *context), void *context) {
+  PetscFunctionBeginUser;
+  c->publish = publish;
+  c->publish_context = context;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointResume(Checkpoint c, PetscInt r, PetscInt *step) {
+  PetscFunctionBeginUser;
+  *step = 0;
+  if (!c->source[0]) PetscFunctionReturn(0);
+  if (!c->loaded) PetscCall(CheckpointFileReadRows(c));
+  c->loaded = PETSC_TRUE;
+  *step = (PetscInt)c->step[r];
+  if (0 < *step && *step < c->steps) PetscCall(CheckpointFileReadState(c, r));
+  PetscFunctionReturn(0);
+}
+
+/* On rank 0: a signal that another rank caught, and groups that have finished. */
+static PetscErrorCode Hear(Checkpoint c) {
+  int there = c->size > 1;
+
+  PetscFunctionBeginUser;
+  while (there) {
+    MPI_Status status;
+    int number;
+    PetscCallMPI(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, c->events, &there, &status));
+    if (!there) break;
+    PetscCallMPI(MPI_Recv(&number, 1, MPI_INT, status.MPI_SOURCE, status.MPI_TAG, c->events, MPI_STATUS_IGNORE));
+    if (status.MPI_TAG == TAG_SIGNAL)
+      caught = number;
+    else
+      c->finished++;
+  }
+  PetscFunctionReturn(0);
+}
+
+/* On rank 0: does the run have to stop, and why? */
+static PetscErrorCode MustStop(Checkpoint c, double now, PetscBool *stop) {
+  struct stat status;
+
+  PetscFunctionBeginUser;
+  *stop = PETSC_TRUE;
+  if (caught) {
+    PetscCall(PetscSNPrintf(c->reason, sizeof(c->reason), "signal %d", (int)caught));
+    PetscFunctionReturn(0);
+  }
+  if (c->stop_file[0] && now - c->looked > LOOK) {
+    c->looked = now;
+    if (!stat(c->stop_file, &status)) {
+      PetscCall(PetscSNPrintf(c->reason, sizeof(c->reason), "the stop file %.90s", c->stop_file));
+      PetscFunctionReturn(0);
+    }
+  }
+  if (c->wall > 0 && now - c->start + MARGIN * (c->longest + c->cost) >= c->wall) {
+    PetscCall(PetscSNPrintf(c->reason, sizeof(c->reason), "wall time of %.6g s", (double)c->wall));
+    PetscFunctionReturn(0);
+  }
+  *stop = PETSC_FALSE;
+  PetscFunctionReturn(0);
+}
+
+/* On rank 0: what is to be done now, and the news of it to all ranks. */
+static PetscErrorCode Decide(Checkpoint c, CheckpointEvent otherwise) {
+  const double now = MPI_Wtime();
+  PetscBool stop;
+
+  PetscFunctionBeginUser;
+  PetscCall(Hear(c));
+  PetscCall(MustStop(c, now, &stop));
+  c->event = CHECKPOINT_GO;
+  if (otherwise == CHECKPOINT_DONE)
+    c->event = CHECKPOINT_DONE; /* nothing is left to stop */
+  else if (stop)
+    c->event = CHECKPOINT_STOP;
+  else if ((c->every && c->since >= c->every) || (c->interval > 0 && now - c->written >= c->interval))
+    c->event = CHECKPOINT_WRITE;
+  if (c->event != CHECKPOINT_GO && c->size > 1) {
+    PetscCallMPI(MPI_Ibcast(&c->event, 1, MPI_INT, 0, c->events, &c->request));
+    PetscCallMPI(MPI_Wait(&c->request, MPI_STATUS_IGNORE));
+  }
+  PetscFunctionReturn(0);
+}
+
+/* On other ranks: has rank 0 spoken? */
+static PetscErrorCode Look(Checkpoint c) {
+  int spoken;
+
+  PetscFunctionBeginUser;
+  if (caught && !c->told) {
+    const int number = (int)caught;
+    c->told = PETSC_TRUE;
+    PetscCallMPI(MPI_Send(&number, 1, MPI_INT, 0, TAG_SIGNAL, c->events));
+  }
+  PetscCallMPI(MPI_Test(&c->request, &spoken, MPI_STATUS_IGNORE));
+  c->event = spoken ? c->heard : CHECKPOINT_GO;
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Write(Checkpoint c) {
+  const double start = MPI_Wtime();
+
+  PetscFunctionBeginUser;
+  if (c->flush) PetscCall(c->flush(c->flush_context));
+  PetscCall(CheckpointFileWrite(c));
+  if (c->publish) PetscCall(c->publish(c->publish_context));
+  c->since = 0;
+  c->written = c->last = MPI_Wtime();
+  c->cost = PetscMax(c->cost, c->written - start);
+  PetscFunctionReturn(0);
+}
+
+/* Does what all ranks have been told. */
+static PetscErrorCode Act(Checkpoint c, PetscBool *stopped) {
+  PetscFunctionBeginUser;
+  *stopped = PETSC_FALSE;
+  if (c->event == CHECKPOINT_GO) PetscFunctionReturn(0);
+  if (c->event != CHECKPOINT_DONE) PetscCall(Write(c));
+  if (c->event == CHECKPOINT_WRITE)
+    PetscCall(Listen(c));
+  else
+    *stopped = (PetscBool)(c->event == CHECKPOINT_STOP);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointStep(Checkpoint c, PetscInt r, PetscInt step, PetscBool *stopped) {
+  const double now = MPI_Wtime();
+
+  PetscFunctionBeginUser;
+  c->current = r;
+  c->step[r] = step;
+  c->since++;
+  c->longest = PetscMax(c->longest, now - c->last);
+  c->last = now;
+  if (!c->rank)
+    PetscCall(Decide(c, CHECKPOINT_GO));
+  else if (!c->shard)
+    PetscCall(Look(c));
+  if (c->shards > 1) {
+    int event = c->event;
+    PetscCallMPI(MPI_Bcast(&event, 1, MPI_INT, 0, c->layout.shards));
+    if (c->shard && event != CHECKPOINT_GO) PetscCallMPI(MPI_Wait(&c->request, MPI_STATUS_IGNORE));
+    if (c->shard && caught && !c->told) { /* a shard that only listens may be the one that caught the signal */
+      const int number = (int)caught;
+      c->told = PETSC_TRUE;
+      if (event == CHECKPOINT_GO) PetscCallMPI(MPI_Send(&number, 1, MPI_INT, 0, TAG_SIGNAL, c->events));
+    }
+    c->event = event;
+  }
+  if (step == c->steps) c->current = -1;
+  PetscCall(Act(c, stopped));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointFinish(Checkpoint c, PetscBool *stopped) {
+  const struct timespec nap = {.tv_nsec = 1000 * IDLE_SLEEP};
+
+  PetscFunctionBeginUser;
+  *stopped = (PetscBool)(c->event == CHECKPOINT_STOP);
+  if (*stopped) PetscFunctionReturn(0);
+  c->current = -1;
+  if (c->rank && !c->shard) {
+    const int nothing = 0;
+    PetscCallMPI(MPI_Send(&nothing, 1, MPI_INT, 0, TAG_FINISHED, c->events));
+  }
+  if (!c->rank) c->finished++;
+  do {
+    if (!c->rank)
+      PetscCall(Decide(c, c->finished == c->layout.groups ? CHECKPOINT_DONE : CHECKPOINT_GO));
+    else
+      PetscCall(Look(c));
+    if (c->event == CHECKPOINT_GO) (void)nanosleep(&nap, NULL);
+    PetscCall(Act(c, stopped));
+  } while (c->event != CHECKPOINT_DONE && c->event != CHECKPOINT_STOP);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointRemove(Checkpoint c) {
+  PetscFunctionBeginUser;
+  if (!c->rank) {
+    (void)unlink(c->file);
+    (void)unlink(c->previous);
+    (void)rmdir(c->output.trajectories); /* fails where trajectories are, as it should */
+  }
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointStopped(Checkpoint c) {
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Bcast(c->reason, sizeof(c->reason), MPI_CHAR, 0, c->layout.world));
+  SETERRQ(c->layout.world, CHORALE_ERR_STOPPED, "stopped (%s) after writing %s; -checkpoint_resume goes on from there",
+          c->reason, c->file);
+}

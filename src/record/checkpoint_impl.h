@@ -1,0 +1,63 @@
+/* Private to checkpoint.c and checkpoint_file.c. */
+#ifndef CHORALE_RECORD_CHECKPOINT_IMPL_H
+#define CHORALE_RECORD_CHECKPOINT_IMPL_H
+
+#include <chorale/checkpoint.h>
+
+#include "record/impl.h"
+
+#define CHECKPOINT_ENTRIES 4096 /* limits holds tokens of every depth, width and count */
+#define CHECKPOINT_NAME    64
+
+typedef struct {
+  enum { CHECKPOINT_TOKENS, CHECKPOINT_REALS, CHECKPOINT_ROWS } type;
+  char name[CHECKPOINT_NAME];
+  Tokens tokens;
+  PetscInt n; /* numbers, or numbers per row */
+  PetscReal *values;
+} CheckpointEntry;
+
+/* What rank 0 tells all ranks. */
+typedef enum { CHECKPOINT_GO, CHECKPOINT_WRITE, CHECKPOINT_STOP, CHECKPOINT_DONE } CheckpointEvent;
+
+struct _p_Checkpoint {
+  char study[32], reason[128]; /* reason: why the run stops, on rank 0 */
+  EnsembleLayout layout;
+  PetscMPIInt rank, size, shard, shards;
+  PetscInt steps;
+  Output output;
+  char file[PETSC_MAX_PATH_LEN], previous[PETSC_MAX_PATH_LEN], temporary[PETSC_MAX_PATH_LEN];
+  char source[PETSC_MAX_PATH_LEN]; /* what to resume from, empty for a run from the start */
+  CheckpointEntry *entries;
+  PetscInt count, room;
+  PetscInt64 *step;  /* [R] steps that each realization has done, as far as this group knows */
+  PetscBool loaded;  /* rows are read */
+  PetscBool trusted; /* file is whole: it may take the place of previous */
+  PetscInt current;  /* the group's realization in progress, -1 for none */
+  PetscErrorCode (*flush)(void *context), (*publish)(void *context);
+  void *flush_context, *publish_context;
+
+  PetscInt64 every, since;  /* steps between checkpoints, steps since the last */
+  PetscReal interval, wall; /* seconds */
+  char stop_file[PETSC_MAX_PATH_LEN];
+  double start, written, looked, last; /* times: of the run, last checkpoint, last look at the stop file, last step */
+  double longest, cost;                /* seconds of the longest step and of the longest write */
+
+  MPI_Comm events; /* a copy of the world for what follows */
+  MPI_Request request;
+  int heard; /* buffer of request */
+  int event; /* CheckpointEvent: what is to be done after this step */
+  PetscBool told;
+  PetscMPIInt finished; /* groups, on rank 0 */
+};
+
+/* Writes the file and puts it in place; the one before becomes previous. Collective on the world. */
+PETSC_INTERN PetscErrorCode CheckpointFileWrite(Checkpoint checkpoint);
+/* Finds the file to resume from (source, empty when there is none), checks it and reads step[]. Collective. */
+PETSC_INTERN PetscErrorCode CheckpointFileFind(Checkpoint checkpoint);
+/* The rows of the group's realizations that have begun. Collective on the group. */
+PETSC_INTERN PetscErrorCode CheckpointFileReadRows(Checkpoint checkpoint);
+/* Tokens and numbers of realization r. Collective on the group. */
+PETSC_INTERN PetscErrorCode CheckpointFileReadState(Checkpoint checkpoint, PetscInt r);
+
+#endif
