@@ -1,0 +1,78 @@
+# shellcheck shell=bash
+# Sourced by every job script: what differs from site to site, and how a run goes on until it is done.
+
+# --- Your site: edit here -----------------------------------------------------------------------------------------------
+# Modules that chorale was built with. Example: site_modules() { module load openmpi petsc hdf5; }
+site_modules() { :; }
+# The executable, the sources (for tools/) and the launcher. Open MPI under Slurm wants pmix; `mpirun` works too.
+: "${CHORALE:=chorale}"
+: "${CHORALE_SOURCE:=${SLURM_SUBMIT_DIR:-$PWD}}"
+: "${CHORALE_LAUNCH:=srun --mpi=pmix}"
+# Python with h5py and matplotlib, for pictures and tables.
+: "${CHORALE_PYTHON:=/usr/bin/python3}"
+# A job that is requeued more often than this makes no progress: it fails.
+: "${CHORALE_RESTARTS:=1000}"
+# Account, partition and the like belong on the command line (sbatch --account=... --partition=...) or into the environment
+# (SBATCH_ACCOUNT, SBATCH_PARTITION), which all scripts here inherit.
+# ------------------------------------------------------------------------------------------------------------------------
+
+export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 # ranks, not threads, do the work
+site_modules
+
+complain() {
+  echo "$(basename "$0"): $*" >&2
+  exit 2
+}
+
+# This job, or this task of an array: the plain number of an array's last task stands for the whole array.
+job_id() {
+  if [ -n "${SLURM_ARRAY_JOB_ID:-}" ]; then
+    echo "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
+  else
+    echo "$SLURM_JOB_ID"
+  fi
+}
+
+# Seconds that Slurm leaves this job, empty when there is no limit.
+seconds_left() {
+  local left days=0 parts
+  left=$(squeue --noheader --jobs "$(job_id)" --format %L 2>/dev/null) || return 0
+  left=${left//[[:space:]]/}
+  [[ $left =~ ^([0-9]+-)?[0-9]+(:[0-9]+)*$ ]] || return 0 # UNLIMITED, NOT_SET, INVALID
+  if [[ $left == *-* ]]; then
+    days=${left%%-*}
+    left=${left#*-}
+  fi
+  IFS=: read -ra parts <<<"$left"
+  local seconds=0 part
+  for part in "${parts[@]}"; do seconds=$((60 * seconds + 10#$part)); done
+  echo $((86400 * days + seconds))
+}
+
+# run_to_the_end STUDY [DECK...] [-option value...]: runs the study in this job's allocation. It goes on from its checkpoint
+# if it has one, does nothing if its results are complete, and when time runs short (or a signal comes) writes a
+# checkpoint, after which the job puts itself back into the queue. So a job may be submitted again at any time.
+run_to_the_end() {
+  local left wall=() code pid
+  left=$(seconds_left)
+  # The limit is the job's, and what chorale counts begins now: ten seconds go to starting and ending.
+  [ -z "$left" ] || wall=(-checkpoint_walltime $((left > 20 ? left - 10 : 10)))
+  # $CHORALE_LAUNCH is a command with options.
+  # shellcheck disable=SC2086
+  $CHORALE_LAUNCH "$CHORALE" "$1" -checkpoint_resume "${wall[@]}" "${@:2}" &
+  pid=$!
+  trap 'kill -USR1 "$pid" 2>/dev/null' USR1 TERM
+  wait "$pid" && code=0 || code=$?
+  while kill -0 "$pid" 2>/dev/null; do # a signal ends `wait` early
+    wait "$pid" && code=0 || code=$?
+  done
+  trap - USR1 TERM
+  [ "$code" -eq 85 ] || return "$code"
+  if [ "${SLURM_RESTART_COUNT:-0}" -ge "$CHORALE_RESTARTS" ]; then
+    echo "stopped at a checkpoint for the ${SLURM_RESTART_COUNT}th time: not requeued" >&2
+    return 85
+  fi
+  echo "stopped at a checkpoint: back into the queue"
+  scontrol requeue "$(job_id)"
+  sleep 60 # Slurm ends this script
+}
