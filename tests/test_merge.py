@@ -23,7 +23,7 @@ def merge(folder, *words):
 
 def statistics_are_those_of_chorale(folder):
     """Joining one file with itself cut in two is not possible, so: the joined mean and error of three seeds against numpy over all
-    realizations, and those of a single file, joined alone, against what chorale wrote, bit for bit."""
+    realizations, and those of a single file, joined alone, against what chorale wrote."""
     for seed, count in ((1, 3), (2, 4), (9, 2)):
         simulate(folder, f"{seed}.h5", ensemble_seed=seed, ensemble_realizations=count)
     done = merge(folder, "all.h5", "1.h5", "2.h5", "9.h5")
@@ -39,7 +39,10 @@ def statistics_are_those_of_chorale(folder):
     alone, original = datasets(f"{folder}/one.h5"), datasets(f"{folder}/2.h5")
     assert alone.keys() == original.keys()
     for name, value in original.items():
-        assert value.tobytes() == alone[name].tobytes(), name
+        if name.endswith("sem"):  # the compiler joins a product and a sum, numpy does not
+            np.testing.assert_allclose(alone[name], value, rtol=1e-14, atol=1e-300)
+        else:
+            assert value.tobytes() == alone[name].tobytes(), name
     with h5py.File(f"{folder}/all.h5", "r") as file:
         assert file["parameters"].attrs["ensemble_realizations"] in ("9", b"9")
 
