@@ -1,0 +1,45 @@
+/* Distances between two weighted token measures mu = sum_i w_i delta_{x_i}, nu = sum_j v_j delta_{y_j} on the same
+ * sphere S^{d-1}, each split over the same communicator (the counts of tokens may differ). All results are the same on
+ * every rank and, bit for bit, for any number of ranks. All functions are collective on the tokens' communicator.
+ *
+ * W2^2 is the least mean cost of a plan with marginals mu and nu, cost |x - y|^2 = 2 - 2 <x,y> (chordal) unless said.
+ */
+#ifndef CHORALE_DISTANCE_H
+#define CHORALE_DISTANCE_H
+
+#include <chorale/tokens.h>
+
+/* Circle (d = 2) only, user input error otherwise: the exact plan for the geodesic cost angle^2, any weights, cut
+ * optimised, O(N log N): its geodesic cost, and the chordal cost of that plan (equal to W2^2 for nearby measures, an
+ * upper bound otherwise). Masses are rounded to 2^-60. Memory: 48 bytes per own token, and 16 on every rank for each
+ * token of the measure that has fewer. */
+PetscErrorCode DistanceCircle(Tokens mu, Tokens nu, PetscReal *geodesic, PetscReal *chordal);
+
+/* Any d: exact assignment with chordal cost, equal weights only, the larger count a multiple of the other and at most
+ * DISTANCE_ASSIGNMENT_MAX. User input error otherwise. O(N^3) on one rank at worst, 8 N^2 bytes. */
+#define DISTANCE_ASSIGNMENT_MAX 2048
+PetscErrorCode DistanceAssignment(Tokens mu, Tokens nu, PetscReal *w2sq);
+
+/* Any d, any weights: debiased entropic transport S_e = OT_e(mu,nu) - (OT_e(mu,mu) + OT_e(nu,nu))/2, e -> 0 until W2^2
+ * has about the relative accuracy tol in (0,1) (see the source for what that means). W2^2 below 1e-12 may come out as
+ * 0. Some hundred to thousand times (N + M)^2 exponentials, shared by the ranks, each of which holds both measures. */
+#define DISTANCE_SINKHORN_TOL 0.01 /* of DistanceTransport */
+PetscErrorCode DistanceSinkhorn(Tokens mu, Tokens nu, PetscReal tol, PetscReal *w2sq);
+
+/* Any d, any weights, O(N log N): d times the mean over fixed pseudo-random directions theta of the W2^2 of the
+ * projections <theta,x> on the line. Directions come in orthonormal frames (their number is rounded up to a multiple of
+ * d), so this is at most W2^2. */
+PetscErrorCode DistanceSliced(Tokens mu, Tokens nu, PetscInt directions, PetscReal *w2sq);
+
+/* MMD^2 = integral of e^{beta <x,y>} d(mu - nu)(x) d(mu - nu)(y) >= 0, through moments where they are cheaper than all
+ * pairs. Error: 4e-14 e^beta, and of that only 1e-14 of the value itself for measures drawn from one law (moments);
+ * some 1e-15 e^beta (pairs, for large d). */
+PetscErrorCode DistanceMMD(Tokens mu, Tokens nu, PetscReal beta, PetscReal *mmd2);
+
+/* W2^2 by the best method for these measures: circle for d = 2 (chordal cost of the plan), assignment where it applies,
+ * else Sinkhorn. *method: a static name for tables and logs ("circle", "assignment", "sinkhorn"). */
+PetscErrorCode DistanceTransport(Tokens mu, Tokens nu, PetscReal *w2sq, const char **method);
+/* The method alone: what DistanceTransport would use for measures with these counts and weights. */
+PetscErrorCode DistanceTransportMethod(Tokens mu, Tokens nu, const char **method);
+
+#endif

@@ -1,0 +1,12 @@
+/* What the distances share. */
+#ifndef CHORALE_DISTANCE_IMPL_H
+#define CHORALE_DISTANCE_IMPL_H
+
+#include <chorale/tokens.h>
+
+/* Refuses measures on different spheres or of different communicators. */
+PetscErrorCode DistanceCheck(Tokens mu, Tokens nu);
+/* Have all tokens the same weight, and what DistanceAssignment says about the counts? Collective. */
+PetscErrorCode DistanceAssignable(Tokens mu, Tokens nu, PetscBool *assignable);
+
+#endif

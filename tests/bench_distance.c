@@ -1,0 +1,95 @@
+/* Distances between measures, CPU seconds of this process (the slowest rank), best of 3: bench_distance. Prints
+ * `name value unit` lines. */
+#include <time.h>
+
+#include <chorale/distance.h>
+#include <chorale/error.h>
+#include <chorale/rng.h>
+
+static double Seconds(void) {
+  struct timespec now;
+
+  (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Uniform tokens, equal weights. */
+static PetscErrorCode Uniform(PetscInt64 N, PetscInt d, uint32_t which, Tokens *tokens) {
+  const RngStream stream = {.seed = 3, .step = which, .purpose = RNG_TEST};
+  TokensLayout layout;
+  double *values;
+  Vec x;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensCreate(PETSC_COMM_WORLD, N, d, tokens));
+  PetscCall(TokensGetLayout(*tokens, &layout));
+  PetscCall(TokensGetVec(*tokens, &x));
+  PetscCall(VecGetArray(x, &values));
+  RngNormal(stream, (uint64_t)layout.first * layout.block * d, (size_t)layout.owned * layout.block * d, values);
+  PetscCall(VecRestoreArray(x, &values));
+  PetscCall(TokensMove(*tokens, 0, NULL));
+  PetscFunctionReturn(0);
+}
+
+typedef PetscErrorCode (*Measured)(Tokens mu, Tokens nu, PetscReal *value);
+
+static PetscErrorCode Circle(Tokens mu, Tokens nu, PetscReal *value) {
+  PetscReal chordal;
+  return DistanceCircle(mu, nu, value, &chordal);
+}
+
+static PetscErrorCode Sinkhorn(Tokens mu, Tokens nu, PetscReal *value) {
+  return DistanceSinkhorn(mu, nu, DISTANCE_SINKHORN_TOL, value);
+}
+
+static PetscErrorCode Sliced(Tokens mu, Tokens nu, PetscReal *value) {
+  return DistanceSliced(mu, nu, 32, value);
+}
+
+static PetscErrorCode Mmd(Tokens mu, Tokens nu, PetscReal *value) {
+  return DistanceMMD(mu, nu, 1, value);
+}
+
+static PetscErrorCode Measure(const char *name, PetscInt64 N, PetscInt64 M, PetscInt d, Measured measured) {
+  double best = 1e300;
+  Tokens mu, nu;
+
+  PetscFunctionBeginUser;
+  PetscCall(Uniform(N, d, 0, &mu));
+  PetscCall(Uniform(M, d, 1, &nu));
+  for (int i = 0; i < 3; i++) {
+    double seconds = Seconds();
+    PetscReal value;
+
+    PetscCall(measured(mu, nu, &value));
+    seconds = Seconds() - seconds;
+    PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &seconds, 1, MPI_DOUBLE, MPI_MAX, PETSC_COMM_WORLD));
+    best = PetscMin(best, seconds);
+  }
+  PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s_d%" PetscInt_FMT "_n%" PetscInt64_FMT "_m%" PetscInt64_FMT " %.4g s\n",
+                        name, d, N, M, best));
+  PetscCall(TokensDestroy(&mu));
+  PetscCall(TokensDestroy(&nu));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode All(void) {
+  PetscFunctionBeginUser;
+  PetscCall(Measure("circle", 1000000, 1000000, 2, Circle));
+  PetscCall(Measure("circle", 10000000, 16384, 2, Circle));
+  PetscCall(Measure("circle", 10000000, 10000000, 2, Circle));
+  PetscCall(Measure("mmd", 1000000, 16384, 2, Mmd));
+  for (PetscInt d = 3; d <= 4; d++) {
+    PetscCall(Measure("assignment", 2048, 2048, d, DistanceAssignment));
+    PetscCall(Measure("mmd", 100000, 100000, d, Mmd));
+    PetscCall(Measure("sliced", 100000, 100000, d, Sliced));
+  }
+  PetscCall(Measure("sinkhorn", 1024, 1024, 3, Sinkhorn));
+  PetscFunctionReturn(0);
+}
+
+int main(int argc, char **argv) {
+  if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush()) return 1;
+  const PetscErrorCode code = All();
+  return PetscFinalize() ? 1 : ErrorExitCode(code);
+}
