@@ -19,7 +19,17 @@ PetscErrorCode NoiseView(Noise noise, MPI_Comm comm);
 /* Refuses (user input) a number of tokens that fields of this law cannot be evaluated at: gram beyond 2048. Evaluation
  * checks too, but a study should ask before it writes anything. Not collective. */
 PetscErrorCode NoiseCheckCount(Noise noise, PetscInt64 count);
+/* Refuses (user input) a number of different points that one draw cannot be evaluated at over its life: gram beyond
+ * 8192, since it remembers them all. `what` says in the message where they come from. Not collective. */
+PetscErrorCode NoiseCheckPoints(Noise noise, PetscInt64 points, const char *what);
+/* Memory that one draw takes once it has been evaluated at so many points; 0 where draws remember nothing. Not
+ * collective. */
+PetscErrorCode NoiseDrawBytes(Noise noise, PetscReal points, PetscReal *bytes);
 PetscErrorCode NoiseIsZero(Noise noise, PetscBool *zero);
+/* Highest degree of G as a sum of harmonics: of spectral; -1 for none, NOISE_DEGREE_NONE for laws that are no such sum.
+ * Not collective. */
+#define NOISE_DEGREE_NONE PETSC_MAX_INT
+PetscErrorCode NoiseGetDegree(Noise noise, PetscInt *degree);
 
 /* k(1) of the law that is really drawn (truncated kernel for spectral): the variance of each component of G. Not
  * collective. */

@@ -15,6 +15,8 @@ typedef struct _p_Scheme *Scheme;
 
 /* Reads scheme_type; work vectors for tokens of this layout. Collective. */
 PetscErrorCode SchemeCreate(Tokens tokens, Scheme *scheme);
+/* The same for a type that the study chooses. */
+PetscErrorCode SchemeCreateType(Tokens tokens, const char *type, Scheme *scheme);
 PetscErrorCode SchemeDestroy(Scheme *scheme);
 PetscErrorCode SchemeView(Scheme scheme);
 /* Moves the tokens by one step of size dt > 0. Collective on the tokens' communicator. */

@@ -154,9 +154,8 @@ static const DeckKey keys[] = {
          "What the measure of N tokens is compared with: a number, one system of so many tokens, N being its first N; "
          "quadrature, the limit as weighted nodes (d = 2 or 3); twin, a second system of N tokens."},
     INT("chaos_nodes", "-1", -1, 10000000000, "nodes", CHAOS, 0,
-        "Nodes of chaos_reference quadrature, a multiple of 256 (512 k^2 for d = 3); -1 takes 4096 or more on the "
-        "circle, "
-        "4608 or more on the sphere, by the largest tokens_count."),
+        "Nodes of chaos_reference quadrature, a multiple of 256 (512 k^2 for d = 3); -1 takes 4096 or more on the circle, by "
+        "the largest tokens_count, and 4608 on the sphere (more for a large tokens_kappa)."),
     INT("chaos_restarts", "0", 0, 1000000, "starts", CHAOS, 0,
         "Fresh starts of every N along the same noise, for the correlation of two tokens given the noise."),
     INT("spde_degree", "-1", -1, 4096, "-", SPDE, 0,

@@ -58,42 +58,12 @@ static PetscErrorCode Release(Noise noise, void *held) {
   PetscFunctionReturn(0);
 }
 
-/* points[N][d] on every rank, in the order of tokens. Collective. */
-static PetscErrorCode GatherTokens(Tokens tokens, const TokensLayout *layout, double *points) {
-  const PetscInt d = layout->dim;
-  PetscMPIInt size, *counts, *offsets;
-  PetscInt64 first, n;
-  double *rows;
-
-  PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Comm_size(layout->comm, &size));
-  PetscCall(PetscMalloc3(size, &counts, size + 1, &offsets, layout->owned * layout->block * d, &rows));
-  for (PetscMPIInt rank = 0; rank <= size; rank++) {
-    const PetscInt64 start = (PetscInt64)TokensFirstBlock(layout->blocks, rank, size) * layout->block;
-    PetscCall(PetscMPIIntCast((PetscInt)PetscMin(start, layout->count) * d, &offsets[rank]));
-  }
-  for (PetscMPIInt rank = 0; rank < size; rank++) counts[rank] = offsets[rank + 1] - offsets[rank];
-  PetscCall(TokensGetRows(tokens, &first, &n, rows));
-  PetscCallMPI(
-      MPI_Allgatherv(rows, (PetscMPIInt)(n * d), MPI_DOUBLE, points, counts, offsets, MPI_DOUBLE, layout->comm));
-  PetscCall(PetscFree3(counts, offsets, rows));
-  PetscFunctionReturn(0);
-}
-
-/* This rank's tokens among values[N][d] into the blocks of g. */
-static void ScatterValues(const TokensLayout *layout, const double *values, double *g) {
-  const PetscInt d = layout->dim, B = layout->block;
-
-  for (PetscInt b = 0; b < layout->owned; b++)
-    for (PetscInt t = 0; t < TokensFilled(layout, b); t++)
-      for (PetscInt c = 0; c < d; c++) g[(b * d + c) * B + t] = values[((layout->first + b) * B + t) * d + c];
-}
-
 static PetscErrorCode Evaluate(Field field, Tokens tokens, Vec g) {
   const FieldTerms *terms = field->data;
-  double *points, *values, *G;
+  double *points, *values;
   TokensLayout layout;
   PetscInt N;
+  Vec x;
 
   PetscFunctionBeginUser;
   PetscCall(PetscLogEventBegin(apply_event, 0, 0, 0, 0));
@@ -102,15 +72,13 @@ static PetscErrorCode Evaluate(Field field, Tokens tokens, Vec g) {
   N = (PetscInt)layout.count;
   PetscCall(PetscMalloc1(N * layout.dim, &points));
   PetscCall(PetscCalloc1(N * layout.dim, &values));
-  PetscCall(GatherTokens(tokens, &layout, points));
+  PetscCall(TokensGetVec(tokens, &x));
+  PetscCall(TokensGather(tokens, x, points));
   for (PetscInt i = 0; i < terms->count; i++) {
     const SharedDraw shared = terms->list[i].draw;
     PetscCall(GramDrawAdd(shared->draw, terms->list[i].scale, N, points, values));
   }
-  PetscCall(VecSet(g, 0)); /* the padding */
-  PetscCall(VecGetArray(g, &G));
-  ScatterValues(&layout, values, G);
-  PetscCall(VecRestoreArray(g, &G));
+  PetscCall(TokensScatter(tokens, values, g));
   PetscCall(PetscFree(points));
   PetscCall(PetscFree(values));
   PetscCall(PetscLogEventEnd(apply_event, 0, 0, 0, 0));
@@ -140,6 +108,7 @@ static PetscErrorCode View(Noise noise, MPI_Comm comm) {
 
 const NoiseType NoiseTypeGram = {.name = "gram",
                                  .most = GRAM_TOKENS,
+                                 .points = GRAM_POINTS,
                                  .create = Create,
                                  .view = View,
                                  .field_create = FieldTermsCreate,

@@ -9,6 +9,7 @@ typedef struct {
   const char *name; /* value of noise_type */
   PetscBool zero;   /* G is identically zero */
   PetscInt most;    /* tokens that a field can be evaluated at; 0 for any number */
+  PetscInt points;  /* different points that a draw can be evaluated at, all in all; 0 for any number */
   /* Reads the type's own deck keys into noise->data. NULL when there is nothing to do, as for destroy. */
   PetscErrorCode (*create)(Noise noise);
   PetscErrorCode (*destroy)(Noise noise);

@@ -3,6 +3,7 @@
 #include <chorale/deck.h>
 
 #include "noise/impl.h"
+#include "noise/spectral.h"
 
 static const NoiseType *const types[] = {&NoiseTypeMlp, &NoiseTypeSpectral, &NoiseTypeGram, &NoiseTypeNone};
 
@@ -55,9 +56,33 @@ PetscErrorCode NoiseCheckCount(Noise noise, PetscInt64 count) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode NoiseCheckPoints(Noise noise, PetscInt64 points, const char *what) {
+  PetscFunctionBeginUser;
+  PetscCheck(noise->type->points == 0 || points <= noise->type->points, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
+             "%s: noise_type %s would be asked for at %" PetscInt64_FMT " points per draw, at most %" PetscInt_FMT
+             " are allowed",
+             what, noise->type->name, points, noise->type->points);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode NoiseDrawBytes(Noise noise, PetscReal points, PetscReal *bytes) {
+  PetscFunctionBeginUser;
+  *bytes = noise->type->points ? 8 * points * points : 0; /* a factor of all pairs */
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode NoiseIsZero(Noise noise, PetscBool *zero) {
   PetscFunctionBeginUser;
   *zero = noise->type->zero;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode NoiseGetDegree(Noise noise, PetscInt *degree) {
+  Harmonics harmonics;
+
+  PetscFunctionBeginUser;
+  *degree = noise->type->zero ? -1 : NOISE_DEGREE_NONE;
+  if (noise->type == &NoiseTypeSpectral) PetscCall(SpectralGetBasis(noise, &harmonics, degree));
   PetscFunctionReturn(0);
 }
 

@@ -12,6 +12,7 @@
 #include <chorale/sphere.h>
 
 #include "noise/impl.h"
+#include "noise/spectral.h"
 
 /* Harmonics that a field may have: d K coefficients and about 2 d K flops per token and step. */
 #define BUDGET 20000
@@ -210,6 +211,25 @@ static PetscErrorCode Evaluate(Field field, Tokens tokens, Vec g) {
   PetscCall(VecRestoreArrayWrite(g, &G));
   PetscCall(VecRestoreArrayRead(x, &X));
   PetscCall(PetscLogEventEnd(apply_event, 0, 0, 0, 0));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SpectralGetBasis(Noise noise, Harmonics *harmonics, PetscInt *degree) {
+  const Spectral *s = noise->data;
+
+  PetscFunctionBeginUser;
+  PetscCheck(noise->type == &NoiseTypeSpectral, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG,
+             "noise of type %s has no harmonics", noise->type->name);
+  *harmonics = s->harmonics;
+  *degree = s->degree;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SpectralGetCoefficients(Field field, double **coefficients) {
+  PetscFunctionBeginUser;
+  PetscCheck(field->noise->type == &NoiseTypeSpectral, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG,
+             "a field of noise %s has no coefficients", field->noise->type->name);
+  *coefficients = field->data;
   PetscFunctionReturn(0);
 }
 

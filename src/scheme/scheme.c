@@ -10,6 +10,14 @@ static PetscLogEvent step_event;
 
 PetscErrorCode SchemeCreate(Tokens tokens, Scheme *scheme) {
   char name[PETSC_MAX_PATH_LEN];
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetString("scheme_type", name));
+  PetscCall(SchemeCreateType(tokens, name, scheme));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SchemeCreateType(Tokens tokens, const char *name, Scheme *scheme) {
   TokensLayout layout;
   PetscMPIInt size;
   Scheme s;
@@ -17,7 +25,6 @@ PetscErrorCode SchemeCreate(Tokens tokens, Scheme *scheme) {
   PetscFunctionBeginUser;
   PetscCall(LogEvent("SchemeStep", &step_event));
   PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(DeckGetString("scheme_type", name));
   PetscCall(PetscNew(&s));
   for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
     if (!strcmp(name, types[i]->name)) s->type = types[i];
