@@ -35,5 +35,10 @@ PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift);
  * both: sums computed here are reused by AttentionEvaluate while the tokens do not change, and the other way round.
  * Collective. */
 PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *energy);
+/* gradient_i = -beta sum_j w_j e^{beta <x_i,x_j>} x_j, unprojected, a Vec of the tokens' layout: tokens that move with
+ * velocities xdot_i tangent to the sphere change E_beta at the rate sum_i w_i <gradient_i, xdot_i>. The kernel sums of
+ * the drift serve as for AttentionEnergy. Not for type l2, whose sums are those of 2 beta (PETSC_ERR_SUP). Collective.
+ */
+PetscErrorCode AttentionEnergyGradient(Attention attention, Tokens tokens, Vec gradient);
 
 #endif

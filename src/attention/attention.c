@@ -229,6 +229,37 @@ PetscErrorCode AttentionEnergy(Attention a, Tokens tokens, PetscReal *energy) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode AttentionEnergyGradient(Attention a, Tokens tokens, Vec gradient) {
+  const PetscInt length = a->layout.block * a->layout.dim;
+  const PetscReal scale = -a->beta * exp(a->beta);
+  const double *x;
+  double *out, *s;
+  Vec positions;
+
+  PetscFunctionBeginUser;
+  PetscCall(CheckLayout(a, tokens));
+  PetscCheck(a->exponent == a->beta, a->layout.comm, PETSC_ERR_SUP, "no gradient of the energy with attention_type %s",
+             a->type->name);
+  PetscCall(PetscLogEventBegin(energy_event, NULL, NULL, NULL, NULL));
+  if (Shared(a))
+    PetscCall(UpdateSums(a, tokens));
+  else
+    PetscCall(a->engine->sum(a, tokens, NULL, PETSC_FALSE));
+  PetscCall(PackAllocate((size_t)length + a->layout.block, &s));
+  PetscCall(TokensGetVec(tokens, &positions));
+  PetscCall(VecGetArrayRead(positions, &x));
+  PetscCall(VecGetArrayWrite(gradient, &out));
+  for (PetscInt k = 0; k < a->layout.owned; k++) {
+    PetscCall(a->engine->get(a, k, x + k * length, PETSC_FALSE, s));
+    for (PetscInt i = 0; i < length; i++) out[k * length + i] = scale * s[i];
+  }
+  PetscCall(VecRestoreArrayWrite(gradient, &out));
+  PetscCall(VecRestoreArrayRead(positions, &x));
+  free(s);
+  PetscCall(PetscLogEventEnd(energy_event, NULL, NULL, NULL, NULL));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode AttentionView(Attention a) {
   PetscBool zero;
 

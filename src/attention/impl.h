@@ -88,6 +88,14 @@ struct _p_Attention {
   AttentionStamp stamp;
 };
 
+/* Tokens without weight feel the others and do not act: their sums over each other need not be made. */
+static inline PetscBool AttentionIsIdle(PetscInt block, const double *weights) {
+  for (PetscInt t = 0; t < block; t++) {
+    if (weights[t] != 0) return PETSC_FALSE;
+  }
+  return PETSC_TRUE;
+}
+
 /* moments.c: sets attention->truncation. */
 #define MOMENTS_MOST 20000 /* largest K: the moments of 6 dimensions are then a megabyte */
 PetscErrorCode AttentionTruncate(Attention attention);

@@ -185,6 +185,7 @@ static PetscErrorCode Analyze(Attention a, Tokens tokens, const double *factors,
   for (PetscInt k = 0; k < a->layout.owned; k++) {
     const double *block = x + k * d * B;
 
+    if (AttentionIsIdle(B, weights + k * B)) continue;
     Functions(a, block, weights + k * B, factors ? factors + k * B : NULL, (PetscBool)(n == 1), m->f);
     for (PetscInt c = 0; c < n; c += TOGETHER)
       PetscCall(HarmonicsAnalyze(basis->harmonics, B, block, PetscMin(n - c, TOGETHER), m->f + c * B,

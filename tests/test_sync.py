@@ -1,0 +1,293 @@
+"""Study sync from end to end: the Lyapunov exponent of the noise and of attention, the energy on its oracles and under the bound, antipodal
+points of odd fields, epsilon of repulsive attention, the boundary of the phase map, same bits at any ranks and across a stop, bad input.
+
+Statistical bounds are 4 standard errors at fixed seeds. Those of the exponent of the noise are 1.5 to 2.5% of it; the twins themselves are
+held to 1e-5 where there is no noise. The energy's are about 2% of it until it has fallen by a half."""
+import csv
+import os
+import tempfile
+import unittest
+
+import h5py
+import numpy as np
+from scipy import integrate, optimize, special, stats
+
+from run import chorale, datasets, options, same_bits
+
+NOISE = dict(attention_type="none", noise_type="spectral", scheme_type="flow")
+COLUMNS = "time,energy_mean,energy_sem,energy_exact,energy_bound".split(",")
+
+
+class Sync(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def run_sync(self, ranks=2, name="sync.h5", **keys):
+        """(attributes, datasets, stdout) of a run."""
+        words = options(output_file=name, output_overwrite=True, output_table="sync.csv", progress="off", **keys)
+        done = chorale(["sync"] + words, ranks=ranks, cwd=self.folder.name)
+        with h5py.File(self.path(name), "r") as file:
+            group = file["study/sync"]
+            return dict(group.attrs), {key: value[:] for key, value in group.items()}, done.stdout
+
+    # ---- exponents ----
+
+    def check_noise(self, activation, dim, bias, **more):
+        """Many short runs: the flow is isotropic, so the exponent has no transient, and a uniform cloud averages best."""
+        keys = {**NOISE, "tokens_count": 128, "layers_horizon": 0.2, "layers_depth": 8, "output_every": 8, "ensemble_realizations": 1600, **more}
+        found, _, stdout = self.run_sync(mlp_activation=activation, tokens_dim=dim, mlp_bias_u=bias, mlp_bias_w=bias, **keys)
+        value, sem, exact = found["lambda1"], found["lambda1_sem"], found["lambda1_exact"]
+        print(f"{activation}, d = {dim}, bias {bias}: lambda1 {value:.5f} +- {sem:.5f}, exact {exact:.5f}")
+        self.assertLess(sem, 0.035 * abs(exact))
+        self.assertLess(abs(value - exact), 4 * sem)
+        self.assertIn("lambda1", stdout)
+        return exact
+
+    def test_noise_exponents(self):
+        mlp = dict(noise_type="mlp", mlp_width=64)  # not truncated
+        self.assertAlmostEqual(self.check_noise("relu", 3, 0.1, **mlp), -1 / 6 - 0.03 * 2 / 4, 12)
+        self.assertAlmostEqual(self.check_noise("relu", 5, 0, **mlp), -0.1, 12)
+        self.check_noise("tanh", 2, 0)
+        self.check_noise("sigmoid", 5, 0.1)
+
+    def test_attention_exponent(self):
+        """Tokens that have all but met, no noise: twins close in by v, e^beta v for usa, whatever the scheme."""
+        for kind, beta, expected in (("softmax", 1, -0.8), ("usa", 0.5, -0.8 * np.exp(0.5)), ("sinkhorn", 2, -0.8), ("l2", 1, -0.8)):
+            for value in (0.8, -0.8):
+                found, data, _ = self.run_sync(
+                    tokens_init="vmf", tokens_kappa=1e8, tokens_count=20, tokens_dim=4, attention_type=kind, attention_beta=beta, attention_value=value,
+                    noise_type="none", scheme_type="flow", layers_depth=40, layers_horizon=1)
+                self.assertAlmostEqual(found["lambda1"], np.sign(value) * expected, 5)
+                self.assertAlmostEqual(found["lambda1_cluster"], np.sign(value) * expected, 12)
+                np.testing.assert_allclose(data["growth_mean"], found["lambda1"] * data["time"], atol=1e-5)
+
+    def test_jacobian(self):
+        """Twins of a cloud against the Jacobian of the step in the frozen measure, by differences in numpy: one euler step."""
+        rng = np.random.default_rng(3)
+        x = rng.normal(size=(12, 3))
+        x /= np.linalg.norm(x, axis=1, keepdims=True)
+        np.save(self.path("x.npy"), x)
+        step, beta, value = 0.3, 1.5, 1.2
+        found, _, _ = self.run_sync(tokens_init="file", tokens_file="x.npy", attention_beta=beta, attention_value=value, noise_type="none", scheme_type="euler",
+                                    layers_depth=1, layers_horizon=step)
+
+        def move(y):
+            weight = np.exp(beta * (x @ y))
+            drift = value * weight @ x / weight.sum()
+            y = y + step * (drift - (drift @ y) * y)
+            return y / np.linalg.norm(y)
+
+        # every direction's stretch lies between the smallest and the largest singular value at its token
+        low, high = [], []
+        for y in x:
+            tangent = np.linalg.svd(y[None])[2][1:]
+            columns = [(move((y + 1e-6 * e) / np.linalg.norm(y + 1e-6 * e)) - move((y - 1e-6 * e) / np.linalg.norm(y - 1e-6 * e))) / 2e-6 for e in tangent]
+            singular = np.linalg.svd(np.array(columns), compute_uv=False)
+            low.append(np.log(singular[-1]) / step)
+            high.append(np.log(singular[0]) / step)
+        self.assertLess(np.mean(high) - np.mean(low), 1.2)
+        self.assertTrue(np.mean(low) - 1e-4 <= found["lambda1"] <= np.mean(high) + 1e-4, (np.mean(low), found["lambda1"], np.mean(high)))
+
+    # ---- energy ----
+
+    def check_energy(self, data, until):
+        inside = data["time"] <= until
+        off = (data["energy_mean"] - data["energy_exact"])[inside] / data["energy_sem"][inside]
+        print(f"energy off by {off.min():+.2f} to {off.max():+.2f} standard errors at {inside.sum()} times")
+        self.assertLess(np.abs(off).max(), 4)
+        self.assertLess((data["energy_sem"] / data["energy_mean"])[1], 0.02)
+
+    def test_energy_of_noise(self):
+        found, data, stdout = self.run_sync(tokens_dim=5, mlp_activation="sigmoid", layers_depth=120, layers_horizon=4, output_every=6,
+                                            ensemble_realizations=500, **NOISE)
+        self.check_energy(data, 4)
+        self.assertEqual(len(data["time"]), 21)
+        above = (data["energy_mean"] - data["energy_bound"]) / data["energy_sem"]
+        self.assertLess(above.max(), 4)
+        self.assertLess(found["lambda_bar"], 0)
+        np.testing.assert_allclose(data["energy_bound"], data["energy_exact"][0] * np.exp(found["lambda_rate"] * data["time"]), rtol=1e-12)
+        # the rate of the exact curve lies in the interval widened to 4 standard errors
+        self.assertGreater(found["decay_exact"], found["decay"] - 2.04 * (found["decay"] - found["decay_low"]))
+        self.assertLess(found["decay_exact"], found["decay"] + 2.04 * (found["decay_high"] - found["decay"]))
+        self.assertGreater(found["decay"], -found["lambda_rate"])
+        self.assertIn("proves synchronization", stdout)
+        with open(self.path("sync.csv"), newline="") as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual(list(rows[0]), COLUMNS)
+        np.testing.assert_array_equal([float(row["energy_mean"]) for row in rows], data["energy_mean"])
+
+    def test_energy_of_two_tokens(self):
+        for value in (1, -1):
+            _, data, _ = self.run_sync(tokens_count=2, tokens_dim=5, mlp_activation="sigmoid", attention_type="softmax", attention_value=value,
+                                       layers_depth=60, layers_horizon=1.5, output_every=6, ensemble_realizations=3000, noise_type="spectral",
+                                       scheme_type="heun", sync_twins=0)
+            self.assertNotIn("growth_mean", data)
+            self.check_energy(data, 1.5)
+
+    def test_no_oracle(self):
+        found, data, _ = self.run_sync(tokens_count=8, layers_depth=4, layers_horizon=0.1, mlp_width=16, mlp_activation="relu", ensemble_realizations=2)
+        self.assertTrue(np.isnan(data["energy_exact"]).all() and np.isnan(data["energy_bound"]).all())
+        self.assertEqual(found["epsilon"], 0)
+        self.assertLess(found["attention_rate"], 0)
+        with open(self.path("sync.csv"), newline="") as file:
+            self.assertTrue(all(row["energy_exact"] == row["energy_bound"] == "" for row in csv.DictReader(file)))
+
+    # ---- attractors ----
+
+    def test_odd_fields(self):
+        keys = dict(tokens_count=24, tokens_dim=2, layers_horizon=40, layers_depth=320, output_every=320, ensemble_realizations=200, noise_degree=7, **NOISE)
+        found, data, stdout = self.run_sync(mlp_activation="tanh", **keys)
+        self.assertEqual(found["antipodal"], 1)
+        self.assertIn("two antipodal points", stdout)
+        caps = data["caps"]
+        np.testing.assert_allclose(caps.sum(axis=1), 1, atol=1e-12)
+        split = caps[caps[:, 2] < 1e-9, 0]
+        print(f"{len(split)} of 200 realizations in two points, share of the larger {split.mean():.4f}")
+        self.assertGreater(len(split), 150)
+        # x and -x are equally likely starts: tokens choose their point by fair coins
+        heads = np.arange(25)
+        share = np.maximum(heads, 24 - heads) / 24
+        coin = stats.binom.pmf(heads, 24, 0.5)
+        mean = coin @ share
+        sem = np.sqrt((coin @ share**2 - mean**2) / len(split))
+        self.assertLess(abs(split.mean() - mean), 4 * sem)
+        # a bias or another activation: one point
+        for activation, bias in (("tanh", 0.3), ("relu", 0)):
+            found, data, stdout = self.run_sync(mlp_activation=activation, mlp_bias_w=bias, **{**keys, "ensemble_realizations": 4})
+            self.assertEqual(found["antipodal"], 0)
+            self.assertNotIn("caps", data)
+            self.assertNotIn("antipodal", stdout)
+
+    # ---- epsilon ----
+
+    def test_epsilon(self):
+        """v = -1 without noise: the energy's growth rate along the run, against numpy."""
+        rng = np.random.default_rng(5)
+        x = rng.normal(size=(40, 4)) + [1, 0, 0, 0]
+        x /= np.linalg.norm(x, axis=1, keepdims=True)
+        np.save(self.path("x.npy"), x)
+        beta, depth, horizon = 2.0, 12, 1.5
+        for kind, engine in (("softmax", "direct"), ("softmax", "moments"), ("usa", "direct")):
+            found, data, _ = self.run_sync(tokens_init="file", tokens_file="x.npy", attention_type=kind, attention_engine=engine, attention_beta=beta,
+                                           attention_value=-1, noise_type="none", scheme_type="euler", layers_depth=depth, layers_horizon=horizon)
+            y, rates, pushes = x.copy(), [], []
+            for _ in range(depth + 1):
+                kernel = np.exp(beta * y @ y.T)
+                drift = -kernel @ y / (kernel.sum(axis=1, keepdims=True) if kind == "softmax" else len(y))
+                drift -= np.sum(drift * y, axis=1, keepdims=True) * y
+                energy = 0.5 * (np.exp(beta) - kernel.mean())
+                # dE = -1/2 beta / N^2 sum_ij k_ij (<dx_i, x_j> + <x_i, dx_j>)
+                pushes.append(-0.5 * beta * np.mean(kernel * (drift @ y.T + y @ drift.T)))
+                rates.append(pushes[-1] / energy)
+                y = y + horizon / depth * drift
+                y /= np.linalg.norm(y, axis=1, keepdims=True)
+            np.testing.assert_allclose(data["attention_push_mean"], pushes, rtol=1e-9)
+            self.assertAlmostEqual(found["epsilon"], max(rates), 9)
+            self.assertGreater(found["epsilon"], 0)
+
+    def test_verdict(self):
+        keys = dict(tokens_dim=5, tokens_count=16, mlp_activation="sigmoid", noise_type="spectral", scheme_type="flow", layers_depth=40, layers_horizon=2,
+                    ensemble_realizations=8)
+        for value, words in ((-0.1, "theorem proves synchronization"), (-1, "proves no synchronization")):
+            found, data, stdout = self.run_sync(attention_value=value, **keys)
+            self.assertIn(words, stdout)
+            self.assertTrue(0 < found["epsilon"] <= -2.2 * value)
+            rate = found["epsilon"] + found["lambda_rate"]
+            self.assertEqual(rate < 0, value == -0.1)
+            np.testing.assert_allclose(data["energy_bound"][1:] / data["energy_bound"][0], np.exp(rate * data["time"][1:]), rtol=1e-12)
+
+    # ---- map ----
+
+    def test_boundary(self):
+        """sigma with lambda_bar = 0 against scipy's quadrature and root finder."""
+        functions = {
+            "relu": (lambda z: max(z, 0), lambda z: float(z > 0)),
+            "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
+            "silu": (lambda z: z * special.expit(z), lambda z: special.expit(z) * (1 + z * (1 - special.expit(z)))),
+            "sigmoid": (special.expit, lambda z: special.expit(z) * (1 - special.expit(z))),
+        }
+
+        def lambda_bar(name, d, sigma):
+            value, derivative = functions[name]
+            v = 1 / d + sigma**2
+            moments = [integrate.quad(lambda z, f=f: stats.norm.pdf(z) * f(np.sqrt(v) * z) ** 2, -12, 12, points=[0], epsabs=1e-12, epsrel=1e-11, limit=200)[0]
+                       for f in (value, derivative)]
+            return (d - 1) * moments[1] / d - (d - 3) * (moments[0] + sigma**2)
+
+        biases = (0, 0.2)
+        _, data, stdout = self.run_sync(sync_map=True, mlp_activation=",".join(functions), tokens_dim="3,4,5,12", kernel_bias=",".join(map(str, biases)))
+        with open(self.path("sync.csv"), newline="") as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual(list(rows[0]), "activation,dim,bias_u,bias_w,lambda1,lambda_bar,lambda_rate,boundary".split(","))
+        self.assertEqual(len(rows), 4 * 4 * 2)
+        for row in rows:
+            name, d = row["activation"], int(row["dim"])
+            if float(row["bias_u"]) > 0:
+                self.assertAlmostEqual(float(row["lambda_bar"]), lambda_bar(name, d, float(row["bias_u"])), 9)
+                continue
+            if d == 3 or name == "sigmoid":  # one sign for all sigma
+                self.assertEqual(row["boundary"], "")
+                self.assertIn(f"{name}, d = {d}: none, lambda_bar {'>' if d == 3 else '<'} 0", stdout)
+                continue
+            root = optimize.brentq(lambda s: lambda_bar(name, d, s), 1e-3, 2, xtol=1e-9)
+            self.assertLess(abs(float(row["boundary"]) / root - 1), 1e-7, (name, d))
+        self.assertEqual(len(data["boundary"]), len(rows))
+
+    # ---- bits ----
+
+    def test_same_bits(self):
+        cases = {
+            "softmax": dict(tokens_count=300, tokens_dim=3, attention_value=-0.5, noise_type="spectral", noise_degree=5, scheme_type="flow"),
+            "quadrature": dict(tokens_count=450, tokens_dim=3, tokens_init="quadrature", attention_type="sinkhorn", mlp_width=32, scheme_type="heun", sync_twins=100),
+            "odd": dict(tokens_count=50, tokens_dim=5, attention_type="none", mlp_activation="tanh", noise_type="spectral", noise_degree=5, scheme_type="euler"),
+        }
+        common = dict(layers_depth=9, layers_horizon=0.5, output_every=4, ensemble_realizations=3)
+        for name, case in cases.items():
+            self.run_sync(ranks=1, **common, **case)
+            reference = datasets(self.path("sync.h5"))
+            self.assertIn("study/sync/energy", reference)
+            for ranks, groups in ((2, 1), (3, "auto"), (4, 2)):
+                self.run_sync(ranks=ranks, ensemble_groups=groups, **common, **case)
+                self.assertEqual(same_bits(reference, datasets(self.path("sync.h5"))), [], (name, ranks, groups))
+        # stopped after a step, resumed on other ranks, stopped after another, resumed
+        words = ["sync"] + options(progress="off", output_file="stopped.h5", **common, **case)
+        for ranks, resume in ((2, False), (3, True)):
+            done = chorale(words + options(checkpoint_walltime=1e-9, **({"checkpoint_resume": True} if resume else {})), ranks=ranks, cwd=self.folder.name, check=False)
+            self.assertEqual(done.returncode, 85, done.stderr)
+        chorale(words + options(checkpoint_resume=True), ranks=1, cwd=self.folder.name)
+        self.assertEqual(same_bits(reference, datasets(self.path("stopped.h5"))), [])
+
+    # ---- bad input ----
+
+    def test_bad_input(self):
+        for words, expected in (
+            (["-tokens_dim", "3,5"], "tokens_dim"),
+            (["-mlp_activation", "relu,tanh"], "mlp_activation"),
+            (["-kernel_bias", "0.1"], "kernel_bias"),
+            (["-sync_twins", "65"], "sync_twins"),
+            (["-sync_twins", "-1"], "sync_twins"),
+            (["-sync_map", "-tokens_dim", "3,1"], "tokens_dim"),
+            (["-sync_map", "-layers_depth", "1,2"], "layers_depth"),
+            (["-sync_mapp"], "sync_map"),
+        ):
+            for ranks in (1, 3) if expected == "tokens_dim" else (1,):
+                done = chorale(["sync", "-output_file", "bad.h5", "-progress", "off"] + words, ranks=ranks, cwd=self.folder.name, check=False)
+                lines = [line for line in done.stderr.splitlines() if line.startswith("chorale: ")]
+                self.assertEqual(done.returncode, 2, (words, done.stderr))
+                self.assertEqual(len(lines), 1, done.stderr)
+                self.assertIn(expected, lines[0])
+        self.assertEqual(os.listdir(self.folder.name), [])
+
+    def test_dry_run(self):
+        for words in (["-tokens_count", "32"], ["-sync_map", "-tokens_dim", "3,5"]):
+            done = chorale(["sync", "-dry_run"] + words, cwd=self.folder.name)
+            self.assertIn("sync.h5", done.stdout)
+        self.assertEqual(os.listdir(self.folder.name), [])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
