@@ -1,5 +1,4 @@
 /* chorale STUDY [DECK.yaml ...] [-option value ...]: chooses the study and runs it. */
-#include <chorale/checkpoint.h>
 #include <chorale/deck.h>
 #include <chorale/error.h>
 #include <chorale/provenance.h>
@@ -31,7 +30,6 @@ static void PrintUsage(void) {
 /* The stages of a run; prints is true on the rank that answers questions. */
 static PetscErrorCode Run(int argc, char **argv, PetscBool prints) {
   const Study *study;
-  PetscBool complete;
   PetscFunctionBeginUser;
   PetscCheck(argc > 1, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "name a study; see chorale --help");
   if (IsHelp(argv[1])) {
@@ -51,8 +49,7 @@ static PetscErrorCode Run(int argc, char **argv, PetscBool prints) {
   }
   PetscCall(ProvenanceSetCommandLine(argc, argv));
   PetscCall(DeckParse(argc, argv, study->name));
-  PetscCall(CheckpointIsComplete(PETSC_COMM_WORLD, study->name, &complete));
-  if (!complete) PetscCall(study->run());
+  PetscCall(study->run());
   PetscFunctionReturn(0);
 }
 

@@ -18,7 +18,7 @@ TIMEOUT = 30
 RANKS = (1, 3)
 
 KEYS = {
-    "simulate": """tokens_count tokens_dim tokens_init tokens_kappa tokens_clusters tokens_file tokens_dataset layers_depth
+    "simulate": """tokens_count tokens_dim tokens_init tokens_kappa tokens_clusters tokens_harmonic tokens_amplitude tokens_file tokens_dataset layers_depth
         layers_horizon attention_type attention_beta attention_value attention_weights attention_engine attention_tol
         attention_sinkhorn_iterations attention_sinkhorn_tol mlp_activation mlp_width
         mlp_bias_u mlp_bias_w noise_type noise_degree noise_tol scheme_type ensemble_realizations ensemble_seed ensemble_groups output_file output_overwrite

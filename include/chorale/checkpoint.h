@@ -27,24 +27,23 @@
 typedef struct _p_Checkpoint *Checkpoint;
 
 /* Reads checkpoint_* and output_file; takes over SIGUSR1 and SIGTERM. With checkpoint_resume looks for a checkpoint,
- * falls back to the one before with a warning when it is damaged, and refuses (user input, naming the key) one of other
- * physics. steps: of one realization, or of the unit a study counts in. Collective on the world. */
+ * falls back to the one before with a warning when it is damaged, and refuses (user input, naming the key) a checkpoint
+ * or complete results of other physics. steps: of one realization, or of the unit a study counts in. Collective on the
+ * world. */
 PetscErrorCode CheckpointCreate(const char *study, Ensemble ensemble, PetscInt steps, Checkpoint *checkpoint);
 PetscErrorCode CheckpointDestroy(Checkpoint *checkpoint);
-/* With checkpoint_resume: are the results of this very deck complete already (a job that was submitted again)? Says so
- * on stdout; refuses (user input) a complete file of other physics. Reads output_file. Collective. */
-PetscErrorCode CheckpointIsComplete(MPI_Comm comm, const char *study, PetscBool *complete);
+/* With checkpoint_resume: were the results of this very deck complete already (a job that was submitted again)? Then
+ * says so on stdout of rank 0; the run has nothing to do. Collective. */
+PetscErrorCode CheckpointIsComplete(Checkpoint checkpoint, PetscBool *complete);
 /* Files and occasions on stdout of rank 0. Collective. */
 PetscErrorCode CheckpointView(Checkpoint checkpoint);
-/* Is this run going on from a checkpoint? */
-PetscErrorCode CheckpointIsResumed(Checkpoint checkpoint, PetscBool *resumed);
 
 /* What a realization in progress consists of: positions of tokens (weights are those of the start), and n numbers that
  * are equal on all shards of the group. The objects stay the caller's. Names are paths' last parts, unique. */
 PetscErrorCode CheckpointAddTokens(Checkpoint checkpoint, const char *name, Tokens tokens);
 PetscErrorCode CheckpointAddReals(Checkpoint checkpoint, const char *name, PetscInt n, PetscReal values[]);
-/* Results mine[owned][n] of the group's realizations in the order of EnsembleNext, filled as realizations go on. Those of
- * the group's first shard count, and resuming fills them there. */
+/* Results mine[owned][n] of the group's realizations in the order of EnsembleNext, filled as realizations go on. Those
+ * of the group's first shard count, and resuming fills them there. */
 PetscErrorCode CheckpointAddRows(Checkpoint checkpoint, const char *name, PetscInt n, PetscReal mine[]);
 /* Called before every write, for files that must be on disk as far as the checkpoint says. */
 PetscErrorCode CheckpointSetFlush(Checkpoint checkpoint, PetscErrorCode (*flush)(void *context), void *context);

@@ -80,8 +80,8 @@ static const DeckKey keys[] = {
         "Most iterations that attention_type sinkhorn may take in one step before the run fails."),
     REAL("attention_sinkhorn_tol", "1e-12", PETSC_FALSE, 1e-14, 1e-1, "-", RUNS, 0,
          "Largest deviation of a row sum from 1 at which attention_type sinkhorn stops."),
-    CHOICE("mlp_activation", "relu", "relu|leaky_relu|gelu|silu|sigmoid|tanh|erf|softplus|sin|identity", ALL, KERNEL | SYNC,
-           "Activation sigma of the hidden layer; leaky_relu has slope 0.01, gelu is exact."),
+    CHOICE("mlp_activation", "relu", "relu|leaky_relu|gelu|silu|sigmoid|tanh|erf|softplus|sin|identity", ALL,
+           KERNEL | SYNC, "Activation sigma of the hidden layer; leaky_relu has slope 0.01, gelu is exact."),
     {.name = "mlp_width",
      .type = KEY_INT,
      .preset = "512",
@@ -97,14 +97,16 @@ static const DeckKey keys[] = {
     REAL("mlp_bias_w", "0", PETSC_FALSE, 0, 1e3, "-", ALL, 0, "Standard deviation of the output bias b_W."),
     CHOICE("noise_type", "mlp", "mlp|spectral|gram|none", RUNS, 0,
            "Random field that moves all tokens: mlp, a fresh random MLP in every layer; its limit of infinite width as "
-           "spectral, a sum of harmonics, or gram, exact at up to 2048 tokens; none. spde: spectral (unless given) or none."),
+           "spectral, a sum of harmonics, or gram, exact at up to 2048 tokens; none. spde: spectral (unless given) or "
+           "none."),
     INT("noise_degree", "-1", -1, 100000, "-", RUNS, 0,
         "Largest degree of the harmonics of noise_type spectral; -1 chooses it from noise_tol."),
     REAL("noise_tol", "1e-5", PETSC_FALSE, 1e-12, 0.5, "-", RUNS, 0,
          "Share of the variance k(1) that noise_type spectral may leave out when it chooses its degree."),
-    CHOICE("scheme_type", "layer", "layer|euler|heun|flow", RUNS, 0,
-           "One step of the tokens: layer, the transformer's attention, MLP and layer norm; for the limit SDE euler "
-           "(Ito), heun and flow (Stratonovich; flow is RK4 with the field frozen). spde: flow (unless given) or euler."),
+    CHOICE(
+        "scheme_type", "layer", "layer|euler|heun|flow", RUNS, 0,
+        "One step of the tokens: layer, the transformer's attention, MLP and layer norm; for the limit SDE euler "
+        "(Ito), heun and flow (Stratonovich; flow is RK4 with the field frozen). spde: flow (unless given) or euler."),
     INT("ensemble_realizations", "1", 1, 10000000, "runs", RUNS, 0, "Number R of independent realizations."),
     INT("ensemble_seed", "1", 0, 9223372036854775807, "-", RUNS, 0, "Seed of all random draws."),
     {.name = "ensemble_groups",
@@ -154,7 +156,8 @@ static const DeckKey keys[] = {
          "What the measure of N tokens is compared with: a number, one system of so many tokens, N being its first N; "
          "quadrature, the limit as weighted nodes (d = 2 or 3); twin, a second system of N tokens."},
     INT("chaos_nodes", "-1", -1, 10000000000, "nodes", CHAOS, 0,
-        "Nodes of chaos_reference quadrature, a multiple of 256 (512 k^2 for d = 3); -1 takes 4096 or more on the circle, by "
+        "Nodes of chaos_reference quadrature, a multiple of 256 (512 k^2 for d = 3); -1 takes 4096 or more on the "
+        "circle, by "
         "the largest tokens_count, and 4608 on the sphere (more for a large tokens_kappa)."),
     INT("chaos_restarts", "0", 0, 1000000, "starts", CHAOS, 0,
         "Fresh starts of every N along the same noise, for the correlation of two tokens given the noise."),
@@ -186,7 +189,8 @@ static const DeckKey keys[] = {
     STRING("checkpoint_stop_file", "", "(none)", RUNS,
            "The run writes a checkpoint and stops (exit code 85) when this file appears."),
     FLAG("sync_map", SYNC,
-         "Draw the phase map of the theory over the lists mlp_activation, tokens_dim, kernel_bias; nothing is simulated."),
+         "Draw the phase map of the theory over the lists mlp_activation, tokens_dim, kernel_bias; nothing is "
+         "simulated."),
     {.name = "sync_twins",
      .type = KEY_INT,
      .preset = "auto",

@@ -27,6 +27,7 @@ static const StartLaw registry[] = {
      .destroy = StartDestroyQuadrature},
     {.name = "vmf", .place = StartPlaceFisher},
     {.name = "clusters", .place = StartPlaceClusters},
+    {.name = "harmonic", .setup = StartSetUpHarmonic, .place = StartPlaceHarmonic},
     {.name = "file", .setup = StartSetUpFile, .place = StartPlaceFile, .destroy = StartDestroyFile},
 };
 
@@ -53,6 +54,15 @@ PetscErrorCode StartCreate(Tokens tokens, Start *start) {
   PetscCheck(s->law, layout.comm, PETSC_ERR_USER_INPUT, "tokens_init = %s: there is no such initial law", name);
   if (s->law->setup) PetscCall(s->law->setup(s, &layout));
   *start = s;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode StartCreateRule(Tokens tokens, Start *start) {
+  TokensLayout layout;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCall(StartCreateQuadrature(&layout, start));
   PetscFunctionReturn(0);
 }
 

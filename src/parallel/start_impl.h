@@ -23,17 +23,24 @@ struct _p_Start {
   uint64_t seed;
   PetscReal kappa;     /* concentration */
   PetscInt64 clusters; /* number of centres */
-  void *data;          /* of the law */
+  PetscInt64 harmonic; /* degree and amplitude of the perturbation */
+  PetscReal amplitude;
+  void *data; /* of the law */
 };
 
 /* vmf, clusters (start_fisher.c) */
 PetscErrorCode StartPlaceFisher(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
 PetscErrorCode StartPlaceClusters(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
+/* harmonic (start_harmonic.c) */
+PetscErrorCode StartSetUpHarmonic(Start start, const TokensLayout *layout);
+PetscErrorCode StartPlaceHarmonic(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
 /* quadrature (start_quadrature.c) */
 PetscErrorCode StartSetUpQuadrature(Start start, const TokensLayout *layout);
 PetscErrorCode StartPlaceQuadrature(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
 void StartWeighQuadrature(Start start, const TokensLayout *layout, PetscInt b, double *weights);
 PetscErrorCode StartDestroyQuadrature(Start start);
+/* The rule of the uniform measure on tokens of this layout, which the caller destroys. */
+PetscErrorCode StartCreateQuadrature(const TokensLayout *layout, Start *start);
 /* file (start_file.c) */
 PetscErrorCode StartSetUpFile(Start start, const TokensLayout *layout);
 PetscErrorCode StartPlaceFile(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);

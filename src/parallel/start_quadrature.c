@@ -77,3 +77,16 @@ PetscErrorCode StartDestroyQuadrature(Start start) {
   PetscCall(PetscFree(start->data));
   PetscFunctionReturn(0);
 }
+
+PetscErrorCode StartCreateQuadrature(const TokensLayout *layout, Start *start) {
+  static const StartLaw law = {.name = "quadrature",
+                               .place = StartPlaceQuadrature,
+                               .weigh = StartWeighQuadrature,
+                               .destroy = StartDestroyQuadrature};
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscNew(start));
+  (*start)->law = &law;
+  PetscCall(StartSetUpQuadrature(*start, layout));
+  PetscFunctionReturn(0);
+}

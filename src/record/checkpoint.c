@@ -72,7 +72,8 @@ PetscErrorCode CheckpointCreate(const char *study, Ensemble ensemble, PetscInt s
   PetscCall(PetscCalloc1(c->layout.realizations, &c->step));
   PetscCall(ReadDeck(c));
   PetscCall(DeckGetFlag("checkpoint_resume", &resume));
-  if (resume) PetscCall(CheckpointFileFind(c));
+  if (resume) PetscCall(CheckpointFileIsComplete(c, &c->complete));
+  if (resume && !c->complete) PetscCall(CheckpointFileFind(c));
   PetscCall(CatchSignals());
   c->start = c->written = c->last = MPI_Wtime();
   PetscCall(Listen(c));
@@ -123,9 +124,10 @@ PetscErrorCode CheckpointView(Checkpoint c) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode CheckpointIsResumed(Checkpoint c, PetscBool *resumed) {
+PetscErrorCode CheckpointIsComplete(Checkpoint c, PetscBool *complete) {
   PetscFunctionBeginUser;
-  *resumed = c->source[0] ? PETSC_TRUE : PETSC_FALSE;
+  *complete = c->complete;
+  if (*complete) PetscCall(PetscPrintf(c->layout.world, "%s is complete: nothing is left to resume\n", c->output.file));
   PetscFunctionReturn(0);
 }
 

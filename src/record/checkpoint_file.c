@@ -304,30 +304,22 @@ static PetscErrorCode ReadHeader(Checkpoint c) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode CheckpointIsComplete(MPI_Comm comm, const char *study, PetscBool *complete) {
-  Comparison comparison = {comm, NULL, NULL};
+PetscErrorCode CheckpointFileIsComplete(Checkpoint c, PetscBool *complete) {
+  Comparison comparison = {c->layout.world, c->output.file, NULL};
   char value[CHECKPOINT_NAME];
-  PetscBool resume, found;
-  PetscMPIInt rank;
+  PetscBool found;
   int there = 0;
-  Output output;
 
   PetscFunctionBeginUser;
   *complete = PETSC_FALSE;
-  PetscCall(DeckGetFlag("checkpoint_resume", &resume));
-  if (!resume) PetscFunctionReturn(0);
-  PetscCall(OutputNames(comm, study, &output));
-  PetscCallMPI(MPI_Comm_rank(comm, &rank));
-  if (!rank) there = !access(output.file, F_OK);
-  PetscCallMPI(MPI_Bcast(&there, 1, MPI_INT, 0, comm));
+  if (!c->rank) there = !access(c->output.file, F_OK);
+  PetscCallMPI(MPI_Bcast(&there, 1, MPI_INT, 0, c->layout.world));
   if (!there) PetscFunctionReturn(0);
-  comparison.file = output.file;
-  PetscCall(H5Open(comm, output.file, "r", "output_file", &comparison.h5));
+  PetscCall(H5Open(c->layout.world, c->output.file, "r", "output_file", &comparison.h5));
   PetscCall(H5ReadAttribute(comparison.h5, "/provenance", "complete", sizeof(value), value, &found));
   if (found && !strcmp(value, "true")) {
-    PetscCall(DeckVisit(study, CompareKey, &comparison));
+    PetscCall(DeckVisit(c->study, CompareKey, &comparison));
     *complete = PETSC_TRUE;
-    PetscCall(PetscPrintf(comm, "%s is complete: nothing is left to resume\n", output.file));
   }
   PetscCall(H5Close_(&comparison.h5));
   PetscFunctionReturn(0);

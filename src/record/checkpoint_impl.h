@@ -30,10 +30,11 @@ struct _p_Checkpoint {
   char source[PETSC_MAX_PATH_LEN]; /* what to resume from, empty for a run from the start */
   CheckpointEntry *entries;
   PetscInt count, room;
-  PetscInt64 *step;  /* [R] steps that each realization has done, as far as this group knows */
-  PetscBool loaded;  /* rows are read */
-  PetscBool trusted; /* file is whole: it may take the place of previous */
-  PetscInt current;  /* the group's realization in progress, -1 for none */
+  PetscInt64 *step;   /* [R] steps that each realization has done, as far as this group knows */
+  PetscBool complete; /* the results are: nothing is to be done */
+  PetscBool loaded;   /* rows are read */
+  PetscBool trusted;  /* file is whole: it may take the place of previous */
+  PetscInt current;   /* the group's realization in progress, -1 for none */
   PetscErrorCode (*flush)(void *context), (*publish)(void *context);
   void *flush_context, *publish_context;
 
@@ -53,6 +54,8 @@ struct _p_Checkpoint {
 
 /* Writes the file and puts it in place; the one before becomes previous. Collective on the world. */
 PETSC_INTERN PetscErrorCode CheckpointFileWrite(Checkpoint checkpoint);
+/* Are the results at output_file complete, and of this deck? Collective on the world. */
+PETSC_INTERN PetscErrorCode CheckpointFileIsComplete(Checkpoint checkpoint, PetscBool *complete);
 /* Finds the file to resume from (source, empty when there is none), checks it and reads step[]. Collective. */
 PETSC_INTERN PetscErrorCode CheckpointFileFind(Checkpoint checkpoint);
 /* The rows of the group's realizations that have begun. Collective on the group. */

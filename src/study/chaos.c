@@ -175,7 +175,7 @@ static PetscErrorCode Finish(Chaos *c) {
 
 PetscErrorCode StudyChaos(void) {
   Chaos *c;
-  PetscBool dry, stopped = PETSC_FALSE;
+  PetscBool dry, complete, stopped = PETSC_FALSE;
 
   PetscFunctionBeginUser;
   PetscCall(PetscNew(&c));
@@ -183,7 +183,8 @@ PetscErrorCode StudyChaos(void) {
   PetscCall(DeckGetFlag("dry_run", &dry));
   if (dry) PetscCall(DeckView("chaos"));
   PetscCall(View(c));
-  if (!dry) {
+  PetscCall(CheckpointIsComplete(c->checkpoint, &complete));
+  if (!dry && !complete) {
     PetscCall(Run(c, &stopped));
     if (!stopped) PetscCall(Finish(c));
   }

@@ -1,5 +1,6 @@
 /* Study limits: the theorem of PAPER.md section 3. Transformers of finite depth and width against the limit SDE on the
  * same Brownian path: E max_t (1/N) sum_i |X_i^{L,m}(t) - X_i(t)|^2 over the layer times t. */
+#include <chorale/checkpoint.h>
 #include <chorale/deck.h>
 #include <chorale/ensemble.h>
 #include <chorale/progress.h>
@@ -13,6 +14,8 @@ typedef struct {
   EnsembleLayout layout;
   LimitsSystems systems;
   Findings findings;
+  PetscReal *mine; /* [owned][cells] errors of this group's realizations */
+  Checkpoint checkpoint;
 } Limits;
 
 static PetscErrorCode Create(Limits *l) {
@@ -22,11 +25,17 @@ static PetscErrorCode Create(Limits *l) {
   PetscCall(EnsembleGetLayout(l->ensemble, &l->layout));
   PetscCall(LimitsSystemsCreate(&l->grid, l->layout.shards, &l->systems));
   PetscCall(FindingsCreate(l->layout.world, "limits", "tokens,depth,width,error,sem", &l->findings));
+  PetscCall(PetscCalloc1((size_t)l->layout.owned * (size_t)l->grid.cells, &l->mine));
+  PetscCall(CheckpointCreate("limits", l->ensemble, (PetscInt)l->grid.reference, &l->checkpoint));
+  PetscCall(LimitsSystemsSave(l->systems, l->checkpoint));
+  PetscCall(CheckpointAddRows(l->checkpoint, "errors", l->grid.cells, l->mine));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode Destroy(Limits *l) {
   PetscFunctionBeginUser;
+  PetscCall(CheckpointDestroy(&l->checkpoint));
+  PetscCall(PetscFree(l->mine));
   PetscCall(FindingsDestroy(&l->findings));
   PetscCall(LimitsSystemsDestroy(&l->systems));
   PetscCall(EnsembleDestroy(&l->ensemble));
@@ -38,47 +47,65 @@ static PetscErrorCode View(Limits *l) {
   PetscCall(EnsembleView(l->ensemble));
   if (l->layout.group == 0) PetscCall(LimitsSystemsView(l->systems));
   PetscCall(FindingsView(l->findings));
+  PetscCall(CheckpointView(l->checkpoint));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Run(Limits *l) {
+/* Checkpoints come only where every layer is complete: what a layer has gathered of its field is not kept. */
+static PetscErrorCode Run(Limits *l, PetscBool *stopped) {
   const LimitsGrid *grid = &l->grid;
-  PetscReal *mine, *all, *worst;
+  const PetscInt64 whole = LimitsGridPeriod(grid);
+  PetscReal *worst = l->mine;
   Progress progress;
   PetscInt64 done = 0;
-  PetscInt r;
+  PetscInt r, f = 0;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscCalloc1((size_t)l->layout.owned * (size_t)grid->cells, &mine));
-  PetscCall(PetscMalloc1((size_t)l->layout.realizations * (size_t)grid->cells, &all));
+  *stopped = PETSC_FALSE;
   PetscCall(ProgressCreate(l->layout.world, "limits", l->layout.owned * grid->reference, &progress));
-  worst = mine;
-  while (EnsembleNext(l->ensemble, &r)) {
+  for (; !*stopped && EnsembleNext(l->ensemble, &r); worst += grid->cells) {
     PetscCall(LimitsSystemsStart(l->systems, r));
-    for (PetscInt f = 0; f < grid->reference; f++) {
-      PetscCall(LimitsSystemsStep(l->systems, r, f, worst));
+    PetscCall(CheckpointResume(l->checkpoint, r, &f));
+    done += f;
+    while (f < grid->reference && !*stopped) {
+      PetscCall(LimitsSystemsStep(l->systems, r, f++, worst));
       PetscCall(ProgressUpdate(progress, ++done));
+      if (f % whole == 0) PetscCall(CheckpointStep(l->checkpoint, r, f, stopped));
     }
-    worst += grid->cells;
   }
+  PetscCall(CheckpointFinish(l->checkpoint, stopped));
   PetscCall(ProgressDestroy(&progress));
-  PetscCall(EnsembleGather(l->ensemble, grid->cells, mine, all));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Finish(Limits *l) {
+  const LimitsGrid *grid = &l->grid;
+  PetscReal *all;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1((size_t)l->layout.realizations * (size_t)grid->cells, &all));
+  PetscCall(EnsembleGather(l->ensemble, grid->cells, l->mine, all));
   PetscCall(LimitsReport(grid, l->layout.realizations, all, l->findings));
   PetscCall(PetscFree(all));
-  PetscCall(PetscFree(mine));
+  PetscCall(CheckpointRemove(l->checkpoint));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode StudyLimits(void) {
   Limits l = {.findings = NULL};
-  PetscBool dry;
+  PetscBool dry, complete, stopped = PETSC_FALSE;
 
   PetscFunctionBeginUser;
   PetscCall(Create(&l));
   PetscCall(DeckGetFlag("dry_run", &dry));
   if (dry) PetscCall(DeckView("limits"));
   PetscCall(View(&l));
-  if (!dry) PetscCall(Run(&l));
+  PetscCall(CheckpointIsComplete(l.checkpoint, &complete));
+  if (!dry && !complete) {
+    PetscCall(Run(&l, &stopped));
+    if (!stopped) PetscCall(Finish(&l));
+  }
+  const PetscErrorCode code = stopped ? CheckpointStopped(l.checkpoint) : 0;
   PetscCall(Destroy(&l));
-  PetscFunctionReturn(0);
+  PetscFunctionReturn(code);
 }

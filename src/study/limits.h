@@ -3,6 +3,7 @@
 #define CHORALE_STUDY_LIMITS_H
 
 #include <chorale/attention.h>
+#include <chorale/checkpoint.h>
 #include <chorale/coupling.h>
 #include <chorale/findings.h>
 #include <chorale/noise.h>
@@ -31,6 +32,8 @@ static inline PetscInt LimitsCell(const LimitsGrid *grid, PetscInt i, PetscInt j
 /* Reads and checks the lists, and resolves what the deck leaves open: limits_reference, and noise_type and scheme_type,
  * whose general defaults are the transformer's. Collective on PETSC_COMM_WORLD. */
 PetscErrorCode LimitsGridRead(LimitsGrid *grid);
+/* The least number of steps of the limit SDE after which layers of every depth are complete. Pure. */
+PetscInt64 LimitsGridPeriod(const LimitsGrid *grid);
 
 /* All systems of one realization: the limit SDE and the transformers, on the same path of the noise. */
 typedef struct _p_LimitsSystems *LimitsSystems;
@@ -39,6 +42,8 @@ PetscErrorCode LimitsSystemsDestroy(LimitsSystems *systems);
 PetscErrorCode LimitsSystemsView(LimitsSystems systems);
 /* Starts realization r. */
 PetscErrorCode LimitsSystemsStart(LimitsSystems systems, PetscInt r);
+/* What a checkpoint keeps of a realization, at multiples of LimitsGridPeriod. */
+PetscErrorCode LimitsSystemsSave(LimitsSystems systems, Checkpoint checkpoint);
 /* Step f of the limit SDE, and the layers that end with it; worst[cells] is raised to the errors at their ends. */
 PetscErrorCode LimitsSystemsStep(LimitsSystems systems, PetscInt r, PetscInt f, PetscReal worst[]);
 

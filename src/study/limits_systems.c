@@ -180,6 +180,20 @@ PetscErrorCode LimitsSystemsStart(LimitsSystems s, PetscInt r) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode LimitsSystemsSave(LimitsSystems s, Checkpoint checkpoint) {
+  PetscFunctionBeginUser;
+  PetscCall(CheckpointAddTokens(checkpoint, "reference", s->reference));
+  for (PetscInt i = 0; i < s->grid.counts; i++)
+    for (PetscInt q = 0; q < s->grid.depths * s->grid.widths; q++) {
+      char name[64];
+      PetscCall(PetscSNPrintf(name, sizeof(name),
+                              "tokens_%" PetscInt_FMT "_depth_%" PetscInt_FMT "_width_%" PetscInt_FMT, i,
+                              q / s->grid.widths, q % s->grid.widths));
+      PetscCall(CheckpointAddTokens(checkpoint, name, s->families[i].tokens[q]));
+    }
+  PetscFunctionReturn(0);
+}
+
 /* sum_i w_i |x_i - y_i|^2 of tokens of one layout, the same on all ranks and for any number of them. */
 static PetscErrorCode MeanSquare(Tokens a, Tokens b, PetscReal *mean) {
   const PetscReal scale = SumScale(4); /* |x - y| <= 2 */

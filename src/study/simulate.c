@@ -131,14 +131,15 @@ static PetscErrorCode Run(Simulation *s, PetscBool *stopped) {
 
 PetscErrorCode StudySimulate(void) {
   Simulation s = {0};
-  PetscBool dry, stopped = PETSC_FALSE;
+  PetscBool dry, complete, stopped = PETSC_FALSE;
 
   PetscFunctionBeginUser;
   PetscCall(Create(&s));
   PetscCall(DeckGetFlag("dry_run", &dry));
   if (dry) PetscCall(DeckView("simulate"));
   PetscCall(View(&s));
-  if (!dry) PetscCall(Run(&s, &stopped));
+  PetscCall(CheckpointIsComplete(s.checkpoint, &complete));
+  if (!dry && !complete) PetscCall(Run(&s, &stopped));
   const PetscErrorCode code = stopped ? CheckpointStopped(s.checkpoint) : 0;
   PetscCall(Destroy(&s));
   PetscFunctionReturn(code);

@@ -7,6 +7,10 @@
 static const Study registry[] = {
     {"simulate", "the transformer: tokens through L random layers, an ensemble of realizations", StudySimulate},
     {"kernel", "the theory: covariance kernel, Lyapunov exponent and rates of an activation", StudyKernel},
+    {"limits", "the theorem on depth and width: transformers against the limit SDE on one Brownian path", StudyLimits},
+    {"chaos", "propagation of chaos: empirical measures of N tokens against the mean-field limit", StudyChaos},
+    {"sync", "synchronization by noise: energy, Lyapunov exponent and clusters beside the theorem", StudySync},
+    {"spde", "the limit of infinitely many tokens: the density of the SPDE beside coupled tokens", StudySpde},
 };
 
 const Study *StudyGet(PetscInt i) {

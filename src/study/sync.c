@@ -252,14 +252,15 @@ static PetscErrorCode Finish(Sync *s) {
 
 static PetscErrorCode Simulate(void) {
   Sync s = {0};
-  PetscBool dry, stopped = PETSC_FALSE;
+  PetscBool dry, complete, stopped = PETSC_FALSE;
 
   PetscFunctionBeginUser;
   PetscCall(Create(&s));
   PetscCall(DeckGetFlag("dry_run", &dry));
   if (dry) PetscCall(DeckView("sync"));
   PetscCall(View(&s));
-  if (!dry) {
+  PetscCall(CheckpointIsComplete(s.checkpoint, &complete));
+  if (!dry && !complete) {
     PetscCall(Run(&s, &stopped));
     if (!stopped) PetscCall(Finish(&s));
   }

@@ -1,0 +1,67 @@
+/* What the files of the density share. */
+#ifndef CHORALE_DENSITY_IMPL_H
+#define CHORALE_DENSITY_IMPL_H
+
+#include <chorale/density.h>
+#include <chorale/harmonics.h>
+
+/* Attention of a density is the gradient of a potential (PAPER.md section 5): with Z(x) = integral of e^{exponent
+ * (<x,y> - 1)} rho(y),
+ *
+ *     P Att = strength grad log Z    (normalized: softmax, l2)    or    strength grad Z    (usa),
+ *
+ * and Z has the coefficients zonal[n] rho_k, diagonal in the harmonics. */
+typedef struct {
+  PetscBool zero, normalized;
+  PetscReal strength, exponent;
+  PetscReal most;   /* bounds |P Att| */
+  PetscInt degree;  /* of Z: at most the density's */
+  PetscReal *zonal; /* [degree + 1]: e_n |S| / dim(n) */
+} DensityAttention;
+
+/* A kind of grid. Coefficients are arrays [K] in the order of chorale/harmonics.h. */
+typedef struct {
+  const char *name;
+  PetscErrorCode (*create)(Density density);
+  PetscErrorCode (*destroy)(Density density);
+  /* The noise's velocity P scale G on the grid, until the next call; sets density->speed to the largest. field may be
+   * NULL for 0. Collective. */
+  PetscErrorCode (*freeze)(Density density, Field field, PetscReal scale);
+  /* out = -div(rho (dt P Att[rho] + frozen velocity)), tested with every harmonic. Collective. */
+  PetscErrorCode (*transport)(Density density, PetscReal dt, const double *rho, double *out);
+  /* rho at the n points of the grid and the weights of its quadrature; valid until the next call. Collective. */
+  PetscErrorCode (*grid)(Density density, const double *rho, PetscInt *n, const double **values,
+                         const double **weights);
+  PetscErrorCode (*view)(Density density);
+} DensityKind;
+
+struct _p_Density {
+  const DensityKind *kind;
+  MPI_Comm comm;
+  PetscInt dim, degree, count;
+  PetscReal area; /* |S| */
+  Harmonics harmonics;
+  const PetscInt *degrees; /* [count] */
+  Vec state;
+  PetscBool ito; /* scheme_type euler */
+  PetscReal tolerance, hyperviscosity;
+  DensityAttention attention;
+  PetscReal beta;
+  PetscInt energy_degree;
+  PetscReal *energy;  /* [energy_degree + 1]: e_n of E_beta */
+  PetscInt bandwidth; /* degree of the velocity that the grid must hold */
+  PetscReal speed;    /* of the frozen field, at most */
+  double *work[3];    /* [count] */
+  uint64_t seed;      /* of centres of clusters */
+  void *data;
+};
+
+extern const DensityKind DensityCircle, DensitySphere;
+
+/* Smallest n >= least that the fast Fourier transform likes: a multiple of 8, or 64 where it is long, without prime
+ * factors above 7. */
+PETSC_INTERN PetscInt DensityFastSize(PetscInt least);
+/* initial.c: coefficients of the initial law for realization r, *key: the deck key that sets how sharp it is. */
+PETSC_INTERN PetscErrorCode DensityInitial(Density density, PetscInt r, double *rho, const char **key);
+
+#endif

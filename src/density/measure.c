@@ -1,0 +1,240 @@
+/* What is measured on a density, and its distance to tokens in moments. */
+#include <math.h>
+#include <stdlib.h>
+
+#include <chorale/sphere.h>
+#include <chorale/sum.h>
+#include <chorale/zonal.h>
+
+#include "density/impl.h"
+
+PetscErrorCode DensitySpectrum(Density d, PetscReal power[]) {
+  const double *rho;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscArrayzero(power, d->degree + 1));
+  PetscCall(VecGetArrayRead(d->state, &rho));
+  for (PetscInt k = 0; k < d->count; k++) power[d->degrees[k]] += rho[k] * rho[k];
+  PetscCall(VecRestoreArrayRead(d->state, &rho));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode DensityTail(Density d, PetscReal *tail, PetscBool *outgrown) {
+  PetscReal upper = 0, all = 0;
+  const double *rho;
+
+  PetscFunctionBeginUser;
+  PetscCall(VecGetArrayRead(d->state, &rho));
+  for (PetscInt k = 0; k < d->count; k++) {
+    all += rho[k] * rho[k];
+    if (3 * d->degrees[k] > 2 * d->degree) upper += rho[k] * rho[k];
+  }
+  PetscCall(VecRestoreArrayRead(d->state, &rho));
+  if (tail) *tail = PetscSqrtReal(upper / all);
+  if (outgrown) *outgrown = (PetscBool) !(PetscSqrtReal(upper / all) <= d->tolerance); /* NaN has outgrown it, too */
+  PetscFunctionReturn(0);
+}
+
+/* PAPER.md section 5 in moments: 1/2 e^beta sum_n e_n (1 - |S|/dim(n) sum_j rho_nj^2). */
+static PetscErrorCode Energy(Density d, PetscReal *energy) {
+  PetscReal *power, sum = 0;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1(d->degree + 1, &power));
+  PetscCall(DensitySpectrum(d, power));
+  for (PetscInt n = d->energy_degree; n > 0; n--)
+    sum += d->energy[n] * (1 - power[n] * d->area / SphereHarmonicCount(d->dim, n));
+  *energy = 0.5 * exp(d->beta) * sum;
+  PetscCall(PetscFree(power));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode DensityMeasure(Density d, DensityMeasures *m) {
+  const double *rho, *values, *weights;
+  PetscInt n;
+
+  PetscFunctionBeginUser;
+  PetscCall(DensityTail(d, &m->tail, NULL));
+  PetscCall(Energy(d, &m->energy));
+  PetscCall(VecGetArrayRead(d->state, &rho));
+  PetscCall(d->kind->grid(d, rho, &n, &values, &weights));
+  PetscCall(VecRestoreArrayRead(d->state, &rho));
+  m->mass = m->entropy = 0;
+  m->minimum = values[0];
+  for (PetscInt i = 0; i < n; i++) {
+    m->mass += weights[i] * values[i];
+    m->minimum = PetscMin(m->minimum, values[i]);
+    if (values[i] > 0) m->entropy -= weights[i] * values[i] * log(d->area * values[i]);
+  }
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode DensityEvaluate(Density d, PetscInt B, const double *x, double *values) {
+  const double *rho;
+
+  PetscFunctionBeginUser;
+  PetscCall(VecGetArrayRead(d->state, &rho));
+  PetscCall(HarmonicsSynthesize(d->harmonics, B, x, 1, rho, values));
+  PetscCall(VecRestoreArrayRead(d->state, &rho));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode DensityWeigh(Density d, Tokens tokens) {
+  TokensLayout layout;
+  const double *x, *old;
+  double *weights;
+  Vec v;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCall(TokensGetVec(tokens, &v));
+  PetscCall(TokensGetWeights(tokens, &old));
+  PetscCall(PetscMalloc1(layout.owned * layout.block, &weights));
+  PetscCall(VecGetArrayRead(v, &x));
+  for (PetscInt b = 0; b < layout.owned; b++)
+    PetscCall(DensityEvaluate(d, layout.block, x + b * layout.dim * layout.block, weights + b * layout.block));
+  PetscCall(VecRestoreArrayRead(v, &x));
+  for (PetscInt i = 0; i < layout.owned * layout.block; i++) weights[i] = old[i] * PetscMax(weights[i], 0);
+  PetscCall(TokensSetWeights(tokens, weights));
+  PetscCall(PetscFree(weights));
+  PetscFunctionReturn(0);
+}
+
+/* Blocks are rounded to multiples of a power of two below |M_k| <= sqrt(dim(n)/|S|), the bound of the whole sum. */
+PetscErrorCode DensityMoments(Density d, Tokens tokens, double moments[]) {
+  TokensLayout layout;
+  const double *x, *weights;
+  PetscInt64 *fixed;
+  PetscReal *scale;
+  double *part;
+  Vec v;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCall(TokensGetVec(tokens, &v));
+  PetscCall(TokensGetWeights(tokens, &weights));
+  PetscCall(PetscCalloc1(d->count, &fixed));
+  PetscCall(PetscMalloc2(d->count, &scale, d->count, &part));
+  for (PetscInt k = 0; k < d->count; k++)
+    scale[k] = SumScale(PetscSqrtReal(SphereHarmonicCount(d->dim, d->degrees[k]) / d->area));
+  PetscCall(VecGetArrayRead(v, &x));
+  for (PetscInt b = 0; b < layout.owned; b++) {
+    PetscCall(HarmonicsAnalyze(d->harmonics, layout.block, x + b * layout.dim * layout.block, 1,
+                               weights + b * layout.block, part));
+    for (PetscInt k = 0; k < d->count; k++) fixed[k] += SumRound(part[k], scale[k]);
+  }
+  PetscCall(VecRestoreArrayRead(v, &x));
+  PetscCall(SumAllreduce(layout.comm, d->count, fixed));
+  for (PetscInt k = 0; k < d->count; k++) moments[k] = (double)fixed[k] / scale[k];
+  PetscCall(PetscFree2(scale, part));
+  PetscCall(PetscFree(fixed));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode DensityCompare(Density d, Tokens tokens, PetscReal *mmd2, PetscReal *sobolev2) {
+  const double *rho;
+  PetscReal *power;
+  double *moments;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscCalloc1(d->degree + 1, &power));
+  PetscCall(PetscMalloc1(d->count, &moments));
+  PetscCall(DensityMoments(d, tokens, moments));
+  PetscCall(VecGetArrayRead(d->state, &rho));
+  for (PetscInt k = 0; k < d->count; k++) power[d->degrees[k]] += (rho[k] - moments[k]) * (rho[k] - moments[k]);
+  PetscCall(VecRestoreArrayRead(d->state, &rho));
+  *mmd2 = *sobolev2 = 0;
+  for (PetscInt n = d->degree; n >= 0; n--) {
+    const PetscReal weight = 1 + (PetscReal)n * (PetscReal)(n + d->dim - 2);
+    *sobolev2 += d->area * power[n] / (weight * weight);
+    if (n <= d->energy_degree)
+      *mmd2 += exp(d->beta) * d->energy[n] * d->area / SphereHarmonicCount(d->dim, n) * power[n];
+  }
+  PetscCall(PetscFree(moments));
+  PetscCall(PetscFree(power));
+  PetscFunctionReturn(0);
+}
+
+/* The cubic with values f[2] and slopes g[2] at the ends of an interval of length h, at t in [0,1]. */
+static PetscReal Hermite(PetscReal h, const double f[2], const double g[2], PetscReal t) {
+  const PetscReal s = 1 - t;
+  return f[0] * s * s * (1 + 2 * t) + f[1] * t * t * (1 + 2 * s) + h * s * t * (g[0] * s - g[1] * t);
+}
+
+/* cdf[n + 1]: F at the nodes of the grid, made monotone where rho is negative; F' = rho there. The integral is exact.
+ */
+static PetscErrorCode Distribution(Density d, double **slopes, double **cdf, PetscInt *n) {
+  const PetscInt N = d->degree;
+  const double *rho, *values, *weights;
+  double *integral;
+  PetscReal offset;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscCalloc1(d->count, &integral));
+  PetscCall(VecGetArrayRead(d->state, &rho));
+  PetscCall(d->kind->grid(d, rho, n, &values, &weights));
+  PetscCall(PetscMalloc2(*n + 1, slopes, *n + 1, cdf));
+  for (PetscInt j = 0; j <= *n; j++) (*slopes)[j] = PetscMax(values[j % *n], 0);
+  for (PetscInt m = 1; m <= N; m++) {
+    integral[m] = -rho[N + m] / (PetscReal)m;
+    integral[N + m] = rho[m] / (PetscReal)m;
+  }
+  PetscCall(VecRestoreArrayRead(d->state, &rho));
+  PetscCall(d->kind->grid(d, integral, n, &values, &weights));
+  offset = values[0];
+  for (PetscInt j = 0; j <= *n; j++) {
+    const PetscReal f = (values[j % *n] - offset) + (PetscReal)j / (PetscReal)*n;
+    (*cdf)[j] = j ? PetscMax((*cdf)[j - 1], f) : 0;
+  }
+  PetscCall(PetscFree(integral));
+  PetscFunctionReturn(0);
+}
+
+/* The angle with F = level. */
+static PetscReal Quantile(PetscInt n, const double *slopes, const double *cdf, PetscReal level) {
+  const PetscReal h = 2 * PETSC_PI / (PetscReal)n;
+  PetscInt low = 0, high = n;
+  PetscReal a = 0, b = 1;
+
+  while (high - low > 1) {
+    const PetscInt middle = (low + high) / 2;
+    if (cdf[middle] <= level)
+      low = middle;
+    else
+      high = middle;
+  }
+  for (int i = 0; i < 40; i++) {
+    const PetscReal t = 0.5 * (a + b);
+    if (Hermite(h, cdf + low, slopes + low, t) <= level)
+      a = t;
+    else
+      b = t;
+  }
+  return h * ((PetscReal)low + 0.5 * (a + b));
+}
+
+PetscErrorCode DensityQuantiles(Density d, Tokens tokens) {
+  double *slopes, *cdf, *x;
+  TokensLayout layout;
+  PetscInt n;
+  Vec v;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCheck(d->dim == 2 && layout.dim == 2, d->comm, PETSC_ERR_ARG_OUTOFRANGE, "quantiles exist on the circle only");
+  PetscCall(Distribution(d, &slopes, &cdf, &n));
+  PetscCall(TokensGetVec(tokens, &v));
+  PetscCall(VecGetArray(v, &x));
+  for (PetscInt b = 0; b < layout.owned; b++) {
+    double *block = x + b * 2 * layout.block;
+    for (PetscInt t = 0; t < TokensFilled(&layout, b); t++) {
+      const PetscReal i = (PetscReal)(layout.first + b) * layout.block + t;
+      const PetscReal angle = Quantile(n, slopes, cdf, (i + 0.5) / (PetscReal)layout.count * cdf[n]);
+      block[t] = cos(angle);
+      block[layout.block + t] = sin(angle);
+    }
+  }
+  PetscCall(VecRestoreArray(v, &x));
+  PetscCall(PetscFree2(slopes, cdf));
+  PetscFunctionReturn(0);
+}

@@ -1,0 +1,240 @@
+/* Study spde: the limit of infinitely many tokens solved for directly (PAPER.md section 4), beside tokens that start
+ * from the same density and are driven by the same noise. */
+#include <math.h>
+#include <string.h>
+
+#include <chorale/attention.h>
+#include <chorale/deck.h>
+#include <chorale/distance.h>
+#include <chorale/progress.h>
+#include <chorale/scheme.h>
+#include <chorale/start.h>
+
+#include "study/spde.h"
+#include "study/studies.h"
+
+#define COLUMNS "time,mass,min_density,energy,distance"
+
+/* Quantiles that stand for a density on the circle: their distance to it, 1/QUANTILES or so, is far below that of N
+ * tokens. */
+enum { QUANTILES_LEAST = 4096, QUANTILES_MOST = 65536 };
+
+typedef struct {
+  PetscInt dim, depth, every, frames;
+  PetscReal horizon;
+  PetscBool rule; /* spde_particles quadrature */
+  Ensemble ensemble;
+  EnsembleLayout layout;
+  Noise noise;
+  Field field;
+  Density density;
+  Tokens tokens, quantiles; /* quantiles on the circle only */
+  Start start;
+  Attention attention;
+  Scheme scheme;
+  Findings findings;
+  SpdeSnapshots snapshots;
+  PetscReal *numbers;  /* [owned][frames][SPDE_NUMBERS] */
+  PetscReal *outgrown; /* [owned] */
+} Spde;
+
+/* The limit has its own defaults where the deck's are the transformer's. */
+static PetscErrorCode Prefer(const char *key, const char *option, const char *value) {
+  PetscBool given;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckHas(key, &given));
+  if (!given) PetscCall(PetscOptionsSetValue(NULL, option, value));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Read(Spde *s, PetscInt64 *count) {
+  char particles[PETSC_MAX_PATH_LEN], init[PETSC_MAX_PATH_LEN];
+  PetscInt64 dim, depth, every;
+
+  PetscFunctionBeginUser;
+  PetscCall(Prefer("scheme_type", "-scheme_type", "flow"));
+  PetscCall(Prefer("noise_type", "-noise_type", "spectral"));
+  PetscCall(DeckGetString("tokens_init", init));
+  PetscCheck(
+      strcmp(init, "file"), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+      "tokens_init = file: study spde takes a law with a density: uniform, quadrature, vmf, clusters or harmonic");
+  PetscCall(DeckGetInt("tokens_count", count));
+  PetscCall(DeckGetInt("tokens_dim", &dim));
+  PetscCheck(dim <= 3, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "tokens_dim = %" PetscInt64_FMT ": study spde solves on the circle (2) and the sphere (3)", dim);
+  PetscCall(DeckGetInt("layers_depth", &depth));
+  PetscCall(DeckGetReal("layers_horizon", &s->horizon));
+  PetscCall(DeckGetInt("output_every", &every));
+  PetscCall(DeckGetString("spde_particles", particles));
+  s->dim = (PetscInt)dim;
+  s->depth = (PetscInt)depth;
+  s->every = (PetscInt)PetscMin(every, depth);
+  s->frames = (s->depth + s->every - 1) / s->every + 1;
+  s->rule = (PetscBool)(!strcmp(particles, "quadrature") || !strcmp(init, "quadrature"));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Create(Spde *s) {
+  PetscInt64 count;
+
+  PetscFunctionBeginUser;
+  PetscCall(Read(s, &count));
+  PetscCall(EnsembleCreate(TokensBlockCount(count), &s->ensemble));
+  PetscCall(EnsembleGetLayout(s->ensemble, &s->layout));
+  PetscCall(NoiseCreate(s->dim, &s->noise));
+  PetscCall(NoiseCreateField(s->noise, &s->field));
+  PetscCall(DensityCreate(s->layout.shards, s->dim, s->noise, &s->density));
+  PetscCall(DensityStart(s->density, 0)); /* refuses a start that its degrees cannot hold */
+  PetscCall(TokensCreate(s->layout.shards, count, s->dim, &s->tokens));
+  if (s->rule)
+    PetscCall(StartCreateRule(s->tokens, &s->start));
+  else
+    PetscCall(StartCreate(s->tokens, &s->start));
+  if (s->dim == 2)
+    PetscCall(TokensCreate(s->layout.shards, PetscMin(PetscMax(16 * count, QUANTILES_LEAST), QUANTILES_MOST), 2,
+                           &s->quantiles));
+  PetscCall(AttentionCreate(s->tokens, &s->attention));
+  PetscCall(SchemeCreate(s->tokens, &s->scheme));
+  PetscCall(SpdeSnapshotsCreate(s->density, s->tokens, s->frames, &s->snapshots));
+  PetscCall(FindingsCreate(s->layout.world, "spde", COLUMNS, &s->findings));
+  PetscCall(PetscMalloc2(s->layout.owned * s->frames * SPDE_NUMBERS, &s->numbers, s->layout.owned, &s->outgrown));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Destroy(Spde *s) {
+  PetscFunctionBeginUser;
+  PetscCall(PetscFree2(s->numbers, s->outgrown));
+  PetscCall(FindingsDestroy(&s->findings));
+  PetscCall(SpdeSnapshotsDestroy(&s->snapshots));
+  PetscCall(SchemeDestroy(&s->scheme));
+  PetscCall(AttentionDestroy(&s->attention));
+  PetscCall(StartDestroy(&s->start));
+  PetscCall(TokensDestroy(&s->quantiles));
+  PetscCall(TokensDestroy(&s->tokens));
+  PetscCall(DensityDestroy(&s->density));
+  PetscCall(FieldDestroy(&s->field));
+  PetscCall(NoiseDestroy(&s->noise));
+  PetscCall(EnsembleDestroy(&s->ensemble));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode View(Spde *s) {
+  PetscFunctionBeginUser;
+  PetscCall(EnsembleView(s->ensemble));
+  if (s->layout.group == 0) {
+    PetscCall(DensityView(s->density));
+    PetscCall(TokensView(s->tokens));
+    PetscCall(AttentionView(s->attention));
+    PetscCall(NoiseView(s->noise, s->layout.shards));
+    PetscCall(SchemeView(s->scheme));
+  }
+  PetscCall(PetscPrintf(s->layout.world, "record     %" PetscInt_FMT " frames, at most %" PetscInt_FMT " snapshots\n",
+                        s->frames, s->snapshots.most));
+  PetscCall(FindingsView(s->findings));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Begin(Spde *s, PetscInt r) {
+  PetscFunctionBeginUser;
+  PetscCall(DensityStart(s->density, r));
+  PetscCall(TokensStart(s->tokens, s->start, r));
+  if (s->rule) PetscCall(DensityWeigh(s->density, s->tokens));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Measure(Spde *s, PetscReal numbers[SPDE_NUMBERS]) {
+  PetscReal mmd2, sobolev2, geodesic, chordal;
+  DensityMeasures m;
+
+  PetscFunctionBeginUser;
+  PetscCall(DensityMeasure(s->density, &m));
+  PetscCall(DensityCompare(s->density, s->tokens, &mmd2, &sobolev2));
+  numbers[SPDE_MASS] = m.mass;
+  numbers[SPDE_MINIMUM] = m.minimum;
+  numbers[SPDE_ENERGY] = m.energy;
+  numbers[SPDE_ENTROPY] = m.entropy;
+  numbers[SPDE_TAIL] = m.tail;
+  numbers[SPDE_MMD] = numbers[SPDE_DISTANCE] = PetscSqrtReal(mmd2);
+  numbers[SPDE_SOBOLEV] = PetscSqrtReal(sobolev2);
+  PetscCall(AttentionEnergy(s->attention, s->tokens, &numbers[SPDE_TOKENS_ENERGY]));
+  if (s->quantiles) {
+    PetscCall(DensityQuantiles(s->density, s->quantiles));
+    PetscCall(DistanceCircle(s->tokens, s->quantiles, &geodesic, &chordal));
+    numbers[SPDE_DISTANCE] = PetscSqrtReal(chordal);
+  }
+  PetscFunctionReturn(0);
+}
+
+static PetscReal FrameTime(const Spde *s, PetscInt frame) {
+  return s->horizon * (PetscReal)PetscMin(frame * s->every, s->depth) / (PetscReal)s->depth;
+}
+
+/* Realization r, until the end or until the density has outgrown its degrees: what would follow is no solution. */
+static PetscErrorCode Realize(Spde *s, PetscInt r, PetscReal *numbers, PetscReal *outgrown, Progress progress,
+                              PetscInt64 before) {
+  const PetscReal dt = s->horizon / (PetscReal)s->depth;
+  PetscInt frame = 0;
+  PetscBool stop;
+
+  PetscFunctionBeginUser;
+  *outgrown = NAN;
+  PetscCall(Begin(s, r));
+  for (PetscInt i = 0; i < s->frames * SPDE_NUMBERS; i++) numbers[i] = NAN;
+  for (PetscInt l = 0;; l++) {
+    if (l % s->every == 0 || l == s->depth) {
+      PetscCall(Measure(s, numbers + frame * SPDE_NUMBERS));
+      if (r == 0 && SpdeSnapshotDue(&s->snapshots, frame, s->frames))
+        PetscCall(SpdeSnapshotsTake(&s->snapshots, FrameTime(s, frame), s->density, s->tokens));
+      frame++;
+    }
+    if (l == s->depth) break;
+    PetscCall(NoiseDraw(s->noise, r, l, s->field)); /* one field for both */
+    PetscCall(DensityStep(s->density, s->field, dt));
+    PetscCall(SchemeStep(s->scheme, s->attention, s->field, dt, s->tokens));
+    PetscCall(ProgressUpdate(progress, before + l + 1));
+    PetscCall(DensityTail(s->density, NULL, &stop));
+    if (stop) {
+      *outgrown = dt * (PetscReal)(l + 1);
+      break;
+    }
+  }
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Run(Spde *s) {
+  PetscReal *all, *outgrown, *time;
+  Progress progress;
+  PetscInt r, done = 0;
+
+  PetscFunctionBeginUser;
+  PetscCall(ProgressCreate(s->layout.world, "spde", (PetscInt64)s->layout.owned * s->depth, &progress));
+  for (; EnsembleNext(s->ensemble, &r); done++)
+    PetscCall(Realize(s, r, s->numbers + (size_t)done * s->frames * SPDE_NUMBERS, s->outgrown + done, progress,
+                      (PetscInt64)done * s->depth));
+  PetscCall(ProgressDestroy(&progress));
+  PetscCall(PetscMalloc3((size_t)s->layout.realizations * s->frames * SPDE_NUMBERS, &all, s->layout.realizations,
+                         &outgrown, s->frames, &time));
+  PetscCall(EnsembleGather(s->ensemble, s->frames * SPDE_NUMBERS, s->numbers, all));
+  PetscCall(EnsembleGather(s->ensemble, 1, s->outgrown, outgrown));
+  for (PetscInt f = 0; f < s->frames; f++) time[f] = FrameTime(s, f);
+  PetscCall(SpdeReport(&s->layout, s->dim, s->frames, time, all, outgrown, s->findings));
+  PetscCall(SpdeSnapshotsRecord(&s->snapshots, s->layout.world, s->findings));
+  PetscCall(FindingsFinish(s->findings, 12));
+  PetscCall(PetscFree3(all, outgrown, time));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode StudySpde(void) {
+  Spde s = {0};
+  PetscBool dry;
+
+  PetscFunctionBeginUser;
+  PetscCall(Create(&s));
+  PetscCall(DeckGetFlag("dry_run", &dry));
+  if (dry) PetscCall(DeckView("spde"));
+  PetscCall(View(&s));
+  if (!dry) PetscCall(Run(&s));
+  PetscCall(Destroy(&s));
+  PetscFunctionReturn(0);
+}

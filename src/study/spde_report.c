@@ -1,0 +1,96 @@
+/* What study spde found: means over the realizations whose density is still held by its degrees. */
+#include <math.h>
+
+#include "study/spde.h"
+
+static const char *const names[SPDE_NUMBERS] = {"mass", "min_density",   "energy", "distance", "entropy",
+                                                "tail", "tokens_energy", "mmd",    "sobolev"};
+
+/* Over the values that are not NaN, in order of realizations; sem 0 for one value, NaN for none. */
+static PetscInt Mean(PetscInt R, PetscInt stride, const PetscReal values[], PetscReal *mean, PetscReal *sem) {
+  PetscReal sum = 0, square = 0;
+  PetscInt n = 0;
+
+  for (PetscInt r = 0; r < R; r++) {
+    if (isnan(values[r * stride])) continue;
+    sum += values[r * stride];
+    n++;
+  }
+  *mean = n ? sum / (PetscReal)n : NAN;
+  for (PetscInt r = 0; r < R; r++) {
+    const PetscReal difference = values[r * stride] - *mean;
+    if (!isnan(difference)) square += difference * difference;
+  }
+  *sem = n > 1 ? PetscSqrtReal(square / ((PetscReal)n * (PetscReal)(n - 1))) : n ? 0 : NAN;
+  return n;
+}
+
+/* Single realizations of one number as [frames][R]. */
+static PetscErrorCode RecordSingle(PetscInt R, PetscInt frames, SpdeNumber number, const PetscReal all[],
+                                   const char *key, Findings findings) {
+  const PetscInt64 shape[2] = {frames, R};
+  PetscReal *values;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1((size_t)frames * R, &values));
+  for (PetscInt f = 0; f < frames; f++)
+    for (PetscInt r = 0; r < R; r++) values[f * R + r] = all[((size_t)r * frames + f) * SPDE_NUMBERS + number];
+  PetscCall(FindingsArray(findings, key, 2, shape, values));
+  PetscCall(PetscFree(values));
+  PetscFunctionReturn(0);
+}
+
+/* Says when densities outgrew their degrees. */
+static PetscErrorCode ReportOutgrown(const EnsembleLayout *layout, const PetscReal outgrown[], Findings findings) {
+  const PetscInt64 shape[1] = {layout->realizations};
+  PetscInt count = 0, first = 0;
+
+  PetscFunctionBeginUser;
+  for (PetscInt r = 0; r < layout->realizations; r++) {
+    if (isnan(outgrown[r])) continue;
+    if (!count || outgrown[r] < outgrown[first]) first = r;
+    count++;
+  }
+  if (count)
+    PetscCall(PetscPrintf(layout->world,
+                          "the density has outgrown its degrees in %" PetscInt_FMT " of %" PetscInt_FMT
+                          " realizations, first in realization %" PetscInt_FMT
+                          " at t = %.4g: they are compared up to there (raise spde_degree to go on)\n",
+                          count, layout->realizations, first, (double)outgrown[first]));
+  PetscCall(FindingsScalar(findings, "outgrown_count", (PetscReal)count));
+  PetscCall(FindingsScalar(findings, "outgrown_first", count ? outgrown[first] : NAN));
+  PetscCall(FindingsArray(findings, "outgrown", 1, shape, outgrown));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SpdeReport(const EnsembleLayout *layout, PetscInt dim, PetscInt frames, const PetscReal time[],
+                          const PetscReal all[], const PetscReal outgrown[], Findings findings) {
+  const PetscInt R = layout->realizations;
+  const PetscInt64 shape[1] = {frames};
+  PetscReal *mean, *sem, *resolved;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc3(SPDE_NUMBERS * frames, &mean, SPDE_NUMBERS * frames, &sem, frames, &resolved));
+  for (PetscInt f = 0; f < frames; f++)
+    for (PetscInt i = 0; i < SPDE_NUMBERS; i++)
+      resolved[f] = (PetscReal)Mean(R, frames * SPDE_NUMBERS, all + f * SPDE_NUMBERS + i, &mean[i * frames + f],
+                                    &sem[i * frames + f]);
+  for (PetscInt f = 0; f < frames; f++) {
+    const PetscReal row[] = {time[f], mean[SPDE_MASS * frames + f], mean[SPDE_MINIMUM * frames + f],
+                             mean[SPDE_ENERGY * frames + f], mean[SPDE_DISTANCE * frames + f]};
+    PetscCall(FindingsRow(findings, row));
+  }
+  for (PetscInt i = 0; i < SPDE_NUMBERS; i++) {
+    char key[64];
+    if (i > SPDE_DISTANCE) PetscCall(FindingsArray(findings, names[i], 1, shape, mean + i * frames));
+    PetscCall(PetscSNPrintf(key, sizeof(key), "%s_sem", names[i]));
+    PetscCall(FindingsArray(findings, key, 1, shape, sem + i * frames));
+  }
+  PetscCall(FindingsArray(findings, "resolved", 1, shape, resolved));
+  PetscCall(RecordSingle(R, frames, SPDE_DISTANCE, all, "distance_realizations", findings));
+  PetscCall(RecordSingle(R, frames, SPDE_ENERGY, all, "energy_realizations", findings));
+  PetscCall(FindingsText(findings, "distance_kind", dim == 2 ? "W2" : "MMD"));
+  PetscCall(ReportOutgrown(layout, outgrown, findings));
+  PetscCall(PetscFree3(mean, sem, resolved));
+  PetscFunctionReturn(0);
+}
