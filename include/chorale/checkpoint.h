@@ -45,6 +45,8 @@ PetscErrorCode CheckpointAddReals(Checkpoint checkpoint, const char *name, Petsc
 /* Results mine[owned][n] of the group's realizations in the order of EnsembleNext, filled as realizations go on. Those
  * of the group's first shard count, and resuming fills them there. */
 PetscErrorCode CheckpointAddRows(Checkpoint checkpoint, const char *name, PetscInt n, PetscReal mine[]);
+/* n numbers of the whole run that the first rank holds. */
+PetscErrorCode CheckpointAddShared(Checkpoint checkpoint, const char *name, PetscInt n, PetscReal values[]);
 /* Called before every write, for files that must be on disk as far as the checkpoint says. */
 PetscErrorCode CheckpointSetFlush(Checkpoint checkpoint, PetscErrorCode (*flush)(void *context), void *context);
 /* Called after every write, on all ranks: partial results. */

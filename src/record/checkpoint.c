@@ -177,6 +177,17 @@ PetscErrorCode CheckpointAddRows(Checkpoint c, const char *name, PetscInt n, Pet
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode CheckpointAddShared(Checkpoint c, const char *name, PetscInt n, PetscReal values[]) {
+  CheckpointEntry *entry = NULL;
+
+  PetscFunctionBeginUser;
+  PetscCall(NewEntry(c, name, &entry));
+  entry->type = CHECKPOINT_SHARED;
+  entry->n = n;
+  entry->values = values;
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode CheckpointSetFlush(Checkpoint c, PetscErrorCode (*flush)(void *context), void *context) {
   PetscFunctionBeginUser;
   c->flush = flush;

@@ -4,6 +4,7 @@
  *     /checkpoint     attributes format, study, realizations, steps
  *     /status/step    [R] steps done by every realization
  *     /rows/NAME      [R][n] results so far
+ *     /shared/NAME    [1][n] numbers of the whole run
  *     /state/R/NAME   [N][d] positions, or [1][n] numbers, of every realization in progress
  *     /parameters, /provenance as in results files
  */
@@ -356,6 +357,10 @@ PetscErrorCode CheckpointFileReadRows(Checkpoint c) {
   for (PetscInt i = 0; i < c->count; i++) {
     const CheckpointEntry *entry = &c->entries[i];
     char path[PATH];
+    if (entry->type == CHECKPOINT_SHARED && e->group == 0) {
+      PetscCall(PetscSNPrintf(path, sizeof(path), "/shared/%s", entry->name));
+      PetscCall(H5ReadRows(h5, path, 0, c->rank ? 0 : 1, entry->values));
+    }
     if (entry->type != CHECKPOINT_ROWS) continue;
     PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
     for (PetscInt k = 0; k < e->owned; k++)

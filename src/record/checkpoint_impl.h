@@ -10,7 +10,7 @@
 #define CHECKPOINT_NAME    64
 
 typedef struct {
-  enum { CHECKPOINT_TOKENS, CHECKPOINT_REALS, CHECKPOINT_ROWS } type;
+  enum { CHECKPOINT_TOKENS, CHECKPOINT_REALS, CHECKPOINT_ROWS, CHECKPOINT_SHARED } type;
   char name[CHECKPOINT_NAME];
   Tokens tokens;
   PetscInt n; /* numbers, or numbers per row */
@@ -58,7 +58,7 @@ PETSC_INTERN PetscErrorCode CheckpointFileWrite(Checkpoint checkpoint);
 PETSC_INTERN PetscErrorCode CheckpointFileIsComplete(Checkpoint checkpoint, PetscBool *complete);
 /* Finds the file to resume from (source, empty when there is none), checks it and reads step[]. Collective. */
 PETSC_INTERN PetscErrorCode CheckpointFileFind(Checkpoint checkpoint);
-/* The rows of the group's realizations that have begun. Collective on the group. */
+/* The rows of the group's realizations that have begun, and what is shared. Collective on the group. */
 PETSC_INTERN PetscErrorCode CheckpointFileReadRows(Checkpoint checkpoint);
 /* Tokens and numbers of realization r. Collective on the group. */
 PETSC_INTERN PetscErrorCode CheckpointFileReadState(Checkpoint checkpoint, PetscInt r);

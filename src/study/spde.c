@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <chorale/attention.h>
+#include <chorale/checkpoint.h>
 #include <chorale/deck.h>
 #include <chorale/distance.h>
 #include <chorale/progress.h>
@@ -36,6 +37,9 @@ typedef struct {
   SpdeSnapshots snapshots;
   PetscReal *numbers;  /* [owned][frames][SPDE_NUMBERS] */
   PetscReal *outgrown; /* [owned] */
+  PetscInt modes;
+  PetscReal *state; /* [modes] coefficients of the density, for checkpoints */
+  Checkpoint checkpoint;
 } Spde;
 
 /* The limit has its own defaults where the deck's are the transformer's. */
@@ -75,6 +79,19 @@ static PetscErrorCode Read(Spde *s, PetscInt64 *count) {
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode CreateCheckpoint(Spde *s) {
+  PetscFunctionBeginUser;
+  PetscCall(DensityGetSize(s->density, NULL, &s->modes, NULL));
+  PetscCall(PetscMalloc1(s->modes, &s->state));
+  PetscCall(CheckpointCreate("spde", s->ensemble, s->depth, &s->checkpoint));
+  PetscCall(CheckpointAddTokens(s->checkpoint, "tokens", s->tokens));
+  PetscCall(CheckpointAddReals(s->checkpoint, "density", s->modes, s->state));
+  PetscCall(CheckpointAddRows(s->checkpoint, "numbers", s->frames * SPDE_NUMBERS, s->numbers));
+  PetscCall(CheckpointAddRows(s->checkpoint, "outgrown", 1, s->outgrown));
+  PetscCall(SpdeSnapshotsSave(&s->snapshots, s->checkpoint));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode Create(Spde *s) {
   PetscInt64 count;
 
@@ -99,11 +116,14 @@ static PetscErrorCode Create(Spde *s) {
   PetscCall(SpdeSnapshotsCreate(s->density, s->tokens, s->frames, &s->snapshots));
   PetscCall(FindingsCreate(s->layout.world, "spde", COLUMNS, &s->findings));
   PetscCall(PetscMalloc2(s->layout.owned * s->frames * SPDE_NUMBERS, &s->numbers, s->layout.owned, &s->outgrown));
+  PetscCall(CreateCheckpoint(s));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode Destroy(Spde *s) {
   PetscFunctionBeginUser;
+  PetscCall(CheckpointDestroy(&s->checkpoint));
+  PetscCall(PetscFree(s->state));
   PetscCall(PetscFree2(s->numbers, s->outgrown));
   PetscCall(FindingsDestroy(&s->findings));
   PetscCall(SpdeSnapshotsDestroy(&s->snapshots));
@@ -132,14 +152,7 @@ static PetscErrorCode View(Spde *s) {
   PetscCall(PetscPrintf(s->layout.world, "record     %" PetscInt_FMT " frames, at most %" PetscInt_FMT " snapshots\n",
                         s->frames, s->snapshots.most));
   PetscCall(FindingsView(s->findings));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode Begin(Spde *s, PetscInt r) {
-  PetscFunctionBeginUser;
-  PetscCall(DensityStart(s->density, r));
-  PetscCall(TokensStart(s->tokens, s->start, r));
-  if (s->rule) PetscCall(DensityWeigh(s->density, s->tokens));
+  PetscCall(CheckpointView(s->checkpoint));
   PetscFunctionReturn(0);
 }
 
@@ -170,49 +183,92 @@ static PetscReal FrameTime(const Spde *s, PetscInt frame) {
   return s->horizon * (PetscReal)PetscMin(frame * s->every, s->depth) / (PetscReal)s->depth;
 }
 
-/* Realization r, until the end or until the density has outgrown its degrees: what would follow is no solution. */
-static PetscErrorCode Realize(Spde *s, PetscInt r, PetscReal *numbers, PetscReal *outgrown, Progress progress,
-                              PetscInt64 before) {
-  const PetscReal dt = s->horizon / (PetscReal)s->depth;
-  PetscInt frame = 0;
-  PetscBool stop;
+/* Measures after l steps if a frame is due. */
+static PetscErrorCode Frame(Spde *s, PetscInt r, PetscInt l, PetscReal *numbers) {
+  const PetscInt frame = l == s->depth ? s->frames - 1 : l / s->every;
 
   PetscFunctionBeginUser;
+  if (l % s->every && l != s->depth) PetscFunctionReturn(0);
+  PetscCall(Measure(s, numbers + frame * SPDE_NUMBERS));
+  if (r == 0) PetscCall(SpdeSnapshotsTake(&s->snapshots, frame, s->frames, FrameTime(s, frame), s->density, s->tokens));
+  PetscFunctionReturn(0);
+}
+
+/* The density's coefficients to where the checkpoint takes them from, or back. */
+static PetscErrorCode KeepDensity(Spde *s, PetscBool back) {
+  PetscScalar *values;
+  Vec coefficients;
+
+  PetscFunctionBeginUser;
+  PetscCall(DensityGetVec(s->density, &coefficients));
+  PetscCall(VecGetArray(coefficients, &values));
+  PetscCall(PetscArraycpy(back ? values : s->state, back ? s->state : values, s->modes));
+  PetscCall(VecRestoreArray(coefficients, &values));
+  PetscFunctionReturn(0);
+}
+
+/* Realization r at its start, or where a checkpoint left it: *l steps are done. */
+static PetscErrorCode Begin(Spde *s, PetscInt r, PetscReal *numbers, PetscReal *outgrown, PetscInt *l) {
+  PetscFunctionBeginUser;
   *outgrown = NAN;
-  PetscCall(Begin(s, r));
   for (PetscInt i = 0; i < s->frames * SPDE_NUMBERS; i++) numbers[i] = NAN;
-  for (PetscInt l = 0;; l++) {
-    if (l % s->every == 0 || l == s->depth) {
-      PetscCall(Measure(s, numbers + frame * SPDE_NUMBERS));
-      if (r == 0 && SpdeSnapshotDue(&s->snapshots, frame, s->frames))
-        PetscCall(SpdeSnapshotsTake(&s->snapshots, FrameTime(s, frame), s->density, s->tokens));
-      frame++;
-    }
-    if (l == s->depth) break;
+  PetscCall(DensityStart(s->density, r));
+  PetscCall(TokensStart(s->tokens, s->start, r));
+  if (s->rule) PetscCall(DensityWeigh(s->density, s->tokens));
+  PetscCall(CheckpointResume(s->checkpoint, r, l));
+  if (*l == 0)
+    PetscCall(Frame(s, r, 0, numbers));
+  else
+    PetscCall(KeepDensity(s, PETSC_TRUE));
+  PetscFunctionReturn(0);
+}
+
+/* Realization r, until the end or until the density has outgrown its degrees: what would follow is no solution. */
+static PetscErrorCode Realize(Spde *s, PetscInt r, PetscReal *numbers, PetscReal *outgrown, Progress progress,
+                              PetscInt64 before, PetscBool *stopped) {
+  const PetscReal dt = s->horizon / (PetscReal)s->depth;
+  PetscInt l = 0;
+  PetscBool full;
+
+  PetscFunctionBeginUser;
+  PetscCall(Begin(s, r, numbers, outgrown, &l));
+  while (l < s->depth && !*stopped) {
     PetscCall(NoiseDraw(s->noise, r, l, s->field)); /* one field for both */
     PetscCall(DensityStep(s->density, s->field, dt));
     PetscCall(SchemeStep(s->scheme, s->attention, s->field, dt, s->tokens));
-    PetscCall(ProgressUpdate(progress, before + l + 1));
-    PetscCall(DensityTail(s->density, NULL, &stop));
-    if (stop) {
-      *outgrown = dt * (PetscReal)(l + 1);
-      break;
-    }
+    l++;
+    PetscCall(DensityTail(s->density, NULL, &full));
+    if (full) {
+      *outgrown = dt * (PetscReal)l;
+      l = s->depth; /* done */
+    } else
+      PetscCall(Frame(s, r, l, numbers));
+    PetscCall(ProgressUpdate(progress, before + l));
+    PetscCall(KeepDensity(s, PETSC_FALSE));
+    PetscCall(CheckpointStep(s->checkpoint, r, l, stopped));
   }
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Run(Spde *s) {
-  PetscReal *all, *outgrown, *time;
+static PetscErrorCode Run(Spde *s, PetscBool *stopped) {
   Progress progress;
-  PetscInt r, done = 0;
+  PetscInt r, i = 0;
 
   PetscFunctionBeginUser;
+  *stopped = PETSC_FALSE;
   PetscCall(ProgressCreate(s->layout.world, "spde", (PetscInt64)s->layout.owned * s->depth, &progress));
-  for (; EnsembleNext(s->ensemble, &r); done++)
-    PetscCall(Realize(s, r, s->numbers + (size_t)done * s->frames * SPDE_NUMBERS, s->outgrown + done, progress,
-                      (PetscInt64)done * s->depth));
+  for (; !*stopped && EnsembleNext(s->ensemble, &r); i++)
+    PetscCall(Realize(s, r, s->numbers + (size_t)i * s->frames * SPDE_NUMBERS, s->outgrown + i, progress,
+                      (PetscInt64)i * s->depth, stopped));
+  PetscCall(CheckpointFinish(s->checkpoint, stopped));
   PetscCall(ProgressDestroy(&progress));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Finish(Spde *s) {
+  PetscReal *all, *outgrown, *time;
+
+  PetscFunctionBeginUser;
   PetscCall(PetscMalloc3((size_t)s->layout.realizations * s->frames * SPDE_NUMBERS, &all, s->layout.realizations,
                          &outgrown, s->frames, &time));
   PetscCall(EnsembleGather(s->ensemble, s->frames * SPDE_NUMBERS, s->numbers, all));
@@ -222,19 +278,25 @@ static PetscErrorCode Run(Spde *s) {
   PetscCall(SpdeSnapshotsRecord(&s->snapshots, s->layout.world, s->findings));
   PetscCall(FindingsFinish(s->findings, 12));
   PetscCall(PetscFree3(all, outgrown, time));
+  PetscCall(CheckpointRemove(s->checkpoint));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode StudySpde(void) {
   Spde s = {0};
-  PetscBool dry;
+  PetscBool dry, complete, stopped = PETSC_FALSE;
 
   PetscFunctionBeginUser;
   PetscCall(Create(&s));
   PetscCall(DeckGetFlag("dry_run", &dry));
   if (dry) PetscCall(DeckView("spde"));
   PetscCall(View(&s));
-  if (!dry) PetscCall(Run(&s));
+  PetscCall(CheckpointIsComplete(s.checkpoint, &complete));
+  if (!dry && !complete) {
+    PetscCall(Run(&s, &stopped));
+    if (!stopped) PetscCall(Finish(&s));
+  }
+  const PetscErrorCode code = stopped ? CheckpointStopped(s.checkpoint) : 0;
   PetscCall(Destroy(&s));
-  PetscFunctionReturn(0);
+  PetscFunctionReturn(code);
 }

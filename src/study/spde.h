@@ -2,6 +2,7 @@
 #ifndef CHORALE_STUDY_SPDE_H
 #define CHORALE_STUDY_SPDE_H
 
+#include <chorale/checkpoint.h>
 #include <chorale/density.h>
 #include <chorale/ensemble.h>
 #include <chorale/findings.h>
@@ -22,7 +23,7 @@ typedef enum {
 
 /* Frames of realization 0: density on a map, spectrum, some of the tokens. */
 typedef struct {
-  PetscInt most, taken;  /* snapshots */
+  PetscInt most;         /* snapshots */
   PetscInt rows, points; /* of the map: latitudes (1 on the circle) and angles in [0, 2 pi) */
   PetscInt degree, dim;
   PetscInt shown;                             /* tokens, evenly chosen */
@@ -33,10 +34,11 @@ typedef struct {
 
 PetscErrorCode SpdeSnapshotsCreate(Density density, Tokens tokens, PetscInt frames, SpdeSnapshots *snapshots);
 PetscErrorCode SpdeSnapshotsDestroy(SpdeSnapshots *snapshots);
-/* Is frame f of so many one of the evenly chosen? */
-PetscBool SpdeSnapshotDue(const SpdeSnapshots *snapshots, PetscInt frame, PetscInt frames);
-/* Collective on the tokens' communicator. */
-PetscErrorCode SpdeSnapshotsTake(SpdeSnapshots *snapshots, PetscReal time, Density density, Tokens tokens);
+/* What a checkpoint keeps of them. */
+PetscErrorCode SpdeSnapshotsSave(SpdeSnapshots *snapshots, Checkpoint checkpoint);
+/* Takes one if this frame of so many is one of the evenly chosen. Collective on the tokens' communicator. */
+PetscErrorCode SpdeSnapshotsTake(SpdeSnapshots *snapshots, PetscInt frame, PetscInt frames, PetscReal time,
+                                 Density density, Tokens tokens);
 /* What rank 0 of comm has, as arrays. Collective. */
 PetscErrorCode SpdeSnapshotsRecord(SpdeSnapshots *snapshots, MPI_Comm comm, Findings findings);
 

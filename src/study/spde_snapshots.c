@@ -29,10 +29,11 @@ PetscErrorCode SpdeSnapshotsCreate(Density density, Tokens tokens, PetscInt fram
   s->rows = layout.dim == 2 ? 1 : LATITUDES;
   s->points = layout.dim == 2 ? CIRCLE_POINTS : LONGITUDES;
   s->shown = (PetscInt)PetscMin(layout.count, SHOWN);
-  PetscCall(PetscMalloc4(s->most, &s->time, (size_t)s->most * s->rows * s->points, &s->density,
+  PetscCall(PetscCalloc4(s->most, &s->time, (size_t)s->most * s->rows * s->points, &s->density,
                          (size_t)s->most * (s->degree + 1), &s->power, (size_t)s->most * s->shown * s->dim,
                          &s->tokens));
-  PetscCall(PetscMalloc3(s->shown, &s->weights, s->dim * BLOCK, &s->x, BLOCK, &s->value));
+  PetscCall(PetscCalloc3(s->shown, &s->weights, s->dim * BLOCK, &s->x, BLOCK, &s->value));
+  for (PetscInt i = 0; i < s->most; i++) s->time[i] = NAN; /* not taken */
   PetscFunctionReturn(0);
 }
 
@@ -43,13 +44,23 @@ PetscErrorCode SpdeSnapshotsDestroy(SpdeSnapshots *s) {
   PetscFunctionReturn(0);
 }
 
-PetscBool SpdeSnapshotDue(const SpdeSnapshots *s, PetscInt frame, PetscInt frames) {
+static PetscBool IsDue(const SpdeSnapshots *s, PetscInt frame, PetscInt frames) {
   const PetscInt64 most = s->most, last = frames - 1;
 
   if (most < 2 || most > last) return (PetscBool)(most > last || (most == 1 && frame == 0));
   for (PetscInt64 i = (frame * (most - 1)) / last; i <= (frame * (most - 1)) / last + 1; i++)
     if (i < most && i * last / (most - 1) == frame) return PETSC_TRUE;
   return PETSC_FALSE;
+}
+
+PetscErrorCode SpdeSnapshotsSave(SpdeSnapshots *s, Checkpoint checkpoint) {
+  PetscFunctionBeginUser;
+  PetscCall(CheckpointAddShared(checkpoint, "snapshot_time", s->most, s->time));
+  PetscCall(CheckpointAddShared(checkpoint, "snapshot_density", s->most * s->rows * s->points, s->density));
+  PetscCall(CheckpointAddShared(checkpoint, "snapshot_spectrum", s->most * (s->degree + 1), s->power));
+  PetscCall(CheckpointAddShared(checkpoint, "snapshot_tokens", s->most * s->shown * s->dim, s->tokens));
+  PetscCall(CheckpointAddShared(checkpoint, "snapshot_weights", s->shown, s->weights));
+  PetscFunctionReturn(0);
 }
 
 static PetscErrorCode Map(SpdeSnapshots *s, Density density, PetscReal *values) {
@@ -76,14 +87,17 @@ static void Choose(const SpdeSnapshots *s, PetscInt64 N, PetscInt d, const doubl
     for (PetscInt c = 0; c < d; c++) chosen[i * d + c] = rows[(PetscInt64)i * N / s->shown * s->dim + c];
 }
 
-PetscErrorCode SpdeSnapshotsTake(SpdeSnapshots *s, PetscReal time, Density density, Tokens tokens) {
-  const PetscInt i = s->taken++;
+PetscErrorCode SpdeSnapshotsTake(SpdeSnapshots *s, PetscInt frame, PetscInt frames, PetscReal time, Density density,
+                                 Tokens tokens) {
+  PetscInt i = 0; /* snapshots before this one */
   TokensLayout layout;
   const double *weights;
   double *rows, *w;
   Vec x, v;
 
   PetscFunctionBeginUser;
+  if (!IsDue(s, frame, frames)) PetscFunctionReturn(0);
+  for (PetscInt f = 0; f < frame; f++) i += IsDue(s, f, frames);
   s->time[i] = time;
   PetscCall(Map(s, density, s->density + (size_t)i * s->rows * s->points));
   PetscCall(DensitySpectrum(density, s->power + (size_t)i * (s->degree + 1)));
@@ -122,11 +136,13 @@ static PetscErrorCode Share(MPI_Comm comm, Findings findings, const char *key, i
 
 PetscErrorCode SpdeSnapshotsRecord(SpdeSnapshots *s, MPI_Comm comm, Findings findings) {
   PetscReal angles[CIRCLE_POINTS], latitudes[LATITUDES];
+  PetscInt taken = 0;
 
   PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Bcast(&s->taken, 1, MPIU_INT, 0, comm));
-  if (!s->taken) PetscFunctionReturn(0);
-  const PetscInt64 T = s->taken, row[1] = {s->points}, column[1] = {s->rows}, circle[2] = {T, s->points};
+  for (PetscInt i = 0; i < s->most; i++) taken += !PetscIsNanReal(s->time[i]);
+  PetscCallMPI(MPI_Bcast(&taken, 1, MPIU_INT, 0, comm));
+  if (!taken) PetscFunctionReturn(0);
+  const PetscInt64 T = taken, row[1] = {s->points}, column[1] = {s->rows}, circle[2] = {T, s->points};
   const PetscInt64 sphere[3] = {T, s->rows, s->points}, power[2] = {T, s->degree + 1};
   const PetscInt64 tokens[3] = {T, s->shown, s->dim}, shown[1] = {s->shown};
   for (PetscInt j = 0; j < s->points; j++) angles[j] = Angle(s, j);
