@@ -28,6 +28,10 @@ CASES = {
                                          noise_degree=4, scheme_type="flow", ensemble_realizations=3),
     "sinkhorn, gram, heun, d=40": dict(tokens_count=520, tokens_dim=40, attention_type="sinkhorn", noise_type="gram",
                                        scheme_type="heun", layers_depth=2, output_every=1),
+    "tables, euler, d=2": dict(tokens_count=40000, tokens_dim=2, attention_engine="moments", noise_type="spectral",
+                               noise_degree=64, scheme_type="euler"),
+    "tables, heun, d=3": dict(tokens_count=30000, tokens_dim=3, attention_engine="moments", noise_type="spectral",
+                              noise_degree=32, scheme_type="heun", layers_depth=2, output_every=1),
     "sinkhorn moments, spectral layer": dict(tokens_count=900, tokens_dim=3, attention_type="sinkhorn", attention_engine="moments",
                                              noise_type="spectral", noise_degree=6),
 }

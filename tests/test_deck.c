@@ -194,7 +194,7 @@ static void Refusals(void **state) {
       "simulate -layers_horizon 0",
       "simulate -layers_horizon nan",
       "simulate -layers_horizon 1e999",
-      "simulate -attention_beta 701",
+      "simulate -attention_beta 10001",
       "simulate -mlp_bias_u -1e-9",
       "simulate -output_overwrite 2",
       "simulate -output_overwrite -dry_run 3",

@@ -353,15 +353,15 @@ static void ReluHighDimension(void **state) {
   OK(KernelDestroy(&kernel));
 }
 
-/* PAPER.md's F as it stands there. */
+/* PAPER.md's F as it stands there, numerator and denominator divided by e^beta. */
 static double PlainF(Kernel kernel, double d, double beta, double u) {
   const double k = At(kernel, u), k1 = AtOne(kernel);
   const double g0 = k * (d - 2.0 + u * u) - k1 * (d - 1.0) * u, g1 = (1.0 - u * u) * (k1 - u * k);
-  return beta * exp(beta * u) * (g0 + beta * g1) / (exp(beta) - exp(beta * u));
+  return beta * exp(beta * (u - 1.0)) * (g0 + beta * g1) / -expm1(beta * (u - 1.0));
 }
 
 static void Rate(void **state) {
-  const double betas[] = {1e-3, 1.0, 4.0, 300.0};
+  const double betas[] = {1e-3, 1.0, 4.0, 300.0, 1e4};
   int interior = 0;
   (void)state;
   for (int i = 0; i < 10; i++) {
@@ -369,19 +369,17 @@ static void Rate(void **state) {
       Kernel kernel = Make(ActivationGet(i), laws[l].dim, laws[l].bias_u, laws[l].bias_w);
       double rate, lambda_bar;
       OK(KernelCoercivity(kernel, &lambda_bar));
-      for (int b = 0; b < 4; b++) {
+      for (int b = 0; b < 5; b++) {
         double infimum = -lambda_bar; /* F(1-) */
         OK(KernelRate(kernel, betas[b], &rate));
         for (int j = 0; j < 1600; j++) infimum = fmin(infimum, PlainF(kernel, laws[l].dim, betas[b], -1.0 + j / 801.0));
-        for (int j = 0; j < 500; j++)
-          infimum = fmin(infimum, PlainF(kernel, laws[l].dim, betas[b], 1.0 - 1e-4 * pow(1e3, j / 499.0)));
+        for (int j = 0; j < 3000; j++)
+          infimum = fmin(infimum, PlainF(kernel, laws[l].dim, betas[b], 1.0 - 1e-6 * pow(1e5, j / 2999.0)));
         const double scale = fabs(rate) + laws[l].dim * AtOne(kernel);
         assert_true(-rate <= infimum + 1e-8 * scale);
         CLOSE(rate, -infimum, 1e-5 * scale);
         if (rate > lambda_bar + 1e-6 * scale) interior++;
       }
-      OK(KernelRate(kernel, 700.0, &rate));
-      assert_true(isfinite(rate) && rate >= lambda_bar - 1e-14 * laws[l].dim * AtOne(kernel));
       OK(KernelDestroy(&kernel));
     }
   }

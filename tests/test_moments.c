@@ -53,15 +53,15 @@ static double SumError(const Cloud *cloud, Tokens tokens, Attention a) {
 static void Sums(void **state) {
   static const struct {
     PetscInt d;
-    double betas[6];
-  } cases[] = {{2, {0.01, 1, 5, 40, 300, 700}},
+    double betas[8];
+  } cases[] = {{2, {0.01, 1, 5, 40, 300, 700, 1000, 2000}},
                {3, {0.01, 1, 5, 30, 200, 355}},
                {4, {0.01, 1, 5, 21.3}},
                {5, {0.01, 1, 4.7}},
                {6, {0.01, 0.3, 1.4}}};
   (void)state;
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-    for (int b = 0; b < 6 && cases[i].betas[b] > 0; b++) {
+    for (int b = 0; b < 8 && cases[i].betas[b] > 0; b++) {
       for (Shape shape = UNIFORM; shape <= ANTIPODAL; shape++) {
         Cloud cloud = CloudCreate(300, cases[i].d, shape, (PetscBool)(b % 2 == 0 || shape == CLUSTERS));
         Tokens tokens = Place(PETSC_COMM_WORLD, &cloud);
@@ -80,6 +80,71 @@ static void Sums(void **state) {
       }
     }
   }
+}
+
+/* Largest error of the drift over all tokens, times Z: by definition, in long double. */
+static double DriftError(const Cloud *cloud, Tokens tokens, Vec drift, double beta) {
+  TokensLayout layout;
+  const double *out;
+  double worst = 0;
+
+  OK(TokensGetLayout(tokens, &layout));
+  OK(VecGetArrayRead(drift, &out));
+  for (PetscInt k = 0; k < layout.owned; k++) {
+    for (PetscInt t = 0; t < layout.block; t++) {
+      const PetscInt i = (layout.first + k) * layout.block + t, d = cloud->d;
+      long double exact[8] = {0}, z = 0;
+      if (i >= cloud->N) continue;
+      AddField(cloud, "softmax", beta, 1, NULL, i, exact);
+      for (PetscInt j = 0; j < cloud->N; j++) {
+        long double u = 0;
+        for (PetscInt c = 0; c < d; c++) u += (long double)cloud->x[i * d + c] * cloud->x[j * d + c];
+        z += cloud->w[j] * expl(beta * (u - 1));
+      }
+      for (PetscInt c = 0; c < d; c++)
+        worst = fmax(worst, (double)(z * fabsl(out[(k * d + c) * layout.block + t] - exact[c])));
+    }
+  }
+  OK(VecRestoreArrayRead(drift, &out));
+  OK(MPI_Allreduce(MPI_IN_PLACE, &worst, 1, MPI_DOUBLE, MPI_MAX, PETSC_COMM_WORLD));
+  return worst;
+}
+
+/* Where e^beta overflows: the drift to 1e-12/Z, and the energy as E_beta e^{-beta}, by both engines. The positions'
+ * rounding alone, 1e-16 beta in the exponent, is 1e-12 at the largest beta. */
+static void BeyondExp(void **state) {
+  static const struct {
+    PetscInt d;
+    double beta;
+    const char *engine;
+  } cases[] = {{2, 1000, "moments"}, {2, 1e4, "moments"}, {2, 1000, "direct"},
+               {3, 1000, "direct"},  {6, 1e4, "direct"},  {3, 1e4, "auto"}};
+  (void)state;
+  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (Shape shape = UNIFORM; shape <= ANTIPODAL; shape++) {
+      Cloud cloud = CloudCreate(300, cases[i].d, shape, PETSC_FALSE);
+      Tokens tokens = Place(PETSC_COMM_WORLD, &cloud);
+      const double beta = cases[i].beta, tol = beta > 1000 ? 4e-12 : 1e-12;
+      Attention a;
+      double energy;
+      Vec drift;
+
+      SetKeys("softmax", beta, 1);
+      SetEngine(cases[i].engine, NULL);
+      OK(TokensCreateVec(tokens, &drift));
+      OK(AttentionCreate(tokens, &a));
+      OK(AttentionEvaluate(a, tokens, drift));
+      OK(AttentionEnergy(a, tokens, &energy));
+      CLOSE(DriftError(&cloud, tokens, drift, beta), 0, tol);
+      CLOSE(energy, Energy(&cloud, beta), tol);
+      assert_string_equal(AttentionEnergyUnit(beta), "e^beta");
+      OK(AttentionDestroy(&a));
+      OK(VecDestroy(&drift));
+      OK(TokensDestroy(&tokens));
+      CloudDestroy(&cloud);
+    }
+  }
+  assert_string_equal(AttentionEnergyUnit(700), "1");
 }
 
 /* The same with so many tokens that moments of coordinates come from a grid, at degrees low and high. */
@@ -356,9 +421,9 @@ static void Refusals(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(Sums),     cmocka_unit_test(SumsByGrid),  cmocka_unit_test(Tolerances),
-    cmocka_unit_test(Fields),   cmocka_unit_test(EnergyAlone), cmocka_unit_test(NearlyTogether),
-    cmocka_unit_test(Reuse),    cmocka_unit_test(OutOfReach),  cmocka_unit_test(Choice),
-    cmocka_unit_test(Refusals),
+    cmocka_unit_test(BeyondExp),      cmocka_unit_test(Sums),     cmocka_unit_test(SumsByGrid),
+    cmocka_unit_test(Tolerances),     cmocka_unit_test(Fields),   cmocka_unit_test(EnergyAlone),
+    cmocka_unit_test(NearlyTogether), cmocka_unit_test(Reuse),    cmocka_unit_test(OutOfReach),
+    cmocka_unit_test(Choice),         cmocka_unit_test(Refusals),
 };
 TEST_MAIN(tests)

@@ -18,8 +18,8 @@
 typedef struct _p_Attention *Attention;
 
 /* Reads the attention_* keys and sets up for tokens of this layout. Refuses (user input, alike on all ranks) weights of
- * wrong shape, sinkhorn or moments with weights, and moments beyond 20000 harmonics. Collective on the tokens'
- * communicator. */
+ * wrong shape, sinkhorn or moments with weights, moments beyond 20000 harmonics and usa beyond double precision.
+ * Collective on the tokens' communicator. */
 PetscErrorCode AttentionCreate(Tokens tokens, Attention *attention);
 PetscErrorCode AttentionDestroy(Attention *attention);
 /* Type, engine, parameters and cost per step on stdout of the communicator's rank 0. Collective. */
@@ -30,15 +30,23 @@ PetscErrorCode AttentionIsZero(Attention attention, PetscBool *zero);
 /* drift_i = Att[mu](x_i), unprojected; a Vec of the tokens' layout (TokensCreateVec). Padding is set to 0. Fails with
  * PETSC_ERR_NOT_CONVERGED when sinkhorn needs more than attention_sinkhorn_iterations. Collective. */
 PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift);
+/* The same in pieces, for whoever moves tokens as soon as he has their drift: when *pieces, Prepare has seen all tokens
+ * and Piece gives the drift at x, the positions that own blocks first .. first + blocks - 1 had then, x and drift
+ * [blocks][d][B]. Not *pieces: nothing was done. Prepare is collective. */
+PetscErrorCode AttentionPrepare(Attention attention, Tokens tokens, PetscBool *pieces);
+PetscErrorCode AttentionEvaluatePiece(Attention attention, PetscInt first, PetscInt blocks, const double *x,
+                                      double *drift);
 /* E_beta(mu) = 1/2 sum_ij w_i w_j (e^beta - e^{beta <x_i,x_j>}) with beta = attention_beta, for every type (PAPER.md
- * section 5). When the kernel sums of the drift serve (default weights: softmax, usa; l2 by moments) one pass does
- * both: sums computed here are reused by AttentionEvaluate while the tokens do not change, and the other way round.
- * Collective. */
+ * section 5), in units of AttentionEnergyUnit. When the kernel sums of the drift serve (default weights: softmax, usa;
+ * l2 by moments) one pass does both: sums computed here are reused by AttentionEvaluate while the tokens do not change,
+ * and the other way round. Collective. */
 PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *energy);
 /* gradient_i = -beta sum_j w_j e^{beta <x_i,x_j>} x_j, unprojected, a Vec of the tokens' layout: tokens that move with
  * velocities xdot_i tangent to the sphere change E_beta at the rate sum_i w_i <gradient_i, xdot_i>. The kernel sums of
  * the drift serve as for AttentionEnergy. Not for type l2, whose sums are those of 2 beta (PETSC_ERR_SUP). Collective.
  */
 PetscErrorCode AttentionEnergyGradient(Attention attention, Tokens tokens, Vec gradient);
+/* "1" up to beta = 700. Beyond, where e^beta leaves double precision, "e^beta": the energy is E_beta e^{-beta}. */
+const char *AttentionEnergyUnit(PetscReal beta);
 
 #endif

@@ -1,5 +1,5 @@
 /* What is measured on a token measure at one time (DESIGN.md section 6 has the list and README the table):
- *   energy       E_beta, see AttentionEnergy                         1 value, >= 0 up to rounding of e^beta
+ *   energy       E_beta in units of AttentionEnergyUnit              1 value, >= 0 up to rounding of e^beta
  *   order        |sum_i w_i x_i|                                      1 value in [0,1]
  *   cosine_mean  sum_{i != j} w_i w_j <x_i,x_j> / sum_{i != j} w_i w_j  1 value in [-1,1]; 1 for N = 1
  *   cosine_hist  share of the pairs i < j in each of 64 equal bins of [-1,1]   64 values adding up to 1 (0 for N = 1)

@@ -47,7 +47,8 @@ PetscErrorCode TokensCreateVec(Tokens tokens, Vec *v);
 /* Local weights [owned * B], owned by tokens; padding is 0; they add up to 1 over all ranks. Not collective. */
 PetscErrorCode TokensGetWeights(Tokens tokens, const double **weights);
 /* Replaces the weights of this rank's tokens: weights[owned * B], any positive scale; they are normalised (order-free)
- * and padding is set to 0. Collective. */
+ * and padding is set to 0. Counts as a change of the positions' Vec for whoever looks at its object state. Collective.
+ */
 PetscErrorCode TokensSetWeights(Tokens tokens, const double *weights);
 
 /* x_i <- LN(x_i + scale g_i) with LN(v) = v/|v| (PAPER.md section 1); g may be NULL for plain normalization. The result
@@ -57,6 +58,10 @@ PetscErrorCode TokensMove(Tokens tokens, PetscReal scale, Vec g);
 /* x_i <- LN((1 - radial) x_i + P_{x_i} (scale_a a_i + scale_b b_i)) in one pass, radial < 1; a or b may be NULL, not
  * both. Otherwise as TokensMove. */
 PetscErrorCode TokensMoveTangent(Tokens tokens, PetscReal radial, PetscReal scale_a, Vec a, PetscReal scale_b, Vec b);
+/* The same for own blocks first .. first + blocks - 1 alone, with a[blocks][d][B] and b alike, or NULL. Tokens that
+ * were moved have left the cache when a Vec of all is full; those of a few blocks have not. */
+PetscErrorCode TokensMoveTangentPiece(Tokens tokens, PetscInt first, PetscInt blocks, PetscReal radial,
+                                      PetscReal scale_a, const double *a, PetscReal scale_b, const double *b);
 /* v_i = P_{x_i} (scale_a a_i + scale_b b_i); v may be a or b, which may be NULL, not both. Values on the padding have
  * no meaning. Not collective. */
 PetscErrorCode TokensTangent(Tokens tokens, PetscReal scale_a, Vec a, PetscReal scale_b, Vec b, Vec v);

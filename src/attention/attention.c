@@ -20,6 +20,9 @@ static const AttentionType types[] = {
     {"none", "0", 0, FORM_PLAIN, PETSC_FALSE},
 };
 
+#define PLAIN_MOST   1e306 /* size of a field without denominator */
+#define BETA_NATURAL 700   /* largest beta whose e^beta has room to be summed in double precision */
+
 static PetscLogEvent evaluate_event, energy_event;
 
 static PetscErrorCode SetType(Attention a) {
@@ -54,9 +57,15 @@ PetscErrorCode AttentionCreate(Tokens tokens, Attention *attention) {
   a->exponent = (a->type->rate > 0 ? a->type->rate : 1) * a->beta;
   PetscCheck(!a->file[0] || a->type->form != FORM_SINKHORN, a->layout.comm, PETSC_ERR_USER_INPUT,
              "attention_type = sinkhorn: needs a symmetric kernel, so it takes no attention_weights");
+  PetscCheck(
+      a->file[0] || a->type->form != FORM_PLAIN || a->type->rate == 0 ||
+          fabs(a->value) * exp(a->exponent) <= PLAIN_MOST,
+      a->layout.comm, PETSC_ERR_USER_INPUT,
+      "attention_beta = %.6g: attention_type usa has no denominator, so |attention_value| e^beta must be at most "
+      "%g",
+      (double)a->beta, PLAIN_MOST);
   if (a->file[0]) PetscCall(AttentionHeadsRead(a));
   PetscCall(AttentionEngineCreate(a));
-  PetscCall(PetscMalloc1(a->layout.owned * a->layout.block, &a->stamp.weights));
   *attention = a;
   PetscFunctionReturn(0);
 }
@@ -69,7 +78,7 @@ PetscErrorCode AttentionDestroy(Attention *attention) {
   PetscCall(AttentionHeadsDestroy(a));
   PetscCall(a->engine->destroy(a));
   PetscCall(PanelsDestroy(&a->panels));
-  PetscCall(PetscFree(a->stamp.weights));
+  free(a->sums);
   PetscCall(PetscFree(*attention));
   PetscFunctionReturn(0);
 }
@@ -89,28 +98,22 @@ static PetscBool Shared(Attention a) {
 /* Brings the kernel sums of the drift up to date. The sums in hand serve if positions and weights are those they were
  * made from, on every rank. */
 static PetscErrorCode UpdateSums(Attention a, Tokens tokens) {
-  const PetscInt length = a->layout.owned * a->layout.block;
   AttentionStamp *stamp = &a->stamp;
   PetscObjectId id;
-  PetscObjectState state;
+  PetscObjectState state; /* new weights count as a change of positions, see tokens.h */
   PetscMPIInt current;
-  PetscBool same = PETSC_FALSE;
-  const double *weights;
   Vec x;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetVec(tokens, &x));
-  PetscCall(TokensGetWeights(tokens, &weights));
   PetscCall(PetscObjectGetId((PetscObject)x, &id));
   PetscCall(PetscObjectStateGet((PetscObject)x, &state));
-  if (stamp->id == id && stamp->state == state) PetscCall(PetscArraycmp(weights, stamp->weights, length, &same));
-  current = same;
+  current = stamp->id == id && stamp->state == state;
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &current, 1, MPI_INT, MPI_MIN, a->layout.comm));
   if (current) PetscFunctionReturn(0);
   PetscCall(a->engine->sum(a, tokens, NULL, PETSC_FALSE));
   stamp->id = id;
   stamp->state = state;
-  PetscCall(PetscArraycpy(stamp->weights, weights, length));
   PetscFunctionReturn(0);
 }
 
@@ -143,26 +146,44 @@ static PetscBool Doubtful(Attention a) {
                      (a->type->form == FORM_NORMALIZED && exp(-2 * a->exponent) < 2 * a->small));
 }
 
-/* The sums in hand to the field v S / S0, or v e^{exponent} S; *lost tells whether some S0 was too small. */
+/* The field v S / S0, or v e^{exponent} S, of some blocks from the sums in hand; *least is the smallest S0. */
+static PetscErrorCode FieldOfBlocks(Attention a, PetscInt first, PetscInt blocks, const double *x, double *out,
+                                    double *least) {
+  const PetscInt length = a->layout.block * a->layout.dim, sums = length + a->layout.block;
+  const PetscInt most = a->engine->get_run ? ATTENTION_RUN : 1;
+
+  PetscFunctionBeginUser;
+  if (!a->sums) PetscCall(PackAllocate((size_t)(most * sums), &a->sums));
+  for (PetscInt last = first + blocks; first < last; first += blocks, x += blocks * length, out += blocks * length) {
+    blocks = PetscMin(most, last - first);
+    if (a->engine->get_run)
+      PetscCall(a->engine->get_run(a, blocks, x, a->sums));
+    else
+      PetscCall(a->engine->get(a, first, x, PETSC_FALSE, a->sums));
+    for (PetscInt b = 0; b < blocks; b++) {
+      const double smallest = FieldOfBlock(a, first + b, a->sums + b * sums, out + b * length);
+      *least = PetscMin(*least, smallest);
+    }
+  }
+  PetscFunctionReturn(0);
+}
+
+/* Of all blocks; *lost tells whether some S0 was too small. */
 static PetscErrorCode FieldOfSums(Attention a, Tokens tokens, Vec drift, PetscBool *lost) {
-  const PetscInt length = a->layout.block * a->layout.dim;
-  PetscMPIInt small = 0;
+  double least = PETSC_MAX_REAL;
+  PetscMPIInt small;
   const double *x;
-  double *out, *s;
+  double *out;
   Vec positions;
 
   PetscFunctionBeginUser;
-  PetscCall(PackAllocate((size_t)length + a->layout.block, &s));
   PetscCall(TokensGetVec(tokens, &positions));
   PetscCall(VecGetArrayRead(positions, &x));
   PetscCall(VecGetArrayWrite(drift, &out));
-  for (PetscInt k = 0; k < a->layout.owned; k++) {
-    PetscCall(a->engine->get(a, k, x + k * length, PETSC_FALSE, s));
-    if (FieldOfBlock(a, k, s, out + k * length) < a->small && Doubtful(a)) small = 1;
-  }
+  PetscCall(FieldOfBlocks(a, 0, a->layout.owned, x, out, &least));
   PetscCall(VecRestoreArrayWrite(drift, &out));
   PetscCall(VecRestoreArrayRead(positions, &x));
-  free(s);
+  small = Doubtful(a) && least < a->small;
   if (Doubtful(a)) PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &small, 1, MPI_INT, MPI_MAX, a->layout.comm));
   *lost = (PetscBool)small;
   PetscFunctionReturn(0);
@@ -216,6 +237,35 @@ PetscErrorCode AttentionEvaluate(Attention a, Tokens tokens, Vec drift) {
   PetscFunctionReturn(0);
 }
 
+/* Not where another pass over all pairs may be needed, nor where sums are in hand token by token. */
+PetscErrorCode AttentionPrepare(Attention a, Tokens tokens, PetscBool *pieces) {
+  PetscBool zero;
+
+  PetscFunctionBeginUser;
+  PetscCall(CheckLayout(a, tokens));
+  PetscCall(AttentionIsZero(a, &zero));
+  *pieces = (PetscBool)(!zero && !a->heads && a->engine->get_run && !Doubtful(a));
+  if (!*pieces) PetscFunctionReturn(0);
+  PetscCall(PetscLogEventBegin(evaluate_event, NULL, NULL, NULL, NULL));
+  PetscCall(UpdateSums(a, tokens));
+  PetscCall(PetscLogEventEnd(evaluate_event, NULL, NULL, NULL, NULL));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode AttentionEvaluatePiece(Attention a, PetscInt first, PetscInt blocks, const double *x, double *drift) {
+  double least = PETSC_MAX_REAL;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscLogEventBegin(evaluate_event, NULL, NULL, NULL, NULL));
+  PetscCall(FieldOfBlocks(a, first, blocks, x, drift, &least));
+  PetscCall(PetscLogEventEnd(evaluate_event, NULL, NULL, NULL, NULL));
+  PetscFunctionReturn(0);
+}
+
+const char *AttentionEnergyUnit(PetscReal beta) {
+  return beta <= BETA_NATURAL ? "1" : "e^beta";
+}
+
 PetscErrorCode AttentionEnergy(Attention a, Tokens tokens, PetscReal *energy) {
   PetscReal gap;
 
@@ -224,7 +274,7 @@ PetscErrorCode AttentionEnergy(Attention a, Tokens tokens, PetscReal *energy) {
   PetscCall(PetscLogEventBegin(energy_event, NULL, NULL, NULL, NULL));
   if (Shared(a)) PetscCall(UpdateSums(a, tokens));
   PetscCall(a->engine->energy(a, tokens, Shared(a), &gap));
-  *energy = 0.5 * exp(a->beta) * gap; /* PAPER.md section 5 */
+  *energy = 0.5 * (a->beta <= BETA_NATURAL ? exp(a->beta) : 1) * gap; /* PAPER.md section 5 */
   PetscCall(PetscLogEventEnd(energy_event, NULL, NULL, NULL, NULL));
   PetscFunctionReturn(0);
 }
@@ -270,6 +320,9 @@ PetscErrorCode AttentionView(Attention a) {
   if (!zero) PetscCall(PetscPrintf(a->layout.comm, "           Att(x) = %s\n", a->type->formula));
   if (a->file[0])
     PetscCall(PetscPrintf(a->layout.comm, "           %" PetscInt_FMT " heads from %s\n", a->heads, a->file));
+  if (a->beta > BETA_NATURAL)
+    PetscCall(
+        PetscPrintf(a->layout.comm, "           energy as E_beta e^{-beta}: e^beta is beyond double precision\n"));
   PetscCall(AttentionEngineView(a));
   PetscFunctionReturn(0);
 }

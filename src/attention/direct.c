@@ -157,17 +157,19 @@ static PetscErrorCode TotalOfPairs(Attention a, Tokens tokens, PetscInt64 *total
 }
 
 /* The same from the sums in hand, 2^61 sum_i w_i S0_i. */
-static PetscErrorCode TotalOfSums(Attention a, PetscInt64 *total) {
+static PetscErrorCode TotalOfSums(Attention a, Tokens tokens, PetscInt64 *total) {
   const PetscInt B = a->layout.block, n = a->layout.dim + 1;
   const PetscInt64 *fixed = a->data;
+  const double *weights;
 
   PetscFunctionBeginUser;
+  PetscCall(TokensGetWeights(tokens, &weights));
   *total = 0;
   for (PetscInt k = 0; k < a->layout.owned; k++) {
     double part = 0;
     for (PetscInt t = 0; t < B; t++) {
       const size_t i = ((size_t)(t / 8) * n + n - 1) * 8 + t % 8;
-      part += a->stamp.weights[k * B + t] * (double)fixed[k * a->length + i];
+      part += weights[k * B + t] * (double)fixed[k * a->length + i];
     }
     *total += SumRound(part, 1.0);
   }
@@ -181,7 +183,7 @@ static PetscErrorCode Energy(Attention a, Tokens tokens, PetscBool current, Pets
 
   PetscFunctionBeginUser;
   if (current)
-    PetscCall(TotalOfSums(a, &total));
+    PetscCall(TotalOfSums(a, tokens, &total));
   else
     PetscCall(TotalOfPairs(a, tokens, &total));
   *gap = (double)((PetscInt64)scale - total) / scale; /* weights add up to 1; the difference is exact in fixed point */
@@ -223,4 +225,4 @@ static void Cost(Attention a, double *travel, double *memory) {
   *memory = PanelsMemory(a->panels) + length * (a->layout.owned * (a->heads ? 3.0 : 1.0) + 4);
 }
 
-const AttentionEngine AttentionDirect = {"direct", PETSC_FALSE, Create, Destroy, Sum, Get, Energy, Cost};
+const AttentionEngine AttentionDirect = {"direct", PETSC_FALSE, Create, Destroy, Sum, Get, NULL, Energy, Cost};

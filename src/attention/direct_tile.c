@@ -17,10 +17,8 @@
 #define GROUP   8               /* tokens of a pack that lie side by side */
 #define VECTORS (GROUP / LANES) /* vectors that hold a group */
 #define SQUARE  32              /* tokens per side of the buffer */
-#define HELD    8               /* vectors of products held in registers */
-#define KEYS    (HELD / VECTORS)
-#define WIDTH   (12 / VECTORS) /* components whose sums are held in registers: at most 12, for 16 registers */
-#define CHUNK   64             /* coordinates multiplied at a time, so that both sides stay in the first-level cache */
+#define WIDTH   (12 / VECTORS)  /* tokens or components whose sums are held: 12 vectors, for 16 registers */
+#define CHUNK   64              /* coordinates multiplied at a time, so that both sides stay in the first-level cache */
 
 typedef double Vec __attribute__((vector_size(8 * LANES), may_alias));
 typedef uint64_t Bits __attribute__((vector_size(8 * LANES), may_alias));
@@ -43,84 +41,107 @@ INLINE Vec Select(Bits condition, Vec a, Vec b) {
 
 #define SHIFTER 0x1.8p52 /* adding it rounds to an integer, found in the low bits */
 
-/* t <- 2^t for t <= 1, to 2 units in the last place. Below -900, where only `deep` arguments can be, 2^-900. Split into
- * integer and fraction in [-1/2,1/2], whose power is the Chebyshev fit of degree 11 (error 3.2e-18). Exact at 0, where
- * a token meets itself. BATCH vectors in step hide the latency. */
-#define BATCH 4
-INLINE void Exp2(PetscBool deep, Vec t[BATCH]) {
-  static const double c[] = {0x1.62e42fefa39efp-1,  0x1.ebfbdff82c5aep-3,  0x1.c6b08d704a0c6p-5,  0x1.3b2ab6fb9f1a5p-7,
-                             0x1.5d87fe78a3f9cp-10, 0x1.430913112c61bp-13, 0x1.ffcbfc6da6ed1p-17, 0x1.62bfc2c86d700p-20,
-                             0x1.b524ebd13a55fp-24, 0x1.e6228acd1c6e5p-28, 0x1.e9ec1fcb69a7fp-32};
+/* 2^t for t <= 1, to 2 units in the last place. Below -900, where only `deep` arguments can be, 2^-900. Split into
+ * integer and fraction in [-1/2,1/2], whose power is the Chebyshev fit of degree 11 (error 3.2e-18), in even and odd
+ * powers apart: two short chains. Exact at 0, where a token meets itself. */
+INLINE Vec Exp2(PetscBool deep, Vec t) {
+  static const double even[] = {1.0,
+                                0x1.ebfbdff82c5aep-3,
+                                0x1.3b2ab6fb9f1a5p-7,
+                                0x1.430913112c61bp-13,
+                                0x1.62bfc2c86d700p-20,
+                                0x1.e6228acd1c6e5p-28};
+  static const double odd[] = {0x1.62e42fefa39efp-1,  0x1.c6b08d704a0c6p-5,  0x1.5d87fe78a3f9cp-10,
+                               0x1.ffcbfc6da6ed1p-17, 0x1.b524ebd13a55fp-24, 0x1.e9ec1fcb69a7fp-32};
   const Vec low = (Vec){0} - 900.0;
-  Vec n[BATCH], p[BATCH];
 
-  for (int b = 0; b < BATCH; b++) {
-    if (deep) t[b] = Select((Bits)(t[b] < low), low, t[b]);
-    n[b] = t[b] + SHIFTER;
-    t[b] -= n[b] - SHIFTER;
-    p[b] = t[b] * c[10] + c[9];
+  if (deep) t = Select((Bits)(t < low), low, t);
+  const Vec n = t + SHIFTER, f = t - (n - SHIFTER), w = f * f;
+  Vec p = w * even[5] + even[4], q = w * odd[5] + odd[4];
+  for (int i = 3; i >= 0; i--) {
+    p = p * w + even[i];
+    q = q * w + odd[i];
   }
-  for (int i = 8; i >= 0; i--) {
-    for (int b = 0; b < BATCH; b++) p[b] = p[b] * t[b] + c[i];
-  }
-  for (int b = 0; b < BATCH; b++) {
-    p[b] = p[b] * t[b] + 1.0;
-    /* The low 12 bits of SHIFTER are 0, so what is shifted into the exponent is the integer alone. */
-    t[b] = (Vec)((Bits)p[b] + ((Bits)n[b] << 52));
-  }
+  /* The low 12 bits of SHIFTER are 0, so what is shifted into the exponent is the integer alone. */
+  return (Vec)((Bits)(q * f + p) + ((Bits)n << 52));
 }
 
-/* Products <q_i,x_j> of a group of queries and KEYS keys: coordinates first .. first + count - 1, added to s. */
-INLINE void Products(PetscInt count, const double *q, const double *x, Vec s[HELD]) {
-  for (PetscInt c = 0; c < count; c++, q += GROUP, x += GROUP) {
-    Vec u[VECTORS];
-    for (int v = 0; v < VECTORS; v++) u[v] = Load(q + v * LANES);
-    for (int j = 0; j < KEYS; j++) {
-      for (int v = 0; v < VECTORS; v++) s[j * VECTORS + v] += u[v] * x[j];
+/* CASE(w) for all w up to WIDTH. */
+#if WIDTH > 6
+#define CASES CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)
+#elif WIDTH > 3
+#define CASES CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
+#else
+#define CASES CASE(1) CASE(2) CASE(3)
+#endif
+
+/* square[k][i] = sum_c q_i[c] x_{j+k}[c] for ni queries, `width` tokens from j on and `count` components c; added to
+ * what is there unless these components are the first. */
+INLINE void Products(int width, PetscInt n, PetscInt count, PetscBool first, PetscInt ni, const double *q,
+                     const double *x, PetscInt j, double *square) {
+  const double *key[WIDTH];
+
+  for (int k = 0; k < width; k++) key[k] = x + (j + k) / GROUP * n * GROUP + (j + k) % GROUP;
+  for (PetscInt i = 0; i < ni; i += GROUP, q += n * GROUP, square += GROUP) {
+    Vec s[WIDTH][VECTORS];
+
+    for (int k = 0; k < width; k++) {
+      for (int v = 0; v < VECTORS; v++) s[k][v] = first ? (Vec){0} : Load(square + k * SQUARE + v * LANES);
     }
-  }
-}
-
-typedef enum { PRODUCT, SHALLOW, DEEP } Entry; /* bare products, or kernel values with arguments above -900 or any */
-
-/* square[j][i] = <x_i,x_j> or 2^{scale (<x_i,x_j> - 1)}; rows and columns counted in tokens. */
-INLINE void SquareOf(Entry entry, TileShape shape, double scale, PetscInt ni, PetscInt nj, const double *xi,
-                     const double *xj, double *square) {
-  const PetscInt n = (shape.dim + 1) * GROUP;
-
-  for (PetscInt first = 0; first < shape.dim; first += CHUNK) {
-    const PetscInt count = PetscMin(CHUNK, shape.dim - first);
-    const PetscBool last = (PetscBool)(first + count == shape.dim);
-    for (PetscInt i = 0; i < ni; i += GROUP) {
-      for (PetscInt j = 0; j < nj; j += KEYS) {
-        double *e = square + j * SQUARE + i;
-        Vec s[HELD];
-
-        for (int h = 0; h < HELD; h++) s[h] = first ? Load(e + h / VECTORS * SQUARE + h % VECTORS * LANES) : (Vec){0};
-        Products(count, xi + i / GROUP * n + first * GROUP, xj + j / GROUP * n + first * GROUP + j % GROUP, s);
-        if (entry != PRODUCT && last) {
-          for (int h = 0; h < HELD; h++) s[h] = s[h] * scale - scale;
-          for (int h = 0; h < HELD; h += BATCH) Exp2((PetscBool)(entry == DEEP), s + h);
-        }
-        for (int h = 0; h < HELD; h++) Store(e + h / VECTORS * SQUARE + h % VECTORS * LANES, s[h]);
+    for (PetscInt c = 0; c < count * GROUP; c += GROUP) {
+      Vec u[VECTORS];
+      for (int v = 0; v < VECTORS; v++) u[v] = Load(q + c + v * LANES);
+      for (int k = 0; k < width; k++) {
+        for (int v = 0; v < VECTORS; v++) s[k][v] += u[v] * key[k][c];
       }
     }
+    for (int k = 0; k < width; k++) {
+      for (int v = 0; v < VECTORS; v++) Store(square + k * SQUARE + v * LANES, s[k][v]);
+    }
   }
 }
 
-static void Square(Entry entry, TileShape shape, double scale, PetscInt ni, PetscInt nj, const double *xi,
-                   const double *xj, double *square) {
-  if (entry == PRODUCT)
-    SquareOf(PRODUCT, shape, scale, ni, nj, xi, xj, square);
-  else if (entry == SHALLOW)
-    SquareOf(SHALLOW, shape, scale, ni, nj, xi, xj, square);
-  else
-    SquareOf(DEEP, shape, scale, ni, nj, xi, xj, square);
+/* square[j][i] = <q_i,x_j>; rows and columns counted in tokens. In pieces of keys as equal as they can be: `width` is a
+ * constant in every case. */
+static void AllProducts(TileShape shape, PetscInt ni, PetscInt nj, const double *q, const double *x, double *square) {
+  const PetscInt n = shape.dim + 1, pieces = (nj + WIDTH - 1) / WIDTH;
+
+  for (PetscInt c = 0; c < shape.dim; c += CHUNK, q += CHUNK * GROUP, x += CHUNK * GROUP) {
+    const PetscInt count = PetscMin(CHUNK, shape.dim - c);
+    for (PetscInt p = 0, j = 0; p < pieces; p++) {
+      const PetscInt width = (nj - j) / (pieces - p);
+      double *e = square + j * SQUARE;
+      switch (width) {
+#define CASE(w_)                                                                                                       \
+  case w_:                                                                                                             \
+    Products(w_, n, count, (PetscBool)(c == 0), ni, q, x, j, e);                                                       \
+    break;
+        CASES
+#undef CASE
+      }
+      j += width;
+    }
+  }
 }
 
-/* Cosines are at least -1, up to rounding. */
-static Entry EntryOf(double scale) {
-  return 2.0 * scale < 899 ? SHALLOW : DEEP;
+/* square[j][i] <- 2^{scale (square[j][i] - 1)}. */
+INLINE void Powers(PetscBool deep, double scale, PetscInt ni, PetscInt nj, double *square) {
+  for (PetscInt j = 0; j < nj; j++) {
+    for (PetscInt i = 0; i < ni; i += LANES) {
+      double *e = square + j * SQUARE + i;
+      Store(e, Exp2(deep, Load(e) * scale - scale));
+    }
+  }
+}
+
+/* square[j][i] = 2^{scale (<x_i,x_j> - 1)}. */
+static void Kernels(TileShape shape, double scale, PetscInt ni, PetscInt nj, const double *xi, const double *xj,
+                    double *square) {
+  AllProducts(shape, ni, nj, xi, xj, square);
+  if (2.0 * scale < 899) /* cosines are at least -1, up to rounding */
+    Powers(PETSC_FALSE, scale, ni, nj, square);
+  else
+    Powers(PETSC_TRUE, scale, ni, nj, square);
 }
 
 /* Turns the square over its diagonal by 4 x 4 pieces. */
@@ -180,23 +201,8 @@ static void AccumulateAll(TileShape shape, PetscInt ni, PetscInt nk, const doubl
 #define CASE(w_)                                                                                                       \
   case w_:                                                                                                             \
     Accumulate(w_, n, nk, e, w, s);                                                                                    \
-    break
-        CASE(1);
-        CASE(2);
-        CASE(3);
-#if WIDTH > 3
-        CASE(4);
-        CASE(5);
-        CASE(6);
-#endif
-#if WIDTH > 6
-        CASE(7);
-        CASE(8);
-        CASE(9);
-        CASE(10);
-        CASE(11);
-        CASE(12);
-#endif
+    break;
+        CASES
 #undef CASE
       }
     }
@@ -215,7 +221,7 @@ static void SumSquares(TileShape shape, double rate, TilePack a, TilePack b, dou
     for (PetscInt j = self ? i : 0; j < shape.block; j += SQUARE) {
       const PetscInt nj = PetscMin(SQUARE, shape.block - j);
 
-      Square(EntryOf(scale), shape, scale, ni, nj, a.x + i * n, b.x + j * n, square);
+      Kernels(shape, scale, ni, nj, a.x + i * n, b.x + j * n, square);
       AccumulateAll(shape, ni, nj, square, b.wx + j * n, sum_a + i * n);
       if (!self || i < j) {
         Transpose(ni, nj, square, turned);
@@ -244,7 +250,7 @@ double TileEnergy(TileShape shape, double rate, TilePack a, TilePack b) {
     for (PetscInt j = 0; j < shape.block; j += SQUARE) {
       const PetscInt nj = PetscMin(SQUARE, shape.block - j);
 
-      Square(EntryOf(scale), shape, scale, ni, nj, a.x + i * n, b.x + j * n, square);
+      Kernels(shape, scale, ni, nj, a.x + i * n, b.x + j * n, square);
       for (PetscInt g = 0; g < ni; g += GROUP) {
         const double *w = a.wx + ((i + g) / GROUP * n + shape.dim) * GROUP;
         double part[GROUP] = {0};
@@ -267,16 +273,14 @@ static void RaiseMaximum(PetscInt n, PetscInt nk, const double *square, double *
 
   for (int v = 0; v < VECTORS; v++) {
     const Vec old = Load(maximum + v * LANES);
-    Vec top = old, shift[BATCH] = {{0}};
+    Vec top = old;
 
     for (PetscInt k = 0; k < nk; k++) {
       const Vec e = Load(square + k * SQUARE + v * LANES);
       top = Select((Bits)(e > top), e, top);
     }
     Store(maximum + v * LANES, top);
-    shift[0] = (old - top) * M_LOG2E;
-    Exp2(PETSC_TRUE, shift);
-    factor[v] = shift[0];
+    factor[v] = Exp2(PETSC_TRUE, (old - top) * M_LOG2E);
   }
   for (PetscInt c = 0; c < n; c++) {
     for (int v = 0; v < VECTORS; v++) {
@@ -296,7 +300,7 @@ void TileSumOnline(TileShape shape, const double *queries, TilePack b, const dou
     for (PetscInt j = 0; j < shape.block; j += SQUARE) {
       const PetscInt nj = PetscMin(SQUARE, shape.block - j);
 
-      Square(PRODUCT, shape, 0, ni, nj, queries + i * n, b.x + j * n, square);
+      AllProducts(shape, ni, nj, queries + i * n, b.x + j * n, square);
       for (PetscInt g = 0; g < ni; g += GROUP) {
         double *m = maximum + i + g;
 
@@ -304,14 +308,11 @@ void TileSumOnline(TileShape shape, const double *queries, TilePack b, const dou
           for (int l = 0; l < GROUP; l++) square[k * SQUARE + g + l] += bias[j + k];
         }
         RaiseMaximum(n, nj, square + g, m, sum + (i + g) * n);
-        for (PetscInt k = 0; k < nj; k += KEYS) {
-          Vec s[HELD];
-          for (int h = 0; h < HELD; h++) {
-            const double *e = square + (k + h / VECTORS) * SQUARE + g + h % VECTORS * LANES;
-            s[h] = (Load(e) - Load(m + h % VECTORS * LANES)) * M_LOG2E;
+        for (PetscInt k = 0; k < nj; k++) {
+          for (int l = 0; l < GROUP; l += LANES) {
+            double *e = square + k * SQUARE + g + l;
+            Store(e, Exp2(PETSC_TRUE, (Load(e) - Load(m + l)) * M_LOG2E));
           }
-          for (int h = 0; h < HELD; h += BATCH) Exp2(PETSC_TRUE, s + h);
-          for (int h = 0; h < HELD; h++) Store(square + (k + h / VECTORS) * SQUARE + g + h % VECTORS * LANES, s[h]);
         }
       }
       AccumulateAll(shape, ni, nj, square, b.wx + j * n, sum + i * n);

@@ -45,6 +45,8 @@ typedef struct {
   /* The sums in hand of own block k, whose positions are x[d][B], component-major: s[d + 1][B], S and, last, S0; s[B],
    * S0, when `scalar`. Finite at the padding, where they mean nothing. Not collective. */
   PetscErrorCode (*get)(Attention attention, PetscInt k, const double *x, PetscBool scalar, double *s);
+  /* S and S0 of several own blocks, x[blocks][d][B] to s[blocks][d + 1][B]; NULL where one by one is as good. */
+  PetscErrorCode (*get_run)(Attention attention, PetscInt blocks, const double *x, double *s);
   /* gap = sum_ij w_i w_j (1 - e^{beta (<x_i,x_j> - 1)}); the sums in hand serve when `current`. Collective. */
   PetscErrorCode (*energy)(Attention attention, Tokens tokens, PetscBool current, PetscReal *gap);
   /* Of one evaluation: bytes that a rank sends and receives, and bytes of memory that it holds. Not collective. */
@@ -64,7 +66,6 @@ typedef struct {
 typedef struct {
   PetscObjectId id; /* of the positions' Vec; 0 when there are no sums */
   PetscObjectState state;
-  double *weights; /* [owned * B] */
 } AttentionStamp;
 
 struct _p_Attention {
@@ -86,6 +87,7 @@ struct _p_Attention {
   AttentionTruncation truncation;
   double flops_direct, flops_moments; /* of one evaluation, all ranks together; the second 0 where it cannot be used */
   AttentionStamp stamp;
+  double *sums; /* of some blocks; NULL until needed */
 };
 
 /* Tokens without weight feel the others and do not act: their sums over each other need not be made. */
@@ -95,6 +97,8 @@ static inline PetscBool AttentionIsIdle(PetscInt block, const double *weights) {
   }
   return PETSC_TRUE;
 }
+/* Blocks whose sums are made together and still are in the cache when they are used. */
+#define ATTENTION_RUN 16
 
 /* moments.c: sets attention->truncation. */
 #define MOMENTS_MOST 20000 /* largest K: the moments of 6 dimensions are then a megabyte */

@@ -12,6 +12,7 @@
 #include <chorale/log.h>
 #include <chorale/sphere.h>
 #include <chorale/sum.h>
+#include <chorale/synthesis.h>
 #include <chorale/zonal.h>
 
 #include <stdlib.h>
@@ -19,7 +20,7 @@
 #include "attention/impl.h"
 #include "attention/moments_grid.h"
 
-#define TOGETHER 16 /* functions that an analysis or a synthesis takes at most */
+#define TOGETHER 16 /* functions that an analysis takes at most */
 
 /* Harmonics and sums round: the error beside the tail. */
 #define ROUNDING 1e-14
@@ -42,6 +43,8 @@ typedef struct {
   PetscInt64 *fixed;    /* their sums in multiples of 2^-61 / inverse */
   double *moments;      /* [d + 1][K], of all tokens */
   double *coefficients; /* moments times factor: those of the kernel sums */
+  Synthesis sums;       /* of S and S0 */
+  Synthesis scalar;     /* of S0 alone, for sinkhorn; else NULL */
 } Moments;
 
 static PetscLogEvent analyze_event, reduce_event;
@@ -58,10 +61,12 @@ PetscErrorCode AttentionTruncate(Attention a) {
 
 double AttentionMomentsFlops(Attention a, PetscInt components) {
   const Moments *m = a->data;
-  const double analysis = HarmonicsFlops(m->basis.harmonics, m->grid ? 1 : components);
-  const double synthesis = components > 1 ? HarmonicsFlops(m->basis.harmonics, components) : 0; /* not for the energy */
+  const double N = (double)a->layout.count, analysis = HarmonicsFlops(m->basis.harmonics, m->grid ? 1 : components);
+  SynthesisCost cost;
 
-  return (double)a->layout.count * (analysis + synthesis);
+  if (components == 1) return N * analysis; /* for the energy alone */
+  (void)SynthesisGetCost(m->sums, &cost);
+  return a->layout.count < cost.from ? N * (analysis + cost.plain) : N * (analysis + cost.table) + cost.set;
 }
 
 static PetscErrorCode BasisCreate(PetscInt d, PetscInt degree, Basis *b) {
@@ -122,6 +127,8 @@ static PetscErrorCode Create(Attention a) {
   PetscCall(PackAllocate(numbers, &m->moments));
   PetscCall(PackAllocate(numbers, &m->coefficients));
   PetscCall(PackAllocate((size_t)(d + 1) * a->layout.block, &m->f));
+  PetscCall(SynthesisCreate(m->basis.harmonics, d + 1, &m->sums));
+  if (a->type->form == FORM_SINKHORN) PetscCall(SynthesisCreate(m->basis.harmonics, 1, &m->scalar));
   a->data = m;
   a->small = 16 * (a->truncation.tail + ROUNDING);
   PetscFunctionReturn(0);
@@ -137,6 +144,8 @@ static PetscErrorCode Destroy(Attention a) {
   free(m->coefficients);
   free(m->f);
   PetscCall(PetscFree2(m->factor, m->energy));
+  PetscCall(SynthesisDestroy(&m->sums));
+  PetscCall(SynthesisDestroy(&m->scalar));
   PetscCall(MomentsGridDestroy(&m->grid));
   PetscCall(BasisDestroy(&m->wide));
   PetscCall(BasisDestroy(&m->basis));
@@ -167,6 +176,11 @@ static void Add(const Basis *b, PetscInt n, double *part, PetscInt64 *fixed) {
   TileRound(((size_t)n * b->K + 7) / 8 * 8, part, fixed);
 }
 
+/* A block is a page or two, where hardware stops to read ahead. */
+static void Prefetch(PetscInt n, const double *next) {
+  for (PetscInt i = 0; i < n; i += 8) __builtin_prefetch(next + i);
+}
+
 /* out[n][K], the moments of the functions at all tokens. */
 static PetscErrorCode Analyze(Attention a, Tokens tokens, const double *factors, const Basis *basis, PetscInt n,
                               double *out) {
@@ -185,6 +199,8 @@ static PetscErrorCode Analyze(Attention a, Tokens tokens, const double *factors,
   for (PetscInt k = 0; k < a->layout.owned; k++) {
     const double *block = x + k * d * B;
 
+    Prefetch(d * B, block + d * B);
+    Prefetch(B, weights + (k + 1) * B);
     if (AttentionIsIdle(B, weights + k * B)) continue;
     Functions(a, block, weights + k * B, factors ? factors + k * B : NULL, (PetscBool)(n == 1), m->f);
     for (PetscInt c = 0; c < n; c += TOGETHER)
@@ -218,18 +234,27 @@ static PetscErrorCode Sum(Attention a, Tokens tokens, const double *factors, Pet
   for (PetscInt c = 0, i = 0; c < n; c++) {
     for (PetscInt k = 0; k < m->basis.K; k++, i++) m->coefficients[i] = m->moments[i] * m->factor[k];
   }
+  if (!scalar)
+    PetscCall(SynthesisSet(m->sums, a->layout.count, m->coefficients));
+  else if (m->scalar)
+    PetscCall(SynthesisSet(m->scalar, a->layout.count, m->coefficients));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode Get(Attention a, PetscInt k, const double *x, PetscBool scalar, double *s) {
-  const PetscInt B = a->layout.block, n = scalar ? 1 : a->layout.dim + 1;
   const Moments *m = a->data;
 
   PetscFunctionBeginUser;
   (void)k;
-  for (PetscInt c = 0; c < n; c += TOGETHER)
-    PetscCall(HarmonicsSynthesize(m->basis.harmonics, B, x, PetscMin(n - c, TOGETHER),
-                                  m->coefficients + (size_t)c * m->basis.K, s + c * B));
+  PetscCall(SynthesisEvaluate(scalar ? m->scalar : m->sums, 1, a->layout.block, x, s));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode GetRun(Attention a, PetscInt blocks, const double *x, double *s) {
+  const Moments *m = a->data;
+
+  PetscFunctionBeginUser;
+  PetscCall(SynthesisEvaluate(m->sums, blocks, a->layout.block, x, s));
   PetscFunctionReturn(0);
 }
 
@@ -261,11 +286,14 @@ static void Cost(Attention a, double *travel, double *memory) {
   const double d = a->layout.dim, numbers = (d + 1) * m->basis.K, sent = m->grid ? m->wide.K : numbers;
   const double points = m->grid ? (double)MomentsGridPoints(a->layout.dim, a->truncation.degree) : 0;
   PetscMPIInt size = 1;
+  SynthesisCost cost;
 
   (void)MPI_Comm_size(a->layout.comm, &size);
+  (void)SynthesisGetCost(m->sums, &cost);
   *travel = size > 1 ? 2 * sent * sizeof(double) : 0;
   *memory =
-      sizeof(double) * (4 * numbers + (d + 1) * points + (double)a->layout.block * (2 * (d + 1) + a->layout.owned));
+      sizeof(double) * (4 * numbers + (d + 1) * points + (double)a->layout.block * (1 + ATTENTION_RUN) * (d + 1)) +
+      (a->layout.count < cost.from ? 0 : cost.bytes);
 }
 
-const AttentionEngine AttentionMoments = {"moments", PETSC_TRUE, Create, Destroy, Sum, Get, Energy, Cost};
+const AttentionEngine AttentionMoments = {"moments", PETSC_TRUE, Create, Destroy, Sum, Get, GetRun, Energy, Cost};

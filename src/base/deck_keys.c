@@ -39,7 +39,7 @@ static const struct {
 #define FLAG(key, studies_, help_)                                                                                     \
   { .name = key, .type = KEY_FLAG, .preset = "false", .unit = "-", .studies = studies_, .help = help_ }
 
-/* beta stops where e^beta, the largest kernel value, still has room to be summed in double precision. */
+/* beta stops where positions rounded to double precision are still good for 12 digits of e^{beta (<x,y> - 1)}. */
 static const DeckKey keys[] = {
     INT("tokens_count", "64", 1, 10000000000, "tokens", RUNS, LIMITS | CHAOS,
         "Number N of tokens. A file of tokens has its own."),
@@ -63,8 +63,10 @@ static const DeckKey keys[] = {
            "Attention map: softmax; usa, without its denominator; l2, with exp(-|Qx-Ky|^2); sinkhorn, scaled to be "
            "bistochastic; "
            "none."),
-    REAL("attention_beta", "1", PETSC_FALSE, 1e-6, 700, "-", ALL, KERNEL,
-         "Inverse temperature: Q'K = beta I. Also the beta of the energy E_beta."),
+    REAL(
+        "attention_beta", "1", PETSC_FALSE, 1e-6, 1e4, "-", ALL, KERNEL,
+        "Inverse temperature: Q'K = beta I. Also the beta of the energy E_beta; beyond 700, where e^beta leaves double "
+        "precision, the observable energy is E_beta e^{-beta}."),
     REAL("attention_value", "1", PETSC_FALSE, -1e6, 1e6, "1/time", RUNS, 0,
          "Value scale v, V = v I: 1 attracts, -1 repels, 0 switches attention off."),
     STRING("attention_weights", "", "(none)", RUNS,

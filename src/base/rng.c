@@ -30,8 +30,8 @@ typedef double Real __attribute__((vector_size(8 * WIDTH)));
 
 #define LOW_WORD     0xffffffffu
 #define EXPONENT_52  UINT64_C(0x4330000000000000) /* the double 2^52 + k is this | k for integers k < 2^52 */
+#define EXPONENT_ONE UINT64_C(0x3ff0000000000000) /* bits of 1.0; the double 1 + k / 2^52 is this | k */
 #define SQRT_HALF    UINT64_C(0x3fe6a09e667f3bcd) /* bits of the double next to sqrt(1/2) */
-#define EXPONENT_ONE UINT64_C(0x3ff0000000000000) /* bits of 1.0 */
 #define MANTISSA     UINT64_C(0x000fffffffffffff)
 
 static inline Word Splat(uint64_t x) {
@@ -42,20 +42,19 @@ static inline Word Splat(uint64_t x) {
  * have TAG_HIGH and 0. */
 #if defined(__FP_FAST_FMA) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 /* GCC has no way to say "multiply the low halves of 64-bit lanes" and spends three multiplications, so the high word
- * comes from one fma. With a the double x - 2^31, h and f the integer part and the fraction of x m / 2^32, and m odd,
- *     a m / 2^32 + 3/2 2^52 + (m-1)/2 = 3/2 2^52 + h + f - 1/2,
+ * comes from one fma. With h and f the integer part and the fraction of x m / 2^32, and m odd,
+ *     (2^52 + x) m / 2^32 + 3/2 2^52 - 2^20 m - 1/2 = 3/2 2^52 + h + f - 1/2,
  * which the fma rounds once, to the integer 3/2 2^52 + h: to the nearest if f > 0, and to the even one if f = 0, when x
- * = h = 0. The tag above x makes it the bits of the double 2^52 + x, and the sum's exponent is the tag of the result.
- */
+ * = h = 0. The constant is exact, between 2^51 and 2^52 for both m. The tag above x makes it the bits of the double
+ * 2^52 + x, and the sum's exponent is the tag of the result. */
 #define TAG_X    EXPONENT_52
 #define TAG_HIGH UINT64_C(0x4338000000000000)
 
 static inline void Multiply(Word x, uint32_t m, Word *high, Word *low) {
-  const Real a = (Real)x - (0x1p52 + 0x1p31);
-  const double factor = m * 0x1p-32, shift = 0x1.8p52 + (m - 1) / 2;
+  const double factor = m * 0x1p-32, shift = 0x1.8p52 - 0x1p20 * m - 0.5;
   const Half even = {m, 0, m, 0, m, 0, m, 0};
-  Real sum = a;
-  for (int i = 0; i < WIDTH; i++) sum[i] = fma(a[i], factor, shift);
+  Real sum = (Real)x;
+  for (int i = 0; i < WIDTH; i++) sum[i] = fma(sum[i], factor, shift);
   *high = (Word)sum;
   *low = (Word)((Half)x * even);
 }
@@ -70,43 +69,57 @@ static inline void Multiply(Word x, uint32_t m, Word *high, Word *low) {
 }
 #endif
 
-/* The doubles 2^52 + k of the two 52-bit integers k of BLOCKS consecutive blocks. */
+/* What the rounds of all blocks of a stream share. */
+enum { ROUNDS = 10 };
 typedef struct {
-  Word k[2][VECTORS];
-} Draws;
+  Word mask[ROUNDS][2]; /* the round keys, and what takes the tag of a high word to that of the next factor */
+  Word purpose, step, realization;
+} Schedule;
 
-/* Philox4x32-10 with the seed as key and the counter (block and purpose, step, realization): 56 + 8, 32, 32 bits. */
-static inline Draws Philox(RngStream stream, uint64_t block) {
-  Draws draws;
-  Word c0[VECTORS], c1[VECTORS], c2[VECTORS], c3[VECTORS];
+static Schedule ScheduleOf(RngStream stream) {
   uint32_t key0 = (uint32_t)stream.seed, key1 = (uint32_t)(stream.seed >> 32);
+  Schedule schedule = {.purpose = Splat((uint64_t)stream.purpose << 24),
+                       .step = Splat(stream.step | TAG_X),
+                       .realization = Splat(stream.realization)};
+  for (int round = 0; round < ROUNDS; round++) {
+    const uint64_t tag = round < ROUNDS - 1 ? TAG_HIGH ^ TAG_X : TAG_HIGH; /* none is left at the end */
+    schedule.mask[round][0] = Splat(key0 | tag);
+    schedule.mask[round][1] = Splat(key1 | tag);
+    key0 += PHILOX_W32_0;
+    key1 += PHILOX_W32_1;
+  }
+  return schedule;
+}
+
+/* Philox4x32-10 with the seed as key and the counter (block and purpose, step, realization): 56 + 8, 32, 32 bits. Gives
+ * the doubles 1 + k / 2^52 of the two 52-bit integers k of BLOCKS consecutive blocks. */
+static inline void Philox(const Schedule *schedule, uint64_t block, uint64_t k[2][BLOCKS]) {
+  Word c0[VECTORS], c1[VECTORS], c2[VECTORS], c3[VECTORS];
   for (int v = 0; v < VECTORS; v++) {
     const Word index = Splat(block + (uint64_t)(WIDTH * v)) + (Word){0, 1, 2, 3};
     c0[v] = (index & LOW_WORD) | TAG_X;
-    c1[v] = (index >> 32) | (uint64_t)stream.purpose << 24;
-    c2[v] = Splat(stream.step | TAG_X);
-    c3[v] = Splat(stream.realization);
+    c1[v] = (index >> 32) | schedule->purpose;
+    c2[v] = schedule->step;
+    c3[v] = schedule->realization;
   }
 #pragma GCC unroll 10
-  for (int round = 0; round < 10; round++) {
-    const Word mask0 = Splat(key0 | (TAG_HIGH ^ TAG_X)), mask1 = Splat(key1 | (TAG_HIGH ^ TAG_X));
+  for (int round = 0; round < ROUNDS; round++) {
+    const Word *mask = schedule->mask[round];
     for (int v = 0; v < VECTORS; v++) {
       Word high0, low0, high1, low1;
       Multiply(c0[v], PHILOX_M4x32_0, &high0, &low0);
       Multiply(c2[v], PHILOX_M4x32_1, &high1, &low1);
-      c0[v] = high1 ^ c1[v] ^ mask0;
+      c0[v] = high1 ^ c1[v] ^ mask[0];
       c1[v] = low1;
-      c2[v] = high0 ^ c3[v] ^ mask1;
+      c2[v] = high0 ^ c3[v] ^ mask[1];
       c3[v] = low0;
     }
-    key0 += PHILOX_W32_0;
-    key1 += PHILOX_W32_1;
   }
   for (int v = 0; v < VECTORS; v++) {
-    draws.k[0][v] = c1[v] << 20 | (c0[v] & LOW_WORD) >> 12 | EXPONENT_52;
-    draws.k[1][v] = c3[v] << 20 | (c2[v] & LOW_WORD) >> 12 | EXPONENT_52;
+    const Word first = c1[v] << 20 | c0[v] >> 12 | EXPONENT_ONE, second = c3[v] << 20 | c2[v] >> 12 | EXPONENT_ONE;
+    memcpy(k[0] + WIDTH * v, &first, sizeof(first));
+    memcpy(k[1] + WIDTH * v, &second, sizeof(second));
   }
-  return draws;
 }
 
 static inline double FromBits(uint64_t bits) {
@@ -125,19 +138,23 @@ static inline uint64_t ToBits(double real) {
   return u.bits;
 }
 
-/* (k + 1/2) / 2^52, exactly, from the bits of 2^52 + k. */
+/* (k + 1/2) / 2^52, exactly, from the bits of 1 + k / 2^52. */
 static inline double Uniform(uint64_t bits) {
-  return (FromBits(bits) - (0x1p52 - 0.5)) * 0x1p-52;
+  return FromBits(bits) - (1.0 - 0x1p-53);
 }
 
-/* -2 log u for u in (0,1), to 2 ulp also near 1. u = 2^e m with m in [sqrt(1/2), sqrt 2), and
- * log m = 2 atanh s, s = (m-1)/(m+1), with a minimax polynomial of error 2^-59 for (2 atanh s - 2 s)/s^3. */
-static inline double MinusTwoLog(double u) {
+/* u = 2^exponent m in (0,1) with m in [sqrt(1/2), sqrt 2), and s = (m-1)/(m+1). */
+static inline void Split(double u, double *exponent, double *s) {
   const uint64_t shifted = ToBits(u) - SQRT_HALF + EXPONENT_ONE;
-  const double exponent = FromBits(shifted >> 52 | EXPONENT_52) - (0x1p52 + 1023.0);
   const double m = FromBits((shifted & MANTISSA) + SQRT_HALF);
-  const double s = (m - 1.0) / (m + 1.0), w = s * s;
-  const double w2 = w * w;
+  *exponent = FromBits(shifted >> 52 | EXPONENT_52) - (0x1p52 + 1023.0);
+  *s = (m - 1.0) / (m + 1.0);
+}
+
+/* -2 log u, to 2 ulp also near 1, from log m = 2 atanh s, with a minimax polynomial of error 2^-59 for (2 atanh s - 2
+ * s)/s^3. */
+static inline double MinusTwoLog(double exponent, double s) {
+  const double w = s * s, w2 = w * w;
   const double q01 = fma(0x1.9999999980d5ep-2, w, 0x1.555555555558fp-1);
   const double q23 = fma(0x1.c71c528d76895p-3, w, 0x1.249249413751cp-2);
   const double q45 = fma(0x1.39a3f997435d0p-3, w, 0x1.7466268f0bd39p-3);
@@ -159,29 +176,30 @@ static inline double SineTurn(double v) {
 
 /* GROUPS whole groups of normals from the given one on: cos and sin of 2 pi u2 times sqrt(-2 log u1). With t = u2 - 1/2
  * and a = |t| - 1/4, all exact, the reduction to a quarter turn needs no branch: cos(2 pi u2) = sin(2 pi a), sin(2 pi
- * u2) = -sign(t) sin(2 pi (1/4 - |a|)). The radii come first, in a loop of their own: short chains of dependent
- * operations overlap better. */
-static void NormalGroups(RngStream stream, uint64_t group, double *z) {
+ * u2) = -sign(t) sin(2 pi (1/4 - |a|)). In three loops: a processor looks only some hundred operations ahead, so many
+ * short chains of dependent operations overlap where a few long ones would not. */
+static void NormalGroups(const Schedule *schedule, uint64_t group, double *z) {
   uint64_t k[2][BLOCKS];
-  double radius[BLOCKS];
-  const Draws draws = Philox(stream, group * LANES);
-  memcpy(k, draws.k, sizeof(k));
+  double exponent[BLOCKS], s[BLOCKS];
+  Philox(schedule, group * LANES, k);
 #pragma omp simd
-  for (int i = 0; i < BLOCKS; i++) radius[i] = sqrt(MinusTwoLog(Uniform(k[0][i])));
+  for (int i = 0; i < BLOCKS; i++) Split(Uniform(k[0][i]), &exponent[i], &s[i]);
+#pragma omp simd
+  for (int i = 0; i < BLOCKS; i++) s[i] = MinusTwoLog(exponent[i], s[i]);
   for (int g = 0; g < GROUPS; g++) {
 #pragma omp simd
     for (int i = 0; i < LANES; i++) {
+      const double radius = sqrt(s[g * LANES + i]);
       const double t = Uniform(k[1][g * LANES + i]) - 0.5, a = fabs(t) - 0.25;
-      z[g * RNG_GROUP + i] = radius[g * LANES + i] * SineTurn(a);
-      z[g * RNG_GROUP + LANES + i] = radius[g * LANES + i] * SineTurn(copysign(0.25 - fabs(a), -t));
+      z[g * RNG_GROUP + i] = radius * SineTurn(a);
+      z[g * RNG_GROUP + LANES + i] = radius * SineTurn(copysign(0.25 - fabs(a), -t));
     }
   }
 }
 
-static void UniformGroups(RngStream stream, uint64_t group, double *u) {
+static void UniformGroups(const Schedule *schedule, uint64_t group, double *u) {
   uint64_t k[2][BLOCKS];
-  const Draws draws = Philox(stream, group * LANES);
-  memcpy(k, draws.k, sizeof(k));
+  Philox(schedule, group * LANES, k);
   for (int g = 0; g < GROUPS; g++) {
 #pragma omp simd
     for (int i = 0; i < LANES; i++) {
@@ -192,19 +210,20 @@ static void UniformGroups(RngStream stream, uint64_t group, double *u) {
 }
 
 /* Numbers first .. first+n-1 of the stream: whole groups straight into x, what is cut at the ends through a buffer. */
-static inline void Fill(void (*groups)(RngStream, uint64_t, double *), RngStream stream, uint64_t first, size_t n,
-                        double *x) {
+static inline void Fill(void (*groups)(const Schedule *, uint64_t, double *), RngStream stream, uint64_t first,
+                        size_t n, double *x) {
   const size_t whole = GROUPS * RNG_GROUP;
+  const Schedule schedule = ScheduleOf(stream);
   while (n > 0) {
     const uint64_t group = first / RNG_GROUP;
     const size_t skip = (size_t)(first % RNG_GROUP);
     size_t count = whole - skip;
     if (skip == 0 && n >= whole)
-      groups(stream, group, x);
+      groups(&schedule, group, x);
     else {
       double buffer[GROUPS * RNG_GROUP];
       if (count > n) count = n;
-      groups(stream, group, buffer);
+      groups(&schedule, group, buffer);
       memcpy(x, buffer + skip, count * sizeof(*x));
     }
     first += count;

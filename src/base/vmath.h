@@ -24,6 +24,7 @@ VMATH_DECLARE(log1p);
 VMATH_DECLARE(tanh);
 VMATH_DECLARE(erf);
 VMATH_DECLARE(erfc);
+__attribute__((simd("notinbranch"))) double atan2(double, double);
 #endif
 #undef VMATH_DECLARE
 #endif

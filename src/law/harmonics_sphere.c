@@ -31,6 +31,7 @@ struct HarmonicsSphere {
   double *carry; /* [pairs (m,k)] for odd m: c_k of the order below */
   double *G;     /* [4n][degree + 1 in whole batches]: coefficients or moments of two orders */
   double *F;     /* [4n][COLUMN]: sums over degrees, or functions times w^m */
+  double *P;     /* [BATCH][COLUMN]: columns of an analysis; those beyond the degree are anything finite */
   double *room;  /* where G and F were allocated */
   PetscInt width, n;
 };
@@ -80,8 +81,9 @@ static PetscErrorCode Reserve(struct HarmonicsSphere *s, PetscInt n) {
   PetscFunctionBeginUser;
   if (n <= s->n) PetscFunctionReturn(0);
   PetscCall(PetscFree(s->room));
-  PetscCall(PetscMalloc1((size_t)(4 * n) * (size_t)(COLUMN + s->width) + LINE, &s->room));
-  s->F = LineBegin(s->room);
+  PetscCall(PetscCalloc1((size_t)BATCH * COLUMN + (size_t)(4 * n) * (size_t)(COLUMN + s->width) + LINE, &s->room));
+  s->P = LineBegin(s->room);
+  s->F = s->P + BATCH * COLUMN;
   s->G = s->F + (size_t)(4 * n) * COLUMN;
   s->n = n;
   PetscFunctionReturn(0);
@@ -242,7 +244,8 @@ static void Spread(PetscInt m, PetscInt n, PetscInt count, const double *re, con
 /* G += products of the rows s->F with all columns, over `count` tokens. */
 static void Project(const struct HarmonicsSphere *s, PetscInt rows, PetscInt length, const double *lower,
                     PetscInt count, const double *z_span) {
-  _Alignas(64) double P[BATCH * COLUMN] = {0}, next[SPAN], last[SPAN];
+  _Alignas(64) double next[SPAN], last[SPAN];
+  double *P = s->P;
 
   for (PetscInt t = 0; t < SPAN; t++) next[t] = 1.0, last[t] = 0.0;
   for (PetscInt k = 0; k < length; k += BATCH) {

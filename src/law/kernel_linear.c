@@ -17,11 +17,11 @@
 #include <chorale/quadrature.h>
 #include <math.h>
 
-/* sin a - a cos a without cancellation at small a. */
-static PetscReal SineMinusArc(PetscReal a) {
-  const PetscReal a2 = a * a;
+/* sin a - a cos a of sin^2(a/2) and cos^2(a/2), without cancellation at small a. */
+static PetscReal SineMinusArc(PetscReal sine, PetscReal cosine) {
+  const PetscReal a = 2.0 * asin(sqrt(sine)), a2 = a * a;
 
-  if (a > 0.3) return sin(a) - a * cos(a);
+  if (a > 0.3) return 2.0 * sqrt(sine * cosine) - a * (cosine - sine);
   return a * a2 *
          (1.0 / 3.0 -
           a2 * (1.0 / 30.0 - a2 * (1.0 / 840.0 - a2 * (1.0 / 45360.0 - a2 * (1.0 / 3991680.0 - a2 / 518918400.0)))));
@@ -36,14 +36,14 @@ static PetscReal Share(Kernel kernel) {
 static PetscReal ArcCosine(Kernel kernel, PetscReal x) {
   const PetscReal y = PetscMin(1.0, 0.5 * Share(kernel) * x); /* sin^2(phi/2) */
 
-  return kernel->variance / (2.0 * PETSC_PI) * SineMinusArc(2.0 * asin(sqrt(1.0 - y)));
+  return kernel->variance / (2.0 * PETSC_PI) * SineMinusArc(1.0 - y, y);
 }
 
 static PetscReal ArcCosineSecant(Kernel kernel, PetscReal x) {
   const PetscReal q = Share(kernel), y = PetscMin(1.0, 0.5 * q * x);
 
   if (x <= 0.0) return 0.5 * kernel->variance * q;
-  return kernel->variance / (2.0 * PETSC_PI) * (PETSC_PI * q - SineMinusArc(2.0 * asin(sqrt(y))) / x);
+  return kernel->variance / (2.0 * PETSC_PI) * (PETSC_PI * q - SineMinusArc(y, 1.0 - y) / x);
 }
 
 void KernelLinearDetect(Kernel kernel) {

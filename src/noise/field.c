@@ -42,7 +42,7 @@ PetscErrorCode FieldAdd(Field y, PetscReal scale, Field x) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode FieldEvaluate(Field field, Tokens tokens, Vec g) {
+static PetscErrorCode CheckTokens(Field field, Tokens tokens) {
   TokensLayout layout;
 
   PetscFunctionBeginUser;
@@ -51,7 +51,29 @@ PetscErrorCode FieldEvaluate(Field field, Tokens tokens, Vec g) {
   PetscCheck(layout.dim == field->noise->dim, PETSC_COMM_SELF, PETSC_ERR_ARG_INCOMP,
              "field on S^{d-1} with d = %" PetscInt_FMT ", tokens with d = %" PetscInt_FMT, field->noise->dim,
              layout.dim);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode FieldEvaluate(Field field, Tokens tokens, Vec g) {
+  PetscFunctionBeginUser;
+  PetscCall(CheckTokens(field, tokens));
   PetscCall(field->noise->type->evaluate(field, tokens, g));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode FieldPrepare(Field field, Tokens tokens, PetscBool *pieces) {
+  const NoiseType *type = field->noise->type;
+
+  PetscFunctionBeginUser;
+  PetscCall(CheckTokens(field, tokens));
+  *pieces = (PetscBool)(type->prepare != NULL);
+  if (type->prepare) PetscCall(type->prepare(field, tokens));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode FieldEvaluatePiece(Field field, PetscInt blocks, PetscInt B, const double *x, double *g) {
+  PetscFunctionBeginUser;
+  PetscCall(field->noise->type->evaluate_piece(field, blocks, B, x, g));
   PetscFunctionReturn(0);
 }
 

@@ -26,6 +26,9 @@ typedef struct {
   PetscErrorCode (*release)(Noise noise, void *draw);
   /* g_i = G(x_i) for every token of the owned blocks; values on the padding are finite and have no meaning. */
   PetscErrorCode (*evaluate)(Field field, Tokens tokens, Vec g);
+  /* The same in pieces, see field.h; NULL where all tokens are needed at once. */
+  PetscErrorCode (*prepare)(Field field, Tokens tokens);
+  PetscErrorCode (*evaluate_piece)(Field field, PetscInt blocks, PetscInt B, const double *x, double *g);
 } NoiseType;
 
 struct _p_Noise {

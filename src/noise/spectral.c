@@ -10,6 +10,7 @@
 #include <chorale/harmonics.h>
 #include <chorale/log.h>
 #include <chorale/sphere.h>
+#include <chorale/synthesis.h>
 
 #include "noise/impl.h"
 #include "noise/spectral.h"
@@ -19,6 +20,7 @@
 
 typedef struct {
   Harmonics harmonics;
+  Synthesis synthesis;    /* of the field that is evaluated */
   PetscInt degree, count; /* K */
   double *amplitude;      /* [K]: sqrt(a_n) */
   PetscInt *order;        /* [K]: place of a harmonic in the order (degree, member) of draws */
@@ -105,6 +107,7 @@ static PetscErrorCode Create(Noise noise) {
   /* From here on all theory is that of the kernel which is really drawn. */
   PetscCall(KernelTruncate(kernel, s->degree, &s->lost));
   PetscCall(HarmonicsCreate(noise->dim, s->degree, &s->harmonics));
+  PetscCall(SynthesisCreate(s->harmonics, noise->dim, &s->synthesis));
   PetscCall(SetAmplitudes(noise, kernel));
   PetscFunctionReturn(0);
 }
@@ -113,6 +116,7 @@ static PetscErrorCode Destroy(Noise noise) {
   Spectral *s = noise->data;
 
   PetscFunctionBeginUser;
+  PetscCall(SynthesisDestroy(&s->synthesis));
   PetscCall(HarmonicsDestroy(&s->harmonics));
   PetscCall(PetscFree3(s->amplitude, s->order, s->normals));
   PetscCall(PetscFree(noise->data));
@@ -121,10 +125,12 @@ static PetscErrorCode Destroy(Noise noise) {
 
 static PetscErrorCode View(Noise noise, MPI_Comm comm) {
   const Spectral *s = noise->data;
+  SynthesisCost cost;
   PetscReal k1;
 
   PetscFunctionBeginUser;
   PetscCall(NoiseGetVariance(noise, &k1));
+  PetscCall(SynthesisGetCost(s->synthesis, &cost));
   PetscCall(PetscPrintf(comm,
                         "noise      spectral, activation %s, bias_u %.6g, bias_w %.6g, degree %" PetscInt_FMT
                         ", %" PetscInt_FMT " harmonics\n",
@@ -134,8 +140,12 @@ static PetscErrorCode View(Noise noise, MPI_Comm comm) {
   PetscCall(PetscPrintf(comm,
                         "           %.6g flops per token and evaluation, %" PetscInt_FMT
                         " normals per draw and rank, %.3g MB per field\n",
-                        (double)HarmonicsFlops(s->harmonics, noise->dim), s->count * noise->dim,
-                        8e-6 * (double)s->count * (double)noise->dim));
+                        (double)cost.plain, s->count * noise->dim, 8e-6 * (double)s->count * (double)noise->dim));
+  if (cost.from < INT64_MAX)
+    PetscCall(PetscPrintf(comm,
+                          "           from N = %" PetscInt64_FMT
+                          " on by a table: %.6g flops per token, %.3g Mflop to make it, %.3g MB per rank\n",
+                          cost.from, (double)cost.table, 1e-6 * (double)cost.set, 1e-6 * (double)cost.bytes));
   PetscFunctionReturn(0);
 }
 
@@ -190,27 +200,46 @@ static PetscErrorCode Add(Field y, PetscReal scale, Field x) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Evaluate(Field field, Tokens tokens, Vec g) {
+static PetscErrorCode Prepare(Field field, Tokens tokens) {
   const Spectral *s = field->noise->data;
+  TokensLayout layout;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscLogEventBegin(apply_event, 0, 0, 0, 0));
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCall(SynthesisSet(s->synthesis, layout.count, field->data));
+  PetscCall(PetscLogEventEnd(apply_event, 0, 0, 0, 0));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode EvaluatePiece(Field field, PetscInt blocks, PetscInt B, const double *x, double *g) {
+  const Spectral *s = field->noise->data;
+  PetscReal flops;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscLogEventBegin(apply_event, 0, 0, 0, 0));
+  PetscCall(SynthesisEvaluate(s->synthesis, blocks, B, x, g));
+  PetscCall(SynthesisGetFlops(s->synthesis, &flops));
+  PetscCall(PetscLogFlops(flops * blocks * B));
+  PetscCall(PetscLogEventEnd(apply_event, 0, 0, 0, 0));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Evaluate(Field field, Tokens tokens, Vec g) {
   TokensLayout layout;
   const double *X;
   double *G;
   Vec x;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscLogEventBegin(apply_event, 0, 0, 0, 0));
   PetscCall(TokensGetLayout(tokens, &layout));
   PetscCall(TokensGetVec(tokens, &x));
+  PetscCall(Prepare(field, tokens));
   PetscCall(VecGetArrayRead(x, &X));
   PetscCall(VecGetArrayWrite(g, &G));
-  for (PetscInt b = 0; b < layout.owned; b++) {
-    const PetscInt offset = b * layout.dim * layout.block;
-    PetscCall(HarmonicsSynthesize(s->harmonics, layout.block, X + offset, layout.dim, field->data, G + offset));
-  }
-  PetscCall(PetscLogFlops(HarmonicsFlops(s->harmonics, layout.dim) * layout.block * layout.owned));
+  PetscCall(EvaluatePiece(field, layout.owned, layout.block, X, G));
   PetscCall(VecRestoreArrayWrite(g, &G));
   PetscCall(VecRestoreArrayRead(x, &X));
-  PetscCall(PetscLogEventEnd(apply_event, 0, 0, 0, 0));
   PetscFunctionReturn(0);
 }
 
@@ -242,4 +271,6 @@ const NoiseType NoiseTypeSpectral = {.name = "spectral",
                                      .draw = Draw,
                                      .clear = Clear,
                                      .add = Add,
-                                     .evaluate = Evaluate};
+                                     .evaluate = Evaluate,
+                                     .prepare = Prepare,
+                                     .evaluate_piece = EvaluatePiece};

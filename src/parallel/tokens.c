@@ -1,4 +1,5 @@
 #include <math.h>
+#include <petsc/private/petscimpl.h> /* PetscObjectStateIncrease */
 
 #include <chorale/sum.h>
 #include <chorale/tokens.h>
@@ -180,6 +181,7 @@ PetscErrorCode TokensSetWeights(Tokens tokens, const double *weights) {
   PetscCall(WeightSum(layout, tokens->weights, &sum));
   PetscCheck(sum > 0, layout->comm, PETSC_ERR_ARG_OUTOFRANGE, "all weights of the tokens are zero");
   for (PetscInt i = 0; i < layout->owned * layout->block; i++) tokens->weights[i] /= sum;
+  PetscCall(PetscObjectStateIncrease((PetscObject)tokens->x));
   PetscFunctionReturn(0);
 }
 
@@ -301,7 +303,8 @@ static void MoveBlock(PetscInt dim, PetscInt block, PetscBool plain, double keep
   }
 }
 
-static PetscErrorCode Move(Tokens tokens, PetscBool plain, double keep, Sum f) {
+/* Own blocks first .. first + blocks - 1; f begins there. */
+static PetscErrorCode Move(Tokens tokens, PetscInt first, PetscInt blocks, PetscBool plain, double keep, Sum f) {
   const TokensLayout *layout = &tokens->layout;
   const PetscInt length = layout->dim * layout->block;
   double *x;
@@ -309,9 +312,9 @@ static PetscErrorCode Move(Tokens tokens, PetscBool plain, double keep, Sum f) {
 
   PetscFunctionBeginUser;
   PetscCall(VecGetArray(tokens->x, &x));
-  for (PetscInt b = 0; b < layout->owned && lost < 0; b++) {
-    const PetscInt filled = TokensFilled(layout, b);
-    const Sum g = {f.scale_a, f.scale_b, f.a ? f.a + b * length : NULL, f.b ? f.b + b * length : NULL};
+  for (PetscInt b = first; b < first + blocks && lost < 0; b++) {
+    const PetscInt filled = TokensFilled(layout, b), offset = (b - first) * length;
+    const Sum g = {f.scale_a, f.scale_b, f.a ? f.a + offset : NULL, f.b ? f.b + offset : NULL};
     double *panel = x + b * length;
 
     MoveBlock(layout->dim, layout->block, plain, keep, g, panel);
@@ -332,7 +335,7 @@ PetscErrorCode TokensMove(Tokens tokens, PetscReal scale, Vec g) {
 
   PetscFunctionBeginUser;
   if (g) PetscCall(VecGetArrayRead(g, &f.a));
-  PetscCall(Move(tokens, PETSC_TRUE, 1, f));
+  PetscCall(Move(tokens, 0, tokens->layout.owned, PETSC_TRUE, 1, f));
   if (g) PetscCall(VecRestoreArrayRead(g, &f.a));
   PetscFunctionReturn(0);
 }
@@ -342,8 +345,17 @@ PetscErrorCode TokensMoveTangent(Tokens tokens, PetscReal radial, PetscReal scal
 
   PetscFunctionBeginUser;
   PetscCall(SumGet(scale_a, a, scale_b, b, &f));
-  PetscCall(Move(tokens, PETSC_FALSE, 1 - radial, f));
+  PetscCall(Move(tokens, 0, tokens->layout.owned, PETSC_FALSE, 1 - radial, f));
   PetscCall(SumRestore(a, b, &f));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TokensMoveTangentPiece(Tokens tokens, PetscInt first, PetscInt blocks, PetscReal radial,
+                                      PetscReal scale_a, const double *a, PetscReal scale_b, const double *b) {
+  const Sum f = {a ? scale_a : 0, b ? scale_b : 0, a ? a : b, b ? b : a};
+
+  PetscFunctionBeginUser;
+  PetscCall(Move(tokens, first, blocks, PETSC_FALSE, 1 - radial, f));
   PetscFunctionReturn(0);
 }
 

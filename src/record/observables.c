@@ -9,7 +9,9 @@
 #define CLUSTER_COSINE 0.99
 
 static const ObservableInfo info[OBSERVABLES] = {
-    [OBSERVE_ENERGY] = {"energy", 1, 0, "1", "E_beta = 1/2 sum_ij w_i w_j (e^beta - e^(beta <x_i,x_j>))"},
+    [OBSERVE_ENERGY] =
+        {"energy", 1, 0, "1",
+         "E_beta = 1/2 sum_ij w_i w_j (e^beta - e^(beta <x_i,x_j>)), divided by e^beta where attention_beta > 700"},
     [OBSERVE_ORDER] = {"order", 1, 1, "1", "|sum_i w_i x_i|"},
     [OBSERVE_COSINE_MEAN] = {"cosine_mean", 1, 2, "1", "weighted mean of <x_i,x_j> over i != j"},
     [OBSERVE_COSINE_HIST] =

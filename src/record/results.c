@@ -72,7 +72,7 @@ static PetscErrorCode WriteClock(Record x, H5 h5, const char *group) {
 }
 
 /* /observables/NAME: every rank that holds realizations writes its columns. */
-static PetscErrorCode WriteObservable(Record x, H5 h5, const ObservableInfo *info) {
+static PetscErrorCode WriteObservable(Record x, H5 h5, const ObservableInfo *info, const char *unit) {
   const EnsembleLayout *e = &x->ensemble;
   const PetscInt k = info->size, n = x->shard ? 0 : e->owned;
   char group[PATH / 2], path[PATH];
@@ -89,7 +89,7 @@ static PetscErrorCode WriteObservable(Record x, H5 h5, const ObservableInfo *inf
   PetscCall(WriteClock(x, h5, group));
   At(path, group, "value");
   PetscCall(H5WriteColumns(h5, path, x->frames, e->realizations, k == 1 ? 0 : k, e->group, e->groups, n, columns));
-  PetscCall(H5AttributeString(h5, path, "unit", info->unit));
+  PetscCall(H5AttributeString(h5, path, "unit", unit));
   PetscCall(H5AttributeString(h5, path, "description", info->description));
   PetscCall(PetscFree(columns));
   PetscFunctionReturn(0);
@@ -119,11 +119,13 @@ static PetscErrorCode WriteObservables(Record x, H5 h5, const double *mean, cons
                  {OBSERVE_ORDER, "order_mean", "order_sem"},
                  {OBSERVE_COSINE_MEAN, "cosine_mean", "cosine_sem"}};
   char group[PATH / 2], path[PATH];
+  PetscReal beta;
 
   PetscFunctionBeginUser;
+  PetscCall(DeckGetReal("attention_beta", &beta));
   for (int o = 0; o < OBSERVABLES; o++) {
     const ObservableInfo *info = ObservableGetInfo((Observable)o);
-    PetscCall(WriteObservable(x, h5, info));
+    PetscCall(WriteObservable(x, h5, info, o == OBSERVE_ENERGY ? AttentionEnergyUnit(beta) : info->unit));
     PetscCall(PetscSNPrintf(group, sizeof(group), "/ensemble/%s", info->name));
     PetscCall(WriteStatistic(x, h5, At(path, group, "mean"), mean, info->first, info->size));
     PetscCall(WriteStatistic(x, h5, At(path, group, "sem"), sem, info->first, info->size));

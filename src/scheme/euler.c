@@ -6,13 +6,44 @@
  * The Ito form needs no other correction: the noise has covariance k(<x,y>) I_d, so that the Stratonovich correction of
  * P_x o dW is 1/2 k(1) (d-1) along -x (the part with the gradient of the field is tangent and vanishes, since the
  * derivative of k(<x,y>) in x along the sphere is zero at y = x). */
+/* Tokens move a few blocks at a time, whose fields do not leave the cache: drift and noise hold those of a piece. */
+static PetscErrorCode MovePieces(Attention attention, Field field, PetscReal dt, PetscReal radial, Vec drift, Vec noise,
+                                 Tokens tokens) {
+  enum { PIECE = 16 };
+  double *a = NULL, *b = NULL;
+  const double *x;
+  TokensLayout layout;
+  Vec positions;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCall(TokensGetVec(tokens, &positions));
+  if (drift) PetscCall(VecGetArrayWrite(drift, &a));
+  if (noise) PetscCall(VecGetArrayWrite(noise, &b));
+  for (PetscInt first = 0; first < layout.owned; first += PIECE) {
+    const PetscInt blocks = PetscMin(PIECE, layout.owned - first);
+
+    PetscCall(VecGetArrayRead(positions, &x));
+    x += first * layout.block * layout.dim;
+    if (drift) PetscCall(AttentionEvaluatePiece(attention, first, blocks, x, a));
+    if (noise) PetscCall(FieldEvaluatePiece(field, blocks, layout.block, x, b));
+    x -= first * layout.block * layout.dim;
+    PetscCall(VecRestoreArrayRead(positions, &x));
+    PetscCall(TokensMoveTangentPiece(tokens, first, blocks, radial, dt, a, PetscSqrtReal(dt), b));
+  }
+  if (noise) PetscCall(VecRestoreArrayWrite(noise, &b));
+  if (drift) PetscCall(VecRestoreArrayWrite(drift, &a));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens) {
   Vec drift = scheme->work[0], noise = scheme->work[1];
   PetscReal k1 = 0, rate;
   TokensLayout layout;
+  PetscBool pieces;
 
   PetscFunctionBeginUser;
-  PetscCall(SchemeFields(attention, field, tokens, &drift, &noise));
+  PetscCall(SchemePrepare(attention, field, tokens, &drift, &noise, &pieces));
   if (!drift && !noise) PetscFunctionReturn(0);
   if (noise) PetscCall(FieldGetVariance(field, &k1));
   PetscCall(TokensGetLayout(tokens, &layout));
@@ -21,7 +52,12 @@ static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, Pets
   PetscCheck(dt * rate < 1, scheme->comm, PETSC_ERR_USER_INPUT,
              "scheme_type = euler: the step T/L = %.6g must be below 2/(k(1)(d-1)) = %.6g; take more layers_depth",
              (double)dt, (double)(1 / rate));
-  PetscCall(TokensMoveTangent(tokens, dt * rate, dt, drift, PetscSqrtReal(dt), noise));
+  if (pieces) {
+    PetscCall(MovePieces(attention, field, dt, dt * rate, drift, noise, tokens));
+  } else {
+    PetscCall(SchemeFields(attention, field, tokens, &drift, &noise));
+    PetscCall(TokensMoveTangent(tokens, dt * rate, dt, drift, PetscSqrtReal(dt), noise));
+  }
   PetscFunctionReturn(0);
 }
 

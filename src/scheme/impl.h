@@ -25,6 +25,10 @@ struct _p_Scheme {
 /* The two fields of a step as they are at the tokens: drift <- Att[mu](x), noise <- G(x). A field that is identically
  * zero is not evaluated, and its Vec becomes NULL. Collective. */
 PetscErrorCode SchemeFields(Attention attention, Field field, Tokens tokens, Vec *drift, Vec *noise);
+/* Prepares both fields for evaluation in pieces, when both of them can; those that are zero become NULL as above.
+ * Collective. */
+PetscErrorCode SchemePrepare(Attention attention, Field field, Tokens tokens, Vec *drift, Vec *noise,
+                             PetscBool *pieces);
 /* slope_i = P_{x_i} (Att[mu](x_i) dt + dW(x_i)) with dW = sqrt(dt) G: the Stratonovich increment of PAPER.md section 3.
  * scratch holds G on the way. *zero when both fields are zero, and then slope is left alone. Collective. */
 PetscErrorCode SchemeSlope(Attention attention, Field field, PetscReal dt, Tokens tokens, Vec scratch, Vec slope,

@@ -64,7 +64,7 @@ PetscErrorCode SchemeStep(Scheme scheme, Attention attention, Field field, Petsc
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SchemeFields(Attention attention, Field field, Tokens tokens, Vec *drift, Vec *noise) {
+static PetscErrorCode LeaveZero(Attention attention, Field field, Vec *drift, Vec *noise) {
   PetscBool zero;
 
   PetscFunctionBeginUser;
@@ -72,8 +72,24 @@ PetscErrorCode SchemeFields(Attention attention, Field field, Tokens tokens, Vec
   if (zero) *drift = NULL;
   PetscCall(FieldIsZero(field, &zero));
   if (zero) *noise = NULL;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SchemeFields(Attention attention, Field field, Tokens tokens, Vec *drift, Vec *noise) {
+  PetscFunctionBeginUser;
+  PetscCall(LeaveZero(attention, field, drift, noise));
   if (*drift) PetscCall(AttentionEvaluate(attention, tokens, *drift));
   if (*noise) PetscCall(FieldEvaluate(field, tokens, *noise));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SchemePrepare(Attention attention, Field field, Tokens tokens, Vec *drift, Vec *noise,
+                             PetscBool *pieces) {
+  PetscFunctionBeginUser;
+  PetscCall(LeaveZero(attention, field, drift, noise));
+  *pieces = PETSC_TRUE;
+  if (*noise) PetscCall(FieldPrepare(field, tokens, pieces));
+  if (*drift && *pieces) PetscCall(AttentionPrepare(attention, tokens, pieces));
   PetscFunctionReturn(0);
 }
 

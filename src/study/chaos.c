@@ -40,6 +40,7 @@ static PetscErrorCode Create(Chaos *c) {
   const ChaosDesign *d = &c->design;
 
   PetscFunctionBeginUser;
+  PetscCall(StudyCheckBeta());
   PetscCall(ChaosDesignRead(&c->design));
   PetscCall(EnsembleCreate(TokensBlockCount(ChaosLargest(d)), &c->ensemble));
   PetscCall(EnsembleGetLayout(c->ensemble, &c->layout));

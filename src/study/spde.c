@@ -96,6 +96,7 @@ static PetscErrorCode Create(Spde *s) {
   PetscInt64 count;
 
   PetscFunctionBeginUser;
+  PetscCall(StudyCheckBeta());
   PetscCall(Read(s, &count));
   PetscCall(EnsembleCreate(TokensBlockCount(count), &s->ensemble));
   PetscCall(EnsembleGetLayout(s->ensemble, &s->layout));

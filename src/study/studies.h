@@ -13,5 +13,7 @@ extern PetscErrorCode StudySync(void);
 
 /* N and d: from the deck, or from the file of initial tokens where the deck leaves them open. Collective. */
 extern PetscErrorCode StudyGetSize(PetscInt64 *count, PetscInt64 *dim);
+/* Refuses (user input) an attention_beta whose e^beta leaves double precision. Collective. */
+extern PetscErrorCode StudyCheckBeta(void);
 
 #endif

@@ -109,6 +109,7 @@ static PetscErrorCode Create(Sync *s) {
   PetscReal distance;
 
   PetscFunctionBeginUser;
+  PetscCall(StudyCheckBeta());
   PetscCall(CheckLists());
   PetscCall(StudyGetSize(&s->count, &dim));
   PetscCall(GetTwins(s->count, &s->twin_count, &distance));

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LogNorm
 
-from plotting.common import BLUE, GREEN, GREY, ORANGE, TOKENS, BadFile, band, parameters, title
+from plotting.common import BLUE, GREEN, GREY, ORANGE, TOKENS, BadFile, band, parameters, text, title
 
 
 class Results:
@@ -20,6 +20,7 @@ class Results:
         if missing:
             raise BadFile(f"no observables/{missing[0]}: not a results file of chorale simulate")
         self.time = file["observables/energy/time"][:]
+        self.energy_unit = text(file["observables/energy/value"].attrs.get("unit", "1"))
         self.values = {name: file[f"observables/{name}/value"][:] for name in names}
         self.parameters = parameters(file)
         self.frames = self.read_frames(file, file.filename)
@@ -50,7 +51,7 @@ def draw_curves(results, energy, order, clusters):
     time, values = results.time, results.values
     band(energy, time, values["energy"], BLUE)
     energy.set_ylim(bottom=0)
-    energy.set_title("Energy  $E_\\beta$")
+    energy.set_title("Energy  $E_\\beta$" if results.energy_unit == "1" else "Energy  $E_\\beta\\,e^{-\\beta}$")
     band(order, time, values["nematic"], ORANGE, "nematic: top eigenvalue of $\\langle x x^T\\rangle$")
     band(order, time, values["order"], BLUE, "order: $|\\langle x\\rangle|$")
     order.set_ylim(0, 1.03)
