@@ -49,7 +49,7 @@ def stops_and_goes_on(top, reference):
         open(f"{process.folder}/stop", "w", encoding="ascii").close()
 
     cases = (("signal", by_signal, 2, 3, dict(checkpoint_every=40)), ("stop file", by_file, 3, 1, dict(checkpoint_every=40, checkpoint_stop_file="stop")),
-             ("wall time", lambda process: None, 1, 4, dict(checkpoint_walltime=0.5)))
+             ("wall time", lambda process: None, 1, 4, dict(checkpoint_walltime=0.05)))
     for what, stop, ranks, later, keys in cases:
         folder = f"{top}/{what.replace(' ', '-')}"
         os.mkdir(folder)
@@ -147,7 +147,7 @@ def damage_is_noticed(top, reference):
 def other_physics_is_refused(top):
     folder = f"{top}/physics"
     os.mkdir(folder)
-    process = start(folder, 1, checkpoint_walltime=0.4)
+    process = start(folder, 1, checkpoint_walltime=0.05)
     process.communicate(timeout=120)
     assert process.returncode == 85
     for key, value in (("tokens_count", 301), ("ensemble_seed", 4), ("layers_depth", 241), ("mlp_activation", "tanh")):
