@@ -24,8 +24,10 @@ static Cloud Gather(Tokens tokens) {
   OK(TokensGetWeights(tokens, &w));
   double *mine = malloc(sizeof(double) * ((size_t)layout.owned * layout.block * layout.dim + 1));
   OK(TokensGetRows(tokens, &first, &n, mine));
-  memcpy(cloud.x + first * layout.dim, mine, sizeof(double) * (size_t)(n * layout.dim));
-  memcpy(cloud.w + first, w, sizeof(double) * (size_t)n);
+  if (n > 0) { /* a rank may own nothing */
+    memcpy(cloud.x + first * layout.dim, mine, sizeof(double) * (size_t)(n * layout.dim));
+    memcpy(cloud.w + first, w, sizeof(double) * (size_t)n);
+  }
   free(mine);
   OK(MPI_Allreduce(MPI_IN_PLACE, cloud.x, cloud.N * cloud.d, MPI_DOUBLE, MPI_SUM, layout.comm));
   OK(MPI_Allreduce(MPI_IN_PLACE, cloud.w, cloud.N, MPI_DOUBLE, MPI_SUM, layout.comm));
