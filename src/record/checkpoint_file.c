@@ -180,6 +180,10 @@ static PetscErrorCode WriteContents(Checkpoint c, H5 h5) {
   for (PetscInt i = 0; i < c->count; i++) {
     const CheckpointEntry *entry = &c->entries[i];
     char path[PATH];
+    if (entry->type == CHECKPOINT_SHARED) {
+      PetscCall(PetscSNPrintf(path, sizeof(path), "/shared/%s", entry->name));
+      PetscCall(H5WriteRows(h5, path, 1, entry->n, 0, 1, c->rank ? 0 : 1, entry->values));
+    }
     if (entry->type != CHECKPOINT_ROWS) continue;
     PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
     PetscCall(
