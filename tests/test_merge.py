@@ -54,7 +54,7 @@ def what_does_not_fit_is_refused(folder):
         file.write("no results")
     cases = ((("x.h5", "1.h5", "tanh.h5"), "mlp_activation = tanh"), (("x.h5", "1.h5", "frames.h5"), "output_every = 4"),
              (("x.h5", "1.h5", "1.h5"), "the same realizations twice"), (("x.h5", "1.h5", "none.h5"), "no such file"),
-             (("x.h5", "text.h5"), "not a readable HDF5 file"), (("all.h5", "1.h5", "2.h5"), "exists already"),
+             (("x.h5", "text.h5"), "not an HDF5 file"), (("all.h5", "1.h5", "2.h5"), "exists already"),
              (("1.h5", "1.h5", "2.h5", "--overwrite"), "one of the files"))
     for words, reason in cases:
         done = merge(folder, *words)
