@@ -135,6 +135,8 @@ class Trajectory:
         written = int(group.attrs.get("frames_valid", len(step)))  # a running job makes room for frames in advance
         count = min(written, len(step), len(time), self.extent)
         self.step, self.time = step[:count], time[:count]
+        creator = self.file.get("h5md/creator")
+        self.version = text(creator.attrs.get("version", "")) if creator else ""  # of the program that wrote it
 
     def __enter__(self):
         return self
