@@ -34,14 +34,14 @@ RUNS = {
 TRAJECTORY = "simulate/realization_00000.h5md"
 
 
-def tool(name, *words, cwd=None, memory=None):
-    """Runs a tool; whatever happens it must end without a traceback, and a refusal is one line."""
+def tool(name, *words, cwd=None, memory=None, refusals=1):
+    """Runs a tool; whatever happens it must end without a traceback, and a refusal is one line per file."""
     limit = (lambda: resource.setrlimit(resource.RLIMIT_AS, (memory, memory))) if memory else None
     done = subprocess.run([os.path.join(TOOLS, name), *words], cwd=cwd, capture_output=True, text=True, check=False, preexec_fn=limit, timeout=120)
     assert "Traceback" not in done.stderr and done.returncode in (0, 1, 2), f"{name} {words}: {done.returncode}: {done.stderr}"
     if done.returncode == 2:
         lines = done.stderr.splitlines()
-        assert len(lines) == 1 and lines[0].startswith(f"{name}: "), f"{name} {words}: {done.stderr}"
+        assert len(lines) == refusals and all(line.startswith(f"{name}: ") for line in lines), f"{name} {words}: {done.stderr}"
     return done
 
 
@@ -52,7 +52,7 @@ def make(folder):
 
 def reader_gives_what_is_there(folder):
     for study in RUNS:
-        with chorale_io.open(f"{folder}/{study}.h5") as run, h5py.File(f"{folder}/{study}.h5", "r") as file:
+        with chorale_io.open(f"{folder}/{study}.h5") as run, h5py.File(f"{folder}/{study}.h5", "r", locking=False) as file:
             name = "sync" if study == "map" else study
             assert (run.kind, run.study, run.complete) == ("results", name, True)
             assert run.parameters == {key: chorale_io.text(value) for key, value in file["parameters"].attrs.items()}
@@ -60,7 +60,7 @@ def reader_gives_what_is_there(folder):
                 if column in file[f"study/{name}"]:
                     assert np.array_equal(values, file[f"study/{name}/{column}"][:], equal_nan=True), column
             assert list(run.table()) == list(chorale_io.COLUMNS["sync_map" if study == "map" else study]), study
-    with chorale_io.open(f"{folder}/simulate.h5") as run, h5py.File(f"{folder}/{TRAJECTORY}", "r") as file:
+    with chorale_io.open(f"{folder}/simulate.h5") as run, h5py.File(f"{folder}/{TRAJECTORY}", "r", locking=False) as file:
         energy = run.observables["energy"]
         assert energy.values().shape == (4, 2) and list(energy.step) == [0, 5, 10, 12] and energy.unit == "1" and "E_beta" in energy.description
         np.testing.assert_allclose(energy.values().mean(axis=1), run.ensemble["energy"].mean, rtol=1e-14)
@@ -120,7 +120,9 @@ def info_tells(folder):
         deck = tool("info", "--deck", f"{name}.h5", cwd=folder).stdout
         with open(f"{folder}/{name}.yaml", "w", encoding="utf-8") as file:
             file.write(deck)
-        chorale(["sync" if name == "map" else name, f"{name}.yaml"] + options(output_file=f"again-{name}.h5"), cwd=folder, ranks=2)
+        if name not in ("simulate", "sync"):
+            continue
+        chorale([name, f"{name}.yaml"] + options(output_file=f"again-{name}.h5"), cwd=folder, ranks=2)
         same = tool("compare", f"{name}.h5", f"again-{name}.h5", cwd=folder)
         assert same.returncode == 0 and "note: ranks 1 and 2" in same.stdout and "note: output_file" in same.stdout, same.stdout + same.stderr
     text = tool("info", TRAJECTORY, "limits.h5", cwd=folder).stdout
@@ -184,27 +186,26 @@ def checkpoints_of_one_state_are_the_same(folder):
 
 
 def files_of_a_running_and_a_killed_job(folder):
-    keys = dict(tokens_count=2000, layers_depth=100000, mlp_width=512, output_trajectories=1, ensemble_realizations=2, checkpoint_every=3, progress="off")
+    keys = dict(tokens_count=300, layers_depth=100000, mlp_width=64, output_trajectories=1, ensemble_realizations=2, output_every=50,
+                checkpoint_every=200, progress="off")
     process = subprocess.Popen(["mpirun", "-n", "2", CHORALE, "simulate"] + options(**keys, output_file="killed.h5"), cwd=folder, start_new_session=True,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     files = ["killed.h5", "killed/realization_00000.h5md", "killed/checkpoint.h5"]
     while not all(os.path.exists(f"{folder}/{name}") for name in files):
         assert process.poll() is None, "the run ended before its first checkpoint"
         time.sleep(0.05)
-    for name in files:  # running: each answers or says in one line that it cannot
+    for name in files:  # running: answers, or says in one line why not
         tool("info", name, cwd=folder)
     ranks = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False).stdout.split()
     for rank in ranks:
         os.kill(int(rank), signal.SIGKILL)
     process.wait(timeout=60)
-    for name in files:
-        done = tool("info", name, cwd=folder)
-        assert done.returncode == 0, done.stderr
-        assert tool("compare", name, name, cwd=folder).returncode == 0
-    assert "not complete" in tool("info", *files[:2], cwd=folder).stdout
+    done = tool("info", *files, cwd=folder)
+    assert done.returncode == 0 and done.stdout.count("not complete") == 2 and "steps done" in done.stdout, done.stdout + done.stderr
+    assert all(tool("compare", name, name, cwd=folder).returncode == 0 for name in files[1:])
     with chorale_io.open(f"{folder}/killed.h5") as run:
         frames, positions = len(run.observables["energy"]), run.trajectory(0)
-        assert 3 <= frames < 100 and not run.complete and len(run.table()["energy_mean"]) == frames
+        assert 3 <= frames < 2001 and not run.complete and len(run.table()["energy_mean"]) == frames
         assert not np.isnan(run.table()["energy_mean"]).any()
         for i in range(min(3, len(positions))):
             np.testing.assert_allclose(np.linalg.norm(positions[i], axis=1), 1, rtol=1e-12)
@@ -217,7 +218,7 @@ def wrong_files_are_one_line(folder):
     whole = {"h5": f"{folder}/simulate.h5", "h5md": f"{folder}/{TRAJECTORY}", "checkpoint.h5": f"{folder}/one/checkpoint.h5"}
     wrong = []
     for ending, path in whole.items():
-        for share in (0.02, 0.5, 0.97):
+        for share in (0.02, 0.9):
             wrong.append(f"{folder}/cut-{share}.{ending}")
             shutil.copyfile(path, wrong[-1])
             os.truncate(wrong[-1], int(share * os.path.getsize(path)))
@@ -228,10 +229,10 @@ def wrong_files_are_one_line(folder):
     wrong += [f"{folder}/foreign.h5", f"{folder}/missing.h5", folder, f"{folder}/simulate.yaml"]
     with h5py.File(f"{folder}/foreign.h5", "w") as file:
         file["tokens"] = np.zeros(3)
-    for path in wrong:
-        done = tool("info", path)
-        assert done.returncode == 2 or "checkpoint" in path and "0.97" in path, f"{path}: {done.stdout}"
-    for path in wrong[::3]:
+    done = tool("info", *wrong, refusals=len(wrong))
+    assert done.returncode == 2 and not done.stdout, done.stdout + done.stderr
+    assert [line.removeprefix("info: ").split(": ")[0] for line in done.stderr.splitlines()] == wrong, done.stderr
+    for path in wrong[1::4]:
         assert tool("compare", whole["h5"], path).returncode == 2
         assert tool("project", path, "-o", f"{folder}/x.h5md").returncode == 2
         assert tool("merge", f"{folder}/x.h5", path).returncode == 2
@@ -239,17 +240,17 @@ def wrong_files_are_one_line(folder):
 
 
 def large_files_need_little_memory(folder):
-    """1.6 GB of positions (never written, so the disk has none of them) within 900 MB of address space."""
+    """0.8 GB of positions (never written, so the disk has none of them) within 600 MB of address space."""
     for name in ("large", "larger"):
         with h5py.File(f"{folder}/{name}.h5md", "w") as file:
             file.create_group("h5md")
             group = file.create_group("particles/all/position")
-            group.create_dataset("value", (20, 5000000, 2), chunks=(1, 1000000, 2), dtype=float)
-            group["step"], group["time"] = np.arange(20), np.arange(20.0)
+            group.create_dataset("value", (10, 5000000, 2), chunks=(1, 1000000, 2), dtype=float)
+            group["step"], group["time"] = np.arange(10), np.arange(10.0)
             if name == "larger":
-                group["value"][19, 4999999, 1] = 1
-    for words, code, text in ((("info", "large.h5md"), 0, "80 MB a frame"), (("compare", "large.h5md", "larger.h5md"), 1, "1 of 200000000 entries; first at [19, 4999999, 1]")):
-        done = tool(*words, cwd=folder, memory=900 << 20)
+                group["value"][9, 4999999, 1] = 1
+    for words, code, text in ((("info", "large.h5md"), 0, "80 MB a frame"), (("compare", "large.h5md", "larger.h5md"), 1, "1 of 100000000 entries; first at [9, 4999999, 1]")):
+        done = tool(*words, cwd=folder, memory=600 << 20)
         assert done.returncode == code and text in done.stdout, done.stdout + done.stderr
 
 
@@ -262,7 +263,7 @@ def projections_are_principal(folder):
     path = f"{folder}/high/realization_00000"
     done = tool("project", f"{path}.h5md")
     assert done.returncode == 0, done.stderr
-    with h5py.File(f"{path}.h5md", "r") as file:
+    with h5py.File(f"{path}.h5md", "r", locking=False) as file:
         x, times = file["particles/all/position/value"][:], file["particles/all/position/time"][:]
     flat = x.reshape(-1, 6) - x.reshape(-1, 6).mean(axis=0)
     _, values, rows = np.linalg.svd(flat, full_matrices=False)
@@ -270,7 +271,7 @@ def projections_are_principal(folder):
     expected = (flat @ axes.T).reshape(x.shape[:2] + (3,))
     shares = 100 * values[:3] ** 2 / (values**2).sum()
     assert " + ".join(f"{share:.1f}%" for share in shares) + f" = {shares.sum():.1f}%" in done.stdout, done.stdout
-    with h5py.File(f"{path}-projected.h5md", "r") as file:
+    with h5py.File(f"{path}-projected.h5md", "r", locking=False) as file:
         np.testing.assert_allclose(file["particles/all/position/value"][:], expected, atol=1e-12)
         np.testing.assert_allclose(file["projection/variances"][:], values**2 / len(flat), rtol=1e-10)
     universe = MDAnalysis.Universe(f"{path}-projected.h5md", n_atoms=40, convert_units=False)
@@ -304,7 +305,7 @@ def paraview_shows_them(folder, path, expected, times):
     with open(f"{folder}/open.py", "w", encoding="ascii") as file:
         file.write(PARAVIEW)
     moved = shutil.copytree(f"{folder}/simulate", f"{folder}/moved")  # links are relative
-    with h5py.File(f"{folder}/{TRAJECTORY}", "r") as file:
+    with h5py.File(f"{folder}/{TRAJECTORY}", "r", locking=False) as file:
         x, t = file["particles/all/position/value"][:], file["particles/all/position/time"][:]
     done = subprocess.run(["pvpython", "--force-offscreen-rendering", f"{folder}/open.py", f"{moved}/realization_00000.xmf2", f"{path}-projected.xmf2"],
                           capture_output=True, text=True, check=False, timeout=120)

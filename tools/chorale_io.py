@@ -11,7 +11,8 @@
         run.study_values["slope_depth"]      every number and text of /study/NAME
         run.trajectory(0)                    step[T], time[T], position (h5py dataset [T][N][d]), one frame at a time
 
-Files of running and of killed jobs open too: what was not written yet is left out (T is smaller, see also run.complete).
+Files of running and of killed jobs open too: what was not written yet is left out (T is smaller, see also run.complete). They are
+opened without locks, so that a reader never stands in the way of a job; h5py needs locking=False to open the same file at the same time.
 What cannot be read raises BadFile, whose text is one line that begins with the file's name.
 
 Energy against time, every realization:
@@ -373,6 +374,8 @@ def _read(path, dataset, where):
 
 
 def _translate(path, error):
-    """Errors of h5py inside a `with` as BadFile; others pass."""
-    if isinstance(error, (OSError, RuntimeError, KeyError)) and str(error).lstrip("'\"").startswith(("Can't ", "Unable ")):
+    """Errors of h5py about what is in the file, inside a `with`, as BadFile; others pass."""
+    reason = str(error).lstrip("'\"")
+    inside = reason.startswith(("Can't ", "Unable ")) and not reason.startswith(("Unable to open file", "Unable to create file"))
+    if isinstance(error, (OSError, RuntimeError, KeyError)) and inside:
         raise BadFile(path, "is truncated or damaged, or just being written") from error
