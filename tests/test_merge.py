@@ -1,5 +1,6 @@
-"""tools/merge: results of seeds joined into one file whose statistics are those of chorale; other physics is refused."""
+"""tools/merge: results of seeds joined into one file whose statistics and fits are those of chorale; other physics is refused."""
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -54,7 +55,7 @@ def what_does_not_fit_is_refused(folder):
         file.write("no results")
     cases = ((("x.h5", "1.h5", "tanh.h5"), "mlp_activation = tanh"), (("x.h5", "1.h5", "frames.h5"), "output_every = 4"),
              (("x.h5", "1.h5", "1.h5"), "the same realizations twice"), (("x.h5", "1.h5", "none.h5"), "no such file"),
-             (("x.h5", "text.h5"), "not a readable HDF5 file"), (("all.h5", "1.h5", "2.h5"), "exists already"),
+             (("x.h5", "text.h5"), "not an HDF5 file"), (("all.h5", "1.h5", "2.h5"), "exists already"),
              (("1.h5", "1.h5", "2.h5", "--overwrite"), "one of the files"))
     for words, reason in cases:
         done = merge(folder, *words)
@@ -63,10 +64,121 @@ def what_does_not_fit_is_refused(folder):
     assert not [name for name in os.listdir(folder) if name.endswith(".tmp")]
 
 
+STUDIES = {
+    "limits": dict(tokens_count="8,16", layers_depth="4,8", mlp_width="16,32,inf", layers_horizon=1),
+    "chaos": dict(tokens_dim=2, tokens_count="16,32,64", layers_depth=10, layers_horizon=1, scheme_type="euler", noise_type="spectral", noise_degree=8,
+                  chaos_restarts=2),
+    "sync": dict(tokens_dim=5, tokens_count=16, layers_depth=60, layers_horizon=6, scheme_type="heun", noise_type="spectral", attention_type="none",
+                 mlp_activation="tanh", output_every=5),
+    "spde": dict(tokens_dim=2, tokens_count=64, layers_depth=40, layers_horizon=0.4, noise_type="spectral", noise_degree=8, spde_degree=64,
+                 spde_snapshots=3),
+}
+AXES = {"samples": 0, "outgrown": 0, "caps": 0, "energy": 1, "order": 1, "clusters": 1, "growth": 1, "attention_push": 1}
+
+
+def run_study(folder, study, seed, count):
+    chorale([study] + options(**STUDIES[study], ensemble_seed=seed, ensemble_realizations=count, output_file=f"{study}{seed}.h5", progress="off"), cwd=folder)
+
+
+def found(path):
+    """All that a study says: arrays and attributes of /study."""
+    with h5py.File(path, "r") as file:
+        (group,) = file["study"].values()
+        return {name: item[()] for name, item in group.items()}, dict(group.attrs)
+
+
+def expect_same(path, expected):
+    arrays, attributes = found(path)
+    assert arrays.keys() == expected[0].keys() and attributes.keys() == expected[1].keys(), path
+    for name, value in {**expected[0], **expected[1]}.items():
+        other = arrays[name] if name in arrays else attributes[name]
+        assert np.asarray(value).tobytes() == np.asarray(other).tobytes(), f"{path}: {name}"
+
+
+def cut(source, target, part, seed):
+    """The file of some of the realizations, as if they had a seed of their own; what is computed from all of them is left as it is."""
+    shutil.copyfile(source, target)
+    with h5py.File(target, "r+") as file:
+        file["parameters"].attrs["ensemble_seed"] = str(seed)
+        (group,) = file["study"].values()
+        for name in list(group):
+            axis = AXES.get(name, 0 if name.endswith("_frames") else 1 if name.endswith("_realizations") else None)
+            if axis is None or group.name.endswith("spde") and name in ("energy",):
+                continue
+            values = np.moveaxis(np.moveaxis(group[name][()], axis, 0)[part], 0, axis)
+            file["parameters"].attrs["ensemble_realizations"] = str(values.shape[axis])
+            del group[name]
+            group[name] = values
+
+
+def halves_make_the_whole(folder):
+    """A run cut in two and joined again has every bit that it had: tables, statistics, fits with their intervals, snapshots."""
+    for study in STUDIES:
+        run_study(folder, study, 1, 5)
+        whole = found(f"{folder}/{study}1.h5")
+        cut(f"{folder}/{study}1.h5", f"{folder}/first.h5", slice(0, 2), 1)
+        cut(f"{folder}/{study}1.h5", f"{folder}/second.h5", slice(2, 5), 9)
+        done = merge(folder, "whole.h5", "first.h5", "second.h5", "--overwrite")
+        assert done.returncode == 0 and "5 realizations" in done.stdout, done.stderr
+        expect_same(f"{folder}/whole.h5", whole)
+        with h5py.File(f"{folder}/whole.h5", "r") as file:
+            assert file["parameters"].attrs["ensemble_realizations"] == b"5" and file["parameters"].attrs["ensemble_seed"] == b"1,9"
+            assert file["provenance"].attrs["merged"] == b"first.h5 second.h5"
+
+
+def mean_and_error(values):
+    """Over the last axis, of what is there."""
+    count = (~np.isnan(values)).sum(axis=-1)
+    return np.nanmean(values, axis=-1), np.nanstd(values, axis=-1, ddof=1) / np.sqrt(count)
+
+
+def studies_have_statistics_of_all(folder):
+    """Two seeds joined, against numpy over the realizations of both."""
+    close = np.testing.assert_allclose
+    for study in STUDIES:
+        run_study(folder, study, 2, 4)
+        done = merge(folder, f"{study}.h5", f"{study}1.h5", f"{study}2.h5")
+        assert done.returncode == 0 and "9 realizations of 2 files" in done.stdout, done.stderr
+    (limits, fits), (chaos, slopes), (sync, rates), (spde, counts) = (found(f"{folder}/{study}.h5") for study in STUDIES)
+    one, two = ({study: found(f"{folder}/{study}{seed}.h5")[0] for study in STUDIES} for seed in (1, 2))
+
+    def both(study, name, axis):
+        return np.moveaxis(np.concatenate([one[study][name], two[study][name]], axis=axis), axis, -1)
+
+    mean, error = mean_and_error(both("limits", "samples", 0))
+    close(limits["error"], mean.ravel(), rtol=1e-13)
+    close(limits["sem"], error.ravel(), rtol=1e-12)
+    close(fits["slope_depth"], np.polyfit(np.log([4, 8]), np.log(mean[-1, :, 2]), 1)[0], rtol=1e-10)
+    assert fits["slope_depth_low"] <= fits["slope_depth"] <= fits["slope_depth_high"]
+    for name in ("w2sq", "mmd2"):
+        mean, error = mean_and_error(both("chaos", f"{name}_frames", 0).max(axis=0))
+        close(chaos[name], mean, rtol=1e-13)
+        close(chaos[f"{name}_sem"], error, rtol=1e-12)
+        close(slopes[f"slope_{name}"], np.polyfit(np.log([16, 32, 64]), np.log(mean), 1)[0], rtol=1e-10)
+    close(chaos["correlation"], both("chaos", "correlation_frames", 0)[-1].mean(axis=-1), rtol=1e-12, atol=1e-15)
+    for name in ("energy", "order", "clusters", "growth"):
+        mean, error = mean_and_error(both("sync", name, 1))
+        close(sync[f"{name}_mean"], mean, rtol=1e-12, atol=1e-15)
+        close(sync[f"{name}_sem"], error, rtol=1e-11, atol=1e-15)
+    mean, error = mean_and_error(both("sync", "lambda1_realization", 0))
+    close([rates["lambda1"], rates["lambda1_sem"]], [mean, error], rtol=1e-12)
+    for name in ("mass", "energy", "distance", "entropy", "mmd"):
+        values = both("spde", f"{name}_realizations", 1)
+        close(spde[name], np.nanmean(values, axis=-1), rtol=1e-12)
+        assert (spde["resolved"] == (~np.isnan(values)).sum(axis=-1)).all()
+    assert counts["outgrown_count"] == (~np.isnan(both("spde", "outgrown", 0))).sum()
+    done = merge(folder, "x.h5", "sync.h5", "sync1.h5")
+    assert done.returncode == 2 and "the seed 1 of sync.h5" in done.stderr, done.stderr
+    done = merge(folder, "x.h5", "sync.h5", "spde1.h5")
+    assert done.returncode == 2 and "of study spde, but sync" in done.stderr, done.stderr
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         statistics_are_those_of_chorale(folder)
         what_does_not_fit_is_refused(folder)
+        halves_make_the_whole(folder)
+        studies_have_statistics_of_all(folder)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 /* Positions of one realization as an H5MD 1.1 file, collective over the shards of a group, chunked by token block; an
- * .xmf sidecar when d = 3 (ParaView). The number of valid frames is in the attribute `frames_valid` of
+ * .xmf2 sidecar when d = 3 (ParaView). The number of valid frames is in the attribute `frames_valid` of
  * /particles/all/position. */
 #ifndef CHORALE_TRAJECTORY_H
 #define CHORALE_TRAJECTORY_H

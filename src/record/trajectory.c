@@ -197,7 +197,8 @@ PetscErrorCode TrajectoryWrite(Trajectory t, PetscInt step, PetscReal time, Toke
   PetscFunctionReturn(0);
 }
 
-/* The sidecar that lets ParaView play the frames: one grid of points per frame, each a slab of the position dataset. */
+/* The sidecar that lets ParaView play the frames: one grid of points per frame, each a slab of the position dataset.
+ * Of ParaView's readers only the one for .xmf2 knows such slabs; for .xmf it takes another one and shows no points. */
 static PetscErrorCode WriteSidecar(Trajectory t) {
   const char *slash = strrchr(t->path, '/'), *name = slash ? slash + 1 : t->path;
   char path[PETSC_MAX_PATH_LEN + 8], *dot;
@@ -207,7 +208,7 @@ static PetscErrorCode WriteSidecar(Trajectory t) {
   PetscFunctionBeginUser;
   PetscCall(PetscStrncpy(path, t->path, PETSC_MAX_PATH_LEN));
   dot = strrchr(path, '.');
-  strcpy(dot && !strchr(dot, '/') ? dot : path + strlen(path), ".xmf");
+  strcpy(dot && !strchr(dot, '/') ? dot : path + strlen(path), ".xmf2");
   if (!t->rank) {
     const long N = (long)t->layout.count;
     file = fopen(path, "w");

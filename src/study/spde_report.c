@@ -25,13 +25,15 @@ static PetscInt Mean(PetscInt R, PetscInt stride, const PetscReal values[], Pets
   return n;
 }
 
-/* Single realizations of one number as [frames][R]. */
-static PetscErrorCode RecordSingle(PetscInt R, PetscInt frames, SpdeNumber number, const PetscReal all[],
-                                   const char *key, Findings findings) {
+/* Single realizations of one number, NAME_realizations [frames][R]. */
+static PetscErrorCode RecordSingle(PetscInt R, PetscInt frames, PetscInt number, const PetscReal all[],
+                                   Findings findings) {
   const PetscInt64 shape[2] = {frames, R};
   PetscReal *values;
+  char key[64];
 
   PetscFunctionBeginUser;
+  PetscCall(PetscSNPrintf(key, sizeof(key), "%s_realizations", names[number]));
   PetscCall(PetscMalloc1((size_t)frames * R, &values));
   for (PetscInt f = 0; f < frames; f++)
     for (PetscInt r = 0; r < R; r++) values[f * R + r] = all[((size_t)r * frames + f) * SPDE_NUMBERS + number];
@@ -87,8 +89,7 @@ PetscErrorCode SpdeReport(const EnsembleLayout *layout, PetscInt dim, PetscInt f
     PetscCall(FindingsArray(findings, key, 1, shape, sem + i * frames));
   }
   PetscCall(FindingsArray(findings, "resolved", 1, shape, resolved));
-  PetscCall(RecordSingle(R, frames, SPDE_DISTANCE, all, "distance_realizations", findings));
-  PetscCall(RecordSingle(R, frames, SPDE_ENERGY, all, "energy_realizations", findings));
+  for (PetscInt i = 0; i < SPDE_NUMBERS; i++) PetscCall(RecordSingle(R, frames, i, all, findings));
   PetscCall(FindingsText(findings, "distance_kind", dim == 2 ? "W2" : "MMD"));
   PetscCall(ReportOutgrown(layout, outgrown, findings));
   PetscCall(PetscFree3(mean, sem, resolved));

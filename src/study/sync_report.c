@@ -306,13 +306,26 @@ static PetscErrorCode AddTable(Report *x) {
   PetscFunctionReturn(0);
 }
 
-/* One column of all frames: NAME_mean and NAME_sem. */
+/* One column of single realizations: NAME [frames][R]. */
+static PetscErrorCode AddSingle(Report *x, const char *name, PetscInt column, PetscReal *work) {
+  const SyncSamples *s = x->samples;
+  const PetscInt64 shape[2] = {s->frames, s->realizations};
+
+  PetscFunctionBeginUser;
+  for (PetscInt f = 0; f < s->frames; f++)
+    for (PetscInt r = 0; r < s->realizations; r++) work[f * s->realizations + r] = Sample(s, r, f, column);
+  PetscCall(FindingsArray(x->findings, name, 2, shape, work));
+  PetscFunctionReturn(0);
+}
+
+/* One column of all frames: NAME, NAME_mean and NAME_sem. */
 static PetscErrorCode AddColumn(Report *x, const char *name, PetscInt column, PetscReal *work) {
   const PetscInt frames = x->samples->frames;
   const PetscInt64 shape[1] = {frames};
   char key[64];
 
   PetscFunctionBeginUser;
+  PetscCall(AddSingle(x, name, column, work));
   for (PetscInt f = 0; f < frames; f++) work[f] = x->mean[f * SYNC_COLUMNS + column];
   PetscCall(PetscSNPrintf(key, sizeof(key), "%s_mean", name));
   PetscCall(FindingsArray(x->findings, key, 1, shape, work));
@@ -324,7 +337,7 @@ static PetscErrorCode AddColumn(Report *x, const char *name, PetscInt column, Pe
 
 static PetscErrorCode AddArrays(Report *x) {
   const SyncSamples *s = x->samples;
-  const PetscInt64 shape[1] = {s->frames}, both[2] = {s->frames, s->realizations};
+  const PetscInt64 shape[1] = {s->frames};
   PetscReal *work;
 
   PetscFunctionBeginUser;
@@ -335,9 +348,7 @@ static PetscErrorCode AddArrays(Report *x) {
   PetscCall(AddColumn(x, "clusters", SYNC_CLUSTERS, work));
   if (s->twins > 0) PetscCall(AddColumn(x, "growth", SYNC_GROWTH, work));
   if (x->theory->pushes) PetscCall(AddColumn(x, "attention_push", SYNC_PUSH, work));
-  for (PetscInt f = 0; f < s->frames; f++)
-    for (PetscInt r = 0; r < s->realizations; r++) work[f * s->realizations + r] = Sample(s, r, f, SYNC_ENERGY);
-  PetscCall(FindingsArray(x->findings, "energy", 2, both, work));
+  PetscCall(AddSingle(x, "energy", SYNC_ENERGY, work));
   PetscCall(PetscFree(work));
   PetscFunctionReturn(0);
 }
