@@ -1,6 +1,7 @@
 /* H5MD 1.1, https://www.nongnu.org/h5md/h5md.html */
 #include <chorale/trajectory.h>
 
+#include <chorale/deck.h>
 #include <chorale/h5.h>
 #include <chorale/provenance.h>
 #include <stdio.h>
@@ -32,6 +33,12 @@ static PetscErrorCode TakeVersion(const char *name, const char *value, void *con
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode WriteParameter(const char *key, const char *value, void *context) {
+  PetscFunctionBeginUser;
+  PetscCall(H5AttributeString((H5)context, "/parameters", key, value));
+  PetscFunctionReturn(0);
+}
+
 /* What stands in the file before the first frame. */
 static PetscErrorCode WriteHeader(Trajectory t) {
   const int standard[2] = {1, 1}, dim = t->layout.dim;
@@ -49,6 +56,7 @@ static PetscErrorCode WriteHeader(Trajectory t) {
   PetscCall(H5AttributeInt(t->h5, "/particles/all/box", "dimension", dim));
   PetscCall(H5AttributeStrings(t->h5, "/particles/all/box", "boundary", dim, boundary));
   PetscCall(PetscFree(boundary));
+  PetscCall(DeckVisit("simulate", WriteParameter, t->h5)); /* what the file was recorded with, whatever else is lost */
   PetscFunctionReturn(0);
 }
 
@@ -138,7 +146,7 @@ static PetscErrorCode WriteWeights(Trajectory t, Tokens tokens) {
   PetscFunctionBeginUser;
   PetscCall(TokensGetWeights(tokens, &weights));
   for (PetscMPIInt i = 0; i < mine; i++)
-    if (PetscAbsReal(weights[i] * (PetscReal)l->count - 1) > 1e-12) uniform = PETSC_FALSE;
+    if (weights[i] != 1 / (double)l->count) uniform = PETSC_FALSE;
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &uniform, 1, MPIU_BOOL, MPI_LAND, l->comm));
   if (uniform) PetscFunctionReturn(0);
   PetscCallMPI(MPI_Comm_size(l->comm, &size));
