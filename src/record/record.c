@@ -211,7 +211,7 @@ static PetscErrorCode PrintTable(Record x, const double *mean, const double *sem
       const size_t at = (size_t)t * (size_t)x->width + (size_t)x->quantity[q].first;
       if (!RecordColumn(x, q)) continue;
       PetscCall(PetscIsNanReal(mean[at]) ? TableAddEmpty(table) : TableAddReal(table, mean[at]));
-      PetscCall(PetscIsNanReal(mean[at]) ? TableAddEmpty(table) : TableAddReal(table, sem[at]));
+      PetscCall(PetscIsNanReal(sem[at]) ? TableAddEmpty(table) : TableAddReal(table, sem[at]));
     }
   }
   PetscCall(TableFinish(table, TABLE_ROWS));

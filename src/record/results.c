@@ -4,6 +4,7 @@
 #include <chorale/deck.h>
 #include <chorale/h5.h>
 #include <chorale/provenance.h>
+#include <math.h>
 #include <string.h>
 
 #define PATH 256
@@ -38,7 +39,7 @@ PetscErrorCode ResultsStatistics(Record x, double *mean, double *sem) {
       for (PetscInt r = 0; r < R; r++)
         if (!PetscIsNanReal(rows[r * V + v])) squares += PetscSqr(rows[r * V + v] - sum);
       mean[t * V + v] = sum;
-      sem[t * V + v] = n > 1 ? PetscSqrtReal(squares / (n - 1) / n) : 0;
+      sem[t * V + v] = n > 1 ? PetscSqrtReal(squares / (n - 1) / n) : n ? 0 : NAN;
     }
   }
   PetscCall(PetscFree(rows));
