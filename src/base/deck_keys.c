@@ -216,11 +216,11 @@ static const DeckKey keys[] = {
         "of the one analyzed before, or of the same frame of analyze_other."),
     STRING("analyze_other", "", "(none)", ANALYZE,
            "File like analyze_file of as many tokens, components and realizations, for analyze_distance other."),
-    CHOICE(
-        "analyze_transport", "auto", "auto|sinkhorn|sliced", ANALYZE, 0,
-        "W2^2: auto, exact for d = 2 and, by assignment, for equal weights up to 2048 tokens, else sinkhorn up to 4096 "
-        "tokens and sliced beyond; sinkhorn, within about 1%; sliced, d times the mean over 16 or more projections, "
-        "a lower bound."),
+    CHOICE("analyze_transport", "auto", "auto|sinkhorn|sliced", ANALYZE, 0,
+           "W2^2: auto, the best plan on the circle for d = 2, assignment for equal weights up to 2048 "
+           "tokens, else sinkhorn up to 4096 tokens and sliced beyond; sinkhorn, within about 1%; sliced, d times the "
+           "mean over 16 or more projections, "
+           "a lower bound."),
     FLAG("analyze_pairs", ANALYZE,
          "Adds pair_hist: the histogram of cosines over all pairs of tokens, however many (cosine_hist stops at 4096 "
          "tokens)."),
