@@ -26,6 +26,9 @@ KEYS = {
         checkpoint_every checkpoint_interval checkpoint_resume checkpoint_walltime checkpoint_stop_file progress dry_run""".split(),
     "kernel": """tokens_dim attention_beta mlp_activation mlp_bias_u mlp_bias_w kernel_bias kernel_degree output_table
         dry_run""".split(),
+    "analyze": """attention_beta attention_engine attention_tol ensemble_groups output_file output_overwrite output_table analyze_file
+        analyze_first analyze_last analyze_every analyze_distance analyze_other analyze_transport analyze_pairs analyze_coordinates
+        analyze_bins progress dry_run""".split(),
 }
 
 # Options after which a run would be quick if the mistake under test were overlooked.

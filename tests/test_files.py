@@ -71,18 +71,18 @@ def check_xmf(path, h5md):
         assert float(grid.find("Time").get("Value")) == time_
         assert grid.find("Topology").get("TopologyType") == "Polyvertex"
         assert int(grid.find("Topology").get("NumberOfElements")) == positions.shape[0]
-        slab = grid.find("Geometry/DataItem")
-        assert grid.find("Geometry").get("GeometryType") == "XYZ" and slab.get("ItemType") == "HyperSlab"
-        selection, data = slab.findall("DataItem")
-        start, stride, count = np.array(selection.text.split(), dtype=int).reshape([int(n) for n in selection.get("Dimensions").split()])
-        name, dataset = data.text.strip().split(":")
+        data = grid.find("Geometry/DataItem")
+        assert grid.find("Geometry").get("GeometryType") == "XYZ" and data.get("Format") == "HDF"
+        name, rest = data.text.strip().split(":", 1)
+        dataset, slab = rest.split("|")
+        first, stride, count, extent = (np.array(part.split(), dtype=int) for part in slab.split(":"))
         assert not os.path.isabs(name)
         with h5py.File(os.path.join(os.path.dirname(path), name), "r") as file:
             stored = file[dataset]
-            assert list(stored.shape) == [int(n) for n in data.get("Dimensions").split()]
-            assert stored.dtype.itemsize == int(data.get("Precision")) and data.get("Format") == "HDF"
-            part = stored[tuple(slice(a, a + b * c, b) for a, b, c in zip(start, stride, count))]
-        shape = [int(n) for n in slab.get("Dimensions").split()]
+            assert list(stored.shape) == list(extent)
+            assert stored.dtype.itemsize == int(data.get("Precision"))
+            part = stored[tuple(slice(a, a + b * c, b) for a, b, c in zip(first, stride, count))]
+        shape = [int(n) for n in data.get("Dimensions").split()]
         assert np.array_equal(part.reshape(shape), positions)
 
 
@@ -150,7 +150,7 @@ def reads_as_usual(top):
     done = simulate(folder, output_table="rows.csv")
     assert "energy_mean" in done.stdout
     assert sorted(os.listdir(folder)) == ["rows.csv", "simulate", "simulate.h5"]
-    assert sorted(os.listdir(f"{folder}/simulate")) == [f"realization_0000{r}.{e}" for r in range(2) for e in ("h5md", "xmf2")]
+    assert sorted(os.listdir(f"{folder}/simulate")) == [f"realization_0000{r}.{e}" for r in range(2) for e in ("h5md", "xmf")]
     for file in ["simulate.h5"] + [f"simulate/realization_0000{r}.h5md" for r in range(2)]:
         subprocess.run(["h5dump", file], cwd=folder, check=True, stdout=subprocess.DEVNULL)
     check_results(f"{folder}/simulate.h5")
@@ -158,7 +158,7 @@ def reads_as_usual(top):
     for r in range(2):
         path = f"{folder}/simulate/realization_{r:05d}"
         check_h5md(path + ".h5md", len(STEPS), N, 3)
-        check_xmf(path + ".xmf2", path + ".h5md")
+        check_xmf(path + ".xmf", path + ".h5md")
         check_mdanalysis(path + ".h5md")
 
 
@@ -180,7 +180,7 @@ def variants(top):
         for r in range(2):
             path = f"{top}/{name}/simulate/realization_{r:05d}"
             check_h5md(path + ".h5md", len(STEPS), N, 3)
-            check_xmf(path + ".xmf2", path + ".h5md")
+            check_xmf(path + ".xmf", path + ".h5md")
             check_mdanalysis(path + ".h5md")
         key = "1/particles/all/position/value"
         value = everything(f"{top}/{name}")[key]
@@ -190,7 +190,7 @@ def variants(top):
         assert file["particles/all/position/value"].compression == "gzip" and file["particles/all/position/value"].shuffle
     simulate(f"{top}/d5", tokens_dim=5, tokens_count=20)
     check_h5md(f"{top}/d5/simulate/realization_00000.h5md", len(STEPS), 20, 5)
-    assert not os.path.exists(f"{top}/d5/simulate/realization_00000.xmf2")
+    assert not os.path.exists(f"{top}/d5/simulate/realization_00000.xmf")
     simulate(f"{top}/named", output_file="out/my.run.h5", check=False)
     os.makedirs(f"{top}/named/out")
     simulate(f"{top}/named", output_file="out/my.run.h5")

@@ -307,7 +307,7 @@ def paraview_shows_them(folder, path, expected, times):
     moved = shutil.copytree(f"{folder}/simulate", f"{folder}/moved")  # links are relative
     with h5py.File(f"{folder}/{TRAJECTORY}", "r", locking=False) as file:
         x, t = file["particles/all/position/value"][:], file["particles/all/position/time"][:]
-    done = subprocess.run(["pvpython", "--force-offscreen-rendering", f"{folder}/open.py", f"{moved}/realization_00000.xmf2", f"{path}-projected.xmf2"],
+    done = subprocess.run(["pvpython", "--force-offscreen-rendering", f"{folder}/open.py", f"{moved}/realization_00000.xmf", f"{path}-projected.xmf"],
                           capture_output=True, text=True, check=False, timeout=120)
     rows = [np.array([float(word) for word in line.split()[1:]]) for line in done.stdout.splitlines() if line.startswith("POINTS")]
     assert [row[0] for row in rows] == list(t) + list(times), done.stdout + done.stderr

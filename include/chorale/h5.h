@@ -46,6 +46,14 @@ PetscErrorCode H5GetShape(H5 h5, const char *path, int *rank, PetscInt64 shape[8
 /* Rows first .. first+count-1 of a floating-point dataset of rank 1 or 2, as doubles, row-major. Each rank reads its
  * own range. */
 PetscErrorCode H5ReadRows(H5 h5, const char *path, PetscInt64 first, PetscInt64 count, double *values);
+/* Rows first .. first+count-1 of frame t of a floating-point dataset [frames][N][d], as doubles [count][d]. Each rank
+ * reads its own range; count may be 0. */
+PetscErrorCode H5ReadFrame(H5 h5, const char *path, PetscInt64 t, PetscInt64 first, PetscInt64 count, double *values);
+/* Does the dataset hold floating-point numbers? */
+PetscErrorCode H5IsReal(H5 h5, const char *path, PetscBool *real);
+/* The file and the object that an external link at path leads to, each with room for so many characters; empty when it
+ * is no external link. */
+PetscErrorCode H5ReadLink(H5 h5, const char *path, size_t room, char *file, char *object);
 /* A whole dataset [n] of integers, on every rank. */
 PetscErrorCode H5ReadInts(H5 h5, const char *path, PetscInt64 n, PetscInt64 *values);
 /* An integer attribute; *found is false when there is none. */

@@ -13,6 +13,11 @@ typedef struct _p_Record *Record;
  * study names the output file's default STUDY.h5. steps L, horizon T. Collective on all ranks of the ensemble. */
 PetscErrorCode RecordCreate(const char *study, Ensemble ensemble, Tokens tokens, PetscInt steps, PetscReal horizon,
                             Record *record);
+/* For frames that are given, by their steps and times, and for count quantities per frame beside the observables (their
+ * `first` does not matter; strings stay the caller's). Collective on all ranks. */
+PetscErrorCode RecordCreateFrames(const char *study, Ensemble ensemble, Tokens tokens, PetscInt frames,
+                                  const PetscInt64 step[], const PetscReal time[], PetscInt count,
+                                  const ObservableInfo quantity[], Record *record);
 PetscErrorCode RecordDestroy(Record *record);
 /* Frames, size of files, on stdout of rank 0 (-dry_run). Collective. */
 PetscErrorCode RecordView(Record record);
@@ -28,6 +33,9 @@ PetscBool RecordDue(Record record, PetscInt step);
 /* Measures the tokens after `step` steps of realization r and, for the first output_trajectories realizations, writes
  * their positions. Collective on the group. */
 PetscErrorCode RecordFrame(Record record, PetscInt r, PetscInt step, Tokens tokens, Attention attention);
+/* The numbers of one frame of realization r: those of the observables, then those of the added quantities. Frames that
+ * never get any have no share in means, and their numbers are NaN. Collective on the group. */
+PetscErrorCode RecordValues(Record record, PetscInt r, PetscInt frame, const PetscReal values[]);
 /* Writes the results file (temporary, fsync, rename), prints the study's table to stdout of rank 0 and writes
  * output_table. Collective on all ranks. */
 PetscErrorCode RecordFinish(Record record);

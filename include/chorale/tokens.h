@@ -47,7 +47,8 @@ PetscErrorCode TokensCreateVec(Tokens tokens, Vec *v);
 /* Local weights [owned * B], owned by tokens; padding is 0; they add up to 1 over all ranks. Not collective. */
 PetscErrorCode TokensGetWeights(Tokens tokens, const double **weights);
 /* Replaces the weights of this rank's tokens: weights[owned * B], any positive scale; they are normalised (order-free)
- * and padding is set to 0. Counts as a change of the positions' Vec for whoever looks at its object state. Collective.
+ * unless they add up to 1 up to rounding, and padding is set to 0. Counts as a change of the positions' Vec for whoever
+ * looks at its object state. Collective.
  */
 PetscErrorCode TokensSetWeights(Tokens tokens, const double *weights);
 

@@ -1,6 +1,6 @@
 /* Positions of one realization as an H5MD 1.1 file, collective over the shards of a group, chunked by token block; an
- * .xmf2 sidecar when d = 3 (ParaView). The number of valid frames is in the attribute `frames_valid` of
- * /particles/all/position. */
+ * .xmf sidecar when d = 3 (ParaView). The number of valid frames is in the attribute `frames_valid` of
+ * /particles/all/position; /parameters has the deck of the run as attributes. */
 #ifndef CHORALE_TRAJECTORY_H
 #define CHORALE_TRAJECTORY_H
 

@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIMULATE = 1, KERNEL = 2, LIMITS = 4, CHAOS = 8, SYNC = 16, SPDE = 32 };
+enum { SIMULATE = 1, KERNEL = 2, LIMITS = 4, CHAOS = 8, SYNC = 16, SPDE = 32, ANALYZE = 64 };
 enum { RUNS = SIMULATE | LIMITS | CHAOS | SYNC | SPDE, ALL = RUNS | KERNEL };
 static const struct {
   const char *name;
   unsigned bit;
-} studies[] = {{"simulate", SIMULATE}, {"kernel", KERNEL}, {"limits", LIMITS},
-               {"chaos", CHAOS},       {"sync", SYNC},     {"spde", SPDE}};
+} studies[] = {{"simulate", SIMULATE}, {"kernel", KERNEL}, {"limits", LIMITS},  {"chaos", CHAOS},
+               {"sync", SYNC},         {"spde", SPDE},     {"analyze", ANALYZE}};
 
 #define INT(key, default_, min, max, unit_, studies_, lists_, help_)                                                   \
   {                                                                                                                    \
@@ -64,17 +64,18 @@ static const DeckKey keys[] = {
            "bistochastic; "
            "none."),
     REAL(
-        "attention_beta", "1", PETSC_FALSE, 1e-6, 1e4, "-", ALL, KERNEL,
+        "attention_beta", "1", PETSC_FALSE, 1e-6, 1e4, "-", ALL | ANALYZE, KERNEL,
         "Inverse temperature: Q'K = beta I. Also the beta of the energy E_beta; beyond 700, where e^beta leaves double "
-        "precision, the observable energy is E_beta e^{-beta}."),
+        "precision, the observable energy is E_beta e^{-beta}. analyze: as recorded unless given."),
     REAL("attention_value", "1", PETSC_FALSE, -1e6, 1e6, "1/time", RUNS, 0,
          "Value scale v, V = v I: 1 attracts, -1 repels, 0 switches attention off."),
     STRING("attention_weights", "", "(none)", RUNS,
            "HDF5 file with heads/<h>/{Q,K,V}, d x d each: Q, K, v V in place of sqrt(beta) I, v I; heads add up."),
-    CHOICE("attention_engine", "auto", "auto|direct|moments", RUNS, 0,
+    CHOICE("attention_engine", "auto", "auto|direct|moments", RUNS | ANALYZE, 0,
            "How kernel sums are made: direct visits all pairs of tokens, moments expands them in at most 20000 "
-           "harmonics (default weights only), auto takes the cheaper."),
-    REAL("attention_tol", "1e-12", PETSC_FALSE, 1e-14, 1e-1, "-", RUNS, 0,
+           "harmonics (default weights only), auto takes the cheaper. analyze: as recorded unless given, likewise "
+           "attention_tol."),
+    REAL("attention_tol", "1e-12", PETSC_FALSE, 1e-14, 1e-1, "-", RUNS | ANALYZE, 0,
          "Largest error of the kernel e^{beta (u - 1)}, whose maximum is 1, by which attention_engine moments chooses "
          "its "
          "degree."),
@@ -118,16 +119,16 @@ static const DeckKey keys[] = {
      .least = 1,
      .most = 2147483647,
      .unit = "groups",
-     .studies = RUNS,
+     .studies = RUNS | ANALYZE,
      .help = "Groups of ranks, each with one realization at a time; a divisor of the number of ranks."},
-    STRING("output_file", "", "STUDY.h5", RUNS, "Results file (HDF5)."),
-    FLAG("output_overwrite", RUNS, "Replace an existing results file."),
+    STRING("output_file", "", "STUDY.h5", RUNS | ANALYZE, "Results file (HDF5)."),
+    FLAG("output_overwrite", RUNS | ANALYZE, "Replace an existing results file."),
     INT("output_every", "1", 1, 100000000, "layers", RUNS & ~LIMITS, 0, "Layers from one recorded frame to the next."),
     INT("output_trajectories", "0", 0, 10000000, "runs", SIMULATE, 0,
         "Realizations (the first ones) whose token positions are recorded; at most ensemble_realizations."),
     CHOICE("output_precision", "double", "double|single", SIMULATE, 0, "Precision of recorded positions."),
     INT("output_compress", "0", 0, 9, "-", SIMULATE, 0, "Compression level of recorded positions, 0 for none."),
-    STRING("output_table", "", "(none)", ALL, "CSV file for the rows of the study's table, with 17 digits."),
+    STRING("output_table", "", "(none)", ALL | ANALYZE, "CSV file for the rows of the study's table, with 17 digits."),
     {.name = "limits_reference",
      .type = KEY_INT,
      .preset = "",
@@ -203,6 +204,28 @@ static const DeckKey keys[] = {
      .studies = SYNC,
      .help = "Tokens (the first ones) with a twin that measures the Lyapunov exponent; auto gives one to every token. "
              "Twins cost as much as tokens."},
+    STRING("analyze_file", "", "(needed)", ANALYZE,
+           "What to analyze: a trajectory (.h5md) of simulate, or a results file with the trajectories of its "
+           "realizations beside it; that of a running or killed job counts as far as it goes."),
+    INT("analyze_first", "0", 0, 2147483647, "frames", ANALYZE, 0, "First frame, counting recorded frames from 0."),
+    INT("analyze_last", "-1", -1, 2147483647, "frames", ANALYZE, 0, "Last frame; -1 for the last recorded one."),
+    INT("analyze_every", "1", 1, 2147483647, "frames", ANALYZE, 0, "Frames from one that is analyzed to the next."),
+    CHOICE(
+        "analyze_distance", "none", "none|first|previous|other", ANALYZE, 0,
+        "Adds W2^2 and MMD^2 (with attention_beta) of each frame's token measure to that of the first analyzed frame, "
+        "of the one analyzed before, or of the same frame of analyze_other."),
+    STRING("analyze_other", "", "(none)", ANALYZE,
+           "File like analyze_file of as many tokens, components and realizations, for analyze_distance other."),
+    CHOICE("analyze_transport", "auto", "auto|sinkhorn|sliced", ANALYZE, 0,
+           "W2^2: auto, the best plan on the circle for d = 2, assignment for equal weights up to 2048 "
+           "tokens, else sinkhorn up to 4096 tokens and sliced beyond; sinkhorn, within about 1%; sliced, d times the "
+           "mean over 16 or more projections, "
+           "a lower bound."),
+    FLAG("analyze_pairs", ANALYZE,
+         "Adds pair_hist: the histogram of cosines over all pairs of tokens, however many (cosine_hist stops at 4096 "
+         "tokens)."),
+    FLAG("analyze_coordinates", ANALYZE, "Adds coordinate_hist: the histogram of each coordinate of the tokens."),
+    INT("analyze_bins", "64", 1, 4096, "bins", ANALYZE, 0, "Equal bins of [-1,1] of these two histograms."),
     {.name = "progress",
      .type = KEY_REAL,
      .preset = "auto",
@@ -211,9 +234,9 @@ static const DeckKey keys[] = {
      .high = 1e6,
      .above = PETSC_TRUE,
      .unit = "s",
-     .studies = RUNS,
+     .studies = RUNS | ANALYZE,
      .help = "Progress on stderr: a bar on a terminal and a line every 30 s in a log; off; or seconds between lines."},
-    FLAG("dry_run", ALL, "Check the deck, print resolved parameters, memory and cost per rank, and stop."),
+    FLAG("dry_run", ALL | ANALYZE, "Check the deck, print resolved parameters, memory and cost per rank, and stop."),
 };
 #define KEYS ((PetscInt)(sizeof(keys) / sizeof(keys[0])))
 _Static_assert(sizeof(keys) / sizeof(keys[0]) <= DECK_KEYS_MAX, "raise DECK_KEYS_MAX");

@@ -27,7 +27,7 @@ const DeckKey *DeckKeyGet(PetscInt i);
 const DeckKey *DeckKeyFind(const char *name);
 /* The key as this study knows it: without words that are for other studies. */
 DeckKey DeckKeyOf(const DeckKey *key, unsigned study);
-#define DECK_KEYS_MAX 64
+#define DECK_KEYS_MAX 96
 
 /* The bit of a study, 0 for an unknown one. */
 unsigned DeckStudyBit(const char *study);

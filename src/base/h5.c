@@ -215,6 +215,70 @@ PetscErrorCode H5ReadRows(H5 h5, const char *path, PetscInt64 first, PetscInt64 
   PetscFunctionReturn(0);
 }
 
+/* The part itself; HDF5 makes doubles of floats. */
+static herr_t ReadFramePart(hid_t dataset, PetscInt64 t, PetscInt64 first, PetscInt64 count, PetscInt64 d,
+                            double *values) {
+  const hsize_t start[3] = {(hsize_t)t, (hsize_t)first, 0}, size[3] = {1, (hsize_t)count, (hsize_t)d};
+  const hid_t memory = H5Screate_simple(3, size, NULL), space = H5Dget_space(dataset);
+  herr_t status = H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, size, NULL);
+
+  if (status >= 0) status = H5Dread(dataset, H5T_NATIVE_DOUBLE, memory, space, H5P_DEFAULT, values);
+  H5Sclose(space);
+  H5Sclose(memory);
+  return status;
+}
+
+PetscErrorCode H5ReadFrame(H5 h5, const char *path, PetscInt64 t, PetscInt64 first, PetscInt64 count, double *values) {
+  PetscInt64 shape[8];
+  PetscBool range, read = PETSC_TRUE;
+  hid_t dataset;
+  int rank;
+
+  PetscFunctionBeginUser;
+  PetscCall(OpenDataset(h5, path, &dataset, &rank, shape));
+  range = rank == 3 && t >= 0 && t < shape[0] && first >= 0 && first + count <= shape[1] ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(H5Agree(h5->comm, &range));
+  /* Each rank by itself, as in H5ReadRows. */
+  if (range && count) read = ReadFramePart(dataset, t, first, count, shape[2], values) >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(H5Agree(h5->comm, &read));
+  H5Dclose(dataset);
+  PetscCheck(range && read, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: frame %" PetscInt64_FMT " of '%s' cannot be read",
+             H5_FROM(h5), t, path);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5IsReal(H5 h5, const char *path, PetscBool *real) {
+  PetscInt64 shape[8];
+  hid_t dataset, type;
+  int rank;
+
+  PetscFunctionBeginUser;
+  PetscCall(OpenDataset(h5, path, &dataset, &rank, shape));
+  type = H5Dget_type(dataset);
+  *real = H5Tget_class(type) == H5T_FLOAT ? PETSC_TRUE : PETSC_FALSE;
+  H5Tclose(type);
+  H5Dclose(dataset);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5ReadLink(H5 h5, const char *path, size_t room, char *file, char *object) {
+  const char *to_file = NULL, *to_object = NULL;
+  H5L_info_t info;
+  char *value = NULL;
+
+  PetscFunctionBeginUser;
+  file[0] = object[0] = '\0';
+  if (H5Lget_info(h5->file, path, &info, H5P_DEFAULT) < 0 || info.type != H5L_TYPE_EXTERNAL) PetscFunctionReturn(0);
+  PetscCall(PetscMalloc1(info.u.val_size, &value));
+  if (H5Lget_val(h5->file, path, value, info.u.val_size, H5P_DEFAULT) >= 0 &&
+      H5Lunpack_elink_val(value, info.u.val_size, NULL, &to_file, &to_object) >= 0) {
+    PetscCall(PetscStrncpy(file, to_file, room));
+    PetscCall(PetscStrncpy(object, to_object, room));
+  }
+  PetscCall(PetscFree(value));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode H5ReadInts(H5 h5, const char *path, PetscInt64 n, PetscInt64 *values) {
   PetscInt64 shape[8];
   hid_t dataset;

@@ -180,7 +180,10 @@ PetscErrorCode TokensSetWeights(Tokens tokens, const double *weights) {
   }
   PetscCall(WeightSum(layout, tokens->weights, &sum));
   PetscCheck(sum > 0, layout->comm, PETSC_ERR_ARG_OUTOFRANGE, "all weights of the tokens are zero");
-  for (PetscInt i = 0; i < layout->owned * layout->block; i++) tokens->weights[i] /= sum;
+  /* Weights that add up to 1 up to the rounding of a block's sum have been normalised before, as those of a file: they
+   * keep their bits. */
+  if (fabs(sum - 1) > BLOCK * PETSC_MACHINE_EPSILON)
+    for (PetscInt i = 0; i < layout->owned * layout->block; i++) tokens->weights[i] /= sum;
   PetscCall(PetscObjectStateIncrease((PetscObject)tokens->x));
   PetscFunctionReturn(0);
 }

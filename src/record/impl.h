@@ -17,21 +17,26 @@ typedef struct {
   PetscBool overwrite, resume;
 } Output;
 
+#define RECORD_QUANTITIES 16
+
 struct _p_Record {
   char study[32];
   EnsembleLayout ensemble;
   TokensLayout tokens;
   PetscMPIInt rank, shard; /* in the world and in the group */
   PetscInt steps, every, frames, trajectories, compress;
-  PetscReal horizon;
+  PetscInt64 *step; /* [frames] */
+  PetscReal *time;  /* [frames] */
   PetscBool single;
   Output output;
-  double *values; /* [owned][frames][OBSERVE_VALUES] on the group's first shard, NULL on others */
+  PetscInt quantities, width; /* what a frame holds: the observables, and what a study adds */
+  ObservableInfo quantity[RECORD_QUANTITIES];
+  double *values; /* [owned][frames][width] on the group's first shard, NULL on others */
   Trajectory trajectory;
 };
 
-PETSC_INTERN PetscInt RecordStep(Record record, PetscInt frame);
-PETSC_INTERN PetscReal RecordTime(Record record, PetscInt frame);
+/* The name of a quantity in the columns NAME_mean and NAME_sem of the study's table, NULL when it has none there. */
+PETSC_INTERN const char *RecordColumn(Record record, PetscInt quantity);
 
 /* Names from output_file; looks at nothing. */
 PETSC_INTERN PetscErrorCode OutputNames(MPI_Comm comm, const char *study, Output *output);
@@ -46,7 +51,7 @@ PETSC_INTERN PetscErrorCode OutputMakeDirectory(MPI_Comm comm, const Output *out
 /* The temporary file takes the place of the results file, on disk for good. Collective. */
 PETSC_INTERN PetscErrorCode OutputCommit(MPI_Comm comm, const Output *output);
 
-/* Means and standard errors over the realizations, [frames][OBSERVE_VALUES], on rank 0 of the world. Collective on the
+/* Means and standard errors over the realizations, [frames][width], on rank 0 of the world. Collective on the
  * world. */
 PETSC_INTERN PetscErrorCode ResultsStatistics(Record record, double *mean, double *sem);
 /* /parameters, with the deck as text, and /provenance of an open results file or checkpoint; complete: nothing is to

@@ -63,7 +63,8 @@ static void Canonical(const char *name, char path[PETSC_MAX_PATH_LEN]) {
 
 /* On one rank: would the results file take the place of a file that the same run reads or writes? */
 static PetscErrorCode InspectOthers(const Output *o, char *reason, size_t room) {
-  static const char *const keys[] = {"output_table", "tokens_file", "attention_weights"};
+  static const char *const keys[] = {"output_table", "tokens_file", "attention_weights", "analyze_file",
+                                     "analyze_other"};
   char mine[PETSC_MAX_PATH_LEN], name[PETSC_MAX_PATH_LEN], other[PETSC_MAX_PATH_LEN];
 
   PetscFunctionBeginUser;

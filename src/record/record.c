@@ -7,16 +7,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#define COLUMNS    "step,time,energy_mean,energy_sem,order_mean,order_sem,cosine_mean,cosine_sem"
 #define TABLE_ROWS 20 /* printed; the CSV has all */
 
-/* Frames are step 0, every output_every steps, and step L. */
-PetscInt RecordStep(Record record, PetscInt frame) {
-  return PetscMin(record->steps, frame * record->every);
-}
-
-PetscReal RecordTime(Record record, PetscInt frame) {
-  return record->horizon * ((PetscReal)RecordStep(record, frame) / (PetscReal)record->steps);
+const char *RecordColumn(Record record, PetscInt quantity) {
+  switch (quantity) {
+  case OBSERVE_ENERGY:
+  case OBSERVE_ORDER:
+    return record->quantity[quantity].name;
+  case OBSERVE_COSINE_MEAN:
+    return "cosine";
+  default: /* numbers that a study adds */
+    return quantity >= OBSERVABLES && record->quantity[quantity].size == 1 ? record->quantity[quantity].name : NULL;
+  }
 }
 
 PetscBool RecordDue(Record record, PetscInt step) {
@@ -30,7 +32,6 @@ static PetscErrorCode ReadDeck(Record x) {
   PetscFunctionBeginUser;
   PetscCall(DeckGetInt("output_every", &value));
   x->every = (PetscInt)PetscMin(value, x->steps);
-  x->frames = x->steps / x->every + 1 + (x->steps % x->every != 0);
   PetscCall(DeckGetInt("output_trajectories", &value));
   PetscCheck(value <= x->ensemble.realizations, x->ensemble.world, PETSC_ERR_USER_INPUT,
              "output_trajectories = %" PetscInt64_FMT ": must be at most ensemble_realizations = %" PetscInt_FMT, value,
@@ -43,8 +44,8 @@ static PetscErrorCode ReadDeck(Record x) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode RecordCreate(const char *study, Ensemble ensemble, Tokens tokens, PetscInt steps, PetscReal horizon,
-                            Record *record) {
+/* The object with the observables as its quantities. */
+static PetscErrorCode New(const char *study, Ensemble ensemble, Tokens tokens, Record *record) {
   Record x;
 
   PetscFunctionBeginUser;
@@ -54,11 +55,59 @@ PetscErrorCode RecordCreate(const char *study, Ensemble ensemble, Tokens tokens,
   PetscCall(TokensGetLayout(tokens, &x->tokens));
   PetscCallMPI(MPI_Comm_rank(x->ensemble.world, &x->rank));
   PetscCallMPI(MPI_Comm_rank(x->ensemble.shards, &x->shard));
-  x->steps = steps;
-  x->horizon = horizon;
-  PetscCall(ReadDeck(x));
-  PetscCall(OutputCreate(x->ensemble.world, study, x->trajectories, &x->output));
+  for (int o = 0; o < OBSERVABLES; o++) x->quantity[o] = *ObservableGetInfo((Observable)o);
+  x->quantities = OBSERVABLES;
+  x->width = OBSERVE_VALUES;
+  *record = x;
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode CheckOutput(Record x) {
+  PetscFunctionBeginUser;
+  PetscCall(OutputCreate(x->ensemble.world, x->study, x->trajectories, &x->output));
   PetscCall(TableCheckOutput(x->ensemble.world));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RecordCreate(const char *study, Ensemble ensemble, Tokens tokens, PetscInt steps, PetscReal horizon,
+                            Record *record) {
+  Record x;
+
+  PetscFunctionBeginUser;
+  PetscCall(New(study, ensemble, tokens, &x));
+  x->steps = steps;
+  PetscCall(ReadDeck(x));
+  /* Frames are step 0, every output_every steps, and step L. */
+  x->frames = steps / x->every + 1 + (steps % x->every != 0);
+  PetscCall(PetscMalloc2(x->frames, &x->step, x->frames, &x->time));
+  for (PetscInt t = 0; t < x->frames; t++) {
+    x->step[t] = PetscMin(steps, (PetscInt64)t * x->every);
+    x->time[t] = horizon * ((PetscReal)x->step[t] / (PetscReal)steps);
+  }
+  PetscCall(CheckOutput(x));
+  *record = x;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RecordCreateFrames(const char *study, Ensemble ensemble, Tokens tokens, PetscInt frames,
+                                  const PetscInt64 step[], const PetscReal time[], PetscInt count,
+                                  const ObservableInfo quantity[], Record *record) {
+  Record x;
+
+  PetscFunctionBeginUser;
+  PetscCall(New(study, ensemble, tokens, &x));
+  PetscCheck(OBSERVABLES + count <= RECORD_QUANTITIES, PETSC_COMM_SELF, PETSC_ERR_PLIB, "raise RECORD_QUANTITIES");
+  for (PetscInt q = 0; q < count; q++) {
+    x->quantity[OBSERVABLES + q] = quantity[q];
+    x->quantity[OBSERVABLES + q].first = x->width;
+    x->width += quantity[q].size;
+  }
+  x->quantities += count;
+  x->frames = frames;
+  PetscCall(PetscMalloc2(frames, &x->step, frames, &x->time));
+  PetscCall(PetscArraycpy(x->step, step, frames));
+  PetscCall(PetscArraycpy(x->time, time, frames));
+  PetscCall(CheckOutput(x));
   *record = x;
   PetscFunctionReturn(0);
 }
@@ -68,13 +117,14 @@ PetscErrorCode RecordDestroy(Record *record) {
   if (!*record) PetscFunctionReturn(0);
   PetscCall(TrajectoryDestroy(&(*record)->trajectory));
   PetscCall(PetscFree((*record)->values));
+  PetscCall(PetscFree2((*record)->step, (*record)->time));
   PetscCall(PetscFree(*record));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode RecordView(Record record) {
   const EnsembleLayout *e = &record->ensemble;
-  const PetscReal frame = 8.0 * OBSERVE_VALUES * record->frames, MB = 1e-6;
+  const PetscReal frame = 8.0 * record->width * record->frames, MB = 1e-6;
 
   PetscFunctionBeginUser;
   PetscCall(PetscPrintf(e->world,
@@ -93,7 +143,7 @@ PetscErrorCode RecordView(Record record) {
 
 /* Room for the frames of this group's realizations, all NaN: not recorded yet. */
 static PetscErrorCode Allocate(Record x) {
-  const size_t length = x->shard ? 0 : (size_t)x->ensemble.owned * (size_t)x->frames * OBSERVE_VALUES;
+  const size_t length = x->shard ? 0 : (size_t)x->ensemble.owned * (size_t)x->frames * (size_t)x->width;
 
   PetscFunctionBeginUser;
   if (x->values) PetscFunctionReturn(0);
@@ -112,42 +162,56 @@ static PetscErrorCode WritePositions(Record x, PetscInt r, PetscInt frame, Token
     PetscCall(OutputTrajectory(&x->output, r, PETSC_FALSE, path));
     PetscCall(TrajectoryCreate(tokens, path, x->frames, x->single, x->compress, &x->trajectory));
   }
-  PetscCall(TrajectoryWrite(x->trajectory, RecordStep(x, frame), RecordTime(x, frame), tokens));
+  PetscCall(TrajectoryWrite(x->trajectory, (PetscInt)x->step[frame], x->time[frame], tokens));
   if (frame == x->frames - 1) PetscCall(TrajectoryDestroy(&x->trajectory));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RecordValues(Record record, PetscInt r, PetscInt frame, const PetscReal values[]) {
+  const size_t i = (size_t)((r - record->ensemble.group) / record->ensemble.groups);
+
+  PetscFunctionBeginUser;
+  PetscCall(Allocate(record));
+  if (!record->shard)
+    memcpy(record->values + (i * (size_t)record->frames + (size_t)frame) * (size_t)record->width, values,
+           (size_t)record->width * sizeof(*values));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode RecordFrame(Record record, PetscInt r, PetscInt step, Tokens tokens, Attention attention) {
   PetscReal values[OBSERVE_VALUES];
-  PetscInt i, frame;
+  PetscInt frame;
 
   PetscFunctionBeginUser;
   PetscCheck(RecordDue(record, step), record->tokens.comm, PETSC_ERR_ARG_OUTOFRANGE,
              "no frame is due after step %" PetscInt_FMT, step);
   frame = step == record->steps ? record->frames - 1 : step / record->every;
-  i = (r - record->ensemble.group) / record->ensemble.groups;
   PetscCall(ObservablesEvaluate(tokens, attention, values));
-  PetscCall(Allocate(record));
-  if (!record->shard)
-    memcpy(record->values + ((size_t)i * (size_t)record->frames + (size_t)frame) * OBSERVE_VALUES, values,
-           sizeof(values));
+  PetscCall(RecordValues(record, r, frame, values));
   if (r < record->trajectories) PetscCall(WritePositions(record, r, frame, tokens));
   PetscFunctionReturn(0);
 }
 
+/* step,time and NAME_mean,NAME_sem of every quantity that has columns; cells without a value are empty. */
 static PetscErrorCode PrintTable(Record x, const double *mean, const double *sem) {
-  static const Observable columns[] = {OBSERVE_ENERGY, OBSERVE_ORDER, OBSERVE_COSINE_MEAN};
+  char columns[512] = "step,time";
   Table table;
 
   PetscFunctionBeginUser;
-  PetscCall(TableCreate(x->ensemble.world, COLUMNS, &table));
+  for (PetscInt q = 0; q < x->quantities; q++) {
+    const size_t length = strlen(columns);
+    const char *name = RecordColumn(x, q);
+    if (name) PetscCall(PetscSNPrintf(columns + length, sizeof(columns) - length, ",%s_mean,%s_sem", name, name));
+  }
+  PetscCall(TableCreate(x->ensemble.world, columns, &table));
   for (PetscInt t = 0; t < x->frames && !x->rank; t++) {
-    PetscCall(TableAddInt(table, RecordStep(x, t)));
-    PetscCall(TableAddReal(table, RecordTime(x, t)));
-    for (size_t c = 0; c < sizeof(columns) / sizeof(columns[0]); c++) {
-      const size_t at = (size_t)t * OBSERVE_VALUES + (size_t)ObservableGetInfo(columns[c])->first;
-      PetscCall(TableAddReal(table, mean[at]));
-      PetscCall(TableAddReal(table, sem[at]));
+    PetscCall(TableAddInt(table, x->step[t]));
+    PetscCall(TableAddReal(table, x->time[t]));
+    for (PetscInt q = 0; q < x->quantities; q++) {
+      const size_t at = (size_t)t * (size_t)x->width + (size_t)x->quantity[q].first;
+      if (!RecordColumn(x, q)) continue;
+      PetscCall(PetscIsNanReal(mean[at]) ? TableAddEmpty(table) : TableAddReal(table, mean[at]));
+      PetscCall(PetscIsNanReal(sem[at]) ? TableAddEmpty(table) : TableAddReal(table, sem[at]));
     }
   }
   PetscCall(TableFinish(table, TABLE_ROWS));
@@ -168,7 +232,7 @@ static PetscErrorCode WriteFiles(Record x, PetscBool complete, const double *mea
 
 /* The results so far or, complete, all of them, with the table. */
 static PetscErrorCode Finish(Record x, PetscBool complete) {
-  const size_t length = x->rank ? 0 : (size_t)x->frames * OBSERVE_VALUES;
+  const size_t length = x->rank ? 0 : (size_t)x->frames * (size_t)x->width;
   double *mean, *sem;
 
   PetscFunctionBeginUser;
@@ -205,7 +269,7 @@ static PetscErrorCode Publish(void *context) {
 PetscErrorCode RecordSetCheckpoint(Record record, Checkpoint checkpoint) {
   PetscFunctionBeginUser;
   PetscCall(Allocate(record));
-  PetscCall(CheckpointAddRows(checkpoint, "observables", record->frames * OBSERVE_VALUES, record->values));
+  PetscCall(CheckpointAddRows(checkpoint, "observables", record->frames * record->width, record->values));
   PetscCall(CheckpointSetFlush(checkpoint, FlushTrajectory, record));
   PetscCall(CheckpointSetPublish(checkpoint, Publish, record));
   PetscFunctionReturn(0);

@@ -4,13 +4,14 @@
 #include <chorale/deck.h>
 #include <chorale/h5.h>
 #include <chorale/provenance.h>
+#include <math.h>
 #include <string.h>
 
 #define PATH 256
 
 PetscErrorCode ResultsStatistics(Record x, double *mean, double *sem) {
   const EnsembleLayout *e = &x->ensemble;
-  const PetscInt R = e->realizations, V = OBSERVE_VALUES;
+  const PetscInt R = e->realizations, V = x->width;
   MPI_Comm holders;
   double *rows; /* [R][V]: one frame of all realizations */
 
@@ -38,7 +39,7 @@ PetscErrorCode ResultsStatistics(Record x, double *mean, double *sem) {
       for (PetscInt r = 0; r < R; r++)
         if (!PetscIsNanReal(rows[r * V + v])) squares += PetscSqr(rows[r * V + v] - sum);
       mean[t * V + v] = sum;
-      sem[t * V + v] = n > 1 ? PetscSqrtReal(squares / (n - 1) / n) : 0;
+      sem[t * V + v] = n > 1 ? PetscSqrtReal(squares / (n - 1) / n) : n ? 0 : NAN;
     }
   }
   PetscCall(PetscFree(rows));
@@ -55,19 +56,11 @@ static const char *At(char path[PATH], const char *group, const char *name) {
 /* /GROUP/step and /GROUP/time */
 static PetscErrorCode WriteClock(Record x, H5 h5, const char *group) {
   const PetscInt64 frames = x->frames;
-  PetscInt64 *step;
-  double *time;
   char path[PATH];
 
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc2(x->frames, &step, x->frames, &time));
-  for (PetscInt t = 0; t < x->frames; t++) {
-    step[t] = RecordStep(x, t);
-    time[t] = RecordTime(x, t);
-  }
-  PetscCall(H5WriteInts(h5, At(path, group, "step"), 1, &frames, step));
-  PetscCall(H5WriteReals(h5, At(path, group, "time"), 1, &frames, time));
-  PetscCall(PetscFree2(step, time));
+  PetscCall(H5WriteInts(h5, At(path, group, "step"), 1, &frames, x->step));
+  PetscCall(H5WriteReals(h5, At(path, group, "time"), 1, &frames, x->time));
   PetscFunctionReturn(0);
 }
 
@@ -84,7 +77,7 @@ static PetscErrorCode WriteObservable(Record x, H5 h5, const ObservableInfo *inf
   for (PetscInt t = 0; t < x->frames; t++)
     for (PetscInt i = 0; i < n; i++)
       memcpy(columns + ((size_t)t * (size_t)n + (size_t)i) * (size_t)k,
-             x->values + ((size_t)i * (size_t)x->frames + (size_t)t) * OBSERVE_VALUES + info->first,
+             x->values + ((size_t)i * (size_t)x->frames + (size_t)t) * (size_t)x->width + info->first,
              (size_t)k * sizeof(double));
   PetscCall(WriteClock(x, h5, group));
   At(path, group, "value");
@@ -104,7 +97,8 @@ static PetscErrorCode WriteStatistic(Record x, H5 h5, const char *path, const do
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc1((size_t)x->frames * (size_t)k, &values));
   for (PetscInt t = 0; t < x->frames && !x->rank; t++)
-    memcpy(values + (size_t)t * (size_t)k, statistic + (size_t)t * OBSERVE_VALUES + first, (size_t)k * sizeof(double));
+    memcpy(values + (size_t)t * (size_t)k, statistic + (size_t)t * (size_t)x->width + first,
+           (size_t)k * sizeof(double));
   PetscCall(H5WriteReals(h5, path, k == 1 ? 1 : 2, shape, values));
   PetscCall(PetscFree(values));
   PetscFunctionReturn(0);
@@ -112,19 +106,13 @@ static PetscErrorCode WriteStatistic(Record x, H5 h5, const char *path, const do
 
 /* /observables, /ensemble and the columns of the study's table in /study. */
 static PetscErrorCode WriteObservables(Record x, H5 h5, const double *mean, const double *sem) {
-  static const struct {
-    Observable observable;
-    const char *mean, *sem;
-  } columns[] = {{OBSERVE_ENERGY, "energy_mean", "energy_sem"},
-                 {OBSERVE_ORDER, "order_mean", "order_sem"},
-                 {OBSERVE_COSINE_MEAN, "cosine_mean", "cosine_sem"}};
-  char group[PATH / 2], path[PATH];
+  char group[PATH / 2], path[PATH], column[64];
   PetscReal beta;
 
   PetscFunctionBeginUser;
   PetscCall(DeckGetReal("attention_beta", &beta));
-  for (int o = 0; o < OBSERVABLES; o++) {
-    const ObservableInfo *info = ObservableGetInfo((Observable)o);
+  for (PetscInt o = 0; o < x->quantities; o++) {
+    const ObservableInfo *info = &x->quantity[o];
     PetscCall(WriteObservable(x, h5, info, o == OBSERVE_ENERGY ? AttentionEnergyUnit(beta) : info->unit));
     PetscCall(PetscSNPrintf(group, sizeof(group), "/ensemble/%s", info->name));
     PetscCall(WriteStatistic(x, h5, At(path, group, "mean"), mean, info->first, info->size));
@@ -132,10 +120,14 @@ static PetscErrorCode WriteObservables(Record x, H5 h5, const double *mean, cons
   }
   PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", x->study));
   PetscCall(WriteClock(x, h5, group));
-  for (size_t c = 0; c < sizeof(columns) / sizeof(columns[0]); c++) {
-    const PetscInt first = ObservableGetInfo(columns[c].observable)->first;
-    PetscCall(WriteStatistic(x, h5, At(path, group, columns[c].mean), mean, first, 1));
-    PetscCall(WriteStatistic(x, h5, At(path, group, columns[c].sem), sem, first, 1));
+  for (PetscInt o = 0; o < x->quantities; o++) {
+    const ObservableInfo *info = &x->quantity[o];
+    const char *name = RecordColumn(x, o);
+    if (!name) continue;
+    PetscCall(PetscSNPrintf(column, sizeof(column), "%s_mean", name));
+    PetscCall(WriteStatistic(x, h5, At(path, group, column), mean, info->first, 1));
+    PetscCall(PetscSNPrintf(column, sizeof(column), "%s_sem", name));
+    PetscCall(WriteStatistic(x, h5, At(path, group, column), sem, info->first, 1));
   }
   PetscFunctionReturn(0);
 }

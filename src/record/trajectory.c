@@ -1,6 +1,7 @@
 /* H5MD 1.1, https://www.nongnu.org/h5md/h5md.html */
 #include <chorale/trajectory.h>
 
+#include <chorale/deck.h>
 #include <chorale/h5.h>
 #include <chorale/provenance.h>
 #include <stdio.h>
@@ -32,6 +33,12 @@ static PetscErrorCode TakeVersion(const char *name, const char *value, void *con
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode WriteParameter(const char *key, const char *value, void *context) {
+  PetscFunctionBeginUser;
+  PetscCall(H5AttributeString((H5)context, "/parameters", key, value));
+  PetscFunctionReturn(0);
+}
+
 /* What stands in the file before the first frame. */
 static PetscErrorCode WriteHeader(Trajectory t) {
   const int standard[2] = {1, 1}, dim = t->layout.dim;
@@ -49,6 +56,7 @@ static PetscErrorCode WriteHeader(Trajectory t) {
   PetscCall(H5AttributeInt(t->h5, "/particles/all/box", "dimension", dim));
   PetscCall(H5AttributeStrings(t->h5, "/particles/all/box", "boundary", dim, boundary));
   PetscCall(PetscFree(boundary));
+  PetscCall(DeckVisit("simulate", WriteParameter, t->h5)); /* what the file was recorded with, whatever else is lost */
   PetscFunctionReturn(0);
 }
 
@@ -138,7 +146,7 @@ static PetscErrorCode WriteWeights(Trajectory t, Tokens tokens) {
   PetscFunctionBeginUser;
   PetscCall(TokensGetWeights(tokens, &weights));
   for (PetscMPIInt i = 0; i < mine; i++)
-    if (PetscAbsReal(weights[i] * (PetscReal)l->count - 1) > 1e-12) uniform = PETSC_FALSE;
+    if (weights[i] != 1 / (double)l->count) uniform = PETSC_FALSE;
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &uniform, 1, MPIU_BOOL, MPI_LAND, l->comm));
   if (uniform) PetscFunctionReturn(0);
   PetscCallMPI(MPI_Comm_size(l->comm, &size));
@@ -198,7 +206,7 @@ PetscErrorCode TrajectoryWrite(Trajectory t, PetscInt step, PetscReal time, Toke
 }
 
 /* The sidecar that lets ParaView play the frames: one grid of points per frame, each a slab of the position dataset.
- * Of ParaView's readers only the one for .xmf2 knows such slabs; for .xmf it takes another one and shows no points. */
+ * ParaView's readers of .xmf know slabs as part of the dataset's name: |first:stride:count:extent. */
 static PetscErrorCode WriteSidecar(Trajectory t) {
   const char *slash = strrchr(t->path, '/'), *name = slash ? slash + 1 : t->path;
   char path[PETSC_MAX_PATH_LEN + 8], *dot;
@@ -208,7 +216,7 @@ static PetscErrorCode WriteSidecar(Trajectory t) {
   PetscFunctionBeginUser;
   PetscCall(PetscStrncpy(path, t->path, PETSC_MAX_PATH_LEN));
   dot = strrchr(path, '.');
-  strcpy(dot && !strchr(dot, '/') ? dot : path + strlen(path), ".xmf2");
+  strcpy(dot && !strchr(dot, '/') ? dot : path + strlen(path), ".xmf");
   if (!t->rank) {
     const long N = (long)t->layout.count;
     file = fopen(path, "w");
@@ -222,12 +230,10 @@ static PetscErrorCode WriteSidecar(Trajectory t) {
         fprintf(file,
                 "<Grid Name=\"tokens\">\n<Time Value=\"%.17g\"/>\n<Topology TopologyType=\"Polyvertex\" "
                 "NumberOfElements=\"%ld\"/>\n"
-                "<Geometry GeometryType=\"XYZ\">\n<DataItem ItemType=\"HyperSlab\" Dimensions=\"%ld 3\">\n"
-                "<DataItem Dimensions=\"3 3\" Format=\"XML\">%" PetscInt_FMT " 0 0 1 1 1 1 %ld 3</DataItem>\n"
-                "<DataItem Dimensions=\"%" PetscInt_FMT
-                " %ld 3\" NumberType=\"Float\" Precision=\"%d\" Format=\"HDF\">%s:" POSITION
-                "/value</DataItem>\n</DataItem>\n</Geometry>\n</Grid>\n",
-                t->time[f], N, N, f, N, t->extent, N, t->single ? 4 : 8, name);
+                "<Geometry GeometryType=\"XYZ\">\n<DataItem Dimensions=\"%ld 3\" NumberType=\"Float\" Precision=\"%d\" "
+                "Format=\"HDF\">%s:" POSITION "/value|%" PetscInt_FMT " 0 0:1 1 1:1 %ld 3:%" PetscInt_FMT
+                " %ld 3</DataItem>\n</Geometry>\n</Grid>\n",
+                t->time[f], N, N, t->single ? 4 : 8, name, f, N, t->extent, N);
       fprintf(file, "</Grid>\n</Domain>\n</Xdmf>\n");
       if (ferror(file)) good = PETSC_FALSE;
       if (fclose(file)) good = PETSC_FALSE;

@@ -10,6 +10,7 @@ extern PetscErrorCode StudyLimits(void);
 extern PetscErrorCode StudySpde(void);
 extern PetscErrorCode StudyChaos(void);
 extern PetscErrorCode StudySync(void);
+extern PetscErrorCode StudyAnalyze(void);
 
 /* N and d: from the deck, or from the file of initial tokens where the deck leaves them open. Collective. */
 extern PetscErrorCode StudyGetSize(PetscInt64 *count, PetscInt64 *dim);

@@ -11,6 +11,7 @@ static const Study registry[] = {
     {"chaos", "propagation of chaos: empirical measures of N tokens against the mean-field limit", StudyChaos},
     {"sync", "synchronization by noise: energy, Lyapunov exponent and clusters beside the theorem", StudySync},
     {"spde", "the limit of infinitely many tokens: the density of the SPDE beside coupled tokens", StudySpde},
+    {"analyze", "recorded trajectories: observables, distances and histograms of their frames", StudyAnalyze},
 };
 
 const Study *StudyGet(PetscInt i) {
