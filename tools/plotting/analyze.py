@@ -4,24 +4,25 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LogNorm
 
-from plotting.common import LOOK, Series, dress, short, time_axis
+from plotting.common import LOOK, Series, dress, log_values, short, time_axis
 from plotting.simulate import draw_run
 
+REFERENCES = {"first": "first frame", "previous": "frame before", "other": "other file"}
 DISTANCES = {"w2sq": ("blue", "$W_2^2$"), "mmd2": ("orange", "MMD$^2$")}
 
 
 def draw_distances(run, axes, names):
-    most = []
-    for name in names:
-        colour, label = DISTANCES[name]
-        series = Series(run, name)
-        series.draw(axes, getattr(LOOK, colour), label)
-        most.append(f"{label} {short(np.nanmax(series.mean))}")
-    positive = [value for name in names for value in Series(run, name).mean if value > 0]
-    if positive and max(positive) > 50 * min(positive):
-        axes.set_yscale("log")
-    axes.set_title("Distance to the " + {"first": "first frame", "previous": "frame before", "other": "other file"}.get(
-        run.parameters.get("analyze_distance", ""), "reference") + ", at most " + ", ".join(most))
+    kept = {name: Series(run, name) for name in names}
+    positive = np.concatenate([series.mean[series.mean > 0] for series in kept.values()])
+    logarithmic = len(positive) and positive.max() > 50 * positive.min()
+    for name, series in kept.items():
+        if logarithmic:  # 0, of a frame against itself, is not on the axis
+            series.mean, series.traces = (np.where(values > 0, values, np.nan) for values in (series.mean, series.traces))
+        series.draw(axes, getattr(LOOK, DISTANCES[name][0]), DISTANCES[name][1])
+    if logarithmic:
+        log_values(axes)
+    last = kept[names[0]].mean[-1]
+    axes.set_title(f"{DISTANCES[names[0]][1]} to the {REFERENCES.get(run.parameters.get('analyze_distance'), 'reference')}: {short(last)} at the end")
     axes.legend(loc="best")
     time_axis(axes, series.time)
 
@@ -29,9 +30,8 @@ def draw_distances(run, axes, names):
 def draw_histogram(run, part, axes, name):
     """Over time; of several coordinates the first."""
     series = Series(run, name)
-    share = series.mean
-    if name == "coordinate_hist":
-        share = share.reshape(len(share), run.parameters.integer("tokens_dim"), -1)[:, 0] if "tokens_dim" in run.parameters else share
+    bins = int(run.parameters.get("analyze_bins", series.mean.shape[1]))
+    share = series.mean[:, :bins]
     time = series.time
     edges = np.concatenate([time[:1], (time[1:] + time[:-1]) / 2, time[-1:]]) if len(time) > 1 else np.array([time[0], time[0] + 1])
     image = axes.pcolormesh(edges, np.linspace(-1, 1, share.shape[1] + 1), np.maximum(share.T, 1e-5), norm=LogNorm(1e-5, 1), cmap="magma", rasterized=True)

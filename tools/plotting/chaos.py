@@ -4,7 +4,7 @@ restarts, the correlation of two tokens given the noise."""
 import matplotlib.pyplot as plt
 import numpy as np
 
-from plotting.common import LOOK, columns, count_axis, dress, interval, time_axis, with_interval
+from plotting.common import LOOK, columns, count_axis, dress, interval, log_values, time_axis, with_interval
 
 # name: colour, marker, label
 QUANTITIES = {"w2sq": ("blue", "o", "$W_2^2$"), "mmd2": ("orange", "s", "MMD$^2$"), "coupling": ("green", "^", "coupling")}
@@ -40,6 +40,7 @@ def draw_rates(run, axes, dim):
     axes.legend(loc="lower left")
     low, high = axes.get_ylim()
     axes.set_ylim(low / (high / low) ** 0.5, high)  # room for the legend
+    log_values(axes)
 
 
 def target(run):
@@ -64,6 +65,7 @@ def draw_times(run, axes):
         axes.plot(time, mean[:, i], color=colour, linewidth=2, marker="o" if len(time) < 8 else None, markersize=4, label=f"N = {N:.0f}")
     axes.set(yscale="log", title="Mean of $W_2^2$ over time: less with every N" if decreasing(mean) else "Mean of $W_2^2$ over time")
     time_axis(axes, time)
+    log_values(axes)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
 
 

@@ -57,11 +57,20 @@ def style():
 
 def dress(figure, run, headline, about=""):
     """The finding above the panels; the parameters, and how to read the lines, below them."""
-    wide = int(5.6 * figure.get_figwidth())
+    wide = int(6 * figure.get_figwidth())
     unfinished = "" if run.complete is not False else "NOT COMPLETE: " + reached(run) + "\n"
-    figure.suptitle(unfinished + textwrap.fill(headline, wide), fontsize=19, fontweight="bold", color=LOOK.alarm if unfinished else LOOK.ink)
-    words = ". ".join(part.rstrip(". ") for part in (parameters_line(run), about) if part)
-    figure.supxlabel(textwrap.fill(words + ".", int(10.6 * figure.get_figwidth())) if words else "", fontsize=12.5, color=LOOK.soft)
+    figure.suptitle(unfinished + wrapped(headline, wide), fontsize=19, fontweight="bold", color=LOOK.alarm if unfinished else LOOK.ink)
+    words = ". ".join(part.strip(". ").replace(". . ", ". ") for part in (parameters_line(run), about) if part.strip(". "))
+    figure.supxlabel(wrapped(words + ".", int(10.6 * figure.get_figwidth())) if words else "", fontsize=12.5, color=LOOK.soft)
+
+
+def wrapped(words, wide):
+    """As few lines as fit, and those about equally long."""
+    words = words.replace(" = ", "\u00a0=\u00a0").replace(" − ", "\u00a0−\u00a0")
+    lines = len(textwrap.wrap(words, wide))
+    while wide > 20 and len(textwrap.wrap(words, wide - 1)) == lines:
+        wide -= 1
+    return textwrap.fill(words, wide)
 
 
 def reached(run):
@@ -76,43 +85,46 @@ def reached(run):
 def parameters_line(run):
     """The parameters that say which experiment this is, in the paper's letters."""
     get = run.parameters.get
-    if not run.parameters:
-        return ""
-    count = get("tokens_count", "?").split(",")
-    parts = [f"N = {number(count[0])} … {number(count[-1])}" if len(count) > 1 else f"N = {count[0]}"]
-    parts.append(f"d = {get('tokens_dim', '?')}")
-    depth = get("layers_depth", "?").split(",")
-    parts += [f"L = {depth[0]} … {depth[-1]}" if len(depth) > 1 else f"L = {depth[0]}", f"T = {number(get('layers_horizon', '?'))}"]
+    parts = [f"{letter} = {range_of(get(key))}" for letter, key in
+             (("N", "tokens_count"), ("d", "tokens_dim"), ("L", "layers_depth"), ("T", "layers_horizon")) if get(key)]
     if get("tokens_init", "uniform") != "uniform":
         parts.append(f"start {get('tokens_init')}")
     if get("attention_type") == "none":
         parts.append("no attention")
     elif get("attention_weights"):
         parts.append(f"{get('attention_type')} attention with weights of a file")
-    else:
-        parts.append(f"{get('attention_type', '?')} attention, β = {number(get('attention_beta', '?'))}, v = {number(get('attention_value', '?'))}")
+    elif get("attention_type"):
+        parts.append(f"{get('attention_type')} attention, β = {number(get('attention_beta', '?'))}, v = {number(get('attention_value', '?'))}")
+    elif get("attention_beta"):
+        parts.append(f"β = {number(get('attention_beta'))}")
     if get("noise_type") == "none":
         parts.append("no MLP")
-    else:
-        width = get("mlp_width", "?").split(",")
-        wide = f"MLP of width {width[0]}" + (f" … {width[-1]}" if len(width) > 1 else "")
-        parts.append(f"{get('mlp_activation', '?')} " + (wide if get("noise_type", "mlp") == "mlp" else f"noise ({get('noise_type')})"))
+    elif get("mlp_activation"):
+        parts.append(f"{get('mlp_activation')} " + (f"MLP of width {range_of(get('mlp_width', '?'))}" if get("noise_type", "mlp") == "mlp" else f"noise ({get('noise_type')})"))
         if any(float(get(key, 0) or 0) for key in ("mlp_bias_u", "mlp_bias_w")):
             parts.append(f"σ_U = {number(get('mlp_bias_u', 0))}, σ_W = {number(get('mlp_bias_w', 0))}")
-    realizations = get("ensemble_realizations", "?")
-    parts.append(f"{realizations} realization{'' if realizations == '1' else 's'}, seed {get('ensemble_seed', '?')}")
+    if get("ensemble_realizations"):
+        parts.append(f"{get('ensemble_realizations')} realization{'' if get('ensemble_realizations') == '1' else 's'}")
+    if get("ensemble_seed"):
+        parts.append(f"seed {get('ensemble_seed')}")
     return ", ".join(parts)
+
+
+def range_of(words):
+    """`64`, or of a list `8 … 128`."""
+    found = words.split(",")
+    return number(found[0]) if len(found) == 1 else f"{number(found[0])} … {number(found[-1])}"
 
 
 def number(value):
     try:
-        return f"{float(value):g}"
+        return f"{float(value):.8g}"
     except ValueError:
         return value
 
 
 def short(value, digits=2):
-    """A number as one writes it: 0.77, 4·10⁻⁵."""
+    """A number as one writes it: 0.77, $4\\cdot10^{-5}$."""
     if not np.isfinite(value):
         return "?"
     words = f"{value:.{digits}g}"
@@ -121,8 +133,7 @@ def short(value, digits=2):
     if "e" not in words:
         return words.replace("-", "−")
     factor, power = words.split("e")
-    raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return (f"{factor} · " if factor not in ("1", "-1") else factor[:-1]) + f"10{raised}"
+    return (f"${factor}\\cdot" if factor not in ("1", "-1") else "$" + factor[:-1]) + f"10^{{{int(power)}}}$"
 
 
 def change(first, last):
@@ -206,6 +217,16 @@ def count_axis(axes, values, label):
     axes.set_xticks(values[:: -(-len(values) // 7)])
     axes.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
     axes.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+
+
+def log_values(axes):
+    """A log axis of values: plain numbers at 1, 2 and 5 where it spans less than two decades."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if high < 100 * low:
+        axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+        axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
 
 
 def time_axis(axes, time):

@@ -3,7 +3,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LogNorm
 
-from plotting.common import LOOK, columns, count_axis, dress, interval, short, with_interval
+from plotting.common import LOOK, columns, count_axis, dress, interval, log_values, short, with_interval
 
 
 class Grid:
@@ -65,6 +65,7 @@ def draw_depth(axes, grid, attributes):
     axes.set_title(f"More layers: {slope}" if slope else "More layers, each width")
     low, high = axes.get_ylim()
     axes.set_ylim(low / (high / low) ** (0.45 if fit else 0.3), high)  # room for the legend
+    log_values(axes)
     axes.legend(ncols=3, title=fit, title_fontsize=12, loc="lower left")
 
 
@@ -88,6 +89,7 @@ def draw_width(axes, grid, attributes):
     axes.set_title(f"More width (L = {grid.depth[-1]:g}): {slope}" if slope else f"More width (L = {grid.depth[-1]:g})")
     low, high = axes.get_ylim()
     axes.set_ylim(low / (high / low) ** 0.3, high)  # room for the legend
+    log_values(axes)
     axes.legend(loc="lower left", ncols=2)
 
 

@@ -44,9 +44,10 @@ def draw_energy(run, axes, energy):
 def draw_order(axes, order, nematic):
     nematic.draw(axes, LOOK.orange, "nematic: top eigenvalue of $\\langle x x^T\\rangle$")
     order.draw(axes, LOOK.blue, "order: length of the mean token")
-    axes.set_ylim(0, 1.03)
+    axes.set_ylim(0, 1.32)  # room for the legend
+    axes.set_yticks(np.arange(6) / 5)
     axes.set_title(f"Order {change(order.mean[0], order.end)}")
-    axes.legend(loc="best")
+    axes.legend(loc="upper left")
 
 
 def count(value):
@@ -118,7 +119,7 @@ def figure(run):
     if frames:
         above, below = whole.subfigures(2, 1, height_ratios=[2.2, 1])
         view = draw_row(below, frames, [0, 1 / 8, 3 / 8, 1])
-        about += f". Tokens of realization {run.realizations[0]}" + (f": {view.note}" if view.note else "") + ", coloured by where they started"
+        about += f". Tokens of realization {run.realizations[0]}, coloured by where they started. {frames.drawn()}{view.note}"
     else:
         above = whole.subfigures(1, 1)
     draw(above)

@@ -5,7 +5,7 @@ import numpy as np
 from chorale_io import BadFile
 from matplotlib.colors import LogNorm
 
-from plotting.common import FADED_TRACES, LOOK, columns, dress, short, time_axis
+from plotting.common import FADED_TRACES, LOOK, columns, dress, log_values, short, time_axis
 
 TRACES, DOTS = 24, 300  # tokens drawn over time, and on a map
 COLOURS = "magma"
@@ -56,7 +56,8 @@ def draw_sphere(part, run):
     norm = norm_of(np.array(density))
     longitude = np.linspace(-np.pi, np.pi, len(angle) + 1)
     north = np.linspace(-np.pi / 2, np.pi / 2, len(latitude) + 1)
-    panels = part.subplots(2, 3, subplot_kw={"projection": "mollweide"}).ravel()
+    wide = min(3, -(-len(frames) // (1 if len(frames) < 4 else 2)))
+    panels = np.ravel(part.subplots(-(-len(frames) // wide), wide, subplot_kw={"projection": "mollweide"}))
     half = len(angle) // 2  # angles from pi on lie west
     for axes, f, values in zip(panels, frames, density):
         values = np.clip(np.roll(values, half, axis=1), norm.vmin, None)
@@ -75,7 +76,8 @@ def mark_end(axes, time, outgrown):
     """Where densities outgrew their degrees."""
     for t in outgrown[np.isfinite(outgrown)]:
         axes.axvline(t, color=LOOK.faint, linewidth=1, linestyle=":", alpha=0.8)
-    time_axis(axes, time)
+    end = np.nanmax(outgrown) if np.isfinite(outgrown).all() else time[-1]
+    time_axis(axes, time[time <= max(end, time[0])] if end < time[-1] else time)
 
 
 def known(values):
@@ -89,13 +91,14 @@ def draw_distance(run, axes):
     if single.shape[1] > 1:
         axes.plot(time, np.where(single > 1e-14, single, np.nan)[:, :FADED_TRACES], color=LOOK.blue, alpha=0.3, linewidth=0.8)
     shown = np.where(mean > 1e-14, mean, np.nan)  # both start alike: 0 is not on a log axis
-    axes.plot(time, shown, color=LOOK.blue, linewidth=2.6)
     positive = shown[np.isfinite(shown)]
+    axes.plot(time, shown, color=LOOK.blue, linewidth=2.6, marker="o" if len(positive) < 8 else None)
     if len(positive) and positive.max() > 30 * positive.min():
-        axes.set_yscale("log")
         axes.set_ylim(positive.min() / 3, 3 * positive.max())
+        log_values(axes)
     else:
-        axes.set_ylim(0, 1.25 * positive.max() if len(positive) else 1)
+        axes.set_ylim(0, 1.15 * np.nanmax(single[:, :FADED_TRACES]) if len(positive) else 1)
+        axes.ticklabel_format(axis="y", useMathText=True)
     axes.set_title(f"{kind(run)} of density and tokens: at most {short(positive.max()) if len(positive) else 0}")
     mark_end(axes, time, outgrown)
 
@@ -107,7 +110,7 @@ def kind(run):
 def draw_energy(run, axes):
     time, energy, tokens, outgrown = columns(run, "time", "energy", "tokens_energy", "outgrown")
     axes.plot(time, energy, color=LOOK.blue, linewidth=2.6, label="density")
-    axes.plot(time, tokens, color=LOOK.orange, linestyle="none", marker="o", markersize=4.5, markevery=max(1, len(time) // 40), label="tokens")
+    axes.plot(time, tokens, color=LOOK.orange, linestyle="none", marker="o", markersize=5, markevery=max(1, len(time) // 40), label="tokens")
     low, high = np.nanmin([energy, tokens]), np.nanmax([energy, tokens])
     axes.set_ylim(max(0, low - 0.15 * (high - low)), high + 0.3 * (high - low + 1e-12))
     axes.set_title(f"Energies differ by at most {short(np.nanmax(np.abs(energy - tokens)))}")
@@ -125,7 +128,7 @@ def draw_spectrum(run, axes):
     axes.axvspan(watched, power.shape[1] - 1, color=LOOK.faint, alpha=0.18, linewidth=0)
     amplitude = np.sqrt(power[frames])
     amplitude = amplitude[np.isfinite(amplitude) & (amplitude > 1e-17)]
-    axes.set(xlim=(0, power.shape[1] - 1), ylim=(amplitude.min() / 1e4 if len(amplitude) else 1e-17, 3), xlabel="degree n",
+    axes.set(xlim=(0, power.shape[1] - 1), ylim=(amplitude.min() / 1e7 if len(amplitude) else 1e-17, 3), xlabel="degree n",
              title="Spectrum; shaded: degrees that tell its end")
     axes.legend(loc="lower left", ncols=3, fontsize=12, columnspacing=1, handlelength=1.3)
 
@@ -137,8 +140,8 @@ def draw_mass(run, axes):
     axes.semilogy(time, np.where(tail > 0, tail, np.nan), color=LOOK.blue, linewidth=2.2, label="tail of the spectrum")
     axes.semilogy(time, np.maximum(error, 1e-17), color=LOOK.green, linewidth=2.2, linestyle="--", label="|mass − 1|")
     axes.axhline(limit, color=LOOK.orange, linewidth=1.8, linestyle="--", label=f"outgrown beyond {short(limit)}")
-    axes.set_ylim(1e-17, 1e4 * limit)
-    axes.set_title(f"Mass within {short(np.nanmax(error))} of 1; the degrees {'suffice ✓' if not np.isfinite(outgrown).any() else 'were outgrown'}")
+    axes.set_ylim(2e-18, 3e7 * limit)
+    axes.set_title(f"Mass is kept to {short(np.nanmax(error))}; degrees {'suffice ✓' if not np.isfinite(outgrown).any() else 'outgrown'}")
     axes.legend(loc="upper left", ncols=2)
     mark_end(axes, time, outgrown)
 
@@ -146,11 +149,12 @@ def draw_mass(run, axes):
 def headline(run):
     time, mean, outgrown = columns(run, "time", "distance", "outgrown")
     lost = np.isfinite(outgrown)
-    count = short(run.parameters.integer("tokens_count"), 7)
+    count = run.parameters.integer("tokens_count")
+    name = {"W2": "W₂"}.get(run.study_values["distance_kind"], run.study_values["distance_kind"])
     if lost.any():
         many = f"{lost.sum()} of {len(lost)} densities" if len(lost) > 1 else "The density"
-        return f"{many} outgrew {'their' if len(lost) > 1 else 'its'} degrees, first at t = {np.nanmin(outgrown):.3g}; density and {count} tokens agree up to there"
-    name = {"W2": "W₂"}.get(run.study_values["distance_kind"], run.study_values["distance_kind"])
+        return (f"{many} outgrew {'their' if len(lost) > 1 else 'its'} degrees, first at t = {np.nanmin(outgrown):.3g}; "
+                f"{name} between {'those that are held' if len(lost) > 1 else 'it until then'} and {count} tokens at most {short(np.nanmax(mean))}")
     return f"Density and {count} tokens agree along the same noise: {name} {short(known(mean))} at t = {time[-1]:.3g}"
 
 

@@ -30,6 +30,11 @@ class Frames:
         points = [block[-first % self.stride :: self.stride] for first, block in self.trajectory.slabs(frame % len(self), BLOCK)]
         return np.concatenate(points)
 
+    def drawn(self):
+        """`3000 of 1000000 tokens, `, empty when all are drawn."""
+        count = self.trajectory.tokens
+        return f"{-(-count // self.stride)} of {count} tokens drawn. " if self.stride > 1 else ""
+
     def nearest(self, shares):
         """Numbers of the frames nearest to these shares of the time."""
         wanted = self.time[0] + (self.time[-1] - self.time[0]) * np.asarray(shares)
@@ -79,7 +84,7 @@ class View:
             self.basis, share = components(frames)
             height = first @ self.basis[1]
             height = np.clip(height / (2.5 * height.std() + 1e-300), -1, 1)
-            self.note = f"first two principal components, {100 * share:.0f}% of the variance"
+            self.note = f"Shown: first two principal components, {100 * share:.0f}% of the variance"
         self.colours = LOOK.ordered(0.5 + 0.5 * height)
         self.size = float(np.clip(9000 / len(first), 7, 46))
         self.limit = 1.45 if self.dim == 2 else 1.08
@@ -153,10 +158,8 @@ def figure(run):
     whole = plt.figure(figsize=(13, 8), layout="constrained")
     view = draw_row(whole, frames, np.linspace(0, 1, 8), rows=2)
     first, last = (np.linalg.norm(frames[f].mean(axis=0)) for f in (0, len(frames) - 1))
-    count = frames.trajectory.tokens
-    shown = f", {-(-count // frames.stride)} of them drawn" if frames.stride > 1 else ""
-    about = f"N = {count}, d = {frames.dim}, {len(frames)} frames{shown}" + (f". Shown: {view.note}" if view.note else "")
-    dress(whole, run, f"{verb(first, last)}: their mean has length {first:.2f}, then {last:.2f}", about + ". Colours: where a token started")
+    about = f"N = {frames.trajectory.tokens}, d = {frames.dim}, {len(frames)} frames. {frames.drawn()}{view.note}. Colours: where a token started"
+    dress(whole, run, f"{verb(first, last)}: their mean has length {first:.2f}, then {last:.2f}", about)
     return whole
 
 
