@@ -99,7 +99,7 @@ def plot(*arguments, cwd=None):
 def check_pictures(folder):
     """Every study: PNGs of either theme have its paper at the corner and many colours; and a PDF."""
     common.DPI = 50  # small pictures are written faster
-    files = [f"{name}.h5" for name in RUNS] + ["kernel.csv", "circle/realization_00000.h5md", "partial.h5"]
+    files = [f"{name}.h5" for name in RUNS if name != "alone"] + ["kernel.csv", "circle/realization_00000.h5md"]
     for theme, paper in (("light", (255, 255, 255)), ("dark", (20, 23, 28))):
         drawn = files if theme == "dark" else files[3:4]
         code, out, err = plot(*drawn, "--theme", theme, cwd=folder)

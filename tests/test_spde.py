@@ -1,9 +1,8 @@
 """Study spde from end to end: its table and file, tokens drawn from the density, the same bits at any rank count, densities that outgrow
-their degrees, refusals, the picture."""
+their degrees, refusals."""
 import csv
 import os
 import re
-import subprocess
 import sys
 import tempfile
 
