@@ -117,6 +117,8 @@ static PetscErrorCode Create(Spde *s) {
   PetscCall(SpdeSnapshotsCreate(s->density, s->tokens, s->frames, &s->snapshots));
   PetscCall(FindingsCreate(s->layout.world, "spde", COLUMNS, &s->findings));
   PetscCall(PetscMalloc2(s->layout.owned * s->frames * SPDE_NUMBERS, &s->numbers, s->layout.owned, &s->outgrown));
+  for (PetscInt i = 0; i < s->layout.owned * s->frames * SPDE_NUMBERS; i++) s->numbers[i] = NAN; /* not measured */
+  for (PetscInt i = 0; i < s->layout.owned; i++) s->outgrown[i] = NAN;
   PetscCall(CreateCheckpoint(s));
   PetscFunctionReturn(0);
 }
@@ -209,10 +211,8 @@ static PetscErrorCode KeepDensity(Spde *s, PetscBool back) {
 }
 
 /* Realization r at its start, or where a checkpoint left it: *l steps are done. */
-static PetscErrorCode Begin(Spde *s, PetscInt r, PetscReal *numbers, PetscReal *outgrown, PetscInt *l) {
+static PetscErrorCode Begin(Spde *s, PetscInt r, PetscReal *numbers, PetscInt *l) {
   PetscFunctionBeginUser;
-  *outgrown = NAN;
-  for (PetscInt i = 0; i < s->frames * SPDE_NUMBERS; i++) numbers[i] = NAN;
   PetscCall(DensityStart(s->density, r));
   PetscCall(TokensStart(s->tokens, s->start, r));
   if (s->rule) PetscCall(DensityWeigh(s->density, s->tokens));
@@ -232,7 +232,7 @@ static PetscErrorCode Realize(Spde *s, PetscInt r, PetscReal *numbers, PetscReal
   PetscBool full;
 
   PetscFunctionBeginUser;
-  PetscCall(Begin(s, r, numbers, outgrown, &l));
+  PetscCall(Begin(s, r, numbers, &l));
   while (l < s->depth && !*stopped) {
     PetscCall(NoiseDraw(s->noise, r, l, s->field)); /* one field for both */
     PetscCall(DensityStep(s->density, s->field, dt));
