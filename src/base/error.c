@@ -1,6 +1,7 @@
 /* One line per failure instead of PETSc's traceback (see error.h for the policy). */
 #include <chorale/error.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,7 +49,8 @@ static PetscErrorCode Handler(MPI_Comm comm, int line, const char *function, con
   }
   /* A failure that many ranks meet at once should still be one line: rank 0 speaks at once and main aborts the job; the
    * first rank of the communicator that failed (of a group, say) waits for that, and others longer: they are alive to
-   * speak only if the failure was theirs. */
+   * speak only if the failure was theirs. The launcher ends them by SIGTERM, which checkpoints may have taken over. */
+  (void)signal(SIGTERM, SIG_DFL);
   if (rank > 0) (void)PetscSleep(place == 0 ? 1.0 : 2.0);
   fprintf(stderr, "chorale: error: %s (%s, %s:%d, rank %d)\n", text, function, BaseName(file), line, (int)rank);
   fflush(stderr);
