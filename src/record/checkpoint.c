@@ -76,6 +76,7 @@ PetscErrorCode CheckpointCreate(const char *study, Ensemble ensemble, PetscInt s
   if (resume && !c->complete) PetscCall(CheckpointFileFind(c));
   PetscCall(CatchSignals());
   c->start = c->written = c->last = MPI_Wtime();
+  c->looked = -PETSC_MAX_REAL; /* a stop file may be there already */
   PetscCall(Listen(c));
   *checkpoint = c;
   PetscFunctionReturn(0);
