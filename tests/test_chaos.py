@@ -227,27 +227,6 @@ def check_same_bits(folder):
     return bad
 
 
-def check_resume(folder):
-    """Stopped after every step (its wall time is over) and resumed on other ranks, also between two walks: the same bits."""
-    cases = {
-        "quadrature, restarts": dict(tokens_dim=2, tokens_count="100,300", chaos_reference="quadrature", chaos_nodes=256, chaos_restarts=1,
-                                     noise_type="spectral", noise_degree=8, scheme_type="euler"),
-        "twin": dict(tokens_dim=3, tokens_count="20,40", mlp_width=64, ensemble_realizations=2),
-    }
-    bad = 0
-    for i, (name, case) in enumerate(cases.items()):
-        case.update(layers_depth=2, layers_horizon=1)
-        chaos(folder, 1, **case)
-        whole, stops = datasets(os.path.join(folder, "chaos.h5")), 0
-        keys = dict(QUIET, **case, output_file=f"resumed-{i}.h5", checkpoint_walltime=1e-6)
-        while (code := chorale(["chaos"] + options(checkpoint_resume=str(stops > 0).lower(), **keys), ranks=1 + stops % 3, cwd=folder, check=False).returncode) == 85:
-            stops += 1
-        differing = same_bits(whole, datasets(os.path.join(folder, f"resumed-{i}.h5"))) if code == 0 else f"exit code {code}"
-        print(f"{name}: stopped {stops} times:", differing or "same bits")
-        bad += bool(differing) or stops < 3
-    return bad
-
-
 def check_refusals(folder):
     cases = {
         "tokens_count = 8,8": dict(tokens_count="4,8,8"),
@@ -286,7 +265,6 @@ def main():
         failed += check_slopes(folder)
         failed += check_correlation(folder)
         failed += check_same_bits(folder)
-        failed += check_resume(folder)
         failed += check_refusals(folder)
     return int(failed != 0)
 

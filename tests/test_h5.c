@@ -257,7 +257,7 @@ static void Columns(void **state) {
       assert_int_equal(size[1], R);
       if (k) {
         assert_int_equal(size[2], k);
-        FAILS(H5ReadRows(h5, "/o/value", 0, 1, all), PETSC_ERR_USER_INPUT, "/tmp/", "has rank 3, must be 1 or 2");
+        FAILS(H5ReadRows(h5, "/o/value", 0, 1, all), PETSC_ERR_FILE_READ, "/tmp/", "has rank 3, must be 1 or 2");
       } else {
         OK(H5ReadRows(h5, "/o/value", 0, T, all));
         for (int i = 0; i < T * R; i++) same &= all[i] == Value(i / R, i % R, 0);
@@ -346,7 +346,7 @@ static void RefusesBadFiles(void **state) {
   FAILS(H5Open(PETSC_COMM_WORLD, path, "r", "tokens_file", &h5), PETSC_ERR_USER_INPUT,
         "tokens_file = ", ": not an HDF5 file");
   Spoil(File("empty.h5"), 0, "");
-  FAILS(H5Open(PETSC_COMM_WORLD, path, "r", NULL, &h5), PETSC_ERR_USER_INPUT, "/tmp/", ": not an HDF5 file");
+  FAILS(H5Open(PETSC_COMM_WORLD, path, "r", NULL, &h5), PETSC_ERR_FILE_READ, "/tmp/", ": not an HDF5 file");
   for (PetscInt64 size = 9000; size > 100; size /= 3) {
     OK(H5Open(PETSC_COMM_WORLD, File("cut.h5"), "w", NULL, &h5));
     OK(H5WriteReals(h5, "x", 1, shape, values));

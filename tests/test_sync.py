@@ -253,13 +253,6 @@ class Sync(unittest.TestCase):
             for ranks, groups in ((2, 1), (3, "auto"), (4, 2)):
                 self.run_sync(ranks=ranks, ensemble_groups=groups, **common, **case)
                 self.assertEqual(same_bits(reference, datasets(self.path("sync.h5"))), [], (name, ranks, groups))
-        # stopped after a step, resumed on other ranks, stopped after another, resumed
-        words = ["sync"] + options(progress="off", output_file="stopped.h5", **common, **case)
-        for ranks, resume in ((2, False), (3, True)):
-            done = chorale(words + options(checkpoint_walltime=1e-9, **({"checkpoint_resume": True} if resume else {})), ranks=ranks, cwd=self.folder.name, check=False)
-            self.assertEqual(done.returncode, 85, done.stderr)
-        chorale(words + options(checkpoint_resume=True), ranks=1, cwd=self.folder.name)
-        self.assertEqual(same_bits(reference, datasets(self.path("stopped.h5"))), [])
 
     # ---- bad input ----
 

@@ -1,6 +1,6 @@
 /* All of chorale's HDF5: the only object whose source calls H5*. Files are opened on a communicator with the MPI-IO
- * driver, and every call is collective on it. Failures to read what a user named are PETSC_ERR_USER_INPUT; others
- * run-time. */
+ * driver, and every call is collective on it. Failures to read a file that a deck key named are PETSC_ERR_USER_INPUT;
+ * others run-time. */
 #ifndef CHORALE_H5_H
 #define CHORALE_H5_H
 
@@ -69,8 +69,8 @@ PetscErrorCode H5List(H5 h5, const char *path, PetscInt *n, char ***names);
 typedef struct _p_H5Series *H5Series;
 PetscErrorCode H5SeriesCreate(H5 h5, const char *path, PetscInt64 frames, PetscInt64 N, PetscInt64 d,
                               PetscInt64 chunk_rows, PetscBool single, int deflate, H5Series *series);
-/* The one at path of a file that was opened with "r+"; its frames and N are told. User input error when it has another
- * rank, d or precision. */
+/* The one at path of a file that was opened with "r+"; its frames and N are told. An error when it has another rank,
+ * d or precision. */
 PetscErrorCode H5SeriesOpen(H5 h5, const char *path, PetscInt64 d, PetscBool single, PetscInt64 *frames, PetscInt64 *N,
                             H5Series *series);
 /* More frames; those not written yet read as 0. */

@@ -1,6 +1,7 @@
 /* One line per failure instead of PETSc's traceback (see error.h for the policy). */
 #include <chorale/error.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,11 +26,14 @@ static PetscErrorCode Handler(MPI_Comm comm, int line, const char *function, con
                               PetscErrorType type, const char *message, void *context) {
   char text[1024];
   PetscMPIInt rank = 0;
+  PetscMPIInt place = 0;
   int mpi = 0;
-  (void)comm;
   (void)context;
   if (type == PETSC_ERROR_REPEAT) return code;
-  if (!MPI_Initialized(&mpi) && mpi) MPI_Comm_rank(PETSC_COMM_WORLD, &rank);
+  if (!MPI_Initialized(&mpi) && mpi) {
+    MPI_Comm_rank(PETSC_COMM_WORLD, &rank);
+    if (comm != MPI_COMM_NULL) MPI_Comm_rank(comm, &place);
+  }
   if (!message || !*message || !strcmp(message, " ")) {
     const char *meaning = NULL;
     if (PetscErrorMessage(code, &meaning, NULL) || !meaning) meaning = "unknown error";
@@ -44,8 +48,10 @@ static PetscErrorCode Handler(MPI_Comm comm, int line, const char *function, con
     return code;
   }
   /* A failure that many ranks meet at once should still be one line: rank 0 speaks at once and main aborts the job; the
-   * others wait for that, and are alive to speak only if the failure was theirs. */
-  if (rank > 0) (void)PetscSleep(1.0);
+   * first rank of the communicator that failed (of a group, say) waits for that, and others longer: they are alive to
+   * speak only if the failure was theirs. The launcher ends them by SIGTERM, which checkpoints may have taken over. */
+  (void)signal(SIGTERM, SIG_DFL);
+  if (rank > 0) (void)PetscSleep(place == 0 ? 1.0 : 2.0);
   fprintf(stderr, "chorale: error: %s (%s, %s:%d, rank %d)\n", text, function, BaseName(file), line, (int)rank);
   fflush(stderr);
   return code;

@@ -8,6 +8,8 @@
 
 /* Where reading fails, the message says "key = path: reason", or "path: reason" when no deck key named the file. */
 #define H5_FROM(h5) (h5)->key, (h5)->key[0] ? " = " : "", (h5)->path
+/* A user's mistake when a key named it, and then met by all ranks alike; else a failure of the run. */
+#define H5_UNREADABLE(h5) ((h5)->key[0] ? PETSC_ERR_USER_INPUT : PETSC_ERR_FILE_READ)
 
 PetscErrorCode H5Agree(MPI_Comm comm, PetscBool *ok) {
   PetscFunctionBeginUser;
@@ -78,7 +80,8 @@ PetscErrorCode H5Open(MPI_Comm comm, const char *path, const char *mode, const c
   PetscCallMPI(MPI_Bcast(reason, sizeof(reason), MPI_CHAR, 0, comm));
   if (reason[0]) {
     if (create) SETERRQ(comm, PETSC_ERR_FILE_OPEN, "%s: cannot create: %s", path, reason);
-    SETERRQ(comm, PETSC_ERR_USER_INPUT, "%s%s%s: %s", key ? key : "", key ? " = " : "", path, reason);
+    SETERRQ(comm, key ? PETSC_ERR_USER_INPUT : PETSC_ERR_FILE_READ, "%s%s%s: %s", key ? key : "", key ? " = " : "",
+            path, reason);
   }
   PetscCall(PetscNew(&x));
   PetscCallMPI(MPI_Comm_dup(comm, &x->comm));
@@ -151,15 +154,15 @@ static PetscErrorCode OpenDataset(H5 h5, const char *path, hid_t *dataset, int *
 
   PetscFunctionBeginUser;
   PetscCall(H5Exists(h5, path, &exists));
-  PetscCheck(exists, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: has no dataset '%s'", H5_FROM(h5), path);
+  PetscCheck(exists, h5->comm, H5_UNREADABLE(h5), "%s%s%s: has no dataset '%s'", H5_FROM(h5), path);
   *dataset = H5Dopen2(h5->file, path, H5P_DEFAULT);
-  PetscCheck(*dataset >= 0, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: '%s' is not a dataset", H5_FROM(h5), path);
+  PetscCheck(*dataset >= 0, h5->comm, H5_UNREADABLE(h5), "%s%s%s: '%s' is not a dataset", H5_FROM(h5), path);
   space = H5Dget_space(*dataset);
   *rank = H5Sget_simple_extent_dims(space, size, NULL);
   if (space >= 0) H5Sclose(space);
   if (*rank < 0 || *rank > 8) {
     H5Dclose(*dataset);
-    SETERRQ(h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: dataset '%s' has no shape of rank 0 to 8", H5_FROM(h5), path);
+    SETERRQ(h5->comm, H5_UNREADABLE(h5), "%s%s%s: dataset '%s' has no shape of rank 0 to 8", H5_FROM(h5), path);
   }
   for (int i = 0; i < *rank; i++) shape[i] = (PetscInt64)size[i];
   PetscFunctionReturn(0);
@@ -205,13 +208,13 @@ PetscErrorCode H5ReadRows(H5 h5, const char *path, PetscInt64 first, PetscInt64 
     read = ReadPart(dataset, rank, shape, first, count, values) >= 0 ? PETSC_TRUE : PETSC_FALSE;
   PetscCall(H5Agree(h5->comm, &read));
   H5Dclose(dataset);
-  PetscCheck(real, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: dataset '%s' must hold floating-point numbers", H5_FROM(h5),
+  PetscCheck(real, h5->comm, H5_UNREADABLE(h5), "%s%s%s: dataset '%s' must hold floating-point numbers", H5_FROM(h5),
              path);
-  PetscCheck(rank == 1 || rank == 2, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: dataset '%s' has rank %d, must be 1 or 2",
+  PetscCheck(rank == 1 || rank == 2, h5->comm, H5_UNREADABLE(h5), "%s%s%s: dataset '%s' has rank %d, must be 1 or 2",
              H5_FROM(h5), path, rank);
-  PetscCheck(range, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: dataset '%s' has only %" PetscInt64_FMT " rows",
-             H5_FROM(h5), path, shape[0]);
-  PetscCheck(read, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: dataset '%s' cannot be read", H5_FROM(h5), path);
+  PetscCheck(range, h5->comm, H5_UNREADABLE(h5), "%s%s%s: dataset '%s' has only %" PetscInt64_FMT " rows", H5_FROM(h5),
+             path, shape[0]);
+  PetscCheck(read, h5->comm, H5_UNREADABLE(h5), "%s%s%s: dataset '%s' cannot be read", H5_FROM(h5), path);
   PetscFunctionReturn(0);
 }
 
@@ -291,7 +294,7 @@ PetscErrorCode H5ReadInts(H5 h5, const char *path, PetscInt64 n, PetscInt64 *val
   read = right && H5Dread(dataset, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
   H5Dclose(dataset);
   PetscCall(H5Agree(h5->comm, &read));
-  PetscCheck(read, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: '%s' must hold %" PetscInt64_FMT " integers", H5_FROM(h5),
+  PetscCheck(read, h5->comm, H5_UNREADABLE(h5), "%s%s%s: '%s' must hold %" PetscInt64_FMT " integers", H5_FROM(h5),
              path, n);
   PetscFunctionReturn(0);
 }
@@ -357,7 +360,7 @@ PetscErrorCode H5List(H5 h5, const char *path, PetscInt *n, char ***names) {
   PetscFunctionBeginUser;
   PetscCall(H5Exists(h5, path, &exists));
   if (exists) group = H5Gopen2(h5->file, path, H5P_DEFAULT);
-  PetscCheck(group >= 0, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: has no group '%s'", H5_FROM(h5), path);
+  PetscCheck(group >= 0, h5->comm, H5_UNREADABLE(h5), "%s%s%s: has no group '%s'", H5_FROM(h5), path);
   ok = H5Gget_info(group, &info) >= 0 ? PETSC_TRUE : PETSC_FALSE;
   if (ok) {
     list.room = (PetscInt)info.nlinks;
@@ -365,7 +368,7 @@ PetscErrorCode H5List(H5 h5, const char *path, PetscInt *n, char ***names) {
     ok = H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, AddName, &list) >= 0 ? PETSC_TRUE : PETSC_FALSE;
   }
   H5Gclose(group);
-  PetscCheck(ok, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: group '%s' cannot be read", H5_FROM(h5), path);
+  PetscCheck(ok, h5->comm, H5_UNREADABLE(h5), "%s%s%s: group '%s' cannot be read", H5_FROM(h5), path);
   *n = list.n;
   *names = list.names;
   PetscFunctionReturn(0);

@@ -333,7 +333,7 @@ PetscErrorCode H5SeriesOpen(H5 h5, const char *path, PetscInt64 d, PetscBool sin
   *series = x;
   if (rank != 3 || shape[2] != d || !same) {
     PetscCall(H5SeriesDestroy(series));
-    SETERRQ(h5->comm, PETSC_ERR_USER_INPUT, "%s: '%s' is not of this run", h5->path, path);
+    SETERRQ(h5->comm, PETSC_ERR_FILE_READ, "%s: '%s' is not of this run", h5->path, path);
   }
   x->frames = *frames = shape[0];
   x->N = *N = shape[1];

@@ -76,6 +76,7 @@ PetscErrorCode CheckpointCreate(const char *study, Ensemble ensemble, PetscInt s
   if (resume && !c->complete) PetscCall(CheckpointFileFind(c));
   PetscCall(CatchSignals());
   c->start = c->written = c->last = MPI_Wtime();
+  c->looked = -PETSC_MAX_REAL; /* a stop file may be there already */
   PetscCall(Listen(c));
   *checkpoint = c;
   PetscFunctionReturn(0);
@@ -337,10 +338,10 @@ PetscErrorCode CheckpointStep(Checkpoint c, PetscInt r, PetscInt step, PetscBool
     int event = c->event;
     PetscCallMPI(MPI_Bcast(&event, 1, MPI_INT, 0, c->layout.shards));
     if (c->shard && event != CHECKPOINT_GO) PetscCallMPI(MPI_Wait(&c->request, MPI_STATUS_IGNORE));
-    if (c->shard && caught && !c->told) { /* a shard that only listens may be the one that caught the signal */
-      const int number = (int)caught;
+    if (c->shard && caught && !c->told && (event == CHECKPOINT_GO || event == CHECKPOINT_WRITE)) {
+      const int number = (int)caught; /* a shard that only listens may be the one that caught the signal */
       c->told = PETSC_TRUE;
-      if (event == CHECKPOINT_GO) PetscCallMPI(MPI_Send(&number, 1, MPI_INT, 0, TAG_SIGNAL, c->events));
+      PetscCallMPI(MPI_Send(&number, 1, MPI_INT, 0, TAG_SIGNAL, c->events));
     }
     c->event = event;
   }

@@ -65,14 +65,6 @@ static PetscErrorCode Checksum(Checkpoint c, const char *path, uint64_t length, 
   PetscFunctionReturn(0);
 }
 
-/* A code of rank 0 becomes a failure of all. */
-static PetscErrorCode CheckErrno(Checkpoint c, int code, const char *path, const char *what) {
-  PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Bcast(&code, 1, MPI_INT, 0, c->layout.world));
-  PetscCheck(!code, c->layout.world, PETSC_ERR_FILE_WRITE, "%s: %s: %s", path, what, strerror(code));
-  PetscFunctionReturn(0);
-}
-
 /* 0 or errno. */
 static int AppendTrailer(const char *path, const Trailer *trailer) {
   const int file = open(path, O_WRONLY | O_APPEND);
@@ -86,16 +78,6 @@ static int AppendTrailer(const char *path, const Trailer *trailer) {
   return code;
 }
 
-static int SyncDirectory(const char *path) {
-  const int file = open(path, O_RDONLY);
-  int code = 0;
-
-  if (file < 0) return errno;
-  if (fsync(file) && errno != EINVAL) code = errno; /* EINVAL: a file system that cannot sync directories */
-  if (close(file) && !code) code = errno;
-  return code;
-}
-
 /* The complete temporary file becomes the checkpoint, the checkpoint the one before. */
 static PetscErrorCode Commit(Checkpoint c) {
   Trailer trailer;
@@ -105,7 +87,7 @@ static PetscErrorCode Commit(Checkpoint c) {
 
   PetscFunctionBeginUser;
   if (!c->rank && stat(c->temporary, &status)) code = errno;
-  PetscCall(CheckErrno(c, code, c->temporary, "cannot be read back"));
+  PetscCall(OutputCheck(c->layout.world, code, c->temporary, "cannot be read back"));
   memcpy(trailer.mark, mark, sizeof(mark));
   trailer.length = (uint64_t)status.st_size;
   PetscCallMPI(MPI_Bcast(&trailer.length, 1, MPI_UINT64_T, 0, c->layout.world));
@@ -115,21 +97,39 @@ static PetscErrorCode Commit(Checkpoint c) {
     code = AppendTrailer(c->temporary, &trailer);
     if (!code && c->trusted && rename(c->file, c->previous) && errno != ENOENT) code = errno;
     if (!code && rename(c->temporary, c->file)) code = errno;
-    if (!code) code = SyncDirectory(c->output.trajectories);
+    if (!code) code = OutputSync(c->output.trajectories, O_RDONLY);
   }
-  PetscCall(CheckErrno(c, code, c->file, "cannot be put in place"));
+  PetscCall(OutputCheck(c->layout.world, code, c->file, "cannot be put in place"));
   c->trusted = PETSC_TRUE;
   if (c->source[0]) PetscCall(PetscStrcpy(c->source, c->file)); /* it holds what waits for its turn */
   PetscFunctionReturn(0);
 }
 
+/* Rows first .. first+count-1 of a dataset that must be [N][k]. What is wrong here may be seen by one group only, so it
+ * is a failure of the run, which ends all ranks. */
+static PetscErrorCode ReadRows(Checkpoint c, H5 h5, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
+                               PetscInt64 count, double *rows) {
+  PetscInt64 shape[8];
+  int rank;
+
+  PetscFunctionBeginUser;
+  PetscCall(H5GetShape(h5, path, &rank, shape));
+  PetscCheck(rank == 2 && shape[0] == N && shape[1] == k, c->layout.shards, PETSC_ERR_FILE_READ,
+             "%s: '%s' is not of this run", c->source, path);
+  PetscCall(H5ReadRows(h5, path, first, count, rows));
+  PetscFunctionReturn(0);
+}
+
 /* This rank's part of an entry of realization r: from the objects if r is in progress here, else, when it waits for its
  * turn in a resumed run, from the source. rows has room for it. */
-static PetscErrorCode TakeTokens(H5 source, const char *path, Tokens tokens, PetscInt64 *first, PetscInt64 *n,
-                                 double *rows) {
+static PetscErrorCode TakeTokens(Checkpoint c, H5 source, const char *path, Tokens tokens, PetscInt64 *first,
+                                 PetscInt64 *n, double *rows) {
+  TokensLayout layout;
+
   PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(tokens, &layout));
   PetscCall(TokensGetRows(tokens, first, n, rows));
-  if (source) PetscCall(H5ReadRows(source, path, *first, *n, rows));
+  if (source) PetscCall(ReadRows(c, source, path, layout.count, layout.dim, *first, *n, rows));
   PetscFunctionReturn(0);
 }
 
@@ -139,7 +139,7 @@ static PetscErrorCode WriteState(Checkpoint c, H5 h5, PetscInt r) {
   H5 source = NULL;
 
   PetscFunctionBeginUser;
-  if (mine && r != c->current) PetscCall(H5Open(c->layout.shards, c->source, "r", "checkpoint_resume", &source));
+  if (mine && r != c->current) PetscCall(H5Open(c->layout.shards, c->source, "r", NULL, &source));
   for (PetscInt i = 0; i < c->count; i++) {
     const CheckpointEntry *entry = &c->entries[i];
     char path[PATH];
@@ -151,14 +151,14 @@ static PetscErrorCode WriteState(Checkpoint c, H5 h5, PetscInt r) {
       double *rows;
       PetscCall(TokensGetLayout(entry->tokens, &layout));
       PetscCall(PetscMalloc1((size_t)layout.owned * layout.block * layout.dim, &rows));
-      if (mine) PetscCall(TakeTokens(source, path, entry->tokens, &first, &n, rows));
+      if (mine) PetscCall(TakeTokens(c, source, path, entry->tokens, &first, &n, rows));
       PetscCall(H5WriteRows(h5, path, layout.count, layout.dim, first, 1, n, rows));
       PetscCall(PetscFree(rows));
     } else if (entry->type == CHECKPOINT_REALS) {
       double *values;
       PetscCall(PetscMalloc1(entry->n, &values));
       PetscCall(PetscArraycpy(values, entry->values, entry->n));
-      if (source) PetscCall(H5ReadRows(source, path, 0, 1, values));
+      if (source) PetscCall(ReadRows(c, source, path, 1, entry->n, 0, 1, values));
       PetscCall(H5WriteRows(h5, path, 1, entry->n, 0, 1, mine && !c->shard ? 1 : 0, values));
       PetscCall(PetscFree(values));
     }
@@ -174,7 +174,10 @@ static PetscErrorCode WriteContents(Checkpoint c, H5 h5) {
   PetscFunctionBeginUser;
   PetscCall(H5AttributeString(h5, "/checkpoint", "format", FORMAT));
   PetscCall(H5AttributeString(h5, "/checkpoint", "study", c->study));
-  /* What any rank knows: steps never go back, so the largest is the true one. */
+  /* Every group knows its own realizations; what it read of others may be more than they have done, if they had to
+   * begin again. */
+  for (PetscInt r = 0; r < e->realizations; r++)
+    if (r % e->groups != e->group) c->step[r] = 0;
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, c->step, (PetscMPIInt)e->realizations, MPIU_INT64, MPI_MAX, e->world));
   PetscCall(H5WriteInts(h5, "/status/step", 1, shape, c->step));
   for (PetscInt i = 0; i < c->count; i++) {
@@ -305,6 +308,11 @@ static PetscErrorCode ReadHeader(Checkpoint c) {
   PetscCheck(rank == 1 && shape[0] == c->layout.realizations, c->layout.world, PETSC_ERR_USER_INPUT,
              "checkpoint_resume = true: %s has another number of realizations", c->source);
   PetscCall(H5ReadInts(comparison.h5, "/status/step", c->layout.realizations, c->step));
+  for (PetscInt r = 0; r < c->layout.realizations; r++)
+    PetscCheck(0 <= c->step[r] && c->step[r] <= c->steps, c->layout.world, PETSC_ERR_USER_INPUT,
+               "checkpoint_resume = true: %s has realization %" PetscInt_FMT " after step %" PetscInt64_FMT
+               " of %" PetscInt_FMT,
+               c->source, r, c->step[r], c->steps);
   PetscCall(H5Close_(&comparison.h5));
   PetscFunctionReturn(0);
 }
@@ -357,20 +365,20 @@ PetscErrorCode CheckpointFileReadRows(Checkpoint c) {
   H5 h5;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Open(e->shards, c->source, "r", "checkpoint_resume", &h5));
+  PetscCall(H5Open(e->shards, c->source, "r", NULL, &h5));
   for (PetscInt i = 0; i < c->count; i++) {
     const CheckpointEntry *entry = &c->entries[i];
     char path[PATH];
     if (entry->type == CHECKPOINT_SHARED && e->group == 0) {
       PetscCall(PetscSNPrintf(path, sizeof(path), "/shared/%s", entry->name));
-      PetscCall(H5ReadRows(h5, path, 0, c->rank ? 0 : 1, entry->values));
+      PetscCall(ReadRows(c, h5, path, 1, entry->n, 0, c->rank ? 0 : 1, entry->values));
     }
     if (entry->type != CHECKPOINT_ROWS) continue;
     PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
     for (PetscInt k = 0; k < e->owned; k++)
       if (c->step[e->group + k * e->groups] > 0) /* other shards may have no room */
-        PetscCall(H5ReadRows(h5, path, e->group + k * e->groups, c->shard ? 0 : 1,
-                             c->shard ? NULL : entry->values + (size_t)k * (size_t)entry->n));
+        PetscCall(ReadRows(c, h5, path, e->realizations, entry->n, e->group + k * e->groups, c->shard ? 0 : 1,
+                           c->shard ? NULL : entry->values + (size_t)k * (size_t)entry->n));
   }
   PetscCall(H5Close_(&h5));
   PetscFunctionReturn(0);
@@ -380,7 +388,7 @@ PetscErrorCode CheckpointFileReadState(Checkpoint c, PetscInt r) {
   H5 h5;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Open(c->layout.shards, c->source, "r", "checkpoint_resume", &h5));
+  PetscCall(H5Open(c->layout.shards, c->source, "r", NULL, &h5));
   for (PetscInt i = 0; i < c->count; i++) {
     const CheckpointEntry *entry = &c->entries[i];
     char path[PATH];
@@ -393,11 +401,11 @@ PetscErrorCode CheckpointFileReadState(Checkpoint c, PetscInt r) {
       PetscCall(TokensGetLayout(entry->tokens, &layout));
       PetscCall(PetscMalloc1((size_t)layout.owned * layout.block * layout.dim, &rows));
       PetscCall(TokensGetRows(entry->tokens, &first, &n, rows));
-      PetscCall(H5ReadRows(h5, path, first, n, rows));
+      PetscCall(ReadRows(c, h5, path, layout.count, layout.dim, first, n, rows));
       PetscCall(TokensSetRows(entry->tokens, rows));
       PetscCall(PetscFree(rows));
     } else if (entry->type == CHECKPOINT_REALS)
-      PetscCall(H5ReadRows(h5, path, 0, 1, entry->values));
+      PetscCall(ReadRows(c, h5, path, 1, entry->n, 0, 1, entry->values));
   }
   PetscCall(H5Close_(&h5));
   PetscFunctionReturn(0);

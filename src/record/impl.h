@@ -48,6 +48,10 @@ PETSC_INTERN PetscErrorCode OutputTrajectory(const Output *output, PetscInt r, P
                                              char path[PETSC_MAX_PATH_LEN]);
 /* Makes the directory of the trajectories unless it exists. Collective. */
 PETSC_INTERN PetscErrorCode OutputMakeDirectory(MPI_Comm comm, const Output *output);
+/* errno of rank 0 (0 for none) becomes a run-time failure of all ranks, "path: what: reason". Collective. */
+PETSC_INTERN PetscErrorCode OutputCheck(MPI_Comm comm, int code, const char *path, const char *what);
+/* On this rank: file or directory on disk for good; flags as for open(). 0 or errno. */
+PETSC_INTERN int OutputSync(const char *path, int flags);
 /* The temporary file takes the place of the results file, on disk for good. Collective. */
 PETSC_INTERN PetscErrorCode OutputCommit(MPI_Comm comm, const Output *output);
 

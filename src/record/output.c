@@ -140,8 +140,7 @@ PetscErrorCode OutputCreate(MPI_Comm comm, const char *study, PetscInt trajector
   PetscFunctionReturn(0);
 }
 
-/* errno of rank 0 becomes a run-time failure of all ranks. */
-static PetscErrorCode CheckErrno(MPI_Comm comm, int code, const char *path, const char *what) {
+PetscErrorCode OutputCheck(MPI_Comm comm, int code, const char *path, const char *what) {
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Bcast(&code, 1, MPI_INT, 0, comm));
   PetscCheck(!code, comm, PETSC_ERR_FILE_WRITE, "%s: %s: %s", path, what, strerror(code));
@@ -155,12 +154,11 @@ PetscErrorCode OutputMakeDirectory(MPI_Comm comm, const Output *output) {
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
   if (!rank && mkdir(output->trajectories, 0777) && errno != EEXIST) code = errno;
-  PetscCall(CheckErrno(comm, code, output->trajectories, "cannot make the directory"));
+  PetscCall(OutputCheck(comm, code, output->trajectories, "cannot make the directory"));
   PetscFunctionReturn(0);
 }
 
-/* 0 or errno. */
-static int Sync(const char *path, int flags) {
+int OutputSync(const char *path, int flags) {
   const int fd = open(path, flags);
   int code = 0;
 
@@ -177,10 +175,10 @@ PetscErrorCode OutputCommit(MPI_Comm comm, const Output *output) {
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
   if (!rank) {
-    code = Sync(output->temporary, O_RDWR);
+    code = OutputSync(output->temporary, O_RDWR);
     if (!code && rename(output->temporary, output->file)) code = errno;
-    if (!code) code = Sync(output->directory, O_RDONLY);
+    if (!code) code = OutputSync(output->directory, O_RDONLY);
   }
-  PetscCall(CheckErrno(comm, code, output->file, "cannot be put in place"));
+  PetscCall(OutputCheck(comm, code, output->file, "cannot be put in place"));
   PetscFunctionReturn(0);
 }

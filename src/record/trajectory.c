@@ -104,7 +104,7 @@ static PetscErrorCode Reopen(Trajectory t, PetscInt done) {
   PetscCall(H5ReadAttributeInt(t->h5, POSITION, "frames_valid", &valid, &found));
   PetscCall(H5SeriesOpen(t->h5, POSITION "/value", t->layout.dim, t->single, &extent, &N, &t->values));
   PetscCheck(valid >= done && extent >= done && extent <= t->frames && N == t->layout.count, t->layout.comm,
-             PETSC_ERR_USER_INPUT, "%s: is not of this run", t->path);
+             PETSC_ERR_FILE_READ, "%s: is not of this run", t->path);
   t->extent = (PetscInt)extent;
   t->written = done;
   PetscCall(H5ReadInts(t->h5, POSITION "/step", extent, t->step));

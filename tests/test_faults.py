@@ -1,0 +1,152 @@
+"""Checkpoints that do not fit the run, lost trajectories, and stop files: no hang, one line, nothing lost."""
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import zlib
+
+import h5py
+
+from run import CHORALE, chorale, datasets, options, same_bits
+
+RUN = dict(tokens_count=300, tokens_dim=3, layers_depth=12, layers_horizon=1.0, mlp_width=32, ensemble_realizations=4, output_every=3, output_trajectories=2,
+           output_file="run.h5", progress="off")
+FILES = ("run.h5", "run/realization_00000.h5md", "run/realization_00001.h5md")
+TRAILER, BLOCK, MASK = "<16sQQ", 1 << 20, (1 << 64) - 1
+
+
+def run(folder, ranks, groups, code, **more):
+    """Ends with this exit code; with one line of ours unless it is 0, and within a minute. Returns that, warnings and output."""
+    done = chorale(["simulate"] + options(**{**RUN, "ensemble_groups": groups, **more}), ranks=ranks, cwd=folder, check=False, timeout=60)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("chorale")]
+    spoken = [line for line in lines if "warning" not in line]
+    assert done.returncode == code and len(spoken) == (code != 0), f"{more}: exit code {done.returncode}, not {code}: {done.stderr}"
+    return "\n".join(lines + [done.stdout])
+
+
+def seal(path):
+    """Puts a trailer with the right length and checksum under an altered checkpoint, as the header of checkpoint_file.c says."""
+    with open(path, "rb") as file:
+        data = file.read()
+    total = 0
+    for place, first in enumerate(range(0, len(data), BLOCK)):
+        z = ((place << 32) + zlib.crc32(data[first:first + BLOCK]) + 0x9E3779B97F4A7C15) & MASK
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & MASK
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB & MASK
+        total = (total + (z ^ (z >> 31))) & MASK
+    with open(path, "ab") as file:
+        file.write(struct.pack(TRAILER, b"chorale trailer\0", len(data), total))
+
+
+def altered(folder, copy, change):
+    """A copy of a stopped run with a changed checkpoint."""
+    shutil.copytree(folder, copy)
+    path = f"{copy}/run/checkpoint.h5"
+    os.truncate(path, os.path.getsize(path) - struct.calcsize(TRAILER))
+    with h5py.File(path, "r+") as file:
+        change(file)
+    seal(path)
+    return copy
+
+
+def replace(file, name, shape):
+    del file[name]
+    file.create_dataset(name, shape, "f8")
+
+
+def belongs_to_1(file, change):
+    """Realization 1, not 0, is the one that was begun: with two groups only the second, which rank 0 is not in, reads its state."""
+    file.move("state/0", "state/1")
+    file["status/step"][:] = (0, 2, 0, 0)
+    change(file)
+
+
+def mismatches_end_all_ranks(top, folder):
+    """What one group alone finds wrong must not leave the others waiting for it."""
+    changes = {
+        "no state of a realization": lambda file: file.__delitem__("state/1"),
+        "a state of another size": lambda file: replace(file, "state/1/tokens", (300, 4)),
+        "a state of other tokens": lambda file: replace(file, "state/1/tokens", (299, 3)),
+        "rows of another width": lambda file: replace(file, "rows/observables", (4, 700)),
+        "a step too far": lambda file: file["status/step"].write_direct(file["status/step"][()] + 100),
+    }
+    for i, (what, change) in enumerate(changes.items()):
+        copy = altered(folder, f"{top}/altered-{i}", lambda file, change=change: belongs_to_1(file, change))
+        line = run(copy, 2 + 2 * (i % 2), 2, 2 if "too far" in what else 1, checkpoint_resume=True)
+        assert "run/checkpoint.h5" in line, f"{what}: {line}"
+        print(f"{what}: {line.splitlines()[0]}", flush=True)
+    copy = altered(folder, f"{top}/altered-not", lambda file: None)  # the seal is right
+    run(copy, 3, 3, 0, checkpoint_resume=True)
+
+
+def lost_trajectories_begin_again(top, folder, reference):
+    """A realization whose trajectory is lost begins again, also when the run is stopped once more on its way."""
+    copy = f"{top}/lost"
+    shutil.copytree(folder, copy)
+    os.remove(f"{copy}/run/realization_00000.h5md")
+    text = run(copy, 2, 2, 85, checkpoint_resume=True, checkpoint_walltime=1e-9)
+    assert "realization 0 begins again" in text, text
+    with h5py.File(f"{copy}/run/checkpoint.h5", "r") as file:
+        assert file["status/step"][0] == 1, file["status/step"][()]  # it was 2
+    run(copy, 3, 3, 0, checkpoint_resume=True)
+    expect_same(copy, reference, "lost trajectory")
+
+
+def stop_files(top, reference):
+    """A stop file that is there before the run stops it after its first step; one that comes when nothing is left to do, not at all."""
+    folder = f"{top}/stop"
+    os.mkdir(folder)
+    with open(f"{folder}/now", "w", encoding="ascii"):
+        pass
+    line = run(folder, 2, 1, 85, checkpoint_stop_file="now")
+    assert "stop file now" in line, line
+    line = run(folder, 3, 3, 85, checkpoint_stop_file="now", checkpoint_resume=True)
+    assert "1 begun" in line, line
+    os.remove(f"{folder}/now")
+    # at the last step: the file appears while the last realization is under way; whichever is first, the run ends well
+    command = ["mpirun", "-n", "2", CHORALE, "simulate"] + options(**{**RUN, "checkpoint_every": 1, "checkpoint_resume": True, "checkpoint_stop_file": "late"})
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    steps = 0
+    while process.poll() is None and steps < RUN["layers_depth"] - 1:
+        try:
+            with h5py.File(f"{folder}/run/checkpoint.h5", "r", locking=False) as file:
+                steps = file["status/step"][3]
+        except (OSError, KeyError):
+            pass
+    with open(f"{folder}/late", "w", encoding="ascii"):
+        pass
+    process.communicate(timeout=60)
+    assert process.returncode in (0, 85), process.returncode
+    os.remove(f"{folder}/late")
+    run(folder, 4, 2, 0, checkpoint_resume=True)
+    expect_same(folder, reference, "stop files")
+
+
+def contents(folder):
+    return {name: datasets(f"{folder}/{name}", skip=("provenance", "parameters", "particles") if name == "run.h5" else ()) for name in FILES}
+
+
+def expect_same(folder, reference, what):
+    found = contents(folder)
+    for name in FILES:
+        differing = same_bits(reference[name], found[name])
+        assert not differing, f"{what}: {name}: {differing}"
+
+
+def main():
+    with tempfile.TemporaryDirectory() as top:
+        for name in ("whole", "stopped"):
+            os.mkdir(f"{top}/{name}")
+        run(f"{top}/whole", 2, 1, 0)
+        reference = contents(f"{top}/whole")
+        for resume in ("false", "true"):
+            run(f"{top}/stopped", 2, 1, 85, checkpoint_walltime=1e-9, checkpoint_resume=resume)
+        mismatches_end_all_ranks(top, f"{top}/stopped")
+        lost_trajectories_begin_again(top, f"{top}/stopped", reference)
+        stop_files(top, reference)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
