@@ -139,7 +139,16 @@ static void FieldIsTheFormula(void **state) {
               0, 1e-13);
 }
 
-/* Every activation through both products (small and general d), with and without biases. */
+/* Sizes at and beside those of the blocks that the products are cut into, up to the largest: rows {m, d, N}. */
+static void FieldIsTheFormulaAtTheEdges(void **state) {
+  static const PetscInt sizes[][3] = {{1, 17, 9},     {7, 63, 20},   {129, 65, 30},     {2048, 17, 64}, {2048, 512, 8},
+                                      {300, 1024, 8}, {7, 1024, 40}, {100000, 2, 1100}, {2500, 65, 600}};
+  (void)state;
+  for (PetscInt i = 0; i < LENGTH(sizes); i++)
+    CLOSE(FieldError(i % 2 ? "gelu" : "relu", sizes[i][0], sizes[i][1], sizes[i][2], i % 2 ? 0.7 : 0, 0.3), 0, 1e-13);
+}
+
+/* Every activation in few and in many dimensions, with and without biases. */
 static void FieldIsTheFormulaForEveryActivation(void **state) {
   (void)state;
   for (PetscInt a = 0; ActivationGet(a); a++)
@@ -391,6 +400,7 @@ static void NoneIsZero(void **state) {
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(FieldIsTheFormula),
+      cmocka_unit_test(FieldIsTheFormulaAtTheEdges),
       cmocka_unit_test(FieldIsTheFormulaForEveryActivation),
       cmocka_unit_test(BitsDoNotDependOnRanks),
       cmocka_unit_test(DrawIsItsKey),

@@ -2,55 +2,55 @@
  *
  *     G(y) = m^{-1/2} W sigma(d^{-1/2} U y + b_U) + b_W,
  *
- * with weights drawn by key, one chunk of hidden units at a time: draw the chunk, then for every block of tokens H =
- * sigma(d^{-1/2} X U^T + b_U) and G += m^{-1/2} H W^T. Neither m x N nor m x d numbers are ever held, and nothing is
- * sent.
+ * with weights drawn by key, a few chunks of hidden units at a time: draw them, then for every block of tokens and each
+ * chunk H = sigma(d^{-1/2} X U^T + b_U) and G += m^{-1/2} H W^T. Neither m x N nor m x d numbers are ever held, and
+ * nothing is sent.
  *
- * Chunks and blocks depend on m, d and N alone and are visited in a fixed order, so a token's field has the same bits
- * on any number of ranks. */
+ * Chunks and blocks depend on m, d and N alone, and a block sees the chunks one by one in their order however many are
+ * held together, so a token's field has the same bits on any number of ranks. */
 #include "noise/mlp.h"
 
 #include <math.h>
-#include <petscblaslapack.h>
 #include <string.h>
 
 #include <chorale/deck.h>
 #include <chorale/log.h>
 
 #include "noise/impl.h"
+#include "noise/mlp_tile.h"
 #include "noise/terms.h"
 
-/* Hidden units of a chunk, a multiple of RNG_GROUP. The hidden values of a block of 256 tokens take 256 KB: half an L2
- * cache. */
-#define CHUNK 128
-/* Below this dimension the products of mlp_small.c beat dgemm (measured with OpenBLAS at N = 64 and 8192: 1.2 x at d =
- * 12, 2 x at d = 4, 0.8 x at d = 16). */
-#define SMALL_DIM 16
+/* Chunks of hidden units held together, so that the tokens pass through the caches once for all of them: at most so
+ * many, and unless a single one takes more, no more than this many bytes, which the last-level cache should keep. */
+#define CHUNKS      8
+#define CHUNK_BYTES 2e6
 
 typedef struct {
-  PetscInt width; /* m */
-  MlpUnits units; /* the chunk at work */
-  double *hidden; /* [CHUNK][B], one block of tokens */
+  PetscInt width;         /* m */
+  PetscInt chunks;        /* how many can be held */
+  MlpUnits units[CHUNKS]; /* the chunks at work; their arrays follow each other in those of the first */
 } Mlp;
 
 static PetscLogEvent draw_event, apply_event;
 
-/* Draws mlp->units from unit `first`, a multiple of CHUNK. Chunks follow each other in the index of a stream, so every
- * fill is contiguous. */
-static void DrawUnits(Noise noise, PetscInt realization, PetscInt step, PetscInt first) {
-  Mlp *mlp = noise->data;
-  MlpUnits *units = &mlp->units;
+/* Draws a chunk of units from unit `first` on, a multiple of MLP_CHUNK and so of RNG_GROUP. Chunks follow each other in
+ * the index of a stream, each component by component with the units rounded up to a whole group of draws. */
+static void DrawUnits(Noise noise, PetscInt realization, PetscInt step, PetscInt first, MlpUnits *units) {
+  const Mlp *mlp = noise->data;
+  const RngStream U = NoiseStream(noise, realization, step, RNG_MLP_U);
+  const RngStream W = NoiseStream(noise, realization, step, RNG_MLP_W);
   size_t n;
 
-  units->count = PetscMin(CHUNK, mlp->width - first);
-  units->stride = (units->count + RNG_GROUP - 1) / RNG_GROUP * RNG_GROUP;
-  n = (size_t)units->stride * (size_t)noise->dim;
-  RngNormal(NoiseStream(noise, realization, step, RNG_MLP_U), (uint64_t)first * (uint64_t)noise->dim, n, units->U);
-  RngNormal(NoiseStream(noise, realization, step, RNG_MLP_W), (uint64_t)first * (uint64_t)noise->dim, n, units->W);
+  units->count = PetscMin(MLP_CHUNK, mlp->width - first);
+  n = (size_t)(units->count + RNG_GROUP - 1) / RNG_GROUP * RNG_GROUP;
+  for (PetscInt c = 0; c < noise->dim; c++) {
+    const uint64_t index = (uint64_t)first * (uint64_t)noise->dim + (uint64_t)c * n;
+    RngNormal(U, index, n, units->U + c * MLP_PITCH);
+    RngNormal(W, index, n, units->W + c * MLP_PITCH);
+  }
   if (noise->bias_u > 0) { /* else they stay 0 */
-    RngNormal(NoiseStream(noise, realization, step, RNG_MLP_BIAS_U), (uint64_t)first, (size_t)units->stride,
-              units->bias_u);
-    for (PetscInt u = 0; u < units->stride; u++) units->bias_u[u] *= noise->bias_u;
+    RngNormal(NoiseStream(noise, realization, step, RNG_MLP_BIAS_U), (uint64_t)first, n, units->bias_u);
+    for (size_t u = 0; u < n; u++) units->bias_u[u] *= noise->bias_u;
   }
 }
 
@@ -60,45 +60,6 @@ static void DrawOutputBias(Noise noise, PetscInt realization, PetscInt step, dou
   if (!(noise->bias_w > 0)) return;
   RngNormal(NoiseStream(noise, realization, step, RNG_MLP_BIAS_W), 0, (size_t)noise->dim, bias_w);
   for (PetscInt c = 0; c < noise->dim; c++) bias_w[c] *= noise->bias_w;
-}
-
-/* G += scale times the units' share of the field for one block of B tokens, component-major: general d. */
-static PetscErrorCode ApplyUnits(Noise noise, PetscInt B, PetscReal scale, const double *X, double *G) {
-  const Mlp *mlp = noise->data;
-  const MlpUnits *units = &mlp->units;
-  const PetscInt d = noise->dim;
-  const PetscScalar zero = 0, one = 1, in = 1 / sqrt((double)d), out = scale / sqrt((double)mlp->width);
-  PetscBLASInt tokens, count, stride, dim;
-
-  PetscFunctionBeginUser;
-  PetscCall(PetscBLASIntCast(B, &tokens));
-  PetscCall(PetscBLASIntCast(d, &dim));
-  PetscCall(PetscBLASIntCast(units->count, &count));
-  PetscCall(PetscBLASIntCast(units->stride, &stride));
-  PetscCallBLAS("BLASgemm", BLASgemm_("N", "T", &tokens, &count, &dim, &in, X, &tokens, units->U, &stride, &zero,
-                                      mlp->hidden, &tokens));
-  for (PetscInt u = 0; u < count; u++) { /* a column stays in the L1 cache between bias and activation */
-    double *column = mlp->hidden + u * B;
-    if (noise->bias_u > 0)
-      for (PetscInt t = 0; t < B; t++) column[t] += units->bias_u[u];
-    noise->activation->apply(B, column, column);
-  }
-  PetscCallBLAS("BLASgemm", BLASgemm_("N", "N", &tokens, &dim, &count, &out, mlp->hidden, &tokens, units->W, &stride,
-                                      &one, G, &tokens));
-  PetscFunctionReturn(0);
-}
-
-/* The same for small d. */
-static void ApplyUnitsSmall(Noise noise, PetscInt B, PetscReal scale, const double *X, double *G) {
-  const Mlp *mlp = noise->data;
-  const PetscInt d = noise->dim;
-  const double in = 1 / sqrt((double)d), out = scale / sqrt((double)mlp->width);
-
-  for (PetscInt t = 0; t < B; t += MLP_LANES) {
-    MlpSmallHidden(&mlp->units, d, B, in, X + t, mlp->hidden);
-    noise->activation->apply(mlp->units.count * MLP_LANES, mlp->hidden, mlp->hidden);
-    MlpSmallOutput(&mlp->units, d, B, out, mlp->hidden, G + t);
-  }
 }
 
 /* g += scale b_W on all owned blocks. */
@@ -114,26 +75,40 @@ static PetscErrorCode AddOutputBias(Noise noise, const FieldTerm *term, const To
   PetscFunctionReturn(0);
 }
 
-/* g += scale times one draw on all owned blocks. */
-static PetscErrorCode AddTerm(Noise noise, const FieldTerm *term, const TokensLayout *layout, const double *X,
-                              double *G) {
+/* g += scale times the share of some drawn chunks, on all owned blocks. */
+static PetscErrorCode ApplyUnits(Noise noise, PetscReal scale, PetscInt chunks, const TokensLayout *layout,
+                                 const double *X, double *G) {
   const Mlp *mlp = noise->data;
   const PetscInt d = layout->dim, B = layout->block;
+  const double in = 1 / sqrt((double)d), out = scale / sqrt((double)mlp->width);
+
+  PetscFunctionBeginUser;
+  for (PetscInt b = 0; b < layout->owned; b++) {
+    for (PetscInt i = 0; i < chunks; i++) {
+      MlpTile(&mlp->units[i], noise->activation, d, B, in, out, X + b * d * B, G + b * d * B);
+      PetscCall(PetscLogFlops(4.0 * d * mlp->units[i].count * B));
+    }
+  }
+  PetscFunctionReturn(0);
+}
+
+/* g += scale times one draw on all owned blocks. A single block has no use for more than one chunk at a time. */
+static PetscErrorCode AddTerm(Noise noise, const FieldTerm *term, const TokensLayout *layout, const double *X,
+                              double *G) {
+  Mlp *mlp = noise->data;
+  const PetscInt most = PetscMin(mlp->chunks, layout->owned);
 
   PetscFunctionBeginUser;
   PetscCall(AddOutputBias(noise, term, layout, G));
-  for (PetscInt first = 0; first < mlp->width; first += CHUNK) {
+  for (PetscInt first = 0; first < mlp->width;) {
+    PetscInt chunks = 0;
+
     PetscCall(PetscLogEventBegin(draw_event, 0, 0, 0, 0));
-    DrawUnits(noise, term->realization, term->step, first);
+    for (; chunks < most && first < mlp->width; chunks++, first += MLP_CHUNK)
+      DrawUnits(noise, term->realization, term->step, first, &mlp->units[chunks]);
     PetscCall(PetscLogEventEnd(draw_event, 0, 0, 0, 0));
     PetscCall(PetscLogEventBegin(apply_event, 0, 0, 0, 0));
-    for (PetscInt b = 0; b < layout->owned; b++) {
-      if (d < SMALL_DIM)
-        ApplyUnitsSmall(noise, B, term->scale, X + b * d * B, G + b * d * B);
-      else
-        PetscCall(ApplyUnits(noise, B, term->scale, X + b * d * B, G + b * d * B));
-    }
-    PetscCall(PetscLogFlops(4.0 * d * mlp->units.count * B * layout->owned));
+    PetscCall(ApplyUnits(noise, term->scale, chunks, layout, X, G));
     PetscCall(PetscLogEventEnd(apply_event, 0, 0, 0, 0));
   }
   PetscFunctionReturn(0);
@@ -161,22 +136,22 @@ static PetscErrorCode Evaluate(Field field, Tokens tokens, Vec g) {
 
 PetscErrorCode NoiseMlpWeights(Noise noise, PetscInt realization, PetscInt step, double U[], double bias_u[],
                                double W[], double bias_w[]) {
-  const Mlp *mlp = noise->data;
+  Mlp *mlp = noise->data;
   const size_t m = (size_t)mlp->width, d = (size_t)noise->dim;
 
   PetscFunctionBeginUser;
   PetscCheck(noise->type == &NoiseTypeMlp, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG, "noise of type %s has no weights",
              noise->type->name);
   DrawOutputBias(noise, realization, step, bias_w);
-  for (PetscInt first = 0; first < mlp->width; first += CHUNK) {
-    const MlpUnits *units = &mlp->units;
-    DrawUnits(noise, realization, step, first);
+  for (PetscInt first = 0; first < mlp->width; first += MLP_CHUNK) {
+    MlpUnits *units = &mlp->units[0];
+    DrawUnits(noise, realization, step, first, units);
     for (size_t k = 0; k < (size_t)units->count; k++) {
       const size_t u = (size_t)first + k;
       bias_u[u] = units->bias_u[k];
       for (size_t c = 0; c < d; c++) {
-        U[u * d + c] = units->U[c * (size_t)units->stride + k];
-        W[c * m + u] = units->W[c * (size_t)units->stride + k];
+        U[u * d + c] = units->U[c * MLP_PITCH + k];
+        W[c * m + u] = units->W[c * MLP_PITCH + k];
       }
     }
   }
@@ -185,6 +160,7 @@ PetscErrorCode NoiseMlpWeights(Noise noise, PetscInt realization, PetscInt step,
 
 static PetscErrorCode Create(Noise noise) {
   PetscInt64 width;
+  PetscInt size;
   Mlp *mlp;
 
   PetscFunctionBeginUser;
@@ -193,13 +169,19 @@ static PetscErrorCode Create(Noise noise) {
   PetscCall(PetscNew(&mlp));
   noise->data = mlp;
   PetscCall(DeckGetInt("mlp_width", &width));
-  PetscCheck(width >= 1 && width <= PETSC_MAX_INT - CHUNK, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
+  PetscCheck(width >= 1 && width <= PETSC_MAX_INT - MLP_CHUNK, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
              "mlp_width = %" PetscInt64_FMT ": must be at least 1 and below 2^%d", width,
              (int)(8 * sizeof(PetscInt) - 1));
   mlp->width = (PetscInt)width;
-  PetscCall(PetscMalloc3(CHUNK * noise->dim, &mlp->units.U, CHUNK * noise->dim, &mlp->units.W,
-                         CHUNK * TokensBlockSize(PETSC_MAX_INT), &mlp->hidden));
-  PetscCall(PetscCalloc1(CHUNK, &mlp->units.bias_u));
+  size = MLP_PITCH * noise->dim;
+  mlp->chunks = PetscMax(1, PetscMin(CHUNKS, (PetscInt)(CHUNK_BYTES / (2.0 * sizeof(double) * (double)size))));
+  PetscCall(PetscMalloc2(mlp->chunks * size, &mlp->units[0].U, mlp->chunks * size, &mlp->units[0].W));
+  PetscCall(PetscCalloc1(mlp->chunks * MLP_CHUNK, &mlp->units[0].bias_u));
+  for (PetscInt i = 1; i < mlp->chunks; i++) {
+    mlp->units[i].U = mlp->units[0].U + i * size;
+    mlp->units[i].W = mlp->units[0].W + i * size;
+    mlp->units[i].bias_u = mlp->units[0].bias_u + i * MLP_CHUNK;
+  }
   PetscFunctionReturn(0);
 }
 
@@ -207,8 +189,8 @@ static PetscErrorCode Destroy(Noise noise) {
   Mlp *mlp = noise->data;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscFree3(mlp->units.U, mlp->units.W, mlp->hidden));
-  PetscCall(PetscFree(mlp->units.bias_u));
+  PetscCall(PetscFree2(mlp->units[0].U, mlp->units[0].W));
+  PetscCall(PetscFree(mlp->units[0].bias_u));
   PetscCall(PetscFree(noise->data));
   PetscFunctionReturn(0);
 }
