@@ -100,6 +100,7 @@ static PetscErrorCode Reopen(Trajectory t, PetscInt done) {
   t->extent = (PetscInt)extent;
   t->written = done;
   PetscCall(H5ReadInts(t->h5, POSITION "/step", extent, t->step));
+  PetscCall(H5CheckShape(t->h5, POSITION "/time", 1, &extent));
   PetscCall(H5ReadRows(t->h5, POSITION "/time", 0, extent, t->time));
   PetscFunctionReturn(0);
 }
