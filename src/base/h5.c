@@ -101,6 +101,7 @@ PetscErrorCode H5Open(MPI_Comm comm, const char *path, const char *mode, const c
 }
 
 PetscErrorCode H5Close_(H5 *h5) {
+  char path[PETSC_MAX_PATH_LEN];
   PetscBool ok = PETSC_TRUE;
   H5 x = *h5;
 
@@ -110,8 +111,9 @@ PetscErrorCode H5Close_(H5 *h5) {
   if (x->file >= 0 && H5Fclose(x->file) < 0) ok = PETSC_FALSE;
   PetscCall(H5Agree(x->comm, &ok));
   PetscCallMPI(MPI_Comm_free(&x->comm));
-  PetscCheck(ok, PETSC_COMM_SELF, PETSC_ERR_FILE_WRITE, "%s: cannot close", x->path);
+  PetscCall(PetscStrncpy(path, x->path, sizeof(path)));
   PetscCall(PetscFree(x));
+  PetscCheck(ok, PETSC_COMM_SELF, PETSC_ERR_FILE_WRITE, "%s: cannot close", path);
   PetscFunctionReturn(0);
 }
 
