@@ -23,7 +23,7 @@ class Model:
         self.token = measured[f"step_d{d}"] / measured[f"tokens_d{d}"]
         self.pair = measured[f"direct_d{d}"] / measured[f"direct_tokens_d{d}"] ** 2
         self.numbers = measured[f"numbers_d{d}"]
-        self.program, self.bytes = PROGRAM * measured["memory_program"], measured[f"memory_d{d}"]
+        self.program, self.bytes = PROGRAM * measured["memory_program"], measured["memory_d2"] * d / 2  # positions, weights and drift, per component
 
     def allreduce(self, ranks):
         return 2 * math.log2(ranks) * self.latency + 2 * (1 - 1 / ranks) * 8 * self.numbers / self.bandwidth
