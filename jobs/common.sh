@@ -10,6 +10,19 @@ site_modules() { :; }
 : "${CHORALE_LAUNCH:=srun --mpi=pmix}"
 # Python with h5py and matplotlib, for pictures and tables.
 : "${CHORALE_PYTHON:=/usr/bin/python3}"
+# Files on Lustre or GPFS. Trajectories are written by all ranks of a group together, in chunks of whole token blocks (up to 4 MiB), so
+# stripe the directory of the results before the first job; checkpoints and results files are small beside them. Lustre:
+#   lfs setstripe --stripe-count -1 --stripe-size 4M RESULTS      (a count of 4 to 8 for trajectories below 100 GB)
+# GPFS stripes by itself; its block size (mmlsfs FS -B) should be no more than a few chunks. Metadata is written by HDF5 through one rank
+# at a time, and flushed once a second at most. MPI-IO takes its hints from the environment, so uncomment what fits:
+#   export OMPI_MCA_io=ompio                                      # Open MPI on Lustre, GPFS: its own MPI-IO, or romio321
+#   export OMPI_MCA_io_ompio_num_aggregators=8                    # OMPIO: ranks that write; the stripe count is a good number
+#   export ROMIO_HINTS=$HOME/romio-hints                          # ROMIO (MPICH, Intel MPI): a file with lines such as
+#     romio_cb_write enable
+#     cb_nodes 8
+#     striping_factor 8
+#     striping_unit 4194304
+#   export HDF5_USE_FILE_LOCKING=FALSE                            # file systems without locks (HDF5 1.10.7 and later)
 # A job that is requeued more often than this makes no progress: it fails.
 : "${CHORALE_RESTARTS:=1000}"
 # Account, partition and the like belong on the command line (sbatch --account=... --partition=...) or into the environment

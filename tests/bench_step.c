@@ -1,83 +1,15 @@
 /* One full step of the limit SDE (moment attention + spectral noise + update, scheme euler, beta = 1, tol 1e-12),
  * tokens on all ranks: bench_step. Prints `name value unit` lines: token-steps per second and core, memory, and the
  * share of the allreduce. */
-#include <chorale/attention.h>
 #include <chorale/error.h>
 #include <chorale/harmonics.h>
-#include <chorale/noise.h>
-#include <chorale/rng.h>
-#include <chorale/scheme.h>
 #include <chorale/sum.h>
 
 #include <sys/resource.h>
-#include <time.h>
 
-enum { REPEATS = 4, ROUNDS = 3, TOKENS = 4000000 };
+#include "bench_steps.h"
 
-/* One rank's own time, which others on the machine disturb least; of several, the time that passes. */
-static double Seconds(void) {
-  struct timespec t;
-  PetscMPIInt size;
-
-  if (MPI_Comm_size(PETSC_COMM_WORLD, &size) || size > 1 || clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t))
-    return MPI_Wtime();
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static PetscErrorCode Set(const char *name, const char *value) {
-  PetscFunctionBeginUser;
-  PetscCall(PetscOptionsSetValue(NULL, name, value));
-  PetscFunctionReturn(0);
-}
-
-/* Uniform tokens by the same draws at any N: their first step is like any other. */
-static PetscErrorCode Scatter(Tokens tokens) {
-  const RngStream stream = {.seed = 3, .purpose = RNG_TEST};
-  TokensLayout layout;
-  double *values;
-  Vec x;
-
-  PetscFunctionBeginUser;
-  PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(TokensGetVec(tokens, &x));
-  PetscCall(VecGetArray(x, &values));
-  RngNormal(stream, (uint64_t)layout.first * layout.block * layout.dim,
-            (size_t)layout.owned * layout.block * layout.dim, values);
-  PetscCall(VecRestoreArray(x, &values));
-  PetscCall(TokensMove(tokens, 0, NULL));
-  PetscFunctionReturn(0);
-}
-
-/* *best becomes the seconds of the fastest step, if that is less. */
-static PetscErrorCode Measure(PetscInt N, PetscInt d, double *best) {
-  Tokens tokens;
-  Attention attention;
-  Noise noise;
-  Field field;
-  Scheme scheme;
-
-  PetscFunctionBeginUser;
-  PetscCall(TokensCreate(PETSC_COMM_WORLD, N, d, &tokens));
-  PetscCall(Scatter(tokens));
-  PetscCall(AttentionCreate(tokens, &attention));
-  PetscCall(NoiseCreate(d, &noise));
-  PetscCall(NoiseCreateField(noise, &field));
-  PetscCall(SchemeCreate(tokens, &scheme));
-  for (PetscInt i = -1; i < PetscMax(REPEATS, TOKENS / N); i++) { /* the first warms up */
-    PetscCallMPI(MPI_Barrier(PETSC_COMM_WORLD));
-    const double start = Seconds();
-    PetscCall(NoiseDraw(noise, 0, i + 1, field));
-    PetscCall(SchemeStep(scheme, attention, field, 1e-3, tokens));
-    PetscCallMPI(MPI_Barrier(PETSC_COMM_WORLD));
-    if (i >= 0) *best = PetscMin(*best, Seconds() - start);
-  }
-  PetscCall(SchemeDestroy(&scheme));
-  PetscCall(FieldDestroy(&field));
-  PetscCall(NoiseDestroy(&noise));
-  PetscCall(AttentionDestroy(&attention));
-  PetscCall(TokensDestroy(&tokens));
-  PetscFunctionReturn(0);
-}
+enum { ROUNDS = 3 };
 
 /* Seconds of the step's reduction if it were of d + 1 moments of K harmonics, which it is at most. */
 static PetscErrorCode MeasureAllreduce(PetscInt n, double *best) {

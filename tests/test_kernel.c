@@ -414,7 +414,7 @@ static void Truncated(void **state) {
       Kernel kernel = Make(ActivationGet(i), laws[l].dim, laws[l].bias_u, laws[l].bias_w);
       const double whole = AtOne(kernel), half = At(kernel, 0.5);
       double lost, again, tail, value, k1 = 0.0, kp1 = 0.0, lambda1, lambda_bar, rate, infimum;
-      int degree;
+      PetscInt degree;
       OK(KernelCoefficients(kernel, MORE, c));
       OK(KernelDegree(kernel, 0.0, DEGREE, &degree, &tail));
       OK(KernelTruncate(kernel, DEGREE, &lost));
@@ -476,7 +476,7 @@ static void Degree(void **state) {
         double beyond = far == FAR ? c[far] * (far / 6.0 - 0.5) : 0.0;
         for (int n = far; n > MOST; n--) beyond += c[n];
         for (int t = kink && b ? 2 : 0; t < (kink && b ? 3 : 5); t++) {
-          int degree;
+          PetscInt degree;
           double tail, sum = beyond;
           OK(KernelDegree(kernel, tols[t], MOST, &degree, &tail));
           assert_true(degree >= 0 && degree <= MOST);

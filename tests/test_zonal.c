@@ -98,7 +98,7 @@ static void Tails(void **state) {
   for (int i = 0; i < DIMS; i++) {
     for (int b = 0; b < BETAS; b++) {
       for (int j = 0; j < 4; j++) {
-        int degree;
+        PetscInt degree;
         double tail, worst = 0.0;
         long double beyond = 0.0L;
         OK(ZonalExponentialDegree(dims[i], betas[b], tols[j], &degree, &tail));
@@ -123,7 +123,7 @@ static void Tails(void **state) {
 }
 
 static void Limits(void **state) {
-  int degree;
+  PetscInt degree;
   double tail;
   (void)state;
   OK(ZonalExponential(5, 0.0, 3, e));

@@ -43,6 +43,8 @@ PetscErrorCode H5WriteRows(H5 h5, const char *path, PetscInt64 N, PetscInt64 k, 
 /* Does a group or dataset exist at path? The shape of a dataset (rank <= 8). */
 PetscErrorCode H5Exists(H5 h5, const char *path, PetscBool *exists);
 PetscErrorCode H5GetShape(H5 h5, const char *path, int *rank, PetscInt64 shape[8]);
+/* User input error unless the dataset has this shape: before reading into arrays that have room for it. */
+PetscErrorCode H5CheckShape(H5 h5, const char *path, int rank, const PetscInt64 shape[]);
 /* Rows first .. first+count-1 of a floating-point dataset of rank 1 or 2, as doubles, row-major. Each rank reads its
  * own range. */
 PetscErrorCode H5ReadRows(H5 h5, const char *path, PetscInt64 first, PetscInt64 count, double *values);

@@ -55,12 +55,10 @@ static PetscErrorCode ReadHead(Attention a, H5 h5, const char *name, AttentionHe
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode AttentionHeadsRead(Attention a) {
+static PetscErrorCode ReadHeads(Attention a, H5 h5) {
   char **names;
-  H5 h5;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Open(a->layout.comm, a->file, "r", "attention_weights", &h5));
   PetscCall(H5List(h5, "heads", &a->heads, &names));
   PetscCheck(a->heads > 0, a->layout.comm, PETSC_ERR_USER_INPUT,
              "attention_weights = %s: group 'heads' must hold at least one head <h>/{Q,K,V}", a->file);
@@ -70,7 +68,18 @@ PetscErrorCode AttentionHeadsRead(Attention a) {
     PetscCall(PetscFree(names[h]));
   }
   PetscCall(PetscFree(names));
-  PetscCall(H5Close_(&h5));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode AttentionHeadsRead(Attention a) {
+  PetscErrorCode code;
+  H5 h5;
+
+  PetscFunctionBeginUser;
+  PetscCall(H5Open(a->layout.comm, a->file, "r", "attention_weights", &h5));
+  code = ReadHeads(a, h5);
+  PetscCall(H5Close_(&h5)); /* an open file would meet MPI_Finalize */
+  PetscCall(code);
   PetscFunctionReturn(0);
 }
 

@@ -23,15 +23,14 @@ typedef struct {
   int seen_count;
 } Reader;
 
-/* The deck's text on all ranks, read by one. */
-static PetscErrorCode ReadText(const char *path, char **text, int *size) {
+/* The deck's text on all ranks, read by one; text has room for MAX_BYTES. */
+static PetscErrorCode ReadText(const char *path, char *text, int *size) {
   enum { OPEN_FAILED, NOT_A_FILE, TOO_LARGE, READ };
   struct {
     int outcome, error, size;
   } found = {OPEN_FAILED, 0, 0};
   PetscMPIInt rank;
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc1(MAX_BYTES, text));
   PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
   if (rank == 0) {
     struct stat status;
@@ -45,7 +44,7 @@ static PetscErrorCode ReadText(const char *path, char **text, int *size) {
     else if (!(file = fopen(path, "rb")))
       found.error = errno;
     if (file) {
-      found.size = (int)fread(*text, 1, MAX_BYTES, file);
+      found.size = (int)fread(text, 1, MAX_BYTES, file);
       found.error = ferror(file) ? errno : 0;
       found.outcome = found.error ? OPEN_FAILED : READ;
       fclose(file);
@@ -58,7 +57,7 @@ static PetscErrorCode ReadText(const char *path, char **text, int *size) {
              "%s: cannot read this deck: not a regular file", path);
   PetscCheck(found.outcome != TOO_LARGE, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "%s: cannot read this deck: larger than %d bytes", path, MAX_BYTES);
-  PetscCallMPI(MPI_Bcast(*text, found.size, MPI_CHAR, 0, PETSC_COMM_WORLD));
+  PetscCallMPI(MPI_Bcast(text, found.size, MPI_CHAR, 0, PETSC_COMM_WORLD));
   *size = found.size;
   PetscFunctionReturn(0);
 }
@@ -137,7 +136,7 @@ static PetscErrorCode ReadList(Reader *reader, const char *name, int line) {
   PetscCall(Where(reader, line, where, sizeof(where)));
   for (int items = 0;; items++) {
     yaml_event_t event;
-    PetscBool scalar, fits;
+    PetscBool scalar, whole, fits;
     int here;
     PetscCall(Next(reader, &event, &here));
     if (event.type == YAML_SEQUENCE_END_EVENT) {
@@ -146,12 +145,14 @@ static PetscErrorCode ReadList(Reader *reader, const char *name, int line) {
       break;
     }
     scalar = event.type == YAML_SCALAR_EVENT && !IsNull(&event) ? PETSC_TRUE : PETSC_FALSE;
+    whole = scalar && strlen((const char *)event.data.scalar.value) == event.data.scalar.length;
     fits = scalar && strlen(value) + event.data.scalar.length + 2 < sizeof(value) ? PETSC_TRUE : PETSC_FALSE;
     if (fits && items) strcat(value, ",");
     if (fits) strcat(value, (const char *)event.data.scalar.value);
     yaml_event_delete(&event);
     PetscCheck(scalar, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s: is a list of something else than values%s", name,
                where);
+    PetscCheck(whole, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s: has a null character%s", name, where);
     PetscCheck(fits, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s: is too long a list%s", name, where);
   }
   PetscCall(DeckSet(reader->study, name, value, PETSC_TRUE, where));
@@ -181,7 +182,7 @@ static PetscErrorCode ReadMapping(Reader *reader, const char *section, int line)
     PetscCall(Next(reader, &event, &here));
     if (event.type == YAML_MAPPING_END_EVENT) break;
     length = event.type == YAML_SCALAR_EVENT ? event.data.scalar.length : MAX_NAME;
-    if (strlen(section) + 1 + length < MAX_NAME)
+    if (strlen(section) + 1 + length < MAX_NAME && strlen((char *)event.data.scalar.value) == length)
       PetscCall(
           PetscSNPrintf(name, sizeof(name), "%s%s%s", section, *section ? "_" : "", (char *)event.data.scalar.value));
     else
@@ -248,7 +249,10 @@ PetscErrorCode DeckReadYaml(const char *study, const char *path) {
   char *text;
   int size;
   PetscFunctionBeginUser;
-  PetscCall(ReadText(path, &text, &size));
+  PetscCall(PetscMalloc1(MAX_BYTES, &text));
+  code = ReadText(path, text, &size);
+  if (code) PetscCall(PetscFree(text));
+  PetscCall(code);
   PetscCall(PetscNew(&reader));
   reader->study = study;
   reader->path = path;

@@ -104,6 +104,7 @@ PetscErrorCode H5Open(MPI_Comm comm, const char *path, const char *mode, const c
 }
 
 PetscErrorCode H5Close_(H5 *h5) {
+  char path[PETSC_MAX_PATH_LEN];
   PetscBool ok = PETSC_TRUE;
   H5 x = *h5;
 
@@ -113,8 +114,9 @@ PetscErrorCode H5Close_(H5 *h5) {
   if (x->file >= 0 && H5Fclose(x->file) < 0) ok = PETSC_FALSE;
   PetscCall(H5Agree(x->comm, &ok));
   PetscCallMPI(MPI_Comm_free(&x->comm));
-  PetscCheck(ok, PETSC_COMM_SELF, PETSC_ERR_FILE_WRITE, "%s: cannot close", x->path);
+  PetscCall(PetscStrncpy(path, x->path, sizeof(path)));
   PetscCall(PetscFree(x));
+  PetscCheck(ok, PETSC_COMM_SELF, PETSC_ERR_FILE_WRITE, "%s: cannot close", path);
   PetscFunctionReturn(0);
 }
 
@@ -146,10 +148,26 @@ PetscErrorCode H5Exists(H5 h5, const char *path, PetscBool *exists) {
   PetscFunctionReturn(0);
 }
 
+/* Does the file hold as many bytes as the shape promises, or none (fill values)? HDF5 1.10 does not look, and reads
+ * past its buffers where a damaged file lies about it. */
+static PetscBool IsStored(hid_t dataset, hid_t space) {
+  const hid_t type = H5Dget_type(dataset), create = H5Dget_create_plist(dataset);
+  const size_t bytes = type >= 0 ? H5Tget_size(type) : 0;
+  const hssize_t points = H5Sget_simple_extent_npoints(space);
+  const H5D_layout_t layout = create >= 0 ? H5Pget_layout(create) : H5D_LAYOUT_ERROR;
+  const hsize_t stored = H5Dget_storage_size(dataset);
+
+  if (type >= 0) H5Tclose(type);
+  if (create >= 0) H5Pclose(create);
+  if (!bytes || points < 0 || layout == H5D_LAYOUT_ERROR) return PETSC_FALSE;
+  if (layout == H5D_CHUNKED || !stored) return PETSC_TRUE;
+  return (hsize_t)points <= stored / bytes ? PETSC_TRUE : PETSC_FALSE;
+}
+
 /* Opens a dataset that a user's file must have, and its dataspace's shape. */
 static PetscErrorCode OpenDataset(H5 h5, const char *path, hid_t *dataset, int *rank, PetscInt64 shape[8]) {
   hsize_t size[H5S_MAX_RANK];
-  PetscBool exists;
+  PetscBool exists, stored;
   hid_t space;
 
   PetscFunctionBeginUser;
@@ -159,10 +177,15 @@ static PetscErrorCode OpenDataset(H5 h5, const char *path, hid_t *dataset, int *
   PetscCheck(*dataset >= 0, h5->comm, H5_UNREADABLE(h5), "%s%s%s: '%s' is not a dataset", H5_FROM(h5), path);
   space = H5Dget_space(*dataset);
   *rank = H5Sget_simple_extent_dims(space, size, NULL);
+  stored = IsStored(*dataset, space);
   if (space >= 0) H5Sclose(space);
   if (*rank < 0 || *rank > 8) {
     H5Dclose(*dataset);
     SETERRQ(h5->comm, H5_UNREADABLE(h5), "%s%s%s: dataset '%s' has no shape of rank 0 to 8", H5_FROM(h5), path);
+  }
+  if (!stored) {
+    H5Dclose(*dataset);
+    SETERRQ(h5->comm, H5_UNREADABLE(h5), "%s%s%s: dataset '%s' is damaged", H5_FROM(h5), path);
   }
   for (int i = 0; i < *rank; i++) shape[i] = (PetscInt64)size[i];
   PetscFunctionReturn(0);
@@ -174,6 +197,19 @@ PetscErrorCode H5GetShape(H5 h5, const char *path, int *rank, PetscInt64 shape[8
   PetscFunctionBeginUser;
   PetscCall(OpenDataset(h5, path, &dataset, rank, shape));
   H5Dclose(dataset);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5CheckShape(H5 h5, const char *path, int rank, const PetscInt64 shape[]) {
+  PetscInt64 found[8];
+  PetscBool same;
+  int n;
+
+  PetscFunctionBeginUser;
+  PetscCall(H5GetShape(h5, path, &n, found));
+  same = n == rank ? PETSC_TRUE : PETSC_FALSE;
+  for (int i = 0; same && i < rank; i++) same = found[i] == shape[i] ? PETSC_TRUE : PETSC_FALSE;
+  PetscCheck(same, h5->comm, H5_UNREADABLE(h5), "%s%s%s: dataset '%s' has another shape", H5_FROM(h5), path);
   PetscFunctionReturn(0);
 }
 
@@ -303,7 +339,7 @@ PetscErrorCode H5ReadInts(H5 h5, const char *path, PetscInt64 n, PetscInt64 *val
 static PetscErrorCode ReadAttribute(H5 h5, const char *path, const char *name, hid_t type, void *value,
                                     PetscBool *found) {
   PetscBool exists;
-  hid_t object, attribute;
+  hid_t object, attribute, space;
 
   PetscFunctionBeginUser;
   *found = PETSC_FALSE;
@@ -312,7 +348,12 @@ static PetscErrorCode ReadAttribute(H5 h5, const char *path, const char *name, h
   object = H5Oopen(h5->file, path, H5P_DEFAULT);
   if (object >= 0 && H5Aexists(object, name) > 0) {
     attribute = H5Aopen(object, name, H5P_DEFAULT);
-    *found = attribute >= 0 && H5Aread(attribute, type, value) >= 0 ? PETSC_TRUE : PETSC_FALSE;
+    space = attribute >= 0 ? H5Aget_space(attribute) : -1;
+    /* one value: the reader of more would write past it */
+    *found = space >= 0 && H5Sget_simple_extent_npoints(space) == 1 && H5Aread(attribute, type, value) >= 0
+                 ? PETSC_TRUE
+                 : PETSC_FALSE;
+    if (space >= 0) H5Sclose(space);
     if (attribute >= 0) H5Aclose(attribute);
   }
   if (object >= 0) H5Oclose(object);
@@ -338,6 +379,8 @@ PetscErrorCode H5ReadAttributeInt(H5 h5, const char *path, const char *name, int
   PetscFunctionReturn(0);
 }
 
+#define LINKS_MOST 1000000 /* names in a group; what a damaged file claims may be any number */
+
 typedef struct {
   PetscInt n, room;
   char **names;
@@ -361,13 +404,17 @@ PetscErrorCode H5List(H5 h5, const char *path, PetscInt *n, char ***names) {
   PetscCall(H5Exists(h5, path, &exists));
   if (exists) group = H5Gopen2(h5->file, path, H5P_DEFAULT);
   PetscCheck(group >= 0, h5->comm, H5_UNREADABLE(h5), "%s%s%s: has no group '%s'", H5_FROM(h5), path);
-  ok = H5Gget_info(group, &info) >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  ok = H5Gget_info(group, &info) >= 0 && info.nlinks <= LINKS_MOST ? PETSC_TRUE : PETSC_FALSE;
   if (ok) {
     list.room = (PetscInt)info.nlinks;
     PetscCall(PetscCalloc1(list.room + 1, &list.names));
     ok = H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, AddName, &list) >= 0 ? PETSC_TRUE : PETSC_FALSE;
   }
   H5Gclose(group);
+  if (!ok) {
+    for (PetscInt i = 0; i < list.n; i++) PetscCall(PetscFree(list.names[i]));
+    PetscCall(PetscFree(list.names));
+  }
   PetscCheck(ok, h5->comm, H5_UNREADABLE(h5), "%s%s%s: group '%s' cannot be read", H5_FROM(h5), path);
   *n = list.n;
   *names = list.names;

@@ -110,6 +110,20 @@ static PetscErrorCode FirstBadRow(MPI_Comm comm, PetscInt64 first, PetscInt64 n,
   PetscFunctionReturn(0);
 }
 
+/* Rows so long or short that the square of their norm leaves double precision are scaled, by powers of two: their
+ * directions are as good as others'. */
+static void TameRows(PetscInt64 n, PetscInt dim, double *rows) {
+  for (PetscInt64 i = 0; i < n; i++) {
+    double most = 0;
+    int exponent;
+
+    for (PetscInt c = 0; c < dim; c++) most = fmax(most, fabs(rows[i * dim + c]));
+    if (most > 1e-140 && most < 1e140) continue;
+    (void)frexp(most, &exponent);
+    for (PetscInt c = 0; c < dim; c++) rows[i * dim + c] = ldexp(rows[i * dim + c], -exponent);
+  }
+}
+
 /* Checks the open file against the layout and reads this rank's n rows into *rows. Collective. */
 static PetscErrorCode SourceRead(const Source *source, const TokensLayout *layout, PetscInt64 first, PetscInt64 n,
                                  double **rows) {
@@ -141,6 +155,7 @@ PetscErrorCode StartSetUpFile(Start start, const TokensLayout *layout) {
   PetscCheck(bad == INT64_MAX, layout->comm, PETSC_ERR_USER_INPUT,
              "tokens_file = %s: row %" PetscInt64_FMT " (counting from 0) %s, so it has no direction", source.path,
              bad / 2, bad % 2 ? "is zero" : "is not finite");
+  TameRows(n, layout->dim, rows);
   PetscFunctionReturn(0);
 }
 

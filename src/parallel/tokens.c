@@ -47,9 +47,9 @@ PetscErrorCode TokensCreate(MPI_Comm comm, PetscInt64 count, PetscInt dim, Token
   /* The padded length is what a Vec must be able to count; rounding up to a block adds less than BLOCK tokens. */
   PetscCheck(count <= (PetscInt64)PETSC_MAX_INT / dim - BLOCK, comm, PETSC_ERR_USER_INPUT,
              "tokens_count = %" PetscInt64_FMT
-             ": N x dim must stay below 2^%d in this build of PETSc (at most %" PetscInt64_FMT
-             " tokens for tokens_dim = %" PetscInt_FMT ")",
-             count, (int)(8 * sizeof(PetscInt) - 1), (PetscInt64)PETSC_MAX_INT / dim - BLOCK, dim);
+             ": needs PETSc with 64-bit indices (with these of %d bits at most %" PetscInt64_FMT
+             " tokens of tokens_dim = %" PetscInt_FMT ")",
+             count, (int)(8 * sizeof(PetscInt)), (PetscInt64)PETSC_MAX_INT / dim - BLOCK, dim);
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
   PetscCallMPI(MPI_Comm_size(comm, &size));
   PetscCall(PetscNew(&t));

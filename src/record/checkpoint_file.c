@@ -105,31 +105,28 @@ static PetscErrorCode Commit(Checkpoint c) {
   PetscFunctionReturn(0);
 }
 
-/* Rows first .. first+count-1 of a dataset that must be [N][k]. What is wrong here may be seen by one group only, so it
- * is a failure of the run, which ends all ranks. */
-static PetscErrorCode ReadRows(Checkpoint c, H5 h5, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
-                               PetscInt64 count, double *rows) {
-  PetscInt64 shape[8];
-  int rank;
+/* Rows first .. first + n - 1 of a dataset [count][k] of the source. A file whose checksum is right may still be of a
+ * run that kept other numbers under these names. */
+static PetscErrorCode ReadRows(H5 h5, const char *path, PetscInt64 count, PetscInt64 k, PetscInt64 first, PetscInt64 n,
+                               double *values) {
+  const PetscInt64 shape[2] = {count, k};
 
   PetscFunctionBeginUser;
-  PetscCall(H5GetShape(h5, path, &rank, shape));
-  PetscCheck(rank == 2 && shape[0] == N && shape[1] == k, c->layout.shards, PETSC_ERR_FILE_READ,
-             "%s: '%s' is not of this run", c->source, path);
-  PetscCall(H5ReadRows(h5, path, first, count, rows));
+  PetscCall(H5CheckShape(h5, path, 2, shape));
+  PetscCall(H5ReadRows(h5, path, first, n, values));
   PetscFunctionReturn(0);
 }
 
 /* This rank's part of an entry of realization r: from the objects if r is in progress here, else, when it waits for its
  * turn in a resumed run, from the source. rows has room for it. */
-static PetscErrorCode TakeTokens(Checkpoint c, H5 source, const char *path, Tokens tokens, PetscInt64 *first,
-                                 PetscInt64 *n, double *rows) {
+static PetscErrorCode TakeTokens(H5 source, const char *path, Tokens tokens, PetscInt64 *first, PetscInt64 *n,
+                                 double *rows) {
   TokensLayout layout;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(tokens, &layout));
   PetscCall(TokensGetRows(tokens, first, n, rows));
-  if (source) PetscCall(ReadRows(c, source, path, layout.count, layout.dim, *first, *n, rows));
+  if (source) PetscCall(ReadRows(source, path, layout.count, layout.dim, *first, *n, rows));
   PetscFunctionReturn(0);
 }
 
@@ -151,14 +148,14 @@ static PetscErrorCode WriteState(Checkpoint c, H5 h5, PetscInt r) {
       double *rows;
       PetscCall(TokensGetLayout(entry->tokens, &layout));
       PetscCall(PetscMalloc1((size_t)layout.owned * layout.block * layout.dim, &rows));
-      if (mine) PetscCall(TakeTokens(c, source, path, entry->tokens, &first, &n, rows));
+      if (mine) PetscCall(TakeTokens(source, path, entry->tokens, &first, &n, rows));
       PetscCall(H5WriteRows(h5, path, layout.count, layout.dim, first, 1, n, rows));
       PetscCall(PetscFree(rows));
     } else if (entry->type == CHECKPOINT_REALS) {
       double *values;
       PetscCall(PetscMalloc1(entry->n, &values));
       PetscCall(PetscArraycpy(values, entry->values, entry->n));
-      if (source) PetscCall(ReadRows(c, source, path, 1, entry->n, 0, 1, values));
+      if (source) PetscCall(ReadRows(source, path, 1, entry->n, 0, 1, values));
       PetscCall(H5WriteRows(h5, path, 1, entry->n, 0, 1, mine && !c->shard ? 1 : 0, values));
       PetscCall(PetscFree(values));
     }
@@ -288,15 +285,14 @@ static PetscErrorCode CompareKey(const char *key, const char *value, void *conte
 }
 
 /* Is source a checkpoint of this run? Reads how far the realizations are. */
-static PetscErrorCode ReadHeader(Checkpoint c) {
-  Comparison comparison = {c->layout.world, c->source, NULL};
+static PetscErrorCode ReadHeader(Checkpoint c, H5 h5) {
+  Comparison comparison = {c->layout.world, c->source, h5};
   char study[CHECKPOINT_NAME], format[CHECKPOINT_NAME];
   PetscInt64 shape[8];
   PetscBool found;
   int rank;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Open(c->layout.world, c->source, "r", "checkpoint_resume", &comparison.h5));
   PetscCall(H5ReadAttribute(comparison.h5, "/checkpoint", "format", sizeof(format), format, &found));
   PetscCheck(found && !strcmp(format, FORMAT), c->layout.world, PETSC_ERR_USER_INPUT,
              "checkpoint_resume = true: %s has format '%s', this program reads " FORMAT, c->source, format);
@@ -310,16 +306,15 @@ static PetscErrorCode ReadHeader(Checkpoint c) {
   PetscCall(H5ReadInts(comparison.h5, "/status/step", c->layout.realizations, c->step));
   for (PetscInt r = 0; r < c->layout.realizations; r++)
     PetscCheck(0 <= c->step[r] && c->step[r] <= c->steps, c->layout.world, PETSC_ERR_USER_INPUT,
-               "checkpoint_resume = true: %s has realization %" PetscInt_FMT " after step %" PetscInt64_FMT
-               " of %" PetscInt_FMT,
-               c->source, r, c->step[r], c->steps);
-  PetscCall(H5Close_(&comparison.h5));
+               "checkpoint_resume = true: %s says that %" PetscInt64_FMT " of %" PetscInt_FMT " steps are done",
+               c->source, c->step[r], c->steps);
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode CheckpointFileIsComplete(Checkpoint c, PetscBool *complete) {
   Comparison comparison = {c->layout.world, c->output.file, NULL};
   char value[CHECKPOINT_NAME];
+  PetscErrorCode different = 0;
   PetscBool found;
   int there = 0;
 
@@ -331,10 +326,25 @@ PetscErrorCode CheckpointFileIsComplete(Checkpoint c, PetscBool *complete) {
   PetscCall(H5Open(c->layout.world, c->output.file, "r", "output_file", &comparison.h5));
   PetscCall(H5ReadAttribute(comparison.h5, "/provenance", "complete", sizeof(value), value, &found));
   if (found && !strcmp(value, "true")) {
-    PetscCall(DeckVisit(c->study, CompareKey, &comparison));
+    different = DeckVisit(c->study, CompareKey, &comparison);
     *complete = PETSC_TRUE;
   }
-  PetscCall(H5Close_(&comparison.h5));
+  PetscCall(H5Close_(&comparison.h5)); /* an open file would meet MPI_Finalize */
+  PetscCall(different);
+  PetscFunctionReturn(0);
+}
+
+/* Reads from the source, which is closed again whatever happens: an open file would meet MPI_Finalize. What one group
+ * alone finds wrong is a failure of the run, which ends all ranks, so only the world's reader names the key. */
+static PetscErrorCode WithSource(Checkpoint c, MPI_Comm comm, PetscErrorCode (*read)(Checkpoint c, H5 h5)) {
+  PetscErrorCode code;
+  H5 h5;
+
+  PetscFunctionBeginUser;
+  PetscCall(H5Open(comm, c->source, "r", comm == c->layout.world ? "checkpoint_resume" : NULL, &h5));
+  code = read(c, h5);
+  PetscCall(H5Close_(&h5));
+  PetscCall(code);
   PetscFunctionReturn(0);
 }
 
@@ -356,39 +366,41 @@ PetscErrorCode CheckpointFileFind(Checkpoint c) {
   PetscCheck(c->source[0] || !damage[0], c->layout.world, PETSC_ERR_FILE_READ,
              "no checkpoint can be used (%s); remove it to start from the beginning", damage);
   c->trusted = (PetscBool)!strcmp(c->source, c->file);
-  if (c->source[0]) PetscCall(ReadHeader(c));
+  if (c->source[0]) PetscCall(WithSource(c, c->layout.world, ReadHeader));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode CheckpointFileReadRows(Checkpoint c) {
+static PetscErrorCode ReadAllRows(Checkpoint c, H5 h5) {
   const EnsembleLayout *e = &c->layout;
-  H5 h5;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Open(e->shards, c->source, "r", NULL, &h5));
   for (PetscInt i = 0; i < c->count; i++) {
     const CheckpointEntry *entry = &c->entries[i];
     char path[PATH];
     if (entry->type == CHECKPOINT_SHARED && e->group == 0) {
       PetscCall(PetscSNPrintf(path, sizeof(path), "/shared/%s", entry->name));
-      PetscCall(ReadRows(c, h5, path, 1, entry->n, 0, c->rank ? 0 : 1, entry->values));
+      PetscCall(ReadRows(h5, path, 1, entry->n, 0, c->rank ? 0 : 1, entry->values));
     }
     if (entry->type != CHECKPOINT_ROWS) continue;
     PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
     for (PetscInt k = 0; k < e->owned; k++)
       if (c->step[e->group + k * e->groups] > 0) /* other shards may have no room */
-        PetscCall(ReadRows(c, h5, path, e->realizations, entry->n, e->group + k * e->groups, c->shard ? 0 : 1,
+        PetscCall(ReadRows(h5, path, e->realizations, entry->n, e->group + k * e->groups, c->shard ? 0 : 1,
                            c->shard ? NULL : entry->values + (size_t)k * (size_t)entry->n));
   }
-  PetscCall(H5Close_(&h5));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode CheckpointFileReadState(Checkpoint c, PetscInt r) {
-  H5 h5;
+PetscErrorCode CheckpointFileReadRows(Checkpoint c) {
+  PetscFunctionBeginUser;
+  PetscCall(WithSource(c, c->layout.shards, ReadAllRows));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode ReadState(Checkpoint c, H5 h5) {
+  const PetscInt r = c->current;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Open(c->layout.shards, c->source, "r", NULL, &h5));
   for (PetscInt i = 0; i < c->count; i++) {
     const CheckpointEntry *entry = &c->entries[i];
     char path[PATH];
@@ -400,13 +412,18 @@ PetscErrorCode CheckpointFileReadState(Checkpoint c, PetscInt r) {
       double *rows;
       PetscCall(TokensGetLayout(entry->tokens, &layout));
       PetscCall(PetscMalloc1((size_t)layout.owned * layout.block * layout.dim, &rows));
-      PetscCall(TokensGetRows(entry->tokens, &first, &n, rows));
-      PetscCall(ReadRows(c, h5, path, layout.count, layout.dim, first, n, rows));
+      PetscCall(TakeTokens(h5, path, entry->tokens, &first, &n, rows));
       PetscCall(TokensSetRows(entry->tokens, rows));
       PetscCall(PetscFree(rows));
     } else if (entry->type == CHECKPOINT_REALS)
-      PetscCall(ReadRows(c, h5, path, 1, entry->n, 0, 1, entry->values));
+      PetscCall(ReadRows(h5, path, 1, entry->n, 0, 1, entry->values));
   }
-  PetscCall(H5Close_(&h5));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointFileReadState(Checkpoint c, PetscInt r) {
+  PetscFunctionBeginUser;
+  c->current = r;
+  PetscCall(WithSource(c, c->layout.shards, ReadState));
   PetscFunctionReturn(0);
 }

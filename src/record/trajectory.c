@@ -12,6 +12,11 @@
 /* Room in a new file in frames, doubled when full: HDF5 lists all chunks at once, which would delay the start of a long
  * run. */
 #define FIRST_EXTENT 64
+/* HDF5 handles every chunk of a frame by itself, which costs more than writing it when chunks are small: a large frame
+ * has this many chunks, each of whole token blocks. Chunks are no larger than this, nor than what a rank owns: two
+ * ranks at one compressed chunk wait for each other. */
+#define CHUNKS      64
+#define CHUNK_BYTES (1 << 22)
 
 struct _p_Trajectory {
   TokensLayout layout;
@@ -79,15 +84,31 @@ static PetscErrorCode New(Tokens tokens, const char *path, PetscInt frames, Pets
   PetscFunctionReturn(0);
 }
 
+/* Tokens per chunk: whole blocks. */
+static PetscErrorCode ChunkRows(const TokensLayout *l, PetscInt64 *rows) {
+  const PetscInt64 bytes = (PetscInt64)sizeof(double) * l->block * l->dim;
+  PetscMPIInt shards;
+  PetscInt64 blocks;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_size(l->comm, &shards));
+  blocks = PetscMin(l->blocks / CHUNKS, CHUNK_BYTES / bytes);
+  blocks = PetscMin(blocks, l->blocks / shards);
+  *rows = PetscMax(blocks, 1) * l->block;
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode TrajectoryCreate(Tokens tokens, const char *path, PetscInt frames, PetscBool single, PetscInt deflate,
                                 Trajectory *trajectory) {
+  PetscInt64 rows;
   Trajectory t;
 
   PetscFunctionBeginUser;
   PetscCall(New(tokens, path, frames, single, &t));
+  PetscCall(ChunkRows(&t->layout, &rows));
   PetscCall(H5Open(t->layout.comm, path, "w", NULL, &t->h5));
   PetscCall(WriteHeader(t));
-  PetscCall(H5SeriesCreate(t->h5, POSITION "/value", t->extent, t->layout.count, t->layout.dim, t->layout.block, single,
+  PetscCall(H5SeriesCreate(t->h5, POSITION "/value", t->extent, t->layout.count, t->layout.dim, rows, single,
                            (int)deflate, &t->values));
   *trajectory = t;
   PetscFunctionReturn(0);
@@ -108,6 +129,7 @@ static PetscErrorCode Reopen(Trajectory t, PetscInt done) {
   t->extent = (PetscInt)extent;
   t->written = done;
   PetscCall(H5ReadInts(t->h5, POSITION "/step", extent, t->step));
+  PetscCall(H5CheckShape(t->h5, POSITION "/time", 1, &extent));
   PetscCall(H5ReadRows(t->h5, POSITION "/time", 0, extent, t->time));
   PetscFunctionReturn(0);
 }
@@ -121,10 +143,12 @@ PetscErrorCode TrajectoryOpen(Tokens tokens, const char *path, PetscInt frames, 
   PetscCall(New(tokens, path, frames, single, &t));
   PetscCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL)); /* a file that is lost is no error here */
   failed = Reopen(t, done);
+  if (failed) {
+    (void)H5SeriesDestroy(&t->values);
+    (void)H5Close_(&t->h5); /* of a damaged file this fails, too */
+  }
   PetscCall(PetscPopErrorHandler());
   if (failed) {
-    PetscCall(H5SeriesDestroy(&t->values));
-    PetscCall(H5Close_(&t->h5));
     PetscCall(PetscFree2(t->step, t->time));
     PetscCall(PetscFree(t->rows));
     PetscCall(PetscFree(t));

@@ -1,0 +1,110 @@
+/* Writing trajectories beside plain MPI-IO: mpirun -n RANKS bench_trajectory [DIRECTORY]. The same frames of positions,
+ * by TrajectoryWrite and by MPI_File_write_at_all of the same rows, in files of the same directory one after the other,
+ * without and with an fsync at the end. Prints `name value unit` lines. */
+#include <chorale/error.h>
+#include <chorale/trajectory.h>
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+enum { TOKENS = 1 << 20, DIM = 3, FRAMES = 24, ROUNDS = 3 };
+
+typedef struct {
+  Tokens tokens;
+  char path[PETSC_MAX_PATH_LEN];
+} Bench;
+
+static PetscErrorCode ByTrajectory(Bench *b) {
+  Trajectory trajectory;
+
+  PetscFunctionBeginUser;
+  PetscCall(TrajectoryCreate(b->tokens, b->path, FRAMES, PETSC_FALSE, 0, &trajectory));
+  for (PetscInt f = 0; f < FRAMES; f++) PetscCall(TrajectoryWrite(trajectory, f, f, b->tokens));
+  PetscCall(TrajectoryDestroy(&trajectory));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode ByMpi(Bench *b) {
+  TokensLayout layout;
+  PetscInt64 first, count;
+  double *rows;
+  MPI_File file;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(b->tokens, &layout));
+  PetscCall(PetscMalloc1(layout.owned * layout.block * layout.dim, &rows));
+  PetscCallMPI(MPI_File_open(layout.comm, b->path, MPI_MODE_CREATE | MPI_MODE_WRONLY, MPI_INFO_NULL, &file));
+  PetscCallMPI(MPI_File_set_size(file, 0));
+  for (PetscInt f = 0; f < FRAMES; f++) {
+    PetscCall(TokensGetRows(b->tokens, &first, &count, rows));
+    PetscCallMPI(MPI_File_write_at_all(file, (MPI_Offset)sizeof(double) * DIM * (f * (MPI_Offset)TOKENS + first), rows,
+                                       (PetscMPIInt)(DIM * count), MPI_DOUBLE, MPI_STATUS_IGNORE));
+  }
+  PetscCallMPI(MPI_File_close(&file));
+  PetscCall(PetscFree(rows));
+  PetscFunctionReturn(0);
+}
+
+/* Seconds to write a new file, and until it is on disk. */
+static PetscErrorCode Time(Bench *b, PetscErrorCode (*write)(Bench *b), double seconds[2]) {
+  PetscMPIInt rank;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
+  if (!rank) {
+    (void)unlink(b->path);
+    sync(); /* what was written before is not counted here */
+  }
+  PetscCallMPI(MPI_Barrier(PETSC_COMM_WORLD));
+  const double start = MPI_Wtime();
+  PetscCall(write(b));
+  PetscCallMPI(MPI_Barrier(PETSC_COMM_WORLD));
+  seconds[0] = MPI_Wtime() - start;
+  if (!rank) {
+    const int file = open(b->path, O_RDONLY);
+    PetscCheck(file >= 0 && !fsync(file), PETSC_COMM_SELF, PETSC_ERR_FILE_WRITE, "cannot sync %s", b->path);
+    (void)close(file);
+  }
+  PetscCallMPI(MPI_Barrier(PETSC_COMM_WORLD));
+  seconds[1] = MPI_Wtime() - start;
+  if (!rank) (void)unlink(b->path);
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Run(const char *directory) {
+  static const char *const names[2] = {"", "_sync"};
+  const double bytes = 8.0 * TOKENS * DIM * FRAMES;
+  double own[2][ROUNDS], plain[2][ROUNDS], ratio[2][ROUNDS], seconds[2];
+  char sidecar[PETSC_MAX_PATH_LEN];
+  Bench b;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensCreate(PETSC_COMM_WORLD, TOKENS, DIM, &b.tokens));
+  PetscCall(PetscSNPrintf(b.path, sizeof(b.path), "%s/bench-trajectory-%d.h5md", directory, (int)getpid()));
+  PetscCallMPI(MPI_Bcast(b.path, sizeof(b.path), MPI_CHAR, 0, PETSC_COMM_WORLD));
+  for (int i = -1; i < ROUNDS; i++) { /* the first warms up */
+    const int k = PetscMax(i, 0);
+    PetscCall(Time(&b, ByTrajectory, seconds));
+    for (int s = 0; s < 2; s++) own[s][k] = seconds[s];
+    PetscCall(Time(&b, ByMpi, seconds));
+    for (int s = 0; s < 2; s++) plain[s][k] = seconds[s], ratio[s][k] = plain[s][k] / own[s][k];
+  }
+  for (int s = 0; s < 2; s++) {
+    PetscCall(PetscPrintf(PETSC_COMM_WORLD,
+                          "trajectory_rate%s %.4g byte/s\nmpiio_rate%s %.4g byte/s\ntrajectory_fraction%s %.4g -\n",
+                          names[s], bytes / BenchMedian(ROUNDS, own[s]), names[s],
+                          bytes / BenchMedian(ROUNDS, plain[s]), names[s], BenchMedian(ROUNDS, ratio[s])));
+  }
+  PetscCall(PetscSNPrintf(sidecar, sizeof(sidecar), "%.*s.xmf", (int)(strlen(b.path) - strlen(".h5md")), b.path));
+  (void)unlink(sidecar);
+  PetscCall(TokensDestroy(&b.tokens));
+  PetscFunctionReturn(0);
+}
+
+int main(int argc, char **argv) {
+  if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush() || Run(argc > 1 ? argv[1] : ".")) return 1;
+  return PetscFinalize() != 0;
+}

@@ -1,0 +1,58 @@
+/* Decks and command lines. The first byte chooses: a to f, the rest is a deck of one of the six studies; otherwise the
+ * rest is a command line, a word per line. What a deck says can be written as a deck again, which says the same. */
+#include "fuzz/fuzz.h"
+
+#include <chorale/deck.h>
+#include <string.h>
+
+#include "base/deck_keys.h"
+
+enum { STUDIES = 6, WORDS = 64 };
+static const char *const studies[STUDIES] = {"simulate", "kernel", "limits", "chaos", "sync", "spde"};
+
+int LLVMFuzzerInitialize(int *argc, char ***argv) {
+  (void)argc, (void)argv;
+  FuzzStart(".yaml");
+  return 0;
+}
+
+static void Options(const char *study, const uint8_t *data, size_t size) {
+  char name[] = "chorale", *words[WORDS] = {name, name}, *text = malloc(size + 1);
+  int n = 2;
+
+  FuzzMust(text != NULL, "no memory");
+  memcpy(text, data, size);
+  text[size] = '\0';
+  for (char *word = text, *next; word && n < WORDS; word = next) {
+    next = strchr(word, '\n');
+    if (next) *next++ = '\0';
+    words[n++] = word;
+  }
+  (void)FuzzTaken(DeckParse(n, words, study));
+  free(text);
+}
+
+static void Deck(const char *study, const uint8_t *data, size_t size) {
+  char *first, *second;
+
+  FuzzWrite(fuzz_path, data, size, NULL, 0);
+  if (!FuzzTaken(DeckReadYaml(study, fuzz_path))) return;
+  MUST(DeckText(study, &first));
+  MUST(PetscOptionsClear(NULL));
+  FuzzWrite(fuzz_path, first, strlen(first), NULL, 0);
+  MUST(DeckReadYaml(study, fuzz_path));
+  MUST(DeckText(study, &second));
+  FuzzMust(!strcmp(first, second), "the deck's text reads as another deck");
+  MUST(PetscFree(first));
+  MUST(PetscFree(second));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  if (!size) return 0;
+  MUST(PetscOptionsClear(NULL));
+  if (data[0] >= 'a' && data[0] < 'a' + STUDIES)
+    Deck(studies[data[0] - 'a'], data + 1, size - 1);
+  else
+    Options(studies[data[0] % STUDIES], data + 1, size - 1);
+  return 0;
+}
