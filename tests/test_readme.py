@@ -1,0 +1,100 @@
+"""The commands of README.md, in their order, in one directory that has the tools and decks of the source tree, and its programs in Python.
+
+Only sizes are changed: build/chorale is a wrapper that adds the options of SMALL, and jobs get two ranks. Left to others are the
+commands of ELSEWHERE."""
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import slurm
+
+SOURCE, CHORALE = Path(os.environ["CHORALE_SOURCE"]), os.environ["CHORALE"]
+ELSEWHERE = {"tools/quickstart": ".ci/run", "tools/test": ".ci/run", "tools/install-deps": ".ci/run", "cmake": "test_packaging.py", "tools/grid": "test_plot.py"}
+# Options after the user's own, for any deck of a study.
+SMALL = {
+    "simulate": "-ensemble_realizations 2 -mlp_width 16",
+    "limits": "-tokens_count 16 -layers_depth 2,4,8 -mlp_width 8,16,inf -ensemble_realizations 4 -limits_reference 16",
+    "sync": "-tokens_count 16 -layers_depth 40 -ensemble_realizations 4",
+    "chaos": "-tokens_count 16,32 -layers_depth 4 -ensemble_realizations 4 -chaos_nodes 64 -output_every 1",
+    "spde": "-tokens_count 128 -layers_depth 4 -ensemble_realizations 1",
+}
+WRAPPER = """#!/bin/bash
+case "$1" in
+{cases}esac
+exec {chorale} "$@"
+"""
+
+
+def commands(text):
+    """Blocks that are to be run: an indented line is a command when it begins with a program."""
+    inside, program = False, []
+    for line in text.splitlines():
+        if line.startswith("```"):
+            if inside and program:
+                yield "python", "\n".join(program)
+            inside, program = line == "```python", []
+        elif inside:
+            program.append(line)
+        elif re.match(r"    (source|mpirun|build/chorale|tools/|jobs/|sbatch|seq|cmake|chorale (?!STUDY))", line):
+            yield "bash", re.sub(r"\s+# .*", "", line.strip())
+
+
+def prepare(folder):
+    for name in ("tools", "input", "jobs"):
+        (folder / name).symlink_to(SOURCE / name)
+    (folder / "build").mkdir()
+    cases = "".join(f'  {study}) set -- "$@" {options} ;;\n' for study, options in SMALL.items())
+    wrapper = folder / "build/chorale"
+    wrapper.write_text(WRAPPER.format(cases=cases, chorale=shlex.quote(CHORALE)), encoding="ascii")
+    wrapper.chmod(0o755)
+
+
+def run(kind, text, folder, environment):
+    words = ["/usr/bin/python3", "-c", text] if kind == "python" else ["bash", "-c", "source tools/mpi-env\n" + text]
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, f"{text}\nends with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def submit(text, folder, cluster):
+    said = cluster.run("bash", "-c", re.sub(r"--ntasks \d+", "--ntasks 2", text), cwd=folder)
+    for job in re.findall(r"\b\d+\b(?! tasks)", said):
+        states = cluster.wait_for(job)
+        assert states and all(state == "COMPLETED" for state in states), f"{text}\n{said}\n{states}"
+
+
+def main():
+    found = list(commands((SOURCE / "README.md").read_text(encoding="utf-8")))
+    assert len(found) > 30 and sum(kind == "python" for kind, _ in found) >= 2, found
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)  # munge wants a path that all may walk
+        folder = Path(name) / "chorale"
+        folder.mkdir()
+        prepare(folder)
+        environment = dict(os.environ, PYTHONPATH=f"{folder}/tools", CHORALE=f"{folder}/build/chorale")
+        jobs = []
+        for kind, text in found:
+            program = text.split()[0]
+            if kind == "bash" and program in ELSEWHERE:
+                continue
+            if program in ("sbatch", "jobs/chain.sh"):
+                jobs.append(text)
+            else:
+                run(kind, text, folder, environment)
+        if slurm.missing():
+            print(f"not run, for {', '.join(slurm.missing())} is not installed: {jobs}")
+            return 0
+        (Path(name) / "slurm").mkdir()
+        with slurm.Slurm(f"{name}/slurm") as cluster:
+            cluster.environment.update(CHORALE=f"{folder}/build/chorale", SBATCH_OPTIONS="--ntasks 1")
+            for text in jobs:
+                submit(text, folder, cluster)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
