@@ -66,13 +66,15 @@ seconds_left() {
 # if it has one, does nothing if its results are complete, and when time runs short (or a signal comes) writes a
 # checkpoint, after which the job puts itself back into the queue. So a job may be submitted again at any time.
 run_to_the_end() {
-  local left wall=() code pid
+  local left wall=() decks=() study=$1 code pid
+  shift
+  while [ $# -gt 0 ] && [[ $1 != -* ]]; do decks+=("$1") && shift; done
   left=$(seconds_left)
   # The limit is the job's, and what chorale counts begins now: ten seconds go to starting and ending.
   [ -z "$left" ] || wall=(-checkpoint_walltime $((left > 20 ? left - 10 : 10)))
-  # $CHORALE_LAUNCH is a command with options.
+  # $CHORALE_LAUNCH is a command with options. Decks stand before all options; yours come last and win.
   # shellcheck disable=SC2086
-  $CHORALE_LAUNCH "$CHORALE" "$1" -checkpoint_resume "${wall[@]}" "${@:2}" &
+  $CHORALE_LAUNCH "$CHORALE" "$study" "${decks[@]}" -checkpoint_resume "${wall[@]}" "$@" &
   pid=$!
   trap 'kill -USR1 "$pid" 2>/dev/null' USR1 TERM
   wait "$pid" && code=0 || code=$?

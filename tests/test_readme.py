@@ -13,13 +13,15 @@ from pathlib import Path
 import slurm
 
 SOURCE, CHORALE = Path(os.environ["CHORALE_SOURCE"]), os.environ["CHORALE"]
-ELSEWHERE = {"tools/quickstart": ".ci/run", "tools/test": ".ci/run", "tools/install-deps": ".ci/run", "cmake": "test_packaging.py", "tools/grid": "test_plot.py"}
+# Installs, builds, or takes a minute; what runs it.
+ELSEWHERE = {"tools/quickstart": ".ci/run", "tools/test": ".ci/run", "tools/install-deps": ".ci/run", "cmake": "test_packaging.py", "tools/grid": "tools/bench --grid"}
 # Options after the user's own, for any deck of a study.
 SMALL = {
     "simulate": "-ensemble_realizations 2 -mlp_width 16",
     "limits": "-tokens_count 16 -layers_depth 2,4,8 -mlp_width 8,16,inf -ensemble_realizations 4 -limits_reference 16",
     "sync": "-tokens_count 16 -layers_depth 40 -ensemble_realizations 4",
-    "chaos": "-tokens_count 16,32 -layers_depth 4 -ensemble_realizations 4 -chaos_nodes 64 -output_every 1",
+    "chaos": "-tokens_count 16,32 -layers_depth 4 -ensemble_realizations 4 -chaos_nodes 256 -output_every 1",
+    "analyze": "-analyze_every 25",
     "spde": "-tokens_count 128 -layers_depth 4 -ensemble_realizations 1",
 }
 WRAPPER = """#!/bin/bash
@@ -64,7 +66,8 @@ def submit(text, folder, cluster):
     said = cluster.run("bash", "-c", re.sub(r"--ntasks \d+", "--ntasks 2", text), cwd=folder)
     for job in re.findall(r"\b\d+\b(?! tasks)", said):
         states = cluster.wait_for(job)
-        assert states and all(state == "COMPLETED" for state in states), f"{text}\n{said}\n{states}"
+        logs = "".join(log.read_text(errors="replace") for log in folder.glob("*.log"))
+        assert states and all(state == "COMPLETED" for state in states), f"{text}\n{said}\n{states}\n{logs}"
 
 
 def main():
