@@ -17,6 +17,7 @@ from plotting.common import LOOK, Series, parameters_line, reached, style
 from reporting.page import details, escape, formulas, picture, table
 
 DPI = 100
+THEMES = ("light", "dark")
 ROWS = 400  # of a table; of a longer one evenly chosen rows are shown
 PICTURES = 12  # more files get no picture of their own
 FIRST = ("energy", "order", "clusters")  # of the observables
@@ -35,7 +36,7 @@ def draw(make, path):
     """(picture and findings as HTML, notes) of what `make` draws, in both themes."""
     images, words, titles, said = {}, "", [], io.StringIO()
     try:
-        for theme in ("light", "dark"):
+        for theme in THEMES:
             LOOK.use(theme)
             said = io.StringIO()
             with matplotlib.rc_context(style()), contextlib.redirect_stderr(said):

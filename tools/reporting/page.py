@@ -62,7 +62,7 @@ def formulas(words):
     """HTML of a title of a picture: `$W_2^2$` with indices as they should be, ✓ and ✗ in their colours."""
 
     def one(match):
-        inside = re.sub(r"\\(bar|dot)(?: |\{)\\?(\w+)\}?", lambda m: GREEK.get(m[2], m[2]) + ACCENTS[m[1]], match[1])
+        inside = re.sub(r"\\(bar|dot)[ {]*\\?([A-Za-z]+)\}?", lambda m: GREEK.get(m[2], m[2]) + ACCENTS[m[1]], match[1])
         inside = re.sub(r"\\([a-zA-Z]+) ?", lambda m: GREEK.get(m[1], m[1]), inside).replace("\\,", "\u2009").replace("-", "−")
         inside = re.sub(r"_(?:\{([^{}]*)\}|(.))", lambda m: f"<sub>{m[1] or m[2]}</sub>", inside)
         return re.sub(r"\^(?:\{([^{}]*)\}|(.))", lambda m: f"<sup>{m[1] or m[2]}</sup>", inside)
