@@ -48,6 +48,7 @@ def files(d):
     np.save(d + "/cube.npy", rng.normal(size=(4, 4, 4)))
     np.save(d + "/line.npy", rng.normal(size=16))
     np.save(d + "/column.npy", rng.normal(size=(16, 1)))
+    np.save(d + "/eleven.npy", rng.normal(size=(11, 5)))
     np.save(d + "/empty.npy", np.zeros((0, 3)))
     np.save(d + "/words.npy", np.array([["a", "b"], ["c", "d"]]))
     np.save(d + "/integers.npy", np.arange(6).reshape(3, 2))
@@ -351,6 +352,9 @@ def good(source):
     p = parameters("simulate a.yaml b.yaml empty.yaml -mlp_width 22 -mlp_width 23")
     for key, value in {"tokens_count": "11", "tokens_dim": "4", "mlp_width": "23", "layers_depth": "150"}.items():
         check(p.get(key) == value, f"precedence: {key} = {p.get(key)}, not {value}")
+    p = parameters(f"simulate -tokens_init file -tokens_file {source}/eleven.npy")  # the file's own shape, for the results and their deck
+    for key, value in {"tokens_count": "11", "tokens_dim": "5"}.items():
+        check(p.get(key) == value, f"file: {key} = {p.get(key)}, not {value}")
     p = parameters("simulate", PETSC_OPTIONS="-tokens_count 5 -ksp_foo bar -help", PETSC_OPTIONS_YAML="tokens: {dim: 9}")
     for key, value in {"tokens_count": "64", "tokens_dim": "3"}.items():
         check(p.get(key) == value, f"environment: {key} = {p.get(key)}, not {value}")

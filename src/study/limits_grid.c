@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "study/limits.h"
+#include "study/studies.h"
 
 /* A key as the user or the table gives it, for messages. */
 static PetscErrorCode Text(const char *key, char *text, size_t room) {
@@ -58,21 +59,14 @@ static PetscErrorCode ReadWidths(LimitsGrid *grid) {
  * largest, which has no meaning for the nodes of a quadrature. */
 static PetscErrorCode ReadCounts(LimitsGrid *grid) {
   char init[PETSC_MAX_PATH_LEN], text[512];
-  PetscInt64 dim, rows, columns;
-  PetscBool given;
+  PetscInt64 dim;
 
   PetscFunctionBeginUser;
   grid->counts = LIMITS_LIST;
+  PetscCall(StudyPreferFile());
   PetscCall(DeckGetIntList("tokens_count", &grid->counts, grid->count));
   PetscCall(DeckGetInt("tokens_dim", &dim));
   PetscCall(DeckGetString("tokens_init", init));
-  if (!strcmp(init, "file")) {
-    PetscCall(StartFileShape(PETSC_COMM_WORLD, &rows, &columns));
-    PetscCall(DeckHas("tokens_count", &given));
-    if (!given) grid->count[0] = rows;
-    PetscCall(DeckHas("tokens_dim", &given));
-    if (!given) dim = columns;
-  }
   grid->dim = (PetscInt)dim;
   PetscCall(RefuseRepeated("tokens_count", grid->counts, grid->count));
   PetscCall(Text("tokens_count", text, sizeof(text)));
@@ -81,18 +75,6 @@ static PetscErrorCode ReadCounts(LimitsGrid *grid) {
       "tokens_count = %s: a list needs tokens_init uniform, vmf, clusters or file, whose first tokens are a start",
       text);
   for (PetscInt i = 0; i < grid->counts; i++) grid->most = PetscMax(grid->most, grid->count[i]);
-  PetscFunctionReturn(0);
-}
-
-/* A default of this study where the table's is another; it shows up among the parameters. */
-static PetscErrorCode Prefer(const char *key, const char *value) {
-  char option[64];
-  PetscBool given;
-
-  PetscFunctionBeginUser;
-  PetscCall(DeckHas(key, &given));
-  PetscCall(PetscSNPrintf(option, sizeof(option), "-%s", key));
-  if (!given) PetscCall(PetscOptionsSetValue(NULL, option, value));
   PetscFunctionReturn(0);
 }
 
@@ -106,7 +88,7 @@ static PetscErrorCode ReadDepths(LimitsGrid *grid) {
   PetscCall(RefuseRepeated("layers_depth", grid->depths, grid->depth));
   for (PetscInt j = 0; j < grid->depths; j++) deepest = PetscMax(deepest, grid->depth[j]);
   PetscCall(PetscSNPrintf(text, sizeof(text), "%" PetscInt64_FMT, 8 * deepest));
-  PetscCall(Prefer("limits_reference", text));
+  PetscCall(StudyPrefer("limits_reference", text));
   PetscCall(DeckGetInt("limits_reference", &grid->reference));
   for (PetscInt j = 0; j < grid->depths; j++)
     PetscCheck(grid->reference % grid->depth[j] == 0, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
@@ -127,8 +109,8 @@ PetscErrorCode LimitsGridRead(LimitsGrid *grid) {
   PetscCall(DeckGetReal("layers_horizon", &grid->horizon));
   grid->cells = grid->counts * grid->depths * grid->widths;
   /* Harmonics to the usual tolerance are few for d <= 5. */
-  PetscCall(Prefer("noise_type", grid->dim <= 5 ? "spectral" : "gram"));
-  PetscCall(Prefer("scheme_type", "heun"));
+  PetscCall(StudyPrefer("noise_type", grid->dim <= 5 ? "spectral" : "gram"));
+  PetscCall(StudyPrefer("scheme_type", "heun"));
   PetscCall(DeckGetString("scheme_type", scheme));
   PetscCheck(
       strcmp(scheme, "layer"), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,

@@ -3,24 +3,39 @@
 
 #include "study/studies.h"
 
-PetscErrorCode StudyGetSize(PetscInt64 *count, PetscInt64 *dim) {
-  char init[PETSC_MAX_PATH_LEN];
-  PetscBool file, given;
+PetscErrorCode StudyPrefer(const char *key, const char *value) {
+  char option[64];
+  PetscBool given;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetInt("tokens_count", count));
-  PetscCall(DeckGetInt("tokens_dim", dim));
+  PetscCall(DeckHas(key, &given));
+  PetscCall(PetscSNPrintf(option, sizeof(option), "-%s", key));
+  if (!given) PetscCall(PetscOptionsSetValue(NULL, option, value));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode StudyPreferFile(void) {
+  char init[PETSC_MAX_PATH_LEN], text[32];
+  PetscInt64 rows, columns;
+  PetscBool file;
+
+  PetscFunctionBeginUser;
   PetscCall(DeckGetString("tokens_init", init));
   PetscCall(PetscStrcmp(init, "file", &file));
-  if (file) {
-    PetscInt64 rows, columns;
+  if (!file) PetscFunctionReturn(0);
+  PetscCall(StartFileShape(PETSC_COMM_WORLD, &rows, &columns));
+  PetscCall(PetscSNPrintf(text, sizeof(text), "%" PetscInt64_FMT, rows));
+  PetscCall(StudyPrefer("tokens_count", text));
+  PetscCall(PetscSNPrintf(text, sizeof(text), "%" PetscInt64_FMT, columns));
+  PetscCall(StudyPrefer("tokens_dim", text));
+  PetscFunctionReturn(0);
+}
 
-    PetscCall(StartFileShape(PETSC_COMM_WORLD, &rows, &columns));
-    PetscCall(DeckHas("tokens_count", &given));
-    if (!given) *count = rows;
-    PetscCall(DeckHas("tokens_dim", &given));
-    if (!given) *dim = columns;
-  }
+PetscErrorCode StudyGetSize(PetscInt64 *count, PetscInt64 *dim) {
+  PetscFunctionBeginUser;
+  PetscCall(StudyPreferFile());
+  PetscCall(DeckGetInt("tokens_count", count));
+  PetscCall(DeckGetInt("tokens_dim", dim));
   PetscFunctionReturn(0);
 }
 

@@ -42,23 +42,13 @@ typedef struct {
   Checkpoint checkpoint;
 } Spde;
 
-/* The limit has its own defaults where the deck's are the transformer's. */
-static PetscErrorCode Prefer(const char *key, const char *option, const char *value) {
-  PetscBool given;
-
-  PetscFunctionBeginUser;
-  PetscCall(DeckHas(key, &given));
-  if (!given) PetscCall(PetscOptionsSetValue(NULL, option, value));
-  PetscFunctionReturn(0);
-}
-
 static PetscErrorCode Read(Spde *s, PetscInt64 *count) {
   char particles[PETSC_MAX_PATH_LEN], init[PETSC_MAX_PATH_LEN];
   PetscInt64 dim, depth, every;
 
   PetscFunctionBeginUser;
-  PetscCall(Prefer("scheme_type", "-scheme_type", "flow"));
-  PetscCall(Prefer("noise_type", "-noise_type", "spectral"));
+  PetscCall(StudyPrefer("scheme_type", "flow"));
+  PetscCall(StudyPrefer("noise_type", "spectral"));
   PetscCall(DeckGetString("tokens_init", init));
   PetscCheck(
       strcmp(init, "file"), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
