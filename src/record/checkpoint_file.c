@@ -334,8 +334,9 @@ PetscErrorCode CheckpointFileIsComplete(Checkpoint c, PetscBool *complete) {
   PetscFunctionReturn(0);
 }
 
-/* Reads from the source, which is closed again whatever happens: an open file would meet MPI_Finalize. What one group
- * alone finds wrong is a failure of the run, which ends all ranks, so only the world's reader names the key. */
+/* Reads from the source, and closes it before bad input leads to MPI_Finalize, where an open file would be met. What
+ * one group alone finds wrong is a failure of the run, so only the world's reader names the key: then the program
+ * aborts, at once, since closing would wait for others that have the same to say. */
 static PetscErrorCode WithSource(Checkpoint c, MPI_Comm comm, PetscErrorCode (*read)(Checkpoint c, H5 h5)) {
   PetscErrorCode code;
   H5 h5;
@@ -343,7 +344,7 @@ static PetscErrorCode WithSource(Checkpoint c, MPI_Comm comm, PetscErrorCode (*r
   PetscFunctionBeginUser;
   PetscCall(H5Open(comm, c->source, "r", comm == c->layout.world ? "checkpoint_resume" : NULL, &h5));
   code = read(c, h5);
-  PetscCall(H5Close_(&h5));
+  if (!code || code == PETSC_ERR_USER_INPUT) PetscCall(H5Close_(&h5));
   PetscCall(code);
   PetscFunctionReturn(0);
 }
