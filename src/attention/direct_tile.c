@@ -7,13 +7,8 @@
 #include <math.h>
 #include <stdint.h>
 
-#if defined(__AVX512F__)
-#define LANES 8
-#elif defined(__AVX__)
-#define LANES 4
-#else
-#define LANES 2
-#endif
+#include "base/lanes.h"
+
 #define GROUP   8               /* tokens of a pack that lie side by side */
 #define VECTORS (GROUP / LANES) /* vectors that hold a group */
 #define SQUARE  32              /* tokens per side of the buffer */
@@ -23,8 +18,6 @@
 typedef double Vec __attribute__((vector_size(8 * LANES), may_alias));
 typedef uint64_t Bits __attribute__((vector_size(8 * LANES), may_alias));
 typedef double Quad __attribute__((vector_size(32), may_alias));
-
-#define INLINE static inline __attribute__((always_inline))
 
 INLINE Vec Load(const double *p) {
   return *(const Vec *)p;

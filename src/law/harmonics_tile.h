@@ -8,13 +8,8 @@
 
 #include <petscsys.h>
 
-#if defined(__AVX512F__)
-#define LANES 8
-#elif defined(__AVX__)
-#define LANES 4
-#else
-#define LANES 2
-#endif
+#include "base/lanes.h"
+
 #define GROUP            (2 * LANES) /* tokens of a synthesis tile */
 #define STRIP            (4 * LANES) /* tokens whose recurrences run side by side to hide their latency */
 #define PADDED_BLOCK     256         /* HARMONICS_BLOCK in whole strips */
@@ -22,8 +17,6 @@
 #define ANALYSIS_COLUMNS 2
 
 typedef double Vec8 __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
-
-#define INLINE static inline __attribute__((always_inline))
 
 INLINE Vec8 Load(const double *p) {
   return *(const Vec8 *)p;

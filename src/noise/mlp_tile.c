@@ -4,13 +4,8 @@
  * machine's. */
 #include "noise/mlp_tile.h"
 
-#if defined(__AVX512F__)
-#define LANES 8
-#elif defined(__AVX__)
-#define LANES 4
-#else
-#define LANES 2
-#endif
+#include "base/lanes.h"
+
 #define GROUP   8               /* tokens that lie side by side */
 #define VECTORS (GROUP / LANES) /* vectors that hold a group */
 #define WIDTH   (12 / VECTORS)  /* units or components whose sums are held: 12 vectors, for 16 registers */
@@ -25,7 +20,6 @@ typedef struct {
   Vec v[VECTORS];
 } Group;
 
-#define INLINE static inline __attribute__((always_inline))
 /* Inlined into one function, the loops would compete for registers with what lives around them. */
 #define NOINLINE static __attribute__((noinline))
 
