@@ -1,5 +1,6 @@
 #include <math.h>
 #include <petsc/private/petscimpl.h> /* PetscObjectStateIncrease */
+#include <sys/mman.h>
 
 #include <chorale/sum.h>
 #include <chorale/tokens.h>
@@ -27,6 +28,24 @@ PetscInt TokensFirstBlock(PetscInt blocks, PetscInt shard, PetscInt shards) {
 
 PetscInt TokensFilled(const TokensLayout *layout, PetscInt b) {
   return (PetscInt)PetscMin(layout->block, layout->count - (PetscInt64)(layout->first + b) * layout->block);
+}
+
+/* n zeros, freed by PetscFree. A large array asks for large pages: a sweep over many millions of tokens would else wait
+ * for the translation of one small page after the other. */
+static PetscErrorCode Zeros(size_t n, double **array) {
+  enum { PAGE = 1 << 21, LARGE = 1 << 23 };
+  const size_t bytes = n * sizeof(double);
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1(n, array));
+#ifdef MADV_HUGEPAGE
+  if (bytes >= LARGE) {
+    char *first = (char *)(((uintptr_t)*array + PAGE - 1) / PAGE * PAGE);
+    (void)madvise(first, (size_t)((char *)*array + bytes - first) / PAGE * PAGE, MADV_HUGEPAGE); /* a wish */
+  }
+#endif
+  PetscCall(PetscArrayzero(*array, n));
+  PetscFunctionReturn(0);
 }
 
 /* The padding of block b, whose d x B array is x, is e_1. */
@@ -62,7 +81,7 @@ PetscErrorCode TokensCreate(MPI_Comm comm, PetscInt64 count, PetscInt dim, Token
   layout->first = TokensFirstBlock(layout->blocks, rank, size);
   layout->owned = TokensFirstBlock(layout->blocks, rank + 1, size) - layout->first;
   PetscCall(TokensCreateVec(t, &t->x));
-  PetscCall(PetscCalloc1(layout->owned * layout->block, &t->weights));
+  PetscCall(Zeros((size_t)layout->owned * layout->block, &t->weights));
   PetscCall(VecGetArray(t->x, &x));
   for (PetscInt b = 0; b < layout->owned; b++) {
     double *first = x + b * dim * layout->block;
@@ -119,9 +138,12 @@ PetscErrorCode TokensGetVec(Tokens tokens, Vec *x) {
 PetscErrorCode TokensCreateVec(Tokens tokens, Vec *v) {
   const TokensLayout *layout = &tokens->layout;
   const PetscInt length = layout->dim * layout->block;
+  double *zeros;
 
   PetscFunctionBeginUser;
-  PetscCall(VecCreateMPI(layout->comm, layout->owned * length, layout->blocks * length, v)); /* zeroed by PETSc */
+  PetscCall(VecCreateMPIWithArray(layout->comm, 1, layout->owned * length, layout->blocks * length, NULL, v));
+  PetscCall(Zeros((size_t)(layout->owned * length), &zeros));
+  PetscCall(VecReplaceArray(*v, zeros)); /* which it owns from now on */
   PetscFunctionReturn(0);
 }
 
