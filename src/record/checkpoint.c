@@ -326,8 +326,8 @@ PetscErrorCode CheckpointStep(Checkpoint c, PetscInt r, PetscInt step, PetscBool
 
   PetscFunctionBeginUser;
   c->current = r;
+  c->since += step - c->step[r];
   c->step[r] = step;
-  c->since++;
   c->longest = PetscMax(c->longest, now - c->last);
   c->last = now;
   if (!c->rank)
