@@ -60,7 +60,7 @@ PetscErrorCode NoiseCheckPoints(Noise noise, PetscInt64 points, const char *what
   PetscFunctionBeginUser;
   PetscCheck(noise->type->points == 0 || points <= noise->type->points, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
              "%s: noise_type %s would be asked for at %" PetscInt64_FMT " points per draw, at most %" PetscInt_FMT
-             " are allowed",
+             " are allowed: take fewer tokens or shorter lists",
              what, noise->type->name, points, noise->type->points);
   PetscFunctionReturn(0);
 }

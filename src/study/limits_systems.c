@@ -63,11 +63,16 @@ static PetscErrorCode CheckNoise(LimitsSystems s) {
   const LimitsGrid *grid = &s->grid;
   const PetscInt64 stages = 4; /* of flow; heun has two */
   PetscInt64 points = stages * grid->most;
+  char what[128];
 
   PetscFunctionBeginUser;
   PetscCall(NoiseCheckCount(s->noise, grid->most));
   for (PetscInt i = 0; i < grid->counts; i++) points += grid->count[i] * grid->depths * grid->widths;
-  PetscCall(NoiseCheckPoints(s->noise, points, "tokens_count, layers_depth, mlp_width are long lists"));
+  PetscCall(PetscSNPrintf(what, sizeof(what),
+                          "tokens_count = %" PetscInt64_FMT ", %" PetscInt_FMT " values of layers_depth, %" PetscInt_FMT
+                          " of mlp_width",
+                          grid->most, grid->depths, grid->widths));
+  PetscCall(NoiseCheckPoints(s->noise, points, what));
   if (s->coupling) PetscCall(NoiseCheckCount(s->coupling, grid->most));
   PetscFunctionReturn(0);
 }
