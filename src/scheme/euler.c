@@ -1,6 +1,21 @@
 /* Projected Euler-Maruyama for the Ito form of the limit SDE, PAPER.md section 3. */
 #include "scheme/impl.h"
 
+static PetscReal Rate(Scheme scheme, PetscReal k1) {
+  return 0.5 * k1 * (scheme->dim - 1);
+}
+
+/* Beyond, the radial term would take a token past the centre, to the other side of the sphere. */
+static PetscErrorCode Check(Scheme scheme, PetscReal k1, PetscReal dt) {
+  const PetscReal rate = Rate(scheme, k1);
+
+  PetscFunctionBeginUser;
+  PetscCheck(dt * rate < 1, scheme->comm, PETSC_ERR_USER_INPUT,
+             "scheme_type = euler: the step T/L = %.6g must be below 2/(k(1)(d-1)) = %.6g; take more layers_depth",
+             (double)dt, (double)(1 / rate));
+  PetscFunctionReturn(0);
+}
+
 /* x' = LN(x + dt (P_x Att(x) - k(1)(d-1)/2 x) + P_x dW(x)).
  *
  * The Ito form needs no other correction: the noise has covariance k(<x,y>) I_d, so that the Stratonovich correction of
@@ -39,19 +54,14 @@ static PetscErrorCode MovePieces(Attention attention, Field field, PetscReal dt,
 static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens) {
   Vec drift = scheme->work[0], noise = scheme->work[1];
   PetscReal k1 = 0, rate;
-  TokensLayout layout;
   PetscBool pieces;
 
   PetscFunctionBeginUser;
   PetscCall(SchemePrepare(attention, field, tokens, &drift, &noise, &pieces));
   if (!drift && !noise) PetscFunctionReturn(0);
   if (noise) PetscCall(FieldGetVariance(field, &k1));
-  PetscCall(TokensGetLayout(tokens, &layout));
-  rate = 0.5 * k1 * (layout.dim - 1);
-  /* Beyond, the radial term would take a token past the centre, to the other side of the sphere. */
-  PetscCheck(dt * rate < 1, scheme->comm, PETSC_ERR_USER_INPUT,
-             "scheme_type = euler: the step T/L = %.6g must be below 2/(k(1)(d-1)) = %.6g; take more layers_depth",
-             (double)dt, (double)(1 / rate));
+  PetscCall(Check(scheme, k1, dt));
+  rate = Rate(scheme, k1);
   if (pieces) {
     PetscCall(MovePieces(attention, field, dt, dt * rate, drift, noise, tokens));
   } else {
@@ -64,4 +74,5 @@ static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, Pets
 const SchemeType SchemeTypeEuler = {.name = "euler",
                                     .description = "x' = LN(x + dt (P Att(x) - k(1)(d-1)/2 x) + P dW(x)), Ito",
                                     .works = 2,
+                                    .check = Check,
                                     .step = Step};

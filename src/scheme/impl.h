@@ -11,12 +11,15 @@ typedef struct {
   const char *description; /* the step in one line, for SchemeView */
   PetscInt works;          /* work vectors, at most SCHEME_WORK_MAX */
   PetscBool stage;         /* needs a second set of tokens */
+  /* Refuses steps of size dt with noise of variance k1; NULL when the type takes any. */
+  PetscErrorCode (*check)(Scheme scheme, PetscReal k1, PetscReal dt);
   PetscErrorCode (*step)(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens);
 } SchemeType;
 
 struct _p_Scheme {
   const SchemeType *type;
   MPI_Comm comm;             /* the tokens' */
+  PetscInt dim;              /* d */
   Vec work[SCHEME_WORK_MAX]; /* fields at the tokens; NULL beyond type->works */
   Tokens stage;              /* tokens inside a step, or NULL */
   PetscReal bytes;           /* of all these on the rank that has most */

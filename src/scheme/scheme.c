@@ -30,6 +30,7 @@ PetscErrorCode SchemeCreateType(Tokens tokens, const char *name, Scheme *scheme)
     if (!strcmp(name, types[i]->name)) s->type = types[i];
   PetscCheck(s->type, layout.comm, PETSC_ERR_USER_INPUT, "scheme_type = %s: must be layer, euler, heun or flow", name);
   s->comm = layout.comm;
+  s->dim = layout.dim;
   for (PetscInt i = 0; i < s->type->works; i++) PetscCall(TokensCreateVec(tokens, &s->work[i]));
   if (s->type->stage) PetscCall(TokensDuplicate(tokens, &s->stage));
   PetscCallMPI(MPI_Comm_size(s->comm, &size));
@@ -52,6 +53,15 @@ PetscErrorCode SchemeView(Scheme scheme) {
   PetscFunctionBeginUser;
   PetscCall(PetscPrintf(scheme->comm, "scheme     %s, %s\n           per rank: %.3g MB memory\n", scheme->type->name,
                         scheme->type->description, (double)scheme->bytes / 1e6));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SchemeCheck(Scheme scheme, Noise noise, PetscReal dt) {
+  PetscReal k1 = 0;
+
+  PetscFunctionBeginUser;
+  PetscCall(NoiseGetVariance(noise, &k1));
+  if (scheme->type->check) PetscCall(scheme->type->check(scheme, k1, dt));
   PetscFunctionReturn(0);
 }
 
