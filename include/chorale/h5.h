@@ -36,7 +36,8 @@ PetscErrorCode H5WriteInts(H5 h5, const char *path, int rank, const PetscInt64 s
 PetscErrorCode H5WriteColumns(H5 h5, const char *path, PetscInt64 T, PetscInt64 R, PetscInt64 k, PetscInt64 first,
                               PetscInt64 stride, PetscInt64 n, const double *values);
 
-/* Fixed-size dataset [N][k] of doubles of which this rank writes the n rows first, first + stride, ...; n may be 0. */
+/* Fixed-size dataset [N][k] (or [N] for k = 0) of doubles of which this rank writes the n rows first, first + stride,
+ * ...; n may be 0. */
 PetscErrorCode H5WriteRows(H5 h5, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first, PetscInt64 stride,
                            PetscInt64 n, const double *values);
 

@@ -270,7 +270,7 @@ PetscErrorCode H5WriteRows(H5 h5, const char *path, PetscInt64 N, PetscInt64 k, 
   const hsize_t start[2] = {(hsize_t)first, 0}, step[2] = {(hsize_t)stride, 1};
 
   PetscFunctionBeginUser;
-  PetscCall(WritePart(h5, path, 2, size, start, step, count, n, values));
+  PetscCall(WritePart(h5, path, k ? 2 : 1, size, start, step, count, n, values));
   PetscFunctionReturn(0);
 }
 

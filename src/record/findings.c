@@ -245,9 +245,9 @@ PetscErrorCode FindingsFinish(Findings f, PetscInt rows) {
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_rank(f->comm, &rank));
+  PetscCall(PrintTable(f, rows)); /* first: results that are complete say that nothing is left to do */
   failed = WriteFile(f);
   if (failed && !rank) (void)unlink(f->output.temporary);
   PetscCall(failed);
-  PetscCall(PrintTable(f, rows));
   PetscFunctionReturn(0);
 }

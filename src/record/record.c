@@ -2,6 +2,7 @@
 
 #include <chorale/deck.h>
 #include <chorale/table.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,7 +65,15 @@ static PetscErrorCode New(const char *study, Ensemble ensemble, Tokens tokens, R
 }
 
 static PetscErrorCode CheckOutput(Record x) {
+  const PetscInt64 numbers = (PetscInt64)x->frames * x->width; /* of a realization: a row of checkpoints */
+  const char *key = x->every ? "output_every" : "analyze_every";
+  PetscInt64 every;
+
   PetscFunctionBeginUser;
+  PetscCall(DeckGetInt(key, &every));
+  PetscCheck(numbers <= INT_MAX, x->ensemble.world, PETSC_ERR_USER_INPUT,
+             "%s = %" PetscInt64_FMT ": %" PetscInt_FMT " frames are too many, at most %d can be recorded", key, every,
+             x->frames, INT_MAX / (int)x->width);
   PetscCall(OutputCreate(x->ensemble.world, x->study, x->trajectories, &x->output));
   PetscCall(TableCheckOutput(x->ensemble.world, CLOCK));
   PetscFunctionReturn(0);
@@ -240,8 +249,9 @@ static PetscErrorCode Finish(Record x, PetscBool complete) {
   PetscCall(PetscMalloc2(length, &mean, length, &sem));
   PetscCall(Allocate(x));
   PetscCall(ResultsStatistics(x, mean, sem));
-  PetscCall(WriteFiles(x, complete, mean, sem));
+  /* The table first: results that are complete say that nothing is left to do. */
   if (complete) PetscCall(PrintTable(x, mean, sem));
+  PetscCall(WriteFiles(x, complete, mean, sem));
   PetscCall(PetscFree2(mean, sem));
   PetscFunctionReturn(0);
 }

@@ -163,23 +163,14 @@ static PetscErrorCode WriteWeights(Trajectory t, Tokens tokens) {
   const PetscInt64 first = PetscMin(l->count, (PetscInt64)l->first * l->block);
   const PetscInt64 end = PetscMin(l->count, (PetscInt64)(l->first + l->owned) * l->block);
   const double *weights;
-  double *all = NULL;
   PetscBool uniform = PETSC_TRUE;
-  PetscMPIInt size, mine = (PetscMPIInt)(end - first), *counts = NULL, *starts = NULL;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetWeights(tokens, &weights));
-  for (PetscMPIInt i = 0; i < mine; i++)
+  for (PetscInt64 i = 0; i < end - first; i++)
     if (weights[i] != 1 / (double)l->count) uniform = PETSC_FALSE;
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &uniform, 1, MPIU_BOOL, MPI_LAND, l->comm));
-  if (uniform) PetscFunctionReturn(0);
-  PetscCallMPI(MPI_Comm_size(l->comm, &size));
-  if (!t->rank) PetscCall(PetscMalloc3(l->count, &all, size, &counts, size, &starts));
-  PetscCallMPI(MPI_Gather(&mine, 1, MPI_INT, counts, 1, MPI_INT, 0, l->comm));
-  for (PetscMPIInt s = 0; !t->rank && s < size; s++) starts[s] = s ? starts[s - 1] + counts[s - 1] : 0;
-  PetscCallMPI(MPI_Gatherv(weights, mine, MPI_DOUBLE, all, counts, starts, MPI_DOUBLE, 0, l->comm));
-  PetscCall(H5WriteReals(t->h5, "/particles/all/mass", 1, &l->count, all));
-  if (!t->rank) PetscCall(PetscFree3(all, counts, starts));
+  if (!uniform) PetscCall(H5WriteRows(t->h5, "/particles/all/mass", l->count, 0, first, 1, end - first, weights));
   PetscFunctionReturn(0);
 }
 

@@ -6,7 +6,7 @@
 static const char *const names[SPDE_NUMBERS] = {"mass", "min_density",   "energy", "distance", "entropy",
                                                 "tail", "tokens_energy", "mmd",    "sobolev"};
 
-/* Over the values that are not NaN, in order of realizations; sem 0 for one value, NaN for none. */
+/* Over the values that are not NaN, in order of realizations; sem is NaN for less than two. */
 static PetscInt Mean(PetscInt R, PetscInt stride, const PetscReal values[], PetscReal *mean, PetscReal *sem) {
   PetscReal sum = 0, square = 0;
   PetscInt n = 0;
@@ -21,7 +21,7 @@ static PetscInt Mean(PetscInt R, PetscInt stride, const PetscReal values[], Pets
     const PetscReal difference = values[r * stride] - *mean;
     if (!isnan(difference)) square += difference * difference;
   }
-  *sem = n > 1 ? PetscSqrtReal(square / ((PetscReal)n * (PetscReal)(n - 1))) : n ? 0 : NAN;
+  *sem = n > 1 ? PetscSqrtReal(square / ((PetscReal)n * (PetscReal)(n - 1))) : NAN;
   return n;
 }
 

@@ -194,7 +194,7 @@ class Series:
                 started = np.flatnonzero(np.isfinite(values[0].reshape(values.shape[1], -1)).all(axis=1))
             values = values[:, started]
             means.append(values.mean(axis=1))
-            sems.append(values.std(axis=1, ddof=1) / np.sqrt(len(started)) if len(started) > 1 else np.zeros_like(means[-1]))
+            sems.append(values.std(axis=1, ddof=1) / np.sqrt(len(started)) if len(started) > 1 else np.full_like(means[-1], np.nan))
         return np.concatenate(means), np.concatenate(sems)
 
     @property
