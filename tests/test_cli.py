@@ -349,11 +349,9 @@ def good(source):
             check(sorted(listed) == sorted(keys), f"{study} {option}: {sorted(set(listed) ^ set(keys))} differ")
             check(max(map(len, text.splitlines()), default=0) <= 100, f"{study} {option}: lines longer than 100")
 
-    for ranks in ([CHORALE], ["mpirun", "-n", "2", CHORALE]):  # a reader that has seen enough
-        reader = subprocess.Popen(["head", "-n", "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        done = subprocess.run(ranks + ["simulate", "-help"], stdout=reader.stdin, stderr=subprocess.PIPE, timeout=TIMEOUT)
-        reader.stdin.close()
-        check(reader.communicate()[0].startswith(b"chorale simulate") and own_lines(done.stderr) == [], f"-help | head: {done.stderr.decode()}")
+    for launcher in ([], ["mpirun", "-n", "2"]):  # a reader that has seen enough
+        done = subprocess.run(["bash", "-c", '"$@" | head -n 1', "bash", *launcher, CHORALE, "simulate", "-help"], timeout=TIMEOUT, capture_output=True)
+        check(done.stdout.startswith(b"chorale simulate") and own_lines(done.stderr) == [], f"-help | head: {done.stderr.decode()}")
 
     def parameters(words, **variables):
         text = answer(words + " -dry_run", **variables)

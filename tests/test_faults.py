@@ -1,4 +1,5 @@
 """Checkpoints that do not fit the run, lost trajectories, and stop files: no hang, one line, nothing lost."""
+import concurrent.futures
 import os
 import shutil
 import struct
@@ -97,8 +98,12 @@ def lost_trajectories_begin_again(top, folder, reference):
 def some_ranks_meet_bad_input():
     """Bad input that one group alone meets: one line, exit code 2, no hang, whether or not rank 0 is among those that met it."""
     hook = os.path.join(os.environ["CHORALE_BUILD"], "tests", "hook_error")
-    for first, last in ((0, 0), (1, 1), (1, 2), (0, 2)):
-        done = subprocess.run(["mpirun", "-n", "3", hook, str(first), str(last)], capture_output=True, text=True, timeout=60, check=False)
+    cases = [(0, 0), (1, 1), (1, 2), (0, 2)]
+    with concurrent.futures.ThreadPoolExecutor() as pool:  # they sleep most of the time
+        runs = [pool.submit(subprocess.run, ["mpirun", "-n", "3", hook, str(first), str(last)], capture_output=True, text=True, timeout=60, check=False)
+                for first, last in cases]
+    for (first, last), run_ in zip(cases, runs):
+        done = run_.result()
         lines = [line for line in done.stderr.splitlines() if line.startswith("chorale")]
         assert done.returncode == 2 and lines == ["chorale: key = value: must be another"], (first, last, done.returncode, done.stderr)
 

@@ -330,10 +330,13 @@ def killed_trajectory_opens(top):
     assert process.poll() is None, process.returncode
     process.kill()
     process.wait()
+    check_mdanalysis(path)  # no frame but those that were written
+    collection = xml.parse(path.replace(".h5md", ".xmf")).getroot().find("Domain/Grid")
     with h5py.File(path, "r") as file:
         position = file["particles/all/position"]
         valid = position.attrs["frames_valid"]
-        assert valid >= 2
+        assert valid >= 2 and all(position[name].shape[0] == valid for name in ("step", "time", "value"))
+        assert valid / 2 <= len(collection.findall("Grid")) <= valid
         assert np.array_equal(position["step"][:valid], np.arange(valid))
         assert np.abs(np.linalg.norm(position["value"][:valid], axis=2) - 1).max() < 1e-12
     assert not os.path.exists(f"{folder}/simulate.h5")

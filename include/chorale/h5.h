@@ -31,6 +31,9 @@ PetscErrorCode H5ExternalLink(H5 h5, const char *path, const char *file, const c
  * pass NULL). An existing dataset is replaced. */
 PetscErrorCode H5WriteReals(H5 h5, const char *path, int rank, const PetscInt64 shape[], const double *values);
 PetscErrorCode H5WriteInts(H5 h5, const char *path, int rank, const PetscInt64 shape[], const PetscInt64 *values);
+/* The same for n numbers of a dataset [n] that has more entries from one write to the next. */
+PetscErrorCode H5GrowReals(H5 h5, const char *path, PetscInt64 n, const double *values);
+PetscErrorCode H5GrowInts(H5 h5, const char *path, PetscInt64 n, const PetscInt64 *values);
 /* Fixed-size dataset [T][R][k] (or [T][R] for k = 0) of which this rank holds the realizations first, first+stride,
  * ...: n of them, values[t][i][c] row-major. n may be 0. */
 PetscErrorCode H5WriteColumns(H5 h5, const char *path, PetscInt64 T, PetscInt64 R, PetscInt64 k, PetscInt64 first,
