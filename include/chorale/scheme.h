@@ -19,6 +19,8 @@ PetscErrorCode SchemeCreate(Tokens tokens, Scheme *scheme);
 PetscErrorCode SchemeCreateType(Tokens tokens, const char *type, Scheme *scheme);
 PetscErrorCode SchemeDestroy(Scheme *scheme);
 PetscErrorCode SchemeView(Scheme scheme);
+/* Sets of points at which a step evaluates the noise. Not collective. */
+PetscErrorCode SchemeGetStages(Scheme scheme, PetscInt *stages);
 /* Moves the tokens by one step of size dt > 0. Collective on the tokens' communicator. */
 PetscErrorCode SchemeStep(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens);
 
