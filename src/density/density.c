@@ -10,8 +10,9 @@
 enum { CIRCLE_MOST = 4096, SPHERE_MOST = 256, CIRCLE_DEGREE = 512, SPHERE_DEGREE = 64 };
 
 PetscInt DensityFastSize(PetscInt least) {
-  const PetscInt unit = least < 512 ? 8 : 64;
+  PetscInt unit = 8;
 
+  while (unit < least / 8) unit *= 2; /* few odd factors: FFTW has no fast code for them in long real transforms */
   for (PetscInt n = (least + unit - 1) / unit * unit;; n += unit) {
     PetscInt rest = n;
     for (PetscInt p = 2; p <= 7; p += p == 2 ? 1 : 2)
