@@ -51,6 +51,9 @@ PetscErrorCode CheckpointAddShared(Checkpoint checkpoint, const char *name, Pets
 PetscErrorCode CheckpointSetFlush(Checkpoint checkpoint, PetscErrorCode (*flush)(void *context), void *context);
 /* Called after every write, on all ranks: partial results. */
 PetscErrorCode CheckpointSetPublish(Checkpoint checkpoint, PetscErrorCode (*publish)(void *context), void *context);
+/* For partial results: of all[R][n] in the order of realizations (EnsembleGather) the rows of those that are done,
+ * moved to the front in their order; *done: how many. Collective on the world. */
+PetscErrorCode CheckpointKeepDone(Checkpoint checkpoint, PetscInt n, PetscReal all[], PetscInt *done);
 
 /* Where realization r stands: 0 to begin with (nothing is touched), else its state is in the registered objects and
  * *step steps are done. Register everything before the first call. Collective on the group. */

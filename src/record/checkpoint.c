@@ -203,6 +203,21 @@ PetscErrorCode CheckpointSetPublish(Checkpoint c, PetscErrorCode (*publish)(void
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode CheckpointKeepDone(Checkpoint c, PetscInt n, PetscReal all[], PetscInt *done) {
+  const EnsembleLayout *e = &c->layout;
+  int *finished; /* every group knows its own */
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1(e->realizations, &finished));
+  for (PetscInt r = 0; r < e->realizations; r++) finished[r] = r % e->groups == e->group && c->step[r] == c->steps;
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, finished, (PetscMPIInt)e->realizations, MPI_INT, MPI_MAX, e->world));
+  *done = 0;
+  for (PetscInt r = 0; r < e->realizations; r++)
+    if (finished[r]) PetscCall(PetscArraymove(all + (size_t)(*done)++ * (size_t)n, all + (size_t)r * (size_t)n, n));
+  PetscCall(PetscFree(finished));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode CheckpointResume(Checkpoint c, PetscInt r, PetscInt *step) {
   PetscFunctionBeginUser;
   *step = 0;

@@ -176,15 +176,34 @@ static PetscErrorCode Run(Chaos *c, PetscBool *stopped) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Finish(Chaos *c) {
+/* What the realizations that are done say. */
+static PetscErrorCode Report(Chaos *c, PetscBool partial) {
   const PetscInt length = CHAOS_NUMBERS * c->design.frames * c->design.counts;
+  EnsembleLayout part = c->layout;
   PetscReal *all;
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc1((size_t)c->layout.realizations * length, &all));
   PetscCall(EnsembleGather(c->ensemble, length, c->numbers, all));
-  PetscCall(ChaosReport(&c->design, &c->layout, all, c->methods, c->findings));
+  PetscCall(CheckpointKeepDone(c->checkpoint, length, all, &part.realizations));
+  if (partial) PetscCall(FindingsBeginPartial(c->findings, part.realizations));
+  if (part.realizations)
+    PetscCall(ChaosReport(&c->design, &part, all, c->methods, c->findings));
+  else
+    PetscCall(FindingsFinish(c->findings, 0));
   PetscCall(PetscFree(all));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Publish(void *context) {
+  PetscFunctionBeginUser;
+  PetscCall(Report(context, PETSC_TRUE));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Finish(Chaos *c) {
+  PetscFunctionBeginUser;
+  PetscCall(Report(c, PETSC_FALSE));
   PetscCall(CheckpointRemove(c->checkpoint));
   PetscFunctionReturn(0);
 }
@@ -201,6 +220,7 @@ PetscErrorCode StudyChaos(void) {
   PetscCall(View(c));
   PetscCall(CheckpointIsComplete(c->checkpoint, &complete));
   if (!dry && !complete) {
+    PetscCall(CheckpointSetPublish(c->checkpoint, Publish, c));
     PetscCall(Run(c, &stopped));
     if (!stopped) PetscCall(Finish(c));
   }

@@ -79,6 +79,8 @@ def reached(run):
         time = next(iter(run.observables.values())).time
         horizon = number(run.parameters.get("layers_horizon", "?"))
         return f"up to t = {time[-1]:.3g} of {horizon}" if len(time) else "nothing is recorded yet"
+    if "realizations_done" in run.provenance:
+        return f"{run.provenance['realizations_done']} of {run.parameters.get('ensemble_realizations')} realizations"
     return "its run goes on or was stopped"
 
 
