@@ -71,6 +71,9 @@ COLUMNS = {
                 "mmd2_mean", "mmd2_sem"),
 }
 
+# Of these studies a dataset with a number of every realization, and its index of the realization.
+SAMPLES = {"limits": ("samples", 0), "chaos": ("w2sq_frames", 0), "sync": ("energy", 1), "spde": ("energy_realizations", 1)}
+
 
 class BadFile(Exception):
     """A file that cannot be read, or has not what was asked for: "PATH: reason"."""
@@ -297,6 +300,22 @@ class Run:
     @cached_property
     def parameters(self):
         return Parameters(self.path, self._attributes("parameters"))
+
+    @cached_property
+    def system(self):
+        """The parameters that say what moved: those of the run, of analyze those of the recorded one."""
+        source = {key.removeprefix("source_"): text(value) for key, value in self.study_values.items() if key.startswith("source_")}
+        return Parameters(self.path, {**source, **self.parameters})
+
+    @cached_property
+    def realizations_done(self):
+        """How many realizations results have that are written as a whole; None where there is no such thing."""
+        name, axis = SAMPLES.get(self.study, (None, 0))
+        if self.kind != "results" or name not in self.study_data:
+            return None
+        data = _dataset(self.path, self._study_group, name, *range(axis + 1, 6))
+        values = np.moveaxis(_read(self.path, data, ...), axis, 0)
+        return int(np.isfinite(values.reshape(len(values), -1)).any(axis=1).sum())
 
     @cached_property
     def provenance(self):
