@@ -18,6 +18,7 @@ typedef struct {
 } Output;
 
 #define RECORD_QUANTITIES 16
+#define RECORD_TEXTS      128
 
 struct _p_Record {
   char study[32];
@@ -31,7 +32,9 @@ struct _p_Record {
   Output output;
   PetscInt quantities, width; /* what a frame holds: the observables, and what a study adds */
   ObservableInfo quantity[RECORD_QUANTITIES];
-  double *values; /* [owned][frames][width] on the group's first shard, NULL on others */
+  double *values;              /* [owned][frames][width] on the group's first shard, NULL on others */
+  PetscInt texts;              /* attributes of the study */
+  char *text[RECORD_TEXTS][2]; /* key and value */
   Trajectory trajectory;
 };
 
