@@ -71,8 +71,6 @@ COLUMNS = {
                 "mmd2_mean", "mmd2_sem"),
 }
 
-# Of these studies a dataset with a number of every realization, and its index of the realization.
-
 
 class BadFile(Exception):
     """A file that cannot be read, or has not what was asked for: "PATH: reason"."""

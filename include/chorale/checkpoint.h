@@ -26,7 +26,10 @@
 
 typedef struct _p_Checkpoint *Checkpoint;
 
-/* Reads checkpoint_* and output_file; takes over SIGUSR1 and SIGTERM. With checkpoint_resume looks for a checkpoint,
+/* Takes over SIGUSR1 and SIGTERM: a checkpoint object, should it be made later, stops the run at its first step. Not
+ * collective. */
+PetscErrorCode CheckpointCatchSignals(void);
+/* Reads checkpoint_* and output_file; catches signals as above. With checkpoint_resume looks for a checkpoint,
  * falls back to the one before with a warning when it is damaged, and refuses (user input, naming the key) a checkpoint
  * or complete results of other physics. steps: of one realization, or of the unit a study counts in. Collective on the
  * world. */

@@ -24,6 +24,10 @@ PetscErrorCode DeckParse(int argc, char **argv, const char *study);
  * called before PetscInitialize. */
 int DeckPetscArguments(int argc, char **argv, char **chosen);
 
+/* Is the word -help, --help or -h? Does it stand in argv[2..] where an option may stand, not as the value of a key? */
+PetscBool DeckIsHelp(const char *word);
+PetscBool DeckAsksHelp(int argc, char **argv);
+
 /* Values of checked keys, or the default of the table. A key that the table does not have is a programming error. */
 PetscErrorCode DeckGetInt(const char *key, PetscInt64 *value);
 PetscErrorCode DeckGetReal(const char *key, PetscReal *value);

@@ -23,7 +23,7 @@ static void Catch(int number) {
   caught = number;
 }
 
-static PetscErrorCode CatchSignals(void) {
+PetscErrorCode CheckpointCatchSignals(void) {
   struct sigaction action = {.sa_handler = Catch, .sa_flags = SA_RESTART};
 
   PetscFunctionBeginUser;
@@ -74,7 +74,7 @@ PetscErrorCode CheckpointCreate(const char *study, Ensemble ensemble, PetscInt s
   PetscCall(DeckGetFlag("checkpoint_resume", &resume));
   if (resume) PetscCall(CheckpointFileIsComplete(c, &c->complete));
   if (resume && !c->complete) PetscCall(CheckpointFileFind(c));
-  PetscCall(CatchSignals());
+  PetscCall(CheckpointCatchSignals());
   c->start = c->written = c->last = MPI_Wtime();
   c->looked = -PETSC_MAX_REAL; /* a stop file may be there already */
   PetscCall(Listen(c));

@@ -284,6 +284,40 @@ static PetscErrorCode CompareKey(const char *key, const char *value, void *conte
   PetscFunctionReturn(0);
 }
 
+/* The checks of ResultsCheckOwn on an open file. */
+static PetscErrorCode CheckOwn(const char *study, Comparison *comparison) {
+  char group[PATH], value[CHECKPOINT_NAME];
+  PetscBool found, same;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", study));
+  PetscCall(H5Exists(comparison->h5, group, &same));
+  PetscCall(H5ReadAttribute(comparison->h5, "/provenance", "complete", sizeof(value), value, &found));
+  PetscCheck(found && same, comparison->comm, PETSC_ERR_USER_INPUT,
+             "output_file = %s: exists and holds no results of study %s; output_overwrite replaces it",
+             comparison->file, study);
+  PetscCall(DeckVisit(study, CompareKey, comparison));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsCheckOwn(MPI_Comm comm, const char *study, const char *path) {
+  Comparison comparison = {comm, path, NULL};
+  PetscErrorCode code;
+  PetscMPIInt rank;
+  int there = 0;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(comm, &rank));
+  if (!rank) there = !access(path, F_OK);
+  PetscCallMPI(MPI_Bcast(&there, 1, MPI_INT, 0, comm));
+  if (!there) PetscFunctionReturn(0);
+  PetscCall(H5Open(comm, path, "r", "output_file", &comparison.h5));
+  code = CheckOwn(study, &comparison);
+  PetscCall(H5Close_(&comparison.h5)); /* an open file would meet MPI_Finalize */
+  PetscCall(code);
+  PetscFunctionReturn(0);
+}
+
 /* Is source a checkpoint of this run? Reads how far the realizations are. */
 static PetscErrorCode ReadHeader(Checkpoint c, H5 h5) {
   Comparison comparison = {c->layout.world, c->source, h5};

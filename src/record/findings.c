@@ -49,7 +49,7 @@ PetscErrorCode FindingsCreate(MPI_Comm comm, const char *study, const char *colu
   f->width = 1;
   for (const char *c = columns; *c; c++) f->width += *c == ',';
   PetscCall(OutputCreate(comm, study, 0, &f->output));
-  PetscCall(TableCheckOutput(comm));
+  PetscCall(TableCheckOutput(comm, columns));
   *findings = f;
   PetscFunctionReturn(0);
 }

@@ -7,7 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TABLE_ROWS 20 /* printed; the CSV has all */
+#define TABLE_ROWS 20          /* printed; the CSV has all */
+#define CLOCK      "step,time" /* the first columns */
 
 const char *RecordColumn(Record record, PetscInt quantity) {
   switch (quantity) {
@@ -65,7 +66,7 @@ static PetscErrorCode New(const char *study, Ensemble ensemble, Tokens tokens, R
 static PetscErrorCode CheckOutput(Record x) {
   PetscFunctionBeginUser;
   PetscCall(OutputCreate(x->ensemble.world, x->study, x->trajectories, &x->output));
-  PetscCall(TableCheckOutput(x->ensemble.world));
+  PetscCall(TableCheckOutput(x->ensemble.world, CLOCK));
   PetscFunctionReturn(0);
 }
 
@@ -209,7 +210,7 @@ PetscErrorCode RecordFrame(Record record, PetscInt r, PetscInt step, Tokens toke
 
 /* step,time and NAME_mean,NAME_sem of every quantity that has columns; cells without a value are empty. */
 static PetscErrorCode PrintTable(Record x, const double *mean, const double *sem) {
-  char columns[512] = "step,time";
+  char columns[512] = CLOCK;
   Table table;
 
   PetscFunctionBeginUser;

@@ -63,6 +63,7 @@ static PetscErrorCode Create(Chaos *c) {
   PetscCall(NoiseCreateField(c->noise, &c->field));
   PetscCall(ChaosSystemsCreate(d, c->layout.shards, &c->systems));
   PetscCall(CheckNoise(c));
+  PetscCall(SchemeCheck(c->systems.system[0].scheme, c->noise, d->horizon / (PetscReal)d->depth));
   PetscCall(FindingsCreate(c->layout.world, "chaos", COLUMNS, &c->findings));
   PetscCall(PetscCalloc1((size_t)c->layout.owned * d->frames * CHAOS_NUMBERS * d->counts, &c->numbers));
   PetscCall(PetscCalloc1((size_t)d->walks * d->frames * d->counts * d->dim, &c->means));

@@ -129,6 +129,7 @@ static PetscErrorCode Create(Sync *s) {
   PetscCall(NoiseCheckCount(s->noise, s->count + s->twin_count));
   PetscCall(NoiseCreateField(s->noise, &s->field));
   PetscCall(SchemeCreate(s->set, &s->scheme));
+  PetscCall(SchemeCheck(s->scheme, s->noise, s->horizon / (PetscReal)s->depth));
   PetscCall(TokensCreateVec(s->set, &s->drift));
   PetscCall(TokensCreateVec(s->set, &s->gradient));
   PetscCall(SyncTheoryCreate(s->noise, s->attention, s->count, &s->theory));
