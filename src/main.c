@@ -49,6 +49,7 @@ static PetscErrorCode Run(int argc, char **argv, PetscBool prints) {
   }
   PetscCall(ProvenanceSetCommandLine(argc, argv));
   PetscCall(DeckParse(argc, argv, study->name));
+  PetscCall(ProvenanceReadInputs());
   PetscCall(study->run());
   PetscFunctionReturn(0);
 }

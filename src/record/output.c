@@ -153,7 +153,12 @@ PetscErrorCode OutputMakeDirectory(MPI_Comm comm, const Output *output) {
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
-  if (!rank && mkdir(output->trajectories, 0777) && errno != EEXIST) code = errno;
+  if (!rank) {
+    if (!mkdir(output->trajectories, 0777))
+      code = OutputSync(output->directory, O_RDONLY);
+    else if (errno != EEXIST)
+      code = errno;
+  }
   PetscCall(OutputCheck(comm, code, output->trajectories, "cannot make the directory"));
   PetscFunctionReturn(0);
 }
