@@ -285,7 +285,8 @@ static PetscErrorCode Publish(void *context) {
 PetscErrorCode RecordSetCheckpoint(Record record, Checkpoint checkpoint) {
   PetscFunctionBeginUser;
   PetscCall(Allocate(record));
-  PetscCall(CheckpointAddRows(checkpoint, "observables", record->frames * record->width, record->values));
+  PetscCall(CheckpointAddFrames(checkpoint, "observables", record->frames, record->step, record->width,
+                                record->frames * record->width, record->values));
   PetscCall(CheckpointSetFlush(checkpoint, FlushTrajectory, record));
   PetscCall(CheckpointSetPublish(checkpoint, Publish, record));
   PetscFunctionReturn(0);

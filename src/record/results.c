@@ -189,6 +189,7 @@ PetscErrorCode ResultsWrite(Record x, const char *path, PetscBool complete, cons
     PetscCall(PetscSNPrintf(link, sizeof(link), "/particles/realization_%05d", (int)r));
     PetscCall(H5ExternalLink(h5, link, target, "/particles/all"));
   }
+  PetscCall(H5Flush_(h5)); /* every rank's part is on disk */
   PetscCall(H5Close_(&h5));
   PetscFunctionReturn(0);
 }
