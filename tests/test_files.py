@@ -257,7 +257,7 @@ def others_files_stay(top):
     for what, words, keys in (("output_file = tokens.h5", ["simulate"], dict(resume, output_file="tokens.h5")),
                               ("output_file = tokens.npy", ["simulate"], dict(resume, output_file="tokens.npy")),
                               ("mlp_width = 9: run.h5 was made with 8", ["simulate"], dict(resume, output_file="run.h5", mlp_width=9)),
-                              ("output_file = run.h5", ["sync", "-sync_map"], dict(checkpoint_resume=True, output_file="run.h5")),
+                              ("run.h5 was made with", ["sync", "-sync_map"], dict(checkpoint_resume=True, output_file="run.h5")),
                               ("is also the tokens_file", ["simulate"], dict(read, output_table="./tokens.npy")),
                               ("no earlier table", ["simulate"], dict(read, output_table="mine.csv")),
                               ("no earlier table", ["simulate"], dict(read, output_table="run.h5")),

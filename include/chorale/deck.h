@@ -42,6 +42,10 @@ PetscErrorCode DeckGetRealList(const char *key, PetscInt *n, PetscReal values[])
 /* Strings point into *storage, which the caller frees with PetscFree. */
 PetscErrorCode DeckGetStringList(const char *key, PetscInt *n, const char *values[], char **storage);
 
+/* The names that mlp_activation may take, each behind a '|'. The registry that has them defines it
+ * (src/law/activation.c), a floor above the deck, which only refers to it. */
+extern const char DeckChoicesOfActivation[];
+
 /* Calls visit(key, value, context) for every key of the study in table order, with its resolved value as text. */
 PetscErrorCode DeckVisit(const char *study, PetscErrorCode (*visit)(const char *key, const char *value, void *context),
                          void *context);

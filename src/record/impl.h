@@ -18,6 +18,7 @@ typedef struct {
 } Output;
 
 #define RECORD_QUANTITIES 16
+#define RECORD_TEXTS      128
 
 struct _p_Record {
   char study[32];
@@ -31,7 +32,9 @@ struct _p_Record {
   Output output;
   PetscInt quantities, width; /* what a frame holds: the observables, and what a study adds */
   ObservableInfo quantity[RECORD_QUANTITIES];
-  double *values; /* [owned][frames][width] on the group's first shard, NULL on others */
+  double *values;              /* [owned][frames][width] on the group's first shard, NULL on others */
+  PetscInt texts;              /* attributes of the study */
+  char *text[RECORD_TEXTS][2]; /* key and value */
   Trajectory trajectory;
 };
 
@@ -66,9 +69,6 @@ PETSC_INTERN PetscErrorCode ResultsStatistics(Record record, double *mean, doubl
 /* /parameters, with the deck as text, and /provenance of an open results file or checkpoint; complete: nothing is to
  * come. Collective on comm, that of the file. */
 PETSC_INTERN PetscErrorCode ResultsWriteOrigin(MPI_Comm comm, const char *study, PetscBool complete, H5 h5);
-/* A run that resumes may replace the results at path only if they are of this study and deck: refuses (user input) any
- * other file. Collective. */
-PETSC_INTERN PetscErrorCode ResultsCheckOwn(MPI_Comm comm, const char *study, const char *path);
 /* The results file at path. Collective on the world. */
 PETSC_INTERN PetscErrorCode ResultsWrite(Record record, const char *path, PetscBool complete, const double *mean,
                                          const double *sem);

@@ -127,8 +127,23 @@ PetscErrorCode RecordDestroy(Record *record) {
   if (!*record) PetscFunctionReturn(0);
   PetscCall(TrajectoryDestroy(&(*record)->trajectory));
   PetscCall(PetscFree((*record)->values));
+  for (PetscInt i = 0; i < (*record)->texts; i++) {
+    PetscCall(PetscFree((*record)->text[i][0]));
+    PetscCall(PetscFree((*record)->text[i][1]));
+  }
   PetscCall(PetscFree2((*record)->step, (*record)->time));
   PetscCall(PetscFree(*record));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RecordText(Record record, const char *key, const char *value) {
+  char **text = record->text[record->texts];
+
+  PetscFunctionBeginUser;
+  PetscCheck(record->texts < RECORD_TEXTS, record->ensemble.world, PETSC_ERR_ARG_SIZ, "too many texts");
+  PetscCall(PetscStrallocpy(key, &text[0]));
+  PetscCall(PetscStrallocpy(value, &text[1]));
+  record->texts++;
   PetscFunctionReturn(0);
 }
 
@@ -280,7 +295,8 @@ static PetscErrorCode Publish(void *context) {
 PetscErrorCode RecordSetCheckpoint(Record record, Checkpoint checkpoint) {
   PetscFunctionBeginUser;
   PetscCall(Allocate(record));
-  PetscCall(CheckpointAddRows(checkpoint, "observables", record->frames * record->width, record->values));
+  PetscCall(CheckpointAddFrames(checkpoint, "observables", record->frames, record->step, record->width,
+                                record->frames * record->width, record->values));
   PetscCall(CheckpointSetFlush(checkpoint, FlushTrajectory, record));
   PetscCall(CheckpointSetPublish(checkpoint, Publish, record));
   PetscFunctionReturn(0);

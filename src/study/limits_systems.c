@@ -67,7 +67,7 @@ static PetscErrorCode CheckNoise(LimitsSystems s) {
   PetscFunctionBeginUser;
   PetscCall(NoiseCheckCount(s->noise, grid->most));
   for (PetscInt i = 0; i < grid->counts; i++) points += grid->count[i] * grid->depths * grid->widths;
-  PetscCall(NoiseCheckPoints(s->noise, points, "tokens_count, layers_depth, mlp_width are long lists"));
+  PetscCall(NoiseCheckPoints(s->noise, points, "tokens_count, layers_depth and mlp_width"));
   if (s->coupling) PetscCall(NoiseCheckCount(s->coupling, grid->most));
   PetscFunctionReturn(0);
 }

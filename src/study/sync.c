@@ -36,8 +36,9 @@ typedef struct {
   Findings findings;
   Checkpoint checkpoint;
   PetscReal *growth;         /* of the twins */
-  PetscInt *step;            /* [frames] */
+  PetscInt64 *step;          /* [frames] */
   PetscReal *time, *samples; /* [frames], [owned][width] */
+  PetscReal *exact;          /* [frames]: energy by theory, NULL until it is needed */
 } Sync;
 
 /* Lists are for the map. */
@@ -88,7 +89,7 @@ static PetscErrorCode CreateFrames(Sync *s) {
   s->width = s->frames * SYNC_COLUMNS + SYNC_CAPS;
   PetscCall(PetscMalloc2(s->frames, &s->step, s->frames, &s->time));
   for (PetscInt f = 0; f < s->frames; f++) {
-    s->step[f] = PetscMin(f * s->every, s->depth);
+    s->step[f] = PetscMin((PetscInt64)f * s->every, s->depth);
     s->time[f] = s->horizon * (PetscReal)s->step[f] / (PetscReal)s->depth;
   }
   PetscFunctionReturn(0);
@@ -100,7 +101,7 @@ static PetscErrorCode CreateCheckpoint(Sync *s) {
   PetscCall(CheckpointCreate("sync", s->ensemble, s->depth, &s->checkpoint));
   PetscCall(CheckpointAddTokens(s->checkpoint, "tokens", s->set));
   PetscCall(CheckpointAddReals(s->checkpoint, "growth", 1, s->growth));
-  PetscCall(CheckpointAddRows(s->checkpoint, "samples", s->width, s->samples));
+  PetscCall(CheckpointAddFrames(s->checkpoint, "samples", s->frames, s->step, SYNC_COLUMNS, s->width, s->samples));
   PetscFunctionReturn(0);
 }
 
@@ -141,6 +142,7 @@ static PetscErrorCode Create(Sync *s) {
 static PetscErrorCode Destroy(Sync *s) {
   PetscFunctionBeginUser;
   PetscCall(CheckpointDestroy(&s->checkpoint));
+  PetscCall(PetscFree(s->exact));
   PetscCall(PetscFree(s->samples));
   PetscCall(PetscFree2(s->step, s->time));
   PetscCall(FindingsDestroy(&s->findings));
@@ -235,19 +237,41 @@ static PetscErrorCode Run(Sync *s, PetscBool *stopped) {
   PetscFunctionReturn(0);
 }
 
-/* All samples of all groups, and what they say. */
-static PetscErrorCode Finish(Sync *s) {
+/* All samples of the realizations that are done, and what they say. */
+static PetscErrorCode Report(Sync *s, PetscBool partial) {
   PetscInt64 seed;
   PetscReal *all;
+  PetscInt done;
 
   PetscFunctionBeginUser;
   PetscCall(DeckGetInt("ensemble_seed", &seed));
   PetscCall(PetscMalloc1((size_t)s->layout.realizations * (size_t)s->width, &all));
   PetscCall(EnsembleGather(s->ensemble, s->width, s->samples, all));
-  const SyncSamples samples = {s->layout.realizations, s->frames, s->count, s->twin_count,
-                               (uint64_t)seed,         s->step,   s->time,  all};
-  PetscCall(SyncReport(s->layout.world, &s->theory, &samples, s->findings, ROWS));
+  PetscCall(CheckpointKeepDone(s->checkpoint, s->width, all, &done));
+  if (partial) PetscCall(FindingsBeginPartial(s->findings, done));
+  if (!s->exact) { /* once for all partial results */
+    PetscCall(PetscMalloc1(s->frames, &s->exact));
+    PetscCall(SyncTheoryEnergy(&s->theory, s->count, s->layout.world, s->frames, s->time, s->exact));
+  }
+  const SyncSamples samples = {done,    s->frames, s->count, s->twin_count, (uint64_t)seed, s->step,
+                               s->time, s->exact,  all};
+  if (done)
+    PetscCall(SyncReport(s->layout.world, &s->theory, &samples, s->findings, ROWS));
+  else
+    PetscCall(FindingsFinish(s->findings, 0));
   PetscCall(PetscFree(all));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Publish(void *context) {
+  PetscFunctionBeginUser;
+  PetscCall(Report(context, PETSC_TRUE));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Finish(Sync *s) {
+  PetscFunctionBeginUser;
+  PetscCall(Report(s, PETSC_FALSE));
   PetscCall(CheckpointRemove(s->checkpoint));
   PetscFunctionReturn(0);
 }
@@ -263,6 +287,7 @@ static PetscErrorCode Simulate(void) {
   PetscCall(View(&s));
   PetscCall(CheckpointIsComplete(s.checkpoint, &complete));
   if (!dry && !complete) {
+    PetscCall(CheckpointSetPublish(s.checkpoint, Publish, &s));
     PetscCall(Run(&s, &stopped));
     if (!stopped) PetscCall(Finish(&s));
   }

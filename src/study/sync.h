@@ -66,9 +66,10 @@ typedef struct {
   PetscInt realizations, frames;
   PetscInt64 count, twins; /* N, and how many of them have twins */
   uint64_t seed;
-  const PetscInt *step;  /* [frames] */
-  const PetscReal *time; /* [frames] */
-  const PetscReal *all;  /* [R][frames * SYNC_COLUMNS + SYNC_CAPS] */
+  const PetscInt64 *step; /* [frames] */
+  const PetscReal *time;  /* [frames] */
+  const PetscReal *exact; /* [frames] of SyncTheoryEnergy */
+  const PetscReal *all;   /* [R][frames * SYNC_COLUMNS + SYNC_CAPS] */
 } SyncSamples;
 
 /* Everything from samples and theory to table, attributes, arrays and words on stdout. Collective on comm. */
