@@ -166,6 +166,25 @@ PetscErrorCode RecordView(Record record) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode RecordGetBytes(Record record, PetscReal *bytes) {
+  const EnsembleLayout *e = &record->ensemble;
+  const TokensLayout *l = &record->tokens;
+  const PetscReal frames = record->frames, width = record->width;
+  const PetscReal owned = (e->realizations - 1) / e->groups + 1; /* of the first group, which has most */
+  PetscInt widest = 0;
+  PetscMPIInt shards;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_size(l->comm, &shards));
+  const PetscReal numbers = (PetscReal)((l->blocks + shards - 1) / shards) * l->block * l->dim; /* of a rank's tokens */
+  for (PetscInt q = 0; q < record->quantities; q++) widest = PetscMax(widest, record->quantity[q].size);
+  *bytes = 8 * owned * frames * (width + widest); /* the values, and those of one observable on their way to the file */
+  *bytes += 8 * (2 * frames * width + e->realizations * width); /* their statistics */
+  *bytes += 8 * numbers;                                        /* what goes to a checkpoint */
+  if (record->trajectories) *bytes += (record->single ? 12 : 8) * numbers + 16 * frames;
+  PetscFunctionReturn(0);
+}
+
 /* Room for the frames of this group's realizations, all NaN: not recorded yet. */
 static PetscErrorCode Allocate(Record x) {
   const size_t length = x->shard ? 0 : (size_t)x->ensemble.owned * (size_t)x->frames * (size_t)x->width;
