@@ -193,7 +193,7 @@ def leftovers(top, folder, reference):
     block_checkpoints(copy)  # ends at its first checkpoint, which it does not make
     run(copy, 2, 1, 1, ensemble_seed=9, output_overwrite=True, checkpoint_every=1)
     os.rmdir(f"{copy}/run/checkpoint.tmp.h5")
-    text = run(copy, 2, 1, 0, ensemble_seed=9, checkpoint_resume=True)
+    text = run(copy, 2, 1, 0, ensemble_seed=9, output_overwrite=True, checkpoint_resume=True)
     assert "goes on from" not in text, text
 
 

@@ -26,7 +26,10 @@
 
 typedef struct _p_Checkpoint *Checkpoint;
 
-/* Reads checkpoint_* and output_file; takes over SIGUSR1 and SIGTERM. With checkpoint_resume looks for a checkpoint,
+/* Takes over SIGUSR1 and SIGTERM: a checkpoint object, should it be made later, stops the run at its first step. Not
+ * collective. */
+PetscErrorCode CheckpointCatchSignals(void);
+/* Reads checkpoint_* and output_file; catches signals as above. With checkpoint_resume looks for a checkpoint,
  * falls back to the one before with a warning when it is damaged, and refuses (user input, naming the key) a checkpoint
  * or complete results of other physics. Results that cannot be read are written anew, with a warning, if there is a
  * checkpoint. steps: of one realization, or of the unit a study counts in. Collective on the
@@ -56,6 +59,9 @@ PetscErrorCode CheckpointAddShared(Checkpoint checkpoint, const char *name, Pets
 PetscErrorCode CheckpointSetFlush(Checkpoint checkpoint, PetscErrorCode (*flush)(void *context), void *context);
 /* Called after every write, on all ranks: partial results. */
 PetscErrorCode CheckpointSetPublish(Checkpoint checkpoint, PetscErrorCode (*publish)(void *context), void *context);
+/* For partial results: of all[R][n] in the order of realizations (EnsembleGather) the rows of those that are done,
+ * moved to the front in their order; *done: how many. Collective on the world. */
+PetscErrorCode CheckpointKeepDone(Checkpoint checkpoint, PetscInt n, PetscReal all[], PetscInt *done);
 
 /* Where realization r stands: 0 to begin with (nothing is touched but, in a run that does not resume, older
  * checkpoints), else its state is in the registered objects and *step steps are done. Register everything before the

@@ -20,7 +20,7 @@ PetscErrorCode NoiseView(Noise noise, MPI_Comm comm);
  * checks too, but a study should ask before it writes anything. Not collective. */
 PetscErrorCode NoiseCheckCount(Noise noise, PetscInt64 count);
 /* Refuses (user input) a number of different points that one draw cannot be evaluated at over its life: gram beyond
- * 8192, since it remembers them all. `what` says in the message where they come from. Not collective. */
+ * 8192, since it remembers them all. `what` names in the message the keys that they come from. Not collective. */
 PetscErrorCode NoiseCheckPoints(Noise noise, PetscInt64 points, const char *what);
 /* Memory that one draw takes once it has been evaluated at so many points; 0 where draws remember nothing. Not
  * collective. */

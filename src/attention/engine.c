@@ -1,5 +1,6 @@
 /* Which engine makes the kernel sums, and what it costs. */
 #include <chorale/deck.h>
+#include <chorale/harmonics.h>
 
 #include <string.h>
 
@@ -29,7 +30,10 @@ static PetscErrorCode TryMoments(Attention a, PetscBool must, PetscInt n) {
   PetscFunctionBeginUser;
   PetscCheck(!must || !a->heads, a->layout.comm, PETSC_ERR_USER_INPUT,
              "attention_engine = moments: must be auto or direct with attention_weights");
-  if (a->heads) PetscFunctionReturn(0);
+  PetscCheck(!must || a->layout.dim <= HARMONICS_DIM, a->layout.comm, PETSC_ERR_USER_INPUT,
+             "attention_engine = moments: must be auto or direct with tokens_dim = %" PetscInt_FMT " beyond %d",
+             a->layout.dim, HARMONICS_DIM);
+  if (a->heads || a->layout.dim > HARMONICS_DIM) PetscFunctionReturn(0);
   PetscCall(AttentionTruncate(a));
   PetscCheck(!must || a->truncation.count <= MOMENTS_MOST, a->layout.comm, PETSC_ERR_USER_INPUT,
              "attention_engine = moments: attention_beta = %.6g in %" PetscInt_FMT

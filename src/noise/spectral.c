@@ -98,10 +98,9 @@ static PetscErrorCode Create(Noise noise) {
   PetscCall(LogEvent("SpectralApply", &apply_event));
   PetscCall(PetscNew(&s));
   noise->data = s;
-  PetscCheck(SphereArea(noise->dim) > 1e-200, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
-             "noise_type = spectral: tokens_dim = %" PetscInt_FMT
-             " is too large for harmonics; take noise_type mlp or gram",
-             noise->dim);
+  PetscCheck(noise->dim <= HARMONICS_DIM, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
+             "tokens_dim = %" PetscInt_FMT ": must be at most %d for noise_type spectral; take noise_type mlp or gram",
+             noise->dim, HARMONICS_DIM);
   PetscCall(NoiseGetKernel(noise, &kernel));
   PetscCall(ChooseDegree(noise, kernel, &s->degree));
   /* From here on all theory is that of the kernel which is really drawn. */

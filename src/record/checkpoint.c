@@ -26,7 +26,7 @@ static void Catch(int number) {
   caught = number;
 }
 
-static PetscErrorCode CatchSignals(void) {
+PetscErrorCode CheckpointCatchSignals(void) {
   struct sigaction action = {.sa_handler = Catch, .sa_flags = SA_RESTART};
 
   PetscFunctionBeginUser;
@@ -88,7 +88,7 @@ PetscErrorCode CheckpointCreate(const char *study, Ensemble ensemble, PetscInt s
   if (resume) PetscCall(CheckpointFileIsComplete(c));
   if (resume && !c->complete) PetscCall(CheckpointFileFind(c));
   if (c->broken) PetscCall(WarnOfBroken(c));
-  PetscCall(CatchSignals());
+  PetscCall(CheckpointCatchSignals());
   c->start = c->written = c->last = MPI_Wtime();
   c->looked = -PETSC_MAX_REAL; /* a stop file may be there already */
   PetscCall(Listen(c));
@@ -239,6 +239,21 @@ PetscErrorCode CheckpointSetPublish(Checkpoint c, PetscErrorCode (*publish)(void
   PetscFunctionBeginUser;
   c->publish = publish;
   c->publish_context = context;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointKeepDone(Checkpoint c, PetscInt n, PetscReal all[], PetscInt *done) {
+  const EnsembleLayout *e = &c->layout;
+  int *finished; /* every group knows its own */
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1(e->realizations, &finished));
+  for (PetscInt r = 0; r < e->realizations; r++) finished[r] = r % e->groups == e->group && c->step[r] == c->steps;
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, finished, (PetscMPIInt)e->realizations, MPI_INT, MPI_MAX, e->world));
+  *done = 0;
+  for (PetscInt r = 0; r < e->realizations; r++)
+    if (finished[r]) PetscCall(PetscArraymove(all + (size_t)(*done)++ * (size_t)n, all + (size_t)r * (size_t)n, n));
+  PetscCall(PetscFree(finished));
   PetscFunctionReturn(0);
 }
 

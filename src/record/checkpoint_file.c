@@ -275,7 +275,7 @@ typedef struct {
   MPI_Comm comm;
   const char *file;
   H5 h5;
-  PetscInt steps; /* of a run that goes on from file, 0 for complete results */
+  PetscInt steps; /* of a run that goes on from this checkpoint; 0 for complete results, -1 for what a run has left */
 } Comparison;
 
 /* Frames of another cadence: fewer are among the recorded ones if it is a multiple, or longer than the run. */
@@ -285,6 +285,7 @@ static PetscErrorCode CompareCadence(const Comparison *x, const char *old, const
   PetscBool found;
 
   PetscFunctionBeginUser;
+  if (x->steps < 0) PetscFunctionReturn(0); /* written anew, from a checkpoint that has more to say */
   PetscCheck(before > 0 && (now % before == 0 || now >= x->steps), x->comm, PETSC_ERR_USER_INPUT,
              "output_every = %s: %s was made with %s; a resumed run may only take a multiple of that, whose frames are "
              "all recorded",
@@ -329,6 +330,44 @@ static PetscErrorCode CompareKey(const char *key, const char *value, void *conte
     SETERRQ(comparison->comm, PETSC_ERR_USER_INPUT,
             "%s = %s: %s was made with %s; a resumed run may change only groups, file names, progress and checkpoint_*",
             key, value, comparison->file, found ? old : "no such key");
+  PetscFunctionReturn(0);
+}
+
+/* The checks of ResultsCheckOwn on an open file. */
+static PetscErrorCode CheckOwn(const char *study, Comparison *comparison) {
+  char group[PATH], value[CHECKPOINT_NAME];
+  PetscBool found, same;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", study));
+  PetscCall(H5Exists(comparison->h5, group, &same));
+  PetscCall(H5ReadAttribute(comparison->h5, "/provenance", "complete", sizeof(value), value, &found));
+  PetscCheck(found && same, comparison->comm, PETSC_ERR_USER_INPUT,
+             "output_file = %s: exists and holds no results of study %s; output_overwrite replaces it",
+             comparison->file, study);
+  comparison->steps = strcmp(value, "true") ? -1 : 0;
+  PetscCall(DeckVisit(study, CompareKey, comparison));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsCheckOwn(MPI_Comm comm, const char *study, const char *path) {
+  Comparison comparison = {comm, path, NULL, 0};
+  PetscErrorCode code;
+  PetscMPIInt rank;
+  int there = 0;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(comm, &rank));
+  if (!rank) there = !access(path, F_OK);
+  PetscCallMPI(MPI_Bcast(&there, 1, MPI_INT, 0, comm));
+  if (!there) PetscFunctionReturn(0);
+  PetscCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL));
+  code = H5Open(comm, path, "r", "output_file", &comparison.h5);
+  PetscCall(PetscPopErrorHandler());
+  if (code) PetscFunctionReturn(0); /* CheckpointCreate knows whether it can be written anew */
+  code = CheckOwn(study, &comparison);
+  PetscCall(H5Close_(&comparison.h5)); /* an open file would meet MPI_Finalize */
+  PetscCall(code);
   PetscFunctionReturn(0);
 }
 

@@ -7,7 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TABLE_ROWS 20 /* printed; the CSV has all */
+#define TABLE_ROWS 20          /* printed; the CSV has all */
+#define CLOCK      "step,time" /* the first columns */
 
 const char *RecordColumn(Record record, PetscInt quantity) {
   switch (quantity) {
@@ -65,7 +66,7 @@ static PetscErrorCode New(const char *study, Ensemble ensemble, Tokens tokens, R
 static PetscErrorCode CheckOutput(Record x) {
   PetscFunctionBeginUser;
   PetscCall(OutputCreate(x->ensemble.world, x->study, x->trajectories, &x->output));
-  PetscCall(TableCheckOutput(x->ensemble.world));
+  PetscCall(TableCheckOutput(x->ensemble.world, CLOCK));
   PetscFunctionReturn(0);
 }
 
@@ -117,8 +118,23 @@ PetscErrorCode RecordDestroy(Record *record) {
   if (!*record) PetscFunctionReturn(0);
   PetscCall(TrajectoryDestroy(&(*record)->trajectory));
   PetscCall(PetscFree((*record)->values));
+  for (PetscInt i = 0; i < (*record)->texts; i++) {
+    PetscCall(PetscFree((*record)->text[i][0]));
+    PetscCall(PetscFree((*record)->text[i][1]));
+  }
   PetscCall(PetscFree2((*record)->step, (*record)->time));
   PetscCall(PetscFree(*record));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RecordText(Record record, const char *key, const char *value) {
+  char **text = record->text[record->texts];
+
+  PetscFunctionBeginUser;
+  PetscCheck(record->texts < RECORD_TEXTS, record->ensemble.world, PETSC_ERR_ARG_SIZ, "too many texts");
+  PetscCall(PetscStrallocpy(key, &text[0]));
+  PetscCall(PetscStrallocpy(value, &text[1]));
+  record->texts++;
   PetscFunctionReturn(0);
 }
 
@@ -194,7 +210,7 @@ PetscErrorCode RecordFrame(Record record, PetscInt r, PetscInt step, Tokens toke
 
 /* step,time and NAME_mean,NAME_sem of every quantity that has columns; cells without a value are empty. */
 static PetscErrorCode PrintTable(Record x, const double *mean, const double *sem) {
-  char columns[512] = "step,time";
+  char columns[512] = CLOCK;
   Table table;
 
   PetscFunctionBeginUser;

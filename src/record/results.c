@@ -120,6 +120,7 @@ static PetscErrorCode WriteObservables(Record x, H5 h5, const double *mean, cons
   }
   PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", x->study));
   PetscCall(WriteClock(x, h5, group));
+  for (PetscInt i = 0; i < x->texts; i++) PetscCall(H5AttributeString(h5, group, x->text[i][0], x->text[i][1]));
   for (PetscInt o = 0; o < x->quantities; o++) {
     const ObservableInfo *info = &x->quantity[o];
     const char *name = RecordColumn(x, o);

@@ -45,6 +45,7 @@ static PetscErrorCode Create(Simulation *s) {
   PetscCall(NoiseCheckCount(s->noise, count));
   PetscCall(NoiseCreateField(s->noise, &s->field));
   PetscCall(SchemeCreate(s->tokens, &s->scheme));
+  PetscCall(SchemeCheck(s->scheme, s->noise, s->horizon / (PetscReal)s->depth));
   PetscCall(RecordCreate("simulate", s->ensemble, s->tokens, s->depth, s->horizon, &s->record));
   PetscCall(CheckpointCreate("simulate", s->ensemble, s->depth, &s->checkpoint));
   PetscCall(CheckpointAddTokens(s->checkpoint, "tokens", s->tokens));

@@ -38,6 +38,7 @@ typedef struct {
   PetscReal *growth;         /* of the twins */
   PetscInt64 *step;          /* [frames] */
   PetscReal *time, *samples; /* [frames], [owned][width] */
+  PetscReal *exact;          /* [frames]: energy by theory, NULL until it is needed */
 } Sync;
 
 /* Lists are for the map. */
@@ -128,6 +129,7 @@ static PetscErrorCode Create(Sync *s) {
   PetscCall(NoiseCheckCount(s->noise, s->count + s->twin_count));
   PetscCall(NoiseCreateField(s->noise, &s->field));
   PetscCall(SchemeCreate(s->set, &s->scheme));
+  PetscCall(SchemeCheck(s->scheme, s->noise, s->horizon / (PetscReal)s->depth));
   PetscCall(TokensCreateVec(s->set, &s->drift));
   PetscCall(TokensCreateVec(s->set, &s->gradient));
   PetscCall(SyncTheoryCreate(s->noise, s->attention, s->count, &s->theory));
@@ -140,6 +142,7 @@ static PetscErrorCode Create(Sync *s) {
 static PetscErrorCode Destroy(Sync *s) {
   PetscFunctionBeginUser;
   PetscCall(CheckpointDestroy(&s->checkpoint));
+  PetscCall(PetscFree(s->exact));
   PetscCall(PetscFree(s->samples));
   PetscCall(PetscFree2(s->step, s->time));
   PetscCall(FindingsDestroy(&s->findings));
@@ -234,19 +237,41 @@ static PetscErrorCode Run(Sync *s, PetscBool *stopped) {
   PetscFunctionReturn(0);
 }
 
-/* All samples of all groups, and what they say. */
-static PetscErrorCode Finish(Sync *s) {
+/* All samples of the realizations that are done, and what they say. */
+static PetscErrorCode Report(Sync *s, PetscBool partial) {
   PetscInt64 seed;
   PetscReal *all;
+  PetscInt done;
 
   PetscFunctionBeginUser;
   PetscCall(DeckGetInt("ensemble_seed", &seed));
   PetscCall(PetscMalloc1((size_t)s->layout.realizations * (size_t)s->width, &all));
   PetscCall(EnsembleGather(s->ensemble, s->width, s->samples, all));
-  const SyncSamples samples = {s->layout.realizations, s->frames, s->count, s->twin_count,
-                               (uint64_t)seed,         s->step,   s->time,  all};
-  PetscCall(SyncReport(s->layout.world, &s->theory, &samples, s->findings, ROWS));
+  PetscCall(CheckpointKeepDone(s->checkpoint, s->width, all, &done));
+  if (partial) PetscCall(FindingsBeginPartial(s->findings, done));
+  if (!s->exact) { /* once for all partial results */
+    PetscCall(PetscMalloc1(s->frames, &s->exact));
+    PetscCall(SyncTheoryEnergy(&s->theory, s->count, s->layout.world, s->frames, s->time, s->exact));
+  }
+  const SyncSamples samples = {done,    s->frames, s->count, s->twin_count, (uint64_t)seed, s->step,
+                               s->time, s->exact,  all};
+  if (done)
+    PetscCall(SyncReport(s->layout.world, &s->theory, &samples, s->findings, ROWS));
+  else
+    PetscCall(FindingsFinish(s->findings, 0));
   PetscCall(PetscFree(all));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Publish(void *context) {
+  PetscFunctionBeginUser;
+  PetscCall(Report(context, PETSC_TRUE));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Finish(Sync *s) {
+  PetscFunctionBeginUser;
+  PetscCall(Report(s, PETSC_FALSE));
   PetscCall(CheckpointRemove(s->checkpoint));
   PetscFunctionReturn(0);
 }
@@ -262,6 +287,7 @@ static PetscErrorCode Simulate(void) {
   PetscCall(View(&s));
   PetscCall(CheckpointIsComplete(s.checkpoint, &complete));
   if (!dry && !complete) {
+    PetscCall(CheckpointSetPublish(s.checkpoint, Publish, &s));
     PetscCall(Run(&s, &stopped));
     if (!stopped) PetscCall(Finish(&s));
   }

@@ -68,6 +68,7 @@ typedef struct {
   uint64_t seed;
   const PetscInt64 *step; /* [frames] */
   const PetscReal *time;  /* [frames] */
+  const PetscReal *exact; /* [frames] of SyncTheoryEnergy */
   const PetscReal *all;   /* [R][frames * SYNC_COLUMNS + SYNC_CAPS] */
 } SyncSamples;
 
