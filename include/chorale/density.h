@@ -31,6 +31,10 @@ PetscErrorCode DensityGetVec(Density density, Vec *coefficients);
  * harmonic. Refuses (user input) file, and a law whose spectrum has more than spde_tol in the upper third of the
  * degrees. Not collective. */
 PetscErrorCode DensityStart(Density density, PetscInt r);
+/* Refuses as DensityStart would for any of realizations 0 .. R - 1 (centres of clusters differ, and may meet in one of
+ * them only), alike on all ranks; the realizations are shared out. Leaves the density undefined. Collective on comm,
+ * which may be wider than the density's. */
+PetscErrorCode DensityCheckStarts(Density density, MPI_Comm comm, PetscInt R);
 /* Moves the density by one step of size dt > 0 under the frozen field (dW = sqrt(dt) G). flow: RK4 of the transport
  * equation over s in [0,1], in as many substeps as stability asks for; euler: Ito-Euler, the Laplacian exactly.
  * Collective. */

@@ -36,6 +36,20 @@ static PetscErrorCode CreateCheckpoint(Chaos *c) {
   PetscFunctionReturn(0);
 }
 
+/* A draw of one step is asked for at the stages of every system. */
+static PetscErrorCode CheckNoise(const Chaos *c) {
+  const ChaosDesign *d = &c->design;
+  const PetscInt64 total = ChaosTotal(d), compared = d->reference == CHAOS_TWIN ? total : ChaosLargest(d);
+  PetscInt stages;
+
+  PetscFunctionBeginUser;
+  PetscCall(SchemeGetStages(c->systems.system[0].scheme, &stages));
+  PetscCall(
+      NoiseCheckPoints(c->noise, stages * (total + compared),
+                       "the systems of tokens_count, those they are compared with and the stages of scheme_type"));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode Create(Chaos *c) {
   const ChaosDesign *d = &c->design;
 
@@ -48,6 +62,8 @@ static PetscErrorCode Create(Chaos *c) {
   PetscCall(NoiseCheckCount(c->noise, ChaosLargest(d)));
   PetscCall(NoiseCreateField(c->noise, &c->field));
   PetscCall(ChaosSystemsCreate(d, c->layout.shards, &c->systems));
+  PetscCall(CheckNoise(c));
+  PetscCall(SchemeCheck(c->systems.system[0].scheme, c->noise, d->horizon / (PetscReal)d->depth));
   PetscCall(FindingsCreate(c->layout.world, "chaos", COLUMNS, &c->findings));
   PetscCall(PetscCalloc1((size_t)c->layout.owned * d->frames * CHAOS_NUMBERS * d->counts, &c->numbers));
   PetscCall(PetscCalloc1((size_t)d->walks * d->frames * d->counts * d->dim, &c->means));
@@ -161,15 +177,34 @@ static PetscErrorCode Run(Chaos *c, PetscBool *stopped) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Finish(Chaos *c) {
+/* What the realizations that are done say. */
+static PetscErrorCode Report(Chaos *c, PetscBool partial) {
   const PetscInt length = CHAOS_NUMBERS * c->design.frames * c->design.counts;
+  EnsembleLayout part = c->layout;
   PetscReal *all;
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc1((size_t)c->layout.realizations * length, &all));
   PetscCall(EnsembleGather(c->ensemble, length, c->numbers, all));
-  PetscCall(ChaosReport(&c->design, &c->layout, all, c->methods, c->findings));
+  PetscCall(CheckpointKeepDone(c->checkpoint, length, all, &part.realizations));
+  if (partial) PetscCall(FindingsBeginPartial(c->findings, part.realizations));
+  if (part.realizations)
+    PetscCall(ChaosReport(&c->design, &part, all, c->methods, c->findings));
+  else
+    PetscCall(FindingsFinish(c->findings, 0));
   PetscCall(PetscFree(all));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Publish(void *context) {
+  PetscFunctionBeginUser;
+  PetscCall(Report(context, PETSC_TRUE));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Finish(Chaos *c) {
+  PetscFunctionBeginUser;
+  PetscCall(Report(c, PETSC_FALSE));
   PetscCall(CheckpointRemove(c->checkpoint));
   PetscFunctionReturn(0);
 }
@@ -186,6 +221,7 @@ PetscErrorCode StudyChaos(void) {
   PetscCall(View(c));
   PetscCall(CheckpointIsComplete(c->checkpoint, &complete));
   if (!dry && !complete) {
+    PetscCall(CheckpointSetPublish(c->checkpoint, Publish, c));
     PetscCall(Run(c, &stopped));
     if (!stopped) PetscCall(Finish(c));
   }

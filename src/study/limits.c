@@ -78,15 +78,34 @@ static PetscErrorCode Run(Limits *l, PetscBool *stopped) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Finish(Limits *l) {
+/* What the realizations that are done say. */
+static PetscErrorCode Report(Limits *l, PetscBool partial) {
   const LimitsGrid *grid = &l->grid;
   PetscReal *all;
+  PetscInt done;
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc1((size_t)l->layout.realizations * (size_t)grid->cells, &all));
   PetscCall(EnsembleGather(l->ensemble, grid->cells, l->mine, all));
-  PetscCall(LimitsReport(grid, l->layout.realizations, all, l->findings));
+  PetscCall(CheckpointKeepDone(l->checkpoint, grid->cells, all, &done));
+  if (partial) PetscCall(FindingsBeginPartial(l->findings, done));
+  if (done)
+    PetscCall(LimitsReport(grid, done, all, l->findings));
+  else
+    PetscCall(FindingsFinish(l->findings, 0));
   PetscCall(PetscFree(all));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Publish(void *context) {
+  PetscFunctionBeginUser;
+  PetscCall(Report(context, PETSC_TRUE));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Finish(Limits *l) {
+  PetscFunctionBeginUser;
+  PetscCall(Report(l, PETSC_FALSE));
   PetscCall(CheckpointRemove(l->checkpoint));
   PetscFunctionReturn(0);
 }
@@ -102,6 +121,7 @@ PetscErrorCode StudyLimits(void) {
   PetscCall(View(&l));
   PetscCall(CheckpointIsComplete(l.checkpoint, &complete));
   if (!dry && !complete) {
+    PetscCall(CheckpointSetPublish(l.checkpoint, Publish, &l));
     PetscCall(Run(&l, &stopped));
     if (!stopped) PetscCall(Finish(&l));
   }

@@ -196,6 +196,7 @@ static PetscErrorCode Print(const Plan *plan, const FitValue slopes[], const Fit
 PetscErrorCode LimitsReport(const LimitsGrid *grid, PetscInt R, const PetscReal samples[], Findings findings) {
   Plan plan = MakePlan(grid);
   FitValue slopes[SLOPES], *fits;
+  const PetscBool partial = FindingsArePartial(findings);
   PetscBool positive = PETSC_TRUE;
   PetscInt64 seed;
 
@@ -212,7 +213,7 @@ PetscErrorCode LimitsReport(const LimitsGrid *grid, PetscInt R, const PetscReal 
     PetscCall(AddFits(&plan, fits, findings));
   }
   PetscCall(FindingsFinish(findings, 0));
-  PetscCall(Print(&plan, slopes, fits));
+  if (!partial) PetscCall(Print(&plan, slopes, fits));
   PetscCall(PetscFree(fits));
   PetscFunctionReturn(0);
 }

@@ -92,6 +92,7 @@ PetscErrorCode LimitsSystemsCreate(const LimitsGrid *grid, MPI_Comm shards, Limi
   PetscCall(CouplingCreate(s->noise, &s->coupling)); /* refuses noises without a field of the limit */
   if (!grid->coupled) PetscCall(NoiseDestroy(&s->coupling));
   PetscCall(CheckNoise(s));
+  PetscCall(SchemeCheck(s->scheme, s->noise, grid->horizon / (PetscReal)grid->reference));
   PetscCall(NoiseCreateField(s->noise, &s->fine));
   if (s->coupling) PetscCall(NoiseCreateField(s->coupling, &s->coupled));
   PetscCall(PetscCalloc1(grid->depths, &s->layer));

@@ -37,7 +37,7 @@ typedef struct {
   Findings findings;
   Checkpoint checkpoint;
   PetscReal *growth;       /* [TWINS_GROWTH] */
-  PetscInt *step;          /* [frames] */
+  PetscInt64 *step;        /* [frames] */
   PetscReal *time, *exact; /* [frames] */
   PetscReal *samples;      /* [owned][width] */
 } Sync;
@@ -90,7 +90,7 @@ static PetscErrorCode CreateFrames(Sync *s) {
   s->width = s->frames * SYNC_COLUMNS + SYNC_TAIL;
   PetscCall(PetscMalloc3(s->frames, &s->step, s->frames, &s->time, s->frames, &s->exact));
   for (PetscInt f = 0; f < s->frames; f++) {
-    s->step[f] = PetscMin(f * s->every, s->depth);
+    s->step[f] = PetscMin((PetscInt64)f * s->every, s->depth);
     s->time[f] = s->horizon * (PetscReal)s->step[f] / (PetscReal)s->depth;
   }
   PetscFunctionReturn(0);
@@ -102,7 +102,7 @@ static PetscErrorCode CreateCheckpoint(Sync *s) {
   PetscCall(CheckpointCreate("sync", s->ensemble, s->depth, &s->checkpoint));
   PetscCall(CheckpointAddTokens(s->checkpoint, "tokens", s->set));
   PetscCall(CheckpointAddReals(s->checkpoint, "growth", TWINS_GROWTH, s->growth));
-  PetscCall(CheckpointAddRows(s->checkpoint, "samples", s->width, s->samples));
+  PetscCall(CheckpointAddFrames(s->checkpoint, "samples", s->frames, s->step, SYNC_COLUMNS, s->width, s->samples));
   PetscFunctionReturn(0);
 }
 
@@ -130,6 +130,7 @@ static PetscErrorCode Create(Sync *s) {
   PetscCall(NoiseCheckCount(s->noise, s->count + s->twin_count));
   PetscCall(NoiseCreateField(s->noise, &s->field));
   PetscCall(SchemeCreate(s->set, &s->scheme));
+  PetscCall(SchemeCheck(s->scheme, s->noise, s->horizon / (PetscReal)s->depth));
   PetscCall(TokensCreateVec(s->set, &s->drift));
   PetscCall(TokensCreateVec(s->set, &s->gradient));
   PetscCall(SyncTheoryCreate(s->noise, s->attention, s->count, &s->theory));
@@ -187,7 +188,8 @@ static PetscErrorCode MeasureEnergy(Sync *s, PetscReal *energy, PetscReal *push,
   *push = 0;
   if (s->theory.pushes) PetscCall(SyncPush(s->attention, s->set, s->drift, s->gradient, push));
   PetscCall(AttentionEnergy(s->attention, s->set, energy));
-  if (s->theory.pushes && *energy > SYNC_ROUNDING * exp(s->theory.beta) && !(*push / *energy <= *rate))
+  if (s->theory.pushes && !s->theory.gradient && *energy > SYNC_ROUNDING * exp(s->theory.beta) &&
+      !(*push / *energy <= *rate))
     *rate = *push / *energy;
   PetscFunctionReturn(0);
 }
@@ -265,19 +267,37 @@ static PetscErrorCode Run(Sync *s, PetscBool *stopped) {
   PetscFunctionReturn(0);
 }
 
-/* All samples of all groups, and what they say. */
-static PetscErrorCode Finish(Sync *s) {
+/* All samples of the realizations that are done, and what they say. */
+static PetscErrorCode Report(Sync *s, PetscBool partial) {
   PetscInt64 seed;
   PetscReal *all;
+  PetscInt done;
 
   PetscFunctionBeginUser;
   PetscCall(DeckGetInt("ensemble_seed", &seed));
   PetscCall(PetscMalloc1((size_t)s->layout.realizations * (size_t)s->width, &all));
   PetscCall(EnsembleGather(s->ensemble, s->width, s->samples, all));
-  const SyncSamples samples = {
-      s->layout.realizations, s->frames, s->count, s->twin_count, (uint64_t)seed, s->step, s->time, s->exact, all};
-  PetscCall(SyncReport(s->layout.world, &s->theory, &samples, s->findings, ROWS));
+  PetscCall(CheckpointKeepDone(s->checkpoint, s->width, all, &done));
+  if (partial) PetscCall(FindingsBeginPartial(s->findings, done));
+  const SyncSamples samples = {done,    s->frames, s->count, s->twin_count, (uint64_t)seed, s->step,
+                               s->time, s->exact,  all};
+  if (done)
+    PetscCall(SyncReport(s->layout.world, &s->theory, &samples, s->findings, ROWS));
+  else
+    PetscCall(FindingsFinish(s->findings, 0));
   PetscCall(PetscFree(all));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Publish(void *context) {
+  PetscFunctionBeginUser;
+  PetscCall(Report(context, PETSC_TRUE));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Finish(Sync *s) {
+  PetscFunctionBeginUser;
+  PetscCall(Report(s, PETSC_FALSE));
   PetscCall(CheckpointRemove(s->checkpoint));
   PetscFunctionReturn(0);
 }
@@ -294,6 +314,7 @@ static PetscErrorCode Simulate(void) {
   PetscCall(CheckpointIsComplete(s.checkpoint, &complete));
   if (!dry && !complete) {
     PetscCall(SyncTheoryEnergy(&s.theory, s.count, s.layout.world, s.frames, s.time, s.exact));
+    PetscCall(CheckpointSetPublish(s.checkpoint, Publish, &s));
     PetscCall(Run(&s, &stopped));
     if (!stopped) PetscCall(Finish(&s));
   }

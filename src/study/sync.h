@@ -77,9 +77,9 @@ typedef struct {
   PetscInt realizations, frames;
   PetscInt64 count, twins; /* N, and how many of them have twins */
   uint64_t seed;
-  const PetscInt *step;   /* [frames] */
+  const PetscInt64 *step; /* [frames] */
   const PetscReal *time;  /* [frames] */
-  const PetscReal *exact; /* [frames] SyncTheoryEnergy */
+  const PetscReal *exact; /* [frames] of SyncTheoryEnergy */
   const PetscReal *all;   /* [R][frames * SYNC_COLUMNS + SYNC_TAIL] */
 } SyncSamples;
 

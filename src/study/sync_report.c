@@ -50,6 +50,10 @@ static PetscReal LargestRate(const Report *x) {
   for (PetscInt r = 0; r < s->realizations; r++) {
     const PetscReal rate = Sample(s, r, s->frames, SYNC_RATE);
     if (!isnan(rate) && !(rate <= most)) most = rate;
+    for (PetscInt f = 0; f < s->frames && x->theory->gradient; f++) {
+      const PetscReal energy = Sample(s, r, f, SYNC_ENERGY), now = Sample(s, r, f, SYNC_PUSH) / energy;
+      if (energy > SYNC_ROUNDING * exp(x->theory->beta) && !(now <= most)) most = now;
+    }
   }
   return most;
 }
@@ -347,9 +351,9 @@ static PetscErrorCode AddArrays(Report *x) {
     PetscCall(AddColumn(x, "growth", SYNC_GROWTH, work));
     PetscCall(AddColumn(x, "martingale", SYNC_MARTINGALE, work));
   }
-  if (x->theory->pushes) {
+  if (x->theory->pushes) PetscCall(AddColumn(x, "attention_push", SYNC_PUSH, work));
+  if (x->theory->pushes && !x->theory->gradient) {
     const PetscInt64 single[1] = {s->realizations};
-    PetscCall(AddColumn(x, "attention_push", SYNC_PUSH, work));
     for (PetscInt r = 0; r < s->realizations; r++) work[r] = Sample(s, r, s->frames, SYNC_RATE);
     PetscCall(FindingsArray(x->findings, "attention_rate_realization", 1, single, work));
   }
@@ -361,6 +365,7 @@ static PetscErrorCode AddArrays(Report *x) {
 PetscErrorCode SyncReport(MPI_Comm comm, const SyncTheory *theory, const SyncSamples *samples, Findings findings,
                           PetscInt rows) {
   Report x = {.comm = comm, .theory = theory, .samples = samples, .findings = findings};
+  const PetscBool partial = FindingsArePartial(findings);
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc3(Width(samples), &x.mean, Width(samples), &x.sem, samples->frames, &x.bound));
@@ -374,7 +379,7 @@ PetscErrorCode SyncReport(MPI_Comm comm, const SyncTheory *theory, const SyncSam
   PetscCall(ReportExponent(&x));
   PetscCall(ReportClusters(&x));
   PetscCall(FindingsFinish(findings, rows));
-  PetscCall(PetscPrintf(comm, "%s", x.words));
+  if (!partial) PetscCall(PetscPrintf(comm, "%s", x.words));
   PetscCall(PetscFree3(x.mean, x.sem, x.bound));
   PetscFunctionReturn(0);
 }
