@@ -279,6 +279,38 @@ static void test_attention(void **unused) {
   }
 }
 
+/* Sharp attention of a narrow density: far from it, where Z is below rounding errors, its quotient must do no harm. */
+static void test_sharp(void **unused) {
+  double gap[2] = {0}, tail[2] = {0};
+  (void)unused;
+  for (PetscInt i = 0; i < 2; i++) {
+    PetscReal share;
+    Pair p;
+
+    if (!Mine(i)) continue;
+    Keys(i ? "3" : "2", i ? "64" : "256", "vmf", "none", "flow");
+    SetKey("attention_engine", "direct");
+    SetKey("attention_beta", i ? "40" : "20");
+    SetKey("tokens_kappa", i ? "20" : "50");
+    PairCreate(PETSC_COMM_SELF, 2 + i, i ? 0 : 1024, &p);
+    OK(NoiseDraw(p.noise, 0, 0, p.field));
+    for (int step = 0; step < 20; step++) {
+      OK(DensityStep(p.density, p.field, 0.005));
+      if (p.tokens) OK(SchemeStep(p.scheme, p.attention, p.field, 0.005, p.tokens));
+    }
+    if (p.tokens) gap[i] = Gap(&p);
+    OK(DensityTail(p.density, &share, NULL));
+    tail[i] = share;
+    PairDestroy(&p);
+  }
+  Together(2, gap);
+  Together(2, tail);
+  print_message("narrow densities: d = 2, tail %.1e, moments off by %.1e; d = 3, tail %.1e\n", tail[0], gap[0],
+                tail[1]);
+  assert_true(tail[0] < 1e-7 && gap[0] < 1e-7);
+  assert_true(tail[1] < 1e-7);
+}
+
 /* What a path with noise is like, see below. */
 typedef struct {
   PetscInt dim, density, tokens; /* steps of both until T = 1 */
@@ -785,6 +817,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_path),     cmocka_unit_test(test_strong),    cmocka_unit_test(test_heat),
       cmocka_unit_test(test_uniform),  cmocka_unit_test(test_quantiles), cmocka_unit_test(test_bits),
       cmocka_unit_test(test_outgrown), cmocka_unit_test(test_refusals),  cmocka_unit_test(test_sizes),
+      cmocka_unit_test(test_sharp),
   };
   return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
 }
