@@ -10,6 +10,7 @@ enum { LEVELS = 5, STEPS = LEVELS - 1, PARTICLES = 16 }; /* STEPS to halve */
  */
 typedef struct {
   PetscInt coarsest; /* steps of the coarsest level; every further level has twice as many */
+  double horizon;
   Attention attention;
   Noise noise;
   Field fine, sum[LEVELS];
@@ -17,10 +18,11 @@ typedef struct {
   Tokens tokens[SCHEMES][LEVELS];
 } Paths;
 
-static inline void MakePaths(PetscInt d, PetscInt coarsest, double value, Paths *p) {
+static inline void MakePaths(PetscInt d, PetscInt coarsest, double horizon, double value, Paths *p) {
   Tokens tokens = StartedTokens(PETSC_COMM_SELF, PARTICLES, d, "uniform", 0);
   Model model = MakeModel(tokens, "flow", 1, value, "spectral");
   p->coarsest = coarsest;
+  p->horizon = horizon;
   OK(SchemeDestroy(&model.scheme));
   p->attention = model.attention;
   p->noise = model.noise;
@@ -45,10 +47,10 @@ static inline void DestroyPaths(Paths *p) {
   OK(AttentionDestroy(&p->attention));
 }
 
-/* Time 0 to 1 along one path. */
+/* Time 0 to the horizon along one path. */
 static inline void RunPath(Paths *p, PetscInt path) {
   const PetscInt fine = p->coarsest << (LEVELS - 1);
-  const PetscReal dt = 1.0 / (double)fine;
+  const PetscReal dt = p->horizon / (double)fine;
   TokensLayout layout;
   OK(TokensGetLayout(p->tokens[0][0], &layout));
   Tokens start = StartedTokens(PETSC_COMM_SELF, PARTICLES, layout.dim, "uniform", path);

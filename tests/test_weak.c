@@ -32,7 +32,7 @@ static void MeasureWeak(PetscInt d, PetscInt paths, Weak weak[SCHEMES][DEGREES],
   OK(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
   OK(MPI_Comm_size(PETSC_COMM_WORLD, &size));
   OK(PetscMemzero(weak, sizeof(Weak) * SCHEMES * DEGREES));
-  MakePaths(d, 8, 0, &p);
+  MakePaths(d, 8, 1, 0, &p);
   OK(NoiseGetVariance(p.noise, k1));
   for (PetscInt path = rank; path < paths; path += size) {
     Tokens tokens = StartedTokens(PETSC_COMM_SELF, PARTICLES, d, "uniform", path);

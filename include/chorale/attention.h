@@ -8,8 +8,10 @@
  * beta is then the energy's alone; sinkhorn takes no such file.
  *
  * Two engines make the kernel sums of default weights: direct, over all pairs of tokens; moments, by spherical
- * harmonics up to the degree at which the shifted kernel e^{beta (u - 1)}, whose maximum is 1, is within attention_tol:
- * O(N K) and one allreduce of at most (d + 1) K numbers. auto takes the one of fewer flops. */
+ * harmonics up to the degree at which the shifted kernel e^{beta (u - 1)}, whose maximum is 1, is within attention_tol
+ * (and rounding: 1e-14, and 1e-16 beta of the positions): O(N K) and one allreduce of at most (d + 1) K numbers, beside
+ * one of a flag (do the sums in hand serve?). Harmonics end at d = 300 and K = 20000. auto takes the one of fewer
+ * flops. */
 #ifndef CHORALE_ATTENTION_H
 #define CHORALE_ATTENTION_H
 
@@ -18,12 +20,15 @@
 typedef struct _p_Attention *Attention;
 
 /* Reads the attention_* keys and sets up for tokens of this layout. Refuses (user input, alike on all ranks) weights of
- * wrong shape, sinkhorn or moments with weights, moments beyond 20000 harmonics and usa beyond double precision.
- * Collective on the tokens' communicator. */
+ * wrong shape, sinkhorn or moments with weights, moments beyond 20000 harmonics or d = 300, usa beyond double
+ * precision. Collective on the tokens' communicator. */
 PetscErrorCode AttentionCreate(Tokens tokens, Attention *attention);
 PetscErrorCode AttentionDestroy(Attention *attention);
 /* Type, engine, parameters and cost per step on stdout of the communicator's rank 0. Collective. */
 PetscErrorCode AttentionView(Attention attention);
+/* What one evaluation, or one iteration of sinkhorn, costs this rank: flops, bytes sent and received, bytes of memory.
+ * Not collective. */
+PetscErrorCode AttentionGetCost(Attention attention, PetscReal *flops, PetscReal *travel, PetscReal *bytes);
 /* True when Att is identically zero (type none, or value 0): the step may be skipped. */
 PetscErrorCode AttentionIsZero(Attention attention, PetscBool *zero);
 

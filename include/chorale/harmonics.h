@@ -14,10 +14,11 @@
 typedef struct _p_Harmonics *Harmonics;
 
 #define HARMONICS_BUDGET 2200000 /* largest K of any basis; attention and noise have smaller budgets of their own */
+#define HARMONICS_DIM    300     /* largest d: beyond it |S^{d-1}| < 1e-185 and soon is no double precision number */
 
 /* K of all degrees <= degree, as a real since it may be huge. */
 PetscReal HarmonicsCount(PetscInt dim, PetscInt degree);
-/* dim >= 2, degree >= 0, K <= HARMONICS_BUDGET. */
+/* 2 <= dim <= HARMONICS_DIM, degree >= 0, K <= HARMONICS_BUDGET. */
 PetscErrorCode HarmonicsCreate(PetscInt dim, PetscInt degree, Harmonics *harmonics);
 PetscErrorCode HarmonicsDestroy(Harmonics *harmonics);
 /* K and, owned by the object, the degree of each index [K]. */

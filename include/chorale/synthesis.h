@@ -2,8 +2,8 @@
  *
  * A synthesis costs a few operations per harmonic and token. On the circle and on the sphere in three dimensions, where
  * tokens outnumber what the functions can tell apart, a table of them is made first and interpolated: the cost per
- * token then depends little on the degree (table_circle.c, table_sphere.c). Interpolation is off by less than 1e-14
- * sum_k |c_k| max |Y_k|, as certified there, and rounding by eps or so times the degree, as in any synthesis.
+ * token then depends little on the degree (table_circle.c, table_sphere.c). Interpolation is off by less than 2e-14
+ * sum_k |c_k| max |Y_k|, see there, and rounding by eps or so times the degree, as in any synthesis.
  * Everywhere else this is HarmonicsSynthesize.
  *
  * Each rank makes the table for itself, and whether there is one follows from the functions and the number of tokens

@@ -1,13 +1,13 @@
 /* The engine of moments: O(N K) and one allreduce of at most (d + 1) K numbers. With e^{b (u - 1)} = sum_n e_n P_n(u)
  * and the addition theorem P_n(<x,y>) = |S|/dim(n) sum_j Y_nj(x) Y_nj(y), every kernel sum is a synthesis of moments,
  *
- *     sum_j w_j g_j e^{b (<x,x_j> - 1)} = sum_k e_{n(k)} |S|/dim(n(k)) M_k[g] Y_k(x),    M_k[g] = sum_j w_j g_j
- * Y_k(x_j)
+ *     sum_j w_j g_j e^{b (<x,x_j> - 1)} = sum_k e_{n(k)} |S|/dim(n(k)) M_k[g] Y_k(x),  M_k[g] = sum_j w_j g_j Y_k(x_j)
  *
  * with g = f for S0 and g = f x_c for the components of S. What is left out is at most the tail sum_{n > degree} e_n
- * for each of them, since weights add up to 1 and |x_c|, |f|, |P_n| <= 1. By Cauchy-Schwarz |Y_k|^2 <= dim(n)/|S|,
- * which bounds the moments: blocks are rounded to fixed point and added as integers (chorale/sum.h). Where tokens are
- * many, only the moments of w f are made from them and the others from those, see moments_grid.h. */
+ * for each of them, since weights add up to 1 and |x_c|, |f|, |P_n| <= 1; the positions' rounding makes some 1e-16 b
+ * beside it, as in any sum of such exponentials. By Cauchy-Schwarz |Y_k|^2 <= dim(n)/|S|, which bounds the moments:
+ * blocks are rounded to fixed point and added as integers (chorale/sum.h). Where tokens are many, only the moments of
+ * w f are made from them and the others from those, see moments_grid.h. */
 #include <chorale/harmonics.h>
 #include <chorale/log.h>
 #include <chorale/sphere.h>
@@ -61,9 +61,13 @@ PetscErrorCode AttentionTruncate(Attention a) {
 
 double AttentionMomentsFlops(Attention a, PetscInt components) {
   const Moments *m = a->data;
-  const double N = (double)a->layout.count, analysis = HarmonicsFlops(m->basis.harmonics, m->grid ? 1 : components);
+  const PetscInt functions = m->grid ? 1 : components;
+  const double N = (double)a->layout.count;
+  double analysis = 0;
   SynthesisCost cost;
 
+  for (PetscInt c = 0; c < functions; c += TOGETHER)
+    analysis += HarmonicsFlops(m->basis.harmonics, PetscMin(functions - c, TOGETHER));
   if (components == 1) return N * analysis; /* for the energy alone */
   (void)SynthesisGetCost(m->sums, &cost);
   return a->layout.count < cost.from ? N * (analysis + cost.plain) : N * (analysis + cost.table) + cost.set;

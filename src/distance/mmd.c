@@ -130,7 +130,8 @@ PetscErrorCode DistanceMMD(Tokens mu, Tokens nu, PetscReal beta, PetscReal *mmd2
   PetscCall(ZonalExponentialDegree(layout.dim, beta, TAIL, &degree, &tail));
   /* In operations: a moment of a token takes some 4, a pair 2 for each component and an exponential. */
   tokens = (PetscReal)layout.count + (PetscReal)other.count;
-  if (HarmonicsCount(layout.dim, degree) <= BUDGET) by_moments = 4 * tokens * HarmonicsCount(layout.dim, degree);
+  if (layout.dim <= HARMONICS_DIM && HarmonicsCount(layout.dim, degree) <= BUDGET)
+    by_moments = 4 * tokens * HarmonicsCount(layout.dim, degree);
   if (by_moments <= tokens * tokens * (2 * layout.dim + 10))
     PetscCall(ByMoments(mu, nu, beta, degree, &gap));
   else

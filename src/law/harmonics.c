@@ -16,6 +16,8 @@ PetscErrorCode HarmonicsCreate(PetscInt dim, PetscInt degree, Harmonics *harmoni
   PetscFunctionBeginUser;
   PetscCheck(dim >= 2 && degree >= 0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "harmonics of degree %d at d = %d",
              (int)degree, (int)dim);
+  PetscCheck(dim <= HARMONICS_DIM, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "tokens_dim = %d: must be at most %d for harmonics", (int)dim, HARMONICS_DIM);
   PetscCheck(count <= HARMONICS_BUDGET, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "harmonics up to degree %d at d = %d are %.6g functions, more than the budget of %d", (int)degree,
              (int)dim, (double)count, HARMONICS_BUDGET);

@@ -68,16 +68,22 @@ PetscErrorCode KernelTruncate(Kernel kernel, PetscInt degree, PetscReal *lost) {
   PetscFunctionReturn(0);
 }
 
+/* Coefficients may be expensive: they are asked for up to degrees that double until what is beyond is small enough. */
 PetscErrorCode KernelDegree(Kernel kernel, PetscReal tol, PetscInt most, PetscInt *degree, PetscReal *tail) {
+  PetscInt last = PetscMin(most, 64);
   PetscReal *c;
 
   PetscFunctionBeginUser;
   PetscCheck(tol >= 0.0 && most >= 0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE,
              "kernel: needs tol = %.6g >= 0, most = %d >= 0", (double)tol, (int)most);
-  PetscCall(PetscMalloc1(most + 1, &c));
-  PetscCall(KernelCoefficients(kernel, most, c));
-  PetscCall(Remainder(kernel, most, c, tail));
-  for (*degree = most; *degree > 0 && *tail + c[*degree] <= tol * kernel->k1; (*degree)--) *tail += c[*degree];
+  for (;; last = last > most / 2 ? most : 2 * last) {
+    PetscCall(PetscMalloc1(last + 1, &c));
+    PetscCall(KernelCoefficients(kernel, last, c));
+    PetscCall(Remainder(kernel, last, c, tail));
+    if (last == most || *tail <= tol * kernel->k1) break;
+    PetscCall(PetscFree(c));
+  }
+  for (*degree = last; *degree > 0 && *tail + c[*degree] <= tol * kernel->k1; (*degree)--) *tail += c[*degree];
   PetscCall(PetscFree(c));
   PetscFunctionReturn(0);
 }

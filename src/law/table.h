@@ -8,6 +8,11 @@
 
 #define TABLE_FUNCTIONS 4 /* most functions of a table: a vector of them */
 
+/* The window of the tables on the sphere, see table_sphere.c. */
+#define TABLE_WIDTH    14
+#define TABLE_FINENESS 6
+#define TABLE_SHAPE    36.10
+
 typedef double Quad __attribute__((vector_size(8 * TABLE_FUNCTIONS), aligned(8), may_alias));
 
 /* Not functions: those of this type have another calling convention on machines without such vectors. */

@@ -9,8 +9,9 @@
  *
  *     W(y) = I_0(b sqrt(1 - (2y/WIDTH)^2)),   w(f) = WIDTH sinh(q)/q,  q = sqrt(b^2 - (pi WIDTH f)^2).
  *
- * With WIDTH = 14 and b = SHAPE the sum is off by at most 3e-15 of e^{ik theta} for all |k| <= M/FINENESS (found by
- * evaluating it over f in [0,1] and k/M; only the ratio k/M matters, so this holds at any degree).
+ * With WIDTH = 14 and b = SHAPE the sum is off by at most 6.3e-15 of e^{ik theta} for all |k| <= M/FINENESS (found by
+ * evaluating it over theta/step in [0,1] and k/M, as test_synthesis.c does again; only the ratio k/M matters, so this
+ * holds at any degree), hence by less than 2e-14 for both angles and the polynomials below.
  *
  * In theta the numbers g come from matrices made once per order m, in phi from another one: making a table is a product
  * of matrices. Tokens are visited in the order of tiles of the grid, which then are in the first-level cache; values do
@@ -23,10 +24,10 @@
 #include "law/harmonics_impl.h"
 #include "law/table.h"
 
-#define WIDTH    14
+#define WIDTH    TABLE_WIDTH
 #define HALF     (WIDTH / 2)
-#define FINENESS 6
-#define SHAPE    36.10
+#define FINENESS TABLE_FINENESS
+#define SHAPE    TABLE_SHAPE
 #define BEFORE   (HALF - 1) /* grid points of a stencil before the token's own cell */
 /* The window is kept as polynomials on pieces of a cell, off by less than 2e-15 of its maximum: W is of exponential
  * type 2b/WIDTH, so a Chebyshev interpolation at TERMS nodes of a piece of 1/PIECES is off by 2 x^TERMS/TERMS! with
@@ -114,7 +115,7 @@ static PetscErrorCode Sample(Harmonics h, PetscInt samples, double *values) {
   double x[3 * 8], *Y;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc1(8 * h->count, &Y));
+  PetscCall(PetscMalloc1(8 * (size_t)h->count, &Y));
   for (PetscInt first = 0; first < samples; first += 8) {
     for (PetscInt i = 0; i < 8; i++) {
       const double angle = 2 * PETSC_PI * (first + i) / samples;
@@ -123,7 +124,8 @@ static PetscErrorCode Sample(Harmonics h, PetscInt samples, double *values) {
       x[16 + i] = cos(angle);
     }
     PetscCall(HarmonicsEvaluate(h, 8, x, Y));
-    for (PetscInt k = 0; k < h->count; k++) PetscCall(PetscArraycpy(values + k * samples + first, Y + 8 * k, 8));
+    for (PetscInt k = 0; k < h->count; k++)
+      PetscCall(PetscArraycpy(values + (size_t)k * samples + first, Y + 8 * k, 8));
   }
   PetscCall(PetscFree(Y));
   PetscFunctionReturn(0);
@@ -148,7 +150,7 @@ static PetscErrorCode SetTheta(TableSphere s, Harmonics h) {
   PetscInt k = 0;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc3(samples * h->count, &values, samples * s->rows, &matrix, N + 1, &inverse));
+  PetscCall(PetscMalloc3((size_t)samples * h->count, &values, (size_t)samples * s->rows, &matrix, N + 1, &inverse));
   PetscCall(Sample(h, samples, values));
   for (PetscInt j = 0; j <= N; j++) inverse[j] = (j ? 2.0 : 1.0) / (samples * Transform(s->M, j));
   for (PetscInt i = 0; i < samples; i++) {
@@ -161,7 +163,7 @@ static PetscErrorCode SetTheta(TableSphere s, Harmonics h) {
   }
   for (PetscInt m = 0; m <= N; m++) {
     const PetscInt length = N - m + 1;
-    PetscCall(Product("N", s->rows, length, samples, matrix, s->rows, values + k * samples, samples,
+    PetscCall(Product("N", s->rows, length, samples, matrix, s->rows, values + (size_t)k * samples, samples,
                       s->theta + HarmonicsPair(N, m) * s->rows, s->rows));
     k += (m ? 2 : 1) * length;
   }

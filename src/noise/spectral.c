@@ -98,10 +98,9 @@ static PetscErrorCode Create(Noise noise) {
   PetscCall(LogEvent("SpectralApply", &apply_event));
   PetscCall(PetscNew(&s));
   noise->data = s;
-  PetscCheck(SphereArea(noise->dim) > 1e-200, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
-             "noise_type = spectral: tokens_dim = %" PetscInt_FMT
-             " is too large for harmonics; take noise_type mlp or gram",
-             noise->dim);
+  PetscCheck(noise->dim <= HARMONICS_DIM, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
+             "tokens_dim = %" PetscInt_FMT ": must be at most %d for noise_type spectral; take noise_type mlp or gram",
+             noise->dim, HARMONICS_DIM);
   PetscCall(NoiseGetKernel(noise, &kernel));
   PetscCall(ChooseDegree(noise, kernel, &s->degree));
   /* From here on all theory is that of the kernel which is really drawn. */
@@ -146,6 +145,18 @@ static PetscErrorCode View(Noise noise, MPI_Comm comm) {
                           "           from N = %" PetscInt64_FMT
                           " on by a table: %.6g flops per token, %.3g Mflop to make it, %.3g MB per rank\n",
                           cost.from, (double)cost.table, 1e-6 * (double)cost.set, 1e-6 * (double)cost.bytes));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Cost(Noise noise, PetscReal count, PetscReal mine, PetscReal *flops, PetscReal *bytes) {
+  const Spectral *s = noise->data;
+  SynthesisCost cost;
+
+  PetscFunctionBeginUser;
+  PetscCall(SynthesisGetCost(s->synthesis, &cost));
+  const PetscBool table = (PetscBool)(count >= (PetscReal)cost.from);
+  *flops = table ? cost.set + cost.table * mine : cost.plain * mine;
+  *bytes = sizeof(double) * 2 * (PetscReal)s->count * noise->dim + (table ? cost.bytes : 0);
   PetscFunctionReturn(0);
 }
 
@@ -266,6 +277,7 @@ const NoiseType NoiseTypeSpectral = {.name = "spectral",
                                      .create = Create,
                                      .destroy = Destroy,
                                      .view = View,
+                                     .cost = Cost,
                                      .field_create = FieldCreateCoefficients,
                                      .field_destroy = FieldDestroyCoefficients,
                                      .draw = Draw,

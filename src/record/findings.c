@@ -49,7 +49,7 @@ PetscErrorCode FindingsCreate(MPI_Comm comm, const char *study, const char *colu
   f->width = 1;
   for (const char *c = columns; *c; c++) f->width += *c == ',';
   PetscCall(OutputCreate(comm, study, 0, &f->output));
-  PetscCall(TableCheckOutput(comm));
+  PetscCall(TableCheckOutput(comm, columns));
   *findings = f;
   PetscFunctionReturn(0);
 }
@@ -273,10 +273,11 @@ PetscErrorCode FindingsFinish(Findings f, PetscInt rows) {
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_rank(f->comm, &rank));
+  /* The table first: results that are complete say that nothing is left to do. */
+  if (!FindingsArePartial(f)) PetscCall(PrintTable(f, rows));
   failed = WriteFile(f);
   if (failed && !rank) (void)unlink(f->output.temporary);
   PetscCall(failed);
-  if (!FindingsArePartial(f)) PetscCall(PrintTable(f, rows));
   PetscCall(Clear(f));
   PetscFunctionReturn(0);
 }

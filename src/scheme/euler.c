@@ -1,16 +1,25 @@
 /* Projected Euler-Maruyama for the Ito form of the limit SDE, PAPER.md section 3. */
 #include "scheme/impl.h"
 
-/* x' = LN(x + dt (P_x Att(x) - k(1)(d-1)/2 x) + P_x dW(x)).
- *
- * The Ito form needs no other correction: the noise has covariance k(<x,y>) I_d, so that the Stratonovich correction of
- * P_x o dW is 1/2 k(1) (d-1) along -x (the part with the gradient of the field is tangent and vanishes, since the
- * derivative of k(<x,y>) in x along the sphere is zero at y = x). */
-/* Tokens move a few blocks at a time, whose fields do not leave the cache: drift and noise hold those of a piece. */
-static PetscErrorCode MovePieces(Attention attention, Field field, PetscReal dt, PetscReal radial, Vec drift, Vec noise,
-                                 Tokens tokens) {
-  enum { PIECE = 16 };
-  double *a = NULL, *b = NULL;
+static PetscReal Rate(Scheme scheme, PetscReal k1) {
+  return 0.5 * k1 * (scheme->dim - 1);
+}
+
+/* Beyond, the radial term would take a token past the centre, to the other side of the sphere. */
+static PetscErrorCode Check(Scheme scheme, PetscReal k1, PetscReal dt) {
+  const PetscReal rate = Rate(scheme, k1);
+
+  PetscFunctionBeginUser;
+  PetscCheck(dt * rate < 1, scheme->comm, PETSC_ERR_USER_INPUT,
+             "scheme_type = euler: the step T/L = %.6g must be below 2/(k(1)(d-1)) = %.6g; take more layers_depth",
+             (double)dt, (double)(1 / rate));
+  PetscFunctionReturn(0);
+}
+
+/* Tokens move a few blocks at a time, whose fields do not leave the cache. */
+static PetscErrorCode MovePieces(Scheme scheme, Attention attention, Field field, PetscReal dt, PetscReal radial,
+                                 PetscBool drift, PetscBool noise, Tokens tokens) {
+  double *a, *b;
   const double *x;
   TokensLayout layout;
   Vec positions;
@@ -18,50 +27,61 @@ static PetscErrorCode MovePieces(Attention attention, Field field, PetscReal dt,
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(tokens, &layout));
   PetscCall(TokensGetVec(tokens, &positions));
-  if (drift) PetscCall(VecGetArrayWrite(drift, &a));
-  if (noise) PetscCall(VecGetArrayWrite(noise, &b));
-  for (PetscInt first = 0; first < layout.owned; first += PIECE) {
-    const PetscInt blocks = PetscMin(PIECE, layout.owned - first);
+  a = drift ? scheme->piece : NULL;
+  b = noise ? scheme->piece + (size_t)SCHEME_PIECE * layout.dim * layout.block : NULL;
+  for (PetscInt first = 0; first < layout.owned; first += SCHEME_PIECE) {
+    const PetscInt blocks = PetscMin(SCHEME_PIECE, layout.owned - first);
 
     PetscCall(VecGetArrayRead(positions, &x));
     x += first * layout.block * layout.dim;
-    if (drift) PetscCall(AttentionEvaluatePiece(attention, first, blocks, x, a));
-    if (noise) PetscCall(FieldEvaluatePiece(field, blocks, layout.block, x, b));
+    if (a) PetscCall(AttentionEvaluatePiece(attention, first, blocks, x, a));
+    if (b) PetscCall(FieldEvaluatePiece(field, blocks, layout.block, x, b));
     x -= first * layout.block * layout.dim;
     PetscCall(VecRestoreArrayRead(positions, &x));
     PetscCall(TokensMoveTangentPiece(tokens, first, blocks, radial, dt, a, PetscSqrtReal(dt), b));
   }
-  if (noise) PetscCall(VecRestoreArrayWrite(noise, &b));
-  if (drift) PetscCall(VecRestoreArrayWrite(drift, &a));
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode MoveAll(Scheme scheme, Attention attention, Field field, PetscReal dt, PetscReal radial,
+                              Tokens tokens) {
+  Vec drift, noise;
+
+  PetscFunctionBeginUser;
+  PetscCall(SchemeWork(scheme, tokens));
+  drift = scheme->work[0];
+  noise = scheme->work[1];
+  PetscCall(SchemeFields(attention, field, tokens, &drift, &noise));
+  PetscCall(TokensMoveTangent(tokens, radial, dt, drift, PetscSqrtReal(dt), noise));
+  PetscFunctionReturn(0);
+}
+
+/* x' = LN(x + dt (P_x Att(x) - k(1)(d-1)/2 x) + P_x dW(x)).
+ *
+ * The Ito form needs no other correction: the noise has covariance k(<x,y>) I_d, so that the Stratonovich correction of
+ * P_x o dW is 1/2 k(1) (d-1) along -x (the part with the gradient of the field is tangent and vanishes, since the
+ * derivative of k(<x,y>) in x along the sphere is zero at y = x). */
 static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens) {
-  Vec drift = scheme->work[0], noise = scheme->work[1];
   PetscReal k1 = 0, rate;
-  TokensLayout layout;
-  PetscBool pieces;
+  PetscBool drift, noise, pieces;
 
   PetscFunctionBeginUser;
   PetscCall(SchemePrepare(attention, field, tokens, &drift, &noise, &pieces));
   if (!drift && !noise) PetscFunctionReturn(0);
   if (noise) PetscCall(FieldGetVariance(field, &k1));
-  PetscCall(TokensGetLayout(tokens, &layout));
-  rate = 0.5 * k1 * (layout.dim - 1);
-  /* Beyond, the radial term would take a token past the centre, to the other side of the sphere. */
-  PetscCheck(dt * rate < 1, scheme->comm, PETSC_ERR_USER_INPUT,
-             "scheme_type = euler: the step T/L = %.6g must be below 2/(k(1)(d-1)) = %.6g; take more layers_depth",
-             (double)dt, (double)(1 / rate));
-  if (pieces) {
-    PetscCall(MovePieces(attention, field, dt, dt * rate, drift, noise, tokens));
-  } else {
-    PetscCall(SchemeFields(attention, field, tokens, &drift, &noise));
-    PetscCall(TokensMoveTangent(tokens, dt * rate, dt, drift, PetscSqrtReal(dt), noise));
-  }
+  PetscCall(Check(scheme, k1, dt));
+  rate = Rate(scheme, k1);
+  if (pieces)
+    PetscCall(MovePieces(scheme, attention, field, dt, dt * rate, drift, noise, tokens));
+  else
+    PetscCall(MoveAll(scheme, attention, field, dt, dt * rate, tokens));
   PetscFunctionReturn(0);
 }
 
 const SchemeType SchemeTypeEuler = {.name = "euler",
                                     .description = "x' = LN(x + dt (P Att(x) - k(1)(d-1)/2 x) + P dW(x)), Ito",
+                                    .stages = 1,
                                     .works = 2,
+                                    .pieces = PETSC_TRUE,
+                                    .check = Check,
                                     .step = Step};

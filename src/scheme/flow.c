@@ -28,6 +28,7 @@ static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, Pets
 
 const SchemeType SchemeTypeFlow = {.name = "flow",
                                    .description = "dx/ds = P (Att(x) dt + dW(x)) over s in [0,1] by RK4, Stratonovich",
+                                   .stages = 4,
                                    .works = 3,
                                    .stage = PETSC_TRUE,
                                    .step = Step};

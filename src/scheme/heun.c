@@ -22,6 +22,7 @@ const SchemeType SchemeTypeHeun = {.name = "heun",
                                    .description =
                                        "x* = LN(x + s(x)), x' = LN(x + (s(x) + s(x*))/2), s = P (Att dt + dW), "
                                        "Stratonovich",
+                                   .stages = 2,
                                    .works = 3,
                                    .stage = PETSC_TRUE,
                                    .step = Step};

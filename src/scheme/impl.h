@@ -4,30 +4,39 @@
 
 #include <chorale/scheme.h>
 
-enum { SCHEME_WORK_MAX = 3 };
+enum { SCHEME_WORK_MAX = 3, SCHEME_PIECE = 16 }; /* SCHEME_PIECE: blocks of a piece */
 
 typedef struct {
   const char *name;        /* value of scheme_type */
   const char *description; /* the step in one line, for SchemeView */
+  PetscInt stages;         /* evaluations of the noise in a step */
   PetscInt works;          /* work vectors, at most SCHEME_WORK_MAX */
+  PetscBool pieces;        /* moves tokens in pieces where fields come so, and takes work vectors only where not */
   PetscBool stage;         /* needs a second set of tokens */
+  /* Refuses steps of size dt with noise of variance k1; NULL when the type takes any. */
+  PetscErrorCode (*check)(Scheme scheme, PetscReal k1, PetscReal dt);
   PetscErrorCode (*step)(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens);
 } SchemeType;
 
 struct _p_Scheme {
   const SchemeType *type;
   MPI_Comm comm;             /* the tokens' */
-  Vec work[SCHEME_WORK_MAX]; /* fields at the tokens; NULL beyond type->works */
+  PetscInt dim;              /* d */
+  Vec work[SCHEME_WORK_MAX]; /* fields at the tokens; NULL beyond type->works, and before SchemeWork */
+  double *piece;             /* [works][SCHEME_PIECE][d][B]: fields at the tokens of a piece, or NULL */
   Tokens stage;              /* tokens inside a step, or NULL */
-  PetscReal bytes;           /* of all these on the rank that has most */
+  PetscReal bytes, least;    /* of all these on the rank that has most; where tokens move in pieces */
 };
+
+/* Work vectors, if there are none yet. Collective. */
+PetscErrorCode SchemeWork(Scheme scheme, Tokens tokens);
 
 /* The two fields of a step as they are at the tokens: drift <- Att[mu](x), noise <- G(x). A field that is identically
  * zero is not evaluated, and its Vec becomes NULL. Collective. */
 PetscErrorCode SchemeFields(Attention attention, Field field, Tokens tokens, Vec *drift, Vec *noise);
-/* Prepares both fields for evaluation in pieces, when both of them can; those that are zero become NULL as above.
+/* Which of the fields are not identically zero, and prepares these for evaluation in pieces, when all of them can.
  * Collective. */
-PetscErrorCode SchemePrepare(Attention attention, Field field, Tokens tokens, Vec *drift, Vec *noise,
+PetscErrorCode SchemePrepare(Attention attention, Field field, Tokens tokens, PetscBool *drift, PetscBool *noise,
                              PetscBool *pieces);
 /* slope_i = P_{x_i} (Att[mu](x_i) dt + dW(x_i)) with dW = sqrt(dt) G: the Stratonovich increment of PAPER.md section 3.
  * scratch holds G on the way. *zero when both fields are zero, and then slope is left alone. Collective. */

@@ -19,5 +19,8 @@ static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, Pets
   PetscFunctionReturn(0);
 }
 
-const SchemeType SchemeTypeLayer = {
-    .name = "layer", .description = "y = LN(x + dt Att(x)), x' = LN(y + sqrt(dt) G(y))", .works = 1, .step = Step};
+const SchemeType SchemeTypeLayer = {.name = "layer",
+                                    .description = "y = LN(x + dt Att(x)), x' = LN(y + sqrt(dt) G(y))",
+                                    .stages = 1,
+                                    .works = 1,
+                                    .step = Step};

@@ -30,12 +30,24 @@ PetscErrorCode SchemeCreateType(Tokens tokens, const char *name, Scheme *scheme)
     if (!strcmp(name, types[i]->name)) s->type = types[i];
   PetscCheck(s->type, layout.comm, PETSC_ERR_USER_INPUT, "scheme_type = %s: must be layer, euler, heun or flow", name);
   s->comm = layout.comm;
-  for (PetscInt i = 0; i < s->type->works; i++) PetscCall(TokensCreateVec(tokens, &s->work[i]));
+  s->dim = layout.dim;
+  if (s->type->pieces)
+    PetscCall(PetscMalloc1((size_t)s->type->works * SCHEME_PIECE * layout.dim * layout.block, &s->piece));
+  else
+    PetscCall(SchemeWork(s, tokens));
   if (s->type->stage) PetscCall(TokensDuplicate(tokens, &s->stage));
   PetscCallMPI(MPI_Comm_size(s->comm, &size));
   const PetscReal most = (PetscReal)((layout.blocks + size - 1) / size) * layout.block; /* tokens of a rank */
   s->bytes = most * (s->type->works * layout.dim + (s->type->stage ? layout.dim + 1 : 0)) * sizeof(double);
+  s->least = (PetscReal)s->type->works * SCHEME_PIECE * layout.dim * layout.block * sizeof(double);
   *scheme = s;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SchemeWork(Scheme s, Tokens tokens) {
+  PetscFunctionBeginUser;
+  for (PetscInt i = 0; i < s->type->works; i++)
+    if (!s->work[i]) PetscCall(TokensCreateVec(tokens, &s->work[i]));
   PetscFunctionReturn(0);
 }
 
@@ -43,6 +55,7 @@ PetscErrorCode SchemeDestroy(Scheme *scheme) {
   PetscFunctionBeginUser;
   if (!*scheme) PetscFunctionReturn(0);
   for (int i = 0; i < SCHEME_WORK_MAX; i++) PetscCall(VecDestroy(&(*scheme)->work[i]));
+  PetscCall(PetscFree((*scheme)->piece));
   PetscCall(TokensDestroy(&(*scheme)->stage));
   PetscCall(PetscFree(*scheme));
   PetscFunctionReturn(0);
@@ -50,8 +63,33 @@ PetscErrorCode SchemeDestroy(Scheme *scheme) {
 
 PetscErrorCode SchemeView(Scheme scheme) {
   PetscFunctionBeginUser;
-  PetscCall(PetscPrintf(scheme->comm, "scheme     %s, %s\n           per rank: %.3g MB memory\n", scheme->type->name,
+  PetscCall(PetscPrintf(scheme->comm, "scheme     %s, %s\n           per rank: %.3g MB memory", scheme->type->name,
                         scheme->type->description, (double)scheme->bytes / 1e6));
+  if (scheme->type->pieces && scheme->least < scheme->bytes)
+    PetscCall(PetscPrintf(scheme->comm, ", or %.3g MB with fields of harmonics alone", (double)scheme->least / 1e6));
+  PetscCall(PetscPrintf(scheme->comm, "\n"));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SchemeGetStages(Scheme scheme, PetscInt *stages) {
+  PetscFunctionBeginUser;
+  *stages = scheme->type->stages;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SchemeGetBytes(Scheme scheme, PetscReal *bytes) {
+  PetscFunctionBeginUser;
+  *bytes = scheme->bytes;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SchemeCheck(Scheme scheme, Noise noise, PetscReal dt) {
+  PetscReal k1 = 0;
+
+  PetscFunctionBeginUser;
+  if (!scheme->type->check) PetscFunctionReturn(0);
+  PetscCall(NoiseGetVariance(noise, &k1));
+  PetscCall(scheme->type->check(scheme, k1, dt));
   PetscFunctionReturn(0);
 }
 
@@ -64,7 +102,7 @@ PetscErrorCode SchemeStep(Scheme scheme, Attention attention, Field field, Petsc
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode LeaveZero(Attention attention, Field field, Vec *drift, Vec *noise) {
+PetscErrorCode SchemeFields(Attention attention, Field field, Tokens tokens, Vec *drift, Vec *noise) {
   PetscBool zero;
 
   PetscFunctionBeginUser;
@@ -72,21 +110,20 @@ static PetscErrorCode LeaveZero(Attention attention, Field field, Vec *drift, Ve
   if (zero) *drift = NULL;
   PetscCall(FieldIsZero(field, &zero));
   if (zero) *noise = NULL;
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode SchemeFields(Attention attention, Field field, Tokens tokens, Vec *drift, Vec *noise) {
-  PetscFunctionBeginUser;
-  PetscCall(LeaveZero(attention, field, drift, noise));
   if (*drift) PetscCall(AttentionEvaluate(attention, tokens, *drift));
   if (*noise) PetscCall(FieldEvaluate(field, tokens, *noise));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SchemePrepare(Attention attention, Field field, Tokens tokens, Vec *drift, Vec *noise,
+PetscErrorCode SchemePrepare(Attention attention, Field field, Tokens tokens, PetscBool *drift, PetscBool *noise,
                              PetscBool *pieces) {
+  PetscBool zero;
+
   PetscFunctionBeginUser;
-  PetscCall(LeaveZero(attention, field, drift, noise));
+  PetscCall(AttentionIsZero(attention, &zero));
+  *drift = (PetscBool)!zero;
+  PetscCall(FieldIsZero(field, &zero));
+  *noise = (PetscBool)!zero;
   *pieces = PETSC_TRUE;
   if (*noise) PetscCall(FieldPrepare(field, tokens, pieces));
   if (*drift && *pieces) PetscCall(AttentionPrepare(attention, tokens, pieces));

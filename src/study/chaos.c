@@ -36,6 +36,20 @@ static PetscErrorCode CreateCheckpoint(Chaos *c) {
   PetscFunctionReturn(0);
 }
 
+/* A draw of one step is asked for at the stages of every system. */
+static PetscErrorCode CheckNoise(const Chaos *c) {
+  const ChaosDesign *d = &c->design;
+  const PetscInt64 total = ChaosTotal(d), compared = d->reference == CHAOS_TWIN ? total : ChaosLargest(d);
+  PetscInt stages;
+
+  PetscFunctionBeginUser;
+  PetscCall(SchemeGetStages(c->systems.system[0].scheme, &stages));
+  PetscCall(
+      NoiseCheckPoints(c->noise, stages * (total + compared),
+                       "the systems of tokens_count, those they are compared with and the stages of scheme_type"));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode Create(Chaos *c) {
   const ChaosDesign *d = &c->design;
 
@@ -48,6 +62,8 @@ static PetscErrorCode Create(Chaos *c) {
   PetscCall(NoiseCheckCount(c->noise, ChaosLargest(d)));
   PetscCall(NoiseCreateField(c->noise, &c->field));
   PetscCall(ChaosSystemsCreate(d, c->layout.shards, &c->systems));
+  PetscCall(CheckNoise(c));
+  PetscCall(SchemeCheck(c->systems.system[0].scheme, c->noise, d->horizon / (PetscReal)d->depth));
   PetscCall(FindingsCreate(c->layout.world, "chaos", COLUMNS, &c->findings));
   PetscCall(PetscCalloc1((size_t)c->layout.owned * d->frames * CHAOS_NUMBERS * d->counts, &c->numbers));
   PetscCall(PetscCalloc1((size_t)d->walks * d->frames * d->counts * d->dim, &c->means));

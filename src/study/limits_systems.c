@@ -67,7 +67,7 @@ static PetscErrorCode CheckNoise(LimitsSystems s) {
   PetscFunctionBeginUser;
   PetscCall(NoiseCheckCount(s->noise, grid->most));
   for (PetscInt i = 0; i < grid->counts; i++) points += grid->count[i] * grid->depths * grid->widths;
-  PetscCall(NoiseCheckPoints(s->noise, points, "tokens_count, layers_depth, mlp_width are long lists"));
+  PetscCall(NoiseCheckPoints(s->noise, points, "tokens_count, layers_depth and mlp_width"));
   if (s->coupling) PetscCall(NoiseCheckCount(s->coupling, grid->most));
   PetscFunctionReturn(0);
 }
@@ -87,6 +87,7 @@ PetscErrorCode LimitsSystemsCreate(const LimitsGrid *grid, MPI_Comm shards, Limi
   PetscCall(CouplingCreate(s->noise, &s->coupling)); /* refuses noises without a field of the limit */
   if (!grid->coupled) PetscCall(NoiseDestroy(&s->coupling));
   PetscCall(CheckNoise(s));
+  PetscCall(SchemeCheck(s->scheme, s->noise, grid->horizon / (PetscReal)grid->reference));
   PetscCall(NoiseCreateField(s->noise, &s->fine));
   if (s->coupling) PetscCall(NoiseCreateField(s->coupling, &s->coupled));
   PetscCall(PetscCalloc1(grid->depths, &s->layer));

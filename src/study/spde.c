@@ -104,6 +104,7 @@ static PetscErrorCode Create(Spde *s) {
                            &s->quantiles));
   PetscCall(AttentionCreate(s->tokens, &s->attention));
   PetscCall(SchemeCreate(s->tokens, &s->scheme));
+  PetscCall(SchemeCheck(s->scheme, s->noise, s->horizon / (PetscReal)s->depth));
   PetscCall(SpdeSnapshotsCreate(s->density, s->tokens, s->frames, &s->snapshots));
   PetscCall(FindingsCreate(s->layout.world, "spde", COLUMNS, &s->findings));
   const size_t length = (size_t)s->layout.owned * (size_t)s->frames * SPDE_NUMBERS;

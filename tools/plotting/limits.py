@@ -3,7 +3,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LogNorm
 
-from plotting.common import LOOK, columns, count_axis, dress, interval, log_values, short, with_interval
+from plotting.common import LOOK, columns, count_axis, dress, found, interval, log_values, mark, short, with_interval
 
 
 class Grid:
@@ -31,11 +31,11 @@ def headline(run, grid):
     coupling = run.parameters.get("limits_coupling", "tokens")
     if coupling == "none":
         return "Without a coupling transformers and their limit agree in law only: width alone takes no error away"
-    found = [f"{value:.2f} in {name} {'✓' if low <= -1 else '✗'}".replace("-", "−")
-             for name, (value, low, high) in (("L", interval(run.study_values, "slope_depth")), ("m", interval(run.study_values, "slope_width")))
-             if np.isfinite(value)]
-    if found:
-        return "Transformers approach their limit: slopes " + ", ".join(found) + " (theorem: −1)"
+    slopes = [f"{value:.2f} in {name}{mark(low <= -1, low, high)}".replace("-", "−")
+              for name, (value, low, high) in (("L", interval(run.study_values, "slope_depth")), ("m", interval(run.study_values, "slope_width")))
+              if np.isfinite(value)]
+    if slopes:
+        return "Transformers approach their limit: slopes " + ", ".join(slopes) + " (theorem: −1)"
     return f"Transformers approach their limit: squared error {short(np.nanmax(grid.error))} at worst, {short(np.nanmin(grid.error))} at best"
 
 
@@ -62,7 +62,7 @@ def draw_depth(axes, grid, attributes):
     axes.set_ylabel("mean of max$_t$ $|X - \\bar X|^2$")
     fit = f"lines: {with_interval(attributes, 'fit_depth', 3)}/L + {with_interval(attributes, 'fit_width', 3)}/m\n$R^2$ = {attributes['fit_r2']:.3f}" if grid.fit else ""
     slope = f"slope at m = ∞ {with_interval(attributes, 'slope_depth')}" if "slope_depth" in attributes else ""
-    axes.set_title(f"More layers: {slope}" if slope else "More layers, each width")
+    (found if slope else plt.Axes.set_title)(axes, f"More layers: {slope}" if slope else "More layers, each width")
     low, high = axes.get_ylim()
     axes.set_ylim(low / (high / low) ** (0.45 if fit else 0.3), high)  # room for the legend
     log_values(axes)
@@ -86,7 +86,7 @@ def draw_width(axes, grid, attributes):
         axes.plot(fine, grid.fit["a"] / grid.depth[-1] + grid.fit["b"] / fine, color=LOOK.blue, linewidth=1.5, label="a/L + b/m")
     log_axes(axes, width, "width m")
     slope = f"slope {with_interval(attributes, 'slope_width')}" if "slope_width" in attributes else ""
-    axes.set_title(f"More width (L = {grid.depth[-1]:g}): {slope}" if slope else f"More width (L = {grid.depth[-1]:g})")
+    (found if slope else plt.Axes.set_title)(axes, f"More width (L = {grid.depth[-1]:g}): {slope}" if slope else f"More width (L = {grid.depth[-1]:g})")
     low, high = axes.get_ylim()
     axes.set_ylim(low / (high / low) ** 0.3, high)  # room for the legend
     log_values(axes)
@@ -102,7 +102,7 @@ def draw_maps(parts, grid):
         for j in range(len(grid.depth)):
             for k in range(len(grid.width)):
                 dark = norm(grid.error[i, j, k]) < 0.6
-                axes.text(k, j, f"{grid.error[i, j, k]:.2g}", ha="center", va="center", fontsize=11 if len(maps) < 3 else 10, color="white" if dark else "black")
+                axes.text(k, j, f"{grid.error[i, j, k]:.2g}", ha="center", va="center", fontsize=13 if len(maps) < 3 else 12, color="white" if dark else "black")
         axes.set_xticks(range(len(grid.width)), [name(w) for w in grid.width])
         axes.set_yticks(range(len(grid.depth)), [f"{L:g}" for L in grid.depth])
         axes.set(xlabel="width m", title=f"N = {grid.tokens[i]:g}" + (" (the limit's)" if i == len(grid.tokens) - 1 and len(maps) > 1 else ""))
@@ -123,5 +123,4 @@ def figure(run):
         depth = curves.subplots()
     draw_depth(depth, grid, run.study_values)
     draw_maps(maps, grid)
-    dress(picture, run, headline(run, grid), about(run))
-    return picture
+    return dress(picture, run, headline(run, grid), about(run))
