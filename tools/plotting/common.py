@@ -175,8 +175,9 @@ def columns(run, *names):
 
 
 def interval(values, key):
-    """(value, low, high) of a fitted number; NaN where there was nothing to fit."""
-    return tuple(float(values.get(name, np.nan)) for name in (key, f"{key}_low", f"{key}_high"))
+    """(value, low, high) of a fitted number; NaN where there was nothing to fit, and for the interval of one realization."""
+    value, low, high = (float(values.get(name, np.nan)) for name in (key, f"{key}_low", f"{key}_high"))
+    return (value, low, high) if low < high else (value, np.nan, np.nan)
 
 
 def with_interval(values, key, digits=2):
