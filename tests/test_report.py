@@ -27,8 +27,8 @@ from reporting import content, page  # pylint: disable=wrong-import-position
 content.DPI = 25  # small pictures are written faster
 SMALL = {"mlp_width": 16, "layers_depth": 12, "progress": "off"}
 RUNS = {
-    "near": ("simulate", {**SMALL, "tokens_count": 24, "tokens_init": "vmf", "ensemble_realizations": 2, "layers_depth": 24, "layers_horizon": 12}),
-    "far": ("simulate", {**SMALL, "tokens_count": 24, "ensemble_realizations": 2, "layers_depth": 24, "layers_horizon": 12, "output_trajectories": 1}),
+    "near": ("simulate", {**SMALL, "tokens_count": 24, "tokens_init": "vmf", "ensemble_realizations": 4, "layers_depth": 24, "layers_horizon": 12}),
+    "far": ("simulate", {**SMALL, "tokens_count": 24, "ensemble_realizations": 4, "layers_depth": 24, "layers_horizon": 12, "output_trajectories": 1}),
     "limits": ("limits", {"tokens_count": "8", "layers_depth": "2,4", "mlp_width": "16,inf", "noise_degree": 4, "ensemble_realizations": 2}),
     "chaos": ("chaos", {"tokens_count": "16,32", "tokens_dim": 2, "layers_depth": 6, "ensemble_realizations": 2, "noise_type": "spectral",
                         "noise_degree": 4, "scheme_type": "heun"}),
@@ -36,7 +36,7 @@ RUNS = {
                       "noise_degree": 3, "scheme_type": "flow", "mlp_activation": "sigmoid", "ensemble_realizations": 4, "output_every": 2}),
     "map": ("sync", {"sync_map": True, "tokens_dim": "4,5", "mlp_activation": "relu", "kernel_bias": "0,0.2,0.4"}),
     "density": ("spde", {"tokens_count": 64, "tokens_dim": 2, "layers_depth": 10, "layers_horizon": 0.1, "noise_degree": 3, "noise_type": "spectral",
-                         "scheme_type": "flow", "spde_degree": 32, "spde_snapshots": 5}),
+                         "scheme_type": "flow", "spde_degree": 32, "spde_snapshots": 5, "ensemble_realizations": 4}),
     "analyze": ("analyze", {"analyze_file": "far.h5", "progress": "off"}),
 }
 VOID = {"meta", "img", "source", "br"}
