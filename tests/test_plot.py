@@ -227,7 +227,7 @@ def check_verdicts(folder):
         np.testing.assert_allclose(row[1:4] + row[5:6], (values.mean(), values.std(ddof=1) / 3**0.5, exact, (values.mean() - exact) / values.std(ddof=1) * 3**0.5), rtol=1e-9)
         assert row.verdict is None  # of three realizations
     assert [common.is_chance(off, 1000) for off in (3.9, 4.1)] == [True, False]
-    assert [common.is_chance(off, 9) for off in (7, 8.5)] == [True, False]  # Student's law with 8 degrees of freedom: 4 sigma are 7.8
+    assert [common.is_chance(off, 9) for off in (7, 8.5)] == [True, False]  # Student's law with 8 degrees of freedom: 4 sigma are 7.6
     with chorale_io.open(os.path.join(folder, "sync.h5")) as run:
         rows = {row.quantity.split(",")[0]: row for row in verdicts.of_run(run)}
         value = run.study_values
