@@ -46,19 +46,19 @@ def compiled(folder):
 def main():
     with tempfile.TemporaryDirectory() as name:
         program = compiled(Path(name))
-        said = subprocess.run([program, "kernel", "-mlp_activation", "relu,softsign", "-tokens_dim", "3", "-output_table", "k.csv"], cwd=name, capture_output=True, text=True,
+        said = subprocess.run([program, "kernel", "-mlp_activation", "relu,arctan", "-tokens_dim", "3", "-output_table", "k.csv"], cwd=name, capture_output=True, text=True,
                               check=False)
         assert said.returncode == 0, said.stderr
         rows = [line.split(",") for line in Path(name, "k.csv").read_text().splitlines()]
-        found = dict(zip(rows[0], next(row for row in rows if row[0] == "softsign")))
-        x = np.linspace(-12, 12, 2400001)  # E σ(g/√3... g of variance 1/d)²
+        found = dict(zip(rows[0], next(row for row in rows if row[0] == "arctan")))
+        x = np.linspace(-12, 12, 2400001)  # k(1) = E σ(g)², k'(1) = E σ'(g)² / d, g normal of variance 1/d
         weight = np.exp(-x * x / 2) / np.sqrt(2 * np.pi) * (x[1] - x[0])
         g = x / np.sqrt(3)
-        k1, kp1 = (weight * (g / (1 + np.abs(g))) ** 2).sum(), (weight / (1 + np.abs(g)) ** 4).sum() / 3
-        assert abs(float(found["k1"]) - k1) < 1e-8 and abs(float(found["kp1"]) - kp1) < 1e-6, (found, k1, kp1)
+        k1, kp1 = (weight * np.arctan(g) ** 2).sum(), (weight / (1 + g * g) ** 2).sum() / 3
+        assert abs(float(found["k1"]) - k1) < 1e-8 and abs(float(found["kp1"]) - kp1) < 1e-8, (found, k1, kp1)
         refused = subprocess.run([program, "kernel", "-mlp_activation", "nothing"], cwd=name, capture_output=True, text=True, check=False)
-        assert refused.returncode == 2 and "sin identity softsign" in refused.stderr, refused.stderr
-        run = [program, "simulate", "-mlp_activation", "softsign", "-layers_depth", "4", "-tokens_count", "8", "-progress", "off"]
+        assert refused.returncode == 2 and "sin identity arctan" in refused.stderr, refused.stderr
+        run = [program, "simulate", "-mlp_activation", "arctan", "-layers_depth", "4", "-tokens_count", "8", "-progress", "off"]
         assert subprocess.run(run, cwd=name, capture_output=True, check=False).returncode == 0
     return 0
 
