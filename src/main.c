@@ -47,6 +47,7 @@ static PetscErrorCode Run(int argc, char **argv, PetscBool prints) {
   PetscCall(ProvenanceSetCommandLine(argc, argv));
   PetscCall(DeckParse(argc, argv, study->name));
   if (study->checkpoints) PetscCall(CheckpointCatchSignals());
+  PetscCall(ProvenanceReadInputs());
   PetscCall(study->run());
   PetscFunctionReturn(0);
 }

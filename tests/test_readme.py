@@ -18,9 +18,6 @@ import chorale_io
 SOURCE, CHORALE = Path(os.environ["CHORALE_SOURCE"]), os.environ["CHORALE"]
 # Installs, builds, or takes a minute; what runs it.
 ELSEWHERE = {"tools/quickstart": ".ci/run", "tools/test": ".ci/run", "tools/install-deps": ".ci/run", "cmake": "test_packaging.py"}
-# Decks that the text names without a command: the study that runs them.
-NAMED = {"input/sync-map.yaml": "sync", "input/limits-d64.yaml": "limits", "input/chaos-large.yaml": "chaos", "input/reference.yaml": "simulate",
-         "input/paper/figure1-relu.yaml": "simulate", "input/paper/grid.yaml": "simulate", "input/large-circle.yaml": "simulate", "input/chaos-circle.yaml": "chaos"}
 # Options after the user's own, for any deck of a study.
 SMALL = {
     "simulate": "-ensemble_realizations 2 -mlp_width 16",
@@ -91,21 +88,17 @@ def grid(folder, environment):
         assert made.parameters["tokens_dim"] == "128" and made.realizations_done is None and made.observables["energy"].value.shape == (11, 2)
 
 
-def named(text, found, folder, environment):
-    """Decks and options in the text that no command runs."""
-    used = "".join(command for _, command in found)
-    assert {name for name in re.findall(r"input/[\w/-]+\.yaml", text) if name not in used or name in NAMED} <= set(NAMED)
-    for deck, study in NAMED.items():
-        if deck not in used:
-            run("bash", f"build/chorale {study} {deck} -dry_run", folder, environment)
-    run("bash", "build/chorale sync input/sync-map.yaml -tokens_dim 4,5 -mlp_activation relu,tanh -kernel_bias 0,0.2 -output_file sync-map.h5 && tools/plot sync-map.h5", folder, environment)
+def named(folder, environment):
+    """What the text names without a command of its own (--show: test_show.py; dry runs of all decks: test_decks.py)."""
+    small = "-tokens_dim 4,5 -mlp_activation relu,tanh -kernel_bias 0,0.2"
+    run("bash", f"build/chorale sync input/sync-map.yaml {small} -output_file sync-map.h5 && tools/plot sync-map.h5", folder, environment)
+    run("bash", "build/chorale limits input/limits-d64.yaml -dry_run", folder, environment)
     for words in ("--help", "--version", "sync -help"):
         assert run("bash", f"build/chorale {words}", folder, environment)
 
 
 def main():
-    text = (SOURCE / "README.md").read_text(encoding="utf-8")
-    found = list(commands(text))
+    found = list(commands((SOURCE / "README.md").read_text(encoding="utf-8")))
     assert len(found) > 30 and sum(kind == "python" for kind, _ in found) >= 2, found
     with tempfile.TemporaryDirectory() as name:
         os.chmod(name, 0o755)  # munge wants a path that all may walk
@@ -114,7 +107,7 @@ def main():
         prepare(folder)
         environment = dict(os.environ, PYTHONPATH=f"{folder}/tools", CHORALE=f"{folder}/build/chorale")
         jobs = []
-        named(text, found, folder, environment)
+        named(folder, environment)
         for kind, text in found:
             program = text.split()[0]
             if kind == "bash" and program in ELSEWHERE:

@@ -183,7 +183,7 @@ static const DeckKey keys[] = {
     INT("spde_snapshots", "64", 0, 100000, "frames", SPDE, 0,
         "Frames of realization 0 whose density, spectrum and tokens are recorded, evenly chosen; at most."),
     INT("checkpoint_every", "0", 0, 1000000000000, "steps", RUNS, 0,
-        "Steps between checkpoints, counted in the first group of ranks; 0 for none by steps."),
+        "Steps between checkpoints, counted in the group of ranks that is ahead; 0 for none by steps."),
     REAL("checkpoint_interval", "600", PETSC_FALSE, 0, 1e9, "s", RUNS, 0,
          "Seconds between checkpoints; 0 for none by time."),
     FLAG("checkpoint_resume", RUNS,

@@ -12,7 +12,7 @@ void FitMean(PetscInt R, PetscInt n, const PetscReal samples[], PetscReal mean[]
     sum /= (PetscReal)R;
     for (PetscInt r = 0; r < R; r++) squares += PetscSqr(samples[(size_t)r * (size_t)n + (size_t)i] - sum);
     mean[i] = sum;
-    if (sem) sem[i] = R > 1 ? PetscSqrtReal(squares / ((PetscReal)(R - 1) * (PetscReal)R)) : 0;
+    if (sem) sem[i] = R > 1 ? PetscSqrtReal(squares / ((PetscReal)(R - 1) * (PetscReal)R)) : NAN;
   }
 }
 

@@ -71,6 +71,13 @@ PetscErrorCode NoiseDrawBytes(Noise noise, PetscReal points, PetscReal *bytes) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode NoiseGetCost(Noise noise, PetscReal count, PetscReal mine, PetscReal *flops, PetscReal *bytes) {
+  PetscFunctionBeginUser;
+  *flops = *bytes = 0;
+  if (noise->type->cost) PetscCall(noise->type->cost(noise, count, mine, flops, bytes));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode NoiseIsZero(Noise noise, PetscBool *zero) {
   PetscFunctionBeginUser;
   *zero = noise->type->zero;

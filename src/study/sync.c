@@ -36,7 +36,7 @@ typedef struct {
   Findings findings;
   Checkpoint checkpoint;
   PetscReal *growth;         /* of the twins */
-  PetscInt *step;            /* [frames] */
+  PetscInt64 *step;          /* [frames] */
   PetscReal *time, *samples; /* [frames], [owned][width] */
   PetscReal *exact;          /* [frames]: energy by theory, NULL until it is needed */
 } Sync;
@@ -89,7 +89,7 @@ static PetscErrorCode CreateFrames(Sync *s) {
   s->width = s->frames * SYNC_COLUMNS + SYNC_CAPS;
   PetscCall(PetscMalloc2(s->frames, &s->step, s->frames, &s->time));
   for (PetscInt f = 0; f < s->frames; f++) {
-    s->step[f] = PetscMin(f * s->every, s->depth);
+    s->step[f] = PetscMin((PetscInt64)f * s->every, s->depth);
     s->time[f] = s->horizon * (PetscReal)s->step[f] / (PetscReal)s->depth;
   }
   PetscFunctionReturn(0);
@@ -101,7 +101,7 @@ static PetscErrorCode CreateCheckpoint(Sync *s) {
   PetscCall(CheckpointCreate("sync", s->ensemble, s->depth, &s->checkpoint));
   PetscCall(CheckpointAddTokens(s->checkpoint, "tokens", s->set));
   PetscCall(CheckpointAddReals(s->checkpoint, "growth", 1, s->growth));
-  PetscCall(CheckpointAddRows(s->checkpoint, "samples", s->width, s->samples));
+  PetscCall(CheckpointAddFrames(s->checkpoint, "samples", s->frames, s->step, SYNC_COLUMNS, s->width, s->samples));
   PetscFunctionReturn(0);
 }
 

@@ -66,7 +66,7 @@ typedef struct {
   PetscInt realizations, frames;
   PetscInt64 count, twins; /* N, and how many of them have twins */
   uint64_t seed;
-  const PetscInt *step;   /* [frames] */
+  const PetscInt64 *step; /* [frames] */
   const PetscReal *time;  /* [frames] */
   const PetscReal *exact; /* [frames] of SyncTheoryEnergy */
   const PetscReal *all;   /* [R][frames * SYNC_COLUMNS + SYNC_CAPS] */
