@@ -42,7 +42,7 @@ def headline(run, grid):
 def about(run):
     how = {"none": "not coupled", "tokens": "coupled at the tokens", "harmonics": "coupled in harmonics"}.get(run.parameters.get("limits_coupling", "tokens"), "")
     return (f"Against the limit SDE ({run.parameters.get('scheme_type', '?')}, {run.parameters.get('limits_reference', '?')} steps) on the same Brownian path, "
-            f"widths {how}. Bars: 95% intervals")
+            f"widths {how}" + (". Bars: 95% intervals" if np.isfinite(columns(run, "sem")[0]).any() else ""))
 
 
 def log_axes(axes, x, label):
@@ -78,8 +78,8 @@ def draw_width(axes, grid, attributes):
         floor = grid.error[-1, -1, grid.infinite]
         axes.axhline(floor, color=LOOK.faint, linestyle="--", linewidth=1.2, label="m = ∞")
         seen = error > floor
-        axes.errorbar(width[seen], (error - floor)[seen], bars(sem[seen]), fmt="o", markersize=7, color=LOOK.orange, capsize=2, label="error less that of m = ∞")
         if seen.any():
+            axes.errorbar(width[seen], (error - floor)[seen], bars(sem[seen]), fmt="o", markersize=7, color=LOOK.orange, capsize=2, label="error less that of m = ∞")
             middle = np.exp(np.mean(np.log((error - floor)[seen] * width[seen])))
             axes.plot(fine, middle / fine, color=LOOK.ink, linewidth=1.4, linestyle=":", label="slope −1 (theorem)")
     if grid.fit:
@@ -109,7 +109,8 @@ def draw_maps(parts, grid):
         axes.grid(False)
     maps[0].set_ylabel("depth L")
     parts.colorbar(image, ax=list(maps), pad=0.01, label="error")
-    parts.suptitle("Errors fall towards the corner of large L and m" + (f"; all against the limit SDE with N = {grid.tokens[-1]:g}" if len(maps) > 1 else ""), fontsize=15)
+    falls = grid.error[-1, -1, -1] < grid.error[-1, 0, 0]
+    parts.suptitle(("Errors fall towards the corner of large L and m" if falls else "Errors by depth and width") + (f"; all against the limit SDE with N = {grid.tokens[-1]:g}" if len(maps) > 1 else ""), fontsize=15)
 
 
 def figure(run):
