@@ -198,7 +198,7 @@ class Limits(unittest.TestCase):
             (dict(noise_type="gram", limits_coupling="harmonics"), "limits_coupling = harmonics"),
             (dict(noise_type="gram", tokens_count=2048), "tokens_count"),
             (dict(noise_type="gram", tokens_count=256, tokens_dim=64, layers_depth="8,16,32,64,128", mlp_width="32,64,128,256,512,1024,inf", noise_degree=-1),
-             "noise_type = gram: tokens_count = 256, 5 values of layers_depth, 7 of mlp_width make 9984 points per draw"),
+             "tokens_count = 256, 5 values of layers_depth, 7 of mlp_width: noise_type gram would be asked for at 9984 points per draw"),
             (dict(scheme_type="layer"), "scheme_type = layer"),
             (dict(tokens_count=4096, layers_depth="2", mlp_width="4"), "tokens_count = 4096"),
         ]

@@ -27,8 +27,8 @@ PetscReal FitSlope(PetscInt n, const PetscReal x[], const PetscReal y[]);
 PetscErrorCode FitLinear(PetscInt n, PetscInt p, const PetscReal a[], const PetscReal y[], const PetscReal weight[],
                          PetscReal c[], PetscReal *r2);
 
-/* Mean over the R rows of samples[R][n], summed in row order, and its standard error (NaN for R = 1); sem may be NULL.
- */
+/* Mean over the R rows of samples[R][n], summed in row order, and its standard error (NaN for R = 1); sem may be
+ * NULL. */
 void FitMean(PetscInt R, PetscInt n, const PetscReal samples[], PetscReal mean[], PetscReal sem[]);
 
 #endif
