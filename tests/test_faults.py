@@ -2,6 +2,7 @@
 import concurrent.futures
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -107,6 +108,22 @@ def some_ranks_meet_bad_input():
         done = run_.result()
         lines = [line for line in done.stderr.splitlines() if line.startswith("chorale")]
         assert done.returncode == 2 and lines == ["chorale: key = value: must be another"], (first, last, done.returncode, done.stderr)
+
+
+def early_signals_are_heard(top):
+    """A signal that comes as soon as it can be caught, while the run is still set up, stops it at its first step."""
+    folder = f"{top}/early"
+    os.mkdir(folder)
+    for number in (signal.SIGUSR1, signal.SIGTERM):
+        command = [CHORALE, "simulate"] + options(**{**RUN, "layers_depth": 10**6, "output_every": 10**6, "output_overwrite": True})
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        caught = 0
+        while process.poll() is None and not caught >> number - 1 & 1:
+            with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
+                caught = int(next(line for line in file if line.startswith("SigCgt")).split()[1], 16)
+        process.send_signal(number)
+        _, error = process.communicate(timeout=60)
+        assert process.returncode == 85 and f"stopped (signal {int(number)})" in error, (process.returncode, error)
 
 
 def stop_files(top, reference):
@@ -233,6 +250,7 @@ def main():
         mismatches_end_all_ranks(top, f"{top}/stopped")
         lost_trajectories_begin_again(top, f"{top}/stopped", reference)
         stop_files(top, reference)
+        early_signals_are_heard(top)
         checkpoints_come(top, f"{top}/stopped")
         other_input_files(top)
         broken_results(top, f"{top}/stopped", reference)

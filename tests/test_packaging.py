@@ -58,6 +58,34 @@ def check_manual(prefix, program):
             assert re.search(rf"^\.B -{key}( |$)", page, re.M), f"{key} is not in the manual page"
 
 
+def check_revision(directory):
+    """What every build finds out: the commit, whether files differ from it, and nothing where there is no git; a header that is right stays."""
+    header = directory / "revision.h"
+
+    def revision():
+        run("cmake", f"-DSOURCE={directory}", f"-DHEADER={header}", "-P", SOURCE / "tools/packaging/revision.cmake")
+        return re.fullmatch(r'#define CHORALE_REVISION "(.+)"\n', header.read_text()).group(1)
+
+    def git(*words):
+        return run("git", "-C", directory, "-c", "user.name=x", "-c", "user.email=x", *words).strip()
+
+    directory.mkdir()
+    os.environ["GIT_CEILING_DIRECTORIES"] = str(directory.parent)
+    assert revision() == "unknown"
+    git("init", "-q")
+    (directory / "file").write_text("a")
+    git("add", "file")
+    git("commit", "-qm", "a")
+    first = git("rev-parse", "--short", "HEAD")
+    assert revision() == first
+    before = header.stat().st_mtime_ns
+    assert revision() == first and header.stat().st_mtime_ns == before
+    (directory / "file").write_text("b")
+    assert revision() == first + "-dirty"
+    git("commit", "-qam", "b")
+    assert revision() == git("rev-parse", "--short", "HEAD") != first
+
+
 def check_tools(prefix, directory):
     """The installed tools need neither the source tree nor a PATH."""
     assert not (prefix / "libexec/chorale/bench").exists()
@@ -128,6 +156,7 @@ def main():
         prefix = directory / "prefix"
         run("cmake", "--install", BUILD, "--prefix", prefix)
         check_manual(prefix, prefix / "bin/chorale")
+        check_revision(directory / "revision")
         check_tools(prefix, directory)
         check_install_deps(directory)
         words = ["simulate", *options(**RUN)]

@@ -97,7 +97,7 @@ PetscErrorCode ErrorMeet(PetscErrorCode code) {
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_rank(meeting, &rank));
-  if (end == EXIT_RUNTIME) MPI_Abort(meeting, end);
+  if (end == EXIT_RUNTIME) MPI_Abort(PETSC_COMM_WORLD, end);
   mine = end == EXIT_INPUT ? rank : INT_MAX;
   PetscCallMPI(MPI_Iallreduce(&mine, &first, 1, MPI_INT, MPI_MIN, meeting, &request));
   PetscCallMPI(MPI_Test(&request, &met, MPI_STATUS_IGNORE));
@@ -111,7 +111,7 @@ PetscErrorCode ErrorMeet(PetscErrorCode code) {
     PetscCallMPI(MPI_Test(&request, &met, MPI_STATUS_IGNORE));
     if (met || end != EXIT_INPUT || MPI_Wtime() - start < patience) continue;
     if (rank) Speak();
-    MPI_Abort(meeting, end);
+    MPI_Abort(PETSC_COMM_WORLD, end);
   }
   if (first == rank && rank) Speak();
   PetscCallMPI(MPI_Comm_free(&meeting));

@@ -203,14 +203,19 @@ static PetscErrorCode WriteContents(Checkpoint c, H5 h5) {
 }
 
 static PetscErrorCode WriteTemporary(Checkpoint c) {
+  int code;
   H5 h5;
 
   PetscFunctionBeginUser;
   PetscCall(OutputMakeDirectory(c->layout.world, &c->output));
   PetscCall(H5Open(c->layout.world, c->temporary, "w", NULL, &h5));
   PetscCall(WriteContents(c, h5));
-  PetscCall(H5Flush_(h5)); /* every rank's part is on disk: what follows is rank 0's alone */
   PetscCall(H5Close_(&h5));
+  /* Every rank's part is on disk: what follows is rank 0's alone. Not by H5Flush_, in which others wait for a rank that
+   * finds the disk full. */
+  code = OutputSync(c->temporary, O_RDWR);
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &code, 1, MPI_INT, MPI_MAX, c->layout.world));
+  PetscCall(OutputCheck(c->layout.world, code, c->temporary, "cannot be written"));
   PetscCall(Commit(c));
   PetscFunctionReturn(0);
 }
