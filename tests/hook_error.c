@@ -13,7 +13,7 @@ int main(int argc, char **argv) {
   const int first = atoi(argv[1]), last = atoi(argv[2]);
   if (MPI_Comm_rank(PETSC_COMM_WORLD, &rank) || MPI_Comm_size(PETSC_COMM_WORLD, &size)) return 1;
   if (first <= rank && rank <= last)
-    code = PetscError(PETSC_COMM_SELF, __LINE__, "main", __FILE__, PETSC_ERR_USER_INPUT, PETSC_ERROR_INITIAL,
+    code = PetscError(PETSC_COMM_SELF, __LINE__, "Meet", __FILE__, PETSC_ERR_USER_INPUT, PETSC_ERROR_INITIAL,
                       "key = value: must be another");
   else if (first <= last)
     for (;;) pause();

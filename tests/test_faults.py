@@ -1,4 +1,5 @@
 """Checkpoints that do not fit the run, lost trajectories, and stop files: no hang, one line, nothing lost."""
+import concurrent.futures
 import os
 import shutil
 import struct
@@ -93,6 +94,19 @@ def lost_trajectories_begin_again(top, folder, reference):
         assert file["status/step"][0] == 1, file["status/step"][()]  # it was 2
     run(copy, 3, 3, 0, checkpoint_resume=True)
     expect_same(copy, reference, "lost trajectory")
+
+
+def some_ranks_meet_bad_input():
+    """Bad input that one group alone meets: one line, exit code 2, no hang, whether or not rank 0 is among those that met it."""
+    hook = os.path.join(os.environ["CHORALE_BUILD"], "tests", "hook_error")
+    cases = [(0, 0), (1, 1), (1, 2), (0, 2)]
+    with concurrent.futures.ThreadPoolExecutor() as pool:  # they sleep most of the time
+        runs = [pool.submit(subprocess.run, ["mpirun", "-n", "3", hook, str(first), str(last)], capture_output=True, text=True, timeout=60, check=False)
+                for first, last in cases]
+    for (first, last), run_ in zip(cases, runs):
+        done = run_.result()
+        lines = [line for line in done.stderr.splitlines() if line.startswith("chorale")]
+        assert done.returncode == 2 and lines == ["chorale: key = value: must be another"], (first, last, done.returncode, done.stderr)
 
 
 def stop_files(top, reference):
@@ -223,6 +237,7 @@ def main():
         other_input_files(top)
         broken_results(top, f"{top}/stopped", reference)
         leftovers(top, f"{top}/stopped", reference)
+    some_ranks_meet_bad_input()
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ PetscErrorCode RecordDestroy(Record *record);
 PetscErrorCode RecordText(Record record, const char *key, const char *value);
 /* Frames, size of files, on stdout of rank 0 (-dry_run). Collective. */
 PetscErrorCode RecordView(Record record);
+/* Memory of the rank that has most. Not collective. */
+PetscErrorCode RecordGetBytes(Record record, PetscReal *bytes);
 
 /* Makes checkpoints carry the frames so far, and every checkpoint followed by the results so far. Call before the first
  * frame. Collective on all ranks. */

@@ -19,6 +19,8 @@ PetscErrorCode TableAddString(Table table, const char *value);
 PetscErrorCode TableAddInt(Table table, PetscInt64 value);
 PetscErrorCode TableAddReal(Table table, PetscReal value);
 PetscErrorCode TableAddEmpty(Table table);
+/* Memory that a table takes. */
+PetscReal TableBytes(PetscInt64 rows, PetscInt columns);
 /* Prints at most `rows` evenly chosen rows (first and last included; 0 prints all) and writes the CSV if the deck asks.
  * Collective. */
 PetscErrorCode TableFinish(Table table, PetscInt rows);

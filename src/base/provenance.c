@@ -1,9 +1,11 @@
-/* Where a file came from. CHORALE_VERSION, CHORALE_REVISION and CHORALE_FLAGS are defined by CMake for this file. */
+/* Where a file came from. CHORALE_VERSION and CHORALE_FLAGS are defined by CMake for this file, CHORALE_REVISION in a
+ * header that every build makes. */
 #include <chorale/provenance.h>
 
 #include <chorale/deck.h>
 
 #include <H5public.h>
+#include <chorale_revision.h>
 #include <petscversion.h>
 #include <stdio.h>
 #include <stdlib.h>

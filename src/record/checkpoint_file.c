@@ -333,39 +333,37 @@ static PetscErrorCode CompareKey(const char *key, const char *value, void *conte
   PetscFunctionReturn(0);
 }
 
-/* The checks of ResultsCheckOwn on an open file. */
-static PetscErrorCode CheckOwn(const char *study, Comparison *comparison) {
+/* Results may be replaced by a run of their study; without a checkpoint, which has been compared, of their deck too. */
+static PetscErrorCode CheckOwn(Checkpoint c, Comparison *comparison) {
   char group[PATH], value[CHECKPOINT_NAME];
   PetscBool found, same;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", study));
+  PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", c->study));
   PetscCall(H5Exists(comparison->h5, group, &same));
   PetscCall(H5ReadAttribute(comparison->h5, "/provenance", "complete", sizeof(value), value, &found));
   PetscCheck(found && same, comparison->comm, PETSC_ERR_USER_INPUT,
              "output_file = %s: exists and holds no results of study %s; output_overwrite replaces it",
-             comparison->file, study);
-  comparison->steps = strcmp(value, "true") ? -1 : 0;
-  PetscCall(DeckVisit(study, CompareKey, comparison));
+             comparison->file, c->study);
+  if (c->source[0]) PetscFunctionReturn(0);
+  comparison->steps = strcmp(value, "true") ? -1 : 0; /* -1: no frame of it is kept */
+  PetscCall(DeckVisit(c->study, CompareKey, comparison));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode ResultsCheckOwn(MPI_Comm comm, const char *study, const char *path) {
-  Comparison comparison = {comm, path, NULL, 0};
+PetscErrorCode CheckpointFileCheckResults(Checkpoint c) {
+  Comparison comparison = {.comm = c->layout.world, .file = c->output.file};
   PetscErrorCode code;
-  PetscMPIInt rank;
+  PetscBool overwrite;
   int there = 0;
 
   PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Comm_rank(comm, &rank));
-  if (!rank) there = !access(path, F_OK);
-  PetscCallMPI(MPI_Bcast(&there, 1, MPI_INT, 0, comm));
-  if (!there) PetscFunctionReturn(0);
-  PetscCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL));
-  code = H5Open(comm, path, "r", "output_file", &comparison.h5);
-  PetscCall(PetscPopErrorHandler());
-  if (code) PetscFunctionReturn(0); /* CheckpointCreate knows whether it can be written anew */
-  code = CheckOwn(study, &comparison);
+  PetscCall(DeckGetFlag("output_overwrite", &overwrite));
+  if (!c->rank) there = !access(c->output.file, F_OK);
+  PetscCallMPI(MPI_Bcast(&there, 1, MPI_INT, 0, c->layout.world));
+  if (!there || overwrite) PetscFunctionReturn(0);
+  PetscCall(H5Open(c->layout.world, c->output.file, "r", "output_file", &comparison.h5));
+  code = CheckOwn(c, &comparison);
   PetscCall(H5Close_(&comparison.h5)); /* an open file would meet MPI_Finalize */
   PetscCall(code);
   PetscFunctionReturn(0);

@@ -63,6 +63,9 @@ PETSC_INTERN PetscErrorCode CheckpointFileWrite(Checkpoint checkpoint);
 PETSC_INTERN PetscErrorCode CheckpointFileIsComplete(Checkpoint checkpoint);
 /* Finds the file to resume from (source, empty when there is none), checks it and reads step[]. Collective. */
 PETSC_INTERN PetscErrorCode CheckpointFileFind(Checkpoint checkpoint);
+/* Refuses (user input) to resume where output_file is no file of this run. After CheckpointFileFind; collective on the
+ * world. */
+PETSC_INTERN PetscErrorCode CheckpointFileCheckResults(Checkpoint c);
 /* The rows of the group's realizations that have begun, and what is shared. Collective on the group. */
 PETSC_INTERN PetscErrorCode CheckpointFileReadRows(Checkpoint checkpoint);
 /* Tokens and numbers of realization r. Collective on the group. */

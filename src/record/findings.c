@@ -273,10 +273,11 @@ PetscErrorCode FindingsFinish(Findings f, PetscInt rows) {
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_rank(f->comm, &rank));
+  /* The table first: results that are complete say that nothing is left to do. */
+  if (!FindingsArePartial(f)) PetscCall(PrintTable(f, rows));
   failed = WriteFile(f);
   if (failed && !rank) (void)unlink(f->output.temporary);
   PetscCall(failed);
-  if (!FindingsArePartial(f)) PetscCall(PrintTable(f, rows));
   PetscCall(Clear(f));
   PetscFunctionReturn(0);
 }

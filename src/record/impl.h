@@ -69,9 +69,6 @@ PETSC_INTERN PetscErrorCode ResultsStatistics(Record record, double *mean, doubl
 /* /parameters, with the deck as text, and /provenance of an open results file or checkpoint; complete: nothing is to
  * come. Collective on comm, that of the file. */
 PETSC_INTERN PetscErrorCode ResultsWriteOrigin(MPI_Comm comm, const char *study, PetscBool complete, H5 h5);
-/* A run that resumes may replace the results at path only if they are of this study and deck: refuses (user input) any
- * other file but one that cannot be read, which CheckpointCreate judges. Collective. */
-PETSC_INTERN PetscErrorCode ResultsCheckOwn(MPI_Comm comm, const char *study, const char *path);
 /* The results file at path. Collective on the world. */
 PETSC_INTERN PetscErrorCode ResultsWrite(Record record, const char *path, PetscBool complete, const double *mean,
                                          const double *sem);

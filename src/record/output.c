@@ -153,12 +153,11 @@ PetscErrorCode OutputCreate(MPI_Comm comm, const char *study, PetscInt trajector
   PetscFunctionBeginUser;
   PetscCall(OutputNames(comm, study, output));
   PetscCall(DeckGetFlag("output_overwrite", &output->overwrite));
-  PetscCall(DeckGetFlag("checkpoint_resume", &output->resume)); /* files that are not complete are its own */
+  PetscCall(DeckGetFlag("checkpoint_resume", &output->resume)); /* CheckpointFileCheckResults sees to its files */
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
   if (!rank) PetscCall(Inspect(output, trajectories, reason, sizeof(reason)));
   PetscCallMPI(MPI_Bcast(reason, sizeof(reason), MPI_CHAR, 0, comm));
   PetscCheck(!reason[0], comm, PETSC_ERR_USER_INPUT, "%s", reason);
-  if (output->resume && !output->overwrite) PetscCall(ResultsCheckOwn(comm, study, output->file));
   PetscFunctionReturn(0);
 }
 

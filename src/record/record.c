@@ -2,6 +2,7 @@
 
 #include <chorale/deck.h>
 #include <chorale/table.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,7 +65,15 @@ static PetscErrorCode New(const char *study, Ensemble ensemble, Tokens tokens, R
 }
 
 static PetscErrorCode CheckOutput(Record x) {
+  const PetscInt64 numbers = (PetscInt64)x->frames * x->width; /* of a realization: a row of checkpoints */
+  const char *key = x->every ? "output_every" : "analyze_every";
+  PetscInt64 every;
+
   PetscFunctionBeginUser;
+  PetscCall(DeckGetInt(key, &every));
+  PetscCheck(numbers <= INT_MAX, x->ensemble.world, PETSC_ERR_USER_INPUT,
+             "%s = %" PetscInt64_FMT ": %" PetscInt_FMT " frames are too many, at most %d can be recorded", key, every,
+             x->frames, INT_MAX / (int)x->width);
   PetscCall(OutputCreate(x->ensemble.world, x->study, x->trajectories, &x->output));
   PetscCall(TableCheckOutput(x->ensemble.world, CLOCK));
   PetscFunctionReturn(0);
@@ -154,6 +163,25 @@ PetscErrorCode RecordView(Record record) {
                           MB * (record->single ? 4 : 8) * (PetscReal)record->tokens.count * record->tokens.dim *
                               record->frames,
                           record->compress ? " before compression" : ""));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RecordGetBytes(Record record, PetscReal *bytes) {
+  const EnsembleLayout *e = &record->ensemble;
+  const TokensLayout *l = &record->tokens;
+  const PetscReal frames = record->frames, width = record->width;
+  const PetscReal owned = (e->realizations - 1) / e->groups + 1; /* of the first group, which has most */
+  PetscInt widest = 0;
+  PetscMPIInt shards;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_size(l->comm, &shards));
+  const PetscReal numbers = (PetscReal)((l->blocks + shards - 1) / shards) * l->block * l->dim; /* of a rank's tokens */
+  for (PetscInt q = 0; q < record->quantities; q++) widest = PetscMax(widest, record->quantity[q].size);
+  *bytes = 8 * owned * frames * (width + widest); /* the values, and those of one observable on their way to the file */
+  *bytes += 8 * (2 * frames * width + e->realizations * width); /* their statistics */
+  *bytes += 8 * numbers;                                        /* what goes to a checkpoint */
+  if (record->trajectories) *bytes += (record->single ? 12 : 8) * numbers + 16 * frames;
   PetscFunctionReturn(0);
 }
 
@@ -255,8 +283,9 @@ static PetscErrorCode Finish(Record x, PetscBool complete) {
   PetscCall(PetscMalloc2(length, &mean, length, &sem));
   PetscCall(Allocate(x));
   PetscCall(ResultsStatistics(x, mean, sem));
-  PetscCall(WriteFiles(x, complete, mean, sem));
+  /* The table first: results that are complete say that nothing is left to do. */
   if (complete) PetscCall(PrintTable(x, mean, sem));
+  PetscCall(WriteFiles(x, complete, mean, sem));
   PetscCall(PetscFree2(mean, sem));
   PetscFunctionReturn(0);
 }

@@ -106,6 +106,10 @@ PetscErrorCode TableCheckOutput(MPI_Comm comm, const char *columns) {
   PetscFunctionReturn(0);
 }
 
+PetscReal TableBytes(PetscInt64 rows, PetscInt columns) {
+  return 2 * sizeof(Cell) * (PetscReal)rows * columns; /* room is doubled when it is full */
+}
+
 static PetscErrorCode Append(Table t, Cell cell) {
   PetscFunctionBeginUser;
   if (t->count == t->room) {

@@ -77,12 +77,19 @@ PetscErrorCode SchemeGetStages(Scheme scheme, PetscInt *stages) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode SchemeGetBytes(Scheme scheme, PetscReal *bytes) {
+  PetscFunctionBeginUser;
+  *bytes = scheme->bytes;
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode SchemeCheck(Scheme scheme, Noise noise, PetscReal dt) {
   PetscReal k1 = 0;
 
   PetscFunctionBeginUser;
+  if (!scheme->type->check) PetscFunctionReturn(0);
   PetscCall(NoiseGetVariance(noise, &k1));
-  if (scheme->type->check) PetscCall(scheme->type->check(scheme, k1, dt));
+  PetscCall(scheme->type->check(scheme, k1, dt));
   PetscFunctionReturn(0);
 }
 

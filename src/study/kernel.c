@@ -109,8 +109,12 @@ PetscErrorCode StudyKernel(void) {
   PetscCall(DeckGetFlag("dry_run", &dry_run));
   if (dry_run) {
     PetscCall(DeckView("kernel"));
-    PetscCall(PetscPrintf(PETSC_COMM_WORLD, "table: %lld rows\n",
-                          (long long)lists->activations * lists->dims * lists->biases * lists->betas));
+    const long long laws = (long long)lists->activations * lists->dims * lists->biases, rows = laws * lists->betas;
+    PetscCall(PetscPrintf(PETSC_COMM_WORLD,
+                          "table      %lld rows of %d numbers; every rank computes all %lld kernels, each in "
+                          "milliseconds\n           per rank: %.3g MB memory\n",
+                          rows, (int)(10 + lists->degree + 1), laws,
+                          1e-6 * (double)TableBytes(rows, 10 + lists->degree + 1)));
   } else {
     PetscCall(CreateTable(lists->degree, &table));
     PetscCall(FillTable(lists, table));
