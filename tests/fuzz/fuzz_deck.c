@@ -1,5 +1,5 @@
-/* Decks and command lines. The first byte chooses: a to f, the rest is a deck of one of the six studies; otherwise the
- * rest is a command line, a word per line. What a deck says can be written as a deck again, which says the same. */
+/* Decks and command lines. The first byte chooses: a to g, the rest is a deck of one of the seven studies; otherwise
+ * the rest is a command line, a word per line. What a deck says can be written as a deck again, which says the same. */
 #include "fuzz/fuzz.h"
 
 #include <chorale/deck.h>
@@ -7,8 +7,8 @@
 
 #include "base/deck_keys.h"
 
-enum { STUDIES = 6, WORDS = 64 };
-static const char *const studies[STUDIES] = {"simulate", "kernel", "limits", "chaos", "sync", "spde"};
+enum { STUDIES = 7, WORDS = 64 };
+static const char *const studies[STUDIES] = {"simulate", "kernel", "limits", "chaos", "sync", "spde", "analyze"};
 
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
   (void)argc, (void)argv;

@@ -5,8 +5,9 @@ A step of N tokens on P ranks takes, with the latency a and the bandwidth b of a
     moments   c N/P + allreduce,              allreduce = 2 log2(P) a + 2 (1 - 1/P) 8 K / b      of K = (d + 1) x harmonics numbers
     direct    N/256 x max(panel, messages),   panel = c' 256 N/P,   messages = 2 log2(P) (a + 256 (d + 1) 8 / b)
 
-A panel's broadcast and the return of its sums go by a tree and travel while other panels are worked on. c and c' are those of one rank on
-this machine: noise and the tokens' move included. Writing a frame of positions takes 8 d N over the rate of all ranks or of the
+A panel's broadcast and the return of its sums go by a tree and travel while other panels are worked on; on this machine a and b are those
+of a broadcast that was measured, in `moments` those of an allreduce. c and c' are those of one rank here: noise and the tokens' move
+included. Writing a frame of positions takes 8 d N over the rate of all ranks or of the
 file system, whichever is less.
 """
 import math
@@ -82,6 +83,6 @@ def check(measured, cores):
             working = min(ranks, cores)
             count, pairs = two[f"tokens_d{d}"], two[f"direct_tokens_d{d}"]
             moments = model.moments(count, working) + model.allreduce(ranks) - model.allreduce(working)
-            direct = model.direct(pairs, working)
+            direct = Model(measured[1], d, two["broadcast_latency"], two["broadcast_bandwidth"]).direct(pairs, working)
             yield (f"  {ranks} ranks{'' if ranks <= cores else f' on {cores} cores'}, d = {d}: moments {measured[ranks][f'step_d{d}'] / moments:.2f}, "
                    f"direct {measured[ranks][f'direct_d{d}'] / direct:.2f}")
