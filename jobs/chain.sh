@@ -4,24 +4,37 @@
 #     jobs/chain.sh sweep.txt sweep simulate input/limit.yaml [-option value ...]
 #
 # Lines of sweep.txt are options; to be merged, tasks may differ in -ensemble_seed alone. Options for sbatch go into
-# SBATCH_OPTIONS ("--ntasks 16 --time 2:00:00"). Prints the ids of the three jobs; each waits for the one before to succeed.
+# SBATCH_OPTIONS ("--ntasks 16 --time 2:00:00"). Prints the ids of the three jobs; each waits for the one before to succeed, and is
+# cancelled when that fails. Then submit the same line again: tasks that are complete have nothing left to do.
 set -euo pipefail
-usage() { sed -n '2,6s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,7s/^# \{0,1\}//p' "$0"; }
 case "${1:-}" in -h | --help) usage && exit 0 ;; esac
 [ $# -ge 3 ] || { echo "chain: needs SWEEP.txt DIRECTORY STUDY (see jobs/chain.sh --help)" >&2 && exit 2; }
 sweep=$1 directory=$2 study=$3
 jobs=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export CHORALE_JOBS=$jobs CHORALE_SOURCE=${CHORALE_SOURCE:-$(dirname "$jobs")}
 [ -s "$sweep" ] || { echo "chain: $sweep: no such file, or an empty one" >&2 && exit 2; }
-lines=$(grep -c '' "$sweep")
+# Lines that are not blank are tasks. Their files are merged, not what an older, longer sweep left in the directory.
+mapfile -t tasks < <(grep -n '[^[:space:]]' "$sweep" | cut -d: -f1)
+[ ${#tasks[@]} -gt 0 ] || { echo "chain: $sweep: has blank lines only" >&2 && exit 2; }
+files=()
+for task in "${tasks[@]}"; do files+=("$directory/$(printf 'task_%04d' "$task").h5"); done
+ranges=$(printf '%s\n' "${tasks[@]}" | awk 'NR > 1 && $1 == last + 1 { last = $1; next }
+  NR > 1 { printf "%d-%d,", first, last } { first = last = $1 } END { printf "%d-%d", first, last }')
 read -ra extra <<<"${SBATCH_OPTIONS:-}"
 
-array=$(sbatch --parsable "${extra[@]}" --array "1-$lines" "$jobs/array.sbatch" "$@")
-# after JOB NAME COMMAND: one more job, with the site's settings, when JOB has succeeded. Slurm runs it with sh.
+array=$(sbatch --parsable ${extra[@]+"${extra[@]}"} --array "$ranges" "$jobs/array.sbatch" "$@")
+# after JOB NAME SCRIPT [ARGUMENT...]: one more job, with the site's settings, runs a Python script when JOB has succeeded.
 after() {
-  sbatch --parsable "${extra[@]}" --ntasks 1 --job-name "$2" --output %x-%j.log --dependency "afterok:$1" \
-    --wrap "exec bash -c 'source \"$jobs/common.sh\" && $3'"
+  local job=$1 name=$2
+  shift 2
+  sbatch --parsable ${extra[@]+"${extra[@]}"} --ntasks 1 --job-name "$name" --output %x-%j.log --dependency "afterok:$job" \
+    --kill-on-invalid-dep=yes <<SCRIPT
+#!/bin/bash
+source $(printf '%q' "$jobs/common.sh")
+exec "\$CHORALE_PYTHON"$(printf ' %q' "$@")
+SCRIPT
 }
-merge=$(after "$array" merge "\"\$CHORALE_PYTHON\" \"$CHORALE_SOURCE/tools/merge\" --overwrite \"$directory/$study.h5\" \"$directory\"/task_*.h5")
-plot=$(after "$merge" plot "\"\$CHORALE_PYTHON\" \"$CHORALE_SOURCE/tools/plot\" \"$directory/$study.h5\"")
-echo "sweep $array ($lines tasks), merge $merge, plot $plot"
+merge=$(after "$array" merge "$CHORALE_SOURCE/tools/merge" --overwrite "$directory/$study.h5" "${files[@]}")
+plot=$(after "$merge" plot "$CHORALE_SOURCE/tools/plot" "$directory/$study.h5")
+echo "sweep $array (${#tasks[@]} tasks), merge $merge, plot $plot"

@@ -7,7 +7,9 @@ site_modules() { :; }
 # The executable, the sources (for tools/) and the launcher. Open MPI under Slurm wants pmix; `mpirun` works too.
 : "${CHORALE:=chorale}"
 : "${CHORALE_SOURCE:=${SLURM_SUBMIT_DIR:-$PWD}}"
-: "${CHORALE_LAUNCH:=srun --mpi=pmix}"
+# --wait: when one rank is killed, the others wait for it for ever; srun ends them after so many seconds. (Not --kill-on-bad-exit: every
+# rank of a run that stops at a checkpoint ends with exit code 85, and the first to do so must not get the others killed.)
+: "${CHORALE_LAUNCH:=srun --mpi=pmix --wait=60}"
 # Python with h5py and matplotlib, for pictures and tables.
 : "${CHORALE_PYTHON:=/usr/bin/python3}"
 # Files on Lustre or GPFS. Trajectories are written by all ranks of a group together, in chunks of whole token blocks (up to 4 MiB), so
@@ -62,32 +64,59 @@ seconds_left() {
   echo $((86400 * days + seconds))
 }
 
-# run_to_the_end STUDY [DECK...] [-option value...]: runs the study in this job's allocation. It goes on from its checkpoint
-# if it has one, does nothing if its results are complete, and when time runs short (or a signal comes) writes a
-# checkpoint, after which the job puts itself back into the queue. So a job may be submitted again at any time.
-run_to_the_end() {
-  local left wall=() decks=() study=$1 code pid
-  shift
-  while [ $# -gt 0 ] && [[ $1 != -* ]]; do decks+=("$1") && shift; done
-  left=$(seconds_left)
-  # The limit is the job's, and what chorale counts begins now: ten seconds go to starting and ending.
-  [ -z "$left" ] || wall=(-checkpoint_walltime $((left > 20 ? left - 10 : 10)))
-  # $CHORALE_LAUNCH is a command with options. Decks stand before all options; yours come last and win.
-  # shellcheck disable=SC2086
-  $CHORALE_LAUNCH "$CHORALE" "$study" "${decks[@]}" -checkpoint_resume "${wall[@]}" "$@" &
-  pid=$!
-  trap 'kill -USR1 "$pid" 2>/dev/null' USR1 TERM
-  wait "$pid" && code=0 || code=$?
-  while kill -0 "$pid" 2>/dev/null; do # a signal ends `wait` early
-    wait "$pid" && code=0 || code=$?
-  done
-  trap - USR1 TERM
-  [ "$code" -eq 85 ] || return "$code"
+# requeue: this job, or task of an array, goes back into the queue, unless it has been there too often.
+requeue() {
   if [ "${SLURM_RESTART_COUNT:-0}" -ge "$CHORALE_RESTARTS" ]; then
-    echo "stopped at a checkpoint for the ${SLURM_RESTART_COUNT}th time: not requeued" >&2
+    echo "stopped for the ${SLURM_RESTART_COUNT}th time: not requeued" >&2
     return 85
   fi
-  echo "stopped at a checkpoint: back into the queue"
+  echo "stopped: back into the queue"
   scontrol requeue "$(job_id)"
   sleep 60 # Slurm ends this script
+}
+
+# launch COMMAND...: runs it, hands on to it the signals that this script gets, and returns its exit code. A signal is repeated every
+# second until the command has ended, since srun hands on none while it starts.
+launch() {
+  local code pid='' caught=''
+  # The traps stand before there is a process to signal.
+  trap 'caught=1; [ -z "$pid" ] || kill -USR1 "$pid" 2>/dev/null' USR1 TERM
+  "$@" &
+  pid=$!
+  [ -z "$caught" ] || kill -USR1 "$pid" 2>/dev/null
+  wait "$pid" || true
+  while kill -0 "$pid" 2>/dev/null; do # a signal ended `wait` early
+    sleep 1
+    kill -USR1 "$pid" 2>/dev/null || true
+  done
+  wait "$pid" && code=0 || code=$?
+  trap - USR1 TERM
+  # Ended by the signal itself: chorale had not begun, so there is nothing to keep, and it may begin the next time.
+  [ -z "$caught" ] || [ "$code" -ne $((128 + 10)) ] || code=85
+  return "$code"
+}
+
+# run_to_the_end STUDY [DECK...] [-option value...]: runs the study in this job's allocation. It goes on from its checkpoint
+# if it has one, does nothing if its results are complete, and when time runs short (or a signal comes) writes a
+# checkpoint, after which the job puts itself back into the queue. So a job may be submitted again at any time. The studies
+# kernel and analyze have no checkpoints: they run once, and their results must not be there already.
+run_to_the_end() {
+  local left keys=() decks=() study=$1 code
+  shift
+  while [ $# -gt 0 ] && [[ $1 != -* ]]; do decks+=("$1") && shift; done
+  case $study in
+    kernel | analyze) ;;
+    *)
+      keys=(-checkpoint_resume)
+      left=$(seconds_left)
+      # The limit is the job's, and what chorale counts begins now: ten seconds go to starting and ending.
+      [ -z "$left" ] || keys+=(-checkpoint_walltime $((left > 20 ? left - 10 : 10)))
+      ;;
+  esac
+  # $CHORALE_LAUNCH is a command with options. Decks stand before all options; yours come last and win. (bash before 4.4 takes an
+  # empty array for an unset one, hence the +.)
+  # shellcheck disable=SC2086
+  launch $CHORALE_LAUNCH "$CHORALE" "$study" ${decks[@]+"${decks[@]}"} ${keys[@]+"${keys[@]}"} "$@" && code=0 || code=$?
+  [ "$code" -eq 85 ] || return "$code"
+  requeue
 }

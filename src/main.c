@@ -1,16 +1,14 @@
 /* chorale STUDY [DECK.yaml ...] [-option value ...]: chooses the study and runs it. */
+#include <chorale/checkpoint.h>
 #include <chorale/deck.h>
 #include <chorale/error.h>
 #include <chorale/provenance.h>
 #include <chorale/study.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static PetscBool IsHelp(const char *word) {
-  return !strcmp(word, "-help") || !strcmp(word, "--help") || !strcmp(word, "-h") ? PETSC_TRUE : PETSC_FALSE;
-}
 
 static void PrintUsage(void) {
   const Study *study;
@@ -32,7 +30,7 @@ static PetscErrorCode Run(int argc, char **argv, PetscBool prints) {
   const Study *study;
   PetscFunctionBeginUser;
   PetscCheck(argc > 1, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "name a study; see chorale --help");
-  if (IsHelp(argv[1])) {
+  if (DeckIsHelp(argv[1])) {
     if (prints) PrintUsage();
     PetscFunctionReturn(0);
   }
@@ -42,13 +40,14 @@ static PetscErrorCode Run(int argc, char **argv, PetscBool prints) {
   }
   study = StudyFind(argv[1]);
   PetscCheck(study, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%.64s: is not a study; see chorale --help", argv[1]);
-  for (int i = 2; i < argc; i++) {
-    if (!IsHelp(argv[i])) continue;
+  if (DeckAsksHelp(argc, argv)) {
     PetscCall(DeckHelp(study->name));
     PetscFunctionReturn(0);
   }
   PetscCall(ProvenanceSetCommandLine(argc, argv));
   PetscCall(DeckParse(argc, argv, study->name));
+  PetscCall(ProvenanceReadInputs());
+  if (study->checkpoints) PetscCall(CheckpointCatchSignals());
   PetscCall(study->run());
   PetscFunctionReturn(0);
 }
@@ -68,9 +67,9 @@ int main(int argc, char **argv) {
   unsetenv("PETSC_OPTIONS_YAML");
   if (PetscInitialize(&count, &words, NULL, NULL)) return 1;
   if (ErrorHandlerPush() || MPI_Comm_rank(PETSC_COMM_WORLD, &rank)) return 1;
+  (void)signal(SIGPIPE, SIG_DFL); /* a reader like head that has seen enough ends the program, without PETSc's words */
   code = Run(argc, argv, rank == 0 ? PETSC_TRUE : PETSC_FALSE);
-  /* after a run-time failure other ranks may wait in a collective call for ever: end them */
-  if (ErrorExitCode(code) == 1) MPI_Abort(PETSC_COMM_WORLD, 1);
+  if (ErrorMeet(code)) return 1;
   if (PetscFinalize()) return 1;
   free(chosen);
   return ErrorExitCode(code);

@@ -139,6 +139,10 @@ OPTIONS = [
     ("simulate -mlp_activation swish", None, "mlp_activation"),
     ("simulate -mlp_bias_u -0.1", None, "mlp_bias_u"),
     ("simulate -noise_type harmonics", None, "noise_type"),
+    ("simulate -scheme_type euler -noise_type spectral -layers_depth 2 -layers_horizon 50", None, "scheme_type = euler: the step"),
+    ("sync -dry_run -scheme_type euler -noise_type gram -layers_depth 2 -layers_horizon 50", None, "scheme_type = euler: the step"),
+    ("simulate -output_file -h", None, "output_file: has no value"),
+    ("simulate -layers_depth 40000000", None, "output_every = 1"),
     ("simulate -scheme_type milstein", None, "scheme_type"),
     ("simulate -ensemble_realizations 0", None, "ensemble_realizations"),
     ("simulate -ensemble_seed -1", None, "ensemble_seed"),
@@ -344,6 +348,10 @@ def good(source):
             listed = re.findall(r"^-(\w+)", text, re.M)
             check(sorted(listed) == sorted(keys), f"{study} {option}: {sorted(set(listed) ^ set(keys))} differ")
             check(max(map(len, text.splitlines()), default=0) <= 100, f"{study} {option}: lines longer than 100")
+
+    for launcher in ([], ["mpirun", "-n", "2"]):  # a reader that has seen enough
+        done = subprocess.run(["bash", "-c", '"$@" | head -n 1', "bash", *launcher, CHORALE, "simulate", "-help"], timeout=TIMEOUT, capture_output=True)
+        check(done.stdout.startswith(b"chorale simulate") and own_lines(done.stderr) == [], f"-help | head: {done.stderr.decode()}")
 
     def parameters(words, **variables):
         text = answer(words + " -dry_run", **variables)

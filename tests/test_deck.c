@@ -338,6 +338,48 @@ static void TableMatchesRegistries(void **state) {
   assert_int_equal(DeckStudyBit("limit"), 0);
 }
 
+/* Passes the text and the blanks behind it. */
+static const char *Pass(const char *at, const char *text, const char *line) {
+  if (strncmp(at, text, strlen(text)) || at[strlen(text)] != ' ') fail_msg("no '%s' in its place: %s", text, line);
+  return at + strlen(text) + strspn(at + strlen(text), " ");
+}
+
+/* -help of every study lists its keys in their order, each with its default and unit. */
+static void Help(void **state) {
+  const Study *study;
+  (void)state;
+  for (PetscInt i = 0; (study = StudyGet(i)); i++) {
+    const DeckKey *key;
+    char line[256];
+    PetscInt k = 0, listed = 0;
+    FILE *file = tmpfile();
+    const int old = dup(STDOUT_FILENO);
+    assert_non_null(file);
+    fflush(stdout);
+    dup2(fileno(file), STDOUT_FILENO);
+    OK(DeckHelp(study->name));
+    dup2(old, STDOUT_FILENO);
+    close(old);
+    rewind(file);
+    while (fgets(line, sizeof(line), file)) {
+      const char *at = line + 1;
+      if (line[0] != '-') continue;
+      while ((key = DeckKeyGet(k)) && !(key->studies & DeckStudyBit(study->name))) k++;
+      assert_non_null(key);
+      at = Pass(at, key->name, line);
+      at = Pass(at, *key->preset ? key->preset : key->shown ? key->shown : "(none)", line);
+      at = Pass(at, key->unit, line);
+      if (strncmp(at, key->help, 12)) fail_msg("no help of %s: %s", key->name, line);
+      k++;
+      listed++;
+    }
+    fclose(file);
+    while ((key = DeckKeyGet(k)) && !(key->studies & DeckStudyBit(study->name))) k++;
+    assert_null(key); /* all are listed */
+    assert_true(listed > 5);
+  }
+}
+
 static void Nearest(void **state) {
   static const char *const pairs[][2] = {
       {"token_count", "tokens_count"},        {"tokens_cuont", "tokens_count"}, {"count", "tokens_count"},
@@ -359,7 +401,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(Precedence),     cmocka_unit_test(Lists),
       cmocka_unit_test(Refusals),       cmocka_unit_test(RoundTrip),
       cmocka_unit_test(TableIntegrity), cmocka_unit_test(TableMatchesRegistries),
-      cmocka_unit_test(Nearest),
+      cmocka_unit_test(Nearest),        cmocka_unit_test(Help),
   };
   int failed = !mkdtemp(directory);
   for (int i = 0; i < 2; i++) snprintf(paths[i], sizeof(paths[i]), "%s/deck%d.yaml", directory, i);

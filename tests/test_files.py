@@ -228,6 +228,80 @@ def overwriting(top):
     assert not [name for name in os.listdir(folder) if name.endswith(".tmp")]
 
 
+def others_files_stay(top):
+    """Neither results nor tables take the place of what is not their own, also where a job script always resumes."""
+    folder = f"{top}/others"
+    os.makedirs(folder)
+    small = dict(tokens_count=16, layers_depth=4, mlp_width=8, ensemble_realizations=1, output_trajectories=0)
+    simulate(folder, ranks=1, **small, output_file="run.h5", output_table="run.csv")
+    with h5py.File(f"{folder}/tokens.h5", "w") as file:
+        file["tokens"] = np.eye(3)
+    np.save(f"{folder}/tokens.npy", np.random.default_rng(1).normal(size=(16, 3)))
+    with open(f"{folder}/mine.csv", "w") as file:
+        file.write("x,y\n1,2\n")
+    with open(f"{folder}/run.h5.tmp", "w") as file:
+        file.write("of a job that runs")
+    os.mkfifo(f"{folder}/fifo")
+    os.makedirs(f"{folder}/new")
+
+    def snapshot():
+        found = {}
+        for name in os.listdir(folder):
+            status = os.stat(f"{folder}/{name}")
+            found[name] = (status.st_mode, status.st_ino, status.st_mtime_ns)
+        return found
+
+    before = snapshot()
+    resume = dict(small, checkpoint_resume=True)
+    read = dict(small, tokens_init="file", tokens_file="tokens.npy", output_file="new.h5", output_overwrite=True)
+    for what, words, keys in (("output_file = tokens.h5", ["simulate"], dict(resume, output_file="tokens.h5")),
+                              ("output_file = tokens.npy", ["simulate"], dict(resume, output_file="tokens.npy")),
+                              ("mlp_width = 9: run.h5 was made with 8", ["simulate"], dict(resume, output_file="run.h5", mlp_width=9)),
+                              ("run.h5 was made with", ["sync", "-sync_map"], dict(checkpoint_resume=True, output_file="run.h5")),
+                              ("is also the tokens_file", ["simulate"], dict(read, output_table="./tokens.npy")),
+                              ("no earlier table", ["simulate"], dict(read, output_table="mine.csv")),
+                              ("no earlier table", ["simulate"], dict(read, output_table="run.h5")),
+                              ("new is for trajectories", ["simulate"], dict(read, output_table="new/t.csv")),
+                              ("not a regular file", ["simulate"], dict(read, output_table="fifo")),
+                              ("not a regular file", ["kernel"], dict(output_table="/dev/null")),
+                              ("no earlier table", ["kernel"], dict(output_table="run.csv")),
+                              (None, ["simulate", "-dry_run"], dict(small, output_file="run.h5", output_overwrite=True, output_table="run.csv"))):
+        done = subprocess.run([CHORALE] + words + options(**{**(RUN if words[0] == "simulate" else {}), **keys}), cwd=folder, capture_output=True, text=True,
+                              timeout=60)
+        assert (done.returncode, done.stderr) == (0, "") if what is None else done.returncode == 2 and what in done.stderr, (what, done.stderr)
+        assert snapshot() == before, what
+    done = simulate(folder, ranks=2, **dict(resume, output_file="run.h5"))
+    assert "complete: nothing is left" in done.stdout and snapshot() == before, done.stdout
+    open(f"{folder}/empty.csv", "w").close()
+    simulate(folder, ranks=2, **dict(small, output_file="run.h5", output_overwrite=True, output_table="empty.csv", output_every=2))
+    simulate(folder, ranks=2, **dict(resume, output_file="tokens.h5", output_overwrite=True, output_table="empty.csv"))
+    with open(f"{folder}/empty.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3 and all(row["energy_mean"] and row["energy_sem"] == "" for row in rows), rows  # one realization has no error
+    with h5py.File(f"{folder}/tokens.h5", "r") as file:
+        assert np.isnan(file["ensemble/energy/sem"][()]).all() and np.isnan(file["study/simulate/energy_sem"][()]).all()
+    assert os.stat(f"{folder}/empty.csv").st_mode & 0o777 == os.stat(f"{folder}/mine.csv").st_mode & 0o777  # what umask says
+
+
+def table_comes_before_complete(top):
+    """A table that cannot be written leaves results that are not complete: resuming writes it."""
+    for study, keys in (("simulate", dict(tokens_count=64, layers_depth=60, output_every=20, mlp_width=64, ensemble_realizations=1, output_trajectories=0)),
+                        ("chaos", dict(tokens_count="16,32", layers_depth=60, mlp_width=64, ensemble_realizations=1))):
+        folder = f"{top}/table-{study}"
+        os.makedirs(f"{folder}/tables")
+        keys = dict(keys, output_file="run.h5", output_table="tables/t.csv", checkpoint_every=1, checkpoint_resume=True, progress="off")
+        process = subprocess.Popen([CHORALE, study] + options(**keys), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        while not os.path.exists(f"{folder}/run/checkpoint.h5"):
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.002)
+        os.rmdir(f"{folder}/tables")
+        _, error = process.communicate(timeout=100)
+        assert process.returncode == 1 and "output_table = tables/t.csv" in error, (process.returncode, error)
+        os.makedirs(f"{folder}/tables")
+        done = chorale([study] + options(**keys), cwd=folder)
+        assert "goes on from" in done.stdout and os.path.exists(f"{folder}/tables/t.csv"), done.stdout
+
+
 def refusals_leave_nothing(top):
     os.makedirs(f"{top}/bad/simulate.h5")
     open(f"{top}/bad/taken", "w").close()
@@ -256,10 +330,13 @@ def killed_trajectory_opens(top):
     assert process.poll() is None, process.returncode
     process.kill()
     process.wait()
+    check_mdanalysis(path)  # no frame but those that were written
+    collection = xml.parse(path.replace(".h5md", ".xmf")).getroot().find("Domain/Grid")
     with h5py.File(path, "r") as file:
         position = file["particles/all/position"]
         valid = position.attrs["frames_valid"]
-        assert valid >= 2
+        assert valid >= 2 and all(position[name].shape[0] == valid for name in ("step", "time", "value"))
+        assert valid / 2 <= len(collection.findall("Grid")) <= valid
         assert np.array_equal(position["step"][:valid], np.arange(valid))
         assert np.abs(np.linalg.norm(position["value"][:valid], axis=2) - 1).max() < 1e-12
     assert not os.path.exists(f"{folder}/simulate.h5")
@@ -267,8 +344,8 @@ def killed_trajectory_opens(top):
 
 def main():
     with tempfile.TemporaryDirectory() as top:
-        for test in (reads_as_usual, deck_runs_as_it_stands, variants, weights_are_recorded, overwriting, refusals_leave_nothing,
-                     killed_trajectory_opens):
+        for test in (reads_as_usual, deck_runs_as_it_stands, variants, weights_are_recorded, overwriting, others_files_stay,
+                     table_comes_before_complete, refusals_leave_nothing, killed_trajectory_opens):
             start = time.time()
             test(top)
             print(f"{test.__name__}: ok ({time.time() - start:.1f} s)", flush=True)

@@ -63,13 +63,13 @@ static void good_files_are_read(void **unused) {
       Write(good[k].major, good[k].dictionary, singles, sizeof(singles));
     else
       Write(good[k].major, good[k].dictionary, stored, sizeof(stored));
-    OK(NpyGetShape("tokens_file", path, shape));
+    OK(NpyGetShape(PETSC_COMM_WORLD, "tokens_file", path, shape));
     assert_int_equal(shape[0], 4);
     assert_int_equal(shape[1], 3);
     for (int first = 0; first <= 4; first++) {
       for (int count = 0; first + count <= 4; count++) {
         for (int i = 0; i < 12; i++) values[i] = -777;
-        OK(NpyReadRows("tokens_file", path, first, count, values));
+        OK(NpyReadRows(PETSC_COMM_WORLD, "tokens_file", path, first, count, values));
         for (int i = 0; i < 3 * count; i++) {
           const double expected = numbers[3 * first + i];
           assert_true(values[i] == (good[k].single ? (double)(float)expected : expected));
@@ -77,7 +77,7 @@ static void good_files_are_read(void **unused) {
         for (int i = 3 * count; i < 12; i++) assert_true(values[i] == -777);
       }
     }
-    FAILS(NpyReadRows("tokens_file", path, 2, 3, values), PETSC_ERR_ARG_OUTOFRANGE, "rows 2 to 4");
+    FAILS(NpyReadRows(PETSC_COMM_WORLD, "tokens_file", path, 2, 3, values), PETSC_ERR_ARG_OUTOFRANGE, "rows 2 to 4");
   }
   (void)unlink(path);
 }
@@ -95,7 +95,7 @@ static void long_files_are_read(void **unused) {
           fortran ? "{'descr': '<f8', 'fortran_order': True, 'shape': (5000, 3), }\n"
                   : "{'descr': '<f8', 'fortran_order': False, 'shape': (5000, 3), }\n",
           data, ROWS * COLUMNS * sizeof(double));
-    OK(NpyReadRows("tokens_file", path, 7, ROWS - 7, values));
+    OK(NpyReadRows(PETSC_COMM_WORLD, "tokens_file", path, 7, ROWS - 7, values));
     for (int i = 0; i < (ROWS - 7) * COLUMNS; i++) assert_true(values[i] == i + 7 * COLUMNS);
   }
   OK(PetscFree2(data, values));
@@ -148,9 +148,9 @@ static void bad_files_are_refused(void **unused) {
     double values[12];
 
     Write(bad[k].major, bad[k].dictionary, numbers, sizeof(numbers));
-    REFUSED(NpyGetShape("tokens_file", path, shape), "tokens_file = test_npy.npy: ");
-    REFUSED(NpyGetShape("tokens_file", path, shape), bad[k].said);
-    REFUSED(NpyReadRows("tokens_file", path, 0, 1, values), bad[k].said);
+    REFUSED(NpyGetShape(PETSC_COMM_WORLD, "tokens_file", path, shape), "tokens_file = test_npy.npy: ");
+    REFUSED(NpyGetShape(PETSC_COMM_WORLD, "tokens_file", path, shape), bad[k].said);
+    REFUSED(NpyReadRows(PETSC_COMM_WORLD, "tokens_file", path, 0, 1, values), bad[k].said);
   }
   (void)unlink(path);
 }
@@ -161,7 +161,7 @@ static void cut_files_are_refused(void **unused) {
   PetscInt64 shape[2];
 
   Write(2, "{'descr': '<f8', 'fortran_order': False, 'shape': (4, 3), }\n", numbers, sizeof(numbers));
-  OK(NpyGetShape("tokens_file", path, shape));
+  OK(NpyGetShape(PETSC_COMM_WORLD, "tokens_file", path, shape));
   FILE *file = fopen(path, "rb");
   assert_non_null(file);
   assert_int_equal(fseek(file, 0, SEEK_END), 0);
@@ -169,19 +169,19 @@ static void cut_files_are_refused(void **unused) {
   assert_int_equal(fclose(file), 0);
   for (long cut = size - 1; cut >= 0; cut--) {
     assert_int_equal(truncate(path, cut), 0);
-    REFUSED(NpyGetShape("tokens_file", path, shape), "tokens_file = test_npy.npy: ");
+    REFUSED(NpyGetShape(PETSC_COMM_WORLD, "tokens_file", path, shape), "tokens_file = test_npy.npy: ");
   }
-  REFUSED(NpyGetShape("tokens_file", path, shape), "is not a .npy file");
+  REFUSED(NpyGetShape(PETSC_COMM_WORLD, "tokens_file", path, shape), "is not a .npy file");
   (void)unlink(path);
-  REFUSED(NpyGetShape("tokens_file", path, shape), "cannot be opened");
-  REFUSED(NpyGetShape("tokens_file", ".", shape), "is not a .npy file");
+  REFUSED(NpyGetShape(PETSC_COMM_WORLD, "tokens_file", path, shape), "cannot be opened");
+  REFUSED(NpyGetShape(PETSC_COMM_WORLD, "tokens_file", ".", shape), "is not a .npy file");
   Write(2, "", NULL, 0);
   file = fopen(path, "r+b");
   assert_non_null(file);
   assert_int_equal(fseek(file, 8, SEEK_SET), 0);
   assert_int_equal(fwrite("\xff\xff\xff\xff", 1, 4, file), 4); /* a header of 4 GB */
   assert_int_equal(fclose(file), 0);
-  REFUSED(NpyGetShape("tokens_file", path, shape), "header of more than");
+  REFUSED(NpyGetShape(PETSC_COMM_WORLD, "tokens_file", path, shape), "header of more than");
   (void)unlink(path);
 }
 

@@ -47,6 +47,7 @@ For pandas and xarray:
 """
 import io
 import os
+import re
 from collections import namedtuple
 from functools import cached_property
 from pathlib import Path
@@ -66,6 +67,8 @@ COLUMNS = {
     "sync": ("time", "energy_mean", "energy_sem", "energy_exact", "energy_bound"),
     "sync_map": ("activation", "dim", "bias_u", "bias_w", "lambda1", "lambda_bar", "lambda_rate", "boundary"),
     "spde": ("time", "mass", "min_density", "energy", "distance"),
+    "analyze": ("step", "time", "energy_mean", "energy_sem", "order_mean", "order_sem", "cosine_mean", "cosine_sem", "w2sq_mean", "w2sq_sem",
+                "mmd2_mean", "mmd2_sem"),
 }
 
 
@@ -88,28 +91,42 @@ def open(path):  # pylint: disable=redefined-builtin
 
 
 class Parameters(dict):
-    """{key: text} of all keys of a run's deck, and the same as numbers."""
+    """{key: text} of all keys of a run's deck, and the same as numbers; BadFile where the file has none."""
+
+    def __init__(self, path, items):
+        super().__init__(items)
+        self.path = path
+
+    def __missing__(self, key):
+        raise BadFile(self.path, f"has no {key} among its parameters")
+
+    def _number(self, key, word, kind):
+        try:
+            return kind(word)
+        except ValueError as error:
+            raise BadFile(self.path, f"its parameter {key} = {self[key]} is not a number") from error
 
     def integer(self, key):
-        return int(self[key])
+        return self._number(key, self[key], int)
 
     def real(self, key):
-        return float(self[key])
+        return self._number(key, self[key], float)
 
     def flag(self, key):
         return self[key] == "true"
 
     def reals(self, key):
         """A key that takes a list."""
-        return np.array([float(word) for word in self[key].split(",") if word])
+        return np.array([self._number(key, word, float) for word in self[key].split(",") if word])
 
 
 class Observable:
     """What was observed at T frames of R realizations; frames that a running job has not reached are left out of step and time."""
 
-    def __init__(self, name, group, frames):
-        self.name, self.value = name, group["value"]
-        self.step, self.time = group["step"][:frames], group["time"][:frames]
+    def __init__(self, path, name, group, frames):
+        self.name, self.value = name, _dataset(path, group, "value", 2, 3)
+        step, time = (_clock(path, group, clock, len(self.value)) for clock in ("step", "time"))
+        self.step, self.time = step[:frames], time[:frames]
         self.unit, self.description = (text(self.value.attrs.get(key, "")) for key in ("unit", "description"))
 
     def __len__(self):
@@ -126,15 +143,25 @@ class Trajectory:
     def __init__(self, path):
         self.path = str(path)
         self.file = _open_hdf5(path)
-        if f"{POSITION}/value" not in self.file:
+        try:
+            self._find()
+        except BadFile:
             self.close()
-            raise BadFile(path, "no positions of tokens: not a trajectory of chorale")
-        group = self.file[POSITION]
-        self.position = group["value"]
+            raise
+
+    def _find(self):
+        group = _group(self.path, self.file, POSITION)
+        if group is None or "value" not in group:
+            raise BadFile(self.path, "no positions of tokens: not a trajectory of chorale")
+        self.position = _dataset(self.path, group, "value", 3)
         self.extent, self.tokens, self.dim = self.position.shape
-        step, time = (group[clock][:] if clock in group else np.zeros(0) for clock in ("step", "time"))
-        written = int(group.attrs.get("frames_valid", len(step)))  # a running job makes room for frames in advance
-        count = min(written, len(step), len(time), self.extent)
+        if self.tokens < 1 or self.dim < 2:
+            raise BadFile(self.path, f"has {self.tokens} tokens in R^{self.dim}: chorale has at least one token, in R^2 or beyond")
+        step, time = (_clock(self.path, group, clock, None) for clock in ("step", "time"))
+        written = np.asarray(group.attrs.get("frames_valid", len(step)))  # a running job makes room for frames in advance
+        if written.shape or written.dtype.kind not in "iu" or written < 0:
+            raise BadFile(self.path, f"frames_valid of {POSITION} is not a number of frames")
+        count = min(int(written), len(step), len(time), self.extent)
         self.step, self.time = step[:count], time[:count]
         creator = self.file.get("h5md/creator")
         self.version = text(creator.attrs.get("version", "")) if creator else ""  # of the program that wrote it
@@ -160,7 +187,14 @@ class Trajectory:
         """Positions [N][d] of a frame, counted from the end when negative."""
         if not -len(self) <= frame < len(self):
             raise BadFile(self.path, f"has no frame {frame}: {len(self)} are recorded")
-        return _read(self.path, self.position, frame % len(self))
+        return self._points(frame % len(self), slice(None))
+
+    def _points(self, frame, rows):
+        """Positions of some tokens, which must be finite: whatever is computed from others says nothing."""
+        found = _read(self.path, self.position, (int(frame), rows))
+        if not np.isfinite(found).all():
+            raise BadFile(self.path, f"frame {frame} has positions that are not numbers")
+        return found
 
     def at(self, step):
         """Positions [N][d] after so many layers or steps."""
@@ -173,12 +207,18 @@ class Trajectory:
         """(first token, positions [n][d]) of a frame in pieces of at most `size` bytes."""
         rows = max(1, size // (self.dim * self.position.dtype.itemsize))
         for first in range(0, self.tokens, rows):
-            yield first, _read(self.path, self.position, (frame, slice(first, first + rows)))
+            yield first, self._points(frame, slice(first, first + rows))
 
     @property
     def weights(self):
         """Weights of the tokens where they are not 1/N, else None."""
-        return self.file["particles/all/mass"][:] if "particles/all/mass" in self.file else None
+        group = self.file["particles/all"]
+        if "mass" not in group:
+            return None
+        found = _read(self.path, _dataset(self.path, group, "mass", 1), slice(None))
+        if len(found) != self.tokens or not np.isfinite(found).all():
+            raise BadFile(self.path, f"its weights (particles/all/mass) are not {self.tokens} numbers")
+        return found
 
 
 class Run:
@@ -195,9 +235,9 @@ class Run:
             raise
 
     def _find_kind(self):
-        if "checkpoint" in self.file:
+        if _group(self.path, self.file, "checkpoint"):
             return "checkpoint"
-        if "study" in self.file and "parameters" in self.file:
+        if _group(self.path, self.file, "study") is not None and _group(self.path, self.file, "parameters") is not None:
             return "results"
         if "h5md" in self.file and POSITION in self.file:
             return "trajectory"
@@ -218,9 +258,12 @@ class Run:
     @cached_property
     def study(self):
         """simulate, limits, ...; None for a trajectory, which does not know its study."""
-        if self.kind == "checkpoint":
-            return text(self.file["checkpoint"].attrs["study"])
-        return next(iter(self.file["study"])) if self.kind == "results" else None
+        if self.kind == "trajectory":
+            return None
+        name = self.file["checkpoint"].attrs.get("study") if self.kind == "checkpoint" else next(iter(self.file["study"]), None)
+        if name is None or self.kind == "results" and _group(self.path, self.file["study"], name) is None:
+            raise BadFile(self.path, f"says no study: not {self.kind} of chorale")
+        return text(name)
 
     @cached_property
     def results_path(self):
@@ -248,37 +291,82 @@ class Run:
             return None
 
     def _attributes(self, group):
-        return {key: text(value) for key, value in self.file[group].attrs.items()} if group in self.file else {}
+        found = _group(self.path, self.file, group)
+        return {key: text(value) for key, value in found.attrs.items()} if found is not None else {}
 
     @cached_property
     def parameters(self):
-        return Parameters(self._attributes("parameters"))
+        return Parameters(self.path, self._attributes("parameters"))
+
+    @cached_property
+    def system(self):
+        """The parameters that say what moved: those of the run, of analyze those of the recorded one."""
+        source = {key.removeprefix("source_"): text(value) for key, value in self.study_values.items() if key.startswith("source_")}
+        return Parameters(self.path, {**source, **self.parameters})
+
+    @property
+    def realizations_done(self):
+        """How many realizations partial results are made of; None for complete ones and for those of study simulate."""
+        word = text(self.provenance.get("realizations_done", ""))
+        return int(word) if word.isdigit() else None
 
     @cached_property
     def provenance(self):
         return self._attributes("provenance")
 
+    @property
+    def ranks(self):
+        """Number of processes that made it."""
+        word = self.provenance.get("ranks", "1")
+        if not word.isdigit():
+            raise BadFile(self.path, f"its provenance says ranks = {word}, which is not a number")
+        return int(word)
+
     @cached_property
     def deck(self):
         """The deck as text, runnable as it stands; empty for a trajectory."""
-        return text(self.file["parameters/deck"][()]) if "parameters/deck" in self.file else ""
+        group = _group(self.path, self.file, "parameters")
+        if group is None or "deck" not in group:
+            return ""
+        if not isinstance(group["deck"], h5py.Dataset) or group["deck"].shape != ():
+            raise BadFile(self.path, "its deck (parameters/deck) is not a text")
+        return text(group["deck"][()])
 
     @cached_property
     def observables(self):
         """{name: Observable}"""
-        if "observables" not in self.file:
+        groups = _group(self.path, self.file, "observables")
+        if groups is None:
             return {}
-        groups, frames = self.file["observables"], None
-        if not self.complete and "energy" in groups:  # every number of a frame is recorded at once
-            there = np.flatnonzero(~np.isnan(_read(self.path, groups["energy/value"], ...)).all(axis=1))
-            frames = int(there[-1]) + 1 if len(there) else 0
-        return {name: Observable(name, groups[name], frames) for name in groups}
+        members = {name: _group(self.path, groups, name) for name in groups}
+        frames = None
+        if not self.complete and "energy" in members:  # every number of a frame is recorded at once
+            frames = self._frames_of(_dataset(self.path, members["energy"], "value", 2, 3))
+        return {name: Observable(self.path, name, group, frames) for name, group in members.items()}
+
+    def _frames_of(self, value):
+        """Frames up to the last that any realization has reached, read from the end by slabs."""
+        rows = max(1, SLAB // max(1, value.dtype.itemsize * int(np.prod(value.shape[1:], dtype=np.int64))))
+        for end in range(len(value), 0, -rows):
+            first = max(0, end - rows)
+            there = np.flatnonzero(~np.isnan(_read(self.path, value, slice(first, end)).reshape(end - first, -1)).all(axis=1))
+            if len(there):
+                return first + int(there[-1]) + 1
+        return 0
 
     @cached_property
     def ensemble(self):
         """{name: Ensemble} of the observables, over the frames that are there."""
-        groups = self.file["ensemble"] if "ensemble" in self.file else {}
-        return {name: Ensemble(*(groups[name][key][: len(self.observables[name])] for key in ("mean", "sem"))) for name in groups}
+        groups, found = _group(self.path, self.file, "ensemble"), {}
+        for name in groups if groups is not None else ():
+            if name not in self.observables:
+                raise BadFile(self.path, f"has statistics of {name}, but no observables/{name}")
+            seen, group = self.observables[name], _group(self.path, groups, name)
+            both = [_dataset(self.path, group, key, 1, 2) for key in ("mean", "sem")]
+            if any(one.shape != seen.value.shape[:1] + seen.value.shape[2:] for one in both):
+                raise BadFile(self.path, f"ensemble/{name} is not of the shape of observables/{name}")
+            found[name] = Ensemble(*(_read(self.path, one, slice(len(seen))) for one in both))
+        return found
 
     @property
     def _study_group(self):
@@ -300,6 +388,9 @@ class Run:
         data, values = self.study_data, self.study_values
         is_map = self.study == "sync" and self.parameters.get("sync_map") == "true"
         columns = COLUMNS.get("sync_map" if is_map else self.study) or [name for name in data if data[name].ndim == 1]
+        for name in columns:
+            if name in data and data[name].ndim != 1:
+                raise BadFile(self.path, f"{data[name].name} is not a column of a table")
         frames = len(self.observables["energy"]) if "energy" in self.observables else None
         return {name: _read(self.path, data[name], slice(frames)) if name in data else np.array(values[name])
                 for name in columns if name in data or name in values}
@@ -309,7 +400,8 @@ class Run:
         """Numbers of the realizations whose positions were recorded."""
         if self.kind == "trajectory":
             return [0]
-        return [int(name.rpartition("_")[2]) for name in self.file["particles"]] if "particles" in self.file else []
+        group = _group(self.path, self.file, "particles")
+        return [int(name[12:]) for name in group if re.fullmatch(r"realization_\d+", name)] if group is not None else []
 
     def trajectory(self, realization=0):
         """Positions of a realization: of this file, or of the file that it links to."""
@@ -318,6 +410,8 @@ class Run:
             if realization not in self.realizations:
                 raise BadFile(self.path, f"no positions of realization {realization}: output_trajectories records them")
             link = self.file["particles"].get(f"realization_{realization:05d}", getlink=True)
+            if not isinstance(link, h5py.ExternalLink):
+                raise BadFile(self.path, f"particles/realization_{realization:05d} is not a link to a trajectory")
             path = os.path.join(os.path.dirname(self.path), link.filename)
             if not os.path.exists(path):
                 raise BadFile(path, f"no such file: positions of realization {realization} "
@@ -329,7 +423,12 @@ class Run:
     @cached_property
     def steps_done(self):
         """Of a checkpoint: steps of every realization."""
-        return self.file["status/step"][:] if self.kind == "checkpoint" else None
+        if self.kind != "checkpoint":
+            return None
+        group = _group(self.path, self.file, "status")
+        if group is None:
+            raise BadFile(self.path, "has no status/step: not a checkpoint of chorale")
+        return _read(self.path, _dataset(self.path, group, "step", 1), slice(None))
 
     def datasets(self, skip=("parameters", "provenance")):
         """{path: dataset} of all datasets of this file itself (no links to other files), sorted by path."""
@@ -364,6 +463,35 @@ def _open_hdf5(path):
         if empty or not h5py.is_hdf5(path):
             raise BadFile(path, "is empty" if empty else "not an HDF5 file") from error
         raise BadFile(path, "is truncated or damaged, or just being written") from error
+
+
+def _group(path, parent, name):
+    """A group, None when there is no such name."""
+    try:
+        found = parent.get(name)
+    except (KeyError, OSError, RuntimeError) as error:
+        raise BadFile(path, f"{name} is truncated or damaged, or just being written") from error
+    if found is not None and not isinstance(found, h5py.Group):
+        raise BadFile(path, f"{found.name} is not a group: not a file of chorale")
+    return found
+
+
+def _dataset(path, group, name, *dimensions):
+    """An array of numbers that has so many dimensions."""
+    found = group.get(name)
+    if not isinstance(found, h5py.Dataset):
+        raise BadFile(path, f"{group.name} has no dataset {name}")
+    if found.ndim not in dimensions or found.dtype.kind not in "iuf":
+        raise BadFile(path, f"{found.name} is not an array of numbers with {' or '.join(map(str, dimensions))} dimensions")
+    return found
+
+
+def _clock(path, group, name, frames):
+    """step[T] or time[T], for so many frames unless None."""
+    found = _read(path, _dataset(path, group, name, 1), slice(None))
+    if frames not in (None, len(found)) or not np.isfinite(found).all():
+        raise BadFile(path, f"{group.name}/{name} does not have a number for each frame")
+    return found
 
 
 def _read(path, dataset, where):

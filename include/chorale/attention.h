@@ -26,6 +26,9 @@ PetscErrorCode AttentionCreate(Tokens tokens, Attention *attention);
 PetscErrorCode AttentionDestroy(Attention *attention);
 /* Type, engine, parameters and cost per step on stdout of the communicator's rank 0. Collective. */
 PetscErrorCode AttentionView(Attention attention);
+/* What one evaluation, or one iteration of sinkhorn, costs this rank: flops, bytes sent and received, bytes of memory.
+ * Not collective. */
+PetscErrorCode AttentionGetCost(Attention attention, PetscReal *flops, PetscReal *travel, PetscReal *bytes);
 /* True when Att is identically zero (type none, or value 0): the step may be skipped. */
 PetscErrorCode AttentionIsZero(Attention attention, PetscBool *zero);
 
@@ -45,8 +48,7 @@ PetscErrorCode AttentionEvaluatePiece(Attention attention, PetscInt first, Petsc
 PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *energy);
 /* gradient_i = -beta sum_j w_j e^{beta <x_i,x_j>} x_j, unprojected, a Vec of the tokens' layout: tokens that move with
  * velocities xdot_i tangent to the sphere change E_beta at the rate sum_i w_i <gradient_i, xdot_i>. The kernel sums of
- * the drift serve as for AttentionEnergy. Not for type l2, whose sums are those of 2 beta (PETSC_ERR_SUP). Collective.
- */
+ * the drift serve as for AttentionEnergy; l2, whose sums are those of 2 beta, makes others. Collective. */
 PetscErrorCode AttentionEnergyGradient(Attention attention, Tokens tokens, Vec gradient);
 /* "1" up to beta = 700. Beyond, where e^beta leaves double precision, "e^beta": the energy is E_beta e^{-beta}. */
 const char *AttentionEnergyUnit(PetscReal beta);

@@ -16,7 +16,7 @@
  *     PetscCall(CheckpointFinish(checkpoint, &stopped));          // stopped: return through CheckpointStopped
  *
  * Draws are functions of their keys, so random numbers have no state. Written every checkpoint_every steps (of the
- * first group), every checkpoint_interval seconds, and before stopping: at SIGUSR1 or SIGTERM on any rank, when
+ * group that is ahead), every checkpoint_interval seconds, and before stopping: at SIGUSR1 or SIGTERM on any rank, when
  * checkpoint_stop_file exists, and when the next step and write might not end before checkpoint_walltime. */
 #ifndef CHORALE_CHECKPOINT_H
 #define CHORALE_CHECKPOINT_H
@@ -26,14 +26,18 @@
 
 typedef struct _p_Checkpoint *Checkpoint;
 
-/* Reads checkpoint_* and output_file; takes over SIGUSR1 and SIGTERM. With checkpoint_resume looks for a checkpoint,
+/* Takes over SIGUSR1 and SIGTERM: a checkpoint object, should it be made later, stops the run at its first step. Not
+ * collective. */
+PetscErrorCode CheckpointCatchSignals(void);
+/* Reads checkpoint_* and output_file; catches signals as above. With checkpoint_resume looks for a checkpoint,
  * falls back to the one before with a warning when it is damaged, and refuses (user input, naming the key) a checkpoint
- * or complete results of other physics. steps: of one realization, or of the unit a study counts in. Collective on the
+ * or complete results of other physics. Results that cannot be read are written anew, with a warning, if there is a
+ * checkpoint. steps: of one realization, or of the unit a study counts in. Collective on the
  * world. */
 PetscErrorCode CheckpointCreate(const char *study, Ensemble ensemble, PetscInt steps, Checkpoint *checkpoint);
 PetscErrorCode CheckpointDestroy(Checkpoint *checkpoint);
 /* With checkpoint_resume: were the results of this very deck complete already (a job that was submitted again)? Then
- * says so on stdout of rank 0; the run has nothing to do. Collective. */
+ * says so on stdout of rank 0, and removes checkpoints that are left; the run has nothing to do. Collective. */
 PetscErrorCode CheckpointIsComplete(Checkpoint checkpoint, PetscBool *complete);
 /* Files and occasions on stdout of rank 0. Collective. */
 PetscErrorCode CheckpointView(Checkpoint checkpoint);
@@ -45,15 +49,23 @@ PetscErrorCode CheckpointAddReals(Checkpoint checkpoint, const char *name, Petsc
 /* Results mine[owned][n] of the group's realizations in the order of EnsembleNext, filled as realizations go on. Those
  * of the group's first shard count, and resuming fills them there. */
 PetscErrorCode CheckpointAddRows(Checkpoint checkpoint, const char *name, PetscInt n, PetscReal mine[]);
+/* Rows of n numbers that begin with frames x columns, frame f being that of step[f]: a resumed run may have fewer
+ * frames, all of them among those of the checkpoint. step stays the caller's. */
+PetscErrorCode CheckpointAddFrames(Checkpoint checkpoint, const char *name, PetscInt frames, const PetscInt64 step[],
+                                   PetscInt columns, PetscInt n, PetscReal mine[]);
 /* n numbers of the whole run that the first rank holds. */
 PetscErrorCode CheckpointAddShared(Checkpoint checkpoint, const char *name, PetscInt n, PetscReal values[]);
 /* Called before every write, for files that must be on disk as far as the checkpoint says. */
 PetscErrorCode CheckpointSetFlush(Checkpoint checkpoint, PetscErrorCode (*flush)(void *context), void *context);
 /* Called after every write, on all ranks: partial results. */
 PetscErrorCode CheckpointSetPublish(Checkpoint checkpoint, PetscErrorCode (*publish)(void *context), void *context);
+/* For partial results: of all[R][n] in the order of realizations (EnsembleGather) the rows of those that are done,
+ * moved to the front in their order; *done: how many. Collective on the world. */
+PetscErrorCode CheckpointKeepDone(Checkpoint checkpoint, PetscInt n, PetscReal all[], PetscInt *done);
 
-/* Where realization r stands: 0 to begin with (nothing is touched), else its state is in the registered objects and
- * *step steps are done. Register everything before the first call. Collective on the group. */
+/* Where realization r stands: 0 to begin with (nothing is touched but, in a run that does not resume, older
+ * checkpoints), else its state is in the registered objects and *step steps are done. Register everything before the
+ * first call. Collective on the group. */
 PetscErrorCode CheckpointResume(Checkpoint checkpoint, PetscInt r, PetscInt *step);
 /* Realization r has done `step` steps. Writes a checkpoint if one is due; *stopped: leave the loops, the run is to
  * stop. Collective on the group; a checkpoint waits for the current step of all groups. */

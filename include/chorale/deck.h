@@ -24,6 +24,10 @@ PetscErrorCode DeckParse(int argc, char **argv, const char *study);
  * called before PetscInitialize. */
 int DeckPetscArguments(int argc, char **argv, char **chosen);
 
+/* Is the word -help, --help or -h? Does it stand in argv[2..] where an option may stand, not as the value of a key? */
+PetscBool DeckIsHelp(const char *word);
+PetscBool DeckAsksHelp(int argc, char **argv);
+
 /* Values of checked keys, or the default of the table. A key that the table does not have is a programming error. */
 PetscErrorCode DeckGetInt(const char *key, PetscInt64 *value);
 PetscErrorCode DeckGetReal(const char *key, PetscReal *value);
@@ -37,6 +41,10 @@ PetscErrorCode DeckGetIntList(const char *key, PetscInt *n, PetscInt64 values[])
 PetscErrorCode DeckGetRealList(const char *key, PetscInt *n, PetscReal values[]);
 /* Strings point into *storage, which the caller frees with PetscFree. */
 PetscErrorCode DeckGetStringList(const char *key, PetscInt *n, const char *values[], char **storage);
+
+/* The names that mlp_activation may take, each behind a '|'. The registry that has them defines it
+ * (src/law/activation.c), a floor above the deck, which only refers to it. */
+extern const char DeckChoicesOfActivation[];
 
 /* Calls visit(key, value, context) for every key of the study in table order, with its resolved value as text. */
 PetscErrorCode DeckVisit(const char *study, PetscErrorCode (*visit)(const char *key, const char *value, void *context),

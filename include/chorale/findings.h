@@ -17,6 +17,13 @@ PetscErrorCode FindingsDestroy(Findings *findings);
 /* The files it will write, on stdout of rank 0 (-dry_run). Collective. */
 PetscErrorCode FindingsView(Findings findings);
 
+/* Begins the results so far of a run that goes on or is about to stop: those of so many realizations, which are done.
+ * The file that FindingsFinish then writes says so (/provenance: complete = false, realizations_done), and nothing is
+ * printed. Called alike on all ranks. */
+PetscErrorCode FindingsBeginPartial(Findings findings, PetscInt realizations);
+/* Between FindingsBeginPartial and FindingsFinish: a report then has no words to say. Pure. */
+PetscBool FindingsArePartial(Findings findings);
+
 /* One row of the table, values[columns]; NaN is an empty cell. The labeled kind puts a text into
  * the first column, which then has no entry in values; a table has rows of one kind. Called alike on all ranks. */
 PetscErrorCode FindingsRow(Findings findings, const PetscReal values[]);
@@ -31,7 +38,7 @@ PetscErrorCode FindingsArray(Findings findings, const char *key, int rank, const
                              const PetscReal values[]);
 
 /* Writes the results file (temporary, fsync, rename), prints the table to stdout of rank 0 (at most `rows` evenly
- * chosen rows, 0 for all) and writes output_table. Collective. */
+ * chosen rows, 0 for all) and writes output_table; partial results are written only. Empty afterwards. Collective. */
 PetscErrorCode FindingsFinish(Findings findings, PetscInt rows);
 
 #endif

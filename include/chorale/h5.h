@@ -31,12 +31,16 @@ PetscErrorCode H5ExternalLink(H5 h5, const char *path, const char *file, const c
  * pass NULL). An existing dataset is replaced. */
 PetscErrorCode H5WriteReals(H5 h5, const char *path, int rank, const PetscInt64 shape[], const double *values);
 PetscErrorCode H5WriteInts(H5 h5, const char *path, int rank, const PetscInt64 shape[], const PetscInt64 *values);
+/* The same for n numbers of a dataset [n] that has more entries from one write to the next. */
+PetscErrorCode H5GrowReals(H5 h5, const char *path, PetscInt64 n, const double *values);
+PetscErrorCode H5GrowInts(H5 h5, const char *path, PetscInt64 n, const PetscInt64 *values);
 /* Fixed-size dataset [T][R][k] (or [T][R] for k = 0) of which this rank holds the realizations first, first+stride,
  * ...: n of them, values[t][i][c] row-major. n may be 0. */
 PetscErrorCode H5WriteColumns(H5 h5, const char *path, PetscInt64 T, PetscInt64 R, PetscInt64 k, PetscInt64 first,
                               PetscInt64 stride, PetscInt64 n, const double *values);
 
-/* Fixed-size dataset [N][k] of doubles of which this rank writes the n rows first, first + stride, ...; n may be 0. */
+/* Fixed-size dataset [N][k] (or [N] for k = 0) of doubles of which this rank writes the n rows first, first + stride,
+ * ...; n may be 0. */
 PetscErrorCode H5WriteRows(H5 h5, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first, PetscInt64 stride,
                            PetscInt64 n, const double *values);
 

@@ -22,9 +22,12 @@ PetscErrorCode NoiseCheckCount(Noise noise, PetscInt64 count);
 /* Refuses (user input) a number of different points that one draw cannot be evaluated at over its life: gram beyond
  * 8192, since it remembers them all. `what` names in the message the keys that they come from. Not collective. */
 PetscErrorCode NoiseCheckPoints(Noise noise, PetscInt64 points, const char *what);
-/* Memory that one draw takes once it has been evaluated at so many points; 0 where draws remember nothing. Not
- * collective. */
+/* Memory that one draw takes once it has been evaluated at so many points; 0 where draws remember nothing, so that a
+ * draw of the same key is the same function again. Not collective. */
 PetscErrorCode NoiseDrawBytes(Noise noise, PetscReal points, PetscReal *bytes);
+/* What one evaluation of a draw costs a rank that has `mine` of `count` tokens: flops, not counting those of random
+ * numbers, and memory. Not collective. */
+PetscErrorCode NoiseGetCost(Noise noise, PetscReal count, PetscReal mine, PetscReal *flops, PetscReal *bytes);
 PetscErrorCode NoiseIsZero(Noise noise, PetscBool *zero);
 /* Highest degree of G as a sum of harmonics: of spectral; -1 for none, NOISE_DEGREE_NONE for laws that are no such sum.
  * Not collective. */

@@ -19,8 +19,12 @@ PetscErrorCode RecordCreateFrames(const char *study, Ensemble ensemble, Tokens t
                                   const PetscInt64 step[], const PetscReal time[], PetscInt count,
                                   const ObservableInfo quantity[], Record *record);
 PetscErrorCode RecordDestroy(Record *record);
+/* Attribute /study/<study>@key of the results file, at most 128 of them. Copied. All ranks pass the same. */
+PetscErrorCode RecordText(Record record, const char *key, const char *value);
 /* Frames, size of files, on stdout of rank 0 (-dry_run). Collective. */
 PetscErrorCode RecordView(Record record);
+/* Memory of the rank that has most. Not collective. */
+PetscErrorCode RecordGetBytes(Record record, PetscReal *bytes);
 
 /* Makes checkpoints carry the frames so far, and every checkpoint followed by the results so far. Call before the first
  * frame. Collective on all ranks. */

@@ -29,6 +29,11 @@ PetscInt RecordingFrames(Recording recording, PetscInt r);
 /* Puts those of these keys that the file was recorded with and that the user did not give into the options database;
  * *found is false when the file does not say. Collective on world. */
 PetscErrorCode RecordingAdopt(Recording recording, PetscInt n, const char *const keys[], PetscBool *found);
+/* Calls visit(key, value, context) for every key of study simulate's deck with which the file says that it was
+ * recorded, in table order. Collective on world. */
+PetscErrorCode RecordingVisit(Recording recording,
+                              PetscErrorCode (*visit)(const char *key, const char *value, void *context),
+                              void *context);
 
 /* Frame f < RecordingFrames(r) of realization r into the tokens, a layout of the file's N and d, with the recorded
  * weights. Positions of norm 1 within 1e-12 are taken bit for bit, others (single precision) are normalised. *good

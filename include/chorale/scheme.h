@@ -10,6 +10,7 @@
 
 #include <chorale/attention.h>
 #include <chorale/field.h>
+#include <chorale/noise.h>
 
 typedef struct _p_Scheme *Scheme;
 
@@ -21,6 +22,11 @@ PetscErrorCode SchemeDestroy(Scheme *scheme);
 PetscErrorCode SchemeView(Scheme scheme);
 /* Sets of points at which a step evaluates the noise. Not collective. */
 PetscErrorCode SchemeGetStages(Scheme scheme, PetscInt *stages);
+/* Memory of the rank that has most. Not collective. */
+PetscErrorCode SchemeGetBytes(Scheme scheme, PetscReal *bytes);
+/* Refuses (user input) steps of size dt that this scheme cannot take with fields of this noise: for studies to call
+ * before they write anything. Every rank finds the same. */
+PetscErrorCode SchemeCheck(Scheme scheme, Noise noise, PetscReal dt);
 /* Moves the tokens by one step of size dt > 0. Collective on the tokens' communicator. */
 PetscErrorCode SchemeStep(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens);
 

@@ -8,6 +8,7 @@ typedef struct {
   const char *name;
   const char *summary; /* one line for chorale --help */
   PetscErrorCode (*run)(void);
+  PetscBool checkpoints; /* stops at one when a signal asks for it */
 } Study;
 
 /* NULL when there is no such study. */

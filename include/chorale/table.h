@@ -11,13 +11,16 @@ typedef struct _p_Table *Table;
  * prints. */
 PetscErrorCode TableCreate(MPI_Comm comm, const char *columns, Table *table);
 PetscErrorCode TableDestroy(Table *table);
-/* Refuses (user input) an output_table that cannot be written; call before a long run. Collective. */
-PetscErrorCode TableCheckOutput(MPI_Comm comm);
+/* Refuses (user input) an output_table that cannot be written, is another file of the run, or exists and is neither
+ * empty nor an earlier table with these first two columns; call before a long run. Collective. */
+PetscErrorCode TableCheckOutput(MPI_Comm comm, const char *columns);
 /* One row, cell by cell; a row is complete when every column has one. */
 PetscErrorCode TableAddString(Table table, const char *value);
 PetscErrorCode TableAddInt(Table table, PetscInt64 value);
 PetscErrorCode TableAddReal(Table table, PetscReal value);
 PetscErrorCode TableAddEmpty(Table table);
+/* Memory that a table takes. */
+PetscReal TableBytes(PetscInt64 rows, PetscInt columns);
 /* Prints at most `rows` evenly chosen rows (first and last included; 0 prints all) and writes the CSV if the deck asks.
  * Collective. */
 PetscErrorCode TableFinish(Table table, PetscInt rows);

@@ -77,14 +77,22 @@ PetscErrorCode AttentionEngineCreate(Attention a) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode AttentionEngineView(Attention a) {
-  const PetscBool moments = (PetscBool)(a->engine == &AttentionMoments);
-  const AttentionTruncation *t = &a->truncation;
-  double travel, memory;
+PetscErrorCode AttentionGetCost(Attention a, PetscReal *flops, PetscReal *travel, PetscReal *bytes) {
   PetscMPIInt size;
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_size(a->layout.comm, &size));
+  *flops = (a->engine == &AttentionMoments ? a->flops_moments : a->flops_direct) / size;
+  a->engine->cost(a, travel, bytes);
+  if (a->type->form == FORM_SINKHORN) *bytes += 3.0 * sizeof(double) * a->layout.owned * a->layout.block;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode AttentionEngineView(Attention a) {
+  const AttentionTruncation *t = &a->truncation;
+  PetscReal flops, travel, memory;
+
+  PetscFunctionBeginUser;
   if (t->count > MOMENTS_MOST)
     PetscCall(PetscPrintf(a->layout.comm, "           moments: degree %" PetscInt_FMT ", K = %.6g, beyond %d\n",
                           t->degree, (double)t->count, MOMENTS_MOST));
@@ -96,11 +104,9 @@ PetscErrorCode AttentionEngineView(Attention a) {
   if (a->flops_moments > 0)
     PetscCall(PetscPrintf(a->layout.comm, "           cost: direct %.3g Gflop, moments %.3g Gflop per evaluation\n",
                           1e-9 * a->flops_direct, 1e-9 * a->flops_moments));
-  a->engine->cost(a, &travel, &memory);
-  if (a->type->form == FORM_SINKHORN) memory += 3.0 * sizeof(double) * a->layout.owned * a->layout.block;
-  PetscCall(PetscPrintf(a->layout.comm,
-                        "           per %s and rank: %.3g Gflop, %.3g MB sent and received, %.3g MB memory\n",
-                        a->type->form == FORM_SINKHORN ? "Sinkhorn iteration" : "step",
-                        1e-9 * (moments ? a->flops_moments : a->flops_direct) / size, 1e-6 * travel, 1e-6 * memory));
+  PetscCall(AttentionGetCost(a, &flops, &travel, &memory));
+  PetscCall(PetscPrintf(
+      a->layout.comm, "           per %s and rank: %.3g Gflop, %.3g MB sent and received, %.3g MB memory\n",
+      a->type->form == FORM_SINKHORN ? "Sinkhorn iteration" : "step", 1e-9 * flops, 1e-6 * travel, 1e-6 * memory));
   PetscFunctionReturn(0);
 }

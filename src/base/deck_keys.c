@@ -1,6 +1,8 @@
 /* Every key that a study reads, and what a value of it may be. */
 #include "base/deck_keys.h"
 
+#include <chorale/deck.h>
+
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -83,8 +85,8 @@ static const DeckKey keys[] = {
         "Most iterations that attention_type sinkhorn may take in one step before the run fails."),
     REAL("attention_sinkhorn_tol", "1e-12", PETSC_FALSE, 1e-14, 1e-1, "-", RUNS, 0,
          "Largest deviation of a row sum from 1 at which attention_type sinkhorn stops."),
-    CHOICE("mlp_activation", "relu", "relu|leaky_relu|gelu|silu|sigmoid|tanh|erf|softplus|sin|identity", ALL,
-           KERNEL | SYNC, "Activation sigma of the hidden layer; leaky_relu has slope 0.01, gelu is exact."),
+    CHOICE("mlp_activation", "relu", DeckChoicesOfActivation + 1, ALL, KERNEL | SYNC,
+           "Activation sigma of the hidden layer; leaky_relu has slope 0.01, gelu is exact."),
     {.name = "mlp_width",
      .type = KEY_INT,
      .preset = "512",
@@ -181,7 +183,7 @@ static const DeckKey keys[] = {
     INT("spde_snapshots", "64", 0, 100000, "frames", SPDE, 0,
         "Frames of realization 0 whose density, spectrum and tokens are recorded, evenly chosen; at most."),
     INT("checkpoint_every", "0", 0, 1000000000000, "steps", RUNS, 0,
-        "Steps between checkpoints, counted in the first group of ranks; 0 for none by steps."),
+        "Steps between checkpoints, counted in the group of ranks that is ahead; 0 for none by steps."),
     REAL("checkpoint_interval", "600", PETSC_FALSE, 0, 1e9, "s", RUNS, 0,
          "Seconds between checkpoints; 0 for none by time."),
     FLAG("checkpoint_resume", RUNS,

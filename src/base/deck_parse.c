@@ -40,6 +40,18 @@ static PetscBool IsPetscOption(int argc, char **argv, int i, int *words) {
   return PETSC_FALSE;
 }
 
+PetscBool DeckIsHelp(const char *word) {
+  return !strcmp(word, "-help") || !strcmp(word, "--help") || !strcmp(word, "-h") ? PETSC_TRUE : PETSC_FALSE;
+}
+
+PetscBool DeckAsksHelp(int argc, char **argv) {
+  for (int i = 2; i < argc; i++) {
+    const DeckKey *before = argv[i - 1][0] == '-' ? DeckKeyFind(argv[i - 1] + 1) : NULL;
+    if (DeckIsHelp(argv[i]) && (!before || before->type == KEY_FLAG)) return PETSC_TRUE;
+  }
+  return PETSC_FALSE;
+}
+
 int DeckPetscArguments(int argc, char **argv, char **chosen) {
   int n = 0, words;
   for (int i = 1; i < argc; i++) {

@@ -1,12 +1,19 @@
 /* One line per failure instead of PETSc's traceback (see error.h for the policy). */
 #include <chorale/error.h>
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* Exit codes are a fixed contract: scripts and batch systems tell bad input from a failed run by them. */
 enum { EXIT_OK = 0, EXIT_RUNTIME = 1, EXIT_INPUT = 2, EXIT_STOPPED = 85 };
+
+#define GRACE 3.0 /* seconds that ranks which met the same bad input may be apart */
+
+static MPI_Comm meeting = MPI_COMM_NULL; /* the world, for ErrorMeet alone */
+static char unspoken[1024];              /* bad input that this rank met and has left rank 0 to tell */
 
 /* Values quoted in a message may hold anything: a line feed in a file name must not make two lines of one. */
 static void OneLine(const char *message, char *line, size_t size) {
@@ -44,7 +51,10 @@ static PetscErrorCode Handler(MPI_Comm comm, int line, const char *function, con
   if (code == PETSC_ERR_MEM) message = "out of memory; -dry_run says how much a run needs";
   OneLine(message, text, sizeof(text));
   if (code == PETSC_ERR_USER_INPUT || code == CHORALE_ERR_STOPPED) { /* raised by all ranks alike: one of them speaks */
-    if (rank == 0) fprintf(stderr, "chorale: %s\n", text);
+    if (rank == 0) {
+      fprintf(stderr, "chorale: %s\n", text);
+    } else if (code == PETSC_ERR_USER_INPUT) /* or not: see ErrorMeet */
+      memcpy(unspoken, text, sizeof(unspoken));
     return code;
   }
   /* A failure that many ranks meet at once should still be one line: rank 0 speaks at once and main aborts the job; the
@@ -60,6 +70,7 @@ static PetscErrorCode Handler(MPI_Comm comm, int line, const char *function, con
 PetscErrorCode ErrorHandlerPush(void) {
   PetscBool abort, debugger;
   PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_dup(PETSC_COMM_WORLD, &meeting));
   /* Who asks PETSc to stop in a debugger wants PETSc's handler. */
   PetscCall(PetscOptionsHasName(NULL, NULL, "-on_error_abort", &abort));
   PetscCall(PetscOptionsHasName(NULL, NULL, "-on_error_attach_debugger", &debugger));
@@ -67,6 +78,43 @@ PetscErrorCode ErrorHandlerPush(void) {
     PetscCall(PetscPushErrorHandler(Handler, NULL));
     PetscCall(PetscRegisterFinalize(PetscPopErrorHandler)); /* as late as can be: it serves PetscFinalize too */
   }
+  PetscFunctionReturn(0);
+}
+
+static void Speak(void) {
+  fprintf(stderr, "chorale: %s\n", unspoken);
+  fflush(stderr);
+}
+
+PetscErrorCode ErrorMeet(PetscErrorCode code) {
+  const struct timespec nap = {.tv_nsec = 1000000};
+  const int end = ErrorExitCode(code);
+  const double start = MPI_Wtime();
+  MPI_Request request;
+  PetscMPIInt rank, mine, first;
+  double patience;
+  int met = 0;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(meeting, &rank));
+  if (end == EXIT_RUNTIME) MPI_Abort(meeting, end);
+  mine = end == EXIT_INPUT ? rank : INT_MAX;
+  PetscCallMPI(MPI_Iallreduce(&mine, &first, 1, MPI_INT, MPI_MIN, meeting, &request));
+  PetscCallMPI(MPI_Test(&request, &met, MPI_STATUS_IGNORE));
+  /* Rank 0 has spoken if it failed, and is the first to lose patience; of other ranks the first one speaks, and ends
+   * its neighbours before their time comes. The launcher does that by SIGTERM, which checkpoints may have taken over.
+   */
+  patience = GRACE + (rank ? 1 + 0.25 * (rank % 16) : 0);
+  if (end == EXIT_INPUT) (void)signal(SIGTERM, SIG_DFL);
+  while (!met) {
+    (void)nanosleep(&nap, NULL);
+    PetscCallMPI(MPI_Test(&request, &met, MPI_STATUS_IGNORE));
+    if (met || end != EXIT_INPUT || MPI_Wtime() - start < patience) continue;
+    if (rank) Speak();
+    MPI_Abort(meeting, end);
+  }
+  if (first == rank && rank) Speak();
+  PetscCallMPI(MPI_Comm_free(&meeting));
   PetscFunctionReturn(0);
 }
 

@@ -164,31 +164,45 @@ static PetscBool IsStored(hid_t dataset, hid_t space) {
   return (hsize_t)points <= stored / bytes ? PETSC_TRUE : PETSC_FALSE;
 }
 
-/* Opens a dataset that a user's file must have, and its dataspace's shape. */
-static PetscErrorCode OpenDataset(H5 h5, const char *path, hid_t *dataset, int *rank, PetscInt64 shape[8]) {
+/* What keeps this rank from reading a dataset, worst last. */
+enum { FAULT_NONE, FAULT_DAMAGED, FAULT_SHAPE, FAULT_OTHER, FAULT_MISSING };
+
+/* On this rank: opens the dataset and finds its shape. */
+static int TryOpenDataset(H5 h5, const char *path, hid_t *dataset, int *rank, PetscInt64 shape[8]) {
   hsize_t size[H5S_MAX_RANK];
-  PetscBool exists, stored;
+  PetscBool stored;
   hid_t space;
 
-  PetscFunctionBeginUser;
-  PetscCall(H5Exists(h5, path, &exists));
-  PetscCheck(exists, h5->comm, H5_UNREADABLE(h5), "%s%s%s: has no dataset '%s'", H5_FROM(h5), path);
   *dataset = H5Dopen2(h5->file, path, H5P_DEFAULT);
-  PetscCheck(*dataset >= 0, h5->comm, H5_UNREADABLE(h5), "%s%s%s: '%s' is not a dataset", H5_FROM(h5), path);
+  if (*dataset < 0) return FAULT_OTHER;
   space = H5Dget_space(*dataset);
   *rank = H5Sget_simple_extent_dims(space, size, NULL);
   stored = IsStored(*dataset, space);
   if (space >= 0) H5Sclose(space);
-  if (*rank < 0 || *rank > 8) {
-    H5Dclose(*dataset);
-    SETERRQ(h5->comm, H5_UNREADABLE(h5), "%s%s%s: dataset '%s' has no shape of rank 0 to 8", H5_FROM(h5), path);
-  }
-  if (!stored) {
-    H5Dclose(*dataset);
-    SETERRQ(h5->comm, H5_UNREADABLE(h5), "%s%s%s: dataset '%s' is damaged", H5_FROM(h5), path);
-  }
+  if (*rank < 0 || *rank > 8) return FAULT_SHAPE;
+  if (!stored) return FAULT_DAMAGED;
   for (int i = 0; i < *rank; i++) shape[i] = (PetscInt64)size[i];
-  PetscFunctionReturn(0);
+  return FAULT_NONE;
+}
+
+/* Opens a dataset that a user's file must have, and its dataspace's shape. A file may be damaged for one rank only: all
+ * agree on what is wrong. */
+static PetscErrorCode OpenDataset(H5 h5, const char *path, hid_t *dataset, int *rank, PetscInt64 shape[8]) {
+  static const char *const faults[] = {"", "dataset '%s' is damaged", "dataset '%s' has no shape of rank 0 to 8",
+                                       "'%s' is not a dataset", "has no dataset '%s'"};
+  char text[PETSC_MAX_PATH_LEN + 64];
+  PetscBool exists;
+  int fault = FAULT_MISSING;
+
+  PetscFunctionBeginUser;
+  *dataset = -1;
+  PetscCall(H5Exists(h5, path, &exists));
+  if (exists) fault = TryOpenDataset(h5, path, dataset, rank, shape);
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &fault, 1, MPI_INT, MPI_MAX, h5->comm));
+  if (!fault) PetscFunctionReturn(0);
+  if (*dataset >= 0) H5Dclose(*dataset);
+  PetscCall(PetscSNPrintf(text, sizeof(text), faults[fault], path));
+  SETERRQ(h5->comm, H5_UNREADABLE(h5), "%s%s%s: %s", H5_FROM(h5), text);
 }
 
 PetscErrorCode H5GetShape(H5 h5, const char *path, int *rank, PetscInt64 shape[8]) {

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define GROW_CHUNK 1024 /* numbers per chunk of a dataset that grows */
+
 /* Link creation that makes missing parent groups on the way. */
 static hid_t WithParents(void) {
   const hid_t properties = H5Pcreate(H5P_LINK_CREATE);
@@ -129,8 +131,23 @@ static PetscBool IsLike(hid_t dataset, hid_t type, hid_t space) {
   return like;
 }
 
-/* A dataset to be filled: the one at path if it is like it, else a new one in its place, with missing parents.
- * Unwritten parts are left to the file system (zeros): HDF5 would write everything twice. */
+/* Gives the dataset the size of this space if it is of one dimension and may grow; false when it may not. */
+static PetscBool Grow(hid_t dataset, hid_t type, hid_t space) {
+  const hid_t old_space = H5Dget_space(dataset), old_type = H5Dget_type(dataset);
+  hsize_t most = 0, size = 0;
+  PetscBool grown = PETSC_FALSE;
+
+  if (H5Sget_simple_extent_ndims(space) == 1 && H5Sget_simple_extent_ndims(old_space) == 1 &&
+      H5Sget_simple_extent_dims(old_space, NULL, &most) == 1 && most == H5S_UNLIMITED &&
+      H5Sget_simple_extent_dims(space, &size, NULL) == 1 && H5Tequal(old_type, type) > 0)
+    grown = H5Dset_extent(dataset, &size) >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  H5Tclose(old_type);
+  H5Sclose(old_space);
+  return grown;
+}
+
+/* A dataset to be filled: the one at path if it is like it or can become so, else a new one in its place, with missing
+ * parents. Unwritten parts are left to the file system (zeros): HDF5 would write everything twice. */
 static PetscErrorCode CreateDataset(H5 h5, const char *path, hid_t type, hid_t space, hid_t create, hid_t *dataset) {
   PetscBool exists;
   hid_t links;
@@ -140,7 +157,7 @@ static PetscErrorCode CreateDataset(H5 h5, const char *path, hid_t type, hid_t s
   if (exists) {
     *dataset = H5Dopen2(h5->file, path, H5P_DEFAULT);
     H5Check(h5, *dataset, path);
-    if (IsLike(*dataset, type, space)) PetscFunctionReturn(0);
+    if (IsLike(*dataset, type, space) || Grow(*dataset, type, space)) PetscFunctionReturn(0);
     H5Dclose(*dataset);
     H5Check(h5, H5Ldelete(h5->file, path, H5P_DEFAULT), path);
   }
@@ -169,8 +186,8 @@ static PetscErrorCode WriteSelected(H5 h5, const char *path, hid_t dataset, hid_
   PetscFunctionReturn(0);
 }
 
-/* A whole dataset whose values rank 0 holds. */
-static PetscErrorCode WriteWhole(H5 h5, const char *path, hid_t type, hid_t space, const void *values) {
+/* A whole dataset whose values rank 0 holds; in chunks of so many numbers, or in one piece for 0. */
+static PetscErrorCode WriteWhole(H5 h5, const char *path, hid_t type, hid_t space, hsize_t chunk, const void *values) {
   PetscMPIInt rank;
   hid_t create, dataset, memory, part;
 
@@ -178,6 +195,7 @@ static PetscErrorCode WriteWhole(H5 h5, const char *path, hid_t type, hid_t spac
   PetscCallMPI(MPI_Comm_rank(h5->comm, &rank));
   create = H5Pcreate(H5P_DATASET_CREATE);
   H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
+  if (chunk) H5Pset_chunk(create, 1, &chunk);
   PetscCall(CreateDataset(h5, path, type, space, create, &dataset));
   memory = H5Scopy(space);
   part = H5Scopy(space);
@@ -201,8 +219,30 @@ static PetscErrorCode WriteArray(H5 h5, const char *path, hid_t type, int rank, 
   PetscFunctionBeginUser;
   for (int i = 0; i < rank; i++) size[i] = (hsize_t)shape[i];
   space = H5Screate_simple(rank, size, NULL);
-  PetscCall(WriteWhole(h5, path, type, space, values));
+  PetscCall(WriteWhole(h5, path, type, space, 0, values));
   H5Sclose(space);
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode GrowArray(H5 h5, const char *path, hid_t type, PetscInt64 n, const void *values) {
+  const hsize_t size = (hsize_t)n, most = H5S_UNLIMITED;
+  const hid_t space = H5Screate_simple(1, &size, &most);
+
+  PetscFunctionBeginUser;
+  PetscCall(WriteWhole(h5, path, type, space, GROW_CHUNK, values));
+  H5Sclose(space);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5GrowReals(H5 h5, const char *path, PetscInt64 n, const double *values) {
+  PetscFunctionBeginUser;
+  PetscCall(GrowArray(h5, path, H5T_NATIVE_DOUBLE, n, values));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode H5GrowInts(H5 h5, const char *path, PetscInt64 n, const PetscInt64 *values) {
+  PetscFunctionBeginUser;
+  PetscCall(GrowArray(h5, path, H5T_NATIVE_INT64, n, values));
   PetscFunctionReturn(0);
 }
 
@@ -222,7 +262,7 @@ PetscErrorCode H5WriteString(H5 h5, const char *path, const char *value) {
   const hid_t type = StringType(strlen(value)), space = H5Screate(H5S_SCALAR);
 
   PetscFunctionBeginUser;
-  PetscCall(WriteWhole(h5, path, type, space, value));
+  PetscCall(WriteWhole(h5, path, type, space, 0, value));
   H5Sclose(space);
   H5Tclose(type);
   PetscFunctionReturn(0);
@@ -270,7 +310,7 @@ PetscErrorCode H5WriteRows(H5 h5, const char *path, PetscInt64 N, PetscInt64 k, 
   const hsize_t start[2] = {(hsize_t)first, 0}, step[2] = {(hsize_t)stride, 1};
 
   PetscFunctionBeginUser;
-  PetscCall(WritePart(h5, path, 2, size, start, step, count, n, values));
+  PetscCall(WritePart(h5, path, k ? 2 : 1, size, start, step, count, n, values));
   PetscFunctionReturn(0);
 }
 

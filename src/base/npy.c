@@ -173,31 +173,42 @@ static PetscBool CheckLength(FILE *file, Header *header) {
   return PETSC_TRUE;
 }
 
-/* Opens the file and reads its header; *file is open on success. */
-static PetscErrorCode Open(const char *key, const char *path, FILE **file, Header *header) {
+/* On one rank: reads the header; its reason says what is wrong, if anything is. */
+static PetscErrorCode Inspect(const char *path, Header *header) {
+  FILE *file = fopen(path, "rb");
   char *text;
-  PetscBool good;
 
   PetscFunctionBeginUser;
-  memset(header, 0, sizeof(*header));
-  *file = fopen(path, "rb");
-  PetscCheck(*file, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: cannot be opened (%s)", key, path,
-             strerror(errno));
+  if (!file) {
+    (void)Wrong(header, "cannot be opened (%s)", strerror(errno));
+    PetscFunctionReturn(0);
+  }
   PetscCall(PetscMalloc1(HEADER_MAX, &text));
-  good = (PetscBool)(ParseFile(*file, header, text) && CheckLength(*file, header));
+  if (ParseFile(file, header, text)) (void)CheckLength(file, header);
   PetscCall(PetscFree(text));
-  if (!good) (void)fclose(*file);
-  PetscCheck(good, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: %s", key, path, header->reason);
+  header->at = header->end = NULL;
+  (void)fclose(file);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode NpyGetShape(const char *key, const char *path, PetscInt64 shape[2]) {
-  FILE *file;
+/* The header as the first rank finds it, so that all ranks agree on what is wrong. */
+static PetscErrorCode ReadHeader(MPI_Comm comm, const char *key, const char *path, Header *header) {
+  PetscMPIInt rank;
+
+  PetscFunctionBeginUser;
+  memset(header, 0, sizeof(*header));
+  PetscCallMPI(MPI_Comm_rank(comm, &rank));
+  if (!rank) PetscCall(Inspect(path, header));
+  PetscCallMPI(MPI_Bcast(header, sizeof(*header), MPI_BYTE, 0, comm));
+  PetscCheck(!header->reason[0], comm, PETSC_ERR_USER_INPUT, "%s = %s: %s", key, path, header->reason);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode NpyGetShape(MPI_Comm comm, const char *key, const char *path, PetscInt64 shape[2]) {
   Header header;
 
   PetscFunctionBeginUser;
-  PetscCall(Open(key, path, &file, &header));
-  (void)fclose(file);
+  PetscCall(ReadHeader(comm, key, path, &header));
   shape[0] = header.shape[0];
   shape[1] = header.shape[1];
   PetscFunctionReturn(0);
@@ -219,14 +230,13 @@ static double Decode(const unsigned char *bytes, int size) {
   return single;
 }
 
-/* n numbers from position `from` of the array, to values[0], values[stride], ... */
-static PetscErrorCode ReadRun(FILE *file, const char *path, const Header *header, PetscInt64 from, PetscInt64 n,
-                              PetscInt64 stride, double *values) {
+/* n numbers from position `from` of the array, to values[0], values[stride], ...; can they be read? */
+static PetscBool ReadRun(FILE *file, const Header *header, PetscInt64 from, PetscInt64 n, PetscInt64 stride,
+                         double *values) {
   enum { CHUNK = 1024 };
   unsigned char bytes[CHUNK * 8];
   PetscBool good = (PetscBool)(fseeko(file, (off_t)(header->offset + from * header->size), SEEK_SET) == 0);
 
-  PetscFunctionBeginUser;
   for (PetscInt64 done = 0; done < n && good; done += CHUNK) {
     const size_t count = (size_t)PetscMin(CHUNK, n - done);
 
@@ -234,25 +244,30 @@ static PetscErrorCode ReadRun(FILE *file, const char *path, const Header *header
     for (size_t i = 0; i < count && good; i++)
       values[(done + (PetscInt64)i) * stride] = Decode(bytes + i * (size_t)header->size, header->size);
   }
-  PetscCheck(good, PETSC_COMM_SELF, PETSC_ERR_FILE_READ, "cannot read %s (%s)", path, strerror(errno));
-  PetscFunctionReturn(0);
+  return good;
 }
 
-PetscErrorCode NpyReadRows(const char *key, const char *path, PetscInt64 first, PetscInt64 count, double *values) {
-  FILE *file;
+PetscErrorCode NpyReadRows(MPI_Comm comm, const char *key, const char *path, PetscInt64 first, PetscInt64 count,
+                           double *values) {
   Header header;
+  PetscBool good;
+  FILE *file;
 
   PetscFunctionBeginUser;
-  PetscCall(Open(key, path, &file, &header));
+  PetscCall(ReadHeader(comm, key, path, &header));
   const PetscInt64 rows = header.shape[0], columns = header.shape[1];
   PetscCheck(first >= 0 && count >= 0 && count <= rows - first, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE,
              "rows %" PetscInt64_FMT " to %" PetscInt64_FMT " of %s, which has %" PetscInt64_FMT, first,
              first + count - 1, path, rows);
+  file = fopen(path, "rb");
+  good = (PetscBool)(file != NULL);
   if (header.fortran)
-    for (PetscInt64 c = 0; c < columns; c++)
-      PetscCall(ReadRun(file, path, &header, c * rows + first, count, columns, values + c));
-  else
-    PetscCall(ReadRun(file, path, &header, first * columns, count * columns, 1, values));
-  PetscCheck(fclose(file) == 0, PETSC_COMM_SELF, PETSC_ERR_FILE_READ, "cannot read %s (%s)", path, strerror(errno));
+    for (PetscInt64 c = 0; c < columns && good; c++)
+      good = ReadRun(file, &header, c * rows + first, count, columns, values + c);
+  else if (good)
+    good = ReadRun(file, &header, first * columns, count * columns, 1, values);
+  if (file) (void)fclose(file);
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &good, 1, MPIU_BOOL, MPI_LAND, comm));
+  PetscCheck(good, comm, PETSC_ERR_USER_INPUT, "%s = %s: cannot be read on all ranks", key, path);
   PetscFunctionReturn(0);
 }

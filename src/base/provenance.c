@@ -1,11 +1,18 @@
-/* Where a file came from. CHORALE_VERSION, CHORALE_REVISION and CHORALE_FLAGS are defined by CMake for this file. */
+/* Where a file came from. CHORALE_VERSION and CHORALE_FLAGS are defined by CMake for this file, CHORALE_REVISION in a
+ * header that every build makes. */
 #include <chorale/provenance.h>
 
+#include <chorale/deck.h>
+
 #include <H5public.h>
+#include <chorale_revision.h>
 #include <petscversion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <zlib.h>
 
 #if defined(__clang__)
 #define COMPILER "Clang " __clang_version__
@@ -32,6 +39,48 @@ PetscErrorCode ProvenanceSetCommandLine(int argc, char **argv) {
     if (n < 0 || used + (size_t)n >= sizeof(command_line)) break; /* cut off */
   }
   PetscFunctionReturn(0);
+}
+
+/* The files that a run is made from, as they were when it began. */
+static struct {
+  const char *key, *name;
+  char crc[12];
+} inputs[] = {{"tokens_file", "tokens_file_crc32", ""}, {"attention_weights", "attention_weights_crc32", ""}};
+enum { INPUTS = sizeof(inputs) / sizeof(inputs[0]), BLOCK = 1 << 20 };
+
+/* On one rank: the CRC-32 of a file; nothing for what is no file, or cannot be read. */
+static void ReadCrc(const char *path, char crc[12]) {
+  struct stat status;
+  FILE *file = !stat(path, &status) && S_ISREG(status.st_mode) ? fopen(path, "rb") : NULL;
+  unsigned char *bytes = file ? malloc(BLOCK) : NULL;
+  unsigned long sum = 0;
+  size_t n;
+
+  while (bytes && (n = fread(bytes, 1, BLOCK, file))) sum = crc32(sum, bytes, (uInt)n);
+  if (bytes && !ferror(file)) (void)snprintf(crc, 12, "%08lx", sum);
+  free(bytes);
+  if (file) (void)fclose(file);
+}
+
+PetscErrorCode ProvenanceReadInputs(void) {
+  char path[PETSC_MAX_PATH_LEN];
+  PetscMPIInt rank;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
+  for (int i = 0; i < INPUTS; i++) {
+    PetscCall(DeckGetString(inputs[i].key, path));
+    if (!path[0]) continue;
+    if (!rank) ReadCrc(path, inputs[i].crc);
+    PetscCallMPI(MPI_Bcast(inputs[i].crc, sizeof(inputs[i].crc), MPI_CHAR, 0, PETSC_COMM_WORLD));
+  }
+  PetscFunctionReturn(0);
+}
+
+const char *ProvenanceInput(const char *key) {
+  for (int i = 0; i < INPUTS; i++)
+    if (!strcmp(key, inputs[i].key)) return inputs[i].crc;
+  return "";
 }
 
 static PetscErrorCode MpiLibrary(char *name, size_t size) {
@@ -78,6 +127,8 @@ PetscErrorCode ProvenanceVisit(PetscErrorCode (*visit)(const char *, const char 
   strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
   PetscCall(visit("date", text, context));
   PetscCall(visit("command_line", command_line, context));
+  for (int i = 0; i < INPUTS; i++)
+    if (inputs[i].crc[0]) PetscCall(visit(inputs[i].name, inputs[i].crc, context));
   PetscFunctionReturn(0);
 }
 

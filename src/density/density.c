@@ -10,8 +10,9 @@
 enum { CIRCLE_MOST = 4096, SPHERE_MOST = 256, CIRCLE_DEGREE = 512, SPHERE_DEGREE = 64 };
 
 PetscInt DensityFastSize(PetscInt least) {
-  const PetscInt unit = least < 512 ? 8 : 64;
+  PetscInt unit = 8;
 
+  while (unit < least / 8) unit *= 2; /* few odd factors: FFTW has no fast code for them in long real transforms */
   for (PetscInt n = (least + unit - 1) / unit * unit;; n += unit) {
     PetscInt rest = n;
     for (PetscInt p = 2; p <= 7; p += p == 2 ? 1 : 2)
@@ -93,10 +94,13 @@ static PetscErrorCode SetBandwidth(Density density, PetscInt noise) {
   PetscCall(PetscMalloc1(density->energy_degree + 1, &density->energy));
   PetscCall(ZonalExponential(density->dim, density->beta, density->energy_degree, density->energy));
   if (a->zero) PetscFunctionReturn(0);
-  PetscCall(ZonalExponentialDegree(density->dim, a->exponent, tol, &a->degree, &tail));
+  /* Z itself to rounding: its small values are divided by, and a few degrees more cost nothing. */
+  PetscCall(ZonalExponentialDegree(density->dim, a->exponent, PetscMin(tol, 1e-15), &a->degree, &tail));
   a->degree = PetscMin(a->degree, density->degree);
-  const PetscReal width = asinh(0.5 * PETSC_PI / a->exponent), needed = a->normalized ? -log(tol) / width : a->degree;
-  density->bandwidth = PetscMax(density->bandwidth, (PetscInt)PetscMin(ceil(needed), density->degree));
+  const PetscReal width = asinh(0.5 * PETSC_PI / a->exponent);
+  const PetscInt quotient = (PetscInt)ceil(PetscMin(-log(tol) / width, 1e6));
+  density->needed = PetscMax(a->degree, a->normalized ? quotient : 0);
+  density->bandwidth = PetscMax(density->bandwidth, PetscMin(density->needed, density->degree));
   PetscCall(PetscMalloc1(a->degree + 1, &a->zonal));
   PetscCall(ZonalExponential(density->dim, a->exponent, a->degree, a->zonal));
   for (PetscInt n = 0; n <= a->degree; n++) a->zonal[n] *= density->area / SphereHarmonicCount(density->dim, n);
@@ -164,6 +168,11 @@ PetscErrorCode DensityView(Density d) {
                         "           velocity up to degree %" PetscInt_FMT
                         "; outgrown when the upper third of the degrees has %g of the norm\n",
                         d->bandwidth, (double)d->tolerance));
+  if (!d->attention.zero && d->needed > d->degree)
+    PetscCall(PetscPrintf(d->comm,
+                          "           attention of a narrow density may need a velocity up to degree %" PetscInt_FMT
+                          ", more than spde_degree: what aliases then shows in the upper third\n",
+                          d->needed));
   PetscFunctionReturn(0);
 }
 
@@ -181,21 +190,50 @@ PetscErrorCode DensityGetVec(Density d, Vec *coefficients) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode DensityStart(Density d, PetscInt r) {
-  const char *key;
-  PetscBool outgrown;
-  PetscReal tail;
+/* The initial law of realization r, and what the upper third of its degrees has. */
+static PetscErrorCode SetInitial(Density d, PetscInt r, const char **key, PetscReal *tail, PetscBool *outgrown) {
   double *rho;
 
   PetscFunctionBeginUser;
   PetscCall(VecGetArrayWrite(d->state, &rho));
-  PetscCall(DensityInitial(d, r, rho, &key));
+  PetscCall(DensityInitial(d, r, rho, key));
   PetscCall(VecRestoreArrayWrite(d->state, &rho));
-  PetscCall(DensityTail(d, &tail, &outgrown));
+  PetscCall(DensityTail(d, tail, outgrown));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode DensityStart(Density d, PetscInt r) {
+  const char *key;
+  PetscBool outgrown;
+  PetscReal tail;
+
+  PetscFunctionBeginUser;
+  PetscCall(SetInitial(d, r, &key, &tail, &outgrown));
   PetscCheck(!outgrown, d->comm, PETSC_ERR_USER_INPUT,
-             "spde_degree = %" PetscInt_FMT
-             ": too low for the initial law, whose upper third of degrees has %.2g of the "
-             "norm, more than spde_tol; lower %s",
-             d->degree, (double)tail, key);
+             "spde_degree = %" PetscInt_FMT ": too low for the initial law (of realization %" PetscInt_FMT
+             "), whose upper third of degrees has %.2g of the norm, more than spde_tol; lower %s",
+             d->degree, r, (double)tail, key);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode DensityCheckStarts(Density d, MPI_Comm comm, PetscInt R) {
+  char name[PETSC_MAX_PATH_LEN];
+  PetscInt first = PETSC_MAX_INT;
+  PetscMPIInt rank, size;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(comm, &rank));
+  PetscCallMPI(MPI_Comm_size(comm, &size));
+  PetscCall(DeckGetString("tokens_init", name));
+  PetscCall(DensityStart(d, 0)); /* what is wrong with all of them, on all ranks */
+  if (strcmp(name, "clusters")) PetscFunctionReturn(0);
+  for (PetscInt r = rank; r < R && first == PETSC_MAX_INT; r += size) {
+    const char *key;
+    PetscBool outgrown;
+    PetscCall(SetInitial(d, r, &key, NULL, &outgrown));
+    if (outgrown) first = r;
+  }
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPIU_INT, MPI_MIN, comm));
+  if (first < R) PetscCall(DensityStart(d, first));
   PetscFunctionReturn(0);
 }

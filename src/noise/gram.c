@@ -106,11 +106,21 @@ static PetscErrorCode View(Noise noise, MPI_Comm comm) {
   PetscFunctionReturn(0);
 }
 
+/* Every rank has all tokens. */
+static PetscErrorCode Cost(Noise noise, PetscReal count, PetscReal mine, PetscReal *flops, PetscReal *bytes) {
+  PetscFunctionBeginUser;
+  (void)mine;
+  *flops = count * (count * count / 3 + count * noise->dim);
+  PetscCall(NoiseDrawBytes(noise, count, bytes));
+  PetscFunctionReturn(0);
+}
+
 const NoiseType NoiseTypeGram = {.name = "gram",
                                  .most = GRAM_TOKENS,
                                  .points = GRAM_POINTS,
                                  .create = Create,
                                  .view = View,
+                                 .cost = Cost,
                                  .field_create = FieldTermsCreate,
                                  .field_destroy = FieldTermsDestroy,
                                  .draw = FieldTermsDraw,

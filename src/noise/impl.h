@@ -14,6 +14,8 @@ typedef struct {
   PetscErrorCode (*create)(Noise noise);
   PetscErrorCode (*destroy)(Noise noise);
   PetscErrorCode (*view)(Noise noise, MPI_Comm comm);
+  /* As NoiseGetCost; NULL where it is nothing. */
+  PetscErrorCode (*cost)(Noise noise, PetscReal count, PetscReal mine, PetscReal *flops, PetscReal *bytes);
   /* A field's own data, field->data: fields start as 0. NULL when there is none. */
   PetscErrorCode (*field_create)(Field field);
   PetscErrorCode (*field_destroy)(Field field);

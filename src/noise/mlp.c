@@ -207,10 +207,21 @@ static PetscErrorCode View(Noise noise, MPI_Comm comm) {
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode Cost(Noise noise, PetscReal count, PetscReal mine, PetscReal *flops, PetscReal *bytes) {
+  const Mlp *mlp = noise->data;
+
+  PetscFunctionBeginUser;
+  (void)count;
+  *flops = 4 * (PetscReal)mlp->width * noise->dim * mine;
+  *bytes = sizeof(double) * (PetscReal)mlp->chunks * (2 * MLP_PITCH * (PetscReal)noise->dim + MLP_CHUNK);
+  PetscFunctionReturn(0);
+}
+
 const NoiseType NoiseTypeMlp = {.name = "mlp",
                                 .create = Create,
                                 .destroy = Destroy,
                                 .view = View,
+                                .cost = Cost,
                                 .field_create = FieldTermsCreate,
                                 .field_destroy = FieldTermsDestroy,
                                 .draw = FieldTermsDraw,

@@ -59,15 +59,22 @@ PetscErrorCode NoiseCheckCount(Noise noise, PetscInt64 count) {
 PetscErrorCode NoiseCheckPoints(Noise noise, PetscInt64 points, const char *what) {
   PetscFunctionBeginUser;
   PetscCheck(noise->type->points == 0 || points <= noise->type->points, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
-             "noise_type = %s: %s make %" PetscInt64_FMT " points per draw, at most %" PetscInt_FMT
-             " are allowed; take noise_type mlp or spectral",
-             noise->type->name, what, points, noise->type->points);
+             "%s: noise_type %s would be asked for at %" PetscInt64_FMT " points per draw, at most %" PetscInt_FMT
+             " are allowed: take fewer tokens or shorter lists",
+             what, noise->type->name, points, noise->type->points);
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode NoiseDrawBytes(Noise noise, PetscReal points, PetscReal *bytes) {
   PetscFunctionBeginUser;
   *bytes = noise->type->points ? 8 * points * points : 0; /* a factor of all pairs */
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode NoiseGetCost(Noise noise, PetscReal count, PetscReal mine, PetscReal *flops, PetscReal *bytes) {
+  PetscFunctionBeginUser;
+  *flops = *bytes = 0;
+  if (noise->type->cost) PetscCall(noise->type->cost(noise, count, mine, flops, bytes));
   PetscFunctionReturn(0);
 }
 

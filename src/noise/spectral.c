@@ -148,6 +148,18 @@ static PetscErrorCode View(Noise noise, MPI_Comm comm) {
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode Cost(Noise noise, PetscReal count, PetscReal mine, PetscReal *flops, PetscReal *bytes) {
+  const Spectral *s = noise->data;
+  SynthesisCost cost;
+
+  PetscFunctionBeginUser;
+  PetscCall(SynthesisGetCost(s->synthesis, &cost));
+  const PetscBool table = (PetscBool)(count >= (PetscReal)cost.from);
+  *flops = table ? cost.set + cost.table * mine : cost.plain * mine;
+  *bytes = sizeof(double) * 2 * (PetscReal)s->count * noise->dim + (table ? cost.bytes : 0);
+  PetscFunctionReturn(0);
+}
+
 /* field->data is the array of coefficients [d][K], zeroed at first. */
 static PetscErrorCode FieldCreateCoefficients(Field field) {
   const Spectral *s = field->noise->data;
@@ -265,6 +277,7 @@ const NoiseType NoiseTypeSpectral = {.name = "spectral",
                                      .create = Create,
                                      .destroy = Destroy,
                                      .view = View,
+                                     .cost = Cost,
                                      .field_create = FieldCreateCoefficients,
                                      .field_destroy = FieldDestroyCoefficients,
                                      .draw = Draw,

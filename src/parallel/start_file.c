@@ -44,7 +44,7 @@ static PetscErrorCode SourceOpen(MPI_Comm comm, Source *source) {
   PetscCheck(source->path[0], comm, PETSC_ERR_USER_INPUT, "tokens_file is not set: tokens_init = file needs it");
   PetscCall(PetscStrendswith(source->path, ".npy", &source->npy));
   if (source->npy) {
-    PetscCall(NpyGetShape(KEY, source->path, shape));
+    PetscCall(NpyGetShape(comm, KEY, source->path, shape));
   } else {
     PetscCall(H5Open(comm, source->path, "r", KEY, &source->h5));
     code = SourceInspectH5(comm, source, shape);
@@ -131,7 +131,7 @@ static PetscErrorCode SourceRead(const Source *source, const TokensLayout *layou
   PetscCall(SourceCheckShape(source, layout->comm, layout->count, layout->dim));
   PetscCall(PetscMalloc1(n * layout->dim, rows));
   if (source->npy)
-    PetscCall(NpyReadRows(KEY, source->path, first, n, *rows));
+    PetscCall(NpyReadRows(layout->comm, KEY, source->path, first, n, *rows));
   else
     PetscCall(H5ReadRows(source->h5, source->dataset, first, n, *rows));
   PetscFunctionReturn(0);

@@ -7,15 +7,18 @@
 #include <chorale/error.h>
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { TAG_SIGNAL = 1, TAG_FINISHED };
+enum { TAG_SIGNAL = 1, TAG_DUE, TAG_FINISHED };
 #define LOOK       0.5  /* seconds between looks at the stop file */
 #define IDLE_SLEEP 1000 /* microseconds between looks of a group without work */
-#define MARGIN     2.0  /* the longest step and write so far, times this, must fit before the wall-time limit */
+/* The longest step and write so far, times this, must fit before the wall-time limit. So that there is a write to go
+ * by, a run with a limit writes its first checkpoint after its first step. */
+#define MARGIN 2.0
 
 static volatile sig_atomic_t caught;
 
@@ -23,7 +26,7 @@ static void Catch(int number) {
   caught = number;
 }
 
-static PetscErrorCode CatchSignals(void) {
+PetscErrorCode CheckpointCatchSignals(void) {
   struct sigaction action = {.sa_handler = Catch, .sa_flags = SA_RESTART};
 
   PetscFunctionBeginUser;
@@ -53,6 +56,16 @@ static PetscErrorCode Listen(Checkpoint c) {
   PetscFunctionReturn(0);
 }
 
+/* Results that cannot be read are written anew from a checkpoint. Without one they may be anything. */
+static PetscErrorCode WarnOfBroken(Checkpoint c) {
+  PetscFunctionBeginUser;
+  PetscCheck(c->source[0], c->layout.world, PETSC_ERR_USER_INPUT,
+             "output_file = %s: cannot be read, and there is no checkpoint to write it anew from; remove it",
+             c->output.file);
+  if (!c->rank) fprintf(stderr, "chorale: warning: %s cannot be read: it will be written anew\n", c->output.file);
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode CheckpointCreate(const char *study, Ensemble ensemble, PetscInt steps, Checkpoint *checkpoint) {
   PetscBool resume;
   Checkpoint c;
@@ -72,9 +85,11 @@ PetscErrorCode CheckpointCreate(const char *study, Ensemble ensemble, PetscInt s
   PetscCall(PetscCalloc1(c->layout.realizations, &c->step));
   PetscCall(ReadDeck(c));
   PetscCall(DeckGetFlag("checkpoint_resume", &resume));
-  if (resume) PetscCall(CheckpointFileIsComplete(c, &c->complete));
+  if (resume) PetscCall(CheckpointFileIsComplete(c));
   if (resume && !c->complete) PetscCall(CheckpointFileFind(c));
-  PetscCall(CatchSignals());
+  if (c->broken) PetscCall(WarnOfBroken(c));
+  if (resume && !c->complete && !c->broken) PetscCall(CheckpointFileCheckResults(c));
+  PetscCall(CheckpointCatchSignals());
   c->start = c->written = c->last = MPI_Wtime();
   c->looked = -PETSC_MAX_REAL; /* a stop file may be there already */
   PetscCall(Listen(c));
@@ -125,10 +140,22 @@ PetscErrorCode CheckpointView(Checkpoint c) {
   PetscFunctionReturn(0);
 }
 
+/* On rank 0: no checkpoint is left. */
+static void RemoveFiles(Checkpoint c) {
+  (void)unlink(c->file);
+  (void)unlink(c->previous);
+  (void)unlink(c->temporary);
+}
+
 PetscErrorCode CheckpointIsComplete(Checkpoint c, PetscBool *complete) {
+  PetscBool dry;
+
   PetscFunctionBeginUser;
   *complete = c->complete;
-  if (*complete) PetscCall(PetscPrintf(c->layout.world, "%s is complete: nothing is left to resume\n", c->output.file));
+  if (!*complete) PetscFunctionReturn(0);
+  PetscCall(PetscPrintf(c->layout.world, "%s is complete: nothing is left to resume\n", c->output.file));
+  PetscCall(DeckGetFlag("dry_run", &dry));
+  if (!dry) PetscCall(CheckpointRemove(c)); /* of a run that was killed between its results and this */
   PetscFunctionReturn(0);
 }
 
@@ -178,6 +205,19 @@ PetscErrorCode CheckpointAddRows(Checkpoint c, const char *name, PetscInt n, Pet
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode CheckpointAddFrames(Checkpoint c, const char *name, PetscInt frames, const PetscInt64 step[],
+                                   PetscInt columns, PetscInt n, PetscReal mine[]) {
+  CheckpointEntry *entry = NULL;
+
+  PetscFunctionBeginUser;
+  PetscCall(CheckpointAddRows(c, name, n, mine));
+  entry = &c->entries[c->count - 1];
+  entry->frames = frames;
+  entry->columns = columns;
+  entry->step = step;
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode CheckpointAddShared(Checkpoint c, const char *name, PetscInt n, PetscReal values[]) {
   CheckpointEntry *entry = NULL;
 
@@ -203,10 +243,30 @@ PetscErrorCode CheckpointSetPublish(Checkpoint c, PetscErrorCode (*publish)(void
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode CheckpointKeepDone(Checkpoint c, PetscInt n, PetscReal all[], PetscInt *done) {
+  const EnsembleLayout *e = &c->layout;
+  int *finished; /* every group knows its own */
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1(e->realizations, &finished));
+  for (PetscInt r = 0; r < e->realizations; r++) finished[r] = r % e->groups == e->group && c->step[r] == c->steps;
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, finished, (PetscMPIInt)e->realizations, MPI_INT, MPI_MAX, e->world));
+  *done = 0;
+  for (PetscInt r = 0; r < e->realizations; r++)
+    if (finished[r]) PetscCall(PetscArraymove(all + (size_t)(*done)++ * (size_t)n, all + (size_t)r * (size_t)n, n));
+  PetscCall(PetscFree(finished));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode CheckpointResume(Checkpoint c, PetscInt r, PetscInt *step) {
   PetscFunctionBeginUser;
   *step = 0;
-  if (!c->source[0]) PetscFunctionReturn(0);
+  if (!c->source[0]) {
+    /* what an older run of this name left would be taken for this one's, were it killed before its first checkpoint */
+    if (!c->rank && !c->loaded) RemoveFiles(c);
+    c->loaded = PETSC_TRUE;
+    PetscFunctionReturn(0);
+  }
   if (!c->loaded) PetscCall(CheckpointFileReadRows(c));
   c->loaded = PETSC_TRUE;
   *step = (PetscInt)c->step[r];
@@ -214,7 +274,7 @@ PetscErrorCode CheckpointResume(Checkpoint c, PetscInt r, PetscInt *step) {
   PetscFunctionReturn(0);
 }
 
-/* On rank 0: a signal that another rank caught, and groups that have finished. */
+/* On rank 0: a signal that another rank caught, groups that want a checkpoint, and those that have finished. */
 static PetscErrorCode Hear(Checkpoint c) {
   int there = c->size > 1;
 
@@ -227,6 +287,8 @@ static PetscErrorCode Hear(Checkpoint c) {
     PetscCallMPI(MPI_Recv(&number, 1, MPI_INT, status.MPI_SOURCE, status.MPI_TAG, c->events, MPI_STATUS_IGNORE));
     if (status.MPI_TAG == TAG_SIGNAL)
       caught = number;
+    else if (status.MPI_TAG == TAG_DUE)
+      c->due = (PetscBool)(c->due || number == c->writes); /* else there was one in between */
     else
       c->finished++;
   }
@@ -271,7 +333,7 @@ static PetscErrorCode Decide(Checkpoint c, CheckpointEvent otherwise) {
     c->event = CHECKPOINT_DONE; /* nothing is left to stop */
   else if (stop)
     c->event = CHECKPOINT_STOP;
-  else if ((c->every && c->since >= c->every) || (c->interval > 0 && now - c->written >= c->interval))
+  else if (c->due || (c->interval > 0 && now - c->written >= c->interval) || (c->wall > 0 && !c->writes))
     c->event = CHECKPOINT_WRITE;
   if (c->event != CHECKPOINT_GO && c->size > 1) {
     PetscCallMPI(MPI_Ibcast(&c->event, 1, MPI_INT, 0, c->events, &c->request));
@@ -303,8 +365,11 @@ static PetscErrorCode Write(Checkpoint c) {
   PetscCall(CheckpointFileWrite(c));
   if (c->publish) PetscCall(c->publish(c->publish_context));
   c->since = 0;
+  c->due = PETSC_FALSE;
+  c->writes++;
   c->written = c->last = MPI_Wtime();
   c->cost = PetscMax(c->cost, c->written - start);
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &c->longest, 1, MPI_DOUBLE, MPI_MAX, c->layout.world));
   PetscFunctionReturn(0);
 }
 
@@ -321,13 +386,25 @@ static PetscErrorCode Act(Checkpoint c, PetscBool *stopped) {
   PetscFunctionReturn(0);
 }
 
+/* Of a group's first shard: enough steps for a checkpoint. A group may be the only one that still has work. */
+static PetscErrorCode SayDue(Checkpoint c) {
+  PetscFunctionBeginUser;
+  if (c->rank)
+    PetscCallMPI(MPI_Send(&c->writes, 1, MPI_INT, 0, TAG_DUE, c->events));
+  else
+    c->due = PETSC_TRUE;
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode CheckpointStep(Checkpoint c, PetscInt r, PetscInt step, PetscBool *stopped) {
+  const PetscInt64 before = c->since;
   const double now = MPI_Wtime();
 
   PetscFunctionBeginUser;
   c->current = r;
+  c->since += PetscMax(1, step - c->step[r]); /* less where lost trajectories made it begin again */
   c->step[r] = step;
-  c->since++;
+  if (before < c->every && c->since >= c->every && !c->shard) PetscCall(SayDue(c));
   c->longest = PetscMax(c->longest, now - c->last);
   c->last = now;
   if (!c->rank)
@@ -376,8 +453,7 @@ PetscErrorCode CheckpointFinish(Checkpoint c, PetscBool *stopped) {
 PetscErrorCode CheckpointRemove(Checkpoint c) {
   PetscFunctionBeginUser;
   if (!c->rank) {
-    (void)unlink(c->file);
-    (void)unlink(c->previous);
+    RemoveFiles(c);
     (void)rmdir(c->output.trajectories); /* fails where trajectories are, as it should */
   }
   PetscFunctionReturn(0);

@@ -4,6 +4,7 @@
  *     /checkpoint     attributes format, study, realizations, steps
  *     /status/step    [R] steps done by every realization
  *     /rows/NAME      [R][n] results so far
+ *     /frames/NAME    [frames] steps of the frames that these rows begin with
  *     /shared/NAME    [1][n] numbers of the whole run
  *     /state/R/NAME   [N][d] positions, or [1][n] numbers, of every realization in progress
  *     /parameters, /provenance as in results files
@@ -11,16 +12,18 @@
 #include "record/checkpoint_impl.h"
 
 #include <chorale/deck.h>
+#include <chorale/provenance.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
-#define FORMAT "1"
+#define FORMAT "2"
 #define PATH   256
 #define BLOCK  (1 << 20) /* bytes that are checked together; the ranks share the blocks */
 
@@ -188,6 +191,10 @@ static PetscErrorCode WriteContents(Checkpoint c, H5 h5) {
     PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
     PetscCall(
         H5WriteRows(h5, path, e->realizations, entry->n, e->group, e->groups, c->shard ? 0 : e->owned, entry->values));
+    if (!entry->frames) continue;
+    const PetscInt64 frames[1] = {entry->frames};
+    PetscCall(PetscSNPrintf(path, sizeof(path), "/frames/%s", entry->name));
+    PetscCall(H5WriteInts(h5, path, 1, frames, entry->step));
   }
   for (PetscInt r = 0; r < e->realizations; r++)
     if (0 < c->step[r] && c->step[r] < c->steps) PetscCall(WriteState(c, h5, r));
@@ -202,6 +209,7 @@ static PetscErrorCode WriteTemporary(Checkpoint c) {
   PetscCall(OutputMakeDirectory(c->layout.world, &c->output));
   PetscCall(H5Open(c->layout.world, c->temporary, "w", NULL, &h5));
   PetscCall(WriteContents(c, h5));
+  PetscCall(H5Flush_(h5)); /* every rank's part is on disk: what follows is rank 0's alone */
   PetscCall(H5Close_(&h5));
   PetscCall(Commit(c));
   PetscFunctionReturn(0);
@@ -267,7 +275,44 @@ typedef struct {
   MPI_Comm comm;
   const char *file;
   H5 h5;
+  PetscInt steps; /* of a run that goes on from this checkpoint; 0 for complete results, -1 for what a run has left */
 } Comparison;
+
+/* Frames of another cadence: fewer are among the recorded ones if it is a multiple, or longer than the run. */
+static PetscErrorCode CompareCadence(const Comparison *x, const char *old, const char *value) {
+  const long long before = strtoll(old, NULL, 10), now = strtoll(value, NULL, 10);
+  char count[CHECKPOINT_NAME];
+  PetscBool found;
+
+  PetscFunctionBeginUser;
+  if (x->steps < 0) PetscFunctionReturn(0); /* written anew, from a checkpoint that has more to say */
+  PetscCheck(before > 0 && (now % before == 0 || now >= x->steps), x->comm, PETSC_ERR_USER_INPUT,
+             "output_every = %s: %s was made with %s; a resumed run may only take a multiple of that, whose frames are "
+             "all recorded",
+             value, x->file, old);
+  PetscCall(H5Exists(x->h5, "/frames", &found));
+  PetscCheck(found, x->comm, PETSC_ERR_USER_INPUT,
+             "output_every = %s: %s was made with %s; what this study gathers depends on it", value, x->file, old);
+  PetscCall(H5ReadAttribute(x->h5, "/parameters", "output_trajectories", sizeof(count), count, &found));
+  PetscCheck(!found || !strcmp(count, "0"), x->comm, PETSC_ERR_USER_INPUT,
+             "output_every = %s: %s was made with %s, which the frames of its output_trajectories = %s keep", value,
+             x->file, old, count);
+  PetscFunctionReturn(0);
+}
+
+/* The file that a key names may have other contents by now. Files of older versions do not say. */
+static PetscErrorCode CompareInput(const Comparison *x, const char *key, const char *value) {
+  char name[2 * CHECKPOINT_NAME], old[CHECKPOINT_NAME];
+  PetscBool found;
+
+  PetscFunctionBeginUser;
+  if (!ProvenanceInput(key)[0]) PetscFunctionReturn(0);
+  PetscCall(PetscSNPrintf(name, sizeof(name), "%s_crc32", key));
+  PetscCall(H5ReadAttribute(x->h5, "/provenance", name, sizeof(old), old, &found));
+  PetscCheck(!found || !strcmp(old, ProvenanceInput(key)), x->comm, PETSC_ERR_USER_INPUT,
+             "%s = %s: the file had other contents when %s was made", key, value, x->file);
+  PetscFunctionReturn(0);
+}
 
 static PetscErrorCode CompareKey(const char *key, const char *value, void *context) {
   const Comparison *comparison = (const Comparison *)context;
@@ -277,16 +322,56 @@ static PetscErrorCode CompareKey(const char *key, const char *value, void *conte
   PetscFunctionBeginUser;
   if (MayChange(key)) PetscFunctionReturn(0);
   PetscCall(H5ReadAttribute(comparison->h5, "/parameters", key, sizeof(old), old, &found));
-  PetscCheck(
-      found && !strcmp(old, value), comparison->comm, PETSC_ERR_USER_INPUT,
-      "%s = %s: %s was made with %s; a resumed run may change only groups, file names, progress and checkpoint_*", key,
-      value, comparison->file, found ? old : "no such key");
+  if (found && !strcmp(old, value))
+    PetscCall(CompareInput(comparison, key, value));
+  else if (found && comparison->steps && !strcmp(key, "output_every"))
+    PetscCall(CompareCadence(comparison, old, value));
+  else
+    SETERRQ(comparison->comm, PETSC_ERR_USER_INPUT,
+            "%s = %s: %s was made with %s; a resumed run may change only groups, file names, progress and checkpoint_*",
+            key, value, comparison->file, found ? old : "no such key");
+  PetscFunctionReturn(0);
+}
+
+/* Results may be replaced by a run of their study; without a checkpoint, which has been compared, of their deck too. */
+static PetscErrorCode CheckOwn(Checkpoint c, Comparison *comparison) {
+  char group[PATH], value[CHECKPOINT_NAME];
+  PetscBool found, same;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", c->study));
+  PetscCall(H5Exists(comparison->h5, group, &same));
+  PetscCall(H5ReadAttribute(comparison->h5, "/provenance", "complete", sizeof(value), value, &found));
+  PetscCheck(found && same, comparison->comm, PETSC_ERR_USER_INPUT,
+             "output_file = %s: exists and holds no results of study %s; output_overwrite replaces it",
+             comparison->file, c->study);
+  if (c->source[0]) PetscFunctionReturn(0);
+  comparison->steps = strcmp(value, "true") ? -1 : 0; /* -1: no frame of it is kept */
+  PetscCall(DeckVisit(c->study, CompareKey, comparison));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointFileCheckResults(Checkpoint c) {
+  Comparison comparison = {.comm = c->layout.world, .file = c->output.file};
+  PetscErrorCode code;
+  PetscBool overwrite;
+  int there = 0;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetFlag("output_overwrite", &overwrite));
+  if (!c->rank) there = !access(c->output.file, F_OK);
+  PetscCallMPI(MPI_Bcast(&there, 1, MPI_INT, 0, c->layout.world));
+  if (!there || overwrite) PetscFunctionReturn(0);
+  PetscCall(H5Open(c->layout.world, c->output.file, "r", "output_file", &comparison.h5));
+  code = CheckOwn(c, &comparison);
+  PetscCall(H5Close_(&comparison.h5)); /* an open file would meet MPI_Finalize */
+  PetscCall(code);
   PetscFunctionReturn(0);
 }
 
 /* Is source a checkpoint of this run? Reads how far the realizations are. */
 static PetscErrorCode ReadHeader(Checkpoint c, H5 h5) {
-  Comparison comparison = {c->layout.world, c->source, h5};
+  Comparison comparison = {c->layout.world, c->source, h5, c->steps};
   char study[CHECKPOINT_NAME], format[CHECKPOINT_NAME];
   PetscInt64 shape[8];
   PetscBool found;
@@ -311,24 +396,36 @@ static PetscErrorCode ReadHeader(Checkpoint c, H5 h5) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode CheckpointFileIsComplete(Checkpoint c, PetscBool *complete) {
-  Comparison comparison = {c->layout.world, c->output.file, NULL};
+/* Opens the results; are they complete? All ranks fail alike where they cannot be read. */
+static PetscErrorCode OpenResults(Checkpoint c, H5 *h5) {
   char value[CHECKPOINT_NAME];
-  PetscErrorCode different = 0;
+  PetscErrorCode failed;
   PetscBool found;
+
+  PetscFunctionBeginUser;
+  PetscCall(H5Open(c->layout.world, c->output.file, "r", "output_file", h5));
+  failed = H5ReadAttribute(*h5, "/provenance", "complete", sizeof(value), value, &found);
+  if (failed) PetscCall(H5Close_(h5));
+  PetscCall(failed);
+  c->complete = (PetscBool)(found && !strcmp(value, "true"));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointFileIsComplete(Checkpoint c) {
+  Comparison comparison = {c->layout.world, c->output.file, NULL, 0};
+  PetscErrorCode failed, different = 0;
   int there = 0;
 
   PetscFunctionBeginUser;
-  *complete = PETSC_FALSE;
   if (!c->rank) there = !access(c->output.file, F_OK);
   PetscCallMPI(MPI_Bcast(&there, 1, MPI_INT, 0, c->layout.world));
   if (!there) PetscFunctionReturn(0);
-  PetscCall(H5Open(c->layout.world, c->output.file, "r", "output_file", &comparison.h5));
-  PetscCall(H5ReadAttribute(comparison.h5, "/provenance", "complete", sizeof(value), value, &found));
-  if (found && !strcmp(value, "true")) {
-    different = DeckVisit(c->study, CompareKey, &comparison);
-    *complete = PETSC_TRUE;
-  }
+  PetscCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL));
+  failed = OpenResults(c, &comparison.h5);
+  PetscCall(PetscPopErrorHandler());
+  c->broken = (PetscBool)(failed != 0);
+  if (failed) PetscFunctionReturn(0);
+  if (c->complete) different = DeckVisit(c->study, CompareKey, &comparison);
   PetscCall(H5Close_(&comparison.h5)); /* an open file would meet MPI_Finalize */
   PetscCall(different);
   PetscFunctionReturn(0);
@@ -371,6 +468,37 @@ PetscErrorCode CheckpointFileFind(Checkpoint c) {
   PetscFunctionReturn(0);
 }
 
+/* Row r of an entry that begins with frames, those of the source being more: chosen by their steps. */
+static PetscErrorCode ReadFrames(Checkpoint c, H5 h5, const CheckpointEntry *entry, PetscInt r, PetscReal *row) {
+  const PetscErrorCode unfit = c->layout.groups == 1 ? PETSC_ERR_USER_INPUT : PETSC_ERR_FILE_READ; /* see WithSource */
+  const PetscInt64 columns = entry->columns, tail = entry->n - entry->frames * columns;
+  PetscInt64 shape[8], *step, k, j = 0, f;
+  PetscReal *old;
+  char path[PATH];
+  int rank;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscSNPrintf(path, sizeof(path), "/frames/%s", entry->name));
+  PetscCall(H5GetShape(h5, path, &rank, shape));
+  PetscCheck(rank == 1 && shape[0] <= c->steps + 1, c->layout.shards, unfit,
+             "checkpoint_resume = true: %s: '%s' has another shape", c->source, path);
+  k = shape[0] * columns + tail;
+  PetscCall(PetscMalloc2(shape[0], &step, k, &old));
+  PetscCall(H5ReadInts(h5, path, shape[0], step));
+  PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
+  PetscCall(ReadRows(h5, path, c->layout.realizations, k, r, c->shard ? 0 : 1, old));
+  for (f = 0; f < entry->frames; f++) {
+    while (j < shape[0] && step[j] != entry->step[f]) j++;
+    if (j == shape[0]) break;
+    if (!c->shard) PetscCall(PetscArraycpy(row + f * columns, old + j * columns, columns));
+  }
+  if (!c->shard) PetscCall(PetscArraycpy(row + entry->n - tail, old + k - tail, tail));
+  PetscCall(PetscFree2(step, old));
+  PetscCheck(f == entry->frames, c->layout.shards, unfit,
+             "checkpoint_resume = true: %s: has no frame of step %" PetscInt64_FMT, c->source, entry->step[f]);
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode ReadAllRows(Checkpoint c, H5 h5) {
   const EnsembleLayout *e = &c->layout;
 
@@ -384,10 +512,15 @@ static PetscErrorCode ReadAllRows(Checkpoint c, H5 h5) {
     }
     if (entry->type != CHECKPOINT_ROWS) continue;
     PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
-    for (PetscInt k = 0; k < e->owned; k++)
-      if (c->step[e->group + k * e->groups] > 0) /* other shards may have no room */
-        PetscCall(ReadRows(h5, path, e->realizations, entry->n, e->group + k * e->groups, c->shard ? 0 : 1,
-                           c->shard ? NULL : entry->values + (size_t)k * (size_t)entry->n));
+    for (PetscInt k = 0; k < e->owned; k++) {
+      const PetscInt r = e->group + k * e->groups;
+      PetscReal *row = c->shard ? NULL : entry->values + (size_t)k * (size_t)entry->n; /* others may have no room */
+      if (!c->step[r]) continue;
+      if (entry->frames)
+        PetscCall(ReadFrames(c, h5, entry, r, row));
+      else
+        PetscCall(ReadRows(h5, path, e->realizations, entry->n, r, c->shard ? 0 : 1, row));
+    }
   }
   PetscFunctionReturn(0);
 }

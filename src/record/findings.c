@@ -33,6 +33,7 @@ struct _p_Findings {
   char **labels;     /* [rows], NULL for tables of numbers */
   Item items[ITEMS];
   PetscInt count;
+  PetscInt realizations; /* in partial results, -1 in complete ones */
   Output output;
 };
 
@@ -44,11 +45,28 @@ PetscErrorCode FindingsCreate(MPI_Comm comm, const char *study, const char *colu
   f->comm = comm;
   PetscCall(PetscStrncpy(f->study, study, sizeof(f->study)));
   PetscCall(PetscStrallocpy(columns, &f->columns));
+  f->realizations = -1;
   f->width = 1;
   for (const char *c = columns; *c; c++) f->width += *c == ',';
   PetscCall(OutputCreate(comm, study, 0, &f->output));
-  PetscCall(TableCheckOutput(comm));
+  PetscCall(TableCheckOutput(comm, columns));
   *findings = f;
+  PetscFunctionReturn(0);
+}
+
+/* Nothing is found yet. */
+static PetscErrorCode Clear(Findings f) {
+  PetscFunctionBeginUser;
+  for (PetscInt i = 0; i < f->count; i++) {
+    PetscCall(PetscFree(f->items[i].text));
+    PetscCall(PetscFree(f->items[i].values));
+  }
+  for (PetscInt64 r = 0; f->labels && r < f->rows; r++) PetscCall(PetscFree(f->labels[r]));
+  PetscCall(PetscFree(f->labels));
+  PetscCall(PetscFree(f->values));
+  f->count = 0;
+  f->rows = f->room = 0;
+  f->realizations = -1;
   PetscFunctionReturn(0);
 }
 
@@ -57,13 +75,7 @@ PetscErrorCode FindingsDestroy(Findings *findings) {
 
   PetscFunctionBeginUser;
   if (!f) PetscFunctionReturn(0);
-  for (PetscInt i = 0; i < f->count; i++) {
-    PetscCall(PetscFree(f->items[i].text));
-    PetscCall(PetscFree(f->items[i].values));
-  }
-  for (PetscInt64 r = 0; f->labels && r < f->rows; r++) PetscCall(PetscFree(f->labels[r]));
-  PetscCall(PetscFree(f->labels));
-  PetscCall(PetscFree(f->values));
+  PetscCall(Clear(f));
   PetscCall(PetscFree(f->columns));
   PetscCall(PetscFree(*findings));
   PetscFunctionReturn(0);
@@ -76,6 +88,17 @@ PetscErrorCode FindingsView(Findings f) {
   PetscCall(DeckGetString("output_table", table));
   PetscCall(PetscPrintf(f->comm, "findings   %s%s%s\n", f->output.file, *table ? ", table in " : "", table));
   PetscFunctionReturn(0);
+}
+
+PetscErrorCode FindingsBeginPartial(Findings f, PetscInt realizations) {
+  PetscFunctionBeginUser;
+  PetscCall(Clear(f));
+  f->realizations = realizations;
+  PetscFunctionReturn(0);
+}
+
+PetscBool FindingsArePartial(Findings f) {
+  return (PetscBool)(f->realizations >= 0);
 }
 
 PetscErrorCode FindingsLabeledRow(Findings f, const char *label, const PetscReal values[]) {
@@ -210,9 +233,14 @@ static PetscErrorCode WriteFile(Findings f) {
   PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", f->study));
   PetscCall(H5Open(f->comm, f->output.temporary, "w", NULL, &h5));
   PetscCall(H5WriteGroup(h5, group));
-  PetscCall(WriteColumns(f, h5, group));
+  if (f->rows) PetscCall(WriteColumns(f, h5, group));
   for (PetscInt i = 0; i < f->count; i++) PetscCall(WriteItem(&f->items[i], h5, group));
-  PetscCall(ResultsWriteOrigin(f->comm, f->study, PETSC_TRUE, h5));
+  PetscCall(ResultsWriteOrigin(f->comm, f->study, (PetscBool)!FindingsArePartial(f), h5));
+  if (FindingsArePartial(f)) {
+    char done[NAME];
+    PetscCall(PetscSNPrintf(done, sizeof(done), "%" PetscInt_FMT, f->realizations));
+    PetscCall(H5AttributeString(h5, "/provenance", "realizations_done", done));
+  }
   PetscCall(H5Close_(&h5));
   PetscCall(OutputCommit(f->comm, &f->output));
   PetscFunctionReturn(0);
@@ -245,9 +273,11 @@ PetscErrorCode FindingsFinish(Findings f, PetscInt rows) {
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_rank(f->comm, &rank));
+  /* The table first: results that are complete say that nothing is left to do. */
+  if (!FindingsArePartial(f)) PetscCall(PrintTable(f, rows));
   failed = WriteFile(f);
   if (failed && !rank) (void)unlink(f->output.temporary);
   PetscCall(failed);
-  PetscCall(PrintTable(f, rows));
+  PetscCall(Clear(f));
   PetscFunctionReturn(0);
 }

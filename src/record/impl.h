@@ -18,6 +18,7 @@ typedef struct {
 } Output;
 
 #define RECORD_QUANTITIES 16
+#define RECORD_TEXTS      128
 
 struct _p_Record {
   char study[32];
@@ -31,7 +32,9 @@ struct _p_Record {
   Output output;
   PetscInt quantities, width; /* what a frame holds: the observables, and what a study adds */
   ObservableInfo quantity[RECORD_QUANTITIES];
-  double *values; /* [owned][frames][width] on the group's first shard, NULL on others */
+  double *values;              /* [owned][frames][width] on the group's first shard, NULL on others */
+  PetscInt texts;              /* attributes of the study */
+  char *text[RECORD_TEXTS][2]; /* key and value */
   Trajectory trajectory;
 };
 
@@ -40,9 +43,14 @@ PETSC_INTERN const char *RecordColumn(Record record, PetscInt quantity);
 
 /* Names from output_file; looks at nothing. */
 PETSC_INTERN PetscErrorCode OutputNames(MPI_Comm comm, const char *study, Output *output);
-/* Reads output_file and output_overwrite and refuses what cannot work, for this many trajectories. Leaves nothing
- * behind. Collective. */
+/* Reads output_file and output_overwrite and refuses what cannot work or would destroy what is not the run's own, for
+ * this many trajectories. Leaves nothing behind. Collective. */
 PETSC_INTERN PetscErrorCode OutputCreate(MPI_Comm comm, const char *study, PetscInt trajectories, Output *output);
+/* On one rank: "key = file: reason" when the file that this key names is another input or output of the run, too. */
+PETSC_INTERN PetscErrorCode OutputOthers(const char *key, const char *file, char *reason, size_t room);
+/* On one rank: 0 or the errno that keeps files from being made beside path. Permissions, read-only file systems and
+ * full directories show only when one is made; its name is new, since FILE.tmp may be that of a job which runs. */
+PETSC_INTERN int OutputProbe(const char *path);
 /* Path of a realization's trajectory: in the file system, or as seen from the results file. */
 PETSC_INTERN PetscErrorCode OutputTrajectory(const Output *output, PetscInt r, PetscBool relative,
                                              char path[PETSC_MAX_PATH_LEN]);

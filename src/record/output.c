@@ -61,29 +61,56 @@ static void Canonical(const char *name, char path[PETSC_MAX_PATH_LEN]) {
   free(full);
 }
 
-/* On one rank: would the results file take the place of a file that the same run reads or writes? */
-static PetscErrorCode InspectOthers(const Output *o, char *reason, size_t room) {
+PetscErrorCode OutputOthers(const char *key, const char *file, char *reason, size_t room) {
   static const char *const keys[] = {"output_table", "tokens_file", "attention_weights", "analyze_file",
                                      "analyze_other"};
   char mine[PETSC_MAX_PATH_LEN], name[PETSC_MAX_PATH_LEN], other[PETSC_MAX_PATH_LEN];
 
   PetscFunctionBeginUser;
-  Canonical(o->file, mine);
+  Canonical(file, mine);
   for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
     PetscCall(DeckGetString(keys[i], name));
-    if (!name[0]) continue;
+    if (!name[0] || !strcmp(key, keys[i])) continue;
     Canonical(name, other);
     if (!strcmp(mine, other))
-      PetscCall(PetscSNPrintf(reason, room, "output_file = %s: is also the %s; choose another name", o->file, keys[i]));
+      PetscCall(PetscSNPrintf(reason, room, "%s = %s: is also the %s; choose another name", key, file, keys[i]));
   }
   PetscFunctionReturn(0);
+}
+
+/* On one rank: is the table to stand where trajectories and checkpoints go? */
+static PetscErrorCode InspectTable(const Output *o, char *reason, size_t room) {
+  char table[PETSC_MAX_PATH_LEN], path[PETSC_MAX_PATH_LEN], folder[PETSC_MAX_PATH_LEN];
+  size_t length;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetString("output_table", table));
+  if (!table[0]) PetscFunctionReturn(0);
+  Canonical(table, path);
+  Canonical(o->trajectories, folder);
+  length = strlen(folder);
+  if (!strncmp(path, folder, length) && (!path[length] || path[length] == '/'))
+    PetscCall(PetscSNPrintf(reason, room, "output_table = %s: %s is for trajectories and checkpoints of %s", table,
+                            o->trajectories, o->file));
+  PetscFunctionReturn(0);
+}
+
+int OutputProbe(const char *path) {
+  char name[PETSC_MAX_PATH_LEN + 8];
+  int fd;
+
+  (void)snprintf(name, sizeof(name), "%s.XXXXXX", path);
+  if ((fd = mkstemp(name)) < 0) return errno;
+  (void)close(fd);
+  (void)unlink(name);
+  return 0;
 }
 
 /* On one rank: what speaks against writing these files, as "key = value: reason"; empty when nothing does. */
 static PetscErrorCode Inspect(const Output *o, PetscInt trajectories, char *reason, size_t room) {
   struct stat status;
   char path[PETSC_MAX_PATH_LEN];
-  int fd;
+  int code;
 
   PetscFunctionBeginUser;
   reason[0] = '\0';
@@ -112,16 +139,10 @@ static PetscErrorCode Inspect(const Output *o, PetscInt trajectories, char *reas
       PetscFunctionReturn(0);
     }
   }
-  PetscCall(InspectOthers(o, reason, room));
-  if (reason[0]) PetscFunctionReturn(0);
-  /* Permissions, read-only file systems and full directories show only when a file is made. */
-  fd = open(o->temporary, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-  if (fd < 0)
-    PetscCall(PetscSNPrintf(reason, room, "output_file = %s: cannot be written: %s", o->file, strerror(errno)));
-  else {
-    close(fd);
-    unlink(o->temporary);
-  }
+  PetscCall(OutputOthers("output_file", o->file, reason, room));
+  if (!reason[0]) PetscCall(InspectTable(o, reason, room));
+  if (!reason[0] && (code = OutputProbe(o->file)))
+    PetscCall(PetscSNPrintf(reason, room, "output_file = %s: cannot be written: %s", o->file, strerror(code)));
   PetscFunctionReturn(0);
 }
 
@@ -132,7 +153,7 @@ PetscErrorCode OutputCreate(MPI_Comm comm, const char *study, PetscInt trajector
   PetscFunctionBeginUser;
   PetscCall(OutputNames(comm, study, output));
   PetscCall(DeckGetFlag("output_overwrite", &output->overwrite));
-  PetscCall(DeckGetFlag("checkpoint_resume", &output->resume)); /* files that are not complete are its own */
+  PetscCall(DeckGetFlag("checkpoint_resume", &output->resume)); /* CheckpointFileCheckResults sees to its files */
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
   if (!rank) PetscCall(Inspect(output, trajectories, reason, sizeof(reason)));
   PetscCallMPI(MPI_Bcast(reason, sizeof(reason), MPI_CHAR, 0, comm));
@@ -153,7 +174,12 @@ PetscErrorCode OutputMakeDirectory(MPI_Comm comm, const Output *output) {
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
-  if (!rank && mkdir(output->trajectories, 0777) && errno != EEXIST) code = errno;
+  if (!rank) {
+    if (!mkdir(output->trajectories, 0777))
+      code = OutputSync(output->directory, O_RDONLY);
+    else if (errno != EEXIST)
+      code = errno;
+  }
   PetscCall(OutputCheck(comm, code, output->trajectories, "cannot make the directory"));
   PetscFunctionReturn(0);
 }

@@ -2,12 +2,14 @@
 
 #include <chorale/deck.h>
 #include <chorale/table.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#define TABLE_ROWS 20 /* printed; the CSV has all */
+#define TABLE_ROWS 20          /* printed; the CSV has all */
+#define CLOCK      "step,time" /* the first columns */
 
 const char *RecordColumn(Record record, PetscInt quantity) {
   switch (quantity) {
@@ -63,9 +65,17 @@ static PetscErrorCode New(const char *study, Ensemble ensemble, Tokens tokens, R
 }
 
 static PetscErrorCode CheckOutput(Record x) {
+  const PetscInt64 numbers = (PetscInt64)x->frames * x->width; /* of a realization: a row of checkpoints */
+  const char *key = x->every ? "output_every" : "analyze_every";
+  PetscInt64 every;
+
   PetscFunctionBeginUser;
+  PetscCall(DeckGetInt(key, &every));
+  PetscCheck(numbers <= INT_MAX, x->ensemble.world, PETSC_ERR_USER_INPUT,
+             "%s = %" PetscInt64_FMT ": %" PetscInt_FMT " frames are too many, at most %d can be recorded", key, every,
+             x->frames, INT_MAX / (int)x->width);
   PetscCall(OutputCreate(x->ensemble.world, x->study, x->trajectories, &x->output));
-  PetscCall(TableCheckOutput(x->ensemble.world));
+  PetscCall(TableCheckOutput(x->ensemble.world, CLOCK));
   PetscFunctionReturn(0);
 }
 
@@ -117,8 +127,23 @@ PetscErrorCode RecordDestroy(Record *record) {
   if (!*record) PetscFunctionReturn(0);
   PetscCall(TrajectoryDestroy(&(*record)->trajectory));
   PetscCall(PetscFree((*record)->values));
+  for (PetscInt i = 0; i < (*record)->texts; i++) {
+    PetscCall(PetscFree((*record)->text[i][0]));
+    PetscCall(PetscFree((*record)->text[i][1]));
+  }
   PetscCall(PetscFree2((*record)->step, (*record)->time));
   PetscCall(PetscFree(*record));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RecordText(Record record, const char *key, const char *value) {
+  char **text = record->text[record->texts];
+
+  PetscFunctionBeginUser;
+  PetscCheck(record->texts < RECORD_TEXTS, record->ensemble.world, PETSC_ERR_ARG_SIZ, "too many texts");
+  PetscCall(PetscStrallocpy(key, &text[0]));
+  PetscCall(PetscStrallocpy(value, &text[1]));
+  record->texts++;
   PetscFunctionReturn(0);
 }
 
@@ -138,6 +163,25 @@ PetscErrorCode RecordView(Record record) {
                           MB * (record->single ? 4 : 8) * (PetscReal)record->tokens.count * record->tokens.dim *
                               record->frames,
                           record->compress ? " before compression" : ""));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RecordGetBytes(Record record, PetscReal *bytes) {
+  const EnsembleLayout *e = &record->ensemble;
+  const TokensLayout *l = &record->tokens;
+  const PetscReal frames = record->frames, width = record->width;
+  const PetscReal owned = (e->realizations - 1) / e->groups + 1; /* of the first group, which has most */
+  PetscInt widest = 0;
+  PetscMPIInt shards;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_size(l->comm, &shards));
+  const PetscReal numbers = (PetscReal)((l->blocks + shards - 1) / shards) * l->block * l->dim; /* of a rank's tokens */
+  for (PetscInt q = 0; q < record->quantities; q++) widest = PetscMax(widest, record->quantity[q].size);
+  *bytes = 8 * owned * frames * (width + widest); /* the values, and those of one observable on their way to the file */
+  *bytes += 8 * (2 * frames * width + e->realizations * width); /* their statistics */
+  *bytes += 8 * numbers;                                        /* what goes to a checkpoint */
+  if (record->trajectories) *bytes += (record->single ? 12 : 8) * numbers + 16 * frames;
   PetscFunctionReturn(0);
 }
 
@@ -194,7 +238,7 @@ PetscErrorCode RecordFrame(Record record, PetscInt r, PetscInt step, Tokens toke
 
 /* step,time and NAME_mean,NAME_sem of every quantity that has columns; cells without a value are empty. */
 static PetscErrorCode PrintTable(Record x, const double *mean, const double *sem) {
-  char columns[512] = "step,time";
+  char columns[512] = CLOCK;
   Table table;
 
   PetscFunctionBeginUser;
@@ -239,8 +283,9 @@ static PetscErrorCode Finish(Record x, PetscBool complete) {
   PetscCall(PetscMalloc2(length, &mean, length, &sem));
   PetscCall(Allocate(x));
   PetscCall(ResultsStatistics(x, mean, sem));
-  PetscCall(WriteFiles(x, complete, mean, sem));
+  /* The table first: results that are complete say that nothing is left to do. */
   if (complete) PetscCall(PrintTable(x, mean, sem));
+  PetscCall(WriteFiles(x, complete, mean, sem));
   PetscCall(PetscFree2(mean, sem));
   PetscFunctionReturn(0);
 }
@@ -269,7 +314,8 @@ static PetscErrorCode Publish(void *context) {
 PetscErrorCode RecordSetCheckpoint(Record record, Checkpoint checkpoint) {
   PetscFunctionBeginUser;
   PetscCall(Allocate(record));
-  PetscCall(CheckpointAddRows(checkpoint, "observables", record->frames * record->width, record->values));
+  PetscCall(CheckpointAddFrames(checkpoint, "observables", record->frames, record->step, record->width,
+                                record->frames * record->width, record->values));
   PetscCall(CheckpointSetFlush(checkpoint, FlushTrajectory, record));
   PetscCall(CheckpointSetPublish(checkpoint, Publish, record));
   PetscFunctionReturn(0);

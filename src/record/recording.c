@@ -222,6 +222,37 @@ PetscErrorCode RecordingAdopt(Recording x, PetscInt n, const char *const keys[],
   PetscFunctionReturn(0);
 }
 
+typedef struct {
+  H5 h5;
+  PetscErrorCode (*visit)(const char *key, const char *value, void *context);
+  void *context;
+} Visitor;
+
+static PetscErrorCode VisitKey(const char *key, const char *resolved, void *context) {
+  const Visitor *v = (const Visitor *)context;
+  char value[PETSC_MAX_PATH_LEN];
+  PetscBool found;
+
+  PetscFunctionBeginUser;
+  (void)resolved; /* that of this run */
+  PetscCall(H5ReadAttribute(v->h5, "/parameters", key, sizeof(value), value, &found));
+  if (found) PetscCall(v->visit(key, value, v->context));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RecordingVisit(Recording x, PetscErrorCode (*visit)(const char *key, const char *value, void *context),
+                              void *context) {
+  Visitor visitor = {NULL, visit, context};
+  PetscBool found;
+
+  PetscFunctionBeginUser;
+  PetscCall(H5Open(x->world, x->path, "r", x->key, &visitor.h5));
+  PetscCall(H5Exists(visitor.h5, "/parameters", &found));
+  if (found) PetscCall(DeckVisit("simulate", VisitKey, &visitor));
+  PetscCall(H5Close_(&visitor.h5));
+  PetscFunctionReturn(0);
+}
+
 /* H5MD's `mass` holds weights that are not 1/N. */
 static PetscErrorCode ReadWeights(Recording x, const Source *s, const TokensLayout *l, Tokens tokens) {
   const PetscInt64 first = PetscMin(l->count, (PetscInt64)l->first * l->block);

@@ -7,39 +7,43 @@
 #include <math.h>
 #include <string.h>
 
-#define PATH 256
+#define PATH  256
+#define PIECE ((size_t)1 << 27) /* doubles that are reduced at once: a count of MPI is an int */
 
 PetscErrorCode ResultsStatistics(Record x, double *mean, double *sem) {
   const EnsembleLayout *e = &x->ensemble;
-  const PetscInt R = e->realizations, V = x->width;
+  const size_t R = (size_t)e->realizations, V = (size_t)x->width;
   MPI_Comm holders;
   double *rows; /* [R][V]: one frame of all realizations */
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_split(e->world, x->shard ? MPI_UNDEFINED : 0, x->rank, &holders));
   if (holders == MPI_COMM_NULL) PetscFunctionReturn(0);
-  PetscCall(PetscMalloc1((size_t)R * (size_t)V, &rows));
-  for (PetscInt t = 0; t < x->frames; t++) {
-    PetscCall(PetscArrayzero(rows, (size_t)R * (size_t)V));
-    for (PetscInt i = 0; i < e->owned; i++)
-      memcpy(rows + (size_t)(e->group + i * e->groups) * (size_t)V,
-             x->values + ((size_t)i * (size_t)x->frames + (size_t)t) * (size_t)V, (size_t)V * sizeof(double));
+  PetscCall(PetscMalloc1(R * V, &rows));
+  for (size_t t = 0; t < (size_t)x->frames; t++) {
+    PetscCall(PetscArrayzero(rows, R * V));
+    for (size_t i = 0; i < (size_t)e->owned; i++)
+      memcpy(rows + ((size_t)e->group + i * (size_t)e->groups) * V, x->values + (i * (size_t)x->frames + t) * V,
+             V * sizeof(double));
     /* every number is added to zeros, so the sum is exact, and what follows goes in the order of r for any grouping */
-    PetscCallMPI(
-        MPI_Reduce(x->rank ? rows : MPI_IN_PLACE, rows, (PetscMPIInt)(R * V), MPI_DOUBLE, MPI_SUM, 0, holders));
-    for (PetscInt v = 0; v < V && !x->rank; v++) {
+    for (size_t from = 0; from < R * V; from += PIECE) {
+      double *piece = rows + from;
+      PetscCallMPI(MPI_Reduce(x->rank ? piece : MPI_IN_PLACE, piece, (PetscMPIInt)PetscMin(PIECE, R * V - from),
+                              MPI_DOUBLE, MPI_SUM, 0, holders));
+    }
+    for (size_t v = 0; v < V && !x->rank; v++) {
       double sum = 0, squares = 0;
       PetscInt n = 0; /* realizations that have this frame: all but in the results of a run that goes on */
-      for (PetscInt r = 0; r < R; r++) {
+      for (size_t r = 0; r < R; r++) {
         if (PetscIsNanReal(rows[r * V + v])) continue;
         sum += rows[r * V + v];
         n++;
       }
       sum /= n;
-      for (PetscInt r = 0; r < R; r++)
+      for (size_t r = 0; r < R; r++)
         if (!PetscIsNanReal(rows[r * V + v])) squares += PetscSqr(rows[r * V + v] - sum);
       mean[t * V + v] = sum;
-      sem[t * V + v] = n > 1 ? PetscSqrtReal(squares / (n - 1) / n) : n ? 0 : NAN;
+      sem[t * V + v] = n > 1 ? PetscSqrtReal(squares / (n - 1) / n) : NAN;
     }
   }
   PetscCall(PetscFree(rows));
@@ -120,6 +124,7 @@ static PetscErrorCode WriteObservables(Record x, H5 h5, const double *mean, cons
   }
   PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", x->study));
   PetscCall(WriteClock(x, h5, group));
+  for (PetscInt i = 0; i < x->texts; i++) PetscCall(H5AttributeString(h5, group, x->text[i][0], x->text[i][1]));
   for (PetscInt o = 0; o < x->quantities; o++) {
     const ObservableInfo *info = &x->quantity[o];
     const char *name = RecordColumn(x, o);
@@ -188,6 +193,7 @@ PetscErrorCode ResultsWrite(Record x, const char *path, PetscBool complete, cons
     PetscCall(PetscSNPrintf(link, sizeof(link), "/particles/realization_%05d", (int)r));
     PetscCall(H5ExternalLink(h5, link, target, "/particles/all"));
   }
+  PetscCall(H5Flush_(h5)); /* every rank's part is on disk */
   PetscCall(H5Close_(&h5));
   PetscFunctionReturn(0);
 }

@@ -2,8 +2,9 @@
 
 #include <chorale/deck.h>
 
+#include "record/impl.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,39 +63,51 @@ PetscErrorCode TableDestroy(Table *table) {
   PetscFunctionReturn(0);
 }
 
-/* The CSV is written under this name first. */
-static void TemporaryName(const char *path, char *temporary, size_t size) {
-  snprintf(temporary, size, "%s.tmp", path);
+/* Does the file hold nothing, or a table that begins with the same two columns? Those that follow may depend on the
+ * deck. */
+static PetscBool IsTable(const char *path, const char *columns) {
+  const size_t length = strcspn(columns, ","), both = length + 1 + strcspn(columns + length + 1, ",");
+  char line[128] = "";
+  FILE *file = fopen(path, "r");
+  size_t n;
+  if (!file) return PETSC_FALSE;
+  n = fread(line, 1, sizeof(line) - 1, file);
+  fclose(file);
+  return !n || (both < n && !strncmp(line, columns, both) && strchr(",\n", line[both])) ? PETSC_TRUE : PETSC_FALSE;
 }
 
-/* What stands against writing the file, found by trying: NULL if nothing does. */
-static const char *Obstacle(const char *path) {
-  char temporary[PETSC_MAX_PATH_LEN + 8];
+/* On one rank: what stands against writing the file, empty if nothing does. */
+static PetscErrorCode Inspect(const char *path, const char *columns, char *reason, size_t room) {
   struct stat status;
-  int file;
-  if (!stat(path, &status) && S_ISDIR(status.st_mode)) return "is a directory";
-  TemporaryName(path, temporary, sizeof(temporary));
-  file = open(temporary, O_WRONLY | O_CREAT, 0666);
-  if (file < 0) return strerror(errno);
-  close(file);
-  unlink(temporary);
-  return NULL;
+  int code;
+  PetscFunctionBeginUser;
+  PetscCall(OutputOthers("output_table", path, reason, room));
+  if (*reason) PetscFunctionReturn(0);
+  if (!stat(path, &status) && !S_ISREG(status.st_mode))
+    snprintf(reason, room, "output_table = %s: is not a regular file", path);
+  else if (!access(path, F_OK) && !IsTable(path, columns))
+    snprintf(reason, room,
+             "output_table = %s: exists and is no earlier table of this study; remove it or choose another name", path);
+  else if ((code = OutputProbe(path)))
+    snprintf(reason, room, "output_table = %s: cannot be written: %s", path, strerror(code));
+  PetscFunctionReturn(0);
 }
 
-PetscErrorCode TableCheckOutput(MPI_Comm comm) {
-  char path[PETSC_MAX_PATH_LEN], obstacle[128] = "";
+PetscErrorCode TableCheckOutput(MPI_Comm comm, const char *columns) {
+  char path[PETSC_MAX_PATH_LEN], reason[2 * PETSC_MAX_PATH_LEN] = "";
   PetscMPIInt rank;
   PetscFunctionBeginUser;
   PetscCall(DeckGetString("output_table", path));
   if (!*path) PetscFunctionReturn(0);
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
-  if (rank == 0) {
-    const char *found = Obstacle(path);
-    snprintf(obstacle, sizeof(obstacle), "%s", found ? found : "");
-  }
-  PetscCallMPI(MPI_Bcast(obstacle, sizeof(obstacle), MPI_CHAR, 0, comm));
-  PetscCheck(!*obstacle, comm, PETSC_ERR_USER_INPUT, "output_table = %s: cannot be written: %s", path, obstacle);
+  if (rank == 0) PetscCall(Inspect(path, columns, reason, sizeof(reason)));
+  PetscCallMPI(MPI_Bcast(reason, sizeof(reason), MPI_CHAR, 0, comm));
+  PetscCheck(!*reason, comm, PETSC_ERR_USER_INPUT, "%s", reason);
   PetscFunctionReturn(0);
+}
+
+PetscReal TableBytes(PetscInt64 rows, PetscInt columns) {
+  return 2 * sizeof(Cell) * (PetscReal)rows * columns; /* room is doubled when it is full */
 }
 
 static PetscErrorCode Append(Table t, Cell cell) {
@@ -188,11 +201,24 @@ static PetscErrorCode Print(Table t, PetscInt rows) {
   PetscFunctionReturn(0);
 }
 
+/* A new file beside path, with the permissions of any new file; NULL, and errno, if there can be none. */
+static FILE *OpenTemporary(const char *path, char *name, size_t room) {
+  const mode_t mask = umask(0);
+  FILE *file = NULL;
+  int fd;
+  (void)umask(mask);
+  snprintf(name, room, "%s.XXXXXX", path);
+  if ((fd = mkstemp(name)) < 0) return NULL;
+  (void)fchmod(fd, 0666 & ~mask);
+  if (!(file = fdopen(fd, "w"))) close(fd);
+  return file;
+}
+
 /* Complete or not at all: a temporary file takes the name when it is on disk. The error number, 0 for success. */
-static int WriteCsv(Table t, const char *path, const char *temporary) {
-  char buffer[64];
+static int WriteCsv(Table t, const char *path) {
+  char buffer[64], temporary[PETSC_MAX_PATH_LEN + 8];
   int error = 0;
-  FILE *file = fopen(temporary, "w");
+  FILE *file = OpenTemporary(path, temporary, sizeof(temporary));
   if (!file) return errno;
   fprintf(file, "%s\n", t->columns);
   for (PetscInt64 i = 0; i < t->count; i++) {
@@ -207,7 +233,7 @@ static int WriteCsv(Table t, const char *path, const char *temporary) {
 }
 
 PetscErrorCode TableFinish(Table t, PetscInt rows) {
-  char path[PETSC_MAX_PATH_LEN], temporary[PETSC_MAX_PATH_LEN + 8];
+  char path[PETSC_MAX_PATH_LEN];
   PetscMPIInt rank;
   int error = 0;
   PetscFunctionBeginUser;
@@ -216,10 +242,7 @@ PetscErrorCode TableFinish(Table t, PetscInt rows) {
   if (rank == 0) {
     PetscCheck(t->count % t->width == 0, PETSC_COMM_SELF, PETSC_ERR_PLIB, "the last row of the table is not complete");
     PetscCall(Print(t, rows));
-    if (*path) {
-      TemporaryName(path, temporary, sizeof(temporary));
-      error = WriteCsv(t, path, temporary);
-    }
+    if (*path) error = WriteCsv(t, path);
   }
   PetscCallMPI(MPI_Bcast(&error, 1, MPI_INT, 0, t->comm));
   PetscCheck(!error, t->comm, PETSC_ERR_FILE_WRITE, "output_table = %s: cannot be written: %s", path, strerror(error));

@@ -9,21 +9,22 @@
 #include <unistd.h>
 
 #define POSITION "/particles/all/position"
-/* Room in a new file in frames, doubled when full: HDF5 lists all chunks at once, which would delay the start of a long
- * run. */
-#define FIRST_EXTENT 64
 /* HDF5 handles every chunk of a frame by itself, which costs more than writing it when chunks are small: a large frame
  * has this many chunks, each of whole token blocks. Chunks are no larger than this, nor than what a rank owns: two
  * ranks at one compressed chunk wait for each other. */
 #define CHUNKS      64
 #define CHUNK_BYTES (1 << 22)
 
+/* The sidecar has a few lines for every frame, so that it is written again between checkpoints only when so large a
+ * part of it is new. */
+#define SIDECAR_SHARE 8
+
 struct _p_Trajectory {
   TokensLayout layout;
   PetscMPIInt rank;
   H5 h5;
   H5Series values;
-  PetscInt frames, extent, written; /* to come, room for now in the file, written */
+  PetscInt frames, extent, written, listed; /* to come, in the file, written, in the sidecar */
   PetscBool single;
   PetscInt64 *step; /* [frames] */
   double *time;     /* [frames] */
@@ -75,7 +76,6 @@ static PetscErrorCode New(Tokens tokens, const char *path, PetscInt frames, Pets
   PetscCallMPI(MPI_Comm_rank(t->layout.comm, &t->rank));
   PetscCall(PetscStrncpy(t->path, path, sizeof(t->path)));
   t->frames = frames;
-  t->extent = PetscMin(frames, FIRST_EXTENT);
   t->single = single;
   t->flushed = -PETSC_MAX_REAL; /* the first frame is flushed at once */
   PetscCall(PetscCalloc2(frames, &t->step, frames, &t->time));
@@ -116,21 +116,22 @@ PetscErrorCode TrajectoryCreate(Tokens tokens, const char *path, PetscInt frames
 
 /* Opens the file and takes over what it says; an error when it is not whole. */
 static PetscErrorCode Reopen(Trajectory t, PetscInt done) {
-  PetscInt64 extent, N;
-  int valid = 0;
+  PetscInt64 extent, N, clock[8];
+  int valid = 0, rank;
   PetscBool found;
 
   PetscFunctionBeginUser;
   PetscCall(H5Open(t->layout.comm, t->path, "r+", NULL, &t->h5));
   PetscCall(H5ReadAttributeInt(t->h5, POSITION, "frames_valid", &valid, &found));
   PetscCall(H5SeriesOpen(t->h5, POSITION "/value", t->layout.dim, t->single, &extent, &N, &t->values));
-  PetscCheck(valid >= done && extent >= done && extent <= t->frames && N == t->layout.count, t->layout.comm,
-             PETSC_ERR_FILE_READ, "%s: is not of this run", t->path);
+  PetscCall(H5GetShape(t->h5, POSITION "/step", &rank, clock)); /* of a killed run it may have less than values */
+  PetscCheck(valid >= done && rank == 1 && clock[0] >= done && clock[0] <= t->frames && extent >= done &&
+                 extent <= t->frames && N == t->layout.count,
+             t->layout.comm, PETSC_ERR_FILE_READ, "%s: is not of this run", t->path);
   t->extent = (PetscInt)extent;
   t->written = done;
-  PetscCall(H5ReadInts(t->h5, POSITION "/step", extent, t->step));
-  PetscCall(H5CheckShape(t->h5, POSITION "/time", 1, &extent));
-  PetscCall(H5ReadRows(t->h5, POSITION "/time", 0, extent, t->time));
+  PetscCall(H5ReadInts(t->h5, POSITION "/step", clock[0], t->step));
+  PetscCall(H5ReadRows(t->h5, POSITION "/time", 0, clock[0], t->time));
   PetscFunctionReturn(0);
 }
 
@@ -163,69 +164,26 @@ static PetscErrorCode WriteWeights(Trajectory t, Tokens tokens) {
   const PetscInt64 first = PetscMin(l->count, (PetscInt64)l->first * l->block);
   const PetscInt64 end = PetscMin(l->count, (PetscInt64)(l->first + l->owned) * l->block);
   const double *weights;
-  double *all = NULL;
   PetscBool uniform = PETSC_TRUE;
-  PetscMPIInt size, mine = (PetscMPIInt)(end - first), *counts = NULL, *starts = NULL;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetWeights(tokens, &weights));
-  for (PetscMPIInt i = 0; i < mine; i++)
+  for (PetscInt64 i = 0; i < end - first; i++)
     if (weights[i] != 1 / (double)l->count) uniform = PETSC_FALSE;
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &uniform, 1, MPIU_BOOL, MPI_LAND, l->comm));
-  if (uniform) PetscFunctionReturn(0);
-  PetscCallMPI(MPI_Comm_size(l->comm, &size));
-  if (!t->rank) PetscCall(PetscMalloc3(l->count, &all, size, &counts, size, &starts));
-  PetscCallMPI(MPI_Gather(&mine, 1, MPI_INT, counts, 1, MPI_INT, 0, l->comm));
-  for (PetscMPIInt s = 0; !t->rank && s < size; s++) starts[s] = s ? starts[s - 1] + counts[s - 1] : 0;
-  PetscCallMPI(MPI_Gatherv(weights, mine, MPI_DOUBLE, all, counts, starts, MPI_DOUBLE, 0, l->comm));
-  PetscCall(H5WriteReals(t->h5, "/particles/all/mass", 1, &l->count, all));
-  if (!t->rank) PetscCall(PetscFree3(all, counts, starts));
+  if (!uniform) PetscCall(H5WriteRows(t->h5, "/particles/all/mass", l->count, 0, first, 1, end - first, weights));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode TrajectoryFlush(Trajectory t) {
-  const PetscInt64 extent = t->extent;
+/* Everything written so far is in the file for good, and nothing else is called a frame there. */
+static PetscErrorCode Flush(Trajectory t) {
   const int valid = t->written;
 
   PetscFunctionBeginUser;
-  PetscCall(H5WriteInts(t->h5, POSITION "/step", 1, &extent, t->step));
-  PetscCall(H5WriteReals(t->h5, POSITION "/time", 1, &extent, t->time));
+  PetscCall(H5GrowInts(t->h5, POSITION "/step", t->extent, t->step));
+  PetscCall(H5GrowReals(t->h5, POSITION "/time", t->extent, t->time));
   PetscCall(H5AttributeInt(t->h5, POSITION, "frames_valid", valid));
   PetscCall(H5Flush_(t->h5));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode Grow(Trajectory t) {
-  PetscFunctionBeginUser;
-  t->extent = PetscMin(t->frames, 2 * t->extent);
-  PetscCall(H5SeriesExtend(t->values, t->extent));
-  PetscCall(TrajectoryFlush(t)); /* step and time have as many entries as value whenever the process is killed */
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode TrajectoryWrite(Trajectory t, PetscInt step, PetscReal time, Tokens tokens) {
-  PetscInt64 first, count;
-  double now;
-  PetscMPIInt due = 0;
-
-  PetscFunctionBeginUser;
-  PetscCheck(t->written < t->frames, t->layout.comm, PETSC_ERR_ARG_OUTOFRANGE, "%s: more than %" PetscInt_FMT " frames",
-             t->path, t->frames);
-  if (!t->written) PetscCall(WriteWeights(t, tokens));
-  if (t->written == t->extent) PetscCall(Grow(t));
-  PetscCall(TokensGetRows(tokens, &first, &count, t->rows));
-  PetscCall(H5SeriesWrite(t->values, t->written, first, count, t->rows));
-  t->step[t->written] = step;
-  t->time[t->written] = time;
-  t->written++;
-  /* Once a second: a flush costs more than a small frame, and a slow run should lose none. */
-  now = MPI_Wtime();
-  if (now - t->flushed > 1) due = 1;
-  PetscCallMPI(MPI_Bcast(&due, 1, MPI_INT, 0, t->layout.comm));
-  if (due || t->written == t->frames) {
-    PetscCall(TrajectoryFlush(t));
-    t->flushed = now;
-  }
   PetscFunctionReturn(0);
 }
 
@@ -233,17 +191,20 @@ PetscErrorCode TrajectoryWrite(Trajectory t, PetscInt step, PetscReal time, Toke
  * ParaView's readers of .xmf know slabs as part of the dataset's name: |first:stride:count:extent. */
 static PetscErrorCode WriteSidecar(Trajectory t) {
   const char *slash = strrchr(t->path, '/'), *name = slash ? slash + 1 : t->path;
-  char path[PETSC_MAX_PATH_LEN + 8], *dot;
+  char path[PETSC_MAX_PATH_LEN + 8], temporary[PETSC_MAX_PATH_LEN + 16], *dot;
   PetscBool good = PETSC_TRUE;
   FILE *file;
 
   PetscFunctionBeginUser;
+  if (t->layout.dim != 3) PetscFunctionReturn(0);
   PetscCall(PetscStrncpy(path, t->path, PETSC_MAX_PATH_LEN));
   dot = strrchr(path, '.');
   strcpy(dot && !strchr(dot, '/') ? dot : path + strlen(path), ".xmf");
+  PetscCall(PetscSNPrintf(temporary, sizeof(temporary), "%s.tmp", path));
+  t->listed = t->written;
   if (!t->rank) {
     const long N = (long)t->layout.count;
-    file = fopen(path, "w");
+    file = fopen(temporary, "w");
     good = file ? PETSC_TRUE : PETSC_FALSE;
     if (file) {
       fprintf(
@@ -260,11 +221,46 @@ static PetscErrorCode WriteSidecar(Trajectory t) {
                 t->time[f], N, N, t->single ? 4 : 8, name, f, N, t->extent, N);
       fprintf(file, "</Grid>\n</Domain>\n</Xdmf>\n");
       if (ferror(file)) good = PETSC_FALSE;
-      if (fclose(file)) good = PETSC_FALSE;
+      if (fclose(file) || (good && rename(temporary, path))) good = PETSC_FALSE;
+      if (!good) (void)unlink(temporary);
     }
   }
   PetscCallMPI(MPI_Bcast(&good, 1, MPIU_BOOL, 0, t->layout.comm));
   PetscCheck(good, t->layout.comm, PETSC_ERR_FILE_WRITE, "%s: cannot write", path);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TrajectoryFlush(Trajectory t) {
+  PetscFunctionBeginUser;
+  PetscCall(Flush(t));
+  PetscCall(WriteSidecar(t));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TrajectoryWrite(Trajectory t, PetscInt step, PetscReal time, Tokens tokens) {
+  PetscInt64 first, count;
+  double now;
+  PetscMPIInt due = 0;
+
+  PetscFunctionBeginUser;
+  PetscCheck(t->written < t->frames, t->layout.comm, PETSC_ERR_ARG_OUTOFRANGE, "%s: more than %" PetscInt_FMT " frames",
+             t->path, t->frames);
+  if (!t->written) PetscCall(WriteWeights(t, tokens));
+  if (t->written == t->extent) PetscCall(H5SeriesExtend(t->values, ++t->extent));
+  PetscCall(TokensGetRows(tokens, &first, &count, t->rows));
+  PetscCall(H5SeriesWrite(t->values, t->written, first, count, t->rows));
+  t->step[t->written] = step;
+  t->time[t->written] = time;
+  t->written++;
+  /* Once a second: a flush costs more than a small frame, and a slow run should lose none. */
+  now = MPI_Wtime();
+  if (now - t->flushed > 1) due = 1;
+  PetscCallMPI(MPI_Bcast(&due, 1, MPI_INT, 0, t->layout.comm));
+  if (due || t->written == t->frames) {
+    PetscCall(Flush(t));
+    if (t->written > t->listed + t->listed / SIDECAR_SHARE) PetscCall(WriteSidecar(t));
+    t->flushed = now;
+  }
   PetscFunctionReturn(0);
 }
 
@@ -275,7 +271,7 @@ PetscErrorCode TrajectoryDestroy(Trajectory *trajectory) {
   if (!t) PetscFunctionReturn(0);
   PetscCall(H5SeriesDestroy(&t->values));
   PetscCall(H5Close_(&t->h5));
-  if (t->layout.dim == 3) PetscCall(WriteSidecar(t));
+  PetscCall(WriteSidecar(t));
   PetscCall(PetscFree2(t->step, t->time));
   PetscCall(PetscFree(t->rows));
   PetscCall(PetscFree(*trajectory));

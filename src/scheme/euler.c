@@ -1,6 +1,21 @@
 /* Projected Euler-Maruyama for the Ito form of the limit SDE, PAPER.md section 3. */
 #include "scheme/impl.h"
 
+static PetscReal Rate(Scheme scheme, PetscReal k1) {
+  return 0.5 * k1 * (scheme->dim - 1);
+}
+
+/* Beyond, the radial term would take a token past the centre, to the other side of the sphere. */
+static PetscErrorCode Check(Scheme scheme, PetscReal k1, PetscReal dt) {
+  const PetscReal rate = Rate(scheme, k1);
+
+  PetscFunctionBeginUser;
+  PetscCheck(dt * rate < 1, scheme->comm, PETSC_ERR_USER_INPUT,
+             "scheme_type = euler: the step T/L = %.6g must be below 2/(k(1)(d-1)) = %.6g; take more layers_depth",
+             (double)dt, (double)(1 / rate));
+  PetscFunctionReturn(0);
+}
+
 /* Tokens move a few blocks at a time, whose fields do not leave the cache. */
 static PetscErrorCode MovePieces(Scheme scheme, Attention attention, Field field, PetscReal dt, PetscReal radial,
                                  PetscBool drift, PetscBool noise, Tokens tokens) {
@@ -48,19 +63,14 @@ static PetscErrorCode MoveAll(Scheme scheme, Attention attention, Field field, P
  * derivative of k(<x,y>) in x along the sphere is zero at y = x). */
 static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens) {
   PetscReal k1 = 0, rate;
-  TokensLayout layout;
   PetscBool drift, noise, pieces;
 
   PetscFunctionBeginUser;
   PetscCall(SchemePrepare(attention, field, tokens, &drift, &noise, &pieces));
   if (!drift && !noise) PetscFunctionReturn(0);
   if (noise) PetscCall(FieldGetVariance(field, &k1));
-  PetscCall(TokensGetLayout(tokens, &layout));
-  rate = 0.5 * k1 * (layout.dim - 1);
-  /* Beyond, the radial term would take a token past the centre, to the other side of the sphere. */
-  PetscCheck(dt * rate < 1, scheme->comm, PETSC_ERR_USER_INPUT,
-             "scheme_type = euler: the step T/L = %.6g must be below 2/(k(1)(d-1)) = %.6g; take more layers_depth",
-             (double)dt, (double)(1 / rate));
+  PetscCall(Check(scheme, k1, dt));
+  rate = Rate(scheme, k1);
   if (pieces)
     PetscCall(MovePieces(scheme, attention, field, dt, dt * rate, drift, noise, tokens));
   else
@@ -73,4 +83,5 @@ const SchemeType SchemeTypeEuler = {.name = "euler",
                                     .stages = 1,
                                     .works = 2,
                                     .pieces = PETSC_TRUE,
+                                    .check = Check,
                                     .step = Step};

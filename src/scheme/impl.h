@@ -13,12 +13,15 @@ typedef struct {
   PetscInt works;          /* work vectors, at most SCHEME_WORK_MAX */
   PetscBool pieces;        /* moves tokens in pieces where fields come so, and takes work vectors only where not */
   PetscBool stage;         /* needs a second set of tokens */
+  /* Refuses steps of size dt with noise of variance k1; NULL when the type takes any. */
+  PetscErrorCode (*check)(Scheme scheme, PetscReal k1, PetscReal dt);
   PetscErrorCode (*step)(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens);
 } SchemeType;
 
 struct _p_Scheme {
   const SchemeType *type;
   MPI_Comm comm;             /* the tokens' */
+  PetscInt dim;              /* d */
   Vec work[SCHEME_WORK_MAX]; /* fields at the tokens; NULL beyond type->works, and before SchemeWork */
   double *piece;             /* [works][SCHEME_PIECE][d][B]: fields at the tokens of a piece, or NULL */
   Tokens stage;              /* tokens inside a step, or NULL */

@@ -30,6 +30,7 @@ PetscErrorCode SchemeCreateType(Tokens tokens, const char *name, Scheme *scheme)
     if (!strcmp(name, types[i]->name)) s->type = types[i];
   PetscCheck(s->type, layout.comm, PETSC_ERR_USER_INPUT, "scheme_type = %s: must be layer, euler, heun or flow", name);
   s->comm = layout.comm;
+  s->dim = layout.dim;
   if (s->type->pieces)
     PetscCall(PetscMalloc1((size_t)s->type->works * SCHEME_PIECE * layout.dim * layout.block, &s->piece));
   else
@@ -73,6 +74,22 @@ PetscErrorCode SchemeView(Scheme scheme) {
 PetscErrorCode SchemeGetStages(Scheme scheme, PetscInt *stages) {
   PetscFunctionBeginUser;
   *stages = scheme->type->stages;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SchemeGetBytes(Scheme scheme, PetscReal *bytes) {
+  PetscFunctionBeginUser;
+  *bytes = scheme->bytes;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SchemeCheck(Scheme scheme, Noise noise, PetscReal dt) {
+  PetscReal k1 = 0;
+
+  PetscFunctionBeginUser;
+  if (!scheme->type->check) PetscFunctionReturn(0);
+  PetscCall(NoiseGetVariance(noise, &k1));
+  PetscCall(scheme->type->check(scheme, k1, dt));
   PetscFunctionReturn(0);
 }
 

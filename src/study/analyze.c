@@ -6,6 +6,7 @@
 #include <chorale/progress.h>
 #include <chorale/record.h>
 #include <chorale/recording.h>
+#include <string.h>
 
 #include "study/analyze.h"
 #include "study/studies.h"
@@ -138,6 +139,36 @@ static PetscErrorCode ReadFirst(Analysis *a) {
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode Note(const char *key, const char *value, void *context) {
+  static const char *const aside[] = {"output_",         "checkpoint_", "progress", "ensemble_realizations",
+                                      "ensemble_groups", "dry_run"};
+  char name[64];
+
+  PetscFunctionBeginUser;
+  for (size_t i = 0; i < sizeof(aside) / sizeof(aside[0]); i++)
+    if (!strncmp(key, aside[i], strlen(aside[i]))) PetscFunctionReturn(0);
+  if (!strcmp(key, "tokens_count") || !strcmp(key, "tokens_dim")) PetscFunctionReturn(0); /* the positions say them */
+  PetscCall(PetscSNPrintf(name, sizeof(name), "source_%s", key));
+  PetscCall(RecordText((Record)context, name, value));
+  PetscFunctionReturn(0);
+}
+
+/* What was analyzed, as attributes source_KEY of /study/analyze: N, d and R of the positions, and the keys that
+ * made them. */
+static PetscErrorCode NoteSource(Analysis *a) {
+  char number[32];
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscSNPrintf(number, sizeof(number), "%" PetscInt64_FMT, a->info.count));
+  PetscCall(RecordText(a->record, "source_tokens_count", number));
+  PetscCall(PetscSNPrintf(number, sizeof(number), "%" PetscInt_FMT, a->info.dim));
+  PetscCall(RecordText(a->record, "source_tokens_dim", number));
+  PetscCall(PetscSNPrintf(number, sizeof(number), "%" PetscInt_FMT, a->info.realizations));
+  PetscCall(RecordText(a->record, "source_ensemble_realizations", number));
+  PetscCall(RecordingVisit(a->recording, Note, a->record));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode Create(Analysis *a) {
   PetscFunctionBeginUser;
   PetscCall(Open(a));
@@ -150,6 +181,7 @@ static PetscErrorCode Create(Analysis *a) {
   PetscCall(AttentionCreate(a->tokens, &a->attention));
   PetscCall(RecordCreateFrames("analyze", a->ensemble, a->tokens, a->frames, a->step, a->time, a->measures.count,
                                a->measures.quantity, &a->record));
+  PetscCall(NoteSource(a));
   PetscFunctionReturn(0);
 }
 

@@ -40,13 +40,13 @@ static PetscErrorCode CreateCheckpoint(Chaos *c) {
 static PetscErrorCode CheckNoise(const Chaos *c) {
   const ChaosDesign *d = &c->design;
   const PetscInt64 total = ChaosTotal(d), compared = d->reference == CHAOS_TWIN ? total : ChaosLargest(d);
+  char what[64];
   PetscInt stages;
 
   PetscFunctionBeginUser;
   PetscCall(SchemeGetStages(c->systems.system[0].scheme, &stages));
-  PetscCall(
-      NoiseCheckPoints(c->noise, stages * (total + compared),
-                       "the systems of tokens_count, those they are compared with and the stages of scheme_type"));
+  PetscCall(PetscSNPrintf(what, sizeof(what), "tokens_count up to %" PetscInt64_FMT, ChaosLargest(d)));
+  PetscCall(NoiseCheckPoints(c->noise, stages * (total + compared), what));
   PetscFunctionReturn(0);
 }
 
@@ -63,6 +63,7 @@ static PetscErrorCode Create(Chaos *c) {
   PetscCall(NoiseCreateField(c->noise, &c->field));
   PetscCall(ChaosSystemsCreate(d, c->layout.shards, &c->systems));
   PetscCall(CheckNoise(c));
+  PetscCall(SchemeCheck(c->systems.system[0].scheme, c->noise, d->horizon / (PetscReal)d->depth));
   PetscCall(FindingsCreate(c->layout.world, "chaos", COLUMNS, &c->findings));
   PetscCall(PetscCalloc1((size_t)c->layout.owned * d->frames * CHAOS_NUMBERS * d->counts, &c->numbers));
   PetscCall(PetscCalloc1((size_t)d->walks * d->frames * d->counts * d->dim, &c->means));
@@ -176,15 +177,34 @@ static PetscErrorCode Run(Chaos *c, PetscBool *stopped) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Finish(Chaos *c) {
+/* What the realizations that are done say. */
+static PetscErrorCode Report(Chaos *c, PetscBool partial) {
   const PetscInt length = CHAOS_NUMBERS * c->design.frames * c->design.counts;
+  EnsembleLayout part = c->layout;
   PetscReal *all;
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc1((size_t)c->layout.realizations * length, &all));
   PetscCall(EnsembleGather(c->ensemble, length, c->numbers, all));
-  PetscCall(ChaosReport(&c->design, &c->layout, all, c->methods, c->findings));
+  PetscCall(CheckpointKeepDone(c->checkpoint, length, all, &part.realizations));
+  if (partial) PetscCall(FindingsBeginPartial(c->findings, part.realizations));
+  if (part.realizations)
+    PetscCall(ChaosReport(&c->design, &part, all, c->methods, c->findings));
+  else
+    PetscCall(FindingsFinish(c->findings, 0));
   PetscCall(PetscFree(all));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Publish(void *context) {
+  PetscFunctionBeginUser;
+  PetscCall(Report(context, PETSC_TRUE));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Finish(Chaos *c) {
+  PetscFunctionBeginUser;
+  PetscCall(Report(c, PETSC_FALSE));
   PetscCall(CheckpointRemove(c->checkpoint));
   PetscFunctionReturn(0);
 }
@@ -201,6 +221,7 @@ PetscErrorCode StudyChaos(void) {
   PetscCall(View(c));
   PetscCall(CheckpointIsComplete(c->checkpoint, &complete));
   if (!dry && !complete) {
+    PetscCall(CheckpointSetPublish(c->checkpoint, Publish, c));
     PetscCall(Run(c, &stopped));
     if (!stopped) PetscCall(Finish(c));
   }

@@ -216,6 +216,7 @@ static PetscErrorCode RecordRows(const ChaosDesign *d, PetscInt R, PetscReal *co
 PetscErrorCode ChaosReport(const ChaosDesign *d, const EnsembleLayout *layout, const PetscReal all[],
                            const char *method, Findings findings) {
   static const char *const kinds[] = {"nested", "quadrature", "twin"};
+  const PetscBool partial = FindingsArePartial(findings);
   const PetscInt R = layout->realizations;
   Correlation correlation;
   PetscReal *samples[3];
@@ -236,6 +237,7 @@ PetscErrorCode ChaosReport(const ChaosDesign *d, const EnsembleLayout *layout, c
   if (d->restarts) PetscCall(RecordCorrelation(d, R, all, findings, &correlation));
   for (int k = 0; k < 3; k++) PetscCall(PetscFree(samples[k]));
   PetscCall(FindingsFinish(findings, 0));
+  if (partial) PetscFunctionReturn(0);
   PetscCall(PrintSlopes(d, layout, &slopes));
   if (d->restarts) PetscCall(PrintCorrelation(d, layout->world, &correlation));
   PetscFunctionReturn(0);

@@ -5,6 +5,8 @@
 
 #include "study/studies.h"
 
+#define COLUMNS "activation,dim,bias_u,bias_w,beta,k1,kp1,lambda1,lambda_bar,lambda_rate"
+
 enum { LIST_MAX = 256 };
 
 /* The lists of the deck. Without kernel_bias the two standard deviations are the single mlp_bias_u and mlp_bias_w. */
@@ -41,15 +43,12 @@ static PetscErrorCode ReadLists(Lists *lists) {
 
 /* The fixed columns, then c0 .. cn. */
 static PetscErrorCode CreateTable(PetscInt degree, Table *table) {
-  const char *fixed = "activation,dim,bias_u,bias_w,beta,k1,kp1,lambda1,lambda_bar,lambda_rate";
-  size_t length, room;
+  const size_t room = sizeof(COLUMNS) + 16 * (size_t)(degree + 1);
   char *columns;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscStrlen(fixed, &length));
-  room = length + 1 + 16 * (size_t)(degree + 1);
   PetscCall(PetscMalloc1(room, &columns));
-  PetscCall(PetscStrncpy(columns, fixed, room));
+  PetscCall(PetscStrncpy(columns, COLUMNS, room));
   for (PetscInt n = 0; n <= degree; n++) {
     char name[16];
     PetscCall(PetscSNPrintf(name, sizeof(name), ",c%d", (int)n));
@@ -106,12 +105,16 @@ PetscErrorCode StudyKernel(void) {
   PetscFunctionBeginUser;
   PetscCall(PetscNew(&lists));
   PetscCall(ReadLists(lists));
-  PetscCall(TableCheckOutput(PETSC_COMM_WORLD));
+  PetscCall(TableCheckOutput(PETSC_COMM_WORLD, COLUMNS));
   PetscCall(DeckGetFlag("dry_run", &dry_run));
   if (dry_run) {
     PetscCall(DeckView("kernel"));
-    PetscCall(PetscPrintf(PETSC_COMM_WORLD, "table: %lld rows\n",
-                          (long long)lists->activations * lists->dims * lists->biases * lists->betas));
+    const long long laws = (long long)lists->activations * lists->dims * lists->biases, rows = laws * lists->betas;
+    PetscCall(PetscPrintf(PETSC_COMM_WORLD,
+                          "table      %lld rows of %d numbers; every rank computes all %lld kernels, each in "
+                          "milliseconds\n           per rank: %.3g MB memory\n",
+                          rows, (int)(10 + lists->degree + 1), laws,
+                          1e-6 * (double)TableBytes(rows, 10 + lists->degree + 1)));
   } else {
     PetscCall(CreateTable(lists->degree, &table));
     PetscCall(FillTable(lists, table));

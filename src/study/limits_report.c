@@ -1,5 +1,6 @@
 /* What the errors say: the table, slopes in L and m, and the theorem's a/L + b/m. */
 #include <chorale/deck.h>
+#include <math.h>
 
 #include "study/limits.h"
 
@@ -158,11 +159,14 @@ static PetscErrorCode AddFits(const Plan *plan, const FitValue fits[], Findings 
   PetscFunctionReturn(0);
 }
 
-/* value [low, high] */
+/* value [low, high], or what is known of it */
 static PetscErrorCode PrintValue(const char *text, FitValue value) {
   PetscFunctionBeginUser;
-  PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s %.4g [%.4g, %.4g]", text, (double)value.value, (double)value.low,
-                        (double)value.high));
+  PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s %.4g ", text, (double)value.value));
+  if (isnan(value.low))
+    PetscCall(PetscPrintf(PETSC_COMM_WORLD, "[interval not known]"));
+  else
+    PetscCall(PetscPrintf(PETSC_COMM_WORLD, "[%.4g, %.4g]", (double)value.low, (double)value.high));
   PetscFunctionReturn(0);
 }
 
@@ -192,6 +196,7 @@ static PetscErrorCode Print(const Plan *plan, const FitValue slopes[], const Fit
 PetscErrorCode LimitsReport(const LimitsGrid *grid, PetscInt R, const PetscReal samples[], Findings findings) {
   Plan plan = MakePlan(grid);
   FitValue slopes[SLOPES], *fits;
+  const PetscBool partial = FindingsArePartial(findings);
   PetscBool positive = PETSC_TRUE;
   PetscInt64 seed;
 
@@ -208,7 +213,7 @@ PetscErrorCode LimitsReport(const LimitsGrid *grid, PetscInt R, const PetscReal 
     PetscCall(AddFits(&plan, fits, findings));
   }
   PetscCall(FindingsFinish(findings, 0));
-  PetscCall(Print(&plan, slopes, fits));
+  if (!partial) PetscCall(Print(&plan, slopes, fits));
   PetscCall(PetscFree(fits));
   PetscFunctionReturn(0);
 }

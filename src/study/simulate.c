@@ -45,6 +45,7 @@ static PetscErrorCode Create(Simulation *s) {
   PetscCall(NoiseCheckCount(s->noise, count));
   PetscCall(NoiseCreateField(s->noise, &s->field));
   PetscCall(SchemeCreate(s->tokens, &s->scheme));
+  PetscCall(SchemeCheck(s->scheme, s->noise, s->horizon / (PetscReal)s->depth));
   PetscCall(RecordCreate("simulate", s->ensemble, s->tokens, s->depth, s->horizon, &s->record));
   PetscCall(CheckpointCreate("simulate", s->ensemble, s->depth, &s->checkpoint));
   PetscCall(CheckpointAddTokens(s->checkpoint, "tokens", s->tokens));
@@ -65,6 +66,35 @@ static PetscErrorCode Destroy(Simulation *s) {
   PetscFunctionReturn(0);
 }
 
+/* All of it together on the rank that has most. */
+static PetscErrorCode ViewTotal(Simulation *s) {
+  PetscReal attention[3], noise[2], scheme, record;
+  PetscInt stages;
+  PetscMPIInt size;
+  PetscBool zero, file;
+  char init[PETSC_MAX_PATH_LEN];
+  TokensLayout l;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(s->tokens, &l));
+  PetscCallMPI(MPI_Comm_size(l.comm, &size));
+  const PetscReal mine = (PetscReal)((l.blocks + size - 1) / size) * l.block;
+  PetscCall(AttentionIsZero(s->attention, &zero));
+  PetscCall(AttentionGetCost(s->attention, &attention[0], &attention[1], &attention[2]));
+  PetscCall(NoiseGetCost(s->noise, (PetscReal)l.count, mine, &noise[0], &noise[1]));
+  PetscCall(SchemeGetStages(s->scheme, &stages));
+  PetscCall(SchemeGetBytes(s->scheme, &scheme));
+  PetscCall(RecordGetBytes(s->record, &record));
+  PetscCall(DeckGetString("tokens_init", init));
+  PetscCall(PetscStrcmp(init, "file", &file)); /* its rows are kept */
+  const PetscReal flops = (PetscReal)stages * ((zero ? 0 : attention[0]) + noise[0]);
+  const PetscReal bytes = 8 * mine * (l.dim * (file ? 2 : 1) + 1) + attention[2] + noise[1] + scheme + record;
+  PetscCall(PetscPrintf(l.comm,
+                        "total      per step and rank: %.3g Gflop beside random numbers; per rank: %.3g MB memory\n",
+                        1e-9 * (double)flops, 1e-6 * (double)bytes));
+  PetscFunctionReturn(0);
+}
+
 /* What runs, on how many ranks, how exact and at what cost. The objects of a group print once, for the first group. */
 static PetscErrorCode View(Simulation *s) {
   EnsembleLayout layout;
@@ -79,6 +109,7 @@ static PetscErrorCode View(Simulation *s) {
     PetscCall(SchemeView(s->scheme));
   }
   PetscCall(RecordView(s->record));
+  if (layout.group == 0) PetscCall(ViewTotal(s));
   PetscCall(CheckpointView(s->checkpoint));
   PetscFunctionReturn(0);
 }

@@ -93,7 +93,7 @@ static PetscErrorCode Create(Spde *s) {
   PetscCall(NoiseCreate(s->dim, &s->noise));
   PetscCall(NoiseCreateField(s->noise, &s->field));
   PetscCall(DensityCreate(s->layout.shards, s->dim, s->noise, &s->density));
-  PetscCall(DensityStart(s->density, 0)); /* refuses a start that its degrees cannot hold */
+  PetscCall(DensityCheckStarts(s->density, s->layout.world, s->layout.realizations));
   PetscCall(TokensCreate(s->layout.shards, count, s->dim, &s->tokens));
   if (s->rule)
     PetscCall(StartCreateRule(s->tokens, &s->start));
@@ -104,11 +104,13 @@ static PetscErrorCode Create(Spde *s) {
                            &s->quantiles));
   PetscCall(AttentionCreate(s->tokens, &s->attention));
   PetscCall(SchemeCreate(s->tokens, &s->scheme));
+  PetscCall(SchemeCheck(s->scheme, s->noise, s->horizon / (PetscReal)s->depth));
   PetscCall(SpdeSnapshotsCreate(s->density, s->tokens, s->frames, &s->snapshots));
   PetscCall(FindingsCreate(s->layout.world, "spde", COLUMNS, &s->findings));
-  PetscCall(PetscMalloc2(s->layout.owned * s->frames * SPDE_NUMBERS, &s->numbers, s->layout.owned, &s->outgrown));
+  const size_t length = (size_t)s->layout.owned * (size_t)s->frames * SPDE_NUMBERS;
+  PetscCall(PetscMalloc2(length, &s->numbers, s->layout.owned, &s->outgrown));
   /* NaN: not measured. Here and not where a realization begins, since resuming fills in all realizations at once. */
-  for (PetscInt i = 0; i < s->layout.owned * s->frames * SPDE_NUMBERS; i++) s->numbers[i] = NAN;
+  for (size_t i = 0; i < length; i++) s->numbers[i] = NAN;
   for (PetscInt i = 0; i < s->layout.owned; i++) s->outgrown[i] = NAN;
   PetscCall(CreateCheckpoint(s));
   PetscFunctionReturn(0);
@@ -257,19 +259,36 @@ static PetscErrorCode Run(Spde *s, PetscBool *stopped) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Finish(Spde *s) {
+/* What the realizations that are done say; the snapshots are those of realization 0 as far as it has got. */
+static PetscErrorCode Report(Spde *s, PetscBool partial) {
   PetscReal *all, *outgrown, *time;
+  PetscInt done;
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc3((size_t)s->layout.realizations * s->frames * SPDE_NUMBERS, &all, s->layout.realizations,
                          &outgrown, s->frames, &time));
   PetscCall(EnsembleGather(s->ensemble, s->frames * SPDE_NUMBERS, s->numbers, all));
   PetscCall(EnsembleGather(s->ensemble, 1, s->outgrown, outgrown));
+  PetscCall(CheckpointKeepDone(s->checkpoint, s->frames * SPDE_NUMBERS, all, &done));
+  PetscCall(CheckpointKeepDone(s->checkpoint, 1, outgrown, &done));
   for (PetscInt f = 0; f < s->frames; f++) time[f] = FrameTime(s, f);
-  PetscCall(SpdeReport(&s->layout, s->dim, s->frames, time, all, outgrown, s->findings));
+  if (partial) PetscCall(FindingsBeginPartial(s->findings, done));
+  if (done) PetscCall(SpdeReport(s->layout.world, s->dim, done, s->frames, time, all, outgrown, s->findings));
   PetscCall(SpdeSnapshotsRecord(&s->snapshots, s->layout.world, s->findings));
   PetscCall(FindingsFinish(s->findings, 12));
   PetscCall(PetscFree3(all, outgrown, time));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Publish(void *context) {
+  PetscFunctionBeginUser;
+  PetscCall(Report(context, PETSC_TRUE));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Finish(Spde *s) {
+  PetscFunctionBeginUser;
+  PetscCall(Report(s, PETSC_FALSE));
   PetscCall(CheckpointRemove(s->checkpoint));
   PetscFunctionReturn(0);
 }
@@ -285,6 +304,7 @@ PetscErrorCode StudySpde(void) {
   PetscCall(View(&s));
   PetscCall(CheckpointIsComplete(s.checkpoint, &complete));
   if (!dry && !complete) {
+    PetscCall(CheckpointSetPublish(s.checkpoint, Publish, &s));
     PetscCall(Run(&s, &stopped));
     if (!stopped) PetscCall(Finish(&s));
   }

@@ -55,6 +55,7 @@ static PetscBool IsDue(const SpdeSnapshots *s, PetscInt frame, PetscInt frames) 
 
 PetscErrorCode SpdeSnapshotsSave(SpdeSnapshots *s, Checkpoint checkpoint) {
   PetscFunctionBeginUser;
+  if (!s->most) PetscFunctionReturn(0);
   PetscCall(CheckpointAddShared(checkpoint, "snapshot_time", s->most, s->time));
   PetscCall(CheckpointAddShared(checkpoint, "snapshot_density", s->most * s->rows * s->points, s->density));
   PetscCall(CheckpointAddShared(checkpoint, "snapshot_spectrum", s->most * (s->degree + 1), s->power));

@@ -5,13 +5,19 @@
 #include <string.h>
 
 static const Study registry[] = {
-    {"simulate", "the transformer: tokens through L random layers, an ensemble of realizations", StudySimulate},
-    {"kernel", "the theory: covariance kernel, Lyapunov exponent and rates of an activation", StudyKernel},
-    {"limits", "the theorem on depth and width: transformers against the limit SDE on one Brownian path", StudyLimits},
-    {"chaos", "propagation of chaos: empirical measures of N tokens against the mean-field limit", StudyChaos},
-    {"sync", "synchronization by noise: energy, Lyapunov exponent and clusters beside the theorem", StudySync},
-    {"spde", "the limit of infinitely many tokens: the density of the SPDE beside coupled tokens", StudySpde},
-    {"analyze", "recorded trajectories: observables, distances and histograms of their frames", StudyAnalyze},
+    {"simulate", "the transformer: tokens through L random layers, an ensemble of realizations", StudySimulate,
+     PETSC_TRUE},
+    {"kernel", "the theory: covariance kernel, Lyapunov exponent and rates of an activation", StudyKernel, PETSC_FALSE},
+    {"limits", "the theorem on depth and width: transformers against the limit SDE on one Brownian path", StudyLimits,
+     PETSC_TRUE},
+    {"chaos", "propagation of chaos: empirical measures of N tokens against the mean-field limit", StudyChaos,
+     PETSC_TRUE},
+    {"sync", "synchronization by noise: energy, Lyapunov exponent and clusters beside the theorem", StudySync,
+     PETSC_TRUE},
+    {"spde", "the limit of infinitely many tokens: the density of the SPDE beside coupled tokens", StudySpde,
+     PETSC_TRUE},
+    {"analyze", "recorded trajectories: observables, distances and histograms of their frames", StudyAnalyze,
+     PETSC_FALSE},
 };
 
 const Study *StudyGet(PetscInt i) {

@@ -13,7 +13,8 @@ enum { REALIZATIONS = 3, STEPS = 4, COLUMNS = 2 };
 static Ensemble ensemble;
 static Tokens tokens;
 static Checkpoint checkpoint;
-static PetscReal reals[3], rows[REALIZATIONS * COLUMNS], shared[2];
+static PetscReal reals[3], rows[REALIZATIONS * COLUMNS], framed[REALIZATIONS * 3], shared[2];
+static const PetscInt64 frames[2] = {0, STEPS};
 
 static void RemoveFiles(void) {
   (void)unlink(checkpoint->file);
@@ -33,6 +34,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
   MUST(CheckpointAddTokens(checkpoint, "tokens", tokens));
   MUST(CheckpointAddReals(checkpoint, "reals", 3, reals));
   MUST(CheckpointAddRows(checkpoint, "rows", COLUMNS, rows));
+  MUST(CheckpointAddFrames(checkpoint, "framed", 2, frames, 1, 3, framed));
   MUST(CheckpointAddShared(checkpoint, "shared", 2, shared));
   FuzzMust(mkdir(checkpoint->output.trajectories, 0700) == 0, "cannot make a directory");
   (void)atexit(RemoveFiles);

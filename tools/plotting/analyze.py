@@ -1,10 +1,12 @@
 """Study analyze: the observables of recorded trajectories like those of a run, and what was asked for beside them: distances over time and
 histograms of cosines and coordinates."""
+import os
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LogNorm
 
-from plotting.common import LOOK, Series, dress, log_values, short, time_axis
+from plotting.common import LOOK, Series, dress, found, log_values, short, time_axis
 from plotting.simulate import draw_run
 
 REFERENCES = {"first": "first frame", "previous": "frame before", "other": "other file"}
@@ -22,7 +24,7 @@ def draw_distances(run, axes, names):
     if logarithmic:
         log_values(axes)
     last = kept[names[0]].mean[-1]
-    axes.set_title(f"{DISTANCES[names[0]][1]} to the {REFERENCES.get(run.parameters.get('analyze_distance'), 'reference')}: {short(last)} at the end")
+    found(axes, f"{DISTANCES[names[0]][1]} to the {REFERENCES.get(run.parameters.get('analyze_distance'), 'reference')}: {short(last)} at the end")
     axes.legend(loc="best")
     time_axis(axes, series.time)
 
@@ -30,7 +32,7 @@ def draw_distances(run, axes, names):
 def draw_histogram(run, part, axes, name):
     """Over time; of several coordinates the first."""
     series = Series(run, name)
-    bins = int(run.parameters.get("analyze_bins", series.mean.shape[1]))
+    bins = run.parameters.integer("analyze_bins")
     share = series.mean[:, :bins]
     time = series.time
     edges = np.concatenate([time[:1], (time[1:] + time[:-1]) / 2, time[-1:]]) if len(time) > 1 else np.array([time[0], time[0] + 1])
@@ -57,5 +59,4 @@ def figure(run):
     else:
         above = whole.subfigures(1, 1)
     draw(above)
-    dress(whole, run, headline, "Recomputed from recorded positions")
-    return whole
+    return dress(whole, run, headline, f"Recomputed from the positions in {os.path.basename(run.parameters.get('analyze_file', 'a trajectory'))}")

@@ -4,7 +4,7 @@ restarts, the correlation of two tokens given the noise."""
 import matplotlib.pyplot as plt
 import numpy as np
 
-from plotting.common import LOOK, columns, count_axis, dress, interval, log_values, time_axis, with_interval
+from plotting.common import LOOK, bars, columns, count_axis, dress, found, interval, log_values, mark, time_axis, with_interval
 
 # name: colour, marker, label
 QUANTITIES = {"w2sq": ("blue", "o", "$W_2^2$"), "mmd2": ("orange", "s", "MMD$^2$"), "coupling": ("green", "^", "coupling")}
@@ -26,7 +26,7 @@ def draw_rates(run, axes, dim):
             continue
         colour, value = getattr(LOOK, colour), interval(run.study_values, f"slope_{name}")[0]
         fitted = f", slope {with_interval(run.study_values, f'slope_{name}')}" if np.isfinite(value) else ""
-        axes.errorbar(count, mean, yerr=np.minimum(1.96 * sem, 0.999 * mean), fmt=marker, color=colour, capsize=3, markersize=6, label=label + fitted)
+        axes.errorbar(count, mean, yerr=None if bars(sem) is None else np.minimum(bars(sem), 0.999 * mean), fmt=marker, color=colour, capsize=3, markersize=6, label=label + fitted)
         if np.isfinite(value):
             axes.plot(count, anchored(count**value, mean), color=colour, linewidth=1.4)
     if not np.isfinite(w2sq).all():  # left out for large N off the circle
@@ -63,7 +63,9 @@ def draw_times(run, axes):
         colour = colours[i]
         axes.fill_between(time, np.maximum(mean[:, i] - half[:, i], 1e-3 * mean[:, i]), mean[:, i] + half[:, i], color=colour, alpha=0.25, linewidth=0)
         axes.plot(time, mean[:, i], color=colour, linewidth=2, marker="o" if len(time) < 8 else None, markersize=4, label=f"N = {N:.0f}")
-    axes.set(yscale="log", title="Mean of $W_2^2$ over time: less with every N" if decreasing(mean) else "Mean of $W_2^2$ over time")
+    axes.set(yscale="log", title="Mean of $W_2^2$ over time")
+    if decreasing(mean):
+        found(axes, "Mean of $W_2^2$ over time: less with every N")
     time_axis(axes, time)
     log_values(axes)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
@@ -72,7 +74,7 @@ def draw_times(run, axes):
 def draw_correlation(run, axes):
     count, mean, sem = columns(run, "tokens", "correlation", "correlation_sem")
     axes.axhline(0, color=LOOK.soft, linewidth=1)
-    axes.errorbar(count, count * mean, yerr=1.96 * count * sem, fmt="o", color=LOOK.blue, capsize=3)
+    axes.errorbar(count, count * mean, yerr=bars(count * sem), fmt="o", color=LOOK.blue, capsize=3)
     count_axis(axes, count, "tokens N")
     axes.set(ylabel="N × correlation", title="Two tokens, given the noise: correlation times N")
     low, high = axes.get_ylim()
@@ -91,8 +93,8 @@ def headline(run, dim):
     bound = float(run.study_values.get("slope_bound", np.nan))
     intrinsic = float(run.study_values.get("slope_intrinsic", np.nan))
     label = {"w2sq": "W₂²", "mmd2": "MMD²"}[name]
-    seen = "as fast as" if low <= bound <= high else "faster than" if high < bound else "slower than"
-    return (f"{label} falls with slope {value:.2f}, {seen} the paper's bound {bound:.2f} {'✗' if low > bound else '✓'} "
+    seen = "beside" if np.isnan(low + high) else "as fast as" if low <= bound <= high else "faster than" if high < bound else "slower than"
+    return (f"{label} falls with slope {value:.2f}, {seen} the paper's bound {bound:.2f}{mark(low <= bound, low, high, bound)} "
             f"(dimension d − 1 = {dim - 1} predicts {intrinsic:.2f})").replace("-", "−")
 
 
@@ -105,5 +107,4 @@ def figure(run):
     draw_times(run, whole.add_subplot(grid[0, 1]))
     if with_correlation:
         draw_correlation(run, whole.add_subplot(grid[1, 1]))
-    dress(whole, run, headline(run, dim), "Bars and bands: 95% intervals; lines: fitted power laws")
-    return whole
+    return dress(whole, run, headline(run, dim), "Bars and bands: 95% intervals; lines: fitted power laws")

@@ -18,6 +18,5 @@ def figure(run):
     axes.bar(place, 100 * done[place] / total, width=0.8 * stride, color=[LOOK.green if done[r] >= total else LOOK.blue for r in place])
     axes.set(ylim=(0, 100), xlim=(-0.6 * stride, len(done) - 1 + 0.6 * stride), xlabel="realization", ylabel="% of its steps")
     axes.xaxis.set_major_locator(plt.MaxNLocator(integer=True, nbins=12))
-    dress(whole, run, f"Checkpoint of {run.study}: {finished} of {len(done)} realizations are done, {begun - finished} under way, "
+    return dress(whole, run, f"Checkpoint of {run.study}: {finished} of {len(done)} realizations are done, {begun - finished} under way, "
           f"{100 * done.sum() / (total * max(len(done), 1)):.0f}% of all steps", "-checkpoint_resume goes on from here")
-    return whole

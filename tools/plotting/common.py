@@ -1,5 +1,6 @@
-"""What the pictures of all studies share: themes and palette, type sizes, headline and caption, statistics over realizations."""
+"""What the pictures of all studies share: themes and palette, type sizes, headline and caption, findings, statistics over realizations."""
 import textwrap
+from collections import namedtuple
 
 import matplotlib
 import numpy as np
@@ -9,6 +10,11 @@ from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 DPI = 150
 FADED_TRACES = 40  # single realizations drawn behind the mean
 SLAB = 1 << 22  # numbers of a dataset that are read at once
+
+
+# A figure, what it finds in one line, and what its panels find (their titles); complete is False of a run that goes on or was stopped.
+Picture = namedtuple("Picture", "figure headline findings complete")
+FINDING = "finding"  # group of the titles that say what is found, not what is drawn
 
 
 class Look:
@@ -55,13 +61,24 @@ def style():
             "figure.constrained_layout.w_pad": 0.08}
 
 
+def found(axes, words):
+    """A title that is a finding."""
+    axes.set_title(words).set_gid(FINDING)
+
+
+def not_complete(run):
+    return "NOT COMPLETE: " + reached(run)
+
+
 def dress(figure, run, headline, about=""):
-    """The finding above the panels; the parameters, and how to read the lines, below them."""
+    """The finding above the panels; the parameters, and how to read the lines, below them. Returns the Picture."""
     wide = int(6 * figure.get_figwidth())
-    unfinished = "" if run.complete is not False else "NOT COMPLETE: " + reached(run) + "\n"
+    unfinished = "" if run.complete is not False else not_complete(run) + "\n"
     figure.suptitle(unfinished + wrapped(headline, wide), fontsize=19, fontweight="bold", color=LOOK.alarm if unfinished else LOOK.ink)
     words = ". ".join(part.strip(". ").replace(". . ", ". ") for part in (parameters_line(run), about) if part.strip(". "))
     figure.supxlabel(wrapped(words + ".", int(10.6 * figure.get_figwidth())) if words else "", fontsize=12.5, color=LOOK.soft)
+    titles = [axes.title for axes in figure.axes if axes.title.get_gid() == FINDING]
+    return Picture(figure, headline, [title.get_text() for title in titles], run.complete)
 
 
 def wrapped(words, wide):
@@ -79,12 +96,15 @@ def reached(run):
         time = next(iter(run.observables.values())).time
         horizon = number(run.parameters.get("layers_horizon", "?"))
         return f"up to t = {time[-1]:.3g} of {horizon}" if len(time) else "nothing is recorded yet"
+    done = run.realizations_done
+    if done is not None:
+        return f"{done} of {run.parameters.get('ensemble_realizations', '?')} realizations"
     return "its run goes on or was stopped"
 
 
 def parameters_line(run):
     """The parameters that say which experiment this is, in the paper's letters."""
-    get = run.parameters.get
+    get = getattr(run, "system", run.parameters).get
     parts = [f"{letter} = {range_of(get(key))}" for letter, key in
              (("N", "tokens_count"), ("d", "tokens_dim"), ("L", "layers_depth"), ("T", "layers_horizon")) if get(key)]
     if get("tokens_init", "uniform") != "uniform":
@@ -155,14 +175,40 @@ def columns(run, *names):
 
 
 def interval(values, key):
-    """(value, low, high) of a fitted number; NaN where there was nothing to fit."""
-    return tuple(float(values.get(name, np.nan)) for name in (key, f"{key}_low", f"{key}_high"))
+    """(value, low, high) of a fitted number; NaN where there was nothing to fit, and for the interval of one realization."""
+    value, low, high = (float(values.get(name, np.nan)) for name in (key, f"{key}_low", f"{key}_high"))
+    return (value, low, high) if low < high else (value, np.nan, np.nan)
 
 
 def with_interval(values, key, digits=2):
     """`−1.02 [−1.05, −0.98]`"""
     value, low, high = interval(values, key)
-    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]".replace("-", "−")
+    words = f"{value:.{digits}f}" + (f" [{low:.{digits}f}, {high:.{digits}f}]" if np.isfinite(low + high) else "")
+    return words.replace("-", "−")
+
+
+def plus_minus(value, error, digits=4):
+    """`−0.1646 ± 0.0014`; of one realization no error is known."""
+    return (f"{value:.{digits}f}" + (f" ± {error:.{digits}f}" if np.isfinite(error) else "")).replace("-", "−")
+
+
+def bars(sem):
+    """Half of 95% intervals for errorbar(); None where no error is known."""
+    return 1.96 * np.nan_to_num(sem) if np.isfinite(sem).any() else None
+
+
+def is_chance(off, count):
+    """Whether a mean over so many realizations may lie so many of its standard errors off: within four standard deviations, Student's law
+    taken to the normal one (Wallace). None where too few realizations decide nothing."""
+    free = count - 1
+    if free < 3 or not np.isfinite(off):
+        return None
+    return bool((8 * free + 1) / (8 * free + 3) * np.sqrt(free * np.log1p(off * off / free)) <= 4)
+
+
+def mark(holds, *numbers):
+    """` ✓` or ` ✗`, nothing where one of the numbers that decide is not known."""
+    return "" if holds is None or not np.isfinite(numbers).all() else " ✓" if holds else " ✗"
 
 
 class Series:
@@ -179,6 +225,7 @@ class Series:
         self.count = seen.value.shape[1]
         if run.complete and name in run.ensemble:
             self.mean, sem = run.ensemble[name]
+            sem = sem if self.count > 1 else np.full_like(sem, np.nan)  # of one realization no error is known
         else:
             self.mean, sem = self.of_those_there(seen)
         self.half = 1.96 * sem
@@ -194,7 +241,7 @@ class Series:
                 started = np.flatnonzero(np.isfinite(values[0].reshape(values.shape[1], -1)).all(axis=1))
             values = values[:, started]
             means.append(values.mean(axis=1))
-            sems.append(values.std(axis=1, ddof=1) / np.sqrt(len(started)) if len(started) > 1 else np.zeros_like(means[-1]))
+            sems.append(values.std(axis=1, ddof=1) / np.sqrt(len(started)) if len(started) > 1 else np.full_like(means[-1], np.nan))
         return np.concatenate(means), np.concatenate(sems)
 
     @property

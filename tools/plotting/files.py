@@ -16,7 +16,8 @@ def module_of(run):
     return importlib.import_module(f"plotting.{name}")
 
 
-def figure_of(path):
+def picture_of(path):
+    """Its Picture."""
     if path.endswith(".csv"):
         return kernel.figure(path)
     with chorale_io.open(path) as run:

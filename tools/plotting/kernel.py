@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from chorale_io import BadFile
 
-from plotting.common import LOOK, count_axis, dress
+from plotting.common import LOOK, count_axis, dress, found
 
 NEEDED = ("activation", "dim", "bias_u", "bias_w", "beta", "k1", "lambda1", "lambda_bar", "lambda_rate")
 # column, name, what it means when it is negative
@@ -100,7 +100,8 @@ def draw_signs(panels, table, curves, beta):
         axes.axhspan(axes.get_ylim()[0], 0, color=LOOK.green, alpha=0.1, linewidth=0)
         axes.axhline(0, color=LOOK.ink, linewidth=1.4)
         count_axis(axes, dims, "dimension d")
-        axes.set_title(f"{name} < 0 in {(table[column] < 0).sum()} of {len(table[column])}: {meaning}", fontsize=14)
+        found(axes, f"{name} < 0 in {(table[column] < 0).sum()} of {len(table[column])}: {meaning}")
+        axes.title.set_fontsize(14)
 
 
 def figure(path):
@@ -121,5 +122,4 @@ def figure(path):
     about = f"{len(curves.activations)} activations, d = {dims[0]:g} … {dims[-1]:g}, β = {betas[0]:g}. Shaded: negative"
     if with_kernels:
         about += f". Above: k(u) from its coefficients up to degree {sum(n[0] == 'c' and n[1:].isdigit() for n in table) - 1}"
-    dress(whole, run, f"Two tokens meet {every}; the theorem proves a rate for all tokens in {proved} of {all_}", about)
-    return whole
+    return dress(whole, run, f"Two tokens meet {every}; the theorem proves a rate for all tokens in {proved} of {all_}", about)

@@ -3,7 +3,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LogNorm
 
-from plotting.common import LOOK, columns, count_axis, dress, interval, log_values, short, with_interval
+from plotting.common import LOOK, bars, columns, count_axis, dress, found, interval, log_values, mark, short, with_interval
 
 
 class Grid:
@@ -31,18 +31,18 @@ def headline(run, grid):
     coupling = run.parameters.get("limits_coupling", "tokens")
     if coupling == "none":
         return "Without a coupling transformers and their limit agree in law only: width alone takes no error away"
-    found = [f"{value:.2f} in {name} {'✓' if low <= -1 else '✗'}".replace("-", "−")
-             for name, (value, low, high) in (("L", interval(run.study_values, "slope_depth")), ("m", interval(run.study_values, "slope_width")))
-             if np.isfinite(value)]
-    if found:
-        return "Transformers approach their limit: slopes " + ", ".join(found) + " (theorem: −1)"
+    slopes = [f"{value:.2f} in {name}{mark(low <= -1, low, high)}".replace("-", "−")
+              for name, (value, low, high) in (("L", interval(run.study_values, "slope_depth")), ("m", interval(run.study_values, "slope_width")))
+              if np.isfinite(value)]
+    if slopes:
+        return "Transformers approach their limit: slopes " + ", ".join(slopes) + " (theorem: −1)"
     return f"Transformers approach their limit: squared error {short(np.nanmax(grid.error))} at worst, {short(np.nanmin(grid.error))} at best"
 
 
 def about(run):
     how = {"none": "not coupled", "tokens": "coupled at the tokens", "harmonics": "coupled in harmonics"}.get(run.parameters.get("limits_coupling", "tokens"), "")
     return (f"Against the limit SDE ({run.parameters.get('scheme_type', '?')}, {run.parameters.get('limits_reference', '?')} steps) on the same Brownian path, "
-            f"widths {how}. Bars: 95% intervals")
+            f"widths {how}" + (". Bars: 95% intervals" if np.isfinite(columns(run, "sem")[0]).any() else ""))
 
 
 def log_axes(axes, x, label):
@@ -54,7 +54,7 @@ def draw_depth(axes, grid, attributes):
     colours = LOOK.sequence(len(grid.width))
     fine = np.geomspace(grid.depth[0], grid.depth[-1], 50)
     for k, width in enumerate(grid.width):
-        axes.errorbar(grid.depth, grid.error[-1, :, k], 1.96 * grid.sem[-1, :, k], fmt="o", markersize=6, color=colours[k], capsize=2,
+        axes.errorbar(grid.depth, grid.error[-1, :, k], bars(grid.sem[-1, :, k]), fmt="o", markersize=6, color=colours[k], capsize=2,
                       label=f"m = {name(width)}")
         if grid.fit:
             axes.plot(fine, grid.fit["a"] / fine + grid.fit["b"] / width, color=colours[k], linewidth=1.5)
@@ -62,7 +62,7 @@ def draw_depth(axes, grid, attributes):
     axes.set_ylabel("mean of max$_t$ $|X - \\bar X|^2$")
     fit = f"lines: {with_interval(attributes, 'fit_depth', 3)}/L + {with_interval(attributes, 'fit_width', 3)}/m\n$R^2$ = {attributes['fit_r2']:.3f}" if grid.fit else ""
     slope = f"slope at m = ∞ {with_interval(attributes, 'slope_depth')}" if "slope_depth" in attributes else ""
-    axes.set_title(f"More layers: {slope}" if slope else "More layers, each width")
+    (found if slope else plt.Axes.set_title)(axes, f"More layers: {slope}" if slope else "More layers, each width")
     low, high = axes.get_ylim()
     axes.set_ylim(low / (high / low) ** (0.45 if fit else 0.3), high)  # room for the legend
     log_values(axes)
@@ -73,20 +73,20 @@ def draw_width(axes, grid, attributes):
     """At the largest depth: the error, and what width alone adds to it."""
     width, error, sem = grid.width[grid.finite], grid.error[-1, -1, grid.finite], grid.sem[-1, -1, grid.finite]
     fine = np.geomspace(width[0], width[-1], 50)
-    axes.errorbar(width, error, 1.96 * sem, fmt="s", markersize=6, color=LOOK.blue, capsize=2, label=f"error at L = {grid.depth[-1]:g}")
+    axes.errorbar(width, error, bars(sem), fmt="s", markersize=6, color=LOOK.blue, capsize=2, label=f"error at L = {grid.depth[-1]:g}")
     if grid.infinite is not None:
         floor = grid.error[-1, -1, grid.infinite]
         axes.axhline(floor, color=LOOK.faint, linestyle="--", linewidth=1.2, label="m = ∞")
         seen = error > floor
-        axes.errorbar(width[seen], (error - floor)[seen], 1.96 * sem[seen], fmt="o", markersize=7, color=LOOK.orange, capsize=2, label="error less that of m = ∞")
         if seen.any():
+            axes.errorbar(width[seen], (error - floor)[seen], bars(sem[seen]), fmt="o", markersize=7, color=LOOK.orange, capsize=2, label="error less that of m = ∞")
             middle = np.exp(np.mean(np.log((error - floor)[seen] * width[seen])))
             axes.plot(fine, middle / fine, color=LOOK.ink, linewidth=1.4, linestyle=":", label="slope −1 (theorem)")
     if grid.fit:
         axes.plot(fine, grid.fit["a"] / grid.depth[-1] + grid.fit["b"] / fine, color=LOOK.blue, linewidth=1.5, label="a/L + b/m")
     log_axes(axes, width, "width m")
     slope = f"slope {with_interval(attributes, 'slope_width')}" if "slope_width" in attributes else ""
-    axes.set_title(f"More width (L = {grid.depth[-1]:g}): {slope}" if slope else f"More width (L = {grid.depth[-1]:g})")
+    (found if slope else plt.Axes.set_title)(axes, f"More width (L = {grid.depth[-1]:g}): {slope}" if slope else f"More width (L = {grid.depth[-1]:g})")
     low, high = axes.get_ylim()
     axes.set_ylim(low / (high / low) ** 0.3, high)  # room for the legend
     log_values(axes)
@@ -102,14 +102,15 @@ def draw_maps(parts, grid):
         for j in range(len(grid.depth)):
             for k in range(len(grid.width)):
                 dark = norm(grid.error[i, j, k]) < 0.6
-                axes.text(k, j, f"{grid.error[i, j, k]:.2g}", ha="center", va="center", fontsize=11 if len(maps) < 3 else 10, color="white" if dark else "black")
+                axes.text(k, j, f"{grid.error[i, j, k]:.2g}", ha="center", va="center", fontsize=13 if len(maps) < 3 else 12, color="white" if dark else "black")
         axes.set_xticks(range(len(grid.width)), [name(w) for w in grid.width])
         axes.set_yticks(range(len(grid.depth)), [f"{L:g}" for L in grid.depth])
         axes.set(xlabel="width m", title=f"N = {grid.tokens[i]:g}" + (" (the limit's)" if i == len(grid.tokens) - 1 and len(maps) > 1 else ""))
         axes.grid(False)
     maps[0].set_ylabel("depth L")
     parts.colorbar(image, ax=list(maps), pad=0.01, label="error")
-    parts.suptitle("Errors fall towards the corner of large L and m" + (f"; all against the limit SDE with N = {grid.tokens[-1]:g}" if len(maps) > 1 else ""), fontsize=15)
+    falls = grid.error[-1, -1, -1] < grid.error[-1, 0, 0]
+    parts.suptitle(("Errors fall towards the corner of large L and m" if falls else "Errors by depth and width") + (f"; all against the limit SDE with N = {grid.tokens[-1]:g}" if len(maps) > 1 else ""), fontsize=15)
 
 
 def figure(run):
@@ -123,5 +124,4 @@ def figure(run):
         depth = curves.subplots()
     draw_depth(depth, grid, run.study_values)
     draw_maps(maps, grid)
-    dress(picture, run, headline(run, grid), about(run))
-    return picture
+    return dress(picture, run, headline(run, grid), about(run))

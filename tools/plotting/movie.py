@@ -1,6 +1,7 @@
 """Tokens in motion: the first recorded realization frame by frame, with its energy where results are beside the trajectory. Memory holds
 one frame of the trajectory at a time; frames are drawn as they are read and handed to ffmpeg, or to Pillow for a GIF."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,10 +13,11 @@ import chorale_io
 import matplotlib.pyplot as plt
 import numpy as np
 from chorale_io import BadFile
+from command import whole
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from plotting.common import LOOK, Series, dress, time_axis
+from plotting.common import LOOK, dress, time_axis
 from plotting.tokens import View, of_run, verb
 
 RATE = 20  # frames a second
@@ -39,13 +41,21 @@ class Progress:
             print(line, file=sys.stderr, flush=True)
 
 
+def realization(run):
+    """Number of the realization that is shown: of results the first that is recorded, of a trajectory that of its name."""
+    named = re.search(r"realization_(\d+)\.", os.path.basename(run.path))
+    return run.realizations[0] if run.kind == "results" else int(named[1]) if named else 0
+
+
 class Stage:
     """The picture that changes from frame to frame."""
 
     def __init__(self, run, frames):
         self.frames, self.view, self.moving = frames, View(frames), []
         results = self.results(run)
-        self.energy = results[1] if results else None
+        self.energy = results is not None
+        if results:
+            self.time, self.value = results[1]
         self.figure = plt.figure(figsize=SIZE if self.energy else (SIZE[0], SIZE[1] - 1.2), dpi=DOTS_PER_INCH, layout="constrained")
         places = self.figure.add_gridspec(2, 1, height_ratios=[4, 1]) if self.energy else self.figure.add_gridspec(1, 1)
         self.axes = self.figure.add_subplot(places[0])
@@ -60,7 +70,7 @@ class Stage:
 
     @staticmethod
     def results(run):
-        """(open results, energy of the first realization), or None."""
+        """(open results, time and energy of the realization that is shown), or None."""
         if run.kind == "results":
             found = run
         elif run.results_path:
@@ -70,13 +80,12 @@ class Stage:
                 return None
         else:
             return None
-        try:
-            return found, Series(found, "energy")
-        except BadFile:
+        energy, shown = found.observables.get("energy"), realization(run)
+        if energy is None or not len(energy) or shown >= energy.value.shape[1]:
             return None
+        return found, (energy.time, energy.value[: len(energy), shown])
 
     def draw_energy(self, axes):
-        self.time, self.value = self.energy.time, self.energy.traces[:, 0]
         axes.plot(self.time, self.value, color=LOOK.blue, linewidth=2)
         self.point, = axes.plot([], [], "o", color=LOOK.orange, markersize=9)
         axes.set_ylim(bottom=min(0, np.nanmin(self.value)))
@@ -165,12 +174,9 @@ def make(path, out, most):
                 yield stage.image(frame)
                 progress(done)
 
-        temporary = out + ".part"
         try:
-            (write_mp4 if with_ffmpeg else write_gif)(images(), temporary)
-            os.replace(temporary, out)
+            with whole(out) as temporary:
+                (write_mp4 if with_ffmpeg else write_gif)(images(), temporary)
         finally:
             plt.close(stage.figure)
-            if os.path.exists(temporary):
-                os.remove(temporary)
     return out

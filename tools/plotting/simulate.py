@@ -8,7 +8,7 @@ import numpy as np
 from chorale_io import BadFile
 from matplotlib.colors import LogNorm
 
-from plotting.common import LOOK, Series, change, dress, short, time_axis
+from plotting.common import LOOK, Series, change, dress, found, short, time_axis
 from plotting.tokens import draw_row, of_run
 
 LEAST_SHARE = 1e-5  # of pairs, in the picture of cosines
@@ -16,11 +16,11 @@ LEAST_SHARE = 1e-5  # of pairs, in the picture of cosines
 
 def uniform_energy(run):
     """Mean energy of N independent uniform tokens, ½ (1 - 1/N) (e^β - E e^{βu}); NaN beyond double precision."""
-    try:
-        beta, count, dim = run.parameters.real("attention_beta"), run.parameters.integer("tokens_count"), run.parameters.integer("tokens_dim")
-    except (KeyError, ValueError):
+    keys = run.system
+    if any(key not in keys for key in ("attention_beta", "tokens_count", "tokens_dim")):
         return np.nan
-    if beta > 300:
+    beta, count, dim = keys.real("attention_beta"), keys.integer("tokens_count"), keys.integer("tokens_dim")
+    if not 0 < beta <= 300 or count < 1 or dim < 2:
         return np.nan
     term = total = 1.0
     k = 0
@@ -37,7 +37,7 @@ def draw_energy(run, axes, energy):
     if np.isfinite(level) and energy.unit in ("1", ""):
         axes.axhline(level, color=LOOK.orange, linestyle="--", linewidth=1.8, label=f"independent uniform tokens: {short(level, 3)}")
     axes.set_ylim(0, 1.32 * np.nanmax([np.nanmax(energy.traces), level]))
-    axes.set_title(("Energy  $E_\\beta$ " if energy.unit in ("1", "") else "Energy  $E_\\beta\\,e^{-\\beta}$ ") + change(energy.mean[0], energy.end))
+    found(axes, ("Energy  $E_\\beta$ " if energy.unit in ("1", "") else "Energy  $E_\\beta\\,e^{-\\beta}$ ") + change(energy.mean[0], energy.end))
     axes.legend(loc="upper right")
 
 
@@ -46,7 +46,7 @@ def draw_order(axes, order, nematic):
     order.draw(axes, LOOK.blue, "order: length of the mean token")
     axes.set_ylim(0, 1.32)  # room for the legend
     axes.set_yticks(np.arange(6) / 5)
-    axes.set_title(f"Order {change(order.mean[0], order.end)}")
+    found(axes, f"Order {change(order.mean[0], order.end)}")
     axes.legend(loc="upper left")
 
 
@@ -60,7 +60,7 @@ def draw_clusters(axes, clusters):
     axes.set_ylim(bottom=0.9)
     axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
     axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
-    axes.set_title(f"{count(clusters.mean[0])} clusters become {count(clusters.end)} (cosine > 0.99)")
+    found(axes, f"{count(clusters.mean[0])} clusters become {count(clusters.end)} (cosine > 0.99)")
 
 
 def draw_cosines(part, axes, cosines):
@@ -71,7 +71,7 @@ def draw_cosines(part, axes, cosines):
     part.colorbar(image, ax=axes, pad=0.015, extend="min", label="share of pairs")
     last = cosines.end
     bottom = f", {100 * last[0]:.0f}% beyond −{1 - 2 / share.shape[1]:.2f}" if last[0] > 0.1 else ""
-    axes.set_title(f"Pairs: {100 * last[-1]:.0f}% end at cosines beyond {1 - 2 / share.shape[1]:.2f}{bottom}")
+    found(axes, f"Pairs: {100 * last[-1]:.0f}% end at cosines beyond {1 - 2 / share.shape[1]:.2f}{bottom}")
     axes.set_ylabel("cosine")
     axes.grid(False)
 
@@ -123,5 +123,4 @@ def figure(run):
     else:
         above = whole.subfigures(1, 1)
     draw(above)
-    dress(whole, run, headline, about.lstrip(". "))
-    return whole
+    return dress(whole, run, headline, about.lstrip(". "))

@@ -2,10 +2,9 @@
 distance to the tokens, energies, and how well its degrees hold it."""
 import matplotlib.pyplot as plt
 import numpy as np
-from chorale_io import BadFile
 from matplotlib.colors import LogNorm
 
-from plotting.common import FADED_TRACES, LOOK, columns, dress, log_values, short, time_axis
+from plotting.common import FADED_TRACES, LOOK, columns, dress, found, log_values, short, time_axis
 
 TRACES, DOTS = 24, 300  # tokens drawn over time, and on a map
 COLOURS = "magma"
@@ -27,8 +26,6 @@ def edges(time):
 
 def draw_circle(part, run):
     time, angle, density = columns(run, "snapshot_time", "snapshot_angle", "snapshot_density")
-    if not len(time):
-        raise BadFile(run.path, "no snapshot is recorded yet")
     axes = part.subplots()
     borders = np.linspace(0, 2 * np.pi, len(angle) + 1)
     norm = norm_of(density)
@@ -48,8 +45,6 @@ def draw_circle(part, run):
 def draw_sphere(part, run):
     """Maps at six times; of the snapshots only those are read."""
     time, angle, latitude = columns(run, "snapshot_time", "snapshot_angle", "snapshot_latitude")
-    if not len(time):
-        raise BadFile(run.path, "no snapshot is recorded yet")
     frames = np.unique(np.linspace(0, len(time) - 1, 6).round().astype(int))
     density, tokens = (run.study_data[name] for name in ("snapshot_density", "snapshot_tokens"))
     density = [density[f] for f in frames]
@@ -99,7 +94,7 @@ def draw_distance(run, axes):
     else:
         axes.set_ylim(0, 1.15 * np.nanmax(single[:, :FADED_TRACES]) if len(positive) else 1)
         axes.ticklabel_format(axis="y", useMathText=True)
-    axes.set_title(f"{kind(run)} of density and tokens: at most {short(positive.max()) if len(positive) else 0}")
+    found(axes, f"{kind(run)} of density and tokens: at most {short(positive.max()) if len(positive) else 0}")
     mark_end(axes, time, outgrown)
 
 
@@ -113,7 +108,7 @@ def draw_energy(run, axes):
     axes.plot(time, tokens, color=LOOK.orange, linestyle="none", marker="o", markersize=5, markevery=max(1, len(time) // 40), label="tokens")
     low, high = np.nanmin([energy, tokens]), np.nanmax([energy, tokens])
     axes.set_ylim(max(0, low - 0.15 * (high - low)), high + 0.3 * (high - low + 1e-12))
-    axes.set_title(f"Energies differ by at most {short(np.nanmax(np.abs(energy - tokens)))}")
+    found(axes, f"Energies differ by at most {short(np.nanmax(np.abs(energy - tokens)))}")
     axes.set_ylabel("energy $E_\\beta$")
     axes.legend(loc="upper right", ncols=2)
     mark_end(axes, time, outgrown)
@@ -141,7 +136,7 @@ def draw_mass(run, axes):
     axes.semilogy(time, np.maximum(error, 1e-17), color=LOOK.green, linewidth=2.2, linestyle="--", label="|mass − 1|")
     axes.axhline(limit, color=LOOK.orange, linewidth=1.8, linestyle="--", label=f"outgrown beyond {short(limit)}")
     axes.set_ylim(2e-18, 3e7 * limit)
-    axes.set_title(f"Mass is kept to {short(np.nanmax(error))}; degrees {'suffice ✓' if not np.isfinite(outgrown).any() else 'outgrown'}")
+    found(axes, f"Mass is kept to {short(np.nanmax(error))}; degrees {'suffice ✓' if not np.isfinite(outgrown).any() else 'outgrown'}")
     axes.legend(loc="upper left", ncols=2)
     mark_end(axes, time, outgrown)
 
@@ -159,16 +154,18 @@ def headline(run):
 
 
 def figure(run):
-    if "snapshot_time" not in run.study_data:
-        raise BadFile(run.path, "no snapshots of the density: spde_snapshots was 0")
+    with_density = "snapshot_time" in run.study_data and run.study_data["snapshot_time"].shape[0] > 0  # spde_snapshots 0, or none yet
     on_sphere = "snapshot_latitude" in run.study_data
-    picture = plt.figure(figsize=(13, 14.2 if on_sphere else 13.4), layout="constrained")
-    above, below = picture.subfigures(2, 1, height_ratios=[1, 1.25])
-    (draw_sphere if on_sphere else draw_circle)(above, run)
-    (distance, energy), (spectrum, mass) = below.subplots(2, 2)
+    picture = plt.figure(figsize=(13, (14.2 if on_sphere else 13.4) if with_density else 8), layout="constrained")
+    if with_density:
+        above, below = picture.subfigures(2, 1, height_ratios=[1, 1.25])
+        (draw_sphere if on_sphere else draw_circle)(above, run)
+        (distance, energy), (spectrum, mass) = below.subplots(2, 2)
+        draw_spectrum(run, spectrum)
+    else:
+        places = picture.add_gridspec(2, 2)
+        distance, energy, mass = (picture.add_subplot(place) for place in (places[0, 0], places[0, 1], places[1, :]))
     draw_distance(run, distance)
     draw_energy(run, energy)
-    draw_spectrum(run, spectrum)
     draw_mass(run, mass)
-    dress(picture, run, headline(run), "Dots and thin lines: tokens" + ("; dotted: a density outgrew its degrees" if np.isfinite(columns(run, "outgrown")[0]).any() else ""))
-    return picture
+    return dress(picture, run, headline(run), ("Dots and thin lines: tokens" if with_density else "") + ("; dotted: a density outgrew its degrees" if np.isfinite(columns(run, "outgrown")[0]).any() else ""))

@@ -7,8 +7,9 @@ import numpy as np
 from chorale_io import BadFile
 from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 
-from plotting.common import FADED_TRACES, LOOK, THEMES, change, columns, dress, interval, number, short, time_axis, with_interval
+from plotting.common import FADED_TRACES, LOOK, change, columns, dress, found, interval, is_chance, mark, number, plus_minus, short, time_axis, with_interval
 
 # meaning of the cells where the theorem proves no rate
 PHASES = ("$\\lambda_1 \\geq 0$", "$\\lambda_1 < 0 \\leq \\bar\\lambda$", "$\\bar\\lambda < 0 \\leq \\bar\\lambda'(\\beta)$")
@@ -48,8 +49,8 @@ def draw_energy(run, axes, time):
     else:
         axes.set_ylim(0, 1.2 * shown.max())
     excess = scalar(run, "bound_excess")
-    axes.set_title("Energy  $E_\\beta$ " + (change(mean[0], mean[-1]) if not np.isfinite(guaranteed(run)) else
-                                           "stays under its bound" if excess <= 2 else f"exceeds its bound by {excess:.1f} standard errors"))
+    found(axes, "Energy  $E_\\beta$ " + (change(mean[0], mean[-1]) if not np.isfinite(guaranteed(run) + excess) else
+                                        "stays under its bound" if excess <= 2 else f"exceeds its bound by {excess:.1f} standard errors"))
     axes.legend(loc="lower left")
 
 
@@ -57,13 +58,13 @@ def draw_exponent(run, axes, time):
     mean, sem = columns(run, "growth_mean", "growth_sem")
     measured, error, exact, cluster = (scalar(run, f"lambda1{ending}") for ending in ("", "_sem", "_exact", "_cluster"))
     axes.fill_between(time, mean - 1.96 * sem, mean + 1.96 * sem, color=LOOK.blue, alpha=0.3, linewidth=0)
-    axes.plot(time, mean, color=LOOK.blue, linewidth=2.8, label=f"twins: $\\lambda_1$ = {measured:.4f} ± {error:.4f}".replace("-", "−"))
+    axes.plot(time, mean, color=LOOK.blue, linewidth=2.8, label=f"twins: $\\lambda_1$ = {plus_minus(measured, error)}")
     axes.plot(time, exact * time, color=LOOK.ink, linewidth=1.6, linestyle=(0, (1, 1.4)), label=f"exact, noise alone: {exact:.4f}".replace("-", "−"))
     if np.isfinite(cluster) and cluster != exact:
         axes.plot(time, cluster * time, color=LOOK.orange, linewidth=1.8, linestyle="--", label=f"once all have met: {cluster:.4f}".replace("-", "−"))
     off = abs(measured - exact) / error if error > 0 else np.nan
     apart = f" ({off:.1f} s.e. off)" if np.isfinite(off) and run.parameters.get("attention_type") == "none" else ""
-    axes.set_title(f"$\\lambda_1$ = {measured:.3f}, exact {exact:.3f}{apart}".replace("-", "−"))
+    found(axes, f"$\\lambda_1$ = {measured:.3f}, exact {exact:.3f}{apart}".replace("-", "−"))
     axes.set_ylabel("mean log distance of twins")
     axes.legend(loc="best")
 
@@ -72,7 +73,8 @@ def draw_clusters(run, axes, time):
     clusters, clusters_sem, order, order_sem = columns(run, "clusters_mean", "clusters_sem", "order_mean", "order_sem")
     axes.fill_between(time, clusters - 1.96 * clusters_sem, clusters + 1.96 * clusters_sem, color=LOOK.green, alpha=0.3, linewidth=0)
     axes.plot(time, clusters, color=LOOK.green, linewidth=2.8)
-    axes.set(yscale="log", ylim=(0.9, None), title=f"{short(clusters[0])} clusters become {short(clusters[-1])}, order {change(order[0], order[-1])}")
+    axes.set(yscale="log", ylim=(0.9, None))
+    found(axes, f"{short(clusters[0])} clusters become {short(clusters[-1])}, order {change(order[0], order[-1])}")
     axes.set_ylabel("clusters (cosine > 0.99)", color=LOOK.green)
     axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
     axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
@@ -92,7 +94,8 @@ def draw_split(run, axes, count):
     edges = np.linspace(0.5, 1, 26) if count < 26 else np.arange(np.ceil(count / 2), count + 1, max(1, count // 50)) / count
     axes.hist(share, bins=edges, color=LOOK.blue, alpha=0.85)
     axes.axvline(share.mean(), color=LOOK.orange, linewidth=2, label=f"mean {share.mean():.3f}; opposite {caps[:, 1].mean():.3f}, neither {caps[:, 2].mean():.3f}")
-    axes.set(title=f"Two antipodal points: the larger holds {100 * share.mean():.0f}%", xlabel="share of the tokens at the larger point", ylabel="realizations")
+    found(axes, f"Two antipodal points: the larger holds {100 * share.mean():.0f}%")
+    axes.set(xlabel="share of the tokens at the larger point", ylabel="realizations")
     axes.legend(loc="upper right")
 
 
@@ -102,25 +105,38 @@ def draw_push(run, axes, time):
     axes.plot(time, push / energy, color=LOOK.blue, linewidth=2.6, label="attention alone: mean of $\\dot E_\\beta$ / mean of $E_\\beta$")
     axes.axhline(largest, color=LOOK.orange, linewidth=2, linestyle="--", label=f"largest in the run: {largest:.4f}")
     axes.axhline(noise, color=LOOK.ink, linewidth=1.6, linestyle=(0, (1, 1.4)), label=f"$-\\bar\\lambda'(\\beta)$ = {noise:.4f}")
-    axes.set_title(f"Attention grows energy {'slower' if largest < noise else 'faster'} than noise shrinks it")
+    found(axes, f"Attention grows energy {'slower' if largest < noise else 'faster'} than noise shrinks it")
     axes.legend(loc="best")
+
+
+def deviations(mean, sem, exact):
+    """In standard errors; NaN where there is none: of one realization, and of what is the same in all."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        off = (mean - exact) / sem
+    return np.where(np.isfinite(off), off, np.nan)
 
 
 def draw_error(run, axes, time):
     mean, sem, exact = columns(run, "energy_mean", "energy_sem", "energy_exact")
-    off = (mean - exact) / sem
+    off = deviations(mean, sem, exact)
+    if not np.isfinite(off).any():  # one realization has no standard error
+        axes.axhline(0, color=LOOK.soft, linewidth=0.8)
+        axes.plot(time, mean - exact, color=LOOK.blue, linewidth=1.6, marker="o", markersize=4)
+        axes.set(title="One realization beside the exact mean", ylabel="energy less its exact mean")
+        return
     axes.axhspan(-4, 4, color=LOOK.faint, alpha=0.18, linewidth=0)
     axes.axhline(0, color=LOOK.soft, linewidth=0.8)
     axes.plot(time, off, color=LOOK.blue, linewidth=1.6, marker="o", markersize=4)
     most = np.nanmax(np.abs(off))
-    axes.set(title=f"Energy within {most:.1f} standard errors of exact ✓" if most <= 4 else f"Energy up to {most:.1f} standard errors off exact",
-             ylabel="standard errors off", ylim=(-max(5, 1.1 * most), max(5, 1.1 * most)))
+    chance = is_chance(most, run.study_data["energy"].shape[1])
+    found(axes, (f"Energy up to {most:.1f} standard errors off exact" if chance is False else f"Energy within {most:.1f} standard errors of exact") + mark(chance, most))
+    axes.set(ylabel="standard errors off", ylim=(-max(5, 1.1 * most), max(5, 1.1 * most)))
 
 
 def headline(run, energy):
-    decay, proved = scalar(run, "decay"), guaranteed(run)
+    decay, proved, high = scalar(run, "decay"), guaranteed(run), interval(run.study_values, "decay")[2]
     if np.isfinite(decay) and np.isfinite(proved):
-        return f"Energy falls at rate {decay:.2f}; the theorem guarantees {proved:.2f} {'✓' if interval(run.study_values, 'decay')[2] >= proved else '✗'}"
+        return f"Energy falls at rate {decay:.2f}; the theorem guarantees {proved:.2f}{mark(high >= proved, high)}"
     if scalar(run, "antipodal") == 1:
         return "Odd noise without bias: the tokens gather at two opposite points, not at one"
     theorem = f"the theorem guarantees rate {proved:.2f}" if np.isfinite(proved) else "the theorem proves no rate here"
@@ -146,8 +162,8 @@ def run_figure(run):
         time_axis(axes, time)
     if scalar(run, "antipodal") == 1:
         draw_split(run, figure.add_subplot(places[len(panels) // 2, len(panels) % 2]), run.parameters.integer("tokens_count"))
-    dress(figure, run, headline(run, energy), "Bands: 95% intervals of the mean; thin lines: single realizations")
-    return figure
+    several = run.study_data["energy"].shape[1] > 1
+    return dress(figure, run, headline(run, energy), "Bands: 95% intervals of the mean; thin lines: single realizations" if several else "")
 
 
 def phases(lambda1, lambda_bar, rate):
@@ -172,7 +188,9 @@ def draw_phases(axes, dims, biases, phase, rate, boundary, norm):
     for i, sigma in enumerate(boundary):
         if np.isfinite(sigma) and sigma <= edges[-1]:
             axes.plot([i, i + 1], [sigma, sigma], color=LOOK.orange, linewidth=2.6)
-            axes.text(i + 0.5, sigma + 0.015 * edges[-1], f"{sigma:.3f}", ha="center", va="bottom", fontsize=10, color=THEMES["light"]["ink"])
+            side = -1 if sigma > 0.6 * edges[-1] else 1  # of the line, where there is room
+            axes.text(i + 0.5, sigma + 0.02 * side * edges[-1], f"{sigma:.3f}", ha="center", va="top" if side < 0 else "bottom", fontsize=12, color=LOOK.ink,
+                      rotation=90 if len(dims) > 4 else 0, path_effects=[withStroke(linewidth=3, foreground=LOOK.paper)])
     axes.set(ylim=(edges[0], edges[-1]), xlim=(0, len(dims)))
     axes.set_xticks(np.arange(len(dims)) + 0.5, [f"{d:g}" for d in dims])
     axes.grid(False)
@@ -188,8 +206,8 @@ def map_figure(run):
     phase = phases(lambda1, lambda_bar, rate)
     proved = -rate[phase == len(PHASES)]
     norm = LogNorm(max(proved.min(), 1e-3 * proved.max()), proved.max()) if len(proved) else LogNorm(0.1, 1)
-    wide = min(5, len(activations))
-    rows = -(-len(activations) // wide)
+    rows = -(-len(activations) // 5)
+    wide = -(-len(activations) // rows)
     figure, panels = plt.subplots(rows, wide, figsize=(2.4 + 2.9 * wide, 1.9 + 3.3 * rows), sharey=True, squeeze=False, layout="constrained")
     for axes, activation in zip(panels.flat, activations):
         of_phase, of_rate, edge = np.zeros((len(dims), len(biases))), np.zeros((len(dims), len(biases))), np.full(len(dims), np.nan)
@@ -203,7 +221,7 @@ def map_figure(run):
         axes.axis("off")
     for axes in panels[:, 0]:
         axes.set_ylabel("$\\sigma = \\sigma_U = \\sigma_W$")
-    for axes in panels[-1, :]:
+    for axes in panels.flat[max(0, len(activations) - wide) : len(activations)]:  # the lowest of every column
         axes.set_xlabel("dimension d")
     figure.colorbar(image, ax=panels, pad=0.01, label="proved rate $-\\bar\\lambda'(\\beta)$")
     handles = [Patch(facecolor=colour, edgecolor=LOOK.soft, label=label) for i, (colour, label) in enumerate(zip(LOOK.phases, PHASES)) if (phase == i).any()]
@@ -213,10 +231,10 @@ def map_figure(run):
     figure.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 0.36 / below), ncol=len(handles), frameon=False)
     proves = sorted({int(d) for d in dim[phase == len(PHASES)]})
     where = f"for d ≥ {proves[0]} once the biases are large enough" if proves else "nowhere on this map"
-    dress(figure, run, f"The theorem proves that all tokens meet, {where}", "")
-    figure.supxlabel(f"β = {number(run.parameters.get('attention_beta', '?'))}. Colour: proved rate; grey and sand: no rate is proved. "
+    picture = dress(figure, run, f"The theorem proves that all tokens meet, {where}", "")
+    figure.supxlabel(f"β = {number(run.parameters.get('attention_beta', '?'))}. Yellow to blue: the rate that is proved; other fields: none is. "
                      "λ1: top Lyapunov exponent of the noise.", fontsize=12.5, color=LOOK.soft)
-    return figure
+    return picture
 
 
 def figure(run):

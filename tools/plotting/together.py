@@ -51,6 +51,8 @@ def decay(time, energy):
 
 def ends(values, names, form):
     """`0.2 (β = 1) to 0.4 (β = 2)`"""
+    if not np.isfinite(values).any():
+        return "what is not known yet"
     low, high = np.nanargmin(values), np.nanargmax(values)
     return f"{form(values[low])} ({names[low]}) to {form(values[high])} ({names[high]})"
 
@@ -108,8 +110,8 @@ def figure(runs):
     right.set_title("Order: length of the mean token")
     if rows:
         parts[1].legend(*left.get_legend_handles_labels(), loc="center", ncols=columns, frameon=False)
-    dress(whole, common(runs), headline(energies, names), "Bands: 95% intervals of the mean")
-    return whole
+    bands = "Bands: 95% intervals of the mean" if any(energy.count > 1 for energy in energies) else ""
+    return dress(whole, common(runs), headline(energies, names), bands)
 
 
 def figure_of(paths):

@@ -159,8 +159,7 @@ def figure(run):
     view = draw_row(whole, frames, np.linspace(0, 1, 8), rows=2)
     first, last = (np.linalg.norm(frames[f].mean(axis=0)) for f in (0, len(frames) - 1))
     about = f"N = {frames.trajectory.tokens}, d = {frames.dim}, {len(frames)} frames. {frames.drawn()}{view.note}. Colours: where a token started"
-    dress(whole, run, f"{verb(first, last)}: their mean has length {first:.2f}, then {last:.2f}", about)
-    return whole
+    return dress(whole, run, f"{verb(first, last)}: their mean has length {first:.2f}, then {last:.2f}", about)
 
 
 def verb(first, last):

@@ -12,7 +12,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from chorale_io import BadFile
 from plotting import files, kernel, together
-from plotting.common import LOOK, Series, parameters_line, reached, style
+from plotting import verdicts
+from plotting.common import LOOK, Series, not_complete, parameters_line, style
 
 from reporting.page import details, escape, formulas, picture, table
 
@@ -21,7 +22,6 @@ THEMES = ("light", "dark")
 ROWS = 400  # of a table; of a longer one evenly chosen rows are shown
 PICTURES = 12  # more files get no picture of their own
 FIRST = ("energy", "order", "clusters")  # of the observables
-NEUTRAL = re.compile(r"[A-Za-z] = |\S+( \S+)?$")  # titles of panels that say what is drawn, not what is found
 
 
 def anchor(path):
@@ -33,31 +33,37 @@ def note(words):
 
 
 def draw(make, path):
-    """(picture and findings as HTML, notes) of what `make` draws, in both themes."""
-    images, words, titles, said = {}, "", [], io.StringIO()
+    """(picture with its headline, findings), as HTML, of the Picture that `make` draws, in both themes."""
+    images, said = {}, io.StringIO()
     try:
         for theme in THEMES:
             LOOK.use(theme)
             said = io.StringIO()
             with matplotlib.rc_context(style()), contextlib.redirect_stderr(said):
-                figure = make()
-                words = figure._suptitle.get_text().replace("\n", " ")  # pylint: disable=protected-access
-                figure.suptitle("")  # the page says it
+                drawn = make()
+                drawn.figure.suptitle("")  # the page says it
                 out = io.BytesIO()
-                figure.savefig(out, dpi=DPI)
+                drawn.figure.savefig(out, dpi=DPI)
             images[theme] = out.getvalue()
-            titles = [axes.get_title() for axes in figure.axes]
-            plt.close(figure)
+            plt.close(drawn.figure)
     except BadFile as error:
         return note(f"No picture: {error.reason}"), ""
     except (ValueError, IndexError, KeyError, TypeError, ArithmeticError, np.linalg.LinAlgError) as error:  # too little is there yet
         return note(f"No picture of {path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"), ""
     finally:
+        plt.close("all")
         LOOK.use("light")
     notes = "".join(f"<p class=\"soft\">{escape(line.removeprefix('plot: '))}</p>\n" for line in said.getvalue().splitlines())
-    found = [title for title in titles if title and not NEUTRAL.match(title)]
-    listed = "<ul>" + "".join(f"<li>{formulas(title)}</li>" for title in found) + "</ul>\n" if found else ""
-    return f'<p class="finding">{formulas(words)}</p>\n' + picture(images, words) + notes, listed
+    listed = "<ul>" + "".join(f"<li>{formulas(title)}</li>" for title in drawn.findings) + "</ul>\n" if drawn.findings else ""
+    return f'<p class="finding">{formulas(drawn.headline)}</p>\n' + picture(images, drawn.headline) + notes, listed
+
+
+def verdict_table(run):
+    """What was measured beside what theory says, and whether they agree."""
+    rows = [(row.quantity, row.measured, row.error, row.source, row.theory, row.deviation, {True: "✓ agrees", False: "✗ does not", None: "not decided"}[row.verdict])
+            for row in verdicts.of_run(run)]
+    heads = ("quantity", "measured", "± s.e.", "theory", "its value", "s.e. apart", "verdict")
+    return "<h3>Verdicts</h3>\n" + table(heads, rows) if rows else ""
 
 
 def numbers(run):
@@ -65,7 +71,7 @@ def numbers(run):
     values = run.study_values
     rows = []
     for key, value in values.items():
-        if isinstance(value, list) or key.rpartition("_")[2] in ("low", "high") and key.rpartition("_")[0] in values:
+        if isinstance(value, list) or key.startswith("source_") or key.rpartition("_")[2] in ("low", "high") and key.rpartition("_")[0] in values:
             continue
         rows.append((key, value, *(values.get(f"{key}_{end}", "") for end in ("low", "high"))))
     return table(("quantity", "value", "95% from", "to"), rows) if rows else ""
@@ -104,7 +110,7 @@ def observables(run):
 
 def again(run):
     """How it was made, and the commands that make it again."""
-    ranks, command = int(run.provenance.get("ranks", 1)), run.provenance.get("command_line", "")
+    ranks, command = run.ranks, run.provenance.get("command_line", "")
     launch = f"mpirun -n {ranks} " if ranks > 1 else ""
     if not run.deck or "merged" in run.provenance:
         return '<p class="soft">Merged from several runs, each of which has its own deck.</p>\n' if run.deck else ""
@@ -130,7 +136,7 @@ def origin(run):
 
 def state(run):
     if run.complete is False:
-        return f'<span class="alarm">NOT COMPLETE: {escape(reached(run))}</span>'
+        return f'<span class="alarm">{escape(not_complete(run))}</span>'
     return "complete" if run.complete else "no results beside it"
 
 
@@ -144,14 +150,14 @@ def clock(run):
 def section(path, with_picture):
     """A file as HTML; BadFile when it cannot be read at all."""
     identity = f'<section class="run" id="{anchor(path)}">\n<h2>{escape(os.path.basename(path))}</h2>\n'
-    drawn, found = draw(lambda: files.figure_of(path), path) if with_picture else ("", "")
+    drawn, found = draw(lambda: files.picture_of(path), path) if with_picture else ("", "")
     found = "<h3>Findings</h3>\n" + found if found else ""
     if path.endswith(".csv"):
         return identity + '<p class="soft">Table of chorale kernel; a CSV does not keep the run\'s parameters.</p>\n' + drawn + found + data_table(kernel.read(path)) + "</section>\n"
     with chorale_io.open(path) as run:
         what = {"results": f"Results of chorale {run.study}", "trajectory": "Trajectory", "checkpoint": f"Checkpoint of chorale {run.study}"}[run.kind]
         head = f'<p class="soft">{what}, {state(run)}. {escape(parameters_line(run))}</p>\n'
-        body = {"results": lambda: observables(run) + titled("Numbers of the study", numbers(run)) + data_table(run.table()), "trajectory": lambda: clock(run),
+        body = {"results": lambda: verdict_table(run) + observables(run) + titled("Numbers of the study", numbers(run)) + data_table(run.table()), "trajectory": lambda: clock(run),
                 "checkpoint": lambda: data_table({"realization": np.arange(len(run.steps_done)), "steps done": run.steps_done})}[run.kind]()
         return identity + head + drawn + found + body + origin(run) + "</section>\n"
 

@@ -68,7 +68,6 @@ def formulas(words):
         return re.sub(r"\^(?:\{([^{}]*)\}|(.))", lambda m: f"<sup>{m[1] or m[2]}</sup>", inside)
 
     words = re.sub(r"\$([^$]*)\$", one, escape(words).replace("&#x27;", "’"))
-    words = re.sub(r"^(NOT COMPLETE: [^.]*? of \S+|NOT COMPLETE: [\w\s]*stopped)", r'<span class="alarm">\1</span><br>', words)
     return words.replace("✓", '<span class="good">✓</span>').replace("✗", '<span class="alarm">✗</span>')
 
 
@@ -80,7 +79,8 @@ def cell(value):
     """Numbers are shown with six digits and carry all of theirs in data-v."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         words = str(value)
-        return f'<td class="t">{escape(words)}</td>' if len(words) > 40 else f"<td>{escape(words)}</td>"
+        shown = escape(words).replace("✓", '<span class="good">✓</span>').replace("✗", '<span class="alarm">✗</span>')
+        return f'<td class="t">{shown}</td>' if len(words) > 40 else f"<td>{shown}</td>"
     shown = "–" if math.isnan(value) else f"{value:.6g}".replace("inf", "∞").replace("-", "−")
     return f'<td class="n" data-v="{"NaN" if math.isnan(value) else repr(value).replace("inf", "Infinity")}">{shown}</td>'
 
