@@ -190,7 +190,7 @@ static void LimitsAreSaid(void **state) {
   REFUSED(NoiseCheckCount(noise, GRAM_TOKENS + 1), "tokens_count = 2049: must be at most 2048 for noise_type gram");
   OK(NoiseCheckPoints(noise, GRAM_POINTS, "some keys"));
   REFUSED(NoiseCheckPoints(noise, GRAM_POINTS + 1, "some keys"),
-          "noise_type = gram: some keys make 8193 points per draw, at most 8192 are allowed");
+          "some keys: noise_type gram would be asked for at 8193 points per draw, at most 8192 are allowed");
   OK(NoiseCreateField(noise, &field));
   OK(NoiseDraw(noise, 0, 0, field));
   OK(TokensCreateVec(tokens, &g));

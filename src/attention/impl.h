@@ -53,6 +53,9 @@ typedef struct {
   void (*cost)(Attention attention, double *travel, double *memory);
 } AttentionEngine;
 
+/* AttnAllreduce: what a step waits for the other ranks, in sums of moments and whether sums in hand serve. */
+PETSC_INTERN PetscLogEvent attention_reduce_event;
+
 extern const AttentionEngine AttentionDirect, AttentionMoments;
 
 /* The degree of the moments that attention_tol asks for, the count K of harmonics up to it, and a certified bound of

@@ -47,7 +47,7 @@ typedef struct {
   Synthesis scalar;     /* of S0 alone, for sinkhorn; else NULL */
 } Moments;
 
-static PetscLogEvent analyze_event, reduce_event;
+static PetscLogEvent analyze_event;
 
 PetscErrorCode AttentionTruncate(Attention a) {
   AttentionTruncation *t = &a->truncation;
@@ -117,7 +117,6 @@ static PetscErrorCode Create(Attention a) {
 
   PetscFunctionBeginUser;
   PetscCall(LogEvent("AttnAnalyze", &analyze_event));
-  PetscCall(LogEvent("AttnAllreduce", &reduce_event));
   PetscCall(PetscNew(&m));
   PetscCall(BasisCreate(d, degree, &m->basis));
   PetscCall(Factors(a, m));
@@ -214,9 +213,9 @@ static PetscErrorCode Analyze(Attention a, Tokens tokens, const double *factors,
   }
   PetscCall(VecRestoreArrayRead(positions, &x));
   PetscCall(PetscLogEventEnd(analyze_event, NULL, NULL, NULL, NULL));
-  PetscCall(PetscLogEventBegin(reduce_event, NULL, NULL, NULL, NULL));
+  PetscCall(PetscLogEventBegin(attention_reduce_event, NULL, NULL, NULL, NULL));
   PetscCall(SumAllreduce(a->layout.comm, n * basis->K, m->fixed));
-  PetscCall(PetscLogEventEnd(reduce_event, NULL, NULL, NULL, NULL));
+  PetscCall(PetscLogEventEnd(attention_reduce_event, NULL, NULL, NULL, NULL));
   for (PetscInt c = 0, i = 0; c < n; c++) {
     for (PetscInt k = 0; k < basis->K; k++, i++) out[i] = unit * (double)m->fixed[i] / basis->inverse[k];
   }

@@ -45,7 +45,8 @@ static PetscErrorCode CheckNoise(const Chaos *c) {
 
   PetscFunctionBeginUser;
   PetscCall(SchemeGetStages(c->systems.system[0].scheme, &stages));
-  PetscCall(PetscSNPrintf(what, sizeof(what), "tokens_count up to %" PetscInt64_FMT, ChaosLargest(d)));
+  PetscCall(PetscSNPrintf(what, sizeof(what), "tokens_count = %" PetscInt64_FMT " and %" PetscInt_FMT " smaller",
+                          d->count[d->counts - 1], d->counts - 1));
   PetscCall(NoiseCheckPoints(c->noise, stages * (total + compared), what));
   PetscFunctionReturn(0);
 }
