@@ -99,7 +99,7 @@ static PetscErrorCode Case(PetscInt d, const char *degree, const char *noise, Pe
   PetscCall(Density_(d, "euler", steps, &euler));
   PetscCall(Particles(d, nodes, steps, &rule));
   PetscCall(Particles(d, d == 2 ? 65536 : 65522, 1, &many));
-  PetscCall(PetscPrintf(PETSC_COMM_WORLD, "density_%s_%s_flow %.4g us\n", name, degree, 1e6 * flow));
+  PetscCall(PetscPrintf(PETSC_COMM_WORLD, "density_%s_%s_flow_one_substep %.4g us\n", name, degree, 1e6 * flow));
   PetscCall(PetscPrintf(PETSC_COMM_WORLD, "density_%s_%s_euler %.4g us\n", name, degree, 1e6 * euler));
   PetscCall(PetscPrintf(PETSC_COMM_WORLD, "density_%s_tokens_rule_%d %.4g us\n", name, (int)nodes, 1e6 * rule));
   PetscCall(PetscPrintf(PETSC_COMM_WORLD, "density_%s_tokens_iid_1e8 %.4g us\n", name, 1e6 * many * 1e8 / 65536));
