@@ -75,7 +75,8 @@ requeue() {
   sleep 60 # Slurm ends this script
 }
 
-# launch COMMAND...: runs it, hands on to it the signals that this script gets, and returns its exit code.
+# launch COMMAND...: runs it, hands on to it the signals that this script gets, and returns its exit code. A signal is repeated every
+# second until the command has ended, since srun hands on none while it starts.
 launch() {
   local code pid='' caught=''
   # The traps stand before there is a process to signal.
@@ -83,11 +84,15 @@ launch() {
   "$@" &
   pid=$!
   [ -z "$caught" ] || kill -USR1 "$pid" 2>/dev/null
-  wait "$pid" && code=0 || code=$?
-  while kill -0 "$pid" 2>/dev/null; do # a signal ends `wait` early
-    wait "$pid" && code=0 || code=$?
+  wait "$pid" || true
+  while kill -0 "$pid" 2>/dev/null; do # a signal ended `wait` early
+    sleep 1
+    kill -USR1 "$pid" 2>/dev/null || true
   done
+  wait "$pid" && code=0 || code=$?
   trap - USR1 TERM
+  # Ended by the signal itself: chorale had not begun, so there is nothing to keep, and it may begin the next time.
+  [ -z "$caught" ] || [ "$code" -ne $((128 + 10)) ] || code=85
   return "$code"
 }
 

@@ -46,8 +46,8 @@ static PetscErrorCode Run(int argc, char **argv, PetscBool prints) {
   }
   PetscCall(ProvenanceSetCommandLine(argc, argv));
   PetscCall(DeckParse(argc, argv, study->name));
-  if (study->checkpoints) PetscCall(CheckpointCatchSignals());
   PetscCall(ProvenanceReadInputs());
+  if (study->checkpoints) PetscCall(CheckpointCatchSignals());
   PetscCall(study->run());
   PetscFunctionReturn(0);
 }

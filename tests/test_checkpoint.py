@@ -2,6 +2,7 @@
 of ranks and groups, to the bits of a run that was never interrupted; damaged checkpoints are noticed."""
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from run import CHORALE, chorale, datasets, options, same_bits
 RUN = dict(tokens_count=300, tokens_dim=3, layers_depth=240, layers_horizon=2.0, mlp_width=256, ensemble_realizations=5,
            ensemble_seed=3, output_every=7, output_trajectories=2, output_file="run.h5", progress="off")
 FILES = ("run.h5", "run/realization_00000.h5md", "run/realization_00001.h5md")
+SHORT = dict(layers_depth=60, ensemble_realizations=4)
 
 
 def start(folder, ranks, **more):
@@ -82,14 +84,27 @@ def wait_for_checkpoint(folder, process):
         time.sleep(0.01)
 
 
-def killed_runs_go_on(top, reference, seconds):
-    """kill -9 of one rank or all at 25 random moments, and on with another number of ranks."""
+def wait_for_step(process, share):
+    """Until the first group has done this share of its steps, which it tells one by one."""
+    for line in process.stderr:
+        done = re.match(r"simulate: \d+%, (\d+) of (\d+)", line)
+        if done and int(done[1]) >= share * int(done[2]):
+            return
+
+
+def killed_runs_go_on(top):
+    """kill -9 of one rank or all at 25 random moments from the first step to the last, and on with another number of ranks."""
+    folder = f"{top}/short"
+    os.mkdir(folder)
+    chorale(["simulate"] + options(**{**RUN, **SHORT}), ranks=2, cwd=folder)
+    reference = contents(folder)
     chance = random.Random(11)
     for i in range(25):
-        folder, ranks, later = f"{top}/kill-{i}", 1 + i % 3, 1 + (i + 1) % 4
+        folder, ranks = f"{top}/kill-{i}", 1 + i % 4
+        later = ranks % 4 + 1
         os.mkdir(folder)
-        process = start(folder, ranks, checkpoint_every=chance.choice((5, 20, 60)))
-        time.sleep(seconds * chance.random())
+        process = start(folder, ranks, **SHORT, checkpoint_every=chance.choice((3, 10, 40)), progress=1e-9)
+        wait_for_step(process, (i + chance.random()) / 25)
         victims = ranks_of(process)
         if i % 2 and victims:
             os.kill(chance.choice(victims), signal.SIGKILL)
@@ -102,7 +117,7 @@ def killed_runs_go_on(top, reference, seconds):
                 except ProcessLookupError:
                     pass
             process.communicate(timeout=60)
-        resume(folder, later)
+        resume(folder, later, **SHORT)
         expect_same(folder, reference, f"kill {i}, {ranks} then {later} ranks")
         shutil.rmtree(folder)
 
@@ -158,18 +173,48 @@ def other_physics_is_refused(top):
     assert done.returncode == 2 and "exists already" in done.stderr, "a partial result was about to be replaced without asking"
 
 
+def refused(study, folder, keys, phrase):
+    done = chorale([study] + options(**keys, checkpoint_resume=True), cwd=folder, check=False)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("chorale")]
+    assert done.returncode == 2 and len(lines) == 1 and f"output_every = {keys['output_every']}: " in lines[0] and phrase in lines[0], done.stderr
+
+
+def fewer_frames(top):
+    """A resumed run may take a multiple of output_every: the results are those of a run that had it from the start."""
+    keys = dict(tokens_count=100, layers_depth=20, layers_horizon=1.0, noise_type="spectral", noise_degree=6, ensemble_realizations=3,
+                output_file="run.h5", progress="off")
+    for study, every in (("simulate", (2, 4, 8)), ("simulate", (1, 3, 50)), ("sync", (2, 4, 8))):
+        folder = f"{top}/{study}-{every[2]}"
+        os.mkdir(folder)
+        chorale([study] + options(**{**keys, "output_every": every[2], "output_file": "whole.h5"}), cwd=folder)
+        for ranks, now, wall, code in ((2, every[0], 1e-9, 85), (3, every[1], 1e-9, 85), (1, every[2], 0, 0)):
+            done = chorale([study] + options(**keys, output_every=now, checkpoint_resume=True, checkpoint_walltime=wall), ranks=ranks, cwd=folder, check=False)
+            assert done.returncode == code, done.stderr
+            if now == 3 and wall:
+                refused(study, folder, {**keys, "output_every": 1}, "may only take a multiple")
+                refused(study, folder, {**keys, "output_every": 4}, "may only take a multiple")
+        differing = same_bits(datasets(f"{folder}/whole.h5"), datasets(f"{folder}/run.h5"))
+        assert not differing, f"{study}, output_every {every}: {differing}"
+    refused(study, folder, {**keys, "output_every": 16}, "was made with")  # complete results stay as they are
+    for study, more, phrase in (("simulate", dict(output_trajectories=1), "output_trajectories = 1"), ("spde", {}, "what this study gathers")):
+        folder = f"{top}/{study}-refused"
+        os.mkdir(folder)
+        done = chorale([study] + options(**keys, **more, output_every=2, checkpoint_walltime=1e-9), cwd=folder, check=False)
+        assert done.returncode == 85, done.stderr
+        refused(study, folder, {**keys, **more, "output_every": 4}, phrase)
+
+
 def main():
     with tempfile.TemporaryDirectory() as top:
         folder = f"{top}/reference"
         os.mkdir(folder)
-        begun = time.monotonic()
         chorale(["simulate"] + options(**RUN), ranks=2, cwd=folder)
-        seconds = time.monotonic() - begun
         reference = contents(folder)
         stops_and_goes_on(top, reference)
         damage_is_noticed(top, reference)
         other_physics_is_refused(top)
-        killed_runs_go_on(top, reference, seconds)
+        fewer_frames(top)
+        killed_runs_go_on(top)
 
 
 if __name__ == "__main__":

@@ -115,6 +115,20 @@ def read_only_while_running(disk, reference):
     goes_on("read-only", "simulate", RUN, disk.folder, reference, 2)
 
 
+def read_only_between(disk, reference, recorded):
+    """The directory of the trajectories becomes read-only while the first is written, which its open file does not feel: the next one cannot
+    be made. No checkpoint comes in between, and in d = 2 no sidecar."""
+    process = start("simulate", recorded, 2, disk.folder, checkpoint_every=40)
+    wait_for(f"{disk.folder}/run.h5", process)  # partial results, which come after a checkpoint
+    folder = f"{disk.folder}/run"
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+    _, err = process.communicate(timeout=WAIT)
+    subprocess.run(["umount", "-l", folder], check=True)
+    expect_line("read-only between realizations", process.returncode, err, 1, "run/realization_00001.h5md: cannot create: Read-only file system")
+    goes_on("read-only between realizations", "simulate", recorded, disk.folder, reference, 3)
+
+
 def full_at_the_end(disk, study, keys, reference):
     """No room for the results, nor for the checkpoint of a run that is to stop."""
     done = chorale([study] + options(**keys, checkpoint_walltime=1e-9), ranks=2, cwd=disk.folder, check=False)
@@ -137,8 +151,9 @@ def main():
             print(f"skipped: cannot mount a small file system (needs root): {error}")
             return SKIPPED
         recorded = {**RUN, "output_trajectories": 2}
+        circle = {**recorded, "tokens_dim": 2}
         reference = {}
-        for name, study, keys in (("plain", "simulate", RUN), ("recorded", "simulate", recorded), ("limits", "limits", LIMITS)):
+        for name, study, keys in (("plain", "simulate", RUN), ("recorded", "simulate", recorded), ("circle", "simulate", circle), ("limits", "limits", LIMITS)):
             os.mkdir(f"{top}/{name}")
             chorale([study] + options(**keys), ranks=2, cwd=f"{top}/{name}")
             reference[name] = contents(f"{top}/{name}")
@@ -147,6 +162,7 @@ def main():
             lambda disk: full_while_running(disk, "full within a checkpoint", RUN, "cannot", reference["plain"], all_but=30000, checkpoint_every=1),
             lambda disk: full_while_running(disk, "full at a trajectory", recorded, "realization_0000", reference["recorded"], checkpoint_every=20),
             lambda disk: read_only_while_running(disk, reference["plain"]),
+            lambda disk: read_only_between(disk, reference["circle"], circle),
             lambda disk: full_at_the_end(disk, "simulate", RUN, reference["plain"]),
             lambda disk: full_at_the_end(disk, "limits", LIMITS, reference["limits"]),
         )

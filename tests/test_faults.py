@@ -9,6 +9,7 @@ import tempfile
 import zlib
 
 import h5py
+import numpy as np
 
 from run import CHORALE, chorale, datasets, options, same_bits
 
@@ -138,6 +139,78 @@ def stop_files(top, reference):
     expect_same(folder, reference, "stop files")
 
 
+def block_checkpoints(folder):
+    """A run whose every checkpoint fails: so it is seen whether there was one."""
+    os.makedirs(f"{folder}/run/checkpoint.tmp.h5")
+    return folder
+
+
+def checkpoints_come(top, folder):
+    """By steps while the first group is idle, and after the first step of a run with a limit, which must know what one costs."""
+    def first_group_is_done(file):
+        file.move("state/0", "state/1")
+        file["status/step"][:] = (12, 2, 12, 12)
+
+    copy = block_checkpoints(altered(folder, f"{top}/idle", first_group_is_done))
+    keys = dict(checkpoint_resume=True, checkpoint_interval=0)
+    assert "checkpoint.tmp.h5" in run(copy, 2, 2, 1, checkpoint_every=11, **keys)
+    assert "checkpoint.tmp.h5" in run(copy, 2, 2, 1, checkpoint_walltime=1000, **keys)
+    run(copy, 2, 2, 0, checkpoint_every=13, **keys)  # more than there is to do
+
+
+def other_input_files(top):
+    """A file of tokens whose contents are replaced while the run is stopped."""
+    folder = f"{top}/input"
+    os.mkdir(folder)
+    tokens = np.random.default_rng(5).normal(size=(2, 300, 3))
+    keys = dict(tokens_init="file", tokens_file="tokens.npy")
+    np.save(f"{folder}/tokens.npy", tokens[0])
+    run(folder, 2, 1, 85, checkpoint_walltime=1e-9, **keys)
+    np.save(f"{folder}/tokens.npy", tokens[1])
+    line = run(folder, 3, 1, 2, checkpoint_resume=True, **keys)
+    assert "tokens_file = tokens.npy: the file had other contents" in line, line
+    np.save(f"{folder}/tokens.npy", tokens[0])
+    run(folder, 3, 1, 0, checkpoint_resume=True, **keys)
+
+
+def broken_results(top, folder, reference):
+    """Partial results that cannot be read are written anew from a good checkpoint; without one they may be anything."""
+    copy = f"{top}/broken"
+    shutil.copytree(folder, copy)
+    os.truncate(f"{copy}/run.h5", os.path.getsize(f"{copy}/run.h5") // 2)
+    text = run(copy, 3, 1, 0, checkpoint_resume=True)
+    assert text.count("warning: run.h5 cannot be read: it will be written anew") == 1, text
+    expect_same(copy, reference, "broken results")
+    with open(f"{copy}/run.h5", "w", encoding="ascii") as file:
+        file.write("notes")
+    line = run(copy, 2, 1, 2, checkpoint_resume=True)
+    assert "output_file = run.h5: cannot be read" in line, line
+    with open(f"{copy}/run.h5", encoding="ascii") as file:
+        assert file.read() == "notes"
+
+
+def leftovers(top, folder, reference):
+    """Checkpoints beside complete results, as of a run that was killed in between, and those of an older run."""
+    names = ("checkpoint.h5", "checkpoint.prev.h5", "checkpoint.tmp.h5")
+    copy = f"{top}/leftovers"
+    shutil.copytree(folder, copy)
+    run(copy, 2, 1, 0, checkpoint_resume=True)
+    for name in names:
+        shutil.copy(f"{folder}/run/checkpoint.h5", f"{copy}/run/{name}")
+    run(copy, 2, 1, 0, checkpoint_resume=True, dry_run=True)
+    assert os.path.exists(f"{copy}/run/checkpoint.h5"), "removed by -dry_run"
+    run(copy, 2, 1, 0, checkpoint_resume=True)
+    assert sorted(os.listdir(f"{copy}/run")) == sorted(os.path.basename(name) for name in os.listdir(f"{copy}/run") if name.startswith("real"))
+    expect_same(copy, reference, "leftovers")
+    copy = f"{top}/older"
+    shutil.copytree(folder, copy)
+    block_checkpoints(copy)  # ends at its first checkpoint, which it does not make
+    run(copy, 2, 1, 1, ensemble_seed=9, output_overwrite=True, checkpoint_every=1)
+    os.rmdir(f"{copy}/run/checkpoint.tmp.h5")
+    text = run(copy, 2, 1, 0, ensemble_seed=9, output_overwrite=True, checkpoint_resume=True)
+    assert "goes on from" not in text, text
+
+
 def contents(folder):
     return {name: datasets(f"{folder}/{name}", skip=("provenance", "parameters", "particles") if name == "run.h5" else ()) for name in FILES}
 
@@ -160,6 +233,10 @@ def main():
         mismatches_end_all_ranks(top, f"{top}/stopped")
         lost_trajectories_begin_again(top, f"{top}/stopped", reference)
         stop_files(top, reference)
+        checkpoints_come(top, f"{top}/stopped")
+        other_input_files(top)
+        broken_results(top, f"{top}/stopped", reference)
+        leftovers(top, f"{top}/stopped", reference)
     some_ranks_meet_bad_input()
 
 

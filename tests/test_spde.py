@@ -36,6 +36,7 @@ def check_file(folder):
         assert list(rows[0]) == ["time", "mass", "min_density", "energy", "distance"], rows[0]
         for name in rows[0]:
             assert np.array_equal(found[name], [float(row[name]) for row in rows]), name
+        assert all(np.isnan(found[f"{name}_sem"]).all() for name in ("mass", "energy", "distance"))  # of one realization
         assert np.allclose(found["time"], np.linspace(0, case["layers_horizon"], len(rows)), rtol=1e-14)
         T = len(found["snapshot_time"])
         assert T == 3 and found["snapshot_time"][-1] == found["time"][-1]
@@ -109,6 +110,39 @@ def check_outgrown(folder):
     return not (good and "outgrown its degrees in 1 of 1 realizations" in said)
 
 
+def check_survivors(folder):
+    """Means are over the realizations whose density is still held while these are at least half of all, and the words say how many rows that is."""
+    case = dict(CIRCLE, layers_horizon=2, layers_depth=80, spde_degree=24, spde_tol=0.01, ensemble_realizations=5, output_every=4, spde_snapshots=0)
+    said = chorale(["spde"] + options(**case, output_table="few.csv"), ranks=2, cwd=folder).stdout
+    with h5py.File(os.path.join(folder, "spde.h5"), "r") as file:
+        found = {name: file["study/spde"][name][()] for name in file["study/spde"]}
+    single, left = found["energy_realizations"], found["resolved"]
+    assert np.array_equal(left, np.isfinite(single).sum(axis=1)) and left[0] == 5 and 3 in left and left[-1] < 3, left
+    for f, count in enumerate(left):
+        there = single[f][np.isfinite(single[f])]
+        if 2 * count < 5:
+            assert np.isnan(found["energy"][f]) and np.isnan(found["energy_sem"][f])
+        else:
+            assert np.allclose([found["energy"][f], found["energy_sem"][f]], [there.mean(), there.std(ddof=1) / np.sqrt(count)], rtol=1e-12), f
+    with open(os.path.join(folder, "few.csv"), newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["energy"] == "" for row in rows] == [2 * count < 5 for count in left]
+    every, half = found["time"][left == 5][-1], found["time"][2 * left >= 5][-1]
+    return not (f"rows up to t = {every:.4g} are means over all realizations, later ones, up to t = {half:.4g}" in said and "fewer than half are left" in said)
+
+
+def check_no_snapshots(folder):
+    """A checkpoint of a run without snapshots."""
+    chorale(["spde"] + options(**CIRCLE, checkpoint_every=15, **{"output_file": "none.h5"}), cwd=folder)
+    reference = datasets(os.path.join(folder, "none.h5"))
+    case = {**CIRCLE, "spde_snapshots": 0, "output_file": "none.h5"}
+    done = chorale(["spde"] + options(**case, checkpoint_walltime=1e-9), ranks=2, cwd=folder, check=False)
+    chorale(["spde"] + options(**case, checkpoint_every=15, checkpoint_resume=True), cwd=folder)
+    values = datasets(os.path.join(folder, "none.h5"))
+    same = all(np.array_equal(values[name], reference[name], equal_nan=True) for name in values)
+    return not (done.returncode == 85 and same and not any("snapshot" in name for name in values))
+
+
 def check_refusals(folder):
     failed = 0
     for wrong, message in (
@@ -118,7 +152,11 @@ def check_refusals(folder):
             (dict(scheme_type="heun"), r"scheme_type = heun: "), (dict(tokens_init="file", tokens_file="x.npy"), r"tokens_init = file: "),
             (dict(tokens_init="harmonic", tokens_harmonic=97), r"tokens_harmonic = 97: "), (dict(attention_type="sinkhorn"), "sinkhorn"),
             (dict(tokens_dim=3, spde_degree=48, spde_particles="quadrature", tokens_count=100), r"tokens_count = 100: "),
-            (dict(tokens_dim=3, spde_degree=300), r"spde_degree = 300: ")):
+            (dict(tokens_dim=3, spde_degree=300), r"spde_degree = 300: "),
+            # centres that come together in a later realization only, which belongs to the second group
+            (dict(tokens_init="clusters", tokens_clusters=3, tokens_kappa=26.3, spde_degree=32, ensemble_seed=2, ensemble_realizations=16,
+                  ensemble_groups=2),
+             r"spde_degree = 32: too low for the initial law \(of realization 3\)")):
         done = chorale(["spde"] + options(**{**CIRCLE, "output_file": "refused.h5", **wrong}), ranks=2, cwd=folder, check=False)
         lines = [line for line in done.stderr.splitlines() if line.startswith("chorale: ")]
         good = done.returncode == 2 and len(lines) == 1 and re.search(message, lines[0]) and not os.path.exists(os.path.join(folder, "refused.h5"))
@@ -133,7 +171,7 @@ def check_refusals(folder):
 def main():
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
-        for check in (check_file, check_iid, check_bits, check_outgrown, check_refusals):
+        for check in (check_file, check_iid, check_bits, check_outgrown, check_survivors, check_no_snapshots, check_refusals):
             bad = int(check(folder))
             print(f"{check.__name__}: {'failed' if bad else 'ok'}")
             failed += bad

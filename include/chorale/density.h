@@ -5,8 +5,19 @@
  *     d rho + div(rho P (Att[rho] dt + dW)) = k(1)/2 Laplacian rho dt      Ito, scheme_type euler
  *
  * rho = sum_k rho_k Y_k with the harmonics of chorale/harmonics.h up to spde_degree, so that rho_k is the moment
- * <mu, Y_k> that tokens have too. Pseudo-spectral: products are taken on a grid fine enough that none of them aliases.
- * The state is replicated: every rank of the communicator holds all of it and computes the same bits. */
+ * <mu, Y_k> that tokens have too. Pseudo-spectral: the product of density and velocity is taken on a grid fine enough
+ * that it does not alias into the degrees that are kept. The velocity has the degrees of the noise and of attention;
+ * that of softmax, a quotient, is held up to the degree beyond which it is below attention_tol for any density, but not
+ * beyond spde_degree. Where that is too low (sharp attention: on the sphere of degree 64 from beta 3.5 on, on the
+ * circle of degree 512 from beta 29 on) DensityView says so: smooth densities do not feel it (5e-10 at most was seen),
+ * and a narrow one that does grows a tail, which DensityTail tells.
+ *
+ * What is replicated: the coefficients, on every rank of the communicator, so that any rank may evaluate the density
+ * and all compute the same bits. On the circle all work is, too: a step (some 100 us) takes less time than the messages
+ * of a distributed transform. On the sphere the ranks share the transforms over degrees, by order m and not by rings,
+ * since that is where the work is and no sum is then split, and the noise, by blocks of grid points; Fourier transforms
+ * along the rings and products, the lesser part, are replicated, and so are the arrays of the grid (136 bytes a point).
+ */
 #ifndef CHORALE_DENSITY_H
 #define CHORALE_DENSITY_H
 

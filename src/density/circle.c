@@ -180,7 +180,7 @@ static void Velocity(Density d, PetscReal dt, const double *rho) {
   SynthesizeSlope(d->degree, rho, a->degree, a->zonal, &c->slope);
   if (a->normalized) {
     Synthesize(d->degree, rho, a->degree, a->zonal, &c->coarse);
-    for (PetscInt j = 0; j < c->coarse.size; j++) z[j] = scale * slope[j] / z[j] + noise[j];
+    for (PetscInt j = 0; j < c->coarse.size; j++) z[j] = scale * slope[j] * DensityInverse(z[j]) + noise[j];
   } else {
     for (PetscInt j = 0; j < c->coarse.size; j++) z[j] = scale * slope[j] + noise[j];
   }

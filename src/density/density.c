@@ -94,10 +94,13 @@ static PetscErrorCode SetBandwidth(Density density, PetscInt noise) {
   PetscCall(PetscMalloc1(density->energy_degree + 1, &density->energy));
   PetscCall(ZonalExponential(density->dim, density->beta, density->energy_degree, density->energy));
   if (a->zero) PetscFunctionReturn(0);
-  PetscCall(ZonalExponentialDegree(density->dim, a->exponent, tol, &a->degree, &tail));
+  /* Z itself to rounding: its small values are divided by, and a few degrees more cost nothing. */
+  PetscCall(ZonalExponentialDegree(density->dim, a->exponent, PetscMin(tol, 1e-15), &a->degree, &tail));
   a->degree = PetscMin(a->degree, density->degree);
-  const PetscReal width = asinh(0.5 * PETSC_PI / a->exponent), needed = a->normalized ? -log(tol) / width : a->degree;
-  density->bandwidth = PetscMax(density->bandwidth, (PetscInt)PetscMin(ceil(needed), density->degree));
+  const PetscReal width = asinh(0.5 * PETSC_PI / a->exponent);
+  const PetscInt quotient = (PetscInt)ceil(PetscMin(-log(tol) / width, 1e6));
+  density->needed = PetscMax(a->degree, a->normalized ? quotient : 0);
+  density->bandwidth = PetscMax(density->bandwidth, PetscMin(density->needed, density->degree));
   PetscCall(PetscMalloc1(a->degree + 1, &a->zonal));
   PetscCall(ZonalExponential(density->dim, a->exponent, a->degree, a->zonal));
   for (PetscInt n = 0; n <= a->degree; n++) a->zonal[n] *= density->area / SphereHarmonicCount(density->dim, n);
@@ -165,6 +168,11 @@ PetscErrorCode DensityView(Density d) {
                         "           velocity up to degree %" PetscInt_FMT
                         "; outgrown when the upper third of the degrees has %g of the norm\n",
                         d->bandwidth, (double)d->tolerance));
+  if (!d->attention.zero && d->needed > d->degree)
+    PetscCall(PetscPrintf(d->comm,
+                          "           attention of a narrow density may need a velocity up to degree %" PetscInt_FMT
+                          ", more than spde_degree: what aliases then shows in the upper third\n",
+                          d->needed));
   PetscFunctionReturn(0);
 }
 

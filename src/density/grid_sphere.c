@@ -210,7 +210,7 @@ static void Flux(Density d, PetscReal dt) {
     if (!d->attention.normalized)
       for (PetscInt p = 0; p < s->points; p++) z[p] = 1;
     for (PetscInt p = 0; p < s->points; p++) {
-      const double factor = scale / z[p], value = rho[p];
+      const double factor = scale * DensityInverse(z[p]), value = rho[p];
       rho[p] = value * (theta[p] - factor * slope[p]);
       z[p] = value * (phi[p] + factor * turn[p]);
     }

@@ -19,6 +19,13 @@ typedef struct {
   PetscReal *zonal; /* [degree + 1]: e_n |S| / dim(n) */
 } DensityAttention;
 
+/* 1/Z. Z <= 1 is known to rounding errors of 1, and far from all mass, where it is less, 1/Z would be any number; there
+ * is nothing to move there, but on the circle such a velocity would spread with its Fourier series. So 1/Z falls to 0
+ * smoothly where Z is below 1e-10, which takes mass of that order. */
+static inline double DensityInverse(double z) {
+  return z / (z * z + 1e-20);
+}
+
 /* A kind of grid. Coefficients are arrays [K] in the order of chorale/harmonics.h. */
 typedef struct {
   const char *name;
@@ -49,7 +56,8 @@ struct _p_Density {
   PetscReal beta;
   PetscInt energy_degree;
   PetscReal *energy;  /* [energy_degree + 1]: e_n of E_beta */
-  PetscInt bandwidth; /* degree of the velocity that the grid must hold */
+  PetscInt bandwidth; /* degree of the velocity that the grid holds */
+  PetscInt needed;    /* degree that attention may have, which is more than bandwidth where it is too sharp */
   PetscReal speed;    /* of the frozen field, at most */
   double *work[3];    /* [count] */
   uint64_t seed;      /* of centres of clusters */

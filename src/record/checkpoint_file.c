@@ -275,7 +275,7 @@ typedef struct {
   MPI_Comm comm;
   const char *file;
   H5 h5;
-  PetscInt steps; /* of a run that goes on from file, 0 for complete results */
+  PetscInt steps; /* of a run that goes on from this checkpoint; 0 for complete results, -1 for what a run has left */
 } Comparison;
 
 /* Frames of another cadence: fewer are among the recorded ones if it is a multiple, or longer than the run. */
@@ -285,6 +285,7 @@ static PetscErrorCode CompareCadence(const Comparison *x, const char *old, const
   PetscBool found;
 
   PetscFunctionBeginUser;
+  if (x->steps < 0) PetscFunctionReturn(0); /* written anew, from a checkpoint that has more to say */
   PetscCheck(before > 0 && (now % before == 0 || now >= x->steps), x->comm, PETSC_ERR_USER_INPUT,
              "output_every = %s: %s was made with %s; a resumed run may only take a multiple of that, whose frames are "
              "all recorded",
@@ -344,7 +345,9 @@ static PetscErrorCode CheckOwn(Checkpoint c, Comparison *comparison) {
   PetscCheck(found && same, comparison->comm, PETSC_ERR_USER_INPUT,
              "output_file = %s: exists and holds no results of study %s; output_overwrite replaces it",
              comparison->file, c->study);
-  if (!c->source[0]) PetscCall(DeckVisit(c->study, CompareKey, comparison));
+  if (c->source[0]) PetscFunctionReturn(0);
+  comparison->steps = strcmp(value, "true") ? -1 : 0; /* -1: no frame of it is kept */
+  PetscCall(DeckVisit(c->study, CompareKey, comparison));
   PetscFunctionReturn(0);
 }
 
