@@ -116,6 +116,15 @@ def check_partial(folder):
         words = picture.figure._suptitle.get_text()  # pylint: disable=protected-access
         assert words.startswith("NOT COMPLETE: up to t = ") and f"= {series.time[-1]:.3g} of 5" in words.replace("\u00a0", " "), words
         assert picture.complete is False and len(picture.findings) == 4 and picture.findings[1].startswith("Order rises"), picture
+    for name, module in (("limits", limits), ("chaos", chaos), ("sync", sync), ("density", spde)):  # with fewer realizations than were asked for
+        shutil.copy(os.path.join(folder, f"{name}.h5"), os.path.join(folder, "fewer.h5"))
+        with h5py.File(os.path.join(folder, "fewer.h5"), "r+") as file:
+            there = file["parameters"].attrs["ensemble_realizations"].decode()
+            file["provenance"].attrs["complete"], file["parameters"].attrs["ensemble_realizations"] = "false", "24"
+        with chorale_io.open(os.path.join(folder, "fewer.h5")) as run:
+            words = module.figure(run).figure._suptitle.get_text()  # pylint: disable=protected-access
+            assert words.replace("\u00a0", " ").startswith(f"NOT COMPLETE: {there} of 24 realizations\n"), words
+        plt.close("all")
     keys = {**SMALL, "layers_depth": 2000000, "output_every": 1000, "tokens_count": 8, "checkpoint_walltime": 1, "output_trajectories": 1,
             "output_file": "stopped.h5"}
     stopped = chorale(["simulate", *options(**keys)], cwd=folder, check=False)

@@ -1,6 +1,8 @@
 """tools/info, compare, project and the reader chorale_io on files of every study: complete ones, those of running and killed jobs, and
 files that are none. What they write opens in MDAnalysis; in ParaView: test_paraview.py."""
+import contextlib
 import glob
+import io
 import os
 import re
 import resource
@@ -11,6 +13,7 @@ import sys
 import tempfile
 import time
 import warnings
+import xml.etree.ElementTree
 
 import h5py
 import numpy as np
@@ -18,8 +21,10 @@ import numpy as np
 from run import CHORALE, chorale, options
 
 TOOLS = os.path.join(os.environ["CHORALE_SOURCE"], "tools")
-sys.path.insert(0, TOOLS)
+import tools
+
 import chorale_io
+import command
 
 SMALL = dict(layers_depth=12, layers_horizon=1, ensemble_realizations=2, progress="off")
 SPECTRAL = dict(noise_type="spectral", noise_degree=6)
@@ -230,6 +235,14 @@ def wrong_files_are_one_line(folder):
         assert tool("compare", whole["h5"], path).returncode == 2
         assert tool("project", path, "-o", f"{folder}/x.h5md").returncode == 2
         assert tool("merge", f"{folder}/x.h5", path).returncode == 2
+    for words in (("project", whole["h5md"], "-o", f"{folder}/no/x.h5md"), ("merge", f"{folder}/no/x.h5", whole["h5"]), ("plot", whole["h5"], "-o", f"{folder}/no/x.png"),
+                  ("report", whole["h5"], "-o", f"{folder}/no/x.html"), ("project", whole["h5md"], "-o", f"{folder}/x.txt"), ("info",), ("grid", "--jobs", "0")):
+        code, out, err = tools.run(*words)
+        assert code == 2 and out == "" and err.startswith(f"{words[0]}: ") and err.count("\n") == 1, (words, code, out, err)
+    for error, said in ((KeyboardInterrupt(), "interrupted"), (MemoryError(), "out of memory"), (OSError(28, "No space left on device", "x.h5"), "x.h5: No space left on device")):
+        with contextlib.redirect_stderr(io.StringIO()) as err:
+            assert command.run("tool", lambda error=error: (_ for _ in ()).throw(error)) == 1 and err.getvalue() == f"tool: {said}\n", err.getvalue()
+    assert not glob.glob(f"{folder}/.*part*")
     left = {os.path.basename(path) for path in glob.glob(f"{folder}/x.*") + glob.glob(f"{folder}/*.tmp")}
     assert left <= {"killed.h5.tmp"}, left  # which the killed run may have left
 
@@ -274,6 +287,12 @@ def projections_are_principal(folder):
     for i, frame in enumerate(universe.trajectory):
         np.testing.assert_allclose(frame.positions, expected[i], atol=1e-6)
         assert frame.time == times[i]
+    shutil.copyfile(f"{path}.h5md", f"{folder}/a&b é.h5md")
+    assert tool("project", "a&b é.h5md", cwd=folder).returncode == 0
+    items = xml.etree.ElementTree.parse(f"{folder}/a&b é-projected.xmf").iter("DataItem")
+    assert all(item.text.startswith("a&b é-projected.h5md:/") for item in items)
+    with h5py.File(f"{folder}/a&b é-projected.h5md", "r", locking=False) as file:
+        assert file["projection"].attrs["source"].decode() == "a&b é.h5md"
     again = tool("project", f"{path}.h5md")
     assert again.returncode == 2 and "--overwrite" in again.stderr
     assert tool("project", f"{folder}/{TRAJECTORY}", "-o", f"{folder}/three.h5md").stdout.endswith("= 100.0%\n")
