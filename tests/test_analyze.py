@@ -149,6 +149,16 @@ def same_as_recorded(top):
             assert first["observables/pair_hist/value"].tobytes() == first["observables/cosine_hist/value"].tobytes()
         check_histograms(first, x, w, asked.get("analyze_bins", 64))
         check_file(f"{folder}/analyze.h5", f"{folder}/table.csv")
+        check_source(folder, x.shape)
+
+
+def check_source(folder, shape):
+    """The file says what was analyzed: N, d and R, and every key that makes positions as the run recorded it."""
+    with h5py.File(f"{folder}/analyze.h5", "r") as file, h5py.File(f"{folder}/simulate.h5", "r") as source:
+        told = {key.removeprefix("source_"): value for key, value in file["study/analyze"].attrs.items()}
+        made = {key: value for key, value in source["parameters"].attrs.items() if not key.startswith(("output_", "checkpoint_", "progress", "dry_run", "ensemble_groups"))}
+    assert told == made, sorted(set(told.items()) ^ set(made.items()))
+    assert (int(told["ensemble_realizations"]), int(told["tokens_count"]), int(told["tokens_dim"])) == (shape[0], shape[2], shape[3])
 
 
 def deck_runs_as_it_stands(top):

@@ -241,7 +241,7 @@ def check_refusals(folder):
         "tokens_init = clusters": dict(tokens_init="clusters"),
         "tokens_count = 1: must be at least 2": dict(tokens_count="1,8", chaos_restarts=3),
         "tokens_count = 4096: must be at most 2048": dict(tokens_count=4096, noise_type="gram"),
-        "noise_type = gram: the systems of tokens_count": dict(tokens_count="512,1024,1800", noise_type="gram", scheme_type="flow"),
+        "tokens_count up to 1800: noise_type gram": dict(tokens_count="512,1024,1800", noise_type="gram", scheme_type="flow"),
     }
     failed = 0
     for message, keys in cases.items():

@@ -1,7 +1,12 @@
 /* Noise gram: exact covariance at a set of points and between successive sets, memory, and what it refuses. */
 #include "noise_case.h"
 
+#include <petscblaslapack.h>
+
 #include "noise/gram_draw.h"
+
+extern void dpstrf_(const char *uplo, const PetscBLASInt *n, double *a, const PetscBLASInt *lda, PetscBLASInt *pivots,
+                    PetscBLASInt *rank, const double *tol, double *work, PetscBLASInt *info);
 
 typedef struct {
   const char *activation;
@@ -122,6 +127,57 @@ static void PointByPointIsCholesky(void **state) {
   OK(KernelDestroy(&kernel));
 }
 
+/* A dense set: K = L L^T to 1e-12 with the factor of pivots, and the values of a draw are L times its normals. */
+static void ManyPointsReproduceTheKernel(void **state) {
+  enum { N = 1200, D = 3 };
+  const RngStream stream = {.seed = 7, .realization = 3, .step = 1, .purpose = RNG_GRAM};
+  const double zero = 0, one = 1, tol = 1e-14 * N;
+  const PetscBLASInt n = N, d = D;
+  double *points, *K, *L, *product, *g, *z, *expected, *work, worst = 0, off = 0, k1;
+  PetscBLASInt *pivots, rank, info;
+  PetscInt entries = N * N;
+  Kernel kernel;
+  GramDraw draw;
+  (void)state;
+  OK(PetscMalloc4(N * D, &points, entries, &K, entries, &L, entries, &product));
+  OK(PetscMalloc5(N * D, &z, N * D, &expected, 2 * N, &work, N, &pivots, N * D, &g));
+  OK(PetscArrayzero(g, N * D));
+  RandomPoints(9, N, D, points);
+  OK(KernelCreate(ActivationFind("relu"), D, 0.2, 0.1, &kernel));
+  OK(KernelEvaluate(kernel, 1, &k1));
+  OK(GramDrawCreate(kernel, D, stream, &draw));
+  OK(GramDrawAdd(draw, 1, N, points, g));
+  BLASsyrk_("L", "T", &n, &d, &one, points, &d, &zero, K, &n);
+  for (PetscInt j = 0; j < N; j++)
+    for (PetscInt i = j; i < N; i++) {
+      const double u = i == j ? 1 : fmax(-1, fmin(1, K[j * N + i]));
+      OK(KernelEvaluate(kernel, u, &K[j * N + i]));
+      K[i * N + j] = K[j * N + i];
+    }
+  OK(PetscArraycpy(L, K, entries));
+  {
+    const double least = tol * k1;
+    dpstrf_("L", &n, L, &n, pivots, &rank, &least, work, &info);
+  }
+  assert_true(info == 0 && rank == N); /* ReLU's kernel decays slowly: all points bring something new */
+  for (PetscInt j = 0; j < N; j++)
+    for (PetscInt i = 0; i < j; i++) L[j * N + i] = 0;
+  BLASgemm_("N", "T", &n, &n, &n, &one, L, &n, L, &n, &zero, product, &n);
+  for (PetscInt i = 0; i < N; i++)
+    for (PetscInt j = 0; j < N; j++)
+      worst = fmax(worst, fabs(product[j * N + i] - K[(pivots[j] - 1) * N + pivots[i] - 1]));
+  CLOSE(worst, 0, 1e-12 * k1);
+  RngNormal(stream, 0, N * D, z);
+  BLASgemm_("N", "T", &d, &n, &n, &one, z, &d, L, &n, &zero, expected, &d);
+  for (PetscInt i = 0; i < N; i++)
+    for (PetscInt c = 0; c < D; c++) off = fmax(off, fabs(expected[i * D + c] - g[(pivots[i] - 1) * D + c]));
+  CLOSE(off, 0, 1e-12);
+  OK(GramDrawDestroy(&draw));
+  OK(KernelDestroy(&kernel));
+  OK(PetscFree4(points, K, L, product));
+  OK(PetscFree5(z, expected, work, pivots, g));
+}
+
 /* Sets have 2048 tokens at most, and a draw remembers four of them. The linear kernel has rank d: cheap. */
 static void LimitsAreSaid(void **state) {
   enum { D = 2 };
@@ -132,6 +188,9 @@ static void LimitsAreSaid(void **state) {
   (void)state;
   OK(NoiseCheckCount(noise, GRAM_TOKENS));
   REFUSED(NoiseCheckCount(noise, GRAM_TOKENS + 1), "tokens_count = 2049: must be at most 2048 for noise_type gram");
+  OK(NoiseCheckPoints(noise, GRAM_POINTS, "some keys"));
+  REFUSED(NoiseCheckPoints(noise, GRAM_POINTS + 1, "some keys"),
+          "noise_type = gram: some keys make 8193 points per draw, at most 8192 are allowed");
   OK(NoiseCreateField(noise, &field));
   OK(NoiseDraw(noise, 0, 0, field));
   OK(TokensCreateVec(tokens, &g));
@@ -155,8 +214,8 @@ static void LimitsAreSaid(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(CovarianceIsTheKernel), cmocka_unit_test(MlpHasTheSameCovariance),
-    cmocka_unit_test(OnePointHasOneValue),   cmocka_unit_test(PointByPointIsCholesky),
-    cmocka_unit_test(LimitsAreSaid),
+    cmocka_unit_test(CovarianceIsTheKernel),        cmocka_unit_test(MlpHasTheSameCovariance),
+    cmocka_unit_test(OnePointHasOneValue),          cmocka_unit_test(PointByPointIsCholesky),
+    cmocka_unit_test(ManyPointsReproduceTheKernel), cmocka_unit_test(LimitsAreSaid),
 };
 TEST_MAIN(tests)

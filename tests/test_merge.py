@@ -73,7 +73,8 @@ STUDIES = {
     "spde": dict(tokens_dim=2, tokens_count=64, layers_depth=40, layers_horizon=0.4, noise_type="spectral", noise_degree=8, spde_degree=64,
                  spde_snapshots=3),
 }
-AXES = {"samples": 0, "outgrown": 0, "caps": 0, "energy": 1, "order": 1, "clusters": 1, "growth": 1, "attention_push": 1}
+AXES = {"samples": 0, "outgrown": 0, "caps": 0, "energy": 1, "order": 1, "clusters": 1, "growth": 1, "martingale": 1, "attention_push": 1,
+        "attention_rate_realization": 0}
 
 
 def run_study(folder, study, seed, count):

@@ -3,6 +3,8 @@
 
 #include "expect.h"
 
+#include <chorale/harmonics.h>
+#include <chorale/synthesis.h>
 #include <chorale/zonal.h>
 
 #include "attention/impl.h"
@@ -147,12 +149,29 @@ static void BeyondExp(void **state) {
   assert_string_equal(AttentionEnergyUnit(700), "1");
 }
 
-/* The same with so many tokens that moments of coordinates come from a grid, at degrees low and high. */
+/* Is there a table of d + 1 functions of this degree for so many tokens? */
+static PetscBool HasTable(PetscInt d, PetscInt degree, PetscInt N) {
+  SynthesisCost cost;
+  Harmonics h;
+  Synthesis s;
+
+  OK(HarmonicsCreate(d, degree, &h));
+  OK(SynthesisCreate(h, d + 1, &s));
+  OK(SynthesisGetCost(s, &cost));
+  OK(SynthesisDestroy(&s));
+  OK(HarmonicsDestroy(&h));
+  return (PetscBool)(N >= cost.from);
+}
+
+/* The same with so many tokens that moments of coordinates come from a grid, at degrees low and high, and the sums from
+ * a table. */
 static void SumsByGrid(void **state) {
   static const struct {
     PetscInt N, d;
     double beta;
-  } cases[] = {{600, 2, 1}, {1300, 2, 700}, {1300, 3, 1}, {50000, 3, 200}};
+    PetscBool table; /* are the sums interpolated? */
+  } cases[] = {{600, 2, 1, PETSC_FALSE},  {1300, 2, 700, PETSC_FALSE}, {1300, 3, 1, PETSC_FALSE},
+               {50000, 2, 1, PETSC_TRUE}, {60000, 3, 10, PETSC_TRUE},  {50000, 3, 200, PETSC_TRUE}};
   (void)state;
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
     for (Shape shape = UNIFORM; shape <= ANTIPODAL; shape++) {
@@ -160,13 +179,14 @@ static void SumsByGrid(void **state) {
       Tokens tokens;
       Attention a;
 
-      if (cases[i].N == 50000 && shape != CLUSTERS) continue; /* the largest moments */
+      if (cases[i].N >= 30000 && shape != CLUSTERS) continue; /* the largest moments */
       cloud = CloudCreate(cases[i].N, cases[i].d, shape, PETSC_TRUE);
       tokens = Place(PETSC_COMM_WORLD, &cloud);
       SetKeys(cases[i].beta == 700 ? "l2" : "softmax", cases[i].beta, 1);
       SetEngine("moments", NULL);
       OK(AttentionCreate(tokens, &a));
       assert_true(2 * MomentsGridPoints(cases[i].d, a->truncation.degree) <= cloud.N);
+      assert_int_equal(HasTable(cases[i].d, a->truncation.degree, cases[i].N), cases[i].table);
       CLOSE(SumError(&cloud, tokens, a), 0, 1e-12);
       OK(AttentionDestroy(&a));
       OK(TokensDestroy(&tokens));
@@ -258,6 +278,37 @@ static void Fields(void **state) {
     }
     CheckField(530, 20, UNIFORM, kinds[k], 0.2, 1, "1e-3"); /* more functions than an analysis takes at once */
   }
+}
+
+/* The largest dimension, where one harmonic is 1e92 and the sphere's surface 1e-185: against direct sums. */
+static void LargestDimension(void **state) {
+  static const char *const engines[] = {"direct", "moments"};
+  Cloud cloud = CloudCreate(64, HARMONICS_DIM, UNIFORM, PETSC_TRUE);
+  Tokens tokens = Place(PETSC_COMM_WORLD, &cloud);
+  double energy[2], distance, size;
+  Vec drift[2];
+  (void)state;
+
+  for (int i = 0; i < 2; i++) {
+    Attention a;
+    SetKeys("softmax", 1e-3, 1);
+    SetEngine(engines[i], "1e-6");
+    OK(TokensCreateVec(tokens, &drift[i]));
+    OK(AttentionCreate(tokens, &a));
+    OK(AttentionEvaluate(a, tokens, drift[i]));
+    OK(AttentionEnergy(a, tokens, &energy[i]));
+    OK(AttentionDestroy(&a));
+  }
+  OK(VecNorm(drift[0], NORM_INFINITY, &size));
+  OK(VecAXPY(drift[1], -1, drift[0]));
+  OK(VecNorm(drift[1], NORM_INFINITY, &distance));
+  CLOSE(distance, 0, 1e-6);
+  assert_true(size > 0.01);
+  CLOSE(energy[1], energy[0], 1e-6);
+  assert_true(energy[0] > 4e-4);
+  for (int i = 0; i < 2; i++) OK(VecDestroy(&drift[i]));
+  OK(TokensDestroy(&tokens));
+  CloudDestroy(&cloud);
 }
 
 /* Type none and value 0: the energy alone. */
@@ -381,11 +432,10 @@ static void Choice(void **state) {
     PetscInt d;
     double beta;
     PetscBool moments;
-  } cases[] = {{64, 3, 1, PETSC_FALSE},
-               {100000, 3, 1, PETSC_TRUE},
-               {100000, 2, 100, PETSC_TRUE},
-               {2000, 6, 50, PETSC_FALSE}, /* beyond 20000 harmonics */
-               {8192, 64, 1, PETSC_FALSE}};
+  } cases[] = {{64, 3, 1, PETSC_FALSE},       {100000, 3, 1, PETSC_TRUE},
+               {100000, 2, 100, PETSC_TRUE},  {2000, 6, 50, PETSC_FALSE}, /* beyond 20000 harmonics */
+               {8192, 64, 1, PETSC_FALSE},    {4096, 300, 1e-6, PETSC_TRUE},
+               {4096, 301, 1e-6, PETSC_FALSE}}; /* beyond harmonics */
   (void)state;
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
     Tokens tokens;
@@ -415,15 +465,20 @@ static void Refusals(void **state) {
   OK(AttentionCreate(tokens, &attention));
   OK(AttentionDestroy(&attention));
   SetKey("attention_tol", NULL);
+  OK(TokensDestroy(&tokens));
+  OK(TokensCreate(PETSC_COMM_WORLD, 64, 440, &tokens));
+  SetKey("attention_beta", "1e-6");
+  REFUSED(AttentionCreate(tokens, &attention),
+          "attention_engine = moments: must be auto or direct with tokens_dim = 440");
   SetKey("attention_engine", "fast");
   REFUSED(AttentionCreate(tokens, &attention), "attention_engine = fast");
   OK(TokensDestroy(&tokens));
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(BeyondExp),      cmocka_unit_test(Sums),     cmocka_unit_test(SumsByGrid),
-    cmocka_unit_test(Tolerances),     cmocka_unit_test(Fields),   cmocka_unit_test(EnergyAlone),
-    cmocka_unit_test(NearlyTogether), cmocka_unit_test(Reuse),    cmocka_unit_test(OutOfReach),
-    cmocka_unit_test(Choice),         cmocka_unit_test(Refusals),
+    cmocka_unit_test(BeyondExp),   cmocka_unit_test(Sums),           cmocka_unit_test(SumsByGrid),
+    cmocka_unit_test(Tolerances),  cmocka_unit_test(Fields),         cmocka_unit_test(LargestDimension),
+    cmocka_unit_test(EnergyAlone), cmocka_unit_test(NearlyTogether), cmocka_unit_test(Reuse),
+    cmocka_unit_test(OutOfReach),  cmocka_unit_test(Choice),         cmocka_unit_test(Refusals),
 };
 TEST_MAIN(tests)

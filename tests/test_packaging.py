@@ -1,8 +1,10 @@
 """An installed chorale as other programs see it: the example of tools/packaging is built against it with CMake's find_package and with
 pkg-config, and says what chorale itself says; the installed program runs; the manual page has every study and every key."""
+import ast
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -56,12 +58,78 @@ def check_manual(prefix, program):
             assert re.search(rf"^\.B -{key}( |$)", page, re.M), f"{key} is not in the manual page"
 
 
+def check_tools(prefix, directory):
+    """The installed tools need neither the source tree nor a PATH."""
+    assert not (prefix / "libexec/chorale/bench").exists()
+    environment = {key: value for key, value in os.environ.items() if key not in ("CHORALE", "PYTHONPATH")}
+    sync = ["tokens_count", 8, "layers_depth", 6, "mlp_width", 8, "progress", "off"]
+    for seed in (1, 2):
+        words = options(**dict(zip(sync[::2], sync[1::2])), ensemble_seed=seed, ensemble_realizations=2, output_file=f"seed{seed}.h5")
+        run(prefix / "bin/chorale", "sync", *words, cwd=directory)
+    environment["PATH"] = "/usr/bin:/bin"
+    said = run(prefix / "libexec/chorale/merge", "both.h5", "seed1.h5", "seed2.h5", cwd=directory, env=environment)
+    assert "4 realizations of 2 files" in said, said
+    assert "results of study sync, complete" in run(prefix / "libexec/chorale/info", "both.h5", cwd=directory, env=environment)
+    assert run(prefix / "libexec/chorale/plot", "both.h5", cwd=directory, env=environment) == "both.png\n"
+
+
+def check_versions():
+    """All files that say the version say the same; the Spack recipe is Python and names what CMakeLists.txt looks for."""
+    version = re.search(r"project\(chorale VERSION (\S+)", (SOURCE / "CMakeLists.txt").read_text())[1]
+    recipe = (SOURCE / "tools/packaging/spack/packages/chorale/package.py").read_text()
+    readme, image = (SOURCE / "README.md").read_text(), (SOURCE / "tools/packaging/chorale.def").read_text()
+    for text, pattern in ((recipe, r"chorale@([\d.]+)"), (recipe, r'version\("([\d.]+)"\)'), (readme, r"chorale, version ([\d.]+)"), (readme, r"^\| (\d+\.\d+\.\d+) \|"),
+                          (image, r"Version ([\d.]+)")):
+        assert re.search(pattern, text, re.M)[1] == version, (pattern, version)
+    calls = [node for node in ast.walk(ast.parse(recipe)) if isinstance(node, ast.Call)]
+    needs = {call.args[0].value.split("@")[0].split("+")[0] for call in calls if getattr(call.func, "id", "") == "depends_on"}
+    assert {"mpi", "petsc", "hdf5", "fftw-api", "blas", "lapack", "libyaml", "zlib-api", "random123", "cmocka", "py-h5py", "py-matplotlib"} <= needs, needs
+    copied = re.search(r"%files\n(.*?)\n\n", image, re.S)[1].split("\n")
+    assert all((SOURCE / line.split()[0]).exists() for line in copied), copied
+
+
+FAKE_QUERY = """#!/bin/sh
+case " $MISSING " in *" $4 "*) [ -e "$STATE/$4" ] && echo -n installed; exit 0 ;; esac
+echo -n installed
+"""
+# Installs, unless one of its packages is not to be had.
+FAKE_APT = """#!/bin/sh
+for word; do case " $LOST " in *" $word "*) echo "E: Unable to locate package $word" >&2; exit 100 ;; esac; done
+for word; do case " $MISSING " in *" $word "*) touch "$STATE/$word" ;; esac; done
+"""
+
+
+def check_install_deps(directory):
+    """Without a package that only tests need, it goes on and says so in one line; without one that chorale needs, it fails."""
+    bin_, state = directory / "bin", directory / "state"
+    bin_.mkdir()
+    for name, text in (("dpkg-query", FAKE_QUERY), ("apt-get", FAKE_APT), ("sudo", '#!/bin/sh\nexec "$@"\n')):
+        (bin_ / name).write_text(text)
+        (bin_ / name).chmod(0o755)
+    for missing, lost, code, lines in (("", "", 0, 0), ("cmake paraview ffmpeg", "", 0, 0), ("cmake paraview ffmpeg", "paraview", 0, 1), ("cmake paraview", "cmake", 1, 2)):
+        shutil.rmtree(state, ignore_errors=True)
+        state.mkdir()
+        done = subprocess.run([SOURCE / "tools/install-deps"], capture_output=True, text=True, timeout=60, check=False,
+                              env=dict(os.environ, PATH=f"{bin_}:{os.environ['PATH']}", MISSING=missing, LOST=lost, STATE=str(state)))
+        assert done.returncode == code and len(done.stderr.splitlines()) == lines, (missing, lost, done)
+        assert sorted(path.name for path in state.iterdir()) == sorted(set(missing.split()) - set(lost.split())), (missing, lost)
+    for words in (["nothing"], ["all", "run"]):
+        done = subprocess.run([SOURCE / "tools/install-deps", *words], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 2 and done.stderr.count("\n") == 1, done
+    for tool in ("quickstart", "format"):
+        done = subprocess.run([SOURCE / "tools" / tool, "nothing"], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 2 and done.stderr.startswith(f"{tool}: ") and done.stderr.count("\n") == 1, done
+
+
 def main():
+    check_versions()
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         prefix = directory / "prefix"
         run("cmake", "--install", BUILD, "--prefix", prefix)
         check_manual(prefix, prefix / "bin/chorale")
+        check_tools(prefix, directory)
+        check_install_deps(directory)
         words = ["simulate", *options(**RUN)]
         expected = gathered(directory)
         for program in (with_cmake(prefix, directory / "build"), with_pkg_config(prefix, directory)):

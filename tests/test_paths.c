@@ -61,7 +61,7 @@ static void MeasurePaths(PetscInt d, int paths, Distances distances[2 * SCHEMES]
   OK(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
   OK(MPI_Comm_size(PETSC_COMM_WORLD, &size));
   OK(PetscArrayzero(distances, 2 * SCHEMES));
-  MakePaths(d, 8, 0.25, 1, &p);
+  MakePaths(PARTICLES, d, 8, 0.25, 1, 1, PETSC_FALSE, &p);
   for (PetscInt path = rank; path < paths; path += size) {
     RunPath(&p, path);
     for (int s = 0; s < SCHEMES; s++)

@@ -4,8 +4,9 @@ and the outcome of the paper's Figure 1.
 Each oracle run has R = 4000 realizations at step h = T/L and as many (other seed) at 2h; the weak error of the layer is O(h), so
 2 E_h - E_2h removes it to second order. The mean must lie within 4 standard errors of the exact value at every time. What 4 standard
 errors can resolve is printed as a share of the energy's change since the start: below 2% for sigmoid (asserted), where the noise
-moves the energy most, 4 to 27% for the others; the kernel k itself is held to 2% for every activation by test_mlp.c."""
+moves the energy most, 4 to 27% for the others; the kernel k of the fields is held to 2% for every activation by test_mlp.c."""
 import csv
+import functools
 import os
 import sys
 import tempfile
@@ -28,6 +29,7 @@ def oracle():
     return rows
 
 
+@functools.lru_cache(maxsize=None)  # what is asked for twice is run once
 def ensemble(folder, case, tokens, depth, realizations, seed, **more):
     """(time, mean, sem) of the energy at 10 times after the start; more are further keys."""
     activation, dim, bias, beta, value = case

@@ -1,31 +1,29 @@
 """tools/plot: pictures of all studies in both themes and formats, movies, files of runs that are not complete, refusals. What the pictures
 compute themselves is checked against closed forms."""
-import contextlib
-import importlib.machinery
-import importlib.util
-import io
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 
 import h5py
 import numpy as np
 from PIL import Image
 from run import CHORALE, chorale, options
 
-TOOLS = os.path.join(os.environ["CHORALE_SOURCE"], "tools")
-PLOT = os.path.join(TOOLS, "plot")
-os.environ["MPLCONFIGDIR"] = os.environ.get("MPLCONFIGDIR", os.path.join(tempfile.gettempdir(), f"chorale-matplotlib-{os.getuid()}"))
-sys.dont_write_bytecode = True
-sys.path.insert(0, TOOLS)
+import tools
+
 import chorale_io
 import matplotlib
 
 matplotlib.use("Agg")
-from plotting import common, kernel, simulate, tokens  # pylint: disable=wrong-import-position
+import matplotlib.pyplot as plt
+from matplotlib.text import Text
+from plotting import chaos, common, kernel, limits, movie, simulate, spde, sync, tokens, verdicts  # pylint: disable=wrong-import-position
 from plotting.common import LOOK, Series, short
+
+PLOT = os.path.join(tools.FOLDER, "plot")
 
 SMALL = {"mlp_width": 16, "layers_depth": 12, "progress": "off"}
 RUNS = {
@@ -40,7 +38,11 @@ RUNS = {
                       "noise_degree": 3, "scheme_type": "flow", "mlp_activation": "sigmoid", "ensemble_realizations": 8, "output_every": 2}),
     "map": ("sync", {"sync_map": True, "tokens_dim": "4,5", "mlp_activation": "relu,tanh", "kernel_bias": "0,0.2,0.4"}),
     "density": ("spde", {"tokens_count": 64, "tokens_dim": 2, "layers_depth": 10, "layers_horizon": 0.1, "noise_degree": 3, "noise_type": "spectral",
-                         "scheme_type": "flow", "spde_degree": 32, "spde_snapshots": 5}),
+                         "scheme_type": "flow", "spde_degree": 32, "spde_snapshots": 5, "ensemble_realizations": 8}),
+    "bare": ("spde", {"tokens_count": 32, "tokens_dim": 2, "layers_depth": 4, "layers_horizon": 0.1, "noise_degree": 3, "noise_type": "spectral",
+                      "scheme_type": "flow", "spde_degree": 32, "spde_snapshots": 0}),
+    "two": ("simulate", {**SMALL, "tokens_count": 8, "ensemble_realizations": 2, "output_trajectories": 2}),
+    "analyze": ("analyze", {"analyze_file": "circle.h5", "progress": "off"}),
     "map_of_density": ("spde", {"tokens_count": 128, "tokens_dim": 3, "layers_depth": 6, "layers_horizon": 0.05, "noise_degree": 2, "noise_type": "spectral",
                                 "scheme_type": "flow", "spde_degree": 12, "spde_snapshots": 3}),
 }
@@ -76,30 +78,17 @@ def partial(folder):
 
 
 def plot(*arguments, cwd=None):
-    """Runs tools/plot in this process: (exit code, stdout, stderr)."""
-    loader = importlib.machinery.SourceFileLoader("plot_tool", PLOT)
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("plot_tool", loader))
-    loader.exec_module(module)
-    out, err, before, argv = io.StringIO(), io.StringIO(), os.getcwd(), sys.argv
-    sys.argv = ["plot", *map(str, arguments)]
+    """tools/plot in this process: (exit code, stdout, stderr)."""
     try:
-        os.chdir(cwd or before)
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            try:
-                code = module.main()
-            except SystemExit as end:
-                code = end.code
+        return tools.run("plot", *arguments, cwd=cwd)
     finally:
-        os.chdir(before)
-        sys.argv = argv
         LOOK.use("light")
-    return code, out.getvalue(), err.getvalue()
 
 
 def check_pictures(folder):
     """Every study: PNGs of either theme have its paper at the corner and many colours; and a PDF."""
     common.DPI = 50  # small pictures are written faster
-    files = [f"{name}.h5" for name in RUNS if name != "alone"] + ["kernel.csv", "circle/realization_00000.h5md"]
+    files = [f"{name}.h5" for name in RUNS if name not in ("alone", "two")] + ["kernel.csv", "circle/realization_00000.h5md"]
     for theme, paper in (("light", (255, 255, 255)), ("dark", (20, 23, 28))):
         drawn = files if theme == "dark" else files[3:4]
         code, out, err = plot(*drawn, "--theme", theme, cwd=folder)
@@ -123,8 +112,10 @@ def check_partial(folder):
         assert len(series.time) == 9 and np.isfinite(series.mean[:6]).all() and np.isnan(series.mean[6:]).all()
         np.testing.assert_allclose(series.mean[:6], values[:6, :2].mean(axis=1), rtol=1e-14)
         np.testing.assert_allclose(series.half[:6], 1.96 * values[:6, :2].std(axis=1, ddof=1) / np.sqrt(2), rtol=1e-14)
-        words = simulate.figure(run)._suptitle.get_text()  # pylint: disable=protected-access
+        picture = simulate.figure(run)
+        words = picture.figure._suptitle.get_text()  # pylint: disable=protected-access
         assert words.startswith("NOT COMPLETE: up to t = ") and f"= {series.time[-1]:.3g} of 5" in words.replace("\u00a0", " "), words
+        assert picture.complete is False and len(picture.findings) == 4 and picture.findings[1].startswith("Order rises"), picture
     keys = {**SMALL, "layers_depth": 2000000, "output_every": 1000, "tokens_count": 8, "checkpoint_walltime": 1, "output_trajectories": 1,
             "output_file": "stopped.h5"}
     stopped = chorale(["simulate", *options(**keys)], cwd=folder, check=False)
@@ -149,12 +140,15 @@ def check_movie(folder):
         pictures = frames_of(os.path.join(folder, f"{name}.gif"))
         assert len(pictures) == expected, (name, len(pictures))
         assert all((a != b).any() for a, b in zip(pictures, pictures[1:])), "frames that do not move"
-    if shutil.which("ffmpeg"):
-        code, out, err = plot("--movie", "--frames", 3, "beyond.h5", cwd=folder)
-        assert code == 0 and out == "beyond.mp4\n" and os.path.getsize(os.path.join(folder, "beyond.mp4")) > 1000, err
-    else:
-        assert plot("--movie", "beyond.h5", "-o", "x.mp4", cwd=folder)[0] == 2
-    assert not [name for name in os.listdir(folder) if name.endswith(".part")]
+    path = os.environ["PATH"]
+    os.environ["PATH"] = ""  # without ffmpeg; with it: test_movie.py
+    assert plot("--movie", "beyond.h5", "-o", "x.mp4", cwd=folder)[0] == 2
+    os.environ["PATH"] = path
+    assert not [name for name in os.listdir(folder) if ".part" in name]
+    for path in ("two.h5", "two/realization_00001.h5md"):  # the energy is that of the tokens that are shown
+        with chorale_io.open(os.path.join(folder, path)) as run, chorale_io.open(os.path.join(folder, "two.h5")) as results:
+            stage = movie.Stage(run, tokens.of_run(run))
+            assert (stage.value == results.observables["energy"].values()[:, int("realization" in path)]).all()
 
 
 def check_refusals(folder):
@@ -180,6 +174,83 @@ def check_refusals(folder):
     assert set(os.listdir(folder)) == before
     done = subprocess.run([PLOT, "--help"], capture_output=True, text=True, check=True)
     assert "--movie" in done.stdout and "exit codes" in done.stdout
+
+
+def check_one_realization(folder):
+    """One realization has no standard errors: no mark of a verdict, no interval, and not a word of nan."""
+    for name, module in (("limits", limits), ("chaos", chaos), ("sync", sync), ("density", spde), ("circle", simulate)):
+        with h5py.File(os.path.join(folder, f"{name}.h5")) as source, h5py.File(os.path.join(folder, "one.h5"), "w") as file:
+            for group in source:
+                source.copy(group, file, expand_external=False)
+            lose_errors(file)
+        with chorale_io.open(os.path.join(folder, "one.h5")) as run, warnings.catch_warnings():
+            warnings.simplefilter("error")
+            picture = module.figure(run)
+            words = [picture.headline, *picture.findings] + [text.get_text() for axes in picture.figure.axes for text in (axes.get_legend() or axes).findobj(Text)]
+            assert not [word for word in words if "nan" in word.lower()], (name, words)
+            if name != "density":  # whose mass and degrees one realization decides
+                assert not [word for word in words if "✓" in word or "✗" in word], (name, words)
+            for row in verdicts.of_run(run):
+                assert row.verdict is None or "mass" in row.quantity, row
+        plt.close("all")
+
+
+def lose_errors(file):
+    """A file of several realizations as it were of the first of them."""
+    file["parameters"].attrs["ensemble_realizations"] = "1"
+    for group in [file["study"][name] for name in file["study"]] + [file[f"ensemble/{name}"] for name in file.get("ensemble", ())]:
+        for name in list(group):
+            if name.endswith("sem"):
+                group[name][...] = np.nan
+            axis = {"energy": 1, "outgrown": 0}.get(name, 1 if name.endswith("_realizations") else None)
+            if axis is not None and group[name].ndim > axis:
+                values = group[name][:]
+                del group[name]
+                group[name] = values[:, :1] if axis else values[:1]
+        for name in group.attrs:
+            if name.endswith(("_low", "_high", "_sem", "_excess", "energy_off")):
+                group.attrs[name] = np.nan
+    for group in file.get("observables", {}).values():
+        value = group["value"][:, :1]
+        attributes = dict(group["value"].attrs)
+        del group["value"]
+        group["value"] = value
+        group["value"].attrs.update(attributes)
+
+
+def check_verdicts(folder):
+    """What the pages tell of measurements beside theory, against numbers computed here; a wrong number is told as wrong."""
+    with chorale_io.open(os.path.join(folder, "circle.h5")) as run:
+        row, = verdicts.of_run(run)
+        values = run.observables["energy"].values()[0]
+        exact = 0.5 * (1 - 1 / 40) * (np.exp(1) - np.i0(1))
+        np.testing.assert_allclose(row[1:4] + row[5:6], (values.mean(), values.std(ddof=1) / 3**0.5, exact, (values.mean() - exact) / values.std(ddof=1) * 3**0.5), rtol=1e-9)
+        assert row.verdict is None  # of three realizations
+    assert [common.is_chance(off, 1000) for off in (3.9, 4.1)] == [True, False]
+    assert [common.is_chance(off, 9) for off in (7, 8.5)] == [True, False]  # Student's law with 8 degrees of freedom: 4 sigma are 7.6
+    with chorale_io.open(os.path.join(folder, "sync.h5")) as run:
+        rows = {row.quantity.split(",")[0]: row for row in verdicts.of_run(run)}
+        value = run.study_values
+        row = rows["λ1 of twin tokens"]
+        assert row[1:4] == (value["lambda1"], value["lambda1_sem"], value["lambda1_exact"]) and row.verdict is True
+        assert abs(abs(rows["energy"].deviation) - value["energy_off"]) < 1e-9 and rows["energy"].verdict is True
+    shutil.copy(os.path.join(folder, "sync.h5"), os.path.join(folder, "wrong.h5"))
+    with h5py.File(os.path.join(folder, "wrong.h5"), "r+") as file:
+        group = file["study/sync"]
+        group.attrs["lambda1"] = group.attrs["lambda1_exact"] + 12 * group.attrs["lambda1_sem"]
+        group["energy_mean"][7] = group["energy_exact"][7] - 12 * group["energy_sem"][7]
+    with chorale_io.open(os.path.join(folder, "wrong.h5")) as run:
+        rows = {row.quantity.split(",")[0]: row for row in verdicts.of_run(run)}
+        assert rows["λ1 of twin tokens"].verdict is False and rows["energy"].verdict is False and abs(rows["energy"].deviation + 12) < 1e-9
+    with chorale_io.open(os.path.join(folder, "limits.h5")) as run:
+        for row in verdicts.of_run(run):
+            key = "slope_depth" if "depth" in row.quantity else "slope_width"
+            assert row.measured == run.study_values[key] and row.verdict is (run.study_values[f"{key}_low"] <= -1), row
+    with chorale_io.open(os.path.join(folder, "density.h5")) as run:
+        rows = {row.quantity.split(",")[0]: row for row in verdicts.of_run(run)}
+        assert rows["|mass − 1|"].measured < 1e-12 and rows["|mass − 1|"].verdict is True
+        chance = rows["MMD² of density and tokens at t = 0"]  # the uniform law on the circle: E MMD² = (e^β - I0(β)) / N
+        assert abs(chance.theory - (np.exp(1) - np.i0(1)) / 64) < 1e-12 and abs(chance.deviation) < 4 and chance.verdict is True, chance
 
 
 def check_numbers(folder):
@@ -213,7 +284,7 @@ def main():
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         make(folder)
-        for check in (check_pictures, check_partial, check_movie, check_numbers, check_thinning, check_refusals):
+        for check in (check_pictures, check_partial, check_movie, check_one_realization, check_verdicts, check_numbers, check_thinning, check_refusals):
             try:
                 check(folder)
                 print(f"{check.__name__}: ok")

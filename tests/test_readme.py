@@ -11,10 +11,13 @@ import tempfile
 from pathlib import Path
 
 import slurm
+import tools
+
+import chorale_io
 
 SOURCE, CHORALE = Path(os.environ["CHORALE_SOURCE"]), os.environ["CHORALE"]
 # Installs, builds, or takes a minute; what runs it.
-ELSEWHERE = {"tools/quickstart": ".ci/run", "tools/test": ".ci/run", "tools/install-deps": ".ci/run", "cmake": "test_packaging.py", "tools/grid": "tools/bench --grid"}
+ELSEWHERE = {"tools/quickstart": ".ci/run", "tools/test": ".ci/run", "tools/install-deps": ".ci/run", "cmake": "test_packaging.py"}
 # Options after the user's own, for any deck of a study.
 SMALL = {
     "simulate": "-ensemble_realizations 2 -mlp_width 16",
@@ -70,6 +73,30 @@ def submit(text, folder, cluster):
         assert states and all(state == "COMPLETED" for state in states), f"{text}\n{said}\n{states}\n{logs}"
 
 
+def grid(folder, environment):
+    """tools/grid on a directory where three of its 81 runs are missing: those are run, the figure is drawn of all."""
+    tool, out = tools.load("grid"), folder / "build/grid"
+    out.mkdir()
+    subprocess.run([CHORALE, "simulate", "-layers_depth", "10", "-mlp_width", "16", "-progress", "off", "-output_file", "grid.h5"], cwd=folder, check=True, capture_output=True)
+    runs = list(tool.runs())
+    assert len(runs) == len(set(runs)) == 81
+    for one in runs[3:]:
+        (out / f"{tool.name(one)}.h5").symlink_to(folder / "grid.h5")
+    said = run("bash", "tools/grid build/grid --jobs 2 --chorale build/chorale --options '-layers_depth 10 -ensemble_realizations 2'", folder, environment)
+    assert said.startswith("3 runs, 2 at a time: ") and said.endswith("build/grid/grid.png\n") and (out / "grid.png").stat().st_size > 50000, said
+    with chorale_io.open(out / f"{tool.name(runs[0])}.h5") as made:
+        assert made.parameters["tokens_dim"] == "128" and made.realizations_done is None and made.observables["energy"].value.shape == (11, 2)
+
+
+def named(folder, environment):
+    """What the text names without a command of its own (--show: test_show.py; dry runs of all decks: test_decks.py)."""
+    small = "-tokens_dim 4,5 -mlp_activation relu,tanh -kernel_bias 0,0.2"
+    run("bash", f"build/chorale sync input/sync-map.yaml {small} -output_file sync-map.h5 && tools/plot sync-map.h5", folder, environment)
+    run("bash", "build/chorale limits input/limits-d64.yaml -dry_run", folder, environment)
+    for words in ("--help", "--version", "sync -help"):
+        assert run("bash", f"build/chorale {words}", folder, environment)
+
+
 def main():
     found = list(commands((SOURCE / "README.md").read_text(encoding="utf-8")))
     assert len(found) > 30 and sum(kind == "python" for kind, _ in found) >= 2, found
@@ -80,12 +107,15 @@ def main():
         prepare(folder)
         environment = dict(os.environ, PYTHONPATH=f"{folder}/tools", CHORALE=f"{folder}/build/chorale")
         jobs = []
+        named(folder, environment)
         for kind, text in found:
             program = text.split()[0]
             if kind == "bash" and program in ELSEWHERE:
                 continue
             if program in ("sbatch", "jobs/chain.sh"):
                 jobs.append(text)
+            elif program == "tools/grid":
+                grid(folder, environment)
             else:
                 run(kind, text, folder, environment)
         if slurm.missing():

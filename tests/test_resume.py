@@ -15,7 +15,7 @@ NOISE = dict(noise_type="spectral", noise_degree=6)
 # name: study, how the first run ends, (ranks, groups) of the three runs, keys. The second run has the one group of what several had begun.
 CASES = {
     "limits": ("limits", "signal", ((4, 2), (2, 1), (3, 3)),
-               dict(tokens_count="24,300", layers_depth="10,20", limits_reference=40, mlp_width="inf", ensemble_realizations=3, **NOISE)),
+               dict(tokens_count="24,300", layers_depth="5,7", limits_reference=70, mlp_width="inf", ensemble_realizations=3, **NOISE)),  # layers that end together last
     "limits by the tokens' covariance": ("limits", "kill", ((3, 3), (2, 1), (4, 4)),
                                          dict(tokens_count="40", layers_depth="12,24", limits_reference=48, mlp_width="16,inf", ensemble_realizations=3, noise_type="gram")),
     "chaos, quadrature and restarts": ("chaos", "signal", ((3, 3), (2, 1), (4, 2)),

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "law/table.h"
+
 enum { B = 256, MANY = INT32_MAX };
 
 static double *Allocate(PetscInt n) {
@@ -233,8 +235,46 @@ static void Choice(void **state) {
   free(c);
 }
 
+/* The window of table_sphere.c in long double: I_0(b sqrt(1 - (2y/WIDTH)^2)) / I_0(b). */
+static long double Window(long double y) {
+  const long double square = 0.25L * (long double)TABLE_SHAPE * (long double)TABLE_SHAPE;
+  const long double inside = 1 - 4 * y * y / (TABLE_WIDTH * TABLE_WIDTH), z = square * (inside > 0 ? inside : 0);
+  long double term = 1, sum = 1, term0 = 1, sum0 = 1;
+  for (int k = 1; k < 120; k++) {
+    sum += term *= z / ((long double)k * k);
+    sum0 += term0 *= square / ((long double)k * k);
+  }
+  return sum / sum0;
+}
+
+/* Its stated error: |sum_j W(f - j) e^{2 pi i r j} / w(r) - e^{2 pi i r f}| <= 6.3e-15 for 0 <= f <= 1 and
+ * r = k/M <= 1/FINENESS, and no less somewhere. */
+static void WindowError(void **state) {
+  enum { STEPS = 40, RATES = 200, HALF = TABLE_WIDTH / 2 };
+  const long double turn = 2 * acosl(-1);
+  long double worst = 0;
+  (void)state;
+  for (int i = 0; i <= STEPS; i++) {
+    const long double f = (long double)i / STEPS;
+    long double w[TABLE_WIDTH];
+    for (int j = 0; j < TABLE_WIDTH; j++) w[j] = Window(f - (j - HALF + 1));
+    for (int q = 0; q <= RATES; q++) {
+      const long double r = (long double)q / RATES / TABLE_FINENESS;
+      long double transform = Window(0), re = 0, im = 0;
+      for (int j = 1; j <= HALF; j++) transform += 2 * Window(j) * cosl(turn * r * j);
+      for (int j = 0; j < TABLE_WIDTH; j++) {
+        re += w[j] * cosl(turn * r * (j - HALF + 1));
+        im += w[j] * sinl(turn * r * (j - HALF + 1));
+      }
+      worst = fmaxl(worst, hypotl(re / transform - cosl(turn * r * f), im / transform - sinl(turn * r * f)));
+    }
+  }
+  CLOSE((double)worst, 0, 6.3e-15);
+  assert_true(worst > 6e-15L);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(Circle), cmocka_unit_test(Sphere), cmocka_unit_test(Plain),
-                                     cmocka_unit_test(Blocks), cmocka_unit_test(Choice)};
+                                     cmocka_unit_test(Blocks), cmocka_unit_test(Choice), cmocka_unit_test(WindowError)};
   return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
 }

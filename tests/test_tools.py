@@ -1,5 +1,5 @@
 """tools/info, compare, project and the reader chorale_io on files of every study: complete ones, those of running and killed jobs, and
-files that are none. What they write opens in MDAnalysis and ParaView."""
+files that are none. What they write opens in MDAnalysis; in ParaView: test_paraview.py."""
 import glob
 import os
 import re
@@ -78,7 +78,7 @@ def reader_gives_what_is_there(folder):
 
 
 def recipes_of_the_reader_run(folder):
-    """The examples of its documentation, as they stand (the last where pandas and xarray are)."""
+    """The examples of its documentation, as they stand (that for pandas and xarray: test_recipes.py)."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -94,14 +94,8 @@ def recipes_of_the_reader_run(folder):
         for block in blocks:
             code = re.sub(r"^    ", "", block, flags=re.MULTILINE).replace('"simulate.h5"', '"sweep/1.h5"')
             scope = {"chorale_io": chorale_io, "glob": glob, "np": np}
-            if "pandas" in code:
-                try:
-                    import pandas
-                    import xarray
-                except ImportError:
-                    print("skipped: the recipe for pandas and xarray, which are not installed")
-                    continue
-                scope.update(pandas=pandas, xarray=xarray)
+            if "pandas" in code:  # test_recipes.py
+                continue
             exec(code, scope)  # pylint: disable=exec-used
             if "cosine" in scope:
                 assert scope["cosine"].shape == (8, 8) and np.allclose(np.diag(scope["cosine"]), 1)
@@ -256,7 +250,7 @@ def large_files_need_little_memory(folder):
 
 
 def projections_are_principal(folder):
-    """The three components of largest variance by a singular value decomposition of all positions; MDAnalysis and ParaView read them."""
+    """The three components of largest variance by a singular value decomposition of all positions; MDAnalysis reads them."""
     warnings.simplefilter("ignore")
     import MDAnalysis
 
@@ -283,37 +277,7 @@ def projections_are_principal(folder):
     again = tool("project", f"{path}.h5md")
     assert again.returncode == 2 and "--overwrite" in again.stderr
     assert tool("project", f"{folder}/{TRAJECTORY}", "-o", f"{folder}/three.h5md").stdout.endswith("= 100.0%\n")
-    return path, expected, times
-
-
-PARAVIEW = """
-import sys
-from paraview import servermanager, simple
-for name in sys.argv[1:]:
-    reader = simple.OpenDataFile(name)
-    for time in reader.TimestepValues:
-        reader.UpdatePipeline(time)
-        data = servermanager.Fetch(reader)
-        print("POINTS", time, *(value for i in range(data.GetNumberOfPoints()) for value in data.GetPoint(i)), flush=True)
-"""
-
-
-def paraview_shows_them(folder, path, expected, times):
-    """ParaView, by the reader that it takes by itself: all points at all times, of a trajectory in R^3 and of a projection."""
-    if not shutil.which("pvpython"):
-        print("skipped: ParaView, since there is no pvpython (Debian packages paraview and python3-paraview, 730 MB)")
-        return
-    with open(f"{folder}/open.py", "w", encoding="ascii") as file:
-        file.write(PARAVIEW)
-    moved = shutil.copytree(f"{folder}/simulate", f"{folder}/moved")  # links are relative
-    with h5py.File(f"{folder}/{TRAJECTORY}", "r", locking=False) as file:
-        x, t = file["particles/all/position/value"][:], file["particles/all/position/time"][:]
-    done = subprocess.run(["pvpython", "--force-offscreen-rendering", f"{folder}/open.py", f"{moved}/realization_00000.xmf", f"{path}-projected.xmf"],
-                          capture_output=True, text=True, check=False, timeout=120)
-    rows = [np.array([float(word) for word in line.split()[1:]]) for line in done.stdout.splitlines() if line.startswith("POINTS")]
-    assert [row[0] for row in rows] == list(t) + list(times), done.stdout + done.stderr
-    for row, points in zip(rows, list(x) + list(expected)):
-        np.testing.assert_allclose(row[1:].reshape(-1, 3), points, atol=1e-6)
+    return path, expected, times  # also for test_paraview.py
 
 
 def main():
@@ -327,7 +291,7 @@ def main():
         files_of_a_running_and_a_killed_job(folder)
         wrong_files_are_one_line(folder)
         large_files_need_little_memory(folder)
-        paraview_shows_them(folder, *projections_are_principal(folder))
+        projections_are_principal(folder)
 
 
 if __name__ == "__main__":

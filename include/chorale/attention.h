@@ -48,8 +48,7 @@ PetscErrorCode AttentionEvaluatePiece(Attention attention, PetscInt first, Petsc
 PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *energy);
 /* gradient_i = -beta sum_j w_j e^{beta <x_i,x_j>} x_j, unprojected, a Vec of the tokens' layout: tokens that move with
  * velocities xdot_i tangent to the sphere change E_beta at the rate sum_i w_i <gradient_i, xdot_i>. The kernel sums of
- * the drift serve as for AttentionEnergy. Not for type l2, whose sums are those of 2 beta (PETSC_ERR_SUP). Collective.
- */
+ * the drift serve as for AttentionEnergy; l2, whose sums are those of 2 beta, makes others. Collective. */
 PetscErrorCode AttentionEnergyGradient(Attention attention, Tokens tokens, Vec gradient);
 /* "1" up to beta = 700. Beyond, where e^beta leaves double precision, "e^beta": the energy is E_beta e^{-beta}. */
 const char *AttentionEnergyUnit(PetscReal beta);

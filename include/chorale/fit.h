@@ -14,7 +14,7 @@ typedef struct {
 typedef PetscErrorCode (*FitStatistic)(PetscInt n, const PetscReal mean[], void *context, PetscReal values[]);
 
 /* values[k] of the statistic at the mean of samples[R][n] over the R realizations, and percentile intervals of
- * FIT_RESAMPLES resamples of whole realizations (they keep what columns share). R = 1 gives intervals of width 0. seed
+ * FIT_RESAMPLES resamples of whole realizations (they keep what columns share), NaN for R = 1. seed
  * as ensemble_seed: draws are keyed, results reproducible. */
 #define FIT_RESAMPLES 2000
 PetscErrorCode FitBootstrap(uint64_t seed, PetscInt R, PetscInt n, const PetscReal samples[], PetscInt k,
@@ -27,8 +27,8 @@ PetscReal FitSlope(PetscInt n, const PetscReal x[], const PetscReal y[]);
 PetscErrorCode FitLinear(PetscInt n, PetscInt p, const PetscReal a[], const PetscReal y[], const PetscReal weight[],
                          PetscReal c[], PetscReal *r2);
 
-/* Mean over the R rows of samples[R][n], summed in row order, and its standard error (NaN for R = 1); sem may be NULL.
- */
+/* Mean over the R rows of samples[R][n], summed in row order, and its standard error (NaN for R = 1); sem may be
+ * NULL. */
 void FitMean(PetscInt R, PetscInt n, const PetscReal samples[], PetscReal mean[], PetscReal sem[]);
 
 #endif

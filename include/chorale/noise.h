@@ -22,8 +22,8 @@ PetscErrorCode NoiseCheckCount(Noise noise, PetscInt64 count);
 /* Refuses (user input) a number of different points that one draw cannot be evaluated at over its life: gram beyond
  * 8192, since it remembers them all. `what` names in the message the keys that they come from. Not collective. */
 PetscErrorCode NoiseCheckPoints(Noise noise, PetscInt64 points, const char *what);
-/* Memory that one draw takes once it has been evaluated at so many points; 0 where draws remember nothing. Not
- * collective. */
+/* Memory that one draw takes once it has been evaluated at so many points; 0 where draws remember nothing, so that a
+ * draw of the same key is the same function again. Not collective. */
 PetscErrorCode NoiseDrawBytes(Noise noise, PetscReal points, PetscReal *bytes);
 /* What one evaluation of a draw costs a rank that has `mine` of `count` tokens: flops, not counting those of random
  * numbers, and memory. Not collective. */

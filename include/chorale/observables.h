@@ -32,8 +32,8 @@ typedef struct {
 } ObservableInfo;
 const ObservableInfo *ObservableGetInfo(Observable observable);
 
-/* All observables of the tokens, the same on every rank and for any number of ranks. Collective on the tokens'
- * communicator. */
+/* All observables of the tokens, the same on every rank and for any number of ranks. Without attention (NULL) the
+ * energy is left out, NaN. Collective on the tokens' communicator. */
 PetscErrorCode ObservablesEvaluate(Tokens tokens, Attention attention, PetscReal values[OBSERVE_VALUES]);
 
 #endif

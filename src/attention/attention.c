@@ -75,6 +75,7 @@ PetscErrorCode AttentionDestroy(Attention *attention) {
 
   PetscFunctionBeginUser;
   if (!a) PetscFunctionReturn(0);
+  PetscCall(AttentionDestroy(&a->gradient));
   PetscCall(AttentionHeadsDestroy(a));
   PetscCall(a->engine->destroy(a));
   PetscCall(PanelsDestroy(&a->panels));
@@ -279,6 +280,27 @@ PetscErrorCode AttentionEnergy(Attention a, Tokens tokens, PetscReal *energy) {
   PetscFunctionReturn(0);
 }
 
+/* Whose sums are those at beta: l2's own are at 2 beta, so it keeps a softmax for them. */
+static PetscErrorCode GetGradient(Attention *attention) {
+  Attention a = *attention, sums;
+
+  PetscFunctionBeginUser;
+  if (a->exponent == a->beta) PetscFunctionReturn(0);
+  if (!a->gradient) {
+    PetscCall(PetscNew(&sums));
+    sums->layout = a->layout;
+    sums->shape = a->shape;
+    sums->length = a->length;
+    sums->type = &types[0];
+    sums->beta = sums->exponent = a->beta;
+    sums->value = 1;
+    PetscCall(AttentionEngineCreate(sums));
+    a->gradient = sums;
+  }
+  *attention = a->gradient;
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode AttentionEnergyGradient(Attention a, Tokens tokens, Vec gradient) {
   const PetscInt length = a->layout.block * a->layout.dim;
   const PetscReal scale = -a->beta * exp(a->beta);
@@ -288,8 +310,7 @@ PetscErrorCode AttentionEnergyGradient(Attention a, Tokens tokens, Vec gradient)
 
   PetscFunctionBeginUser;
   PetscCall(CheckLayout(a, tokens));
-  PetscCheck(a->exponent == a->beta, a->layout.comm, PETSC_ERR_SUP, "no gradient of the energy with attention_type %s",
-             a->type->name);
+  PetscCall(GetGradient(&a));
   PetscCall(PetscLogEventBegin(energy_event, NULL, NULL, NULL, NULL));
   if (Shared(a))
     PetscCall(UpdateSums(a, tokens));

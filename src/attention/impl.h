@@ -72,6 +72,7 @@ struct _p_Attention {
   const AttentionType *type;
   PetscReal beta, value, tol;
   PetscReal exponent;            /* of the kernel sums */
+  Attention gradient;            /* sums at beta for the energy's gradient where exponent is another; NULL until used */
   char file[PETSC_MAX_PATH_LEN]; /* attention_weights or empty */
   PetscInt heads;
   AttentionHead *head;

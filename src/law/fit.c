@@ -2,6 +2,7 @@
 
 #include <chorale/rng.h>
 
+#include <math.h>
 #include <petscblaslapack.h>
 #include <stdlib.h>
 
@@ -95,6 +96,13 @@ PetscErrorCode FitBootstrap(uint64_t seed, PetscInt R, PetscInt n, const PetscRe
   PetscReal *mean, *drawn, *found, *column; /* column: one statistic over the resamples */
 
   PetscFunctionBeginUser;
+  if (R == 1) { /* it says nothing about its error */
+    PetscCall(PetscMalloc1(k, &found));
+    PetscCall(statistic(n, samples, context, found));
+    for (PetscInt j = 0; j < k; j++) values[j] = (FitValue){found[j], NAN, NAN};
+    PetscCall(PetscFree(found));
+    PetscFunctionReturn(0);
+  }
   PetscCall(PetscMalloc4(n, &mean, R, &drawn, (size_t)FIT_RESAMPLES * (size_t)k, &found, FIT_RESAMPLES, &column));
   for (PetscInt b = 0; b < FIT_RESAMPLES; b++) {
     PetscCall(PetscArrayzero(mean, n));

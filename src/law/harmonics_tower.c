@@ -11,31 +11,33 @@
 
 #include <math.h>
 
+/* In long double, since the rounding of a step comes back in all that follow: near a pole like the square of their
+ * number. */
 PetscErrorCode HarmonicsTowerSetUp(Harmonics h) {
   const PetscInt N = h->degree;
   const size_t pairs = HarmonicsPair(N, N + 1), floors = (size_t)h->dim - 2;
-  double lowest[2] = {2.0 / PETSC_PI, 0.5}; /* p_0^2 of l = 0 at the next even and odd dimension */
+  long double lowest[2] = {2.0L / acosl(-1.0L), 0.5L}; /* p_0^2 of l = 0 at the next even and odd dimension */
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc3(floors * pairs, &h->steps, floors * (size_t)(N + 1), &h->seeds, floors, &h->tails));
   for (PetscInt e = 3; e <= h->dim; e++) {
     for (PetscInt l = 0; l <= N; l++) {
       HarmonicsStep *step = h->steps + (size_t)(e - 3) * pairs + HarmonicsPair(N, l);
-      const double lambda = (double)l + 0.5 * (double)(e - 2);
-      double b = 0.0;
+      const long double lambda = (long double)l + 0.5L * (long double)(e - 2);
+      long double b = 0.0L;
       for (PetscInt i = 0; i <= N - l; i++) {
-        const double k = (double)(i + 1);
-        const double next = 0.5 * sqrt(k * (k + 2.0 * lambda - 1.0) / ((k + lambda) * (k + lambda - 1.0)));
-        step[i] = (HarmonicsStep){.up = 1.0 / next, .down = b / next};
+        const long double k = (long double)(i + 1);
+        const long double next = 0.5L * sqrtl(k * (k + 2.0L * lambda - 1.0L) / ((k + lambda) * (k + lambda - 1.0L)));
+        step[i] = (HarmonicsStep){.up = (double)(1.0L / next), .down = (double)(b / next)};
         b = next;
       }
     }
     /* p_0^2 = Gamma(lambda+1) / (sqrt(pi) Gamma(lambda+1/2)): the next dimension but one begins one lambda higher. */
-    double square = lowest[e % 2];
-    lowest[e % 2] *= (double)e / (e - 1.0);
+    long double square = lowest[e % 2];
+    lowest[e % 2] *= (long double)e / (e - 1.0L);
     for (PetscInt l = 0; l <= N; l++) {
-      h->seeds[(size_t)(e - 3) * (size_t)(N + 1) + l] = sqrt(square);
-      square *= (2.0 * l + e) / (2.0 * l + e - 1.0);
+      h->seeds[(size_t)(e - 3) * (size_t)(N + 1) + l] = (double)sqrtl(square);
+      square *= (2.0L * l + e) / (2.0L * l + e - 1.0L);
     }
   }
   for (PetscInt e = h->dim; e >= 3; e--) {

@@ -59,9 +59,9 @@ PetscErrorCode NoiseCheckCount(Noise noise, PetscInt64 count) {
 PetscErrorCode NoiseCheckPoints(Noise noise, PetscInt64 points, const char *what) {
   PetscFunctionBeginUser;
   PetscCheck(noise->type->points == 0 || points <= noise->type->points, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
-             "noise_type = %s: %s make %" PetscInt64_FMT " points per draw, at most %" PetscInt_FMT
-             " are allowed; take noise_type mlp or spectral",
-             noise->type->name, what, points, noise->type->points);
+             "%s: noise_type %s would be asked for at %" PetscInt64_FMT " points per draw, at most %" PetscInt_FMT
+             " are allowed: take fewer tokens or shorter lists",
+             what, noise->type->name, points, noise->type->points);
   PetscFunctionReturn(0);
 }
 

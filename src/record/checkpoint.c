@@ -397,12 +397,14 @@ static PetscErrorCode SayDue(Checkpoint c) {
 }
 
 PetscErrorCode CheckpointStep(Checkpoint c, PetscInt r, PetscInt step, PetscBool *stopped) {
+  const PetscInt64 before = c->since;
   const double now = MPI_Wtime();
 
   PetscFunctionBeginUser;
   c->current = r;
+  c->since += PetscMax(1, step - c->step[r]); /* less where lost trajectories made it begin again */
   c->step[r] = step;
-  if (++c->since == c->every && !c->shard) PetscCall(SayDue(c));
+  if (before < c->every && c->since >= c->every && !c->shard) PetscCall(SayDue(c));
   c->longest = PetscMax(c->longest, now - c->last);
   c->last = now;
   if (!c->rank)

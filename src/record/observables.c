@@ -151,7 +151,8 @@ PetscErrorCode ObservablesEvaluate(Tokens tokens, Attention attention, PetscReal
 
   PetscFunctionBeginUser;
   PetscCall(LogEvent("Observables", &event));
-  PetscCall(AttentionEnergy(attention, tokens, &values[info[OBSERVE_ENERGY].first]));
+  values[info[OBSERVE_ENERGY].first] = NAN;
+  if (attention) PetscCall(AttentionEnergy(attention, tokens, &values[info[OBSERVE_ENERGY].first]));
   PetscCall(PetscLogEventBegin(event, 0, 0, 0, 0));
   PetscCall(TokensGetLayout(tokens, &layout));
   PetscCallMPI(MPI_Comm_rank(layout.comm, &rank));

@@ -40,13 +40,13 @@ static PetscErrorCode CreateCheckpoint(Chaos *c) {
 static PetscErrorCode CheckNoise(const Chaos *c) {
   const ChaosDesign *d = &c->design;
   const PetscInt64 total = ChaosTotal(d), compared = d->reference == CHAOS_TWIN ? total : ChaosLargest(d);
+  char what[64];
   PetscInt stages;
 
   PetscFunctionBeginUser;
   PetscCall(SchemeGetStages(c->systems.system[0].scheme, &stages));
-  PetscCall(
-      NoiseCheckPoints(c->noise, stages * (total + compared),
-                       "the systems of tokens_count, those they are compared with and the stages of scheme_type"));
+  PetscCall(PetscSNPrintf(what, sizeof(what), "tokens_count up to %" PetscInt64_FMT, ChaosLargest(d)));
+  PetscCall(NoiseCheckPoints(c->noise, stages * (total + compared), what));
   PetscFunctionReturn(0);
 }
 

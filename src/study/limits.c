@@ -13,6 +13,7 @@ typedef struct {
   Ensemble ensemble;
   EnsembleLayout layout;
   LimitsSystems systems;
+  PetscInt64 every; /* steps between possible checkpoints */
   Findings findings;
   PetscReal *mine; /* [owned][cells] errors of this group's realizations */
   Checkpoint checkpoint;
@@ -27,7 +28,7 @@ static PetscErrorCode Create(Limits *l) {
   PetscCall(FindingsCreate(l->layout.world, "limits", "tokens,depth,width,error,sem", &l->findings));
   PetscCall(PetscCalloc1((size_t)l->layout.owned * (size_t)l->grid.cells, &l->mine));
   PetscCall(CheckpointCreate("limits", l->ensemble, (PetscInt)l->grid.reference, &l->checkpoint));
-  PetscCall(LimitsSystemsSave(l->systems, l->checkpoint));
+  PetscCall(LimitsSystemsSave(l->systems, l->checkpoint, &l->every));
   PetscCall(CheckpointAddRows(l->checkpoint, "errors", l->grid.cells, l->mine));
   PetscFunctionReturn(0);
 }
@@ -51,10 +52,8 @@ static PetscErrorCode View(Limits *l) {
   PetscFunctionReturn(0);
 }
 
-/* Checkpoints come only where every layer is complete: what a layer has gathered of its field is not kept. */
 static PetscErrorCode Run(Limits *l, PetscBool *stopped) {
   const LimitsGrid *grid = &l->grid;
-  const PetscInt64 whole = LimitsGridPeriod(grid);
   PetscReal *worst = l->mine;
   Progress progress;
   PetscInt64 done = 0;
@@ -66,11 +65,12 @@ static PetscErrorCode Run(Limits *l, PetscBool *stopped) {
   for (; !*stopped && EnsembleNext(l->ensemble, &r); worst += grid->cells) {
     PetscCall(LimitsSystemsStart(l->systems, r));
     PetscCall(CheckpointResume(l->checkpoint, r, &f));
+    if (f < grid->reference) PetscCall(LimitsSystemsResume(l->systems, r, f));
     done += f;
     while (f < grid->reference && !*stopped) {
       PetscCall(LimitsSystemsStep(l->systems, r, f++, worst));
       PetscCall(ProgressUpdate(progress, ++done));
-      if (f % whole == 0) PetscCall(CheckpointStep(l->checkpoint, r, f, stopped));
+      if (f % l->every == 0) PetscCall(CheckpointStep(l->checkpoint, r, f, stopped));
     }
   }
   PetscCall(CheckpointFinish(l->checkpoint, stopped));

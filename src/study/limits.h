@@ -32,8 +32,6 @@ static inline PetscInt LimitsCell(const LimitsGrid *grid, PetscInt i, PetscInt j
 /* Reads and checks the lists, and resolves what the deck leaves open: limits_reference, and noise_type and scheme_type,
  * whose general defaults are the transformer's. Collective on PETSC_COMM_WORLD. */
 PetscErrorCode LimitsGridRead(LimitsGrid *grid);
-/* The least number of steps of the limit SDE after which layers of every depth are complete. Pure. */
-PetscInt64 LimitsGridPeriod(const LimitsGrid *grid);
 
 /* All systems of one realization: the limit SDE and the transformers, on the same path of the noise. */
 typedef struct _p_LimitsSystems *LimitsSystems;
@@ -42,8 +40,11 @@ PetscErrorCode LimitsSystemsDestroy(LimitsSystems *systems);
 PetscErrorCode LimitsSystemsView(LimitsSystems systems);
 /* Starts realization r. */
 PetscErrorCode LimitsSystemsStart(LimitsSystems systems, PetscInt r);
-/* What a checkpoint keeps of a realization, at multiples of LimitsGridPeriod. */
-PetscErrorCode LimitsSystemsSave(LimitsSystems systems, Checkpoint checkpoint);
+/* What a checkpoint keeps of a realization, after multiples of *every steps. */
+PetscErrorCode LimitsSystemsSave(LimitsSystems systems, Checkpoint checkpoint, PetscInt64 *every);
+/* After a checkpoint brought back the tokens as they were f steps after the start of realization r: what the layers
+ * that were being filled had gathered. */
+PetscErrorCode LimitsSystemsResume(LimitsSystems systems, PetscInt r, PetscInt f);
 /* Step f of the limit SDE, and the layers that end with it; worst[cells] is raised to the errors at their ends. */
 PetscErrorCode LimitsSystemsStep(LimitsSystems systems, PetscInt r, PetscInt f, PetscReal worst[]);
 

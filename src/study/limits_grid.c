@@ -117,19 +117,3 @@ PetscErrorCode LimitsGridRead(LimitsGrid *grid) {
       "scheme_type = layer: the limit SDE takes euler, heun or flow (the transformers take layer by themselves)");
   PetscFunctionReturn(0);
 }
-
-PetscInt64 LimitsGridPeriod(const LimitsGrid *grid) {
-  PetscInt64 period = 1;
-
-  for (PetscInt j = 0; j < grid->depths; j++) { /* the least common multiple of the steps in a layer */
-    const PetscInt64 steps = grid->reference / grid->depth[j];
-    PetscInt64 a = period, b = steps;
-    while (b) {
-      const PetscInt64 rest = a % b;
-      a = b;
-      b = rest;
-    }
-    period *= steps / a;
-  }
-  return period;
-}

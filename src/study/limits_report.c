@@ -1,5 +1,6 @@
 /* What the errors say: the table, slopes in L and m, and the theorem's a/L + b/m. */
 #include <chorale/deck.h>
+#include <math.h>
 
 #include "study/limits.h"
 
@@ -158,11 +159,14 @@ static PetscErrorCode AddFits(const Plan *plan, const FitValue fits[], Findings 
   PetscFunctionReturn(0);
 }
 
-/* value [low, high] */
+/* value [low, high], or what is known of it */
 static PetscErrorCode PrintValue(const char *text, FitValue value) {
   PetscFunctionBeginUser;
-  PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s %.4g [%.4g, %.4g]", text, (double)value.value, (double)value.low,
-                        (double)value.high));
+  PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s %.4g ", text, (double)value.value));
+  if (isnan(value.low))
+    PetscCall(PetscPrintf(PETSC_COMM_WORLD, "[interval not known]"));
+  else
+    PetscCall(PetscPrintf(PETSC_COMM_WORLD, "[%.4g, %.4g]", (double)value.low, (double)value.high));
   PetscFunctionReturn(0);
 }
 

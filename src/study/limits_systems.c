@@ -63,11 +63,16 @@ static PetscErrorCode CheckNoise(LimitsSystems s) {
   const LimitsGrid *grid = &s->grid;
   const PetscInt64 stages = 4; /* of flow; heun has two */
   PetscInt64 points = stages * grid->most;
+  char what[128];
 
   PetscFunctionBeginUser;
   PetscCall(NoiseCheckCount(s->noise, grid->most));
   for (PetscInt i = 0; i < grid->counts; i++) points += grid->count[i] * grid->depths * grid->widths;
-  PetscCall(NoiseCheckPoints(s->noise, points, "tokens_count, layers_depth and mlp_width"));
+  PetscCall(PetscSNPrintf(what, sizeof(what),
+                          "tokens_count = %" PetscInt64_FMT ", %" PetscInt_FMT " values of layers_depth, %" PetscInt_FMT
+                          " of mlp_width",
+                          grid->most, grid->depths, grid->widths));
+  PetscCall(NoiseCheckPoints(s->noise, points, what));
   if (s->coupling) PetscCall(NoiseCheckCount(s->coupling, grid->most));
   PetscFunctionReturn(0);
 }
@@ -168,6 +173,13 @@ PetscErrorCode LimitsSystemsView(LimitsSystems s) {
   PetscFunctionReturn(0);
 }
 
+/* Layer j takes in the field of one step: sqrt(dt) G, unit time for the layer. */
+static PetscErrorCode Gather(LimitsSystems s, PetscInt j) {
+  PetscFunctionBeginUser;
+  PetscCall(FieldAdd(s->layer[j], 1 / PetscSqrtReal((PetscReal)(s->grid.reference / s->grid.depth[j])), s->fine));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode LimitsSystemsStart(LimitsSystems s, PetscInt r) {
   PetscFunctionBeginUser;
   PetscCall(TokensStart(s->reference, s->start, r));
@@ -181,8 +193,32 @@ PetscErrorCode LimitsSystemsStart(LimitsSystems s, PetscInt r) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode LimitsSystemsSave(LimitsSystems s, Checkpoint checkpoint) {
+/* The least number of steps of the limit SDE after which layers of every depth are complete: the least common multiple
+ * of the steps in a layer. */
+static PetscInt64 Period(const LimitsGrid *grid) {
+  PetscInt64 period = 1;
+
+  for (PetscInt j = 0; j < grid->depths; j++) {
+    const PetscInt64 steps = grid->reference / grid->depth[j];
+    PetscInt64 a = period, b = steps;
+    while (b) {
+      const PetscInt64 rest = a % b;
+      a = b;
+      b = rest;
+    }
+    period *= steps / a;
+  }
+  return period;
+}
+
+/* Fields that layers have gathered are not kept but drawn again. Draws that remember where they were evaluated (gram)
+ * would then be other functions: with them no layer may be half full. */
+PetscErrorCode LimitsSystemsSave(LimitsSystems s, Checkpoint checkpoint, PetscInt64 *every) {
+  PetscReal remembered;
+
   PetscFunctionBeginUser;
+  PetscCall(NoiseDrawBytes(s->noise, 1, &remembered));
+  *every = remembered > 0 ? Period(&s->grid) : 1;
   PetscCall(CheckpointAddTokens(checkpoint, "reference", s->reference));
   for (PetscInt i = 0; i < s->grid.counts; i++)
     for (PetscInt q = 0; q < s->grid.depths * s->grid.widths; q++) {
@@ -192,6 +228,20 @@ PetscErrorCode LimitsSystemsSave(LimitsSystems s, Checkpoint checkpoint) {
                               q / s->grid.widths, q % s->grid.widths));
       PetscCall(CheckpointAddTokens(checkpoint, name, s->families[i].tokens[q]));
     }
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode LimitsSystemsResume(LimitsSystems s, PetscInt r, PetscInt f) {
+  const LimitsGrid *grid = &s->grid;
+  PetscInt64 first = f;
+
+  PetscFunctionBeginUser;
+  for (PetscInt j = 0; j < grid->depths; j++) first = PetscMin(first, f - f % (grid->reference / grid->depth[j]));
+  for (PetscInt g = (PetscInt)first; g < f; g++) {
+    PetscCall(NoiseDraw(s->noise, r, g, s->fine));
+    for (PetscInt j = 0; j < grid->depths; j++)
+      if (g >= f - f % (grid->reference / grid->depth[j])) PetscCall(Gather(s, j));
+  }
   PetscFunctionReturn(0);
 }
 
@@ -259,8 +309,7 @@ PetscErrorCode LimitsSystemsStep(LimitsSystems s, PetscInt r, PetscInt f, PetscR
   PetscCall(NoiseDraw(s->noise, r, f, s->fine));
   PetscCall(SchemeStep(s->scheme, s->attention, s->fine, grid->horizon / (PetscReal)grid->reference, s->reference));
   for (PetscInt j = 0; j < grid->depths; j++) {
-    const PetscReal steps = (PetscReal)(grid->reference / grid->depth[j]);
-    PetscCall(FieldAdd(s->layer[j], 1 / PetscSqrtReal(steps), s->fine)); /* sqrt(dt) G: unit time */
+    PetscCall(Gather(s, j));
     due = (PetscBool)(due || (f + 1) % (grid->reference / grid->depth[j]) == 0);
   }
   for (PetscInt i = 0; i < grid->counts && due; i++)

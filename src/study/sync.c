@@ -6,6 +6,7 @@
 #include <chorale/observables.h>
 #include <chorale/progress.h>
 #include <chorale/scheme.h>
+#include <math.h>
 
 #include "study/studies.h"
 #include "study/sync.h"
@@ -35,10 +36,10 @@ typedef struct {
   SyncTheory theory;
   Findings findings;
   Checkpoint checkpoint;
-  PetscReal *growth;         /* of the twins */
-  PetscInt64 *step;          /* [frames] */
-  PetscReal *time, *samples; /* [frames], [owned][width] */
-  PetscReal *exact;          /* [frames]: energy by theory, NULL until it is needed */
+  PetscReal *growth;       /* [TWINS_GROWTH] */
+  PetscInt64 *step;        /* [frames] */
+  PetscReal *time, *exact; /* [frames] */
+  PetscReal *samples;      /* [owned][width] */
 } Sync;
 
 /* Lists are for the map. */
@@ -86,8 +87,8 @@ static PetscErrorCode CreateFrames(Sync *s) {
   PetscCall(DeckGetInt("output_every", &every));
   s->every = (PetscInt)every;
   s->frames = 1 + (s->depth + s->every - 1) / s->every;
-  s->width = s->frames * SYNC_COLUMNS + SYNC_CAPS;
-  PetscCall(PetscMalloc2(s->frames, &s->step, s->frames, &s->time));
+  s->width = s->frames * SYNC_COLUMNS + SYNC_TAIL;
+  PetscCall(PetscMalloc3(s->frames, &s->step, s->frames, &s->time, s->frames, &s->exact));
   for (PetscInt f = 0; f < s->frames; f++) {
     s->step[f] = PetscMin((PetscInt64)f * s->every, s->depth);
     s->time[f] = s->horizon * (PetscReal)s->step[f] / (PetscReal)s->depth;
@@ -100,7 +101,7 @@ static PetscErrorCode CreateCheckpoint(Sync *s) {
   PetscCall(TwinsGetGrowth(s->twins, &s->growth));
   PetscCall(CheckpointCreate("sync", s->ensemble, s->depth, &s->checkpoint));
   PetscCall(CheckpointAddTokens(s->checkpoint, "tokens", s->set));
-  PetscCall(CheckpointAddReals(s->checkpoint, "growth", 1, s->growth));
+  PetscCall(CheckpointAddReals(s->checkpoint, "growth", TWINS_GROWTH, s->growth));
   PetscCall(CheckpointAddFrames(s->checkpoint, "samples", s->frames, s->step, SYNC_COLUMNS, s->width, s->samples));
   PetscFunctionReturn(0);
 }
@@ -142,9 +143,8 @@ static PetscErrorCode Create(Sync *s) {
 static PetscErrorCode Destroy(Sync *s) {
   PetscFunctionBeginUser;
   PetscCall(CheckpointDestroy(&s->checkpoint));
-  PetscCall(PetscFree(s->exact));
   PetscCall(PetscFree(s->samples));
-  PetscCall(PetscFree2(s->step, s->time));
+  PetscCall(PetscFree3(s->step, s->time, s->exact));
   PetscCall(FindingsDestroy(&s->findings));
   PetscCall(VecDestroy(&s->gradient));
   PetscCall(VecDestroy(&s->drift));
@@ -182,17 +182,43 @@ static PetscErrorCode View(Sync *s) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Measure(Sync *s, PetscReal row[SYNC_COLUMNS]) {
-  PetscReal values[OBSERVE_VALUES];
+/* Energy and push, push first: its kernel sums serve the energy. *rate is raised to their ratio. */
+static PetscErrorCode MeasureEnergy(Sync *s, PetscReal *energy, PetscReal *push, PetscReal *rate) {
+  PetscFunctionBeginUser;
+  *push = 0;
+  if (s->theory.pushes) PetscCall(SyncPush(s->attention, s->set, s->drift, s->gradient, push));
+  PetscCall(AttentionEnergy(s->attention, s->set, energy));
+  if (s->theory.pushes && *energy > SYNC_ROUNDING * exp(s->theory.beta) && !(*push / *energy <= *rate))
+    *rate = *push / *energy;
+  PetscFunctionReturn(0);
+}
+
+/* One frame of the realization whose samples are row. Clusters are those of the first tokens: twins do not count. */
+static PetscErrorCode Measure(Sync *s, PetscInt frame, PetscReal *row) {
+  PetscReal values[OBSERVE_VALUES], *column = row + frame * SYNC_COLUMNS, *tail = row + s->frames * SYNC_COLUMNS;
 
   PetscFunctionBeginUser;
-  row[SYNC_PUSH] = 0; /* first: its kernel sums serve the energy */
-  if (s->theory.pushes) PetscCall(SyncPush(s->attention, s->set, s->drift, s->gradient, &row[SYNC_PUSH]));
-  PetscCall(ObservablesEvaluate(s->set, s->attention, values));
-  row[SYNC_ENERGY] = values[ObservableGetInfo(OBSERVE_ENERGY)->first];
-  row[SYNC_ORDER] = values[ObservableGetInfo(OBSERVE_ORDER)->first];
-  row[SYNC_CLUSTERS] = values[ObservableGetInfo(OBSERVE_CLUSTERS)->first];
-  row[SYNC_GROWTH] = *s->growth;
+  PetscCall(MeasureEnergy(s, &column[SYNC_ENERGY], &column[SYNC_PUSH], &tail[SYNC_RATE]));
+  PetscCall(TwinsGather(s->twins, s->tokens));
+  PetscCall(ObservablesEvaluate(s->tokens, NULL, values));
+  column[SYNC_ORDER] = values[ObservableGetInfo(OBSERVE_ORDER)->first];
+  column[SYNC_CLUSTERS] = values[ObservableGetInfo(OBSERVE_CLUSTERS)->first];
+  column[SYNC_GROWTH] = s->growth[TWINS_TOTAL];
+  column[SYNC_MARTINGALE] = s->growth[TWINS_MARTINGALE];
+  PetscFunctionReturn(0);
+}
+
+/* After step l of the realization whose samples are row; *frame is the next. The supremum of the theorem's epsilon is
+ * over all steps. */
+static PetscErrorCode MeasureStep(Sync *s, PetscInt l, PetscInt *frame, PetscReal *row) {
+  PetscReal *tail = row + s->frames * SYNC_COLUMNS, energy, push;
+
+  PetscFunctionBeginUser;
+  if (l == s->step[*frame])
+    PetscCall(Measure(s, (*frame)++, row));
+  else if (s->theory.pushes && !s->theory.gradient)
+    PetscCall(MeasureEnergy(s, &energy, &push, &tail[SYNC_RATE]));
+  if (l == s->depth && s->theory.odd) PetscCall(SyncSplit(s->set, tail));
   PetscFunctionReturn(0);
 }
 
@@ -204,7 +230,10 @@ static PetscErrorCode Begin(Sync *s, PetscInt r, PetscReal *row, PetscInt *l, Pe
   PetscCall(TokensStart(s->tokens, s->start, r));
   PetscCall(TwinsStart(s->twins, s->tokens, r));
   PetscCall(CheckpointResume(s->checkpoint, r, l));
-  if (!*l) PetscCall(Measure(s, row));
+  if (!*l) {
+    row[s->frames * SYNC_COLUMNS + SYNC_RATE] = NAN;
+    PetscCall(Measure(s, 0, row));
+  }
   *frame = *l / s->every + 1;
   PetscFunctionReturn(0);
 }
@@ -224,10 +253,10 @@ static PetscErrorCode Run(Sync *s, PetscBool *stopped) {
     done += l;
     while (l < s->depth && !*stopped) {
       PetscCall(NoiseDraw(s->noise, r, l, s->field));
+      PetscCall(TwinsForesee(s->twins, s->field, dt));
       PetscCall(SchemeStep(s->scheme, s->attention, s->field, dt, s->set));
       PetscCall(TwinsRenormalize(s->twins));
-      if (++l == s->step[frame]) PetscCall(Measure(s, row + SYNC_COLUMNS * frame++));
-      if (l == s->depth && s->theory.odd) PetscCall(SyncSplit(s->set, row + SYNC_COLUMNS * s->frames));
+      PetscCall(MeasureStep(s, ++l, &frame, row));
       PetscCall(ProgressUpdate(progress, ++done));
       PetscCall(CheckpointStep(s->checkpoint, r, l, stopped));
     }
@@ -249,10 +278,6 @@ static PetscErrorCode Report(Sync *s, PetscBool partial) {
   PetscCall(EnsembleGather(s->ensemble, s->width, s->samples, all));
   PetscCall(CheckpointKeepDone(s->checkpoint, s->width, all, &done));
   if (partial) PetscCall(FindingsBeginPartial(s->findings, done));
-  if (!s->exact) { /* once for all partial results */
-    PetscCall(PetscMalloc1(s->frames, &s->exact));
-    PetscCall(SyncTheoryEnergy(&s->theory, s->count, s->layout.world, s->frames, s->time, s->exact));
-  }
   const SyncSamples samples = {done,    s->frames, s->count, s->twin_count, (uint64_t)seed, s->step,
                                s->time, s->exact,  all};
   if (done)
@@ -287,6 +312,7 @@ static PetscErrorCode Simulate(void) {
   PetscCall(View(&s));
   PetscCall(CheckpointIsComplete(s.checkpoint, &complete));
   if (!dry && !complete) {
+    PetscCall(SyncTheoryEnergy(&s.theory, s.count, s.layout.world, s.frames, s.time, s.exact));
     PetscCall(CheckpointSetPublish(s.checkpoint, Publish, &s));
     PetscCall(Run(&s, &stopped));
     if (!stopped) PetscCall(Finish(&s));

@@ -22,8 +22,15 @@ PetscErrorCode TwinsGetTokens(Twins twins, Tokens *set);
 PetscErrorCode TwinsStart(Twins twins, Tokens tokens, PetscInt r);
 /* Adds up by how much the distances have grown since the last call, and brings the twins back. Collective. */
 PetscErrorCode TwinsRenormalize(Twins twins);
-/* Where the mean over the twins of the logarithm of the growth since the start stands; 0 without twins. Not collective.
- */
+/* Before a step of size dt along field, whose law knows nothing of the positions: adds up the share of the growth to
+ * come that is linear in the field. Its mean is 0 and it is most of the scatter, so that growth less martingale has the
+ * mean of the growth and a far smaller error. Collective. */
+PetscErrorCode TwinsForesee(Twins twins, Field field, PetscReal dt);
+/* Positions of the tokens of the set, without twins. Collective. */
+PetscErrorCode TwinsGather(Twins twins, Tokens tokens);
+/* Where growth[TWINS_GROWTH] stands, means over the twins since the start: of the logarithm of the growth, and of its
+ * martingale (TwinsForesee). 0 without twins. Not collective. */
+enum { TWINS_TOTAL, TWINS_MARTINGALE, TWINS_GROWTH };
 PetscErrorCode TwinsGetGrowth(Twins twins, PetscReal **growth);
 
 /* Numbers of one frame of one realization. */
@@ -32,11 +39,14 @@ enum {
   SYNC_ORDER,
   SYNC_CLUSTERS,
   SYNC_GROWTH, /* of the twins, see TwinsGetGrowth */
-  SYNC_PUSH,   /* dE_beta/dt along attention alone */
+  SYNC_MARTINGALE,
+  SYNC_PUSH, /* dE_beta/dt along attention alone */
   SYNC_COLUMNS
 };
-/* Shares of the tokens in the two caps about an axis and outside of both. */
-enum { SYNC_CAP_LARGE, SYNC_CAP_SMALL, SYNC_CAP_NONE, SYNC_CAPS };
+/* Numbers of one realization: shares of the tokens in the two caps about an axis and outside of both at the end; the
+ * largest d log E_beta/dt along attention alone after any step, NaN where it is not needed. */
+enum { SYNC_CAP_LARGE, SYNC_CAP_SMALL, SYNC_CAP_NONE, SYNC_CAPS, SYNC_RATE = SYNC_CAPS, SYNC_TAIL };
+#define SYNC_ROUNDING 1e-9 /* of e^beta: below, energies and their rates of change are rounding errors */
 
 /* dE_beta/dt of the measure along P Att alone (PAPER.md section 5); drift and gradient are work vectors. Collective. */
 PetscErrorCode SyncPush(Attention attention, Tokens set, Vec drift, Vec gradient, PetscReal *push);
@@ -53,11 +63,12 @@ typedef struct {
   PetscBool exact;                            /* there is an oracle of the energy */
   PetscBool odd;                              /* G is odd */
   PetscBool gradient;                         /* attention is a gradient flow of E_beta: epsilon = 0 */
-  PetscBool pushes;                           /* epsilon has to be measured, and can be */
+  PetscBool pushes;                           /* attention changes the energy; if not by a gradient flow, measure it */
 } SyncTheory;
 
 PetscErrorCode SyncTheoryCreate(Noise noise, Attention attention, PetscInt64 count, SyncTheory *theory);
-/* energy[n] <- E[E_beta] at the times (NaN without an oracle): split over the ranks of comm. Collective. */
+/* energy[n] <- E[E_beta] at the ascending times, split over the ranks of comm: NaN without an oracle, and with one line
+ * of warning from where on the oracle does not converge. Collective. */
 PetscErrorCode SyncTheoryEnergy(const SyncTheory *theory, PetscInt64 count, MPI_Comm comm, PetscInt n,
                                 const PetscReal time[], PetscReal energy[]);
 
@@ -69,7 +80,7 @@ typedef struct {
   const PetscInt64 *step; /* [frames] */
   const PetscReal *time;  /* [frames] */
   const PetscReal *exact; /* [frames] of SyncTheoryEnergy */
-  const PetscReal *all;   /* [R][frames * SYNC_COLUMNS + SYNC_CAPS] */
+  const PetscReal *all;   /* [R][frames * SYNC_COLUMNS + SYNC_TAIL] */
 } SyncSamples;
 
 /* Everything from samples and theory to table, attributes, arrays and words on stdout. Collective on comm. */

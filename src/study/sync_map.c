@@ -63,7 +63,9 @@ static PetscReal Beyond(const Activation *activation, PetscInt dim) {
 }
 
 /* The largest sigma with lambda_bar = 0: beyond it lambda_bar < 0. NaN when lambda_bar has one sign for all sigma;
- * *sign is that beyond. */
+ * *sign is that beyond. For every activation of the registry lambda_bar falls as sigma grows, so that there is no other
+ * (tests/test_sync.py looks); were one to rise again, a pair of roots closer than a step of the scan could be missed.
+ */
 static PetscErrorCode Boundary(const Activation *activation, PetscInt dim, PetscReal *boundary, int *sign) {
   enum { SCAN = 128, BISECTIONS = 60 };
   PetscReal low, high, value = -1;

@@ -6,8 +6,7 @@
 
 #include "study/sync.h"
 
-#define ROUNDING   1e-9 /* of e^beta: below, energies and their rates of change are rounding errors */
-#define CREDIBLE   0.1  /* of the mean: largest standard error that a fit accepts */
+#define CREDIBLE   0.1 /* of the mean: largest standard error that a fit accepts */
 #define FIT_FRAMES 3
 
 typedef struct {
@@ -16,8 +15,7 @@ typedef struct {
   const SyncSamples *samples;
   Findings findings;
   char words[4096];            /* printed below the table */
-  PetscReal *mean, *sem;       /* [frames * SYNC_COLUMNS + SYNC_CAPS] */
-  const PetscReal *exact;      /* [frames] */
+  PetscReal *mean, *sem;       /* [frames * SYNC_COLUMNS + SYNC_TAIL] */
   PetscReal *bound;            /* [frames] */
   PetscReal epsilon, measured; /* of the theorem; the supremum over the run */
 } Report;
@@ -33,37 +31,26 @@ static void Say(Report *x, const char *format, ...) {
 }
 
 static PetscInt Width(const SyncSamples *s) {
-  return s->frames * SYNC_COLUMNS + SYNC_CAPS;
+  return s->frames * SYNC_COLUMNS + SYNC_TAIL;
 }
 
 static PetscReal Sample(const SyncSamples *s, PetscInt r, PetscInt frame, PetscInt column) {
   return s->all[(size_t)r * (size_t)Width(s) + (size_t)(frame * SYNC_COLUMNS + column)];
 }
 
-/* One realization has no standard error. */
-static PetscReal Uncertainty(const SyncSamples *s, PetscReal sem) {
-  return s->realizations > 1 ? sem : NAN;
-}
-
-/* n values sample(r) and their mean and standard error, in the order of realizations. */
-static void Statistics(PetscInt R, const PetscReal values[], PetscReal *mean, PetscReal *sem) {
-  FitMean(R, 1, values, mean, sem);
-  if (R == 1) *sem = NAN;
-}
-
 /* ---- the theorem ---- */
 
-/* Largest d log E_beta / dt along attention alone, over all frames of all realizations. */
+/* Largest d log E_beta / dt along attention alone, over all realizations: of all steps where epsilon needs it, else of
+ * the frames. */
 static PetscReal LargestRate(const Report *x) {
   const SyncSamples *s = x->samples;
   PetscReal most = NAN;
 
   if (!x->theory->pushes) return NAN;
-  for (PetscInt r = 0; r < s->realizations; r++)
-    for (PetscInt f = 0; f < s->frames; f++) {
-      const PetscReal energy = Sample(s, r, f, SYNC_ENERGY), rate = Sample(s, r, f, SYNC_PUSH) / energy;
-      if (energy > ROUNDING * exp(x->theory->beta) && !(rate <= most)) most = rate;
-    }
+  for (PetscInt r = 0; r < s->realizations; r++) {
+    const PetscReal rate = Sample(s, r, s->frames, SYNC_RATE);
+    if (!isnan(rate) && !(rate <= most)) most = rate;
+  }
   return most;
 }
 
@@ -101,7 +88,7 @@ static PetscErrorCode ReportTheorem(Report *x) {
     Say(x, "%.6g%s", (double)x->epsilon,
         t->value == 0 ? " (no attention)"
         : t->gradient ? " (attention lowers the energy)"
-                      : " (supremum over the run)");
+                      : " (supremum over all steps)");
   Say(x, "\n           %s\n", verdict);
   PetscCall(FindingsScalar(x->findings, "lambda_bar", t->lambda_bar));
   PetscCall(FindingsScalar(x->findings, "lambda_rate", t->lambda_rate));
@@ -122,9 +109,9 @@ static PetscErrorCode ReportEnergy(Report *x) {
 
   PetscFunctionBeginUser;
   for (PetscInt f = 0; f < s->frames; f++) {
-    const PetscReal mean = x->mean[f * SYNC_COLUMNS], sem = Uncertainty(s, x->sem[f * SYNC_COLUMNS]);
-    const PetscReal excess = (mean - x->bound[f]) / sem, error = fabs(mean - x->exact[f]) / sem;
-    if (!(sem > 0) || mean < ROUNDING * exp(x->theory->beta)) continue;
+    const PetscReal mean = x->mean[f * SYNC_COLUMNS], sem = x->sem[f * SYNC_COLUMNS];
+    const PetscReal excess = (mean - x->bound[f]) / sem, error = fabs(mean - x->samples->exact[f]) / sem;
+    if (!(sem > 0) || mean < SYNC_ROUNDING * exp(x->theory->beta)) continue;
     frames++;
     if (!(error <= off)) off = error;
     if (!(excess <= above)) above = excess;
@@ -168,7 +155,7 @@ static Decay FindDecay(const Report *x) {
   while (decay.first < frames && x->mean[decay.first * SYNC_COLUMNS] > 0.5 * x->mean[SYNC_ENERGY]) decay.first++;
   for (PetscInt f = decay.first; f < frames; f++, decay.n++) {
     const PetscReal mean = x->mean[f * SYNC_COLUMNS];
-    if (mean < ROUNDING * exp(x->theory->beta) || x->sem[f * SYNC_COLUMNS] > CREDIBLE * mean) break;
+    if (mean < SYNC_ROUNDING * exp(x->theory->beta) || x->sem[f * SYNC_COLUMNS] > CREDIBLE * mean) break;
   }
   return decay;
 }
@@ -187,10 +174,13 @@ static PetscErrorCode ReportDecay(Report *x) {
         energy[r * decay.n + i] = PetscMax(Sample(s, r, decay.first + i, SYNC_ENERGY), PETSC_MACHINE_EPSILON);
     PetscCall(FitBootstrap(s->seed, s->realizations, decay.n, energy, 1, DecayRate, &decay, &rate));
     PetscCall(PetscFree(energy));
-    if (x->theory->exact) PetscCall(DecayRate(decay.n, x->exact + decay.first, &decay, &exact));
-    Say(x, "decay      rate of the energy %.4g, 95%% interval [%.4g, %.4g], over t in [%.4g, %.4g]\n",
-        (double)rate.value, (double)rate.low, (double)rate.high, (double)s->time[decay.first],
-        (double)s->time[decay.first + decay.n - 1]);
+    if (x->theory->exact) PetscCall(DecayRate(decay.n, x->samples->exact + decay.first, &decay, &exact));
+    Say(x, "decay      rate of the energy %.4g, 95%% interval ", (double)rate.value);
+    if (isnan(rate.low))
+      Say(x, "not known");
+    else
+      Say(x, "[%.4g, %.4g]", (double)rate.low, (double)rate.high);
+    Say(x, ", over t in [%.4g, %.4g]\n", (double)s->time[decay.first], (double)s->time[decay.first + decay.n - 1]);
     if (x->theory->exact) Say(x, "           rate of the exact energy there %.4g\n", (double)exact);
   } else {
     Say(x, "decay      no rate: under a half of the start, %d frames at least must have a mean known to %.0f%%\n",
@@ -205,12 +195,17 @@ static PetscErrorCode ReportDecay(Report *x) {
 
 /* ---- Lyapunov exponent ---- */
 
+/* Of the twins, less what scatters about 0 (TwinsForesee). */
+static PetscReal Growth(const SyncSamples *s, PetscInt r, PetscInt frame) {
+  return Sample(s, r, frame, SYNC_GROWTH) - Sample(s, r, frame, SYNC_MARTINGALE);
+}
+
 /* Mean growth of the twins per time from one frame to another: values[R], their mean and standard error. */
 static void Exponent(const SyncSamples *s, PetscInt from, PetscInt to, PetscReal values[], PetscReal *mean,
                      PetscReal *sem) {
   for (PetscInt r = 0; r < s->realizations; r++)
-    values[r] = (Sample(s, r, to, SYNC_GROWTH) - Sample(s, r, from, SYNC_GROWTH)) / (s->time[to] - s->time[from]);
-  Statistics(s->realizations, values, mean, sem);
+    values[r] = (Growth(s, r, to) - Growth(s, r, from)) / (s->time[to] - s->time[from]);
+  FitMean(s->realizations, 1, values, mean, sem);
 }
 
 /* " 0.12 +- 0.03", or without its error when there is but one realization. */
@@ -278,9 +273,10 @@ static PetscErrorCode ReportClusters(Report *x) {
   PetscCall(FindingsScalar(x->findings, "antipodal", x->theory->odd ? 1 : 0));
   if (!x->theory->odd) PetscFunctionReturn(0);
   Say(x,
-      "           the noise is an odd field: its attractor is two antipodal points, not one\n"
+      "           the noise is an odd field: its own attractor%s is two antipodal points, not one\n"
       "           share of the tokens in the larger cap %.4g, in the opposite one %.4g, in none %.4g\n",
-      (double)cap[SYNC_CAP_LARGE], (double)cap[SYNC_CAP_SMALL], (double)cap[SYNC_CAP_NONE]);
+      x->theory->value == 0 ? "" : ", without the attention,", (double)cap[SYNC_CAP_LARGE], (double)cap[SYNC_CAP_SMALL],
+      (double)cap[SYNC_CAP_NONE]);
   PetscCall(FindingsScalar(x->findings, "cap_large", cap[SYNC_CAP_LARGE]));
   PetscCall(FindingsScalar(x->findings, "cap_small", cap[SYNC_CAP_SMALL]));
   PetscCall(FindingsScalar(x->findings, "cap_none", cap[SYNC_CAP_NONE]));
@@ -301,7 +297,7 @@ static PetscErrorCode AddTable(Report *x) {
   PetscFunctionBeginUser;
   for (PetscInt f = 0; f < s->frames; f++) {
     const PetscReal *mean = x->mean + f * SYNC_COLUMNS, *sem = x->sem + f * SYNC_COLUMNS;
-    const PetscReal row[] = {s->time[f], mean[SYNC_ENERGY], Uncertainty(s, sem[SYNC_ENERGY]), x->exact[f], x->bound[f]};
+    const PetscReal row[] = {s->time[f], mean[SYNC_ENERGY], sem[SYNC_ENERGY], x->samples->exact[f], x->bound[f]};
     PetscCall(FindingsRow(x->findings, row));
   }
   PetscFunctionReturn(0);
@@ -330,7 +326,7 @@ static PetscErrorCode AddColumn(Report *x, const char *name, PetscInt column, Pe
   for (PetscInt f = 0; f < frames; f++) work[f] = x->mean[f * SYNC_COLUMNS + column];
   PetscCall(PetscSNPrintf(key, sizeof(key), "%s_mean", name));
   PetscCall(FindingsArray(x->findings, key, 1, shape, work));
-  for (PetscInt f = 0; f < frames; f++) work[f] = Uncertainty(x->samples, x->sem[f * SYNC_COLUMNS + column]);
+  for (PetscInt f = 0; f < frames; f++) work[f] = x->sem[f * SYNC_COLUMNS + column];
   PetscCall(PetscSNPrintf(key, sizeof(key), "%s_sem", name));
   PetscCall(FindingsArray(x->findings, key, 1, shape, work));
   PetscFunctionReturn(0);
@@ -347,8 +343,16 @@ static PetscErrorCode AddArrays(Report *x) {
   PetscCall(FindingsArray(x->findings, "step", 1, shape, work));
   PetscCall(AddColumn(x, "order", SYNC_ORDER, work));
   PetscCall(AddColumn(x, "clusters", SYNC_CLUSTERS, work));
-  if (s->twins > 0) PetscCall(AddColumn(x, "growth", SYNC_GROWTH, work));
-  if (x->theory->pushes) PetscCall(AddColumn(x, "attention_push", SYNC_PUSH, work));
+  if (s->twins > 0) {
+    PetscCall(AddColumn(x, "growth", SYNC_GROWTH, work));
+    PetscCall(AddColumn(x, "martingale", SYNC_MARTINGALE, work));
+  }
+  if (x->theory->pushes) {
+    const PetscInt64 single[1] = {s->realizations};
+    PetscCall(AddColumn(x, "attention_push", SYNC_PUSH, work));
+    for (PetscInt r = 0; r < s->realizations; r++) work[r] = Sample(s, r, s->frames, SYNC_RATE);
+    PetscCall(FindingsArray(x->findings, "attention_rate_realization", 1, single, work));
+  }
   PetscCall(AddSingle(x, "energy", SYNC_ENERGY, work));
   PetscCall(PetscFree(work));
   PetscFunctionReturn(0);
@@ -356,7 +360,7 @@ static PetscErrorCode AddArrays(Report *x) {
 
 PetscErrorCode SyncReport(MPI_Comm comm, const SyncTheory *theory, const SyncSamples *samples, Findings findings,
                           PetscInt rows) {
-  Report x = {.comm = comm, .theory = theory, .samples = samples, .findings = findings, .exact = samples->exact};
+  Report x = {.comm = comm, .theory = theory, .samples = samples, .findings = findings};
   const PetscBool partial = FindingsArePartial(findings);
 
   PetscFunctionBeginUser;

@@ -2,6 +2,7 @@
 #include <chorale/deck.h>
 #include <chorale/twopoint.h>
 #include <math.h>
+#include <stdio.h>
 
 #include "study/sync.h"
 
@@ -61,7 +62,7 @@ PetscErrorCode SyncTheoryCreate(Noise noise, Attention attention, PetscInt64 cou
   theory->lambda1_cluster = ClusterExponent(theory, type, (PetscBool)(*weights != '\0'));
   /* dE_beta/dt = -beta v sum_i w_i |P M_i|^2 / Z_i with M_i = sum_j w_j e^{beta <x_i,x_j>} x_j; Z_i = 1 for usa. */
   theory->gradient = (PetscBool)(!*weights && theory->value > 0 && (!strcmp(type, "softmax") || !strcmp(type, "usa")));
-  theory->pushes = (PetscBool)(theory->value != 0 && strcmp(type, "l2"));
+  theory->pushes = (PetscBool)(theory->value != 0);
   const PetscBool two = (PetscBool)(count == 2 && !*weights && !strcmp(type, "softmax"));
   const PetscBool uniform = (PetscBool)!strcmp(init, "uniform");
   theory->exact = (PetscBool)(theory->kernel && uniform && (theory->value == 0 || two));
@@ -74,9 +75,24 @@ PetscErrorCode SyncTheoryCreate(Noise noise, Attention attention, PetscInt64 cou
   PetscFunctionReturn(0);
 }
 
+/* f at time[i], or *converged false: theory that cannot be had must not cost a run its results. */
+static PetscErrorCode TryUniform(TwoPoint twopoint, PetscReal time, PetscReal *f, PetscBool *converged) {
+  PetscErrorCode code;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscPushErrorHandler(PetscReturnErrorHandler, NULL));
+  code = TwoPointUniform(twopoint, time, f);
+  PetscCall(PetscPopErrorHandler());
+  *converged = (PetscBool)(code != PETSC_ERR_CONV_FAILED);
+  if (*converged) PetscCall(code);
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode SyncTheoryEnergy(const SyncTheory *theory, PetscInt64 count, MPI_Comm comm, PetscInt n,
                                 const PetscReal time[], PetscReal energy[]) {
   PetscMPIInt rank, size;
+  PetscBool converged = PETSC_TRUE;
+  PetscInt end = n; /* from there on theory is not known */
   PetscReal f;
   TwoPoint twopoint;
 
@@ -86,12 +102,22 @@ PetscErrorCode SyncTheoryEnergy(const SyncTheory *theory, PetscInt64 count, MPI_
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
   PetscCallMPI(MPI_Comm_size(comm, &size));
   PetscCall(TwoPointCreate(theory->kernel, theory->beta, theory->value, &twopoint));
-  for (PetscInt i = rank; i < n; i += size) {
-    PetscCall(TwoPointUniform(twopoint, time[i], &f));
-    energy[i] = EnergyOfPairs(theory, count, f);
+  for (PetscInt i = rank; i < n && converged; i += size) {
+    PetscCall(TryUniform(twopoint, time[i], &f, &converged));
+    if (converged)
+      energy[i] = EnergyOfPairs(theory, count, f);
+    else
+      end = i;
   }
   PetscCall(TwoPointDestroy(&twopoint));
   /* One rank has the number and the others 0: the sum is exact. */
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, energy, n, MPIU_REAL, MPIU_SUM, comm));
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &end, 1, MPIU_INT, MPI_MIN, comm));
+  for (PetscInt i = end; i < n; i++) energy[i] = NAN;
+  if (end < n && !rank)
+    fprintf(stderr,
+            "chorale: warning: attention_value = %.6g, attention_beta = %.6g: the exact energy is not known from time "
+            "%.6g on\n",
+            (double)theory->value, (double)theory->beta, (double)time[end]);
   PetscFunctionReturn(0);
 }

@@ -22,7 +22,8 @@ struct _p_Twins {
   PetscInt64 count;
   PetscReal distance;
   uint64_t seed;
-  PetscReal growth; /* since the start: mean over the twins of the logarithm */
+  PetscReal growth[TWINS_GROWTH]; /* since the start: mean over the twins of the logarithm, and of its martingale */
+  Vec field;                      /* G at the set */
   VecScatter positions, weights;
   Vec source, target; /* weights of the tokens and of the set */
 };
@@ -93,6 +94,7 @@ PetscErrorCode TwinsCreate(Tokens tokens, PetscInt64 count, PetscReal distance, 
   w->seed = (uint64_t)seed;
   w->count = count;
   w->distance = distance;
+  PetscCall(TokensCreateVec(w->set, &w->field));
   PetscCall(CreateScatters(w, tokens));
   *twins = w;
   PetscFunctionReturn(0);
@@ -107,6 +109,7 @@ PetscErrorCode TwinsDestroy(Twins *twins) {
   PetscCall(VecScatterDestroy(&w->weights));
   PetscCall(VecDestroy(&w->source));
   PetscCall(VecDestroy(&w->target));
+  PetscCall(VecDestroy(&w->field));
   PetscCall(TokensDestroy(&w->set));
   PetscCall(PetscFree(*twins));
   PetscFunctionReturn(0);
@@ -159,7 +162,7 @@ PetscErrorCode TwinsStart(Twins w, Tokens tokens, PetscInt r) {
   Vec from, to;
 
   PetscFunctionBeginUser;
-  w->growth = 0;
+  PetscCall(PetscArrayzero(w->growth, TWINS_GROWTH));
   PetscCall(TokensGetVec(tokens, &from));
   PetscCall(TokensGetVec(w->set, &to));
   PetscCall(VecScatterBegin(w->positions, from, to, INSERT_VALUES, SCATTER_FORWARD));
@@ -218,12 +221,70 @@ PetscErrorCode TwinsRenormalize(Twins w) {
   PetscCall(VecRestoreArray(v, &x));
   PetscCall(PetscFree(e));
   PetscCall(SumAllreduce(w->layout.comm, 1, &total));
-  w->growth += (PetscReal)total / scale;
+  w->growth[TWINS_TOTAL] += (PetscReal)total / scale;
+  PetscFunctionReturn(0);
+}
+
+/* What the flow of sqrt(dt) P G does, to first order, to the logarithms of the distances within own block b: the sum
+ * of <e, P_y G(y) - P_x G(x)>/|e|^2, e = y - x from a token x to its twin y, where <e, x> = -|e|^2/2 = -<e, y>. */
+static PetscReal MartingaleBlock(Twins w, PetscInt b, const double *x, const double *g) {
+  const PetscInt d = w->layout.dim, B = w->layout.block, pairs = Pairs(w, b);
+  PetscReal sum = 0;
+
+  for (PetscInt p = 0; p < pairs; p++) {
+    PetscReal along = 0, square = 0, radial = 0;
+    for (PetscInt c = 0; c < d; c++) {
+      const PetscInt token = c * B + 2 * p, twin = token + 1;
+      const PetscReal e = x[twin] - x[token];
+      along += e * (g[twin] - g[token]);
+      square += e * e;
+      radial += x[token] * g[token] + x[twin] * g[twin];
+    }
+    sum += along / square - 0.5 * radial;
+  }
+  return sum;
+}
+
+PetscErrorCode TwinsForesee(Twins w, Field field, PetscReal dt) {
+  const PetscInt d = w->layout.dim, B = w->layout.block;
+  const PetscReal most = 2048, scale = SumScale(2 * most);
+  const double *x, *g;
+  PetscInt64 total = 0;
+  PetscBool zero;
+  Vec v;
+
+  PetscFunctionBeginUser;
+  PetscCall(FieldIsZero(field, &zero));
+  if (!w->count || zero) PetscFunctionReturn(0);
+  PetscCall(FieldEvaluate(field, w->set, w->field));
+  PetscCall(TokensGetVec(w->set, &v));
+  PetscCall(VecGetArrayRead(v, &x));
+  PetscCall(VecGetArrayRead(w->field, &g));
+  for (PetscInt b = 0; b < w->layout.owned; b++) {
+    const PetscReal part = sqrt(dt) * MartingaleBlock(w, b, x + b * d * B, g + b * d * B) / (PetscReal)w->count;
+    /* G and -G are alike, so that a symmetric bound leaves the mean at 0. */
+    total += SumRound(PetscClipInterval(part, -most, most), scale);
+  }
+  PetscCall(VecRestoreArrayRead(w->field, &g));
+  PetscCall(VecRestoreArrayRead(v, &x));
+  PetscCall(SumAllreduce(w->layout.comm, 1, &total));
+  w->growth[TWINS_MARTINGALE] += (PetscReal)total / scale;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TwinsGather(Twins w, Tokens tokens) {
+  Vec from, to;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetVec(w->set, &from));
+  PetscCall(TokensGetVec(tokens, &to));
+  PetscCall(VecScatterBegin(w->positions, from, to, INSERT_VALUES, SCATTER_REVERSE));
+  PetscCall(VecScatterEnd(w->positions, from, to, INSERT_VALUES, SCATTER_REVERSE));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode TwinsGetGrowth(Twins w, PetscReal **growth) {
   PetscFunctionBeginUser;
-  *growth = &w->growth;
+  *growth = w->growth;
   PetscFunctionReturn(0);
 }

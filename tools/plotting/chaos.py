@@ -4,7 +4,7 @@ restarts, the correlation of two tokens given the noise."""
 import matplotlib.pyplot as plt
 import numpy as np
 
-from plotting.common import LOOK, columns, count_axis, dress, found, interval, log_values, mark, time_axis, with_interval
+from plotting.common import LOOK, bars, columns, count_axis, dress, found, interval, log_values, mark, time_axis, with_interval
 
 # name: colour, marker, label
 QUANTITIES = {"w2sq": ("blue", "o", "$W_2^2$"), "mmd2": ("orange", "s", "MMD$^2$"), "coupling": ("green", "^", "coupling")}
@@ -26,7 +26,7 @@ def draw_rates(run, axes, dim):
             continue
         colour, value = getattr(LOOK, colour), interval(run.study_values, f"slope_{name}")[0]
         fitted = f", slope {with_interval(run.study_values, f'slope_{name}')}" if np.isfinite(value) else ""
-        axes.errorbar(count, mean, yerr=np.minimum(1.96 * sem, 0.999 * mean), fmt=marker, color=colour, capsize=3, markersize=6, label=label + fitted)
+        axes.errorbar(count, mean, yerr=None if bars(sem) is None else np.minimum(bars(sem), 0.999 * mean), fmt=marker, color=colour, capsize=3, markersize=6, label=label + fitted)
         if np.isfinite(value):
             axes.plot(count, anchored(count**value, mean), color=colour, linewidth=1.4)
     if not np.isfinite(w2sq).all():  # left out for large N off the circle
@@ -74,7 +74,7 @@ def draw_times(run, axes):
 def draw_correlation(run, axes):
     count, mean, sem = columns(run, "tokens", "correlation", "correlation_sem")
     axes.axhline(0, color=LOOK.soft, linewidth=1)
-    axes.errorbar(count, count * mean, yerr=1.96 * count * sem, fmt="o", color=LOOK.blue, capsize=3)
+    axes.errorbar(count, count * mean, yerr=bars(count * sem), fmt="o", color=LOOK.blue, capsize=3)
     count_axis(axes, count, "tokens N")
     axes.set(ylabel="N × correlation", title="Two tokens, given the noise: correlation times N")
     low, high = axes.get_ylim()

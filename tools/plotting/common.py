@@ -175,8 +175,9 @@ def columns(run, *names):
 
 
 def interval(values, key):
-    """(value, low, high) of a fitted number; NaN where there was nothing to fit."""
-    return tuple(float(values.get(name, np.nan)) for name in (key, f"{key}_low", f"{key}_high"))
+    """(value, low, high) of a fitted number; NaN where there was nothing to fit, and for the interval of one realization."""
+    value, low, high = (float(values.get(name, np.nan)) for name in (key, f"{key}_low", f"{key}_high"))
+    return (value, low, high) if low < high else (value, np.nan, np.nan)
 
 
 def with_interval(values, key, digits=2):
@@ -191,9 +192,23 @@ def plus_minus(value, error, digits=4):
     return (f"{value:.{digits}f}" + (f" ± {error:.{digits}f}" if np.isfinite(error) else "")).replace("-", "−")
 
 
+def bars(sem):
+    """Half of 95% intervals for errorbar(); None where no error is known."""
+    return 1.96 * np.nan_to_num(sem) if np.isfinite(sem).any() else None
+
+
+def is_chance(off, count):
+    """Whether a mean over so many realizations may lie so many of its standard errors off: within four standard deviations, Student's law
+    taken to the normal one (Wallace). None where too few realizations decide nothing."""
+    free = count - 1
+    if free < 3 or not np.isfinite(off):
+        return None
+    return bool((8 * free + 1) / (8 * free + 3) * np.sqrt(free * np.log1p(off * off / free)) <= 4)
+
+
 def mark(holds, *numbers):
     """` ✓` or ` ✗`, nothing where one of the numbers that decide is not known."""
-    return "" if not np.isfinite(numbers).all() else " ✓" if holds else " ✗"
+    return "" if holds is None or not np.isfinite(numbers).all() else " ✓" if holds else " ✗"
 
 
 class Series:

@@ -3,7 +3,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LogNorm
 
-from plotting.common import LOOK, columns, count_axis, dress, found, interval, log_values, mark, short, with_interval
+from plotting.common import LOOK, bars, columns, count_axis, dress, found, interval, log_values, mark, short, with_interval
 
 
 class Grid:
@@ -42,7 +42,7 @@ def headline(run, grid):
 def about(run):
     how = {"none": "not coupled", "tokens": "coupled at the tokens", "harmonics": "coupled in harmonics"}.get(run.parameters.get("limits_coupling", "tokens"), "")
     return (f"Against the limit SDE ({run.parameters.get('scheme_type', '?')}, {run.parameters.get('limits_reference', '?')} steps) on the same Brownian path, "
-            f"widths {how}. Bars: 95% intervals")
+            f"widths {how}" + (". Bars: 95% intervals" if np.isfinite(columns(run, "sem")[0]).any() else ""))
 
 
 def log_axes(axes, x, label):
@@ -54,7 +54,7 @@ def draw_depth(axes, grid, attributes):
     colours = LOOK.sequence(len(grid.width))
     fine = np.geomspace(grid.depth[0], grid.depth[-1], 50)
     for k, width in enumerate(grid.width):
-        axes.errorbar(grid.depth, grid.error[-1, :, k], 1.96 * grid.sem[-1, :, k], fmt="o", markersize=6, color=colours[k], capsize=2,
+        axes.errorbar(grid.depth, grid.error[-1, :, k], bars(grid.sem[-1, :, k]), fmt="o", markersize=6, color=colours[k], capsize=2,
                       label=f"m = {name(width)}")
         if grid.fit:
             axes.plot(fine, grid.fit["a"] / fine + grid.fit["b"] / width, color=colours[k], linewidth=1.5)
@@ -73,13 +73,13 @@ def draw_width(axes, grid, attributes):
     """At the largest depth: the error, and what width alone adds to it."""
     width, error, sem = grid.width[grid.finite], grid.error[-1, -1, grid.finite], grid.sem[-1, -1, grid.finite]
     fine = np.geomspace(width[0], width[-1], 50)
-    axes.errorbar(width, error, 1.96 * sem, fmt="s", markersize=6, color=LOOK.blue, capsize=2, label=f"error at L = {grid.depth[-1]:g}")
+    axes.errorbar(width, error, bars(sem), fmt="s", markersize=6, color=LOOK.blue, capsize=2, label=f"error at L = {grid.depth[-1]:g}")
     if grid.infinite is not None:
         floor = grid.error[-1, -1, grid.infinite]
         axes.axhline(floor, color=LOOK.faint, linestyle="--", linewidth=1.2, label="m = ∞")
         seen = error > floor
-        axes.errorbar(width[seen], (error - floor)[seen], 1.96 * sem[seen], fmt="o", markersize=7, color=LOOK.orange, capsize=2, label="error less that of m = ∞")
         if seen.any():
+            axes.errorbar(width[seen], (error - floor)[seen], bars(sem[seen]), fmt="o", markersize=7, color=LOOK.orange, capsize=2, label="error less that of m = ∞")
             middle = np.exp(np.mean(np.log((error - floor)[seen] * width[seen])))
             axes.plot(fine, middle / fine, color=LOOK.ink, linewidth=1.4, linestyle=":", label="slope −1 (theorem)")
     if grid.fit:
@@ -109,7 +109,8 @@ def draw_maps(parts, grid):
         axes.grid(False)
     maps[0].set_ylabel("depth L")
     parts.colorbar(image, ax=list(maps), pad=0.01, label="error")
-    parts.suptitle("Errors fall towards the corner of large L and m" + (f"; all against the limit SDE with N = {grid.tokens[-1]:g}" if len(maps) > 1 else ""), fontsize=15)
+    falls = grid.error[-1, -1, -1] < grid.error[-1, 0, 0]
+    parts.suptitle(("Errors fall towards the corner of large L and m" if falls else "Errors by depth and width") + (f"; all against the limit SDE with N = {grid.tokens[-1]:g}" if len(maps) > 1 else ""), fontsize=15)
 
 
 def figure(run):

@@ -9,7 +9,7 @@ from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
-from plotting.common import FADED_TRACES, LOOK, change, columns, dress, found, interval, mark, number, plus_minus, short, time_axis, with_interval
+from plotting.common import FADED_TRACES, LOOK, change, columns, dress, found, interval, is_chance, mark, number, plus_minus, short, time_axis, with_interval
 
 # meaning of the cells where the theorem proves no rate
 PHASES = ("$\\lambda_1 \\geq 0$", "$\\lambda_1 < 0 \\leq \\bar\\lambda$", "$\\bar\\lambda < 0 \\leq \\bar\\lambda'(\\beta)$")
@@ -128,7 +128,8 @@ def draw_error(run, axes, time):
     axes.axhline(0, color=LOOK.soft, linewidth=0.8)
     axes.plot(time, off, color=LOOK.blue, linewidth=1.6, marker="o", markersize=4)
     most = np.nanmax(np.abs(off))
-    found(axes, f"Energy within {most:.1f} standard errors of exact ✓" if most <= 4 else f"Energy up to {most:.1f} standard errors off exact ✗")
+    chance = is_chance(most, run.study_data["energy"].shape[1])
+    found(axes, (f"Energy up to {most:.1f} standard errors off exact" if chance is False else f"Energy within {most:.1f} standard errors of exact") + mark(chance, most))
     axes.set(ylabel="standard errors off", ylim=(-max(5, 1.1 * most), max(5, 1.1 * most)))
 
 
