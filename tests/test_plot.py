@@ -121,6 +121,7 @@ def check_partial(folder):
         with h5py.File(os.path.join(folder, "fewer.h5"), "r+") as file:
             there = file["parameters"].attrs["ensemble_realizations"].decode()
             file["provenance"].attrs["complete"], file["parameters"].attrs["ensemble_realizations"] = "false", "24"
+            file["provenance"].attrs["realizations_done"] = there
         with chorale_io.open(os.path.join(folder, "fewer.h5")) as run:
             words = module.figure(run).figure._suptitle.get_text()  # pylint: disable=protected-access
             assert words.replace("\u00a0", " ").startswith(f"NOT COMPLETE: {there} of 24 realizations\n"), words
