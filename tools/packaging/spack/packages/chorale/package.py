@@ -1,7 +1,7 @@
 """Spack recipe, for a clone of chorale:
 
     spack repo add tools/packaging/spack
-    spack dev-build chorale@0.4.0
+    spack dev-build chorale@0.5.0
 """
 from spack.package import *
 
@@ -10,7 +10,7 @@ class Chorale(CMakePackage):
     """Token dynamics of deep stochastic transformers, on MPI, PETSc and parallel HDF5."""
 
     license("BSD-2-Clause")
-    version("0.4.0")
+    version("0.5.0")
 
     depends_on("c", type="build")
     depends_on("cmake@3.20:", type="build")
