@@ -224,7 +224,7 @@ static void HighDegree(void **state) {
   (void)state;
   Uniform(2, 8, 0, x);
   x[0] = 1.0, x[8] = 0.0, x[1] = 0.0, x[9] = -1.0, x[2] = sqrt(1.0 - 1e-12), x[10] = 1e-6;
-  CheckAddition(2, 4096, 8, x, HIGH);
+  CheckAddition(2, 4096, 8, x, 1e-12);
   Uniform(3, 8, 0, x);
   x[0] = 0.0, x[8] = 0.0, x[16] = 1.0;   /* a pole */
   x[2] = 0.6, x[10] = -0.8, x[18] = 0.0; /* the equator */
