@@ -71,28 +71,32 @@ requeue() {
     return 85
   fi
   echo "stopped: back into the queue"
+  trap - USR1 TERM
   scontrol requeue "$(job_id)"
   sleep 60 # Slurm ends this script
 }
 
 # launch COMMAND...: runs it, hands on to it the signals that this script gets, and returns its exit code. A signal is repeated every
-# second until the command has ended, since srun hands on none while it starts.
+# second until the command has ended, since srun hands on none while it starts. After one, $signalled is set and launch begins nothing
+# more: it returns 85.
+signalled='' launched=''
 launch() {
-  local code pid='' caught=''
-  # The traps stand before there is a process to signal.
-  trap 'caught=1; [ -z "$pid" ] || kill -USR1 "$pid" 2>/dev/null' USR1 TERM
+  local code
+  [ -z "$signalled" ] || return 85
+  # The traps stand before there is a process to signal, and stay: a signal between two launches must not end this script.
+  trap 'signalled=1; [ -z "$launched" ] || kill -USR1 "$launched" 2>/dev/null' USR1 TERM
   "$@" &
-  pid=$!
-  [ -z "$caught" ] || kill -USR1 "$pid" 2>/dev/null
-  wait "$pid" || true
-  while kill -0 "$pid" 2>/dev/null; do # a signal ended `wait` early
+  launched=$!
+  [ -z "$signalled" ] || kill -USR1 "$launched" 2>/dev/null
+  wait "$launched" || true
+  while kill -0 "$launched" 2>/dev/null; do # a signal ended `wait` early
     sleep 1
-    kill -USR1 "$pid" 2>/dev/null || true
+    kill -USR1 "$launched" 2>/dev/null || true
   done
-  wait "$pid" && code=0 || code=$?
-  trap - USR1 TERM
+  wait "$launched" && code=0 || code=$?
+  launched=''
   # Ended by the signal itself: chorale had not begun, so there is nothing to keep, and it may begin the next time.
-  [ -z "$caught" ] || [ "$code" -ne $((128 + 10)) ] || code=85
+  [ -z "$signalled" ] || [ "$code" -ne $((128 + 10)) ] || code=85
   return "$code"
 }
 

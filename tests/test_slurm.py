@@ -3,6 +3,7 @@ picture, and scaling; results are those of a run that was never interrupted, bit
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -99,6 +100,15 @@ def out_of_time(cluster, top, reference):
     expect_same(f"{folder}/run.h5", reference, folder)
 
 
+def signal_at_an_end():
+    """A signal that comes when one run is just ending and the next has not begun is not lost: nothing more begins. Nor does it end the script."""
+    ending = "source jobs/common.sh; launch bash -c 'trap \"exit 0\" USR1; kill -USR1 $PPID; sleep 5 & wait'; echo $?; launch echo begun || echo $?"
+    between = "source jobs/common.sh; launch true; echo $?; kill -USR1 $$; launch echo begun || echo $?"
+    for script in (ending, between):
+        done = subprocess.run(["bash", "-c", script], cwd=SOURCE, timeout=60, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "0\n85\n", ""), done
+
+
 def sweep_merge_plot(cluster, top):
     """Three seeds as an array, merged and drawn through dependencies: with blank lines, a name that a shell must not read, and what an older
     sweep left. Where a task fails nothing waits for it."""
@@ -164,6 +174,7 @@ def main():
         os.mkdir(f"{top}/slurm")
         with slurm.Slurm(f"{top}/slurm") as cluster:
             cluster.environment["CHORALE"] = CHORALE
+            signal_at_an_end()
             signal_and_requeue(cluster, top, reference)
             killed_rank(cluster, top, reference)
             out_of_time(cluster, top, reference)
