@@ -148,20 +148,38 @@ PetscErrorCode H5Exists(H5 h5, const char *path, PetscBool *exists) {
   PetscFunctionReturn(0);
 }
 
-/* Does the file hold as many bytes as the shape promises, or none (fill values)? HDF5 1.10 does not look, and reads
- * past its buffers where a damaged file lies about it. */
-static PetscBool IsStored(hid_t dataset, hid_t space) {
+/* Are the chunks of the dataset's rank, and no larger than it may become? */
+static PetscBool AreChunksSound(hid_t create, int rank, const hsize_t most[]) {
+  hsize_t chunk[H5S_MAX_RANK];
+
+  if (H5Pget_chunk(create, H5S_MAX_RANK, chunk) != rank) return PETSC_FALSE;
+  for (int i = 0; i < rank; i++)
+    if (chunk[i] > most[i]) return PETSC_FALSE;
+  return PETSC_TRUE;
+}
+
+/* Does the file hold what its shape promises, or nothing yet (fill values), in numbers of a size that there is? HDF5
+ * 1.10 does not look: where a damaged file lies about it, it reads past its buffers or does not end. */
+static PetscBool IsSound(hid_t dataset, int rank, const hsize_t size[], const hsize_t most[]) {
   const hid_t type = H5Dget_type(dataset), create = H5Dget_create_plist(dataset);
-  const size_t bytes = type >= 0 ? H5Tget_size(type) : 0;
-  const hssize_t points = H5Sget_simple_extent_npoints(space);
+  const size_t bytes = type >= 0 ? H5Tget_size(type) : 0, largest = H5Tget_size(H5T_NATIVE_LDOUBLE);
+  const PetscBool number = type >= 0 && H5Tget_class(type) == H5T_FLOAT ? PETSC_TRUE : PETSC_FALSE;
   const H5D_layout_t layout = create >= 0 ? H5Pget_layout(create) : H5D_LAYOUT_ERROR;
   const hsize_t stored = H5Dget_storage_size(dataset);
+  hsize_t needed = bytes;
+  PetscBool sound = bytes && (!number || bytes <= largest) && layout != H5D_LAYOUT_ERROR ? PETSC_TRUE : PETSC_FALSE;
 
+  for (int i = 0; i < rank; i++) {
+    if (size[i] > most[i] || (size[i] && needed > (hsize_t)-1 / size[i])) sound = PETSC_FALSE;
+    needed *= size[i];
+  }
+  if (layout == H5D_CHUNKED)
+    sound = sound && AreChunksSound(create, rank, most) ? PETSC_TRUE : PETSC_FALSE;
+  else if (layout == H5D_COMPACT || (layout == H5D_CONTIGUOUS && stored))
+    sound = sound && needed <= stored ? PETSC_TRUE : PETSC_FALSE;
   if (type >= 0) H5Tclose(type);
   if (create >= 0) H5Pclose(create);
-  if (!bytes || points < 0 || layout == H5D_LAYOUT_ERROR) return PETSC_FALSE;
-  if (layout == H5D_CHUNKED || !stored) return PETSC_TRUE;
-  return (hsize_t)points <= stored / bytes ? PETSC_TRUE : PETSC_FALSE;
+  return sound;
 }
 
 /* What keeps this rank from reading a dataset, worst last. */
@@ -169,18 +187,16 @@ enum { FAULT_NONE, FAULT_DAMAGED, FAULT_SHAPE, FAULT_OTHER, FAULT_MISSING };
 
 /* On this rank: opens the dataset and finds its shape. */
 static int TryOpenDataset(H5 h5, const char *path, hid_t *dataset, int *rank, PetscInt64 shape[8]) {
-  hsize_t size[H5S_MAX_RANK];
-  PetscBool stored;
+  hsize_t size[H5S_MAX_RANK], most[H5S_MAX_RANK];
   hid_t space;
 
   *dataset = H5Dopen2(h5->file, path, H5P_DEFAULT);
   if (*dataset < 0) return FAULT_OTHER;
   space = H5Dget_space(*dataset);
-  *rank = H5Sget_simple_extent_dims(space, size, NULL);
-  stored = IsStored(*dataset, space);
+  *rank = H5Sget_simple_extent_dims(space, size, most);
   if (space >= 0) H5Sclose(space);
   if (*rank < 0 || *rank > 8) return FAULT_SHAPE;
-  if (!stored) return FAULT_DAMAGED;
+  if (!IsSound(*dataset, *rank, size, most)) return FAULT_DAMAGED;
   for (int i = 0; i < *rank; i++) shape[i] = (PetscInt64)size[i];
   return FAULT_NONE;
 }
