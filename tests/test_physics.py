@@ -35,7 +35,7 @@ def ensemble(folder, case, tokens, depth, realizations, seed, **more):
     activation, dim, bias, beta, value = case
     chorale(["simulate"] + options(
         tokens_count=tokens, tokens_dim=dim, layers_depth=depth, layers_horizon=HORIZON, attention_beta=beta,
-        attention_type="softmax" if value else "none", attention_value=value or 0, mlp_activation=activation, mlp_width=64,
+        attention_type="softmax" if value else "none", attention_value=value or 0, mlp_activation=activation, mlp_width=32,
         mlp_bias_u=bias, mlp_bias_w=bias, ensemble_realizations=realizations, ensemble_seed=seed, output_every=depth // 10,
         output_overwrite=True, progress="off", output_table="table.csv", **more), ranks=2, cwd=folder)
     with open(os.path.join(folder, "table.csv"), newline="") as file:
