@@ -349,9 +349,10 @@ def good(source):
             check(sorted(listed) == sorted(keys), f"{study} {option}: {sorted(set(listed) ^ set(keys))} differ")
             check(max(map(len, text.splitlines()), default=0) <= 100, f"{study} {option}: lines longer than 100")
 
-    for launcher in ([], ["mpirun", "-n", "2"]):  # a reader that has seen enough
+    for launcher in ([], ["mpirun", "-n", "2"]):  # a reader that has seen enough; mpirun has words of its own for it, and may even crash
         done = subprocess.run(["bash", "-c", '"$@" | head -n 1', "bash", *launcher, CHORALE, "simulate", "-help"], timeout=TIMEOUT, capture_output=True)
-        check(done.stdout.startswith(b"chorale simulate") and own_lines(done.stderr) == [], f"-help | head: {done.stderr.decode()}")
+        said = [line for line in own_lines(done.stderr) if not launcher or "chorale" in str(line) or "ERROR" in str(line)]
+        check(done.stdout.startswith(b"chorale simulate") and said == [], f"-help | head: {done.stderr.decode()}")
 
     def parameters(words, **variables):
         text = answer(words + " -dry_run", **variables)
