@@ -72,7 +72,7 @@ def mark_end(axes, time, outgrown):
     for t in outgrown[np.isfinite(outgrown)]:
         axes.axvline(t, color=LOOK.faint, linewidth=1, linestyle=":", alpha=0.8)
     end = np.nanmax(outgrown) if np.isfinite(outgrown).all() else time[-1]
-    time_axis(axes, time[time <= max(end, time[0])] if end < time[-1] else time)
+    time_axis(axes, np.append(time[time < end], end))
 
 
 def known(values):
