@@ -2,8 +2,8 @@
 and the outcome of the paper's Figure 1.
 
 Each oracle run has R = 4000 realizations at step h = T/L and as many (other seed) at 2h; the weak error of the layer is O(h), so
-2 E_h - E_2h removes it to second order (the covariance k is exact at every width: 16 is enough). The mean must lie within 4 standard errors of the exact value at every time. What 4 standard
-errors can resolve is printed as a share of the energy's change since the start: below 2% for sigmoid (asserted), where the noise
+2 E_h - E_2h removes it to second order (the covariance k is exact at every width: 16 is enough). The mean must lie within 4 standard
+errors of the exact value at every time. What 4 standard errors can resolve is printed as a share of the energy's change since the start: below 2% for sigmoid (asserted), where the noise
 moves the energy most, 4 to 27% for the others; the kernel k of the fields is held to 2% for every activation by test_mlp.c."""
 import csv
 import functools

@@ -163,6 +163,7 @@ def scaling_tables(cluster, top):
 
 
 def main():
+    signal_at_an_end()  # needs no Slurm
     absent = slurm.missing()
     if absent:
         print(f"skipped: {', '.join(absent)} not installed (tools/install-deps all installs slurm-wlm and munge)")
@@ -174,7 +175,6 @@ def main():
         os.mkdir(f"{top}/slurm")
         with slurm.Slurm(f"{top}/slurm") as cluster:
             cluster.environment["CHORALE"] = CHORALE
-            signal_at_an_end()
             signal_and_requeue(cluster, top, reference)
             killed_rank(cluster, top, reference)
             out_of_time(cluster, top, reference)

@@ -148,13 +148,13 @@ PetscErrorCode H5Exists(H5 h5, const char *path, PetscBool *exists) {
   PetscFunctionReturn(0);
 }
 
-/* Are the chunks of the dataset's rank, and no larger than it may become? */
-static PetscBool AreChunksSound(hid_t create, int rank, const hsize_t most[]) {
+/* Are the chunks of the dataset's rank, and no larger than it may become (HDF5 asks that where there is something)? */
+static PetscBool AreChunksSound(hid_t create, int rank, const hsize_t size[], const hsize_t most[]) {
   hsize_t chunk[H5S_MAX_RANK];
 
   if (H5Pget_chunk(create, H5S_MAX_RANK, chunk) != rank) return PETSC_FALSE;
   for (int i = 0; i < rank; i++)
-    if (chunk[i] > most[i]) return PETSC_FALSE;
+    if (size[i] && chunk[i] > most[i]) return PETSC_FALSE;
   return PETSC_TRUE;
 }
 
@@ -174,7 +174,7 @@ static PetscBool IsSound(hid_t dataset, int rank, const hsize_t size[], const hs
     needed *= size[i];
   }
   if (layout == H5D_CHUNKED)
-    sound = sound && AreChunksSound(create, rank, most) ? PETSC_TRUE : PETSC_FALSE;
+    sound = sound && AreChunksSound(create, rank, size, most) ? PETSC_TRUE : PETSC_FALSE;
   else if (layout == H5D_COMPACT || (layout == H5D_CONTIGUOUS && stored))
     sound = sound && needed <= stored ? PETSC_TRUE : PETSC_FALSE;
   if (type >= 0) H5Tclose(type);
