@@ -3,7 +3,7 @@
 
 #include <chorale/start.h>
 
-#include "study/chaos.h"
+#include "study/chaos/chaos.h"
 
 static void SetStart(const char *init, const char *kappa) {
   SetKey("tokens_init", init);

@@ -6,7 +6,7 @@
 #include <chorale/deck.h>
 #include <chorale/study.h>
 
-#include "base/deck_keys.h"
+#include "io/deck_keys.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-"""README's new activation, put into a copy of src/law/activation.c: the program that is linked with it knows the name and has the numbers of
+"""README's new activation, put into a copy of src/law/kernel/activation.c: the program that is linked with it knows the name and has the numbers of
 Gauss quadrature."""
 import json
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 SOURCE, BUILD = Path(os.environ["CHORALE_SOURCE"]), Path(os.environ["CHORALE_BUILD"])
-REGISTRY = "src/law/activation.c"
+REGISTRY = "src/law/kernel/activation.c"
 
 
 def with_example(source):

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "study/sync.h"
+#include "study/sync/sync.h"
 #include "test.h"
 
 enum { MOST = 700, DIM = 4 };

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "law/table.h"
+#include "law/sphere/table.h"
 
 enum { B = 256, MANY = INT32_MAX };
 

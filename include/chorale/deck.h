@@ -3,7 +3,7 @@
  *     chorale STUDY [DECK.yaml ...] [-option value ...]        later wins: decks in order, then options
  *
  * Nested YAML keys join with '_' into PETSc options (tokens: {count: 64} is -tokens_count 64). The table
- * (src/base/deck_keys.c) gives each key its type, default, range, unit, help text and the studies that read it; -help,
+ * (src/io/deck_keys.c) gives each key its type, default, range, unit, help text and the studies that read it; -help,
  * the checks, /parameters and the values that objects read all come from it. Bad input is refused in one line on stderr
  * and exit code 2: DeckParse and every object report it as PETSC_ERR_USER_INPUT, see ErrorHandlerPush.
  *
@@ -43,7 +43,7 @@ PetscErrorCode DeckGetRealList(const char *key, PetscInt *n, PetscReal values[])
 PetscErrorCode DeckGetStringList(const char *key, PetscInt *n, const char *values[], char **storage);
 
 /* The names that mlp_activation may take, each behind a '|'. The registry that has them defines it
- * (src/law/activation.c), a floor above the deck, which only refers to it. */
+ * (src/law/kernel/activation.c), a floor above the deck, which only refers to it. */
 extern const char DeckChoicesOfActivation[];
 
 /* Calls visit(key, value, context) for every key of the study in table order, with its resolved value as text. */

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <zlib.h>
 
-#include "record/checkpoint_impl.h"
+#include "run/checkpoint_impl.h"
 
 enum { REALIZATIONS = 3, STEPS = 4, COLUMNS = 2 };
 static Ensemble ensemble;

@@ -5,7 +5,7 @@
 #include <chorale/deck.h>
 #include <string.h>
 
-#include "base/deck_keys.h"
+#include "io/deck_keys.h"
 
 enum { STUDIES = 7, WORDS = 64 };
 static const char *const studies[STUDIES] = {"simulate", "kernel", "limits", "chaos", "sync", "spde", "analyze"};

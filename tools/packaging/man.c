@@ -1,7 +1,7 @@
 /* Prints chorale.1, the manual page: studies from their registry, keys from the table behind -help. */
 #include <chorale/study.h>
 
-#include "base/deck_keys.h"
+#include "io/deck_keys.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,0 +1,171 @@
+/* The deck as text: YAML, -help, -dry_run. */
+#include <chorale/deck.h>
+
+#include "io/deck_keys.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The i-th key of the study, its value and whether the user gave it; false past the end. i steps over keys of other
+ * studies. */
+static PetscErrorCode NextKey(const char *study, PetscInt *i, const DeckKey **key, const char **value, PetscBool *set) {
+  const unsigned bit = DeckStudyBit(study);
+  PetscFunctionBeginUser;
+  while ((*key = DeckKeyGet(*i)) && !((*key)->studies & bit)) ++*i;
+  if (!*key) PetscFunctionReturn(0);
+  ++*i;
+  PetscCall(DeckKeyValue(*key, value, set));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode DeckVisit(const char *study, PetscErrorCode (*visit)(const char *, const char *, void *),
+                         void *context) {
+  const DeckKey *key;
+  const char *value;
+  PetscBool set;
+  PetscFunctionBeginUser;
+  for (PetscInt i = 0;;) {
+    PetscCall(NextKey(study, &i, &key, &value, &set));
+    if (!key) break;
+    PetscCall(visit(key->name, value, context));
+  }
+  PetscFunctionReturn(0);
+}
+
+/* Text as a YAML scalar, never mistaken for another type by any reader. */
+static void PrintQuoted(FILE *out, const char *text) {
+  fputc('"', out);
+  for (const char *c = text; *c; c++) {
+    if (*c == '"' || *c == '\\')
+      fprintf(out, "\\%c", *c);
+    else if ((unsigned char)*c < ' ' || *c == 127)
+      fprintf(out, "\\x%02x", (unsigned)*c);
+    else
+      fputc(*c, out);
+  }
+  fputc('"', out);
+}
+
+/* Words that YAML readers take for something else than text. */
+static PetscBool IsReserved(const char *word) {
+  static const char *const words[] = {"on", "off", "yes", "no", "true", "false", "null", "y", "n"};
+  for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+    if (!strcmp(word, words[i])) return PETSC_TRUE;
+  }
+  return PETSC_FALSE;
+}
+
+static void PrintValue(FILE *out, const DeckKey *key, const char *value) {
+  if (key->type == KEY_STRING || (key->choices && IsReserved(value)))
+    PrintQuoted(out, value);
+  else if (strchr(value, ',')) {
+    fputc('[', out);
+    for (const char *c = value; *c; c++) fprintf(out, *c == ',' ? ", " : "%c", *c);
+    fputc(']', out);
+  } else
+    fputs(value, out);
+}
+
+PetscErrorCode DeckText(const char *study, char **text) {
+  const DeckKey *key;
+  const char *value, *section = NULL;
+  char *buffer = NULL;
+  size_t size = 0;
+  PetscBool set;
+  FILE *out = open_memstream(&buffer, &size);
+  PetscFunctionBeginUser;
+  PetscCheck(out, PETSC_COMM_SELF, PETSC_ERR_MEM, "no memory for the deck's text");
+  fprintf(out, "# chorale %s\n", study);
+  for (PetscInt i = 0;;) {
+    PetscCall(NextKey(study, &i, &key, &value, &set));
+    if (!key) break;
+    const size_t n = DeckKeySection(key->name);
+    /* a dry run is a question about a deck, not a part of it */
+    if (!*value || (key->type == KEY_FLAG && !set) || !strcmp(key->name, "dry_run")) continue;
+    if (key->name[n] && (!section || strncmp(section, key->name, n + 1))) fprintf(out, "%.*s:\n", (int)n, key->name);
+    section = key->name;
+    if (key->name[n])
+      fprintf(out, "  %s: ", key->name + n + 1);
+    else
+      fprintf(out, "%s: ", key->name);
+    PrintValue(out, key, value);
+    fputc('\n', out);
+  }
+  fclose(out);
+  PetscCall(PetscStrallocpy(buffer, text));
+  free(buffer);
+  PetscFunctionReturn(0);
+}
+
+/* Words of text in lines of `width` columns; all lines but the first are indented. */
+static void PrintWrapped(const char *text, int indent, int width) {
+  int column = 0;
+  while (*text) {
+    const int n = (int)strcspn(text, " ");
+    if (column && column + 1 + n > width) {
+      printf("\n%*s", indent, "");
+      column = 0;
+    }
+    column += printf("%s%.*s", column ? " " : "", n, text);
+    text += n;
+    text += strspn(text, " ");
+  }
+  putchar('\n');
+}
+
+PetscErrorCode DeckHelp(const char *study) {
+  enum { NAME = 31, PRESET = 10, UNIT = 9, WIDTH = 100 };
+  const unsigned bit = DeckStudyBit(study);
+  const DeckKey *key;
+  const char *section = "";
+  PetscMPIInt rank;
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
+  if (rank) PetscFunctionReturn(0);
+  printf(
+      "chorale %s [DECK.yaml ...] [-option value ...]\n\nIn a deck, `section: {key: value}` is -section_key value.\n\n"
+      "%-*s%-*s%-*s%s\n",
+      study, NAME, "option", PRESET, "default", UNIT, "unit", "meaning and range");
+  for (PetscInt i = 0; (key = DeckKeyGet(i)); i++) {
+    char allowed[512], text[1024];
+    const size_t n = DeckKeySection(key->name);
+    if (!(key->studies & bit)) continue;
+    if (strncmp(section, key->name, n + 1)) putchar('\n');
+    section = key->name;
+    const DeckKey known = DeckKeyOf(key, bit);
+    DeckKeyAllowed(&known, allowed, sizeof(allowed));
+    snprintf(text, sizeof(text), "%s%s%s%s%s", key->help, key->type == KEY_STRING ? "" : " [",
+             key->type == KEY_STRING ? "" : allowed, key->lists & bit ? "; a list makes a sweep" : "",
+             key->type == KEY_STRING ? "" : "]");
+    printf("-%-*s%-*s%-*s", NAME - 1, key->name, PRESET,
+           *key->preset ? key->preset
+           : key->shown ? key->shown
+                        : "(none)",
+           UNIT, key->unit);
+    PrintWrapped(text, NAME + PRESET + UNIT, WIDTH - NAME - PRESET - UNIT);
+  }
+  fflush(stdout);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode DeckView(const char *study) {
+  const DeckKey *key;
+  const char *value;
+  PetscBool set;
+  PetscMPIInt rank;
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
+  if (!rank) printf("Parameters of study %s (* given by the user)\n", study);
+  for (PetscInt i = 0;;) {
+    PetscCall(NextKey(study, &i, &key, &value, &set));
+    if (!key) break;
+    if (!rank) {
+      printf("%c %-29s %s", set ? '*' : ' ', key->name, *value ? value : key->shown ? key->shown : "(none)");
+      if (strcmp(key->unit, "-")) printf(" [%s]", key->unit);
+      putchar('\n');
+    }
+  }
+  if (!rank) fflush(stdout);
+  PetscFunctionReturn(0);
+}

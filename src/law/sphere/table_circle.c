@@ -1,0 +1,214 @@
+/* Functions on the circle as polynomials on cells. The coordinate of a point on one of four faces, |x| > |y| or not and
+ * the sign of the larger, is the smaller coordinate u, |u| <= 1/sqrt 2: no angle is ever computed. Each face has equal
+ * cells in u, each cell the polynomial of degree TERMS - 1 through the values at its Chebyshev nodes.
+ *
+ * Error: e^{in theta} is e^{in asin u} up to a constant factor. In the ellipse around a cell of half-width h with foci
+ * at its ends and sum of half-axes rho h it is analytic and at most M = e^{n max |Im asin|}, so that the interpolation
+ * is off by at most 4 M rho^{1 - TERMS} / (rho - 1) (Trefethen, Approximation Theory and Approximation Practice,
+ * theorem 8.2). Re z <= R = 1/sqrt 2 + h ((rho + 1/rho)/2 - 1) and Im z <= b = h (rho - 1/rho)/2 there, and Im asin z =
+ * acosh of half the sum of distances from 1 and -1, largest at R + ib. There are as many cells as make this less than
+ * TOLERANCE at the best rho, for the highest n. */
+#include "law/sphere/harmonics_impl.h"
+#include "law/sphere/table.h"
+
+#include <math.h>
+
+#define TERMS     12
+#define TOLERANCE 4e-15
+#define FACES     4
+#define BLOCK     256
+
+struct TableCircle {
+  Harmonics harmonics;
+  PetscInt n, cells;                                      /* cells of a face */
+  PetscInt stride;                                        /* doubles of a cell */
+  double *nodes;                                          /* per BLOCK of cells [TERMS][2][cells of the block] */
+  double *values;                                         /* [TERMS][n][BLOCK] */
+  double chebyshev[TERMS * TERMS], powers[TERMS * TERMS]; /* see table.h */
+  double *data;                                           /* [FACES cells][stride] */
+};
+
+/* Two functions are kept two powers to a vector, more than two one power. */
+static PetscInt Stride(PetscInt n) {
+  return n <= 2 ? 2 * TERMS : TABLE_FUNCTIONS * TERMS;
+}
+
+static double Bound(PetscInt degree, PetscInt cells) {
+  const double h = PetscSqrtReal(0.5) / cells;
+  double best = 1;
+
+  for (double rho = 1.5;; rho *= 1.05) {
+    const double R = PetscSqrtReal(0.5) + h * (0.5 * (rho + 1 / rho) - 1), b = 0.5 * h * (rho - 1 / rho);
+    if (R >= 1) return best; /* asin is not analytic there */
+    const double M = exp(degree * acosh(0.5 * (hypot(R + 1, b) + hypot(R - 1, b))));
+    best = PetscMin(best, 4 * M * pow(rho, 1 - TERMS) / (rho - 1));
+  }
+}
+
+/* Whole vectors of cells. */
+static PetscInt Cells(PetscInt degree) {
+  PetscInt cells = 8;
+  while (Bound(degree, cells) > TOLERANCE) cells += PetscMax(8, cells / 16 / 8 * 8);
+  return cells;
+}
+
+TableCost TableCircleCost(PetscInt degree, PetscInt n) {
+  const PetscReal cells = FACES * (PetscReal)Cells(degree);
+  return (TableCost){.token = 2.0 * Stride(n) + 12,
+                     .set = cells * TERMS * n * (2.0 * degree + 2.0 * TERMS),
+                     .bytes = sizeof(double) * cells * (Stride(n) + 2 * TERMS)};
+}
+
+/* The point at t of a cell, counted over all faces. */
+static void Point(PetscInt cells, PetscInt cell, double t, double *x, double *y) {
+  const PetscInt face = cell / cells;
+  const double u = (2 * (cell % cells) + 1 - cells + t) / (2 * PetscSqrtReal(0.5) * cells); /* as in Locate */
+  const double large = (face % 2 ? -1 : 1) * sqrt((1 - u) * (1 + u));
+
+  *x = face < 2 ? large : u;
+  *y = face < 2 ? u : large;
+}
+
+PetscErrorCode TableCircleCreate(Harmonics harmonics, PetscInt n, TableCircle *table) {
+  TableCircle c;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscNew(&c));
+  c->harmonics = harmonics;
+  c->n = n;
+  c->cells = Cells(harmonics->degree);
+  c->stride = Stride(n);
+  PetscCall(PetscMalloc1(2 * TERMS * FACES * c->cells, &c->nodes));
+  PetscCall(PetscMalloc1(TERMS * n * BLOCK, &c->values));
+  PetscCall(PetscCalloc1(FACES * c->cells * c->stride, &c->data));
+  TableChebyshev(TERMS, c->chebyshev);
+  TablePowers(TERMS, c->powers);
+  for (PetscInt first = 0; first < FACES * c->cells; first += BLOCK) {
+    const PetscInt B = PetscMin(BLOCK, FACES * c->cells - first);
+    for (PetscInt k = 0; k < TERMS; k++) {
+      double *x = c->nodes + 2 * (TERMS * first + k * B);
+      for (PetscInt t = 0; t < B; t++) Point(c->cells, first + t, TableNode(TERMS, k), x + t, x + B + t);
+    }
+  }
+  *table = c;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TableCircleDestroy(TableCircle *table) {
+  PetscFunctionBeginUser;
+  if (!*table) PetscFunctionReturn(0);
+  PetscCall(PetscFree((*table)->nodes));
+  PetscCall(PetscFree((*table)->values));
+  PetscCall(PetscFree((*table)->data));
+  PetscCall(PetscFree(*table));
+  PetscFunctionReturn(0);
+}
+
+/* Place of power p of function i in a cell. */
+static PetscInt Place(PetscInt n, PetscInt p, PetscInt i) {
+  return n <= 2 ? 2 * p + i : TABLE_FUNCTIONS * p + i;
+}
+
+/* out[TERMS][B] = matrix[TERMS][TERMS] in[TERMS][B], whose rows are `pitch` apart. */
+static void Transform(const double *matrix, PetscBool upper, PetscInt B, const double *in, PetscInt pitch,
+                      double *out) {
+  for (PetscInt p = 0; p < TERMS; p++) {
+    double *restrict row = out + p * B;
+
+    for (PetscInt t = 0; t < B; t++) row[t] = 0;
+    for (PetscInt j = upper ? p : 0; j < TERMS; j++) {
+      const double factor = matrix[p * TERMS + j], *restrict value = in + j * pitch;
+      if (factor == 0) continue;
+#pragma omp simd
+      for (PetscInt t = 0; t < B; t++) row[t] += factor * value[t];
+    }
+  }
+}
+
+PetscErrorCode TableCircleSet(TableCircle c, const double *coefficients) {
+  const PetscInt n = c->n;
+
+  PetscFunctionBeginUser;
+  for (PetscInt first = 0; first < FACES * c->cells; first += BLOCK) {
+    const PetscInt B = PetscMin(BLOCK, FACES * c->cells - first);
+
+    for (PetscInt k = 0; k < TERMS; k++)
+      PetscCall(HarmonicsSynthesize(c->harmonics, B, c->nodes + 2 * (TERMS * first + k * B), n, coefficients,
+                                    c->values + k * n * B));
+    for (PetscInt i = 0; i < n; i++) {
+      double series[TERMS * BLOCK], rows[TERMS * BLOCK];
+
+      Transform(c->chebyshev, PETSC_FALSE, B, c->values + i * B, n * B, series);
+      Transform(c->powers, PETSC_TRUE, B, series, B, rows);
+      for (PetscInt p = 0; p < TERMS; p++) {
+        double *cell = c->data + first * c->stride + Place(n, p, i);
+        for (PetscInt t = 0; t < B; t++) cell[t * c->stride] = rows[p * B + t];
+      }
+    }
+  }
+  PetscFunctionReturn(0);
+}
+
+/* Cells of the tokens, and where in them these are; a token that is not finite gets a cell as well, and t = NaN. */
+static void Locate(PetscInt cells, PetscInt B, const double *restrict x, int *restrict cell, double *restrict t) {
+  const double *restrict y = x + B;
+  const double count = cells, middle = 0.5 * count, scale = PetscSqrtReal(0.5) * count, last = count - 0.5;
+
+#pragma omp simd
+  for (PetscInt i = 0; i < B; i++) {
+    const double a = fabs(x[i]), b = fabs(y[i]);
+    const double u = a > b ? y[i] : x[i], large = a > b ? x[i] : y[i];
+    const double face = (a > b ? 0 : 2 * count) + (large < 0 ? count : 0);
+    const double s = u * scale + middle;
+    double inside = s > 0 ? s : 0;
+
+    inside = floor(inside < last ? inside : last);
+    cell[i] = (int)(inside + face);
+    t[i] = u * (2 * scale) - (2 * (inside - middle) + 1); /* one rounding where multiplication and addition fuse */
+  }
+}
+
+/* Lanes are the functions at even and at odd powers. */
+static void Pairs(const double *data, PetscInt B, const int *restrict cell, const double *restrict t, PetscInt n,
+                  double *restrict out) {
+  for (PetscInt i = 0; i < B; i++) {
+    const double *p = data + (size_t)cell[i] * 2 * TERMS, square = t[i] * t[i];
+    const Quad q = {square, square, square, square};
+    Quad sum = QuadLoad(p + 2 * TERMS - 4);
+#pragma GCC unroll 16
+    for (PetscInt k = 2 * TERMS - 8; k >= 0; k -= 4) sum = sum * q + QuadLoad(p + k);
+    out[i] = sum[0] + t[i] * sum[2];
+    if (n > 1) out[B + i] = sum[1] + t[i] * sum[3];
+  }
+}
+
+static void Quads(const double *data, PetscInt B, const int *restrict cell, const double *restrict t, PetscInt n,
+                  double *restrict out) {
+  for (PetscInt i = 0; i < B; i++) {
+    const double *p = data + (size_t)cell[i] * TABLE_FUNCTIONS * TERMS;
+    const Quad q = {t[i], t[i], t[i], t[i]};
+    Quad sum = QuadLoad(p + TABLE_FUNCTIONS * (TERMS - 1));
+#pragma GCC unroll 16
+    for (PetscInt k = TERMS - 2; k >= 0; k--) sum = sum * q + QuadLoad(p + TABLE_FUNCTIONS * k);
+    out[i] = sum[0];
+    out[B + i] = sum[1];
+    out[2 * B + i] = sum[2];
+    if (n > 3) out[3 * B + i] = sum[3];
+  }
+}
+
+PetscErrorCode TableCircleEvaluate(TableCircle c, PetscInt blocks, PetscInt B, const double *x, double *out) {
+  PetscFunctionBeginUser;
+  for (PetscInt b = 0; b < blocks; b++, x += 2 * B, out += c->n * B) {
+    int cell[BLOCK];
+    double t[BLOCK];
+
+    for (PetscInt i = 2 * B; i < 4 * B; i += TABLE_LINE) __builtin_prefetch(x + i); /* the next block */
+    Locate(c->cells, B, x, cell, t);
+    if (c->n <= 2)
+      Pairs(c->data, B, cell, t, c->n, out);
+    else
+      Quads(c->data, B, cell, t, c->n, out);
+  }
+  PetscFunctionReturn(0);
+}

@@ -1,0 +1,74 @@
+/* Private to checkpoint.c and checkpoint_file.c. */
+#ifndef CHORALE_RUN_CHECKPOINT_IMPL_H
+#define CHORALE_RUN_CHECKPOINT_IMPL_H
+
+#include <chorale/checkpoint.h>
+
+#include "run/impl.h"
+
+#define CHECKPOINT_ENTRIES 4096 /* limits holds tokens of every depth, width and count */
+#define CHECKPOINT_NAME    64
+
+typedef struct {
+  enum { CHECKPOINT_TOKENS, CHECKPOINT_REALS, CHECKPOINT_ROWS, CHECKPOINT_SHARED } type;
+  char name[CHECKPOINT_NAME];
+  Tokens tokens;
+  PetscInt n;               /* numbers, or numbers per row */
+  PetscInt frames, columns; /* what rows begin with: columns numbers of every frame, of these steps; 0 for none */
+  const PetscInt64 *step;
+  PetscReal *values;
+} CheckpointEntry;
+
+/* What rank 0 tells all ranks. */
+typedef enum { CHECKPOINT_GO, CHECKPOINT_WRITE, CHECKPOINT_STOP, CHECKPOINT_DONE } CheckpointEvent;
+
+struct _p_Checkpoint {
+  char study[32], reason[128]; /* reason: why the run stops, on rank 0 */
+  EnsembleLayout layout;
+  PetscMPIInt rank, size, shard, shards;
+  PetscInt steps;
+  Output output;
+  char file[PETSC_MAX_PATH_LEN], previous[PETSC_MAX_PATH_LEN], temporary[PETSC_MAX_PATH_LEN];
+  char source[PETSC_MAX_PATH_LEN]; /* what to resume from, empty for a run from the start */
+  CheckpointEntry *entries;
+  PetscInt count, room;
+  PetscInt64 *step;   /* [R] steps that each realization has done, as far as this group knows */
+  PetscBool complete; /* the results are: nothing is to be done */
+  PetscBool broken;   /* the results cannot be read */
+  PetscBool loaded;   /* rows are read, or there are none to be read */
+  PetscBool trusted;  /* file is whole: it may take the place of previous */
+  PetscInt current;   /* the group's realization in progress, -1 for none */
+  PetscErrorCode (*flush)(void *context), (*publish)(void *context);
+  void *flush_context, *publish_context;
+
+  PetscInt64 every, since;  /* steps between checkpoints, steps of this group since the last */
+  int writes;               /* checkpoints so far */
+  PetscBool due;            /* on rank 0: a group has done enough steps */
+  PetscReal interval, wall; /* seconds */
+  char stop_file[PETSC_MAX_PATH_LEN];
+  double start, written, looked, last; /* times: of the run, last checkpoint, last look at the stop file, last step */
+  double longest, cost; /* seconds of the longest step (of this group, since the last write) and of the longest write */
+
+  MPI_Comm events; /* a copy of the world for what follows */
+  MPI_Request request;
+  int heard; /* buffer of request */
+  int event; /* CheckpointEvent: what is to be done after this step */
+  PetscBool told;
+  PetscMPIInt finished; /* groups, on rank 0 */
+};
+
+/* Writes the file and puts it in place; the one before becomes previous. Collective on the world. */
+PETSC_INTERN PetscErrorCode CheckpointFileWrite(Checkpoint checkpoint);
+/* Are the results at output_file complete, and of this deck; or broken? Collective on the world. */
+PETSC_INTERN PetscErrorCode CheckpointFileIsComplete(Checkpoint checkpoint);
+/* Finds the file to resume from (source, empty when there is none), checks it and reads step[]. Collective. */
+PETSC_INTERN PetscErrorCode CheckpointFileFind(Checkpoint checkpoint);
+/* Refuses (user input) to resume where output_file is no file of this run. After CheckpointFileFind; collective on the
+ * world. */
+PETSC_INTERN PetscErrorCode CheckpointFileCheckResults(Checkpoint c);
+/* The rows of the group's realizations that have begun, and what is shared. Collective on the group. */
+PETSC_INTERN PetscErrorCode CheckpointFileReadRows(Checkpoint checkpoint);
+/* Tokens and numbers of realization r. Collective on the group. */
+PETSC_INTERN PetscErrorCode CheckpointFileReadState(Checkpoint checkpoint, PetscInt r);
+
+#endif

@@ -1,0 +1,293 @@
+/* Study analyze: what was not measured while tokens moved, from their recorded trajectories. Frames are independent of
+ * each other, so there are no checkpoints: a run that was stopped leaves nothing and is started again. */
+#include <chorale/attention.h>
+#include <chorale/deck.h>
+#include <chorale/ensemble.h>
+#include <chorale/progress.h>
+#include <chorale/record.h>
+#include <chorale/recording.h>
+#include <string.h>
+
+#include "study/analyze/analyze.h"
+#include "study/studies.h"
+
+typedef struct {
+  Recording recording, other;
+  RecordingInfo info;
+  PetscInt first, every, frames; /* the analyzed ones: first, first + every, ... */
+  PetscInt64 *step;              /* [frames] */
+  PetscReal *time;
+  AnalyzeReference reference;
+  AnalyzeMeasures measures;
+  Ensemble ensemble;
+  EnsembleLayout layout;
+  Tokens tokens, compared;
+  Attention attention;
+  Record record;
+  PetscBool adopted; /* the file says how it was recorded */
+} Analysis;
+
+/* The energy as the run computed it: from the kernel sums of its attention, so that its bits come back. */
+static PetscErrorCode AdoptAttention(Analysis *a) {
+  static const char *const keys[] = {"attention_type",   "attention_beta", "attention_value",
+                                     "attention_engine", "attention_tol",  "attention_weights"};
+  char weights[PETSC_MAX_PATH_LEN];
+
+  PetscFunctionBeginUser;
+  PetscCall(RecordingAdopt(a->recording, sizeof(keys) / sizeof(keys[0]), keys, &a->adopted));
+  PetscCall(DeckGetString("attention_weights", weights));
+  if (weights[0]) { /* whose sums do not serve the energy */
+    PetscCall(PetscOptionsClearValue(NULL, "-attention_weights"));
+    PetscCall(PetscOptionsSetValue(NULL, "-attention_type", "none"));
+    PetscCall(PetscOptionsSetValue(NULL, "-attention_engine", "direct"));
+  }
+  PetscFunctionReturn(0);
+}
+
+/* The frames of the range. */
+static PetscErrorCode SelectFrames(Analysis *a) {
+  PetscInt64 first, last, every;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetInt("analyze_first", &first));
+  PetscCall(DeckGetInt("analyze_last", &last));
+  PetscCall(DeckGetInt("analyze_every", &every));
+  PetscCheck(first < a->info.frames, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "analyze_first = %" PetscInt64_FMT ": the file has the frames 0 to %" PetscInt_FMT, first,
+             a->info.frames - 1);
+  PetscCheck(last < a->info.frames, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "analyze_last = %" PetscInt64_FMT ": the file has the frames 0 to %" PetscInt_FMT, last,
+             a->info.frames - 1);
+  if (last < 0) last = a->info.frames - 1;
+  PetscCheck(first <= last, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "analyze_last = %" PetscInt64_FMT ": must be at least analyze_first = %" PetscInt64_FMT, last, first);
+  a->first = (PetscInt)first;
+  a->every = (PetscInt)PetscMin(every, a->info.frames);
+  a->frames = (PetscInt)(last - first) / a->every + 1;
+  PetscCall(PetscMalloc2(a->frames, &a->step, a->frames, &a->time));
+  for (PetscInt f = 0; f < a->frames; f++) {
+    a->step[f] = a->info.step[a->first + f * a->every];
+    a->time[f] = a->info.time[a->first + f * a->every];
+  }
+  PetscFunctionReturn(0);
+}
+
+/* The other file, which must be comparable frame by frame. */
+static PetscErrorCode OpenOther(Analysis *a) {
+  char name[PETSC_MAX_PATH_LEN];
+  PetscInt shared = 0;
+  RecordingInfo other;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetString("analyze_other", name));
+  PetscCheck(!name[0] || a->reference == DISTANCE_OTHER, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "analyze_other = %s: is for analyze_distance other", name);
+  if (a->reference != DISTANCE_OTHER) PetscFunctionReturn(0);
+  PetscCheck(name[0], PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "analyze_other is not set: analyze_distance = other needs it");
+  PetscCall(RecordingOpen(PETSC_COMM_WORLD, "analyze_other", &a->other));
+  PetscCall(RecordingGetInfo(a->other, &other));
+  PetscCheck(other.count == a->info.count && other.dim == a->info.dim && other.realizations == a->info.realizations,
+             PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "analyze_other = %s: has %" PetscInt_FMT " realizations of %" PetscInt64_FMT " tokens in R^%" PetscInt_FMT
+             ", analyze_file has %" PetscInt_FMT " of %" PetscInt64_FMT " in R^%" PetscInt_FMT,
+             name, other.realizations, other.count, other.dim, a->info.realizations, a->info.count, a->info.dim);
+  for (PetscInt f = 0; f < a->frames; f++) {
+    const PetscInt frame = a->first + f * a->every;
+    if (frame >= other.frames) break;
+    PetscCheck(other.step[frame] == a->step[f] && other.time[frame] == a->time[f], PETSC_COMM_WORLD,
+               PETSC_ERR_USER_INPUT,
+               "analyze_other = %s: frame %" PetscInt_FMT " is step %" PetscInt64_FMT " at time %.6g, in analyze_file "
+               "step %" PetscInt64_FMT " at time %.6g",
+               name, frame, other.step[frame], (double)other.time[frame], a->step[f], (double)a->time[f]);
+    shared++;
+  }
+  PetscCheck(shared, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "analyze_other = %s: has only the frames 0 to %" PetscInt_FMT ", none of those analyzed", name,
+             other.frames - 1);
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Open(Analysis *a) {
+  char name[PETSC_MAX_PATH_LEN], realizations[32];
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetString("analyze_file", name));
+  PetscCheck(name[0], PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "analyze_file is not set: name a trajectory (.h5md) or a results file with trajectories");
+  PetscCall(AnalyzeGetReference(&a->reference));
+  PetscCall(RecordingOpen(PETSC_COMM_WORLD, "analyze_file", &a->recording));
+  PetscCall(RecordingGetInfo(a->recording, &a->info));
+  PetscCall(SelectFrames(a));
+  PetscCall(OpenOther(a));
+  PetscCall(AdoptAttention(a));
+  PetscCall(PetscSNPrintf(realizations, sizeof(realizations), "%" PetscInt_FMT, a->info.realizations));
+  PetscCall(PetscOptionsSetValue(NULL, "-ensemble_realizations", realizations));
+  PetscFunctionReturn(0);
+}
+
+/* The method of transport depends on the weights: those of the file, of the first realization that has any. Whether all
+ * groups could read them is settled here, before the first frame. */
+static PetscErrorCode ReadFirst(Analysis *a) {
+  PetscBool good;
+  PetscInt r = 0;
+
+  PetscFunctionBeginUser;
+  while (RecordingFrames(a->recording, r) == 0) r++;
+  PetscCall(RecordingRead(a->recording, r, 0, a->tokens, &good));
+  PetscCall(RecordingCheck(a->recording));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Note(const char *key, const char *value, void *context) {
+  static const char *const aside[] = {"output_",         "checkpoint_", "progress", "ensemble_realizations",
+                                      "ensemble_groups", "dry_run"};
+  char name[64];
+
+  PetscFunctionBeginUser;
+  for (size_t i = 0; i < sizeof(aside) / sizeof(aside[0]); i++)
+    if (!strncmp(key, aside[i], strlen(aside[i]))) PetscFunctionReturn(0);
+  if (!strcmp(key, "tokens_count") || !strcmp(key, "tokens_dim")) PetscFunctionReturn(0); /* the positions say them */
+  PetscCall(PetscSNPrintf(name, sizeof(name), "source_%s", key));
+  PetscCall(RecordText((Record)context, name, value));
+  PetscFunctionReturn(0);
+}
+
+/* What was analyzed, as attributes source_KEY of /study/analyze: N, d and R of the positions, and the keys that
+ * made them. */
+static PetscErrorCode NoteSource(Analysis *a) {
+  char number[32];
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscSNPrintf(number, sizeof(number), "%" PetscInt64_FMT, a->info.count));
+  PetscCall(RecordText(a->record, "source_tokens_count", number));
+  PetscCall(PetscSNPrintf(number, sizeof(number), "%" PetscInt_FMT, a->info.dim));
+  PetscCall(RecordText(a->record, "source_tokens_dim", number));
+  PetscCall(PetscSNPrintf(number, sizeof(number), "%" PetscInt_FMT, a->info.realizations));
+  PetscCall(RecordText(a->record, "source_ensemble_realizations", number));
+  PetscCall(RecordingVisit(a->recording, Note, a->record));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Create(Analysis *a) {
+  PetscFunctionBeginUser;
+  PetscCall(Open(a));
+  PetscCall(EnsembleCreate(TokensBlockCount(a->info.count), &a->ensemble));
+  PetscCall(EnsembleGetLayout(a->ensemble, &a->layout));
+  PetscCall(TokensCreate(a->layout.shards, a->info.count, a->info.dim, &a->tokens));
+  PetscCall(ReadFirst(a));
+  if (a->reference != DISTANCE_NONE) PetscCall(TokensDuplicate(a->tokens, &a->compared));
+  PetscCall(AnalyzeMeasuresCreate(a->tokens, &a->measures));
+  PetscCall(AttentionCreate(a->tokens, &a->attention));
+  PetscCall(RecordCreateFrames("analyze", a->ensemble, a->tokens, a->frames, a->step, a->time, a->measures.count,
+                               a->measures.quantity, &a->record));
+  PetscCall(NoteSource(a));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Destroy(Analysis *a) {
+  PetscFunctionBeginUser;
+  PetscCall(RecordDestroy(&a->record));
+  PetscCall(AttentionDestroy(&a->attention));
+  PetscCall(TokensDestroy(&a->compared));
+  PetscCall(TokensDestroy(&a->tokens));
+  PetscCall(EnsembleDestroy(&a->ensemble));
+  PetscCall(PetscFree2(a->step, a->time));
+  PetscCall(RecordingDestroy(&a->other));
+  PetscCall(RecordingDestroy(&a->recording));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode View(Analysis *a) {
+  PetscInt recorded = 0, whole = 0;
+
+  PetscFunctionBeginUser;
+  for (PetscInt r = 0; r < a->info.realizations; r++) {
+    recorded += RecordingFrames(a->recording, r) > 0;
+    whole += RecordingFrames(a->recording, r) == a->info.frames;
+  }
+  PetscCall(EnsembleView(a->ensemble));
+  PetscCall(PetscPrintf(a->layout.world,
+                        "recording  %" PetscInt_FMT " frames up to step %" PetscInt64_FMT ", of %" PetscInt_FMT
+                        " realizations %" PetscInt_FMT " have all of them, %" PetscInt_FMT " none; attention_* %s\n",
+                        a->info.frames, a->info.step[a->info.frames - 1], a->info.realizations, whole,
+                        a->info.realizations - recorded, a->adopted ? "as recorded" : "from the deck"));
+  if (a->layout.group == 0) {
+    PetscCall(TokensView(a->tokens));
+    PetscCall(AttentionView(a->attention));
+    PetscCall(AnalyzeMeasuresView(&a->measures, a->tokens));
+  }
+  PetscCall(RecordView(a->record));
+  PetscFunctionReturn(0);
+}
+
+/* What the tokens of a frame are compared with, NULL when there is nothing. */
+static PetscErrorCode Compared(Analysis *a, PetscInt r, PetscInt f, Tokens *compared, PetscBool *good) {
+  const PetscInt frame = a->first + f * a->every;
+
+  PetscFunctionBeginUser;
+  *compared = a->compared;
+  if (a->reference == DISTANCE_FIRST && f == 0) PetscCall(TokensCopy(a->tokens, a->compared));
+  if (a->reference == DISTANCE_PREVIOUS && f == 0) *compared = NULL;
+  if (a->reference != DISTANCE_OTHER) PetscFunctionReturn(0);
+  if (frame < RecordingFrames(a->other, r))
+    PetscCall(RecordingRead(a->other, r, frame, a->compared, good));
+  else
+    *compared = NULL;
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Frame(Analysis *a, PetscInt r, PetscInt f, PetscReal *values, PetscBool *good) {
+  Tokens compared;
+
+  PetscFunctionBeginUser;
+  PetscCall(RecordingRead(a->recording, r, a->first + f * a->every, a->tokens, good));
+  if (*good) PetscCall(Compared(a, r, f, &compared, good));
+  if (!*good) PetscFunctionReturn(0);
+  PetscCall(ObservablesEvaluate(a->tokens, a->attention, values));
+  PetscCall(AnalyzeMeasure(&a->measures, a->tokens, compared, values + OBSERVE_VALUES));
+  PetscCall(RecordValues(a->record, r, f, values));
+  if (a->reference == DISTANCE_PREVIOUS) PetscCall(TokensCopy(a->tokens, a->compared));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Run(Analysis *a) {
+  PetscInt width = OBSERVE_VALUES, r;
+  PetscBool good = PETSC_TRUE;
+  PetscInt64 done = 0;
+  PetscReal *values;
+  Progress progress;
+
+  PetscFunctionBeginUser;
+  for (PetscInt q = 0; q < a->measures.count; q++) width += a->measures.quantity[q].size;
+  PetscCall(PetscMalloc1(width, &values));
+  PetscCall(ProgressCreate(a->layout.world, "analyze", (PetscInt64)a->layout.owned * a->frames, &progress));
+  while (EnsembleNext(a->ensemble, &r)) {
+    for (PetscInt f = 0; f < a->frames && good; f++) {
+      if (a->first + f * a->every < RecordingFrames(a->recording, r)) PetscCall(Frame(a, r, f, values, &good));
+      PetscCall(ProgressUpdate(progress, ++done));
+    }
+  }
+  PetscCall(ProgressDestroy(&progress));
+  PetscCall(PetscFree(values));
+  PetscCall(RecordingCheck(a->recording));
+  if (a->other) PetscCall(RecordingCheck(a->other));
+  PetscCall(RecordFinish(a->record));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode StudyAnalyze(void) {
+  Analysis a = {0};
+  PetscErrorCode code;
+  PetscBool dry;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetFlag("dry_run", &dry));
+  code = Create(&a);
+  if (!code && dry) PetscCall(DeckView("analyze"));
+  if (!code) PetscCall(View(&a));
+  if (!code && !dry) code = Run(&a);
+  /* What a user got wrong all ranks know: files are closed. After other failures ranks may be anywhere. */
+  if (!code || code == PETSC_ERR_USER_INPUT) PetscCall(Destroy(&a));
+  PetscFunctionReturn(code);
+}

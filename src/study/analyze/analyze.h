@@ -1,0 +1,30 @@
+/* Private to the study analyze: what it measures of a frame beside the observables. */
+#ifndef CHORALE_STUDY_ANALYZE_ANALYZE_H
+#define CHORALE_STUDY_ANALYZE_ANALYZE_H
+
+#include <chorale/observables.h>
+
+enum { ANALYZE_QUANTITIES = 4 }; /* at most: w2sq, mmd2, pair_hist, coordinate_hist */
+
+typedef enum { DISTANCE_NONE, DISTANCE_FIRST, DISTANCE_PREVIOUS, DISTANCE_OTHER } AnalyzeReference;
+
+typedef struct {
+  AnalyzeReference reference;
+  const char *transport; /* circle, assignment, sinkhorn or sliced */
+  PetscBool pairs, coordinates;
+  PetscInt bins, dim;
+  PetscReal beta;
+  PetscInt count; /* quantities that are asked for */
+  ObservableInfo quantity[ANALYZE_QUANTITIES];
+  char text[2][256]; /* descriptions of the distances */
+} AnalyzeMeasures;
+
+/* Reads the deck. The tokens have the weights of the file. Collective. */
+PetscErrorCode AnalyzeMeasuresCreate(Tokens tokens, AnalyzeMeasures *measures);
+/* The reference of the distances alone, which is needed before there are tokens. */
+PetscErrorCode AnalyzeGetReference(AnalyzeReference *reference);
+PetscErrorCode AnalyzeMeasuresView(const AnalyzeMeasures *measures, Tokens tokens);
+/* values, in the order of quantity[]; reference NULL: the distances are NaN. Collective on the tokens. */
+PetscErrorCode AnalyzeMeasure(const AnalyzeMeasures *measures, Tokens tokens, Tokens reference, PetscReal values[]);
+
+#endif

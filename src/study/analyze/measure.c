@@ -1,0 +1,123 @@
+#include "study/analyze/analyze.h"
+
+#include <chorale/deck.h>
+#include <chorale/distance.h>
+#include <chorale/histogram.h>
+#include <math.h>
+#include <string.h>
+
+#include "study/studies.h"
+
+#define SINKHORN_MOST 4096 /* tokens whose pairs auto visits some hundred times per frame, on every rank whole */
+#define DIRECTIONS    16   /* of sliced, rounded up to whole orthonormal frames */
+
+PetscErrorCode AnalyzeGetReference(AnalyzeReference *reference) {
+  static const char *const names[] = {"none", "first", "previous", "other"};
+  char name[PETSC_MAX_PATH_LEN];
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetString("analyze_distance", name));
+  for (int i = 0; i < 4; i++)
+    if (!strcmp(name, names[i])) *reference = (AnalyzeReference)i;
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode ChooseTransport(Tokens tokens, const char **transport) {
+  char name[PETSC_MAX_PATH_LEN];
+  TokensLayout layout;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCall(DeckGetString("analyze_transport", name));
+  if (!strcmp(name, "sinkhorn"))
+    *transport = "sinkhorn";
+  else if (!strcmp(name, "sliced"))
+    *transport = "sliced";
+  else {
+    PetscCall(DistanceTransportMethod(tokens, tokens, transport));
+    if (!strcmp(*transport, "sinkhorn") && layout.count > SINKHORN_MOST) *transport = "sliced";
+  }
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode AddDistances(AnalyzeMeasures *m, Tokens tokens) {
+  static const char *const to[] = {"", "the first frame", "the frame before", "the same frame of analyze_other"};
+
+  PetscFunctionBeginUser;
+  PetscCall(StudyCheckBeta()); /* MMD^2 is in units of e^beta */
+  PetscCall(ChooseTransport(tokens, &m->transport));
+  PetscCall(PetscSNPrintf(m->text[0], sizeof(m->text[0]), "%s of the token measure to that of %s (%s)",
+                          strcmp(m->transport, "sliced") ? "W2^2" : "sliced W2^2, a lower bound of W2^2,",
+                          to[m->reference], m->transport));
+  PetscCall(PetscSNPrintf(m->text[1], sizeof(m->text[1]),
+                          "MMD^2, with the kernel e^(beta <x,y>), of the token measure to that of %s",
+                          to[m->reference]));
+  m->quantity[m->count++] = (ObservableInfo){"w2sq", 1, 0, "1", m->text[0]};
+  m->quantity[m->count++] = (ObservableInfo){"mmd2", 1, 0, "1", m->text[1]};
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode AnalyzeMeasuresCreate(Tokens tokens, AnalyzeMeasures *m) {
+  TokensLayout layout;
+  PetscInt64 bins;
+
+  PetscFunctionBeginUser;
+  *m = (AnalyzeMeasures){0};
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCall(AnalyzeGetReference(&m->reference));
+  PetscCall(DeckGetFlag("analyze_pairs", &m->pairs));
+  PetscCall(DeckGetFlag("analyze_coordinates", &m->coordinates));
+  PetscCall(DeckGetInt("analyze_bins", &bins));
+  PetscCall(DeckGetReal("attention_beta", &m->beta));
+  m->bins = (PetscInt)bins;
+  m->dim = layout.dim;
+  if (m->reference != DISTANCE_NONE) PetscCall(AddDistances(m, tokens));
+  if (m->pairs)
+    m->quantity[m->count++] =
+        (ObservableInfo){"pair_hist", m->bins, 0, "1",
+                         "share of all pairs i < j of tokens in each of the equal bins of <x_i,x_j> in [-1,1]"};
+  if (m->coordinates)
+    m->quantity[m->count++] =
+        (ObservableInfo){"coordinate_hist", m->dim * m->bins, 0, "1",
+                         "weight of the tokens in each of the equal bins of [-1,1], coordinate after coordinate"};
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode AnalyzeMeasuresView(const AnalyzeMeasures *m, Tokens tokens) {
+  TokensLayout l;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(tokens, &l));
+  PetscCall(PetscPrintf(l.comm, "measures   the observables\n"));
+  for (PetscInt q = 0; q < m->count; q++)
+    PetscCall(PetscPrintf(l.comm, "           %s: %s\n", m->quantity[q].name, m->quantity[q].description));
+  if (m->pairs)
+    PetscCall(PetscPrintf(l.comm, "           pair_hist takes %.3g Gflop per frame\n",
+                          1e-9 * (PetscReal)l.count * (PetscReal)l.count * l.dim));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode AnalyzeMeasure(const AnalyzeMeasures *m, Tokens tokens, Tokens reference, PetscReal values[]) {
+  const char *method;
+
+  PetscFunctionBeginUser;
+  if (m->reference != DISTANCE_NONE) {
+    values[0] = values[1] = NAN;
+    if (!reference)
+      ;
+    else if (!strcmp(m->transport, "sliced"))
+      PetscCall(DistanceSliced(tokens, reference, DIRECTIONS, &values[0]));
+    else if (!strcmp(m->transport, "sinkhorn"))
+      PetscCall(DistanceSinkhorn(tokens, reference, DISTANCE_SINKHORN_TOL, &values[0]));
+    else
+      PetscCall(DistanceTransport(tokens, reference, &values[0], &method));
+    if (reference) PetscCall(DistanceMMD(tokens, reference, m->beta, &values[1]));
+    values += 2;
+  }
+  if (m->pairs) {
+    PetscCall(HistogramPairs(tokens, m->bins, values));
+    values += m->bins;
+  }
+  if (m->coordinates) PetscCall(HistogramCoordinates(tokens, m->bins, values));
+  PetscFunctionReturn(0);
+}

@@ -1,0 +1,244 @@
+/* What study chaos found: suprema over time, means over realizations, slopes in N beside those of PAPER.md section 4.
+ */
+#include <chorale/deck.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "study/chaos/chaos.h"
+
+static const char *const names[CHAOS_NUMBERS] = {"w2sq", "mmd2", "coupling", "correlation"};
+
+/* The paper's r_d(N), in the dimension of the space. */
+static PetscReal Bound(PetscInt d, PetscReal N) {
+  if (d == 4) return log1p(N) / sqrt(N);
+  return d < 4 ? 1 / sqrt(N) : pow(N, -2.0 / d);
+}
+
+/* What smooth laws on the sphere allow, whose dimension is d - 1. */
+static PetscReal Intrinsic(PetscInt d, PetscReal N) {
+  if (d == 3) return log1p(N) / N;
+  return d == 2 ? 1 / N : pow(N, -2.0 / (d - 1));
+}
+
+static const char *BoundText(PetscInt d) {
+  return d < 4 ? "N^(-1/2)" : d == 4 ? "N^(-1/2) log(1+N)" : "N^(-2/d)";
+}
+
+static const char *IntrinsicText(PetscInt d) {
+  return d == 2 ? "N^(-1)" : d == 3 ? "N^(-1) log(1+N)" : "N^(-2/(d-1))";
+}
+
+/* Slopes of log mean against log N. */
+typedef struct {
+  FitValue measured[3]; /* NaN where there is none */
+  PetscReal bound, intrinsic;
+} Slopes;
+
+static PetscErrorCode Slope(PetscInt n, const PetscReal mean[], void *context, PetscReal values[]) {
+  PetscFunctionBeginUser;
+  values[0] = FitSlope(n, context, mean);
+  PetscFunctionReturn(0);
+}
+
+/* With its interval; NaN where a value is not positive (no attention: tokens never part from their copies) or not
+ * defined (twins have no coupling), and for a single N. */
+static PetscErrorCode MeasureSlope(const ChaosDesign *d, PetscInt R, const PetscReal samples[], FitValue *slope) {
+  PetscBool positive = (PetscBool)(d->counts > 1);
+  PetscReal N[CHAOS_COUNTS];
+  PetscInt64 seed;
+
+  PetscFunctionBeginUser;
+  *slope = (FitValue){NAN, NAN, NAN};
+  for (PetscInt i = 0; i < d->counts; i++) N[i] = (PetscReal)d->count[i];
+  for (PetscInt i = 0; i < R * d->counts; i++) positive = (PetscBool)(positive && samples[i] > 0);
+  PetscCall(DeckGetInt("ensemble_seed", &seed));
+  if (positive) PetscCall(FitBootstrap((uint64_t)seed, R, d->counts, samples, 1, Slope, N, slope));
+  PetscFunctionReturn(0);
+}
+
+/* A rate at every N, and its slope over them as a fit would have it. */
+static PetscErrorCode RecordRate(const ChaosDesign *d, const char *name, PetscReal (*rate)(PetscInt, PetscReal),
+                                 Findings findings, PetscReal *slope) {
+  const PetscInt64 shape[1] = {d->counts};
+  PetscReal N[CHAOS_COUNTS], values[CHAOS_COUNTS];
+  char key[64];
+
+  PetscFunctionBeginUser;
+  for (PetscInt i = 0; i < d->counts; i++) {
+    N[i] = (PetscReal)d->count[i];
+    values[i] = rate(d->dim, N[i]);
+  }
+  *slope = d->counts > 1 ? FitSlope(d->counts, N, values) : NAN;
+  PetscCall(FindingsArray(findings, name, 1, shape, values));
+  PetscCall(PetscSNPrintf(key, sizeof(key), "slope_%s", name));
+  PetscCall(FindingsScalar(findings, key, *slope));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode RecordSlopes(const ChaosDesign *d, PetscInt R, PetscReal *const samples[], Findings findings,
+                                   Slopes *slopes) {
+  char key[64];
+
+  PetscFunctionBeginUser;
+  for (int k = 0; k < 3; k++) {
+    PetscCall(MeasureSlope(d, R, samples[k], &slopes->measured[k]));
+    PetscCall(PetscSNPrintf(key, sizeof(key), "slope_%s", names[k]));
+    PetscCall(FindingsFit(findings, key, slopes->measured[k]));
+  }
+  PetscCall(RecordRate(d, "bound", Bound, findings, &slopes->bound));
+  PetscCall(RecordRate(d, "intrinsic", Intrinsic, findings, &slopes->intrinsic));
+  PetscFunctionReturn(0);
+}
+
+/* What was measured beside the rates of theory. */
+static PetscErrorCode PrintSlopes(const ChaosDesign *d, const EnsembleLayout *layout, const Slopes *slopes) {
+  const MPI_Comm comm = layout->world;
+  const PetscBool intervals = (PetscBool)(layout->realizations > 1);
+
+  PetscFunctionBeginUser;
+  if (d->counts == 1) PetscFunctionReturn(0);
+  PetscCall(PetscPrintf(comm, "slopes of log E sup_t against log N, N = %" PetscInt64_FMT " .. %" PetscInt64_FMT "%s\n",
+                        d->count[0], d->count[d->counts - 1],
+                        intervals ? ", with 95% intervals" : "; one realization gives no intervals"));
+  for (int k = 0; k < 3; k++) {
+    const FitValue s = slopes->measured[k];
+
+    if (PetscIsNanReal(s.value)) continue;
+    PetscCall(PetscPrintf(comm, "  %-10s %7.3f", names[k], (double)s.value));
+    if (intervals) PetscCall(PetscPrintf(comm, "  [%.3f, %.3f]", (double)s.low, (double)s.high));
+    PetscCall(PetscPrintf(comm, "\n"));
+  }
+  PetscCall(PetscPrintf(comm, "  %-10s %7.3f  W2^2 by the paper, r_%" PetscInt_FMT "(N) = %s\n", "bound",
+                        (double)slopes->bound, d->dim, BoundText(d->dim)));
+  PetscCall(PetscPrintf(comm, "  %-10s %7.3f  W2^2 of smooth laws in %" PetscInt_FMT " dimensions, %s\n", "intrinsic",
+                        (double)slopes->intrinsic, d->dim - 1, IntrinsicText(d->dim)));
+  PetscFunctionReturn(0);
+}
+
+/* samples[R][counts] <- the largest of all[R][number][frames][counts] over the frames. */
+static void Supremum(const ChaosDesign *d, PetscInt R, const PetscReal all[], ChaosNumber number, PetscReal samples[]) {
+  for (PetscInt r = 0; r < R; r++) {
+    const PetscReal *frame = all + (size_t)(r * CHAOS_NUMBERS + (PetscInt)number) * d->frames * d->counts;
+
+    for (PetscInt i = 0; i < d->counts; i++) {
+      samples[r * d->counts + i] = frame[i];
+      for (PetscInt f = 1; f < d->frames; f++)
+        samples[r * d->counts + i] = PetscMax(samples[r * d->counts + i], frame[f * d->counts + i]);
+    }
+  }
+}
+
+/* name_frames[R][frames][counts]. */
+static PetscErrorCode RecordFrames(const ChaosDesign *d, PetscInt R, const PetscReal all[], ChaosNumber number,
+                                   Findings findings) {
+  const PetscInt64 shape[3] = {R, d->frames, d->counts};
+  const PetscInt length = d->frames * d->counts;
+  PetscReal *values;
+  char key[64];
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1((size_t)R * length, &values));
+  for (PetscInt r = 0; r < R; r++)
+    PetscCall(PetscArraycpy(values + (size_t)r * length, all + (size_t)(r * CHAOS_NUMBERS + (PetscInt)number) * length,
+                            length));
+  PetscCall(PetscSNPrintf(key, sizeof(key), "%s_frames", names[number]));
+  PetscCall(FindingsArray(findings, key, 3, shape, values));
+  PetscCall(PetscFree(values));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode RecordTimes(const ChaosDesign *d, Findings findings) {
+  const PetscInt64 shape[1] = {d->frames};
+  PetscReal *times;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1(d->frames, &times));
+  for (PetscInt f = 0; f < d->frames; f++) times[f] = ChaosFrameTime(d, f);
+  PetscCall(FindingsArray(findings, "time", 1, shape, times));
+  PetscCall(PetscFree(times));
+  PetscFunctionReturn(0);
+}
+
+/* Conditional independence: the correlation of two tokens given the noise, at the end. */
+typedef struct {
+  PetscReal mean[CHAOS_COUNTS], sem[CHAOS_COUNTS];
+} Correlation;
+
+static PetscErrorCode RecordCorrelation(const ChaosDesign *d, PetscInt R, const PetscReal all[], Findings findings,
+                                        Correlation *correlation) {
+  const PetscInt64 shape[1] = {d->counts};
+  PetscReal *samples;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1((size_t)R * d->counts, &samples));
+  for (PetscInt r = 0; r < R; r++) {
+    const size_t last = ((size_t)r * CHAOS_NUMBERS + CHAOS_CORRELATION) * d->frames + d->frames - 1;
+    PetscCall(PetscArraycpy(samples + r * d->counts, all + last * d->counts, d->counts));
+  }
+  FitMean(R, d->counts, samples, correlation->mean, correlation->sem);
+  PetscCall(PetscFree(samples));
+  PetscCall(FindingsArray(findings, "correlation", 1, shape, correlation->mean));
+  PetscCall(FindingsArray(findings, "correlation_sem", 1, shape, correlation->sem));
+  PetscCall(RecordFrames(d, R, all, CHAOS_CORRELATION, findings));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode PrintCorrelation(const ChaosDesign *d, MPI_Comm comm, const Correlation *correlation) {
+  PetscFunctionBeginUser;
+  PetscCall(PetscPrintf(comm,
+                        "correlation of two tokens given the noise at time %.6g, %" PetscInt_FMT " starts per path\n",
+                        (double)d->horizon, d->walks));
+  for (PetscInt i = 0; i < d->counts; i++)
+    PetscCall(PetscPrintf(comm, "  N = %-10" PetscInt64_FMT " %11.3e +- %.1e, N times that %.3g\n", d->count[i],
+                          (double)correlation->mean[i], (double)correlation->sem[i],
+                          (double)(correlation->mean[i] * (PetscReal)d->count[i])));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode RecordRows(const ChaosDesign *d, PetscInt R, PetscReal *const samples[], Findings findings) {
+  PetscReal mean[3][CHAOS_COUNTS], sem[3][CHAOS_COUNTS];
+
+  PetscFunctionBeginUser;
+  for (int k = 0; k < 3; k++) FitMean(R, d->counts, samples[k], mean[k], sem[k]);
+  for (PetscInt i = 0; i < d->counts; i++) {
+    PetscReal row[7] = {(PetscReal)d->count[i]};
+
+    for (int k = 0; k < 3; k++) {
+      row[1 + 2 * k] = mean[k][i];
+      row[2 + 2 * k] = sem[k][i];
+    }
+    PetscCall(FindingsRow(findings, row));
+  }
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ChaosReport(const ChaosDesign *d, const EnsembleLayout *layout, const PetscReal all[],
+                           const char *method, Findings findings) {
+  static const char *const kinds[] = {"nested", "quadrature", "twin"};
+  const PetscBool partial = FindingsArePartial(findings);
+  const PetscInt R = layout->realizations;
+  Correlation correlation;
+  PetscReal *samples[3];
+  Slopes slopes;
+
+  PetscFunctionBeginUser;
+  for (int k = 0; k < 3; k++) {
+    PetscCall(PetscMalloc1((size_t)R * d->counts, &samples[k]));
+    Supremum(d, R, all, (ChaosNumber)k, samples[k]);
+    PetscCall(RecordFrames(d, R, all, (ChaosNumber)k, findings));
+  }
+  PetscCall(RecordTimes(d, findings));
+  PetscCall(FindingsText(findings, "reference", kinds[d->reference]));
+  PetscCall(FindingsText(findings, "method", method));
+  if (d->size) PetscCall(FindingsScalar(findings, "reference_tokens", (PetscReal)d->size));
+  PetscCall(RecordRows(d, R, samples, findings));
+  PetscCall(RecordSlopes(d, R, samples, findings, &slopes));
+  if (d->restarts) PetscCall(RecordCorrelation(d, R, all, findings, &correlation));
+  for (int k = 0; k < 3; k++) PetscCall(PetscFree(samples[k]));
+  PetscCall(FindingsFinish(findings, 0));
+  if (partial) PetscFunctionReturn(0);
+  PetscCall(PrintSlopes(d, layout, &slopes));
+  if (d->restarts) PetscCall(PrintCorrelation(d, layout->world, &correlation));
+  PetscFunctionReturn(0);
+}

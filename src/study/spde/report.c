@@ -1,0 +1,121 @@
+/* What study spde found: means over the realizations whose density is still held by its degrees. */
+#include <math.h>
+
+#include "study/spde/spde.h"
+
+static const char *const names[SPDE_NUMBERS] = {"mass", "min_density",   "energy", "distance", "entropy",
+                                                "tail", "tokens_energy", "mmd",    "sobolev"};
+
+/* Over the values that are not NaN, in order of realizations, and how many they are; NaN for fewer than half of R. One
+ * value has no standard error. */
+static PetscInt Mean(PetscInt R, size_t stride, const PetscReal values[], PetscReal *mean, PetscReal *sem) {
+  PetscReal sum = 0, square = 0;
+  PetscInt n = 0;
+
+  for (PetscInt r = 0; r < R; r++) {
+    const PetscReal value = values[(size_t)r * stride];
+    if (isnan(value)) continue;
+    sum += value;
+    n++;
+  }
+  *mean = 2 * n >= R ? sum / (PetscReal)n : NAN;
+  for (PetscInt r = 0; r < R; r++) {
+    const PetscReal difference = values[(size_t)r * stride] - *mean;
+    if (!isnan(difference)) square += difference * difference;
+  }
+  *sem = n > 1 && 2 * n >= R ? PetscSqrtReal(square / ((PetscReal)n * (PetscReal)(n - 1))) : NAN;
+  return n;
+}
+
+/* Single realizations of one number, NAME_realizations [frames][R]. */
+static PetscErrorCode RecordSingle(PetscInt R, PetscInt frames, PetscInt number, const PetscReal all[],
+                                   Findings findings) {
+  const PetscInt64 shape[2] = {frames, R};
+  PetscReal *values;
+  char key[64];
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscSNPrintf(key, sizeof(key), "%s_realizations", names[number]));
+  PetscCall(PetscMalloc1((size_t)frames * R, &values));
+  for (PetscInt f = 0; f < frames; f++)
+    for (PetscInt r = 0; r < R; r++) values[(size_t)f * R + r] = all[((size_t)r * frames + f) * SPDE_NUMBERS + number];
+  PetscCall(FindingsArray(findings, key, 2, shape, values));
+  PetscCall(PetscFree(values));
+  PetscFunctionReturn(0);
+}
+
+/* The last frame that at least so many realizations have reached; the first is reached by all. */
+static PetscReal LastTime(PetscInt frames, const PetscReal time[], const PetscReal resolved[], PetscReal least) {
+  PetscInt f = frames - 1;
+
+  while (f > 0 && resolved[f] < least) f--;
+  return time[f];
+}
+
+/* Says when densities outgrew their degrees, and what that makes of the table. */
+static PetscErrorCode PrintOutgrown(MPI_Comm comm, PetscInt R, PetscInt frames, const PetscReal time[],
+                                    const PetscReal resolved[], PetscInt count, PetscInt first, PetscReal when) {
+  const PetscReal all = LastTime(frames, time, resolved, R), half = LastTime(frames, time, resolved, 0.5 * R);
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscPrintf(comm,
+                        "the density has outgrown its degrees in %" PetscInt_FMT " of %" PetscInt_FMT
+                        " realizations, first in realization %" PetscInt_FMT
+                        " at t = %.4g: they are compared up to there (raise spde_degree to go on)\n",
+                        count, R, first, (double)when));
+  PetscCall(PetscPrintf(comm, "rows up to t = %.4g are means over all realizations", (double)all));
+  if (half > all)
+    PetscCall(PetscPrintf(comm, ", later ones, up to t = %.4g, over those left, at least half of them", (double)half));
+  if (time[frames - 1] > half) PetscCall(PetscPrintf(comm, "; from there on fewer than half are left: no means"));
+  PetscCall(PetscPrintf(comm, " (/study/spde/resolved)\n"));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode ReportOutgrown(MPI_Comm comm, PetscInt R, PetscInt frames, const PetscReal time[],
+                                     const PetscReal resolved[], const PetscReal outgrown[], Findings findings) {
+  const PetscInt64 shape[1] = {R};
+  PetscInt count = 0, first = 0;
+
+  PetscFunctionBeginUser;
+  for (PetscInt r = 0; r < R; r++) {
+    if (isnan(outgrown[r])) continue;
+    if (!count || outgrown[r] < outgrown[first]) first = r;
+    count++;
+  }
+  if (count && !FindingsArePartial(findings))
+    PetscCall(PrintOutgrown(comm, R, frames, time, resolved, count, first, outgrown[first]));
+  PetscCall(FindingsScalar(findings, "outgrown_count", (PetscReal)count));
+  PetscCall(FindingsScalar(findings, "outgrown_first", count ? outgrown[first] : NAN));
+  PetscCall(FindingsArray(findings, "outgrown", 1, shape, outgrown));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SpdeReport(MPI_Comm comm, PetscInt dim, PetscInt R, PetscInt frames, const PetscReal time[],
+                          const PetscReal all[], const PetscReal outgrown[], Findings findings) {
+  const PetscInt64 shape[1] = {frames};
+  PetscReal *mean, *sem, *resolved;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc3(SPDE_NUMBERS * frames, &mean, SPDE_NUMBERS * frames, &sem, frames, &resolved));
+  for (PetscInt f = 0; f < frames; f++)
+    for (PetscInt i = 0; i < SPDE_NUMBERS; i++)
+      resolved[f] = (PetscReal)Mean(R, (size_t)frames * SPDE_NUMBERS, all + f * SPDE_NUMBERS + i, &mean[i * frames + f],
+                                    &sem[i * frames + f]);
+  for (PetscInt f = 0; f < frames; f++) {
+    const PetscReal row[] = {time[f], mean[SPDE_MASS * frames + f], mean[SPDE_MINIMUM * frames + f],
+                             mean[SPDE_ENERGY * frames + f], mean[SPDE_DISTANCE * frames + f]};
+    PetscCall(FindingsRow(findings, row));
+  }
+  for (PetscInt i = 0; i < SPDE_NUMBERS; i++) {
+    char key[64];
+    if (i > SPDE_DISTANCE) PetscCall(FindingsArray(findings, names[i], 1, shape, mean + i * frames));
+    PetscCall(PetscSNPrintf(key, sizeof(key), "%s_sem", names[i]));
+    PetscCall(FindingsArray(findings, key, 1, shape, sem + i * frames));
+  }
+  PetscCall(FindingsArray(findings, "resolved", 1, shape, resolved));
+  for (PetscInt i = 0; i < SPDE_NUMBERS; i++) PetscCall(RecordSingle(R, frames, i, all, findings));
+  PetscCall(FindingsText(findings, "distance_kind", dim == 2 ? "W2" : "MMD"));
+  PetscCall(ReportOutgrown(comm, R, frames, time, resolved, outgrown, findings));
+  PetscCall(PetscFree3(mean, sem, resolved));
+  PetscFunctionReturn(0);
+}

@@ -1,0 +1,51 @@
+/* What the files of study spde share. */
+#ifndef CHORALE_STUDY_SPDE_SPDE_H
+#define CHORALE_STUDY_SPDE_SPDE_H
+
+#include <chorale/checkpoint.h>
+#include <chorale/density.h>
+#include <chorale/ensemble.h>
+#include <chorale/findings.h>
+
+/* What is measured in a frame. The first four are columns of the table, in its order. */
+typedef enum {
+  SPDE_MASS,
+  SPDE_MINIMUM,
+  SPDE_ENERGY,
+  SPDE_DISTANCE, /* W2 on the circle, MMD on the sphere */
+  SPDE_ENTROPY,
+  SPDE_TAIL,
+  SPDE_TOKENS_ENERGY,
+  SPDE_MMD,
+  SPDE_SOBOLEV,
+  SPDE_NUMBERS
+} SpdeNumber;
+
+/* Frames of realization 0: density on a map, spectrum, some of the tokens. */
+typedef struct {
+  PetscInt most;         /* snapshots */
+  PetscInt rows, points; /* of the map: latitudes (1 on the circle) and angles in [0, 2 pi) */
+  PetscInt degree, dim;
+  PetscInt shown;                             /* tokens, evenly chosen */
+  PetscReal *time, *density, *power, *tokens; /* [most], [most][rows][points], [most][degree + 1], [most][shown][d] */
+  PetscReal *weights;                         /* [shown] */
+  double *x, *value;                          /* blocks of the map */
+} SpdeSnapshots;
+
+PetscErrorCode SpdeSnapshotsCreate(Density density, Tokens tokens, PetscInt frames, SpdeSnapshots *snapshots);
+PetscErrorCode SpdeSnapshotsDestroy(SpdeSnapshots *snapshots);
+/* What a checkpoint keeps of them. */
+PetscErrorCode SpdeSnapshotsSave(SpdeSnapshots *snapshots, Checkpoint checkpoint);
+/* Takes one if this frame of so many is one of the evenly chosen. Collective on the tokens' communicator. */
+PetscErrorCode SpdeSnapshotsTake(SpdeSnapshots *snapshots, PetscInt frame, PetscInt frames, PetscReal time,
+                                 Density density, Tokens tokens);
+/* What rank 0 of comm has, as arrays. Collective. */
+PetscErrorCode SpdeSnapshotsRecord(SpdeSnapshots *snapshots, MPI_Comm comm, Findings findings);
+
+/* The table and arrays over frames from all[R][frames][SPDE_NUMBERS], NaN from where a density has outgrown its degrees
+ * at outgrown[R] (NaN: never). Frames of which fewer than half of the realizations are left have no means: what is left
+ * is a choice of those that concentrate late. Collective on comm. */
+PetscErrorCode SpdeReport(MPI_Comm comm, PetscInt dim, PetscInt R, PetscInt frames, const PetscReal time[],
+                          const PetscReal all[], const PetscReal outgrown[], Findings findings);
+
+#endif

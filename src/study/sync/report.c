@@ -1,0 +1,385 @@
+/* What a run of the study sync found: table, attributes and arrays of /study/sync, and words on stdout. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "study/sync/sync.h"
+
+#define CREDIBLE   0.1 /* of the mean: largest standard error that a fit accepts */
+#define FIT_FRAMES 3
+
+typedef struct {
+  MPI_Comm comm;
+  const SyncTheory *theory;
+  const SyncSamples *samples;
+  Findings findings;
+  char words[4096];            /* printed below the table */
+  PetscReal *mean, *sem;       /* [frames * SYNC_COLUMNS + SYNC_TAIL] */
+  PetscReal *bound;            /* [frames] */
+  PetscReal epsilon, measured; /* of the theorem; the supremum over the run */
+} Report;
+
+static void Say(Report *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void Say(Report *x, const char *format, ...) {
+  const size_t used = strlen(x->words);
+  va_list values;
+
+  va_start(values, format);
+  (void)vsnprintf(x->words + used, sizeof(x->words) - used, format, values);
+  va_end(values);
+}
+
+static PetscInt Width(const SyncSamples *s) {
+  return s->frames * SYNC_COLUMNS + SYNC_TAIL;
+}
+
+static PetscReal Sample(const SyncSamples *s, PetscInt r, PetscInt frame, PetscInt column) {
+  return s->all[(size_t)r * (size_t)Width(s) + (size_t)(frame * SYNC_COLUMNS + column)];
+}
+
+/* ---- the theorem ---- */
+
+/* Largest d log E_beta / dt along attention alone, over all realizations: of all steps where epsilon needs it, else of
+ * the frames. */
+static PetscReal LargestRate(const Report *x) {
+  const SyncSamples *s = x->samples;
+  PetscReal most = NAN;
+
+  if (!x->theory->pushes) return NAN;
+  for (PetscInt r = 0; r < s->realizations; r++) {
+    const PetscReal rate = Sample(s, r, s->frames, SYNC_RATE);
+    if (!isnan(rate) && !(rate <= most)) most = rate;
+    for (PetscInt f = 0; f < s->frames && x->theory->gradient; f++) {
+      const PetscReal energy = Sample(s, r, f, SYNC_ENERGY), now = Sample(s, r, f, SYNC_PUSH) / energy;
+      if (energy > SYNC_ROUNDING * exp(x->theory->beta) && !(now <= most)) most = now;
+    }
+  }
+  return most;
+}
+
+/* e^{(epsilon + lambda_bar') t} E_0 where lambda_bar < 0. */
+static void Bound(Report *x) {
+  const SyncTheory *t = x->theory;
+  const PetscReal start = isnan(t->energy_start) ? x->mean[SYNC_ENERGY] : t->energy_start;
+
+  x->measured = LargestRate(x);
+  x->epsilon = t->value == 0 || t->gradient ? 0 : PetscMax(x->measured, 0);
+  if (isnan(x->measured) && x->epsilon == 0 && t->value != 0 && !t->gradient) x->epsilon = NAN;
+  for (PetscInt f = 0; f < x->samples->frames; f++)
+    x->bound[f] =
+        t->kernel && t->lambda_bar < 0 ? exp((x->epsilon + t->lambda_rate) * x->samples->time[f]) * start : NAN;
+}
+
+static PetscErrorCode ReportTheorem(Report *x) {
+  const SyncTheory *t = x->theory;
+  const PetscReal rate = x->epsilon + t->lambda_rate;
+  const char *verdict = "the theorem does not speak of this attention";
+
+  PetscFunctionBeginUser;
+  if (!t->kernel)
+    verdict = "no noise, no synchronization by noise";
+  else if (!(t->lambda_bar < 0))
+    verdict = "lambda_bar >= 0: the theorem does not apply";
+  else if (rate < 0)
+    verdict = "epsilon + lambda_bar' < 0: the theorem proves synchronization";
+  else if (rate >= 0)
+    verdict = "epsilon + lambda_bar' >= 0: the theorem proves no synchronization";
+  Say(x, "theorem    lambda_bar %.6g, lambda_bar'(beta) %.6g, epsilon ", (double)t->lambda_bar, (double)t->lambda_rate);
+  if (isnan(x->epsilon))
+    Say(x, "not known");
+  else
+    Say(x, "%.6g%s", (double)x->epsilon,
+        t->value == 0 ? " (no attention)"
+        : t->gradient ? " (attention lowers the energy)"
+                      : " (supremum over all steps)");
+  Say(x, "\n           %s\n", verdict);
+  PetscCall(FindingsScalar(x->findings, "lambda_bar", t->lambda_bar));
+  PetscCall(FindingsScalar(x->findings, "lambda_rate", t->lambda_rate));
+  PetscCall(FindingsScalar(x->findings, "epsilon", x->epsilon));
+  PetscCall(FindingsScalar(x->findings, "attention_rate", x->measured));
+  PetscCall(FindingsText(x->findings, "verdict", verdict));
+  PetscFunctionReturn(0);
+}
+
+/* ---- energy ---- */
+
+/* How far the measured energy is off the exact one, and above the bound, in standard errors, at worst. Frames where the
+ * energy is too small for the oracle's digits do not count. */
+static PetscErrorCode ReportEnergy(Report *x) {
+  const SyncSamples *s = x->samples;
+  PetscReal off = NAN, above = NAN;
+  PetscInt frames = 0;
+
+  PetscFunctionBeginUser;
+  for (PetscInt f = 0; f < s->frames; f++) {
+    const PetscReal mean = x->mean[f * SYNC_COLUMNS], sem = x->sem[f * SYNC_COLUMNS];
+    const PetscReal excess = (mean - x->bound[f]) / sem, error = fabs(mean - x->samples->exact[f]) / sem;
+    if (!(sem > 0) || mean < SYNC_ROUNDING * exp(x->theory->beta)) continue;
+    frames++;
+    if (!(error <= off)) off = error;
+    if (!(excess <= above)) above = excess;
+  }
+  if (!isnan(off))
+    Say(x, "energy     at most %.2f standard errors off the exact value at %d times\n", (double)off, (int)frames);
+  if (!isnan(above)) Say(x, "           at most %+.2f standard errors above the bound\n", (double)above);
+  PetscCall(FindingsScalar(x->findings, "energy_off", off));
+  PetscCall(FindingsScalar(x->findings, "bound_excess", above));
+  PetscFunctionReturn(0);
+}
+
+/* Decay rates: minus the slope of log of energies over time. */
+typedef struct {
+  PetscInt first, n;
+  const PetscReal *time;
+} Decay;
+
+static PetscErrorCode DecayRate(PetscInt n, const PetscReal energy[], void *context, PetscReal *rate) {
+  const Decay *decay = context;
+  PetscReal *a, *y, c[2];
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc2(2 * n, &a, n, &y));
+  for (PetscInt i = 0; i < n; i++) {
+    a[2 * i] = 1;
+    a[2 * i + 1] = decay->time[decay->first + i];
+    y[i] = log(energy[i]);
+  }
+  PetscCall(FitLinear(n, 2, a, y, NULL, c, NULL));
+  *rate = -c[1];
+  PetscCall(PetscFree2(a, y));
+  PetscFunctionReturn(0);
+}
+
+/* From where the energy has fallen to a half, up to where its mean can no longer be told. */
+static Decay FindDecay(const Report *x) {
+  const PetscInt frames = x->samples->frames;
+  Decay decay = {.time = x->samples->time};
+
+  while (decay.first < frames && x->mean[decay.first * SYNC_COLUMNS] > 0.5 * x->mean[SYNC_ENERGY]) decay.first++;
+  for (PetscInt f = decay.first; f < frames; f++, decay.n++) {
+    const PetscReal mean = x->mean[f * SYNC_COLUMNS];
+    if (mean < SYNC_ROUNDING * exp(x->theory->beta) || x->sem[f * SYNC_COLUMNS] > CREDIBLE * mean) break;
+  }
+  return decay;
+}
+
+static PetscErrorCode ReportDecay(Report *x) {
+  const SyncSamples *s = x->samples;
+  Decay decay = FindDecay(x);
+  FitValue rate = {NAN, NAN, NAN};
+  PetscReal exact = NAN, *energy;
+
+  PetscFunctionBeginUser;
+  if (decay.n >= FIT_FRAMES) {
+    PetscCall(PetscMalloc1((size_t)s->realizations * (size_t)decay.n, &energy));
+    for (PetscInt r = 0; r < s->realizations; r++)
+      for (PetscInt i = 0; i < decay.n; i++)
+        energy[r * decay.n + i] = PetscMax(Sample(s, r, decay.first + i, SYNC_ENERGY), PETSC_MACHINE_EPSILON);
+    PetscCall(FitBootstrap(s->seed, s->realizations, decay.n, energy, 1, DecayRate, &decay, &rate));
+    PetscCall(PetscFree(energy));
+    if (x->theory->exact) PetscCall(DecayRate(decay.n, x->samples->exact + decay.first, &decay, &exact));
+    Say(x, "decay      rate of the energy %.4g, 95%% interval ", (double)rate.value);
+    if (isnan(rate.low))
+      Say(x, "not known");
+    else
+      Say(x, "[%.4g, %.4g]", (double)rate.low, (double)rate.high);
+    Say(x, ", over t in [%.4g, %.4g]\n", (double)s->time[decay.first], (double)s->time[decay.first + decay.n - 1]);
+    if (x->theory->exact) Say(x, "           rate of the exact energy there %.4g\n", (double)exact);
+  } else {
+    Say(x, "decay      no rate: under a half of the start, %d frames at least must have a mean known to %.0f%%\n",
+        FIT_FRAMES, 100 * CREDIBLE);
+  }
+  PetscCall(FindingsFit(x->findings, "decay", rate));
+  PetscCall(FindingsScalar(x->findings, "decay_exact", exact));
+  PetscCall(FindingsScalar(x->findings, "decay_from", decay.n >= FIT_FRAMES ? s->time[decay.first] : NAN));
+  PetscCall(FindingsScalar(x->findings, "decay_to", decay.n >= FIT_FRAMES ? s->time[decay.first + decay.n - 1] : NAN));
+  PetscFunctionReturn(0);
+}
+
+/* ---- Lyapunov exponent ---- */
+
+/* Of the twins, less what scatters about 0 (TwinsForesee). */
+static PetscReal Growth(const SyncSamples *s, PetscInt r, PetscInt frame) {
+  return Sample(s, r, frame, SYNC_GROWTH) - Sample(s, r, frame, SYNC_MARTINGALE);
+}
+
+/* Mean growth of the twins per time from one frame to another: values[R], their mean and standard error. */
+static void Exponent(const SyncSamples *s, PetscInt from, PetscInt to, PetscReal values[], PetscReal *mean,
+                     PetscReal *sem) {
+  for (PetscInt r = 0; r < s->realizations; r++)
+    values[r] = (Growth(s, r, to) - Growth(s, r, from)) / (s->time[to] - s->time[from]);
+  FitMean(s->realizations, 1, values, mean, sem);
+}
+
+/* " 0.12 +- 0.03", or without its error when there is but one realization. */
+static void SayMeasured(Report *x, PetscReal mean, PetscReal sem) {
+  Say(x, " %.6g", (double)mean);
+  if (!isnan(sem)) Say(x, " +- %.2g", (double)sem);
+}
+
+static void SayExponent(Report *x, PetscReal mean, PetscReal sem, PetscReal late, PetscReal late_sem) {
+  const SyncTheory *t = x->theory;
+  const PetscReal off = mean - t->lambda1;
+
+  Say(x, "lambda1    measured");
+  SayMeasured(x, mean, sem);
+  if (t->value == 0) {
+    Say(x, ", exact %.6g", (double)t->lambda1);
+    if (sem > 0) Say(x, ": off by %+.2f standard errors", (double)(off / sem));
+    if (t->kernel) Say(x, ", %+.2f%%", (double)(100 * off / fabs(t->lambda1)));
+    Say(x, "\n");
+    return;
+  }
+  Say(x, ", in the second half of the run");
+  SayMeasured(x, late, late_sem);
+  Say(x, "\n           exact: %.6g by the noise alone", (double)t->lambda1);
+  if (!isnan(t->lambda1_cluster)) Say(x, ", %.6g once all tokens have met", (double)t->lambda1_cluster);
+  Say(x, "\n");
+}
+
+static PetscErrorCode ReportExponent(Report *x) {
+  const SyncSamples *s = x->samples;
+  const PetscInt end = s->frames - 1, half = end / 2;
+  const PetscInt64 shape[1] = {s->realizations};
+  PetscReal *values, mean = NAN, sem = NAN, late = NAN, late_sem = NAN;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1(s->realizations, &values));
+  if (s->twins > 0) {
+    Exponent(s, half, end, values, &late, &late_sem);
+    Exponent(s, 0, end, values, &mean, &sem);
+    SayExponent(x, mean, sem, late, late_sem);
+    PetscCall(FindingsArray(x->findings, "lambda1_realization", 1, shape, values));
+  }
+  PetscCall(PetscFree(values));
+  PetscCall(FindingsScalar(x->findings, "lambda1", mean));
+  PetscCall(FindingsScalar(x->findings, "lambda1_sem", sem));
+  PetscCall(FindingsScalar(x->findings, "lambda1_exact", x->theory->lambda1));
+  PetscCall(FindingsScalar(x->findings, "lambda1_late", late));
+  PetscCall(FindingsScalar(x->findings, "lambda1_late_sem", late_sem));
+  PetscCall(FindingsScalar(x->findings, "lambda1_cluster", x->theory->lambda1_cluster));
+  PetscFunctionReturn(0);
+}
+
+/* ---- clusters ---- */
+
+static PetscErrorCode ReportClusters(Report *x) {
+  const SyncSamples *s = x->samples;
+  const PetscInt last = (s->frames - 1) * SYNC_COLUMNS + SYNC_CLUSTERS, caps = s->frames * SYNC_COLUMNS;
+  const PetscInt64 shape[2] = {s->realizations, SYNC_CAPS};
+  const PetscReal *cap = x->mean + caps;
+  PetscReal *values;
+
+  PetscFunctionBeginUser;
+  Say(x, "clusters   %.4g at the end\n", (double)x->mean[last]);
+  PetscCall(FindingsScalar(x->findings, "clusters_end", x->mean[last]));
+  PetscCall(FindingsScalar(x->findings, "antipodal", x->theory->odd ? 1 : 0));
+  if (!x->theory->odd) PetscFunctionReturn(0);
+  Say(x,
+      "           the noise is an odd field: its own attractor%s is two antipodal points, not one\n"
+      "           share of the tokens in the larger cap %.4g, in the opposite one %.4g, in none %.4g\n",
+      x->theory->value == 0 ? "" : ", without the attention,", (double)cap[SYNC_CAP_LARGE], (double)cap[SYNC_CAP_SMALL],
+      (double)cap[SYNC_CAP_NONE]);
+  PetscCall(FindingsScalar(x->findings, "cap_large", cap[SYNC_CAP_LARGE]));
+  PetscCall(FindingsScalar(x->findings, "cap_small", cap[SYNC_CAP_SMALL]));
+  PetscCall(FindingsScalar(x->findings, "cap_none", cap[SYNC_CAP_NONE]));
+  PetscCall(PetscMalloc1(s->realizations * SYNC_CAPS, &values));
+  for (PetscInt r = 0; r < s->realizations; r++)
+    for (PetscInt c = 0; c < SYNC_CAPS; c++)
+      values[r * SYNC_CAPS + c] = s->all[(size_t)r * (size_t)Width(s) + (size_t)(caps + c)];
+  PetscCall(FindingsArray(x->findings, "caps", 2, shape, values));
+  PetscCall(PetscFree(values));
+  PetscFunctionReturn(0);
+}
+
+/* ---- table and arrays ---- */
+
+static PetscErrorCode AddTable(Report *x) {
+  const SyncSamples *s = x->samples;
+
+  PetscFunctionBeginUser;
+  for (PetscInt f = 0; f < s->frames; f++) {
+    const PetscReal *mean = x->mean + f * SYNC_COLUMNS, *sem = x->sem + f * SYNC_COLUMNS;
+    const PetscReal row[] = {s->time[f], mean[SYNC_ENERGY], sem[SYNC_ENERGY], x->samples->exact[f], x->bound[f]};
+    PetscCall(FindingsRow(x->findings, row));
+  }
+  PetscFunctionReturn(0);
+}
+
+/* One column of single realizations: NAME [frames][R]. */
+static PetscErrorCode AddSingle(Report *x, const char *name, PetscInt column, PetscReal *work) {
+  const SyncSamples *s = x->samples;
+  const PetscInt64 shape[2] = {s->frames, s->realizations};
+
+  PetscFunctionBeginUser;
+  for (PetscInt f = 0; f < s->frames; f++)
+    for (PetscInt r = 0; r < s->realizations; r++) work[f * s->realizations + r] = Sample(s, r, f, column);
+  PetscCall(FindingsArray(x->findings, name, 2, shape, work));
+  PetscFunctionReturn(0);
+}
+
+/* One column of all frames: NAME, NAME_mean and NAME_sem. */
+static PetscErrorCode AddColumn(Report *x, const char *name, PetscInt column, PetscReal *work) {
+  const PetscInt frames = x->samples->frames;
+  const PetscInt64 shape[1] = {frames};
+  char key[64];
+
+  PetscFunctionBeginUser;
+  PetscCall(AddSingle(x, name, column, work));
+  for (PetscInt f = 0; f < frames; f++) work[f] = x->mean[f * SYNC_COLUMNS + column];
+  PetscCall(PetscSNPrintf(key, sizeof(key), "%s_mean", name));
+  PetscCall(FindingsArray(x->findings, key, 1, shape, work));
+  for (PetscInt f = 0; f < frames; f++) work[f] = x->sem[f * SYNC_COLUMNS + column];
+  PetscCall(PetscSNPrintf(key, sizeof(key), "%s_sem", name));
+  PetscCall(FindingsArray(x->findings, key, 1, shape, work));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode AddArrays(Report *x) {
+  const SyncSamples *s = x->samples;
+  const PetscInt64 shape[1] = {s->frames};
+  PetscReal *work;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1((size_t)s->frames * (size_t)s->realizations, &work));
+  for (PetscInt f = 0; f < s->frames; f++) work[f] = (PetscReal)s->step[f];
+  PetscCall(FindingsArray(x->findings, "step", 1, shape, work));
+  PetscCall(AddColumn(x, "order", SYNC_ORDER, work));
+  PetscCall(AddColumn(x, "clusters", SYNC_CLUSTERS, work));
+  if (s->twins > 0) {
+    PetscCall(AddColumn(x, "growth", SYNC_GROWTH, work));
+    PetscCall(AddColumn(x, "martingale", SYNC_MARTINGALE, work));
+  }
+  if (x->theory->pushes) PetscCall(AddColumn(x, "attention_push", SYNC_PUSH, work));
+  if (x->theory->pushes && !x->theory->gradient) {
+    const PetscInt64 single[1] = {s->realizations};
+    for (PetscInt r = 0; r < s->realizations; r++) work[r] = Sample(s, r, s->frames, SYNC_RATE);
+    PetscCall(FindingsArray(x->findings, "attention_rate_realization", 1, single, work));
+  }
+  PetscCall(AddSingle(x, "energy", SYNC_ENERGY, work));
+  PetscCall(PetscFree(work));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SyncReport(MPI_Comm comm, const SyncTheory *theory, const SyncSamples *samples, Findings findings,
+                          PetscInt rows) {
+  Report x = {.comm = comm, .theory = theory, .samples = samples, .findings = findings};
+  const PetscBool partial = FindingsArePartial(findings);
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc3(Width(samples), &x.mean, Width(samples), &x.sem, samples->frames, &x.bound));
+  FitMean(samples->realizations, Width(samples), samples->all, x.mean, x.sem);
+  Bound(&x);
+  PetscCall(AddTable(&x));
+  PetscCall(AddArrays(&x));
+  PetscCall(ReportTheorem(&x));
+  PetscCall(ReportEnergy(&x));
+  PetscCall(ReportDecay(&x));
+  PetscCall(ReportExponent(&x));
+  PetscCall(ReportClusters(&x));
+  PetscCall(FindingsFinish(findings, rows));
+  if (!partial) PetscCall(PetscPrintf(comm, "%s", x.words));
+  PetscCall(PetscFree3(x.mean, x.sem, x.bound));
+  PetscFunctionReturn(0);
+}

@@ -1,0 +1,93 @@
+/* What the sources of the study sync share. */
+#ifndef CHORALE_STUDY_SYNC_SYNC_H
+#define CHORALE_STUDY_SYNC_SYNC_H
+
+#include <chorale/attention.h>
+#include <chorale/ensemble.h>
+#include <chorale/findings.h>
+#include <chorale/noise.h>
+#include <chorale/start.h>
+
+/* Tokens and twins of the first `count` of them at a tiny distance: one set of tokens in which twins have weight 0.
+ * They feel the noise and the attention of the measure of all tokens, as their tokens do, and move by the same scheme,
+ * but add nothing to the measure (sync_twins.c). */
+typedef struct _p_Twins *Twins;
+
+/* For tokens of this layout; 0 <= count <= N. Collective on the tokens' communicator. */
+PetscErrorCode TwinsCreate(Tokens tokens, PetscInt64 count, PetscReal distance, Twins *twins);
+PetscErrorCode TwinsDestroy(Twins *twins);
+/* The set of tokens and twins, owned by twins. */
+PetscErrorCode TwinsGetTokens(Twins twins, Tokens *set);
+/* Positions and weights of the tokens, twins in random directions (ensemble_seed); no growth so far. Collective. */
+PetscErrorCode TwinsStart(Twins twins, Tokens tokens, PetscInt r);
+/* Adds up by how much the distances have grown since the last call, and brings the twins back. Collective. */
+PetscErrorCode TwinsRenormalize(Twins twins);
+/* Before a step of size dt along field, whose law knows nothing of the positions: adds up the share of the growth to
+ * come that is linear in the field. Its mean is 0 and it is most of the scatter, so that growth less martingale has the
+ * mean of the growth and a far smaller error. Collective. */
+PetscErrorCode TwinsForesee(Twins twins, Field field, PetscReal dt);
+/* Positions of the tokens of the set, without twins. Collective. */
+PetscErrorCode TwinsGather(Twins twins, Tokens tokens);
+/* Where growth[TWINS_GROWTH] stands, means over the twins since the start: of the logarithm of the growth, and of its
+ * martingale (TwinsForesee). 0 without twins. Not collective. */
+enum { TWINS_TOTAL, TWINS_MARTINGALE, TWINS_GROWTH };
+PetscErrorCode TwinsGetGrowth(Twins twins, PetscReal **growth);
+
+/* Numbers of one frame of one realization. */
+enum {
+  SYNC_ENERGY,
+  SYNC_ORDER,
+  SYNC_CLUSTERS,
+  SYNC_GROWTH, /* of the twins, see TwinsGetGrowth */
+  SYNC_MARTINGALE,
+  SYNC_PUSH, /* dE_beta/dt along attention alone */
+  SYNC_COLUMNS
+};
+/* Numbers of one realization: shares of the tokens in the two caps about an axis and outside of both at the end; the
+ * largest d log E_beta/dt along attention alone after any step, NaN where it is not needed. */
+enum { SYNC_CAP_LARGE, SYNC_CAP_SMALL, SYNC_CAP_NONE, SYNC_CAPS, SYNC_RATE = SYNC_CAPS, SYNC_TAIL };
+#define SYNC_ROUNDING 1e-9 /* of e^beta: below, energies and their rates of change are rounding errors */
+
+/* dE_beta/dt of the measure along P Att alone (PAPER.md section 5); drift and gradient are work vectors. Collective. */
+PetscErrorCode SyncPush(Attention attention, Tokens set, Vec drift, Vec gradient, PetscReal *push);
+/* caps[SYNC_CAPS] about the axis through which most tokens pass. Collective. */
+PetscErrorCode SyncSplit(Tokens set, PetscReal caps[]);
+
+/* What is known without simulation. Numbers that theory does not have are NaN. */
+typedef struct {
+  Kernel kernel;                              /* of the noise really drawn, NULL for none; owned by the noise */
+  PetscReal beta, value;                      /* value 0: no attention */
+  PetscReal lambda1, lambda_bar, lambda_rate; /* of the noise; 0 without noise */
+  PetscReal lambda1_cluster;                  /* exponent once all tokens have met */
+  PetscReal energy_start;                     /* E[E_beta] of independent uniform tokens */
+  PetscBool exact;                            /* there is an oracle of the energy */
+  PetscBool odd;                              /* G is odd */
+  PetscBool gradient;                         /* attention is a gradient flow of E_beta: epsilon = 0 */
+  PetscBool pushes;                           /* attention changes the energy; if not by a gradient flow, measure it */
+} SyncTheory;
+
+PetscErrorCode SyncTheoryCreate(Noise noise, Attention attention, PetscInt64 count, SyncTheory *theory);
+/* energy[n] <- E[E_beta] at the ascending times, split over the ranks of comm: NaN without an oracle, and with one line
+ * of warning from where on the oracle does not converge. Collective. */
+PetscErrorCode SyncTheoryEnergy(const SyncTheory *theory, PetscInt64 count, MPI_Comm comm, PetscInt n,
+                                const PetscReal time[], PetscReal energy[]);
+
+/* All samples of a run, on every rank. */
+typedef struct {
+  PetscInt realizations, frames;
+  PetscInt64 count, twins; /* N, and how many of them have twins */
+  uint64_t seed;
+  const PetscInt64 *step; /* [frames] */
+  const PetscReal *time;  /* [frames] */
+  const PetscReal *exact; /* [frames] of SyncTheoryEnergy */
+  const PetscReal *all;   /* [R][frames * SYNC_COLUMNS + SYNC_TAIL] */
+} SyncSamples;
+
+/* Everything from samples and theory to table, attributes, arrays and words on stdout. Collective on comm. */
+PetscErrorCode SyncReport(MPI_Comm comm, const SyncTheory *theory, const SyncSamples *samples, Findings findings,
+                          PetscInt rows);
+
+/* The phase map of sync_map (sync_map.c). */
+extern PetscErrorCode SyncMap(void);
+
+#endif

@@ -1,0 +1,123 @@
+/* What PAPER.md sections 2, 5 and 6 say about a run of the study sync before it starts. */
+#include <chorale/deck.h>
+#include <chorale/twopoint.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "study/sync/sync.h"
+
+/* lambda1 where all tokens have met at X: Att[delta_X](y) = v X, e^beta times that for usa, draws a twin at angle theta
+ * by -v sin(theta). Unknown for weights of a file. */
+static PetscReal ClusterExponent(const SyncTheory *theory, const char *type, PetscBool weights) {
+  if (theory->value == 0) return theory->lambda1;
+  if (weights) return NAN;
+  return theory->lambda1 - theory->value * (strcmp(type, "usa") ? 1 : exp(theory->beta));
+}
+
+static PetscErrorCode Exponents(SyncTheory *theory) {
+  PetscFunctionBeginUser;
+  if (!theory->kernel) PetscFunctionReturn(0);
+  PetscCall(KernelLyapunov(theory->kernel, &theory->lambda1));
+  PetscCall(KernelCoercivity(theory->kernel, &theory->lambda_bar));
+  PetscCall(KernelRate(theory->kernel, theory->beta, &theory->lambda_rate));
+  PetscFunctionReturn(0);
+}
+
+/* Is G odd? sigma is, and there is no bias. */
+static PetscErrorCode IsOdd(PetscBool *odd) {
+  char activation[PETSC_MAX_PATH_LEN];
+  PetscReal bias_u, bias_w;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetString("mlp_activation", activation));
+  PetscCall(DeckGetReal("mlp_bias_u", &bias_u));
+  PetscCall(DeckGetReal("mlp_bias_w", &bias_w));
+  *odd = (PetscBool)(ActivationFind(activation)->odd && bias_u == 0 && bias_w == 0);
+  PetscFunctionReturn(0);
+}
+
+/* E[E_beta] of `count` independent tokens of which two have E e^{beta (u - 1)} = f: the N diagonal pairs have none. */
+static PetscReal EnergyOfPairs(const SyncTheory *theory, PetscInt64 count, PetscReal f) {
+  return 0.5 * (1 - 1 / (PetscReal)count) * exp(theory->beta) * (1 - f);
+}
+
+PetscErrorCode SyncTheoryCreate(Noise noise, Attention attention, PetscInt64 count, SyncTheory *theory) {
+  char type[PETSC_MAX_PATH_LEN], weights[PETSC_MAX_PATH_LEN], init[PETSC_MAX_PATH_LEN];
+  PetscBool zero;
+  PetscReal f;
+  TwoPoint start;
+
+  PetscFunctionBeginUser;
+  *theory = (SyncTheory){.energy_start = NAN};
+  PetscCall(DeckGetString("attention_type", type));
+  PetscCall(DeckGetString("attention_weights", weights));
+  PetscCall(DeckGetString("tokens_init", init));
+  PetscCall(DeckGetReal("attention_beta", &theory->beta));
+  PetscCall(DeckGetReal("attention_value", &theory->value));
+  PetscCall(AttentionIsZero(attention, &zero));
+  if (zero) theory->value = 0;
+  PetscCall(NoiseGetKernel(noise, &theory->kernel));
+  PetscCall(Exponents(theory));
+  if (theory->kernel) PetscCall(IsOdd(&theory->odd));
+  theory->lambda1_cluster = ClusterExponent(theory, type, (PetscBool)(*weights != '\0'));
+  /* dE_beta/dt = -beta v sum_i w_i |P M_i|^2 / Z_i with M_i = sum_j w_j e^{beta <x_i,x_j>} x_j; Z_i = 1 for usa. */
+  theory->gradient = (PetscBool)(!*weights && theory->value > 0 && (!strcmp(type, "softmax") || !strcmp(type, "usa")));
+  theory->pushes = (PetscBool)(theory->value != 0);
+  const PetscBool two = (PetscBool)(count == 2 && !*weights && !strcmp(type, "softmax"));
+  const PetscBool uniform = (PetscBool)!strcmp(init, "uniform");
+  theory->exact = (PetscBool)(theory->kernel && uniform && (theory->value == 0 || two));
+  if (theory->kernel && uniform) {
+    PetscCall(TwoPointCreate(theory->kernel, theory->beta, 0, &start));
+    PetscCall(TwoPointUniform(start, 0, &f));
+    PetscCall(TwoPointDestroy(&start));
+    theory->energy_start = EnergyOfPairs(theory, count, f);
+  }
+  PetscFunctionReturn(0);
+}
+
+/* f at time[i], or *converged false: theory that cannot be had must not cost a run its results. */
+static PetscErrorCode TryUniform(TwoPoint twopoint, PetscReal time, PetscReal *f, PetscBool *converged) {
+  PetscErrorCode code;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscPushErrorHandler(PetscReturnErrorHandler, NULL));
+  code = TwoPointUniform(twopoint, time, f);
+  PetscCall(PetscPopErrorHandler());
+  *converged = (PetscBool)(code != PETSC_ERR_CONV_FAILED);
+  if (*converged) PetscCall(code);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SyncTheoryEnergy(const SyncTheory *theory, PetscInt64 count, MPI_Comm comm, PetscInt n,
+                                const PetscReal time[], PetscReal energy[]) {
+  PetscMPIInt rank, size;
+  PetscBool converged = PETSC_TRUE;
+  PetscInt end = n; /* from there on theory is not known */
+  PetscReal f;
+  TwoPoint twopoint;
+
+  PetscFunctionBeginUser;
+  for (PetscInt i = 0; i < n; i++) energy[i] = theory->exact ? 0 : NAN;
+  if (!theory->exact) PetscFunctionReturn(0);
+  PetscCallMPI(MPI_Comm_rank(comm, &rank));
+  PetscCallMPI(MPI_Comm_size(comm, &size));
+  PetscCall(TwoPointCreate(theory->kernel, theory->beta, theory->value, &twopoint));
+  for (PetscInt i = rank; i < n && converged; i += size) {
+    PetscCall(TryUniform(twopoint, time[i], &f, &converged));
+    if (converged)
+      energy[i] = EnergyOfPairs(theory, count, f);
+    else
+      end = i;
+  }
+  PetscCall(TwoPointDestroy(&twopoint));
+  /* One rank has the number and the others 0: the sum is exact. */
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, energy, n, MPIU_REAL, MPIU_SUM, comm));
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &end, 1, MPIU_INT, MPI_MIN, comm));
+  for (PetscInt i = end; i < n; i++) energy[i] = NAN;
+  if (end < n && !rank)
+    fprintf(stderr,
+            "chorale: warning: attention_value = %.6g, attention_beta = %.6g: the exact energy is not known from time "
+            "%.6g on\n",
+            (double)theory->value, (double)theory->beta, (double)time[end]);
+  PetscFunctionReturn(0);
+}

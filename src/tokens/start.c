@@ -1,0 +1,97 @@
+#include <chorale/deck.h>
+
+#include "tokens/start_impl.h"
+
+/* iid uniform on the sphere: d normals per token, token by token, then normalised by TokensStart. */
+static PetscErrorCode PlaceUniform(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x) {
+  const RngStream stream = {.seed = start->seed, .realization = (uint32_t)r, .purpose = RNG_START};
+  const PetscInt filled = TokensFilled(layout, b), dim = layout->dim, block = layout->block;
+  const uint64_t first = (uint64_t)(layout->first + b) * (uint64_t)block * (uint64_t)dim;
+  double *normals;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1(filled * dim, &normals));
+  RngNormal(stream, first, (size_t)filled * (size_t)dim, normals);
+  for (PetscInt t = 0; t < filled; t++)
+    for (PetscInt c = 0; c < dim; c++) x[c * block + t] = normals[t * dim + c];
+  PetscCall(PetscFree(normals));
+  PetscFunctionReturn(0);
+}
+
+static const StartLaw registry[] = {
+    {.name = "uniform", .place = PlaceUniform},
+    {.name = "quadrature",
+     .setup = StartSetUpQuadrature,
+     .place = StartPlaceQuadrature,
+     .weigh = StartWeighQuadrature,
+     .destroy = StartDestroyQuadrature},
+    {.name = "vmf", .place = StartPlaceFisher},
+    {.name = "clusters", .place = StartPlaceClusters},
+    {.name = "harmonic", .setup = StartSetUpHarmonic, .place = StartPlaceHarmonic},
+    {.name = "file", .setup = StartSetUpFile, .place = StartPlaceFile, .destroy = StartDestroyFile},
+};
+
+PetscErrorCode StartCreate(Tokens tokens, Start *start) {
+  TokensLayout layout;
+  Start s;
+  char name[PETSC_MAX_PATH_LEN];
+  PetscInt64 seed;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCall(PetscNew(&s));
+  PetscCall(DeckGetInt("ensemble_seed", &seed));
+  PetscCall(DeckGetReal("tokens_kappa", &s->kappa));
+  PetscCall(DeckGetInt("tokens_clusters", &s->clusters));
+  PetscCall(DeckGetString("tokens_init", name));
+  s->seed = (uint64_t)seed;
+  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(registry) && !s->law; i++) {
+    PetscBool same;
+
+    PetscCall(PetscStrcmp(name, registry[i].name, &same));
+    if (same) s->law = &registry[i];
+  }
+  PetscCheck(s->law, layout.comm, PETSC_ERR_USER_INPUT, "tokens_init = %s: there is no such initial law", name);
+  if (s->law->setup) PetscCall(s->law->setup(s, &layout));
+  *start = s;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode StartCreateRule(Tokens tokens, Start *start) {
+  TokensLayout layout;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCall(StartCreateQuadrature(&layout, start));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode StartDestroy(Start *start) {
+  PetscFunctionBeginUser;
+  if (!*start) PetscFunctionReturn(0);
+  if ((*start)->law->destroy) PetscCall((*start)->law->destroy(*start));
+  PetscCall(PetscFree(*start));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TokensStart(Tokens tokens, Start start, PetscInt r) {
+  TokensLayout layout;
+  Vec v;
+  double *x, *weights;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCall(TokensGetVec(tokens, &v));
+  PetscCall(VecGetArray(v, &x));
+  for (PetscInt b = 0; b < layout.owned; b++)
+    PetscCall(start->law->place(start, &layout, r, b, x + b * layout.dim * layout.block));
+  PetscCall(VecRestoreArray(v, &x));
+  PetscCall(TokensMove(tokens, 0, NULL));
+  if (start->law->weigh) {
+    PetscCall(PetscCalloc1(layout.owned * layout.block, &weights));
+    for (PetscInt b = 0; b < layout.owned; b++) start->law->weigh(start, &layout, b, weights + b * layout.block);
+    PetscCall(TokensSetWeights(tokens, weights));
+    PetscCall(PetscFree(weights));
+  }
+  PetscFunctionReturn(0);
+}

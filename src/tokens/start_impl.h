@@ -1,0 +1,49 @@
+/* What an initial law must provide. A new law is one function set and one row of the registry in start.c. */
+#ifndef CHORALE_TOKENS_START_IMPL_H
+#define CHORALE_TOKENS_START_IMPL_H
+
+#include <chorale/rng.h>
+#include <chorale/start.h>
+
+typedef struct {
+  const char *name; /* value of tokens_init */
+  /* Reads and checks what the law needs besides the common keys; may be NULL. Collective. */
+  PetscErrorCode (*setup)(Start start, const TokensLayout *layout);
+  /* Writes the tokens of this rank's block b for realization r to x[d][B], any norm > 0. What token i gets depends on
+   * (seed, r, i, d) alone, so the first n of N tokens are the same for every N. Padding need not be written. Not
+   * collective. */
+  PetscErrorCode (*place)(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
+  /* Weights of block b's tokens, up to a common factor; NULL means all equal. Not collective. */
+  void (*weigh)(Start start, const TokensLayout *layout, PetscInt b, double *weights);
+  PetscErrorCode (*destroy)(Start start); /* frees start->data; may be NULL */
+} StartLaw;
+
+struct _p_Start {
+  const StartLaw *law;
+  uint64_t seed;
+  PetscReal kappa;     /* concentration */
+  PetscInt64 clusters; /* number of centres */
+  PetscInt64 harmonic; /* degree and amplitude of the perturbation */
+  PetscReal amplitude;
+  void *data; /* of the law */
+};
+
+/* vmf, clusters (start_fisher.c) */
+PetscErrorCode StartPlaceFisher(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
+PetscErrorCode StartPlaceClusters(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
+/* harmonic (start_harmonic.c) */
+PetscErrorCode StartSetUpHarmonic(Start start, const TokensLayout *layout);
+PetscErrorCode StartPlaceHarmonic(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
+/* quadrature (start_quadrature.c) */
+PetscErrorCode StartSetUpQuadrature(Start start, const TokensLayout *layout);
+PetscErrorCode StartPlaceQuadrature(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
+void StartWeighQuadrature(Start start, const TokensLayout *layout, PetscInt b, double *weights);
+PetscErrorCode StartDestroyQuadrature(Start start);
+/* The rule of the uniform measure on tokens of this layout, which the caller destroys. */
+PetscErrorCode StartCreateQuadrature(const TokensLayout *layout, Start *start);
+/* file (start_file.c) */
+PetscErrorCode StartSetUpFile(Start start, const TokensLayout *layout);
+PetscErrorCode StartPlaceFile(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
+PetscErrorCode StartDestroyFile(Start start);
+
+#endif
