@@ -17,7 +17,7 @@ from run import CHORALE, options
 import tools  # pylint: disable=unused-import
 
 import chorale_io
-from plotting import together
+from chorale.plot import together
 
 SOURCE = Path(os.environ["CHORALE_SOURCE"])
 RUNS = {"words": {"layers_depth": 60, "layers_horizon": 3},

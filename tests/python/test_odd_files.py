@@ -20,7 +20,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 from matplotlib.figure import Figure
-from reporting import content
+from chorale.report import content
 
 SMALL = {"mlp_width": 8, "layers_depth": 6, "progress": "off"}
 SPECTRAL = {"noise_type": "spectral", "noise_degree": 3}

@@ -20,8 +20,8 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.text import Text
-from plotting import chaos, common, kernel, limits, movie, simulate, spde, sync, tokens, verdicts  # pylint: disable=wrong-import-position
-from plotting.common import LOOK, Series, short
+from chorale.plot import chaos, common, kernel, limits, movie, simulate, spde, sync, tokens, verdicts  # pylint: disable=wrong-import-position
+from chorale.plot.common import LOOK, Series, short
 
 PLOT = os.path.join(tools.FOLDER, "plot")
 

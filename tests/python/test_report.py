@@ -21,8 +21,8 @@ import chorale_io
 import matplotlib
 
 matplotlib.use("Agg")
-from plotting import together  # pylint: disable=wrong-import-position
-from reporting import content, page  # pylint: disable=wrong-import-position
+from chorale.plot import together  # pylint: disable=wrong-import-position
+from chorale.report import content, page  # pylint: disable=wrong-import-position
 
 content.DPI = 25  # small pictures are written faster
 SMALL = {"mlp_width": 16, "layers_depth": 12, "progress": "off"}

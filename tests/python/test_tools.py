@@ -24,7 +24,7 @@ TOOLS = os.path.join(os.environ["CHORALE_SOURCE"], "tools")
 import tools
 
 import chorale_io
-import command
+from chorale import command
 
 SMALL = dict(layers_depth=12, layers_horizon=1, ensemble_realizations=2, progress="off")
 SPECTRAL = dict(noise_type="spectral", noise_degree=6)
