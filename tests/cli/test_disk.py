@@ -11,9 +11,27 @@ from run import CHORALE, chorale, datasets, options, same_bits
 
 SKIPPED = 77
 WAIT = 60  # seconds in which a run must have ended after the fault
-RUN = dict(tokens_count=2000, tokens_dim=3, layers_depth=60, layers_horizon=1.0, mlp_width=32, ensemble_realizations=2, ensemble_groups=1, output_every=2,
-           output_file="run.h5", progress="off")
-LIMITS = dict(tokens_count=40, layers_depth="6,12", limits_reference=24, mlp_width="inf", ensemble_realizations=4, output_file="run.h5", progress="off")
+RUN = dict(
+    tokens_count=2000,
+    tokens_dim=3,
+    layers_depth=60,
+    layers_horizon=1.0,
+    mlp_width=32,
+    ensemble_realizations=2,
+    ensemble_groups=1,
+    output_every=2,
+    output_file="run.h5",
+    progress="off",
+)
+LIMITS = dict(
+    tokens_count=40,
+    layers_depth="6,12",
+    limits_reference=24,
+    mlp_width="inf",
+    ensemble_realizations=4,
+    output_file="run.h5",
+    progress="off",
+)
 
 
 class Disk:
@@ -22,7 +40,11 @@ class Disk:
     def __init__(self, folder):
         self.folder = folder
         os.makedirs(folder, exist_ok=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], check=True, capture_output=True)
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder],
+            check=True,
+            capture_output=True,
+        )
 
     def __enter__(self):
         return self
@@ -47,13 +69,17 @@ class Disk:
 
     def remount(self, how):
         """Read-only or not; a file that is open for writing is waited for."""
-        while subprocess.run(["mount", "-o", f"remount,{how}", self.folder], check=False, capture_output=True).returncode:
+        while subprocess.run(
+            ["mount", "-o", f"remount,{how}", self.folder], check=False, capture_output=True
+        ).returncode:
             time.sleep(0.002)
 
 
 def start(study, keys, ranks, folder, **more):
     command = ["mpirun", "-n", str(ranks), CHORALE, study] + options(**{**keys, **more})
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def wait_for(path, process):
@@ -65,7 +91,9 @@ def wait_for(path, process):
 def expect_line(what, code, err, expected, name):
     """One line of ours, at once visible: nothing of HDF5 or PETSc, and no line of ours inside that of another program."""
     lines = [line for line in err.splitlines() if "chorale: " in line]
-    assert code == expected and len(lines) == 1 and lines[0].startswith("chorale: "), f"{what}: exit code {code}:\n{err}"
+    assert (
+        code == expected and len(lines) == 1 and lines[0].startswith("chorale: ")
+    ), f"{what}: exit code {code}:\n{err}"
     assert name in lines[0], f"{what}: {lines[0]}"
     assert not re.search(r"HDF5-DIAG|PETSC ERROR|Segmentation|core dumped", err), f"{what}: {err}"
     print(f"{what}: {lines[0]}", flush=True)
@@ -76,7 +104,12 @@ def contents(folder):
     for name in sorted(os.listdir(f"{folder}/run")) if os.path.isdir(f"{folder}/run") else []:
         assert name.endswith((".h5md", ".xmf")), f"{name} is left"
         if name.endswith(".h5md"):
-            found.update({f"{name}/{key}": value for key, value in datasets(f"{folder}/run/{name}", skip=()).items()})
+            found.update(
+                {
+                    f"{name}/{key}": value
+                    for key, value in datasets(f"{folder}/run/{name}", skip=()).items()
+                }
+            )
     return found
 
 
@@ -109,8 +142,20 @@ def read_only_while_running(disk, reference):
     disk.remount("ro")
     _, err = process.communicate(timeout=WAIT)
     expect_line("read-only while running", process.returncode, err, 1, "cannot")
-    done = chorale(["simulate"] + options(**RUN, checkpoint_resume=True), ranks=2, cwd=disk.folder, check=False, timeout=WAIT)
-    expect_line("read-only at the start", done.returncode, done.stderr, 2, "output_file = run.h5: cannot be written")
+    done = chorale(
+        ["simulate"] + options(**RUN, checkpoint_resume=True),
+        ranks=2,
+        cwd=disk.folder,
+        check=False,
+        timeout=WAIT,
+    )
+    expect_line(
+        "read-only at the start",
+        done.returncode,
+        done.stderr,
+        2,
+        "output_file = run.h5: cannot be written",
+    )
     disk.remount("rw")
     goes_on("read-only", "simulate", RUN, disk.folder, reference, 2)
 
@@ -125,18 +170,38 @@ def read_only_between(disk, reference, recorded):
     subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
     _, err = process.communicate(timeout=WAIT)
     subprocess.run(["umount", "-l", folder], check=True)
-    expect_line("read-only between realizations", process.returncode, err, 1, "run/realization_00001.h5md: cannot create: Read-only file system")
+    expect_line(
+        "read-only between realizations",
+        process.returncode,
+        err,
+        1,
+        "run/realization_00001.h5md: cannot create: Read-only file system",
+    )
     goes_on("read-only between realizations", "simulate", recorded, disk.folder, reference, 3)
 
 
 def full_at_the_end(disk, study, keys, reference):
     """No room for the results, nor for the checkpoint of a run that is to stop."""
-    done = chorale([study] + options(**keys, checkpoint_walltime=1e-9), ranks=2, cwd=disk.folder, check=False)
+    done = chorale(
+        [study] + options(**keys, checkpoint_walltime=1e-9), ranks=2, cwd=disk.folder, check=False
+    )
     assert done.returncode == 85, done.stderr
     disk.fill()
-    done = chorale([study] + options(**keys, checkpoint_resume=True, checkpoint_walltime=1e-9), ranks=3, cwd=disk.folder, check=False, timeout=WAIT)
+    done = chorale(
+        [study] + options(**keys, checkpoint_resume=True, checkpoint_walltime=1e-9),
+        ranks=3,
+        cwd=disk.folder,
+        check=False,
+        timeout=WAIT,
+    )
     expect_line(f"{study}, full when it is to stop", done.returncode, done.stderr, 1, "checkpoint")
-    done = chorale([study] + options(**keys, checkpoint_resume=True), ranks=2, cwd=disk.folder, check=False, timeout=WAIT)
+    done = chorale(
+        [study] + options(**keys, checkpoint_resume=True),
+        ranks=2,
+        cwd=disk.folder,
+        check=False,
+        timeout=WAIT,
+    )
     expect_line(f"{study}, full at the end", done.returncode, done.stderr, 1, "run.h5")
     disk.free()
     goes_on(f"{study}, full at the end", study, keys, disk.folder, reference, 1)
@@ -153,14 +218,36 @@ def main():
         recorded = {**RUN, "output_trajectories": 2}
         circle = {**recorded, "tokens_dim": 2}
         reference = {}
-        for name, study, keys in (("plain", "simulate", RUN), ("recorded", "simulate", recorded), ("circle", "simulate", circle), ("limits", "limits", LIMITS)):
+        for name, study, keys in (
+            ("plain", "simulate", RUN),
+            ("recorded", "simulate", recorded),
+            ("circle", "simulate", circle),
+            ("limits", "limits", LIMITS),
+        ):
             os.mkdir(f"{top}/{name}")
             chorale([study] + options(**keys), ranks=2, cwd=f"{top}/{name}")
             reference[name] = contents(f"{top}/{name}")
         cases = (
-            lambda disk: full_while_running(disk, "full at a checkpoint", RUN, "cannot", reference["plain"], checkpoint_every=1),
-            lambda disk: full_while_running(disk, "full within a checkpoint", RUN, "cannot", reference["plain"], all_but=30000, checkpoint_every=1),
-            lambda disk: full_while_running(disk, "full at a trajectory", recorded, "realization_0000", reference["recorded"], checkpoint_every=20),
+            lambda disk: full_while_running(
+                disk, "full at a checkpoint", RUN, "cannot", reference["plain"], checkpoint_every=1
+            ),
+            lambda disk: full_while_running(
+                disk,
+                "full within a checkpoint",
+                RUN,
+                "cannot",
+                reference["plain"],
+                all_but=30000,
+                checkpoint_every=1,
+            ),
+            lambda disk: full_while_running(
+                disk,
+                "full at a trajectory",
+                recorded,
+                "realization_0000",
+                reference["recorded"],
+                checkpoint_every=20,
+            ),
             lambda disk: read_only_while_running(disk, reference["plain"]),
             lambda disk: read_only_between(disk, reference["circle"], circle),
             lambda disk: full_at_the_end(disk, "simulate", RUN, reference["plain"]),

@@ -114,7 +114,7 @@ def own_lines(stderr):
     for line in stderr.splitlines():
         if re.fullmatch(r"-{20,}", line):
             inside = not inside
-        elif not inside and line and not re.match(r"\[[^ ]*:\d+\] ", line):
+        elif not inside and line and not re.match(r"\[[^ ]*:\d+\] |\[warn\] ", line):
             lines.append(line)
     return lines
 
