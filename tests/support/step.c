@@ -11,6 +11,7 @@
  * ACTION      kill               ends by SIGKILL, without a word
  *             signal=NUMBER      gets this signal
  *             wait=FILE          makes FILE.RANK, which holds the process number, and goes on when FILE exists
+ *             await=FILE         makes FILE.RANK, too, and goes on when it has got SIGUSR1 or SIGTERM
  *             touch=FILE         makes FILE
  *             clock=SECONDS      lets the run's clock go on by so much; with this action anywhere it stands still else
  *
@@ -44,6 +45,7 @@ static Hook hooks[HOOKS];
 static int count;
 static PetscBool standing; /* the clock stands still but for hooks */
 static double passed;      /* seconds, on that clock */
+static volatile sig_atomic_t got;
 
 PetscErrorCode __real_CheckpointCatchSignals(void);
 PetscErrorCode __wrap_CheckpointCatchSignals(void);
@@ -101,7 +103,7 @@ static void Touch(const char *path, const char *text) {
   if (file < 0 || write(file, text, (size_t)length) != length || close(file)) Fail("cannot make", path);
 }
 
-static void Wait(const char *path, int rank) {
+static void Mark(const char *path, int rank) {
   char mine[ARGUMENT + 16], new[ARGUMENT + 32], text[16];
 
   (void)snprintf(mine, sizeof(mine), "%s.%d", path, rank);
@@ -109,10 +111,34 @@ static void Wait(const char *path, int rank) {
   (void)snprintf(text, sizeof(text), "%d\n", (int)getpid());
   Touch(new, text);
   if (__real_rename(new, mine)) Fail("cannot make", mine);
+}
+
+static void Wait(const char *path, int rank) {
+  Mark(path, rank);
   for (long looks = 0; access(path, F_OK); looks++) {
     if (looks > 1000000L / POLL * PATIENCE) Fail("nobody made", path);
     (void)usleep(POLL);
   }
+}
+
+static void Got(int number) {
+  got = number;
+}
+
+/* Whichever thread of this process gets the signal. What caught it before catches it again, afterwards. */
+static void Await(const char *path, int rank) {
+  const int numbers[2] = {SIGUSR1, SIGTERM};
+  const struct sigaction mine = {.sa_handler = Got};
+  struct sigaction before[2];
+
+  for (int i = 0; i < 2; i++) (void)sigaction(numbers[i], &mine, &before[i]);
+  Mark(path, rank);
+  for (long looks = 0; !got; looks++) {
+    if (looks > 1000000L / POLL * PATIENCE) Fail("no signal", path);
+    (void)usleep(POLL);
+  }
+  for (int i = 0; i < 2; i++) (void)sigaction(numbers[i], &before[i], NULL);
+  (void)raise(got);
 }
 
 static void Act(const Hook *hook, int rank) {
@@ -123,6 +149,8 @@ static void Act(const Hook *hook, int rank) {
     (void)raise(atoi(argument));
   else if (!strcmp(action, "wait"))
     Wait(argument, rank);
+  else if (!strcmp(action, "await"))
+    Await(argument, rank);
   else if (!strcmp(action, "touch"))
     Touch(argument, "");
   else if (!strcmp(action, "clock"))
