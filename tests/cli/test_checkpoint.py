@@ -8,10 +8,11 @@ import shutil
 import pytest
 from run import chorale, datasets, options, running, same_bits, spoken
 
+DEPTH = 60
 RUN = dict(
     tokens_count=300,
     tokens_dim=3,
-    layers_depth=60,
+    layers_depth=DEPTH,
     layers_horizon=2.0,
     mlp_width=64,
     ensemble_realizations=5,
@@ -212,7 +213,7 @@ def expect_refusal(done, *phrases):
 OTHERS = (
     ("tokens_count", 301),
     ("ensemble_seed", 4),
-    ("layers_depth", 61),
+    ("layers_depth", DEPTH + 1),
     ("mlp_activation", "tanh"),
 )
 

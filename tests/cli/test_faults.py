@@ -15,10 +15,11 @@ from run import TIMEOUT, chorale, datasets, options, same_bits, spoken
 
 pytestmark = pytest.mark.full
 
+DEPTH = 12
 RUN = dict(
     tokens_count=300,
     tokens_dim=3,
-    layers_depth=12,
+    layers_depth=DEPTH,
     layers_horizon=1.0,
     mlp_width=32,
     ensemble_realizations=4,
@@ -177,7 +178,9 @@ def test_a_stop_file_that_is_there_stops_a_run_after_its_first_step(folder, whol
     expect_same(folder, whole)
 
 
-@pytest.mark.parametrize("place, code", (("3 11 0", 85), ("3 12 0", 85), ("finish 1 0", 0)))
+@pytest.mark.parametrize(
+    "place, code", ((f"3 {DEPTH - 1} 0", 85), (f"3 {DEPTH} 0", 85), ("finish 1 0", 0))
+)
 def test_a_stop_file_that_comes_at_the_end_loses_nothing(folder, whole, place, code):
     """Before the last step, after it, and when nothing is left to do, where it stops nothing."""
     keys = dict(checkpoint_every=1, checkpoint_stop_file="late")
@@ -197,14 +200,14 @@ def test_checkpoints_come_while_the_first_group_is_idle(copy):
 
     def first_group_is_done(file):
         file.move("state/0", "state/1")
-        file["status/step"][:] = (12, 2, 12, 12)
+        file["status/step"][:] = (DEPTH, 2, DEPTH, DEPTH)
 
     alter(copy, first_group_is_done)
     block_checkpoints(copy)
     keys = dict(checkpoint_resume=True, checkpoint_interval=0)
-    assert "checkpoint.tmp.h5" in run(copy, 2, 2, 1, checkpoint_every=11, **keys)
+    assert "checkpoint.tmp.h5" in run(copy, 2, 2, 1, checkpoint_every=DEPTH - 1, **keys)
     assert "checkpoint.tmp.h5" in run(copy, 2, 2, 1, checkpoint_walltime=1000, **keys)
-    run(copy, 2, 2, 0, checkpoint_every=13, **keys)  # more than there is to do
+    run(copy, 2, 2, 0, checkpoint_every=DEPTH + 1, **keys)  # more than there is to do
 
 
 def test_input_that_was_replaced_while_the_run_was_stopped_is_refused(folder):

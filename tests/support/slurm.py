@@ -77,7 +77,7 @@ def free_ports(count):
 
 
 class Slurm:
-    """with Slurm(directory) as slurm: ...; slurm.environment holds what sbatch and its jobs need."""
+    """with Slurm(directory) as slurm: ...; its environment holds what sbatch and jobs need."""
 
     def __init__(self, top):
         self.top = str(top)
