@@ -17,7 +17,12 @@ import chorale_io
 
 SOURCE, CHORALE = Path(os.environ["CHORALE_SOURCE"]), os.environ["CHORALE"]
 # Installs, builds, or takes a minute; what runs it.
-ELSEWHERE = {"tools/quickstart": ".ci/run", "tools/test": ".ci/run", "tools/install-deps": ".ci/run", "cmake": "test_packaging.py"}
+ELSEWHERE = {
+    "tools/quickstart": ".ci/run",
+    "tools/test": ".ci/run",
+    "tools/install-deps": ".ci/run",
+    "cmake": "test_packaging.py",
+}
 # Options after the user's own, for any deck of a study.
 SMALL = {
     "simulate": "-ensemble_realizations 2 -mlp_width 16",
@@ -44,7 +49,10 @@ def commands(text):
             inside, program = line == "```python", []
         elif inside:
             program.append(line)
-        elif re.match(r"    (source|mpirun|build/chorale|tools/|jobs/|sbatch|seq|cmake|chorale (?!STUDY))", line):
+        elif re.match(
+            r"    (source|mpirun|build/chorale|tools/|jobs/|sbatch|seq|cmake|chorale (?!STUDY))",
+            line,
+        ):
             yield "bash", re.sub(r"\s+# .*", "", line.strip())
 
 
@@ -59,9 +67,17 @@ def prepare(folder):
 
 
 def run(kind, text, folder, environment):
-    words = ["/usr/bin/python3", "-c", text] if kind == "python" else ["bash", "-c", "source tools/mpi-env\n" + text]
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=200, check=False)
-    assert done.returncode == 0, f"{text}\nends with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    words = (
+        ["/usr/bin/python3", "-c", text]
+        if kind == "python"
+        else ["bash", "-c", "source tools/mpi-env\n" + text]
+    )
+    done = subprocess.run(
+        words, cwd=folder, env=environment, capture_output=True, text=True, timeout=200, check=False
+    )
+    assert (
+        done.returncode == 0
+    ), f"{text}\nends with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
@@ -70,28 +86,64 @@ def submit(text, folder, cluster):
     for job in re.findall(r"\b\d+\b(?! tasks)", said):
         states = cluster.wait_for(job)
         logs = "".join(log.read_text(errors="replace") for log in folder.glob("*.log"))
-        assert states and all(state == "COMPLETED" for state in states), f"{text}\n{said}\n{states}\n{logs}"
+        assert states and all(
+            state == "COMPLETED" for state in states
+        ), f"{text}\n{said}\n{states}\n{logs}"
 
 
 def grid(folder, environment):
     """tools/grid on a directory where three of its 81 runs are missing: those are run, the figure is drawn of all."""
     tool, out = tools.load("grid"), folder / "build/grid"
     out.mkdir()
-    subprocess.run([CHORALE, "simulate", "-layers_depth", "10", "-mlp_width", "16", "-progress", "off", "-output_file", "grid.h5"], cwd=folder, check=True, capture_output=True)
+    subprocess.run(
+        [
+            CHORALE,
+            "simulate",
+            "-layers_depth",
+            "10",
+            "-mlp_width",
+            "16",
+            "-progress",
+            "off",
+            "-output_file",
+            "grid.h5",
+        ],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
     runs = list(tool.runs())
     assert len(runs) == len(set(runs)) == 81
     for one in runs[3:]:
         (out / f"{tool.name(one)}.h5").symlink_to(folder / "grid.h5")
-    said = run("bash", "tools/grid build/grid --jobs 2 --chorale build/chorale --options '-layers_depth 10 -ensemble_realizations 2'", folder, environment)
-    assert said.startswith("3 runs, 2 at a time: ") and said.endswith("build/grid/grid.png\n") and (out / "grid.png").stat().st_size > 50000, said
+    said = run(
+        "bash",
+        "tools/grid build/grid --jobs 2 --chorale build/chorale --options '-layers_depth 10 -ensemble_realizations 2'",
+        folder,
+        environment,
+    )
+    assert (
+        said.startswith("3 runs, 2 at a time: ")
+        and said.endswith("build/grid/grid.png\n")
+        and (out / "grid.png").stat().st_size > 50000
+    ), said
     with chorale_io.open(out / f"{tool.name(runs[0])}.h5") as made:
-        assert made.parameters["tokens_dim"] == "128" and made.realizations_done is None and made.observables["energy"].value.shape == (11, 2)
+        assert (
+            made.parameters["tokens_dim"] == "128"
+            and made.realizations_done is None
+            and made.observables["energy"].value.shape == (11, 2)
+        )
 
 
 def named(folder, environment):
     """What the text names without a command of its own (--show: test_show.py; dry runs of all decks: test_decks.py)."""
     small = "-tokens_dim 4,5 -mlp_activation relu,tanh -kernel_bias 0,0.2"
-    run("bash", f"build/chorale sync input/sync-map.yaml {small} -output_file sync-map.h5 && tools/plot sync-map.h5", folder, environment)
+    run(
+        "bash",
+        f"build/chorale sync input/sync-map.yaml {small} -output_file sync-map.h5 && tools/plot sync-map.h5",
+        folder,
+        environment,
+    )
     run("bash", "build/chorale limits input/limits-d64.yaml -dry_run", folder, environment)
     for words in ("--help", "--version", "sync -help"):
         assert run("bash", f"build/chorale {words}", folder, environment)
@@ -105,7 +157,9 @@ def main():
         folder = Path(name) / "chorale"
         folder.mkdir()
         prepare(folder)
-        environment = dict(os.environ, PYTHONPATH=f"{folder}/tools", CHORALE=f"{folder}/build/chorale")
+        environment = dict(
+            os.environ, PYTHONPATH=f"{folder}/tools", CHORALE=f"{folder}/build/chorale"
+        )
         jobs = []
         named(folder, environment)
         for kind, text in found:
@@ -123,7 +177,9 @@ def main():
             return 0
         (Path(name) / "slurm").mkdir()
         with slurm.Slurm(f"{name}/slurm") as cluster:
-            cluster.environment.update(CHORALE=f"{folder}/build/chorale", SBATCH_OPTIONS="--ntasks 1")
+            cluster.environment.update(
+                CHORALE=f"{folder}/build/chorale", SBATCH_OPTIONS="--ntasks 1"
+            )
             for text in jobs:
                 submit(text, folder, cluster)
     return 0

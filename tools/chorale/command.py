@@ -96,7 +96,7 @@ def run(prog: str, main: Callable[[], Optional[int]]) -> int:
     """The exit code of main(); its errors end as one line."""
     try:
         code = main()
-        sys.stdout.flush()
+        print(end="", flush=True)
         return code or 0
     except (BadFile, Refused) as error:
         reason, code = str(error), getattr(error, "code", 2)

@@ -71,7 +71,7 @@ def ulps(a: np.floating, b: np.floating) -> Optional[int]:
         return None
     kind = np.int64 if a.dtype.itemsize == 8 else np.int32
 
-    def rank(x):
+    def rank(x: np.floating) -> int:
         bits = int(np.array(x).view(kind))
         return bits if bits >= 0 else -(bits + (1 << (8 * x.dtype.itemsize - 1)))
 
@@ -222,7 +222,7 @@ def objects(run: Run) -> dict[str, h5py.HLObject]:
     """{path: group or dataset} of all that is compared."""
     found, skip = {}, ORIGIN + (("particles",) if run.kind == "results" else ())
 
-    def visit(name, item):
+    def visit(name: str, item: h5py.HLObject) -> None:
         if name.split("/")[0] not in skip:
             found[name] = item
 

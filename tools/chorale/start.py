@@ -23,25 +23,22 @@ PROGRAMS = {
     "project": ("chorale.project", READS),
     "report": ("chorale.report.program", DRAWS),
 }
-# Warnings that only developers want, whatever PYTHONWARNINGS says.
-SILENT = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 
 
 def settle() -> None:
-    """Makes a program independent of variables that were set for other ones."""
+    """Makes a program independent of variables that were set for other ones, and of libraries that
+    have something to say about the numbers in a file."""
     os.environ.pop("MPLBACKEND", None)
-    if sys.warnoptions:
-        warnings.resetwarnings()
-        for kind in SILENT:
-            warnings.simplefilter("ignore", kind)
-    sys.stdout.reconfigure(errors="backslashreplace")  # an encoding may have no Greek letters
+    warnings.simplefilter("ignore")
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(errors="backslashreplace")  # an encoding may have no Greek letters
 
 
 def lacking(needed: Iterable[str]) -> str:
-    """Why this Python cannot run a program that needs these modules; empty when it can."""
-    there = os.path.exists(GOOD) and os.path.realpath(sys.executable) != os.path.realpath(GOOD)
+    """What this Python has not of all that a program needs."""
     if sys.version_info < OLDEST:
-        return "this Python is older than 3.9" + (f"; use {GOOD}" if there else "")
+        return "this Python is older than 3.9"
+    settle()
     from chorale import command  # noqa: F401  says where matplotlib, imported next, keeps its fonts
 
     missing = []
@@ -50,14 +47,16 @@ def lacking(needed: Iterable[str]) -> str:
             importlib.import_module(name)
         except ImportError:
             missing.append(name)
-    if not missing:
-        return ""
-    install = "install " + " ".join(f"python3-{name}" for name in missing)
-    return (
-        f"this Python has no {', '.join(missing)}; "
-        + (f"use {GOOD} or " if there else "")
-        + install
-    )
+    return f"this Python has no {', '.join(missing)}" if missing else ""
+
+
+def remedy(needed: Iterable[str]) -> str:
+    """What to use instead of this Python, or to install for it."""
+    same = os.path.realpath(sys.executable) == os.path.realpath(GOOD)
+    in_environment = sys.prefix != sys.base_prefix  # of pip
+    if os.path.exists(GOOD) and (in_environment or not same):
+        return f"use {GOOD}"
+    return "install " + " ".join(f"python3-{name}" for name in needed)
 
 
 def start(name: str) -> int:
@@ -65,7 +64,7 @@ def start(name: str) -> int:
     module, needed = PROGRAMS[name]
     reason = lacking(needed)
     if reason:
-        print(f"{name}: {reason}", file=sys.stderr)
+        print(f"{name}: {reason}; {remedy(needed)}", file=sys.stderr)
         return 2
     from chorale import command
 

@@ -389,7 +389,7 @@ class Run:
         path."""
         found = {}
 
-        def visit(name, item):
+        def visit(name: str, item: h5py.HLObject) -> None:
             if isinstance(item, h5py.Dataset) and name.split("/")[0] not in skip:
                 found[name] = item
 
