@@ -15,20 +15,46 @@
 #ifndef CHORALE_ATTENTION_H
 #define CHORALE_ATTENTION_H
 
+#include <chorale/deck.h>
 #include <chorale/tokens.h>
 
 typedef struct _p_Attention *Attention;
 
-/* Reads the attention_* keys and sets up for tokens of this layout. Refuses (user input, alike on all ranks) weights of
+typedef struct {
+  const char *type, *engine; /* names */
+  PetscReal beta, value, tol;
+  char weights[PETSC_MAX_PATH_LEN]; /* a file, or empty */
+  PetscInt64 iterations;            /* of sinkhorn: at most so many, to this tolerance */
+  PetscReal sinkhorn_tol;
+} AttentionOptions;
+extern const OptionKey AttentionKeys[];
+/* attention_*. */
+PetscErrorCode AttentionOptionsRead(AttentionOptions *options);
+
+/* Sets up for tokens of this layout. Refuses (user input, alike on all ranks) weights of
  * wrong shape, sinkhorn or moments with weights, moments beyond 20000 harmonics or d = 300, usa beyond double
  * precision. Collective on the tokens' communicator. */
-PetscErrorCode AttentionCreate(Tokens tokens, Attention *attention);
+PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, Attention *attention);
 PetscErrorCode AttentionDestroy(Attention *attention);
 /* Type, engine, parameters and cost per step on stdout of the communicator's rank 0. Collective. */
 PetscErrorCode AttentionView(Attention attention);
 /* What one evaluation, or one iteration of sinkhorn, costs this rank: flops, bytes sent and received, bytes of memory.
  * Not collective. */
 PetscErrorCode AttentionGetCost(Attention attention, PetscReal *flops, PetscReal *travel, PetscReal *bytes);
+/* Attention as a gradient: with Z(x) = integral of e^{exponent (<x,y> - 1)} dmu(y),
+ *
+ *     P Att = strength grad log Z    (normalized)    or    strength grad Z.
+ *
+ * Refuses (user input) what is none: general weights, sinkhorn. Not collective. */
+typedef struct {
+  PetscBool zero, normalized;
+  PetscReal strength, exponent;
+  PetscReal most;      /* bounds |P Att| */
+  PetscReal beta, tol; /* of the energy; largest error of a kernel */
+} AttentionPotential;
+PetscErrorCode AttentionGetPotential(Attention attention, AttentionPotential *potential);
+/* The layout that attention was set up for. Not collective. */
+PetscErrorCode AttentionGetLayout(Attention attention, TokensLayout *layout);
 /* True when Att is identically zero (type none, or value 0): the step may be skipped. */
 PetscErrorCode AttentionIsZero(Attention attention, PetscBool *zero);
 

@@ -14,10 +14,15 @@
 
 typedef struct _p_Scheme *Scheme;
 
-/* Reads scheme_type; work vectors for tokens of this layout. Collective. */
-PetscErrorCode SchemeCreate(Tokens tokens, Scheme *scheme);
-/* The same for a type that the study chooses. */
-PetscErrorCode SchemeCreateType(Tokens tokens, const char *type, Scheme *scheme);
+typedef struct {
+  const char *type; /* name */
+} SchemeOptions;
+extern const OptionKey SchemeKeys[];
+/* scheme_*. */
+PetscErrorCode SchemeOptionsRead(SchemeOptions *options);
+
+/* With work vectors for tokens of this layout. Collective. */
+PetscErrorCode SchemeCreate(Tokens tokens, const SchemeOptions *options, Scheme *scheme);
 PetscErrorCode SchemeDestroy(Scheme *scheme);
 PetscErrorCode SchemeView(Scheme scheme);
 /* Sets of points at which a step evaluates the noise. Not collective. */

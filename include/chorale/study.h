@@ -2,11 +2,12 @@
 #ifndef CHORALE_STUDY_H
 #define CHORALE_STUDY_H
 
-#include <petscsys.h>
+#include <chorale/deck.h>
 
 typedef struct {
   const char *name;
-  const char *summary; /* one line for chorale --help */
+  const char *summary;        /* one line for chorale --help */
+  const OptionTable *options; /* what it reads */
   PetscErrorCode (*run)(void);
   PetscBool checkpoints; /* stops at one when a signal asks for it */
 } Study;
@@ -14,5 +15,7 @@ typedef struct {
 /* NULL when there is no such study. */
 const Study *StudyFind(const char *name);
 const Study *StudyGet(PetscInt i);
+/* What the i-th study reads, for DeckUse. */
+const OptionTable *StudyOptions(PetscInt i);
 
 #endif

@@ -1,5 +1,4 @@
 /* The class: types, options, and which kernel sums serve the drift, the energy or both. */
-#include <chorale/deck.h>
 #include <chorale/log.h>
 
 #include <math.h>
@@ -26,20 +25,20 @@ static const AttentionType types[] = {
 static PetscLogEvent evaluate_event, energy_event;
 PetscLogEvent attention_reduce_event;
 
-static PetscErrorCode SetType(Attention a) {
-  char name[PETSC_MAX_PATH_LEN];
+const char *AttentionTypeName(PetscInt i) {
+  return i < (PetscInt)PETSC_STATIC_ARRAY_LENGTH(types) ? types[i].name : NULL;
+}
 
+static PetscErrorCode SetType(Attention a, const char *name) {
   PetscFunctionBeginUser;
-  PetscCall(DeckGetString("attention_type", name));
   for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
     if (!strcmp(types[i].name, name)) a->type = &types[i];
   }
-  PetscCheck(a->type, a->layout.comm, PETSC_ERR_USER_INPUT,
-             "attention_type = %s: must be softmax, usa, l2, sinkhorn or none", name);
+  PetscCheck(a->type, a->layout.comm, PETSC_ERR_USER_INPUT, "attention_type = %s: there is no such attention", name);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode AttentionCreate(Tokens tokens, Attention *attention) {
+PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, Attention *attention) {
   Attention a;
 
   PetscFunctionBeginUser;
@@ -50,12 +49,14 @@ PetscErrorCode AttentionCreate(Tokens tokens, Attention *attention) {
   PetscCall(TokensGetLayout(tokens, &a->layout));
   a->shape = (TileShape){a->layout.block, a->layout.dim};
   a->length = (size_t)a->layout.block * (a->layout.dim + 1);
-  PetscCall(SetType(a));
-  PetscCall(DeckGetReal("attention_beta", &a->beta));
-  PetscCall(DeckGetReal("attention_value", &a->value));
-  PetscCall(DeckGetString("attention_weights", a->file));
-  PetscCall(DeckGetInt("attention_sinkhorn_iterations", &a->iterations));
-  PetscCall(DeckGetReal("attention_sinkhorn_tol", &a->sinkhorn_tol));
+  PetscCall(SetType(a, options->type));
+  a->beta = options->beta;
+  a->value = options->value;
+  a->tol = options->tol;
+  PetscCall(PetscStrncpy(a->choice, options->engine, sizeof(a->choice)));
+  PetscCall(PetscStrcpy(a->file, options->weights));
+  a->iterations = options->iterations;
+  a->sinkhorn_tol = options->sinkhorn_tol;
   a->exponent = (a->type->rate > 0 ? a->type->rate : 1) * a->beta;
   PetscCheck(!a->file[0] || a->type->form != FORM_SINKHORN, a->layout.comm, PETSC_ERR_USER_INPUT,
              "attention_type = sinkhorn: needs a symmetric kernel, so it takes no attention_weights");
@@ -89,6 +90,30 @@ PetscErrorCode AttentionDestroy(Attention *attention) {
 PetscErrorCode AttentionIsZero(Attention a, PetscBool *zero) {
   PetscFunctionBeginUser;
   *zero = (PetscBool)(a->type->rate == 0 || a->value == 0);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode AttentionGetLayout(Attention a, TokensLayout *layout) {
+  PetscFunctionBeginUser;
+  *layout = a->layout;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode AttentionGetPotential(Attention a, AttentionPotential *p) {
+  const PetscBool plain = (PetscBool)(a->type->form == FORM_PLAIN);
+
+  PetscFunctionBeginUser;
+  PetscCheck(!a->file[0], a->layout.comm, PETSC_ERR_USER_INPUT,
+             "attention_weights = %s: a density takes the default weights only", a->file);
+  PetscCheck(a->type->form != FORM_SINKHORN, a->layout.comm, PETSC_ERR_USER_INPUT,
+             "attention_type = %s: has no potential, which a density needs", a->type->name);
+  PetscCall(AttentionIsZero(a, &p->zero));
+  p->normalized = (PetscBool)!plain;
+  p->exponent = a->exponent;
+  p->strength = a->value / a->exponent * (plain ? exp(a->exponent) : 1);
+  p->most = fabs(a->value) * (plain ? exp(a->exponent) : 1);
+  p->beta = a->beta;
+  p->tol = a->tol;
   PetscFunctionReturn(0);
 }
 
@@ -298,6 +323,8 @@ static PetscErrorCode GetGradient(Attention *attention) {
     sums->type = &types[0];
     sums->beta = sums->exponent = a->beta;
     sums->value = 1;
+    sums->tol = a->tol;
+    PetscCall(PetscStrcpy(sums->choice, a->choice));
     PetscCall(AttentionEngineCreate(sums));
     a->gradient = sums;
   }

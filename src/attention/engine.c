@@ -1,10 +1,16 @@
 /* Which engine makes the kernel sums, and what it costs. */
-#include <chorale/deck.h>
 #include <chorale/harmonics.h>
 
 #include <string.h>
 
 #include "attention/impl.h"
+
+static const AttentionEngine *const engines[] = {&AttentionDirect, &AttentionMoments};
+
+const char *AttentionEngineName(PetscInt i) {
+  if (i > (PetscInt)PETSC_STATIC_ARRAY_LENGTH(engines)) return NULL;
+  return i ? engines[i - 1]->name : "auto";
+}
 
 PetscErrorCode AttentionPanels(Attention a) {
   PetscFunctionBeginUser;
@@ -48,18 +54,13 @@ static PetscErrorCode TryMoments(Attention a, PetscBool must, PetscInt n) {
 }
 
 PetscErrorCode AttentionEngineCreate(Attention a) {
-  char name[PETSC_MAX_PATH_LEN];
-  PetscBool direct, moments;
-  PetscInt n;
+  const PetscBool direct = (PetscBool)!strcmp(a->choice, AttentionDirect.name);
+  const PetscBool moments = (PetscBool)!strcmp(a->choice, AttentionMoments.name);
+  const PetscInt n = Components(a);
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetString("attention_engine", name));
-  PetscCall(DeckGetReal("attention_tol", &a->tol));
-  direct = (PetscBool)!strcmp(name, "direct");
-  moments = (PetscBool)!strcmp(name, "moments");
-  PetscCheck(direct || moments || !strcmp(name, "auto"), a->layout.comm, PETSC_ERR_USER_INPUT,
-             "attention_engine = %s: must be auto, direct or moments", name);
-  n = Components(a);
+  PetscCheck(direct || moments || !strcmp(a->choice, "auto"), a->layout.comm, PETSC_ERR_USER_INPUT,
+             "attention_engine = %s: must be auto, direct or moments", a->choice);
   a->flops_direct = DirectFlops(a, n);
   if (!direct) PetscCall(TryMoments(a, moments, n));
   /* Both engines are vector code of about the same rate, so flops decide. */

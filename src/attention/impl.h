@@ -30,6 +30,10 @@ typedef struct {
   double *value; /* V */
 } AttentionHead;
 
+/* The i-th name, NULL past the end: of types (attention.c) and engines (engine.c). */
+const char *AttentionTypeName(PetscInt i);
+const char *AttentionEngineName(PetscInt i);
+
 /* Makes the kernel sums of default weights: at every token i
  *
  *     S0_i = sum_j w_j f_j e^{exponent (<x_i,x_j> - 1)},    S_i = sum_j w_j f_j e^{exponent (<x_i,x_j> - 1)} x_j
@@ -83,8 +87,9 @@ struct _p_Attention {
   PetscReal sinkhorn_tol;
   TokensLayout layout;
   TileShape shape;
-  size_t length; /* numbers per pack */
-  Panels panels; /* made when first needed, see AttentionPanels */
+  size_t length;   /* numbers per pack */
+  Panels panels;   /* made when first needed, see AttentionPanels */
+  char choice[16]; /* attention_engine */
   const AttentionEngine *engine;
   void *data;      /* the engine's */
   PetscReal small; /* an S0 below this has lost its digits */
@@ -111,7 +116,7 @@ PetscErrorCode AttentionTruncate(Attention attention);
  */
 double AttentionMomentsFlops(Attention attention, PetscInt components);
 
-/* engine.c: reads attention_engine and attention_tol, chooses the engine and creates it. Collective. */
+/* engine.c: chooses the engine and creates it. Collective. */
 PetscErrorCode AttentionEngineCreate(Attention attention);
 /* Engine and costs on stdout of rank 0. Collective. */
 PetscErrorCode AttentionEngineView(Attention attention);

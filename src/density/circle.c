@@ -171,15 +171,15 @@ static PetscErrorCode Freeze(Density d, Field field, PetscReal scale) {
 
 /* The velocity of attention and noise, on the fine grid. */
 static void Velocity(Density d, PetscReal dt, const double *rho) {
-  const DensityAttention *a = &d->attention;
+  const DensityPotential *potential = &d->potential;
   Circle *c = d->data;
-  const double scale = dt * a->strength;
+  const double scale = dt * d->attention.strength;
   double *restrict z = c->coarse.value;
   const double *restrict slope = c->slope.value, *restrict noise = c->noise;
 
-  SynthesizeSlope(d->degree, rho, a->degree, a->zonal, &c->slope);
-  if (a->normalized) {
-    Synthesize(d->degree, rho, a->degree, a->zonal, &c->coarse);
+  SynthesizeSlope(d->degree, rho, potential->degree, potential->zonal, &c->slope);
+  if (d->attention.normalized) {
+    Synthesize(d->degree, rho, potential->degree, potential->zonal, &c->coarse);
     for (PetscInt j = 0; j < c->coarse.size; j++) z[j] = scale * slope[j] * DensityInverse(z[j]) + noise[j];
   } else {
     for (PetscInt j = 0; j < c->coarse.size; j++) z[j] = scale * slope[j] + noise[j];

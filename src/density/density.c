@@ -1,7 +1,6 @@
 #include <math.h>
 #include <string.h>
 
-#include <chorale/deck.h>
 #include <chorale/sphere.h>
 #include <chorale/zonal.h>
 
@@ -22,12 +21,11 @@ PetscInt DensityFastSize(PetscInt least) {
 }
 
 /* spde_degree, which must hold a field of degree `noise` projected onto the tangents. */
-static PetscErrorCode ReadDegree(Density density, PetscInt noise) {
+static PetscErrorCode SetDegree(Density density, PetscInt noise) {
   const PetscInt most = density->dim == 2 ? CIRCLE_MOST : SPHERE_MOST;
-  PetscInt64 degree;
+  PetscInt64 degree = density->options.degree;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetInt("spde_degree", &degree));
   if (degree < 0) degree = density->dim == 2 ? CIRCLE_DEGREE : SPHERE_DEGREE;
   PetscCheck(degree <= most, density->comm, PETSC_ERR_USER_INPUT,
              "spde_degree = %" PetscInt64_FMT ": must be at most %" PetscInt_FMT " for tokens_dim %" PetscInt_FMT,
@@ -40,42 +38,13 @@ static PetscErrorCode ReadDegree(Density density, PetscInt noise) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode ReadScheme(Density density) {
-  char name[PETSC_MAX_PATH_LEN];
+static PetscErrorCode SetScheme(Density density) {
+  const char *name = density->options.scheme;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetString("scheme_type", name));
   density->ito = (PetscBool)!strcmp(name, "euler");
   PetscCheck(density->ito || !strcmp(name, "flow"), density->comm, PETSC_ERR_USER_INPUT,
              "scheme_type = %s: must be flow or euler for a density", name);
-  PetscFunctionReturn(0);
-}
-
-/* exponent, strength and bound of the attention type. */
-static PetscErrorCode ReadAttention(Density density) {
-  DensityAttention *a = &density->attention;
-  char name[PETSC_MAX_PATH_LEN], weights[PETSC_MAX_PATH_LEN];
-  PetscReal value;
-
-  PetscFunctionBeginUser;
-  PetscCall(DeckGetString("attention_type", name));
-  PetscCall(DeckGetString("attention_weights", weights));
-  PetscCall(DeckGetReal("attention_beta", &density->beta));
-  PetscCall(DeckGetReal("attention_value", &value));
-  PetscCheck(!weights[0], density->comm, PETSC_ERR_USER_INPUT,
-             "attention_weights = %s: a density takes the default weights only", weights);
-  PetscCheck(strcmp(name, "sinkhorn"), density->comm, PETSC_ERR_USER_INPUT,
-             "attention_type = sinkhorn: must be softmax, usa, l2 or none for a density");
-  a->zero = (PetscBool)(!strcmp(name, "none") || value == 0);
-  a->normalized = (PetscBool)strcmp(name, "usa");
-  a->exponent =
-      strcmp(name, "l2") ? density->beta : 2 * density->beta; /* PAPER.md section 1: l2 is softmax at 2 beta */
-  a->strength = value / a->exponent;
-  a->most = fabs(value);
-  if (!a->normalized) {
-    a->strength *= exp(a->exponent);
-    a->most *= exp(a->exponent);
-  }
   PetscFunctionReturn(0);
 }
 
@@ -83,58 +52,58 @@ static PetscErrorCode ReadAttention(Density density) {
  * Z has no zero: on complex angles |Im| < asinh(pi / (2 exponent)), where all terms of Z, positive for real ones, turn
  * by less than a right angle. So its coefficients fall like e^{-n asinh(...)}. */
 static PetscErrorCode SetBandwidth(Density density, PetscInt noise) {
-  DensityAttention *a = &density->attention;
-  PetscReal tol, tail;
+  const AttentionPotential *a = &density->attention;
+  DensityPotential *z = &density->potential;
+  const PetscReal tol = a->tol;
+  PetscReal tail;
 
   PetscFunctionBeginUser;
   density->bandwidth = noise + 1;
-  PetscCall(DeckGetReal("attention_tol", &tol));
-  PetscCall(ZonalExponentialDegree(density->dim, density->beta, tol, &density->energy_degree, &tail));
+  PetscCall(ZonalExponentialDegree(density->dim, a->beta, tol, &density->energy_degree, &tail));
   density->energy_degree = PetscMin(density->energy_degree, density->degree);
   PetscCall(PetscMalloc1(density->energy_degree + 1, &density->energy));
-  PetscCall(ZonalExponential(density->dim, density->beta, density->energy_degree, density->energy));
+  PetscCall(ZonalExponential(density->dim, a->beta, density->energy_degree, density->energy));
   if (a->zero) PetscFunctionReturn(0);
   /* Z itself to rounding: its small values are divided by, and a few degrees more cost nothing. */
-  PetscCall(ZonalExponentialDegree(density->dim, a->exponent, PetscMin(tol, 1e-15), &a->degree, &tail));
-  a->degree = PetscMin(a->degree, density->degree);
+  PetscCall(ZonalExponentialDegree(density->dim, a->exponent, PetscMin(tol, 1e-15), &z->degree, &tail));
+  z->degree = PetscMin(z->degree, density->degree);
   const PetscReal width = asinh(0.5 * PETSC_PI / a->exponent);
   const PetscInt quotient = (PetscInt)ceil(PetscMin(-log(tol) / width, 1e6));
-  density->needed = PetscMax(a->degree, a->normalized ? quotient : 0);
+  density->needed = PetscMax(z->degree, a->normalized ? quotient : 0);
   density->bandwidth = PetscMax(density->bandwidth, PetscMin(density->needed, density->degree));
-  PetscCall(PetscMalloc1(a->degree + 1, &a->zonal));
-  PetscCall(ZonalExponential(density->dim, a->exponent, a->degree, a->zonal));
-  for (PetscInt n = 0; n <= a->degree; n++) a->zonal[n] *= density->area / SphereHarmonicCount(density->dim, n);
+  PetscCall(PetscMalloc1(z->degree + 1, &z->zonal));
+  PetscCall(ZonalExponential(density->dim, a->exponent, z->degree, z->zonal));
+  for (PetscInt n = 0; n <= z->degree; n++) z->zonal[n] *= density->area / SphereHarmonicCount(density->dim, n);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode DensityCreate(MPI_Comm comm, PetscInt dim, Noise noise, Density *density) {
-  char type[PETSC_MAX_PATH_LEN];
+PetscErrorCode DensityCreate(Attention attention, Noise noise, const DensityOptions *options, Density *density) {
+  TokensLayout layout;
+  const char *type;
   PetscInt degree;
-  PetscInt64 seed;
   Density d;
 
   PetscFunctionBeginUser;
-  PetscCheck(dim == 2 || dim == 3, comm, PETSC_ERR_USER_INPUT,
-             "tokens_dim = %" PetscInt_FMT ": a density is solved for on the circle (2) and the sphere (3)", dim);
+  PetscCall(AttentionGetLayout(attention, &layout));
+  PetscCheck(layout.dim == 2 || layout.dim == 3, layout.comm, PETSC_ERR_USER_INPUT,
+             "tokens_dim = %" PetscInt_FMT ": a density is solved for on the circle (2) and the sphere (3)",
+             layout.dim);
   PetscCall(NoiseGetDegree(noise, &degree));
-  PetscCall(DeckGetString("noise_type", type));
-  PetscCheck(degree < NOISE_DEGREE_NONE, comm, PETSC_ERR_USER_INPUT,
+  PetscCall(NoiseGetType(noise, &type));
+  PetscCheck(degree < NOISE_DEGREE_NONE, layout.comm, PETSC_ERR_USER_INPUT,
              "noise_type = %s: must be spectral or none for a density, which moves in the limit of infinite width",
              type);
   PetscCall(PetscNew(&d));
-  d->comm = comm;
-  d->dim = dim;
-  d->area = SphereArea(dim);
-  d->kind = dim == 2 ? &DensityCircle : &DensitySphere;
-  PetscCall(ReadDegree(d, degree));
-  PetscCall(ReadScheme(d));
-  PetscCall(DeckGetReal("spde_tol", &d->tolerance));
-  PetscCall(DeckGetReal("spde_hyperviscosity", &d->hyperviscosity));
-  PetscCall(DeckGetInt("ensemble_seed", &seed));
-  d->seed = (uint64_t)seed;
-  PetscCall(ReadAttention(d));
+  d->comm = layout.comm;
+  d->dim = layout.dim;
+  d->area = SphereArea(d->dim);
+  d->kind = d->dim == 2 ? &DensityCircle : &DensitySphere;
+  d->options = *options;
+  PetscCall(SetDegree(d, degree));
+  PetscCall(SetScheme(d));
+  PetscCall(AttentionGetPotential(attention, &d->attention));
   PetscCall(SetBandwidth(d, degree));
-  PetscCall(HarmonicsCreate(dim, d->degree, &d->harmonics));
+  PetscCall(HarmonicsCreate(d->dim, d->degree, &d->harmonics));
   PetscCall(HarmonicsGetSize(d->harmonics, &d->count, &d->degrees));
   PetscCall(VecCreateSeq(PETSC_COMM_SELF, d->count, &d->state));
   for (int i = 0; i < 3; i++) PetscCall(PetscMalloc1(d->count, &d->work[i]));
@@ -150,7 +119,7 @@ PetscErrorCode DensityDestroy(Density *density) {
   if (!d) PetscFunctionReturn(0);
   PetscCall(d->kind->destroy(d));
   for (int i = 0; i < 3; i++) PetscCall(PetscFree(d->work[i]));
-  PetscCall(PetscFree(d->attention.zonal));
+  PetscCall(PetscFree(d->potential.zonal));
   PetscCall(PetscFree(d->energy));
   PetscCall(VecDestroy(&d->state));
   PetscCall(HarmonicsDestroy(&d->harmonics));
@@ -167,7 +136,7 @@ PetscErrorCode DensityView(Density d) {
   PetscCall(PetscPrintf(d->comm,
                         "           velocity up to degree %" PetscInt_FMT
                         "; outgrown when the upper third of the degrees has %g of the norm\n",
-                        d->bandwidth, (double)d->tolerance));
+                        d->bandwidth, (double)d->options.tol));
   if (!d->attention.zero && d->needed > d->degree)
     PetscCall(PetscPrintf(d->comm,
                           "           attention of a narrow density may need a velocity up to degree %" PetscInt_FMT
@@ -217,16 +186,14 @@ PetscErrorCode DensityStart(Density d, PetscInt r) {
 }
 
 PetscErrorCode DensityCheckStarts(Density d, MPI_Comm comm, PetscInt R) {
-  char name[PETSC_MAX_PATH_LEN];
   PetscInt first = PETSC_MAX_INT;
   PetscMPIInt rank, size;
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
   PetscCallMPI(MPI_Comm_size(comm, &size));
-  PetscCall(DeckGetString("tokens_init", name));
   PetscCall(DensityStart(d, 0)); /* what is wrong with all of them, on all ranks */
-  if (strcmp(name, "clusters")) PetscFunctionReturn(0);
+  if (strcmp(d->options.start.init, "clusters")) PetscFunctionReturn(0);
   for (PetscInt r = rank; r < R && first == PETSC_MAX_INT; r += size) {
     const char *key;
     PetscBool outgrown;

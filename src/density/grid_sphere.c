@@ -176,12 +176,12 @@ static PetscErrorCode Freeze(Density d, Field field, PetscReal scale) {
 
 /* Z, (1 - z^2) dZ/dz and dZ/dphi on the grid. */
 static PetscErrorCode Potential(Density d, const double *rho) {
-  const DensityAttention *a = &d->attention;
+  const DensityPotential *p = &d->potential;
   Sphere *s = d->data;
 
   PetscFunctionBeginUser;
-  PetscCall(LegendreSynthesize(s->legendre, a->degree, a->zonal, rho, (double *)s->z.mode, (double *)s->slope.mode));
-  for (PetscInt m = 0; m <= a->degree; m++) {
+  PetscCall(LegendreSynthesize(s->legendre, p->degree, p->zonal, rho, (double *)s->z.mode, (double *)s->slope.mode));
+  for (PetscInt m = 0; m <= p->degree; m++) {
     const double *from = (const double *)(s->z.mode + m * s->rings);
     double *to = (double *)(s->turn.mode + m * s->rings);
     for (PetscInt i = 0; i < s->rings; i++) {
@@ -189,9 +189,9 @@ static PetscErrorCode Potential(Density d, const double *rho) {
       to[2 * i + 1] = (double)m * from[2 * i];
     }
   }
-  if (a->normalized) PetscCall(ToValues(s, a->degree, &s->z));
-  PetscCall(ToValues(s, a->degree, &s->slope));
-  PetscCall(ToValues(s, a->degree, &s->turn));
+  if (d->attention.normalized) PetscCall(ToValues(s, p->degree, &s->z));
+  PetscCall(ToValues(s, p->degree, &s->slope));
+  PetscCall(ToValues(s, p->degree, &s->turn));
   PetscFunctionReturn(0);
 }
 

@@ -2,7 +2,6 @@
 #include <math.h>
 #include <string.h>
 
-#include <chorale/deck.h>
 #include <chorale/rng.h>
 #include <chorale/sphere.h>
 #include <chorale/zonal.h>
@@ -31,7 +30,7 @@ static PetscErrorCode AddFisher(Density d, PetscReal kappa, PetscInt B, const do
 
 /* The same directions of the centres as those of the tokens' start. */
 static PetscErrorCode AddClusters(Density d, PetscInt r, PetscReal kappa, PetscInt64 clusters, double *rho) {
-  const RngStream stream = {.seed = d->seed, .realization = (uint32_t)r, .purpose = RNG_START_CENTRES};
+  const RngStream stream = {.seed = d->options.start.seed, .realization = (uint32_t)r, .purpose = RNG_START_CENTRES};
   double x[3 * BLOCK], f[BLOCK], centre[3];
 
   PetscFunctionBeginUser;
@@ -66,23 +65,18 @@ static PetscErrorCode AddHarmonic(Density d, PetscReal amplitude, PetscInt n, do
 
 PetscErrorCode DensityInitial(Density d, PetscInt r, double *rho, const char **key) {
   double e1[3 * 8] = {0}, one[8] = {1};
-  char name[PETSC_MAX_PATH_LEN];
-  PetscReal kappa, amplitude;
-  PetscInt64 clusters, n;
+  const StartOptions *start = &d->options.start;
+  const PetscInt64 n = start->harmonic;
+  const char *name = start->init;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetString("tokens_init", name));
-  PetscCall(DeckGetReal("tokens_kappa", &kappa));
-  PetscCall(DeckGetInt("tokens_clusters", &clusters));
-  PetscCall(DeckGetInt("tokens_harmonic", &n));
-  PetscCall(DeckGetReal("tokens_amplitude", &amplitude));
   PetscCall(PetscArrayzero(rho, d->count));
   for (PetscInt t = 0; t < 8; t++) e1[t] = 1;
   *key = "tokens_kappa";
   if (!strcmp(name, "vmf")) {
-    PetscCall(AddFisher(d, kappa, 8, e1, one, rho));
+    PetscCall(AddFisher(d, start->kappa, 8, e1, one, rho));
   } else if (!strcmp(name, "clusters")) {
-    PetscCall(AddClusters(d, r, kappa, clusters, rho));
+    PetscCall(AddClusters(d, r, start->kappa, start->clusters, rho));
   } else {
     const PetscBool harmonic = (PetscBool)!strcmp(name, "harmonic");
     PetscCheck(harmonic || !strcmp(name, "uniform") || !strcmp(name, "quadrature"), d->comm, PETSC_ERR_USER_INPUT,
@@ -91,7 +85,7 @@ PetscErrorCode DensityInitial(Density d, PetscInt r, double *rho, const char **k
     rho[0] = 1 / PetscSqrtReal(d->area);
     PetscCheck(!harmonic || n <= d->degree, d->comm, PETSC_ERR_USER_INPUT,
                "tokens_harmonic = %" PetscInt64_FMT ": must be at most spde_degree %" PetscInt_FMT, n, d->degree);
-    if (harmonic) PetscCall(AddHarmonic(d, amplitude, (PetscInt)n, rho));
+    if (harmonic) PetscCall(AddHarmonic(d, start->amplitude, (PetscInt)n, rho));
   }
   PetscFunctionReturn(0);
 }

@@ -31,7 +31,7 @@ PetscErrorCode DensityTail(Density d, PetscReal *tail, PetscBool *outgrown) {
   }
   PetscCall(VecRestoreArrayRead(d->state, &rho));
   if (tail) *tail = PetscSqrtReal(upper / all);
-  if (outgrown) *outgrown = (PetscBool) !(PetscSqrtReal(upper / all) <= d->tolerance); /* NaN has outgrown it, too */
+  if (outgrown) *outgrown = (PetscBool) !(PetscSqrtReal(upper / all) <= d->options.tol); /* NaN has outgrown it, too */
   PetscFunctionReturn(0);
 }
 
@@ -44,7 +44,7 @@ static PetscErrorCode Energy(Density d, PetscReal *energy) {
   PetscCall(DensitySpectrum(d, power));
   for (PetscInt n = d->energy_degree; n > 0; n--)
     sum += d->energy[n] * (1 - power[n] * d->area / SphereHarmonicCount(d->dim, n));
-  *energy = 0.5 * exp(d->beta) * sum;
+  *energy = 0.5 * exp(d->attention.beta) * sum;
   PetscCall(PetscFree(power));
   PetscFunctionReturn(0);
 }
@@ -148,7 +148,7 @@ PetscErrorCode DensityCompare(Density d, Tokens tokens, PetscReal *mmd2, PetscRe
     const PetscReal weight = 1 + (PetscReal)n * (PetscReal)(n + d->dim - 2);
     *sobolev2 += d->area * power[n] / (weight * weight);
     if (n <= d->energy_degree)
-      *mmd2 += exp(d->beta) * d->energy[n] * d->area / SphereHarmonicCount(d->dim, n) * power[n];
+      *mmd2 += exp(d->attention.beta) * d->energy[n] * d->area / SphereHarmonicCount(d->dim, n) * power[n];
   }
   PetscCall(PetscFree(moments));
   PetscCall(PetscFree(power));

@@ -54,7 +54,7 @@ static void Smooth(Density d, PetscReal dt, double *rho) {
 
   for (PetscInt k = 0; k < d->count; k++) {
     const PetscReal n = (PetscReal)d->degrees[k], share = n * (n + d->dim - 2) / top;
-    rho[k] *= exp(-d->hyperviscosity * dt * share * share * share * share);
+    rho[k] *= exp(-d->options.hyperviscosity * dt * share * share * share * share);
   }
 }
 
@@ -73,7 +73,7 @@ PetscErrorCode DensityStep(Density d, Field field, PetscReal dt) {
     PetscCall(Euler(d, dt, k1, rho));
   else
     PetscCall(Flow(d, dt, rho));
-  if (d->hyperviscosity > 0) Smooth(d, dt, rho);
+  if (d->options.hyperviscosity > 0) Smooth(d, dt, rho);
   PetscCall(VecRestoreArray(d->state, &rho));
   PetscFunctionReturn(0);
 }

@@ -85,9 +85,9 @@ static PetscErrorCode Evaluate(Field field, Tokens tokens, Vec g) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Create(Noise noise) {
+static PetscErrorCode Create(Noise noise, const NoiseOptions *options) {
   PetscFunctionBeginUser;
-  (void)noise;
+  (void)noise, (void)options;
   PetscCall(LogEvent("GramApply", &apply_event));
   PetscFunctionReturn(0);
 }

@@ -10,8 +10,8 @@ typedef struct {
   PetscBool zero;   /* G is identically zero */
   PetscInt most;    /* tokens that a field can be evaluated at; 0 for any number */
   PetscInt points;  /* different points that a draw can be evaluated at, all in all; 0 for any number */
-  /* Reads the type's own deck keys into noise->data. NULL when there is nothing to do, as for destroy. */
-  PetscErrorCode (*create)(Noise noise);
+  /* Makes noise->data of the type's own options. NULL when there is nothing to do, as for destroy. */
+  PetscErrorCode (*create)(Noise noise, const NoiseOptions *options);
   PetscErrorCode (*destroy)(Noise noise);
   PetscErrorCode (*view)(Noise noise, MPI_Comm comm);
   /* As NoiseGetCost; NULL where it is nothing. */
@@ -53,6 +53,9 @@ struct _p_Field {
 static inline RngStream NoiseStream(Noise noise, PetscInt realization, PetscInt step, RngPurpose purpose) {
   return (RngStream){noise->seed, (uint32_t)realization, (uint32_t)step, purpose};
 }
+
+/* The i-th name of the registry, NULL past the end (noise.c). */
+const char *NoiseTypeName(PetscInt i);
 
 extern const NoiseType NoiseTypeMlp, NoiseTypeSpectral, NoiseTypeGram, NoiseTypeNone;
 

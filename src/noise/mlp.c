@@ -13,7 +13,6 @@
 #include <math.h>
 #include <string.h>
 
-#include <chorale/deck.h>
 #include <chorale/log.h>
 
 #include "noise/impl.h"
@@ -158,8 +157,8 @@ PetscErrorCode NoiseMlpWeights(Noise noise, PetscInt realization, PetscInt step,
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Create(Noise noise) {
-  PetscInt64 width;
+static PetscErrorCode Create(Noise noise, const NoiseOptions *options) {
+  const PetscInt64 width = options->width;
   PetscInt size;
   Mlp *mlp;
 
@@ -168,7 +167,6 @@ static PetscErrorCode Create(Noise noise) {
   PetscCall(LogEvent("MLPApply", &apply_event));
   PetscCall(PetscNew(&mlp));
   noise->data = mlp;
-  PetscCall(DeckGetInt("mlp_width", &width));
   PetscCheck(width >= 1 && width <= PETSC_MAX_INT - MLP_CHUNK, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
              "mlp_width = %" PetscInt64_FMT ": must be at least 1 and below 2^%d", width,
              (int)(8 * sizeof(PetscInt) - 1));

@@ -1,35 +1,38 @@
 #include <string.h>
 
-#include <chorale/deck.h>
-
 #include "noise/impl.h"
 #include "noise/spectral.h"
 
 static const NoiseType *const types[] = {&NoiseTypeMlp, &NoiseTypeSpectral, &NoiseTypeGram, &NoiseTypeNone};
 
-PetscErrorCode NoiseCreate(PetscInt dim, Noise *noise) {
-  char name[PETSC_MAX_PATH_LEN];
-  PetscInt64 seed;
+const char *NoiseTypeName(PetscInt i) {
+  return i < (PetscInt)PETSC_STATIC_ARRAY_LENGTH(types) ? types[i]->name : NULL;
+}
+
+PetscErrorCode NoiseCreate(PetscInt dim, const NoiseOptions *options, Noise *noise) {
   Noise n;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetString("noise_type", name));
-  PetscCall(DeckGetInt("ensemble_seed", &seed));
   PetscCall(PetscNew(&n));
   n->dim = dim;
-  n->seed = (uint64_t)seed;
+  n->seed = options->seed;
   for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-    if (!strcmp(name, types[i]->name)) n->type = types[i];
+    if (!strcmp(options->type, types[i]->name)) n->type = types[i];
   /* No communicator here: every rank finds the same deck, and the error handler lets one of them speak. */
-  PetscCheck(n->type, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT, "noise_type = %s: must be one of: mlp spectral gram none",
-             name);
-  PetscCall(DeckGetString("mlp_activation", name));
-  PetscCall(DeckGetReal("mlp_bias_u", &n->bias_u));
-  PetscCall(DeckGetReal("mlp_bias_w", &n->bias_w));
-  n->activation = ActivationFind(name);
-  PetscCheck(n->activation, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT, "mlp_activation = %s: no such activation", name);
-  if (n->type->create) PetscCall(n->type->create(n));
+  PetscCheck(n->type, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT, "noise_type = %s: there is no such noise", options->type);
+  n->bias_u = options->bias_u;
+  n->bias_w = options->bias_w;
+  n->activation = ActivationFind(options->activation);
+  PetscCheck(n->activation, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT, "mlp_activation = %s: no such activation",
+             options->activation);
+  if (n->type->create) PetscCall(n->type->create(n, options));
   *noise = n;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode NoiseGetType(Noise noise, const char **name) {
+  PetscFunctionBeginUser;
+  *name = noise->type->name;
   PetscFunctionReturn(0);
 }
 

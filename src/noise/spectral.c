@@ -6,7 +6,6 @@
  * degree} c_n P_n, by the addition theorem; nothing else is approximated. */
 #include <math.h>
 
-#include <chorale/deck.h>
 #include <chorale/harmonics.h>
 #include <chorale/log.h>
 #include <chorale/sphere.h>
@@ -38,13 +37,13 @@ static PetscInt LargestDegree(PetscInt dim) {
 }
 
 /* noise_degree, or else the smallest degree that noise_tol allows; refused beyond the budget. */
-static PetscErrorCode ChooseDegree(Noise noise, Kernel kernel, PetscInt *degree) {
+static PetscErrorCode ChooseDegree(Noise noise, const NoiseOptions *options, Kernel kernel, PetscInt *degree) {
   const PetscInt most = LargestDegree(noise->dim);
-  PetscInt64 wanted;
-  PetscReal tol, tail, k1;
+  const PetscInt64 wanted = options->degree;
+  const PetscReal tol = options->tol;
+  PetscReal tail, k1;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetInt("noise_degree", &wanted));
   if (wanted >= 0) {
     PetscCheck(wanted <= most, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
                "noise_degree = %" PetscInt64_FMT ": K = %.0f harmonics for tokens_dim = %" PetscInt_FMT
@@ -53,7 +52,6 @@ static PetscErrorCode ChooseDegree(Noise noise, Kernel kernel, PetscInt *degree)
     *degree = (PetscInt)wanted;
     PetscFunctionReturn(0);
   }
-  PetscCall(DeckGetReal("noise_tol", &tol));
   PetscCall(NoiseGetVariance(noise, &k1));
   PetscCall(KernelDegree(kernel, tol, most, degree, &tail));
   PetscCheck(tail <= tol * k1, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
@@ -89,7 +87,7 @@ static PetscErrorCode SetAmplitudes(Noise noise, Kernel kernel) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Create(Noise noise) {
+static PetscErrorCode Create(Noise noise, const NoiseOptions *options) {
   Spectral *s;
   Kernel kernel;
 
@@ -102,7 +100,7 @@ static PetscErrorCode Create(Noise noise) {
              "tokens_dim = %" PetscInt_FMT ": must be at most %d for noise_type spectral; take noise_type mlp or gram",
              noise->dim, HARMONICS_DIM);
   PetscCall(NoiseGetKernel(noise, &kernel));
-  PetscCall(ChooseDegree(noise, kernel, &s->degree));
+  PetscCall(ChooseDegree(noise, options, kernel, &s->degree));
   /* From here on all theory is that of the kernel which is really drawn. */
   PetscCall(KernelTruncate(kernel, s->degree, &s->lost));
   PetscCall(HarmonicsCreate(noise->dim, s->degree, &s->harmonics));

@@ -1,6 +1,5 @@
 #include <string.h>
 
-#include <chorale/deck.h>
 #include <chorale/log.h>
 
 #include "scheme/impl.h"
@@ -8,16 +7,23 @@
 static const SchemeType *const types[] = {&SchemeTypeLayer, &SchemeTypeEuler, &SchemeTypeHeun, &SchemeTypeFlow};
 static PetscLogEvent step_event;
 
-PetscErrorCode SchemeCreate(Tokens tokens, Scheme *scheme) {
-  char name[PETSC_MAX_PATH_LEN];
+static const char *TypeName(PetscInt i) {
+  return i < (PetscInt)PETSC_STATIC_ARRAY_LENGTH(types) ? types[i]->name : NULL;
+}
 
+const OptionKey SchemeKeys[] = {
+    CHOICE_KEY(SchemeOptions, type, "scheme_type", "layer", .choices = TypeName,
+               .help = "One step of the tokens: layer, the transformer's attention, MLP and layer norm; for the limit "
+                       "SDE euler (Ito), heun and flow (Stratonovich; flow is RK4 with the field frozen)."),
+    {NULL}};
+
+PetscErrorCode SchemeOptionsRead(SchemeOptions *options) {
   PetscFunctionBeginUser;
-  PetscCall(DeckGetString("scheme_type", name));
-  PetscCall(SchemeCreateType(tokens, name, scheme));
+  PetscCall(DeckRead(SchemeKeys, options));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SchemeCreateType(Tokens tokens, const char *name, Scheme *scheme) {
+PetscErrorCode SchemeCreate(Tokens tokens, const SchemeOptions *options, Scheme *scheme) {
   TokensLayout layout;
   PetscMPIInt size;
   Scheme s;
@@ -27,8 +33,8 @@ PetscErrorCode SchemeCreateType(Tokens tokens, const char *name, Scheme *scheme)
   PetscCall(TokensGetLayout(tokens, &layout));
   PetscCall(PetscNew(&s));
   for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-    if (!strcmp(name, types[i]->name)) s->type = types[i];
-  PetscCheck(s->type, layout.comm, PETSC_ERR_USER_INPUT, "scheme_type = %s: must be layer, euler, heun or flow", name);
+    if (!strcmp(options->type, types[i]->name)) s->type = types[i];
+  PetscCheck(s->type, layout.comm, PETSC_ERR_USER_INPUT, "scheme_type = %s: there is no such scheme", options->type);
   s->comm = layout.comm;
   s->dim = layout.dim;
   if (s->type->pieces)

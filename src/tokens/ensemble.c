@@ -1,7 +1,5 @@
 #include <limits.h>
-#include <stdlib.h>
 
-#include <chorale/deck.h>
 #include <chorale/ensemble.h>
 
 struct _p_Ensemble {
@@ -27,51 +25,42 @@ static PetscInt ChooseGroups(PetscInt realizations, PetscInt blocks, PetscInt ra
   return best;
 }
 
-/* ensemble_groups: auto or a divisor of the number of ranks. */
-static PetscErrorCode ReadGroups(PetscInt realizations, PetscInt blocks, PetscInt ranks, PetscInt *groups,
-                                 PetscBool *automatic) {
-  char text[PETSC_MAX_PATH_LEN], allowed[512] = "auto", *end;
+/* The groups that were asked for: a divisor of the number of ranks. */
+static PetscErrorCode CheckGroups(PetscInt64 groups, PetscInt ranks) {
+  char allowed[512] = "auto";
   size_t length;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetString("ensemble_groups", text));
-  PetscCall(PetscStrcmp(text, "auto", automatic));
-  if (*automatic) {
-    *groups = ChooseGroups(realizations, blocks, ranks);
-    PetscFunctionReturn(0);
-  }
+  if (groups >= 1 && groups <= ranks && ranks % groups == 0) PetscFunctionReturn(0);
   for (PetscInt g = 1; g <= ranks; g++) {
     if (ranks % g) continue;
     PetscCall(PetscStrlen(allowed, &length));
     PetscCall(PetscSNPrintf(allowed + length, sizeof(allowed) - length, ", %" PetscInt_FMT, g));
   }
-  const long value = strtol(text, &end, 10);
-  PetscCheck(end != text && !*end && value >= 1 && value <= ranks && ranks % value == 0, PETSC_COMM_WORLD,
-             PETSC_ERR_USER_INPUT, "ensemble_groups = %s: must divide the %" PetscInt_FMT " ranks (allowed: %s)", text,
-             ranks, allowed);
-  *groups = (PetscInt)value;
-  PetscFunctionReturn(0);
+  SETERRQ(PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+          "ensemble_groups = %" PetscInt64_FMT ": must divide the %" PetscInt_FMT " ranks (allowed: %s)", groups, ranks,
+          allowed);
 }
 
-PetscErrorCode EnsembleCreate(PetscInt blocks, Ensemble *ensemble) {
+PetscErrorCode EnsembleCreate(const EnsembleOptions *options, PetscInt blocks, Ensemble *ensemble) {
   Ensemble e;
   EnsembleLayout *layout;
-  PetscInt64 realizations;
   PetscMPIInt rank, size;
 
   PetscFunctionBeginUser;
   PetscCheck(blocks >= 1, PETSC_COMM_WORLD, PETSC_ERR_ARG_OUTOFRANGE, "an ensemble needs at least one block of tokens");
-  PetscCall(DeckGetInt("ensemble_realizations", &realizations));
-  PetscCheck(realizations >= 1 && realizations <= INT_MAX, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-             "ensemble_realizations = %" PetscInt64_FMT ": must be from 1 to %d", realizations, INT_MAX);
+  PetscCheck(options->realizations >= 1 && options->realizations <= INT_MAX, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "ensemble_realizations = %" PetscInt64_FMT ": must be from 1 to %d", options->realizations, INT_MAX);
   PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
   PetscCallMPI(MPI_Comm_size(PETSC_COMM_WORLD, &size));
   PetscCall(PetscNew(&e));
   layout = &e->layout;
   layout->world = PETSC_COMM_WORLD;
-  layout->realizations = (PetscInt)realizations;
+  layout->realizations = (PetscInt)options->realizations;
   e->blocks = blocks;
-  PetscCall(ReadGroups(layout->realizations, blocks, size, &layout->groups, &e->automatic));
+  e->automatic = (PetscBool)(options->groups == ENSEMBLE_GROUPS_AUTO);
+  if (!e->automatic) PetscCall(CheckGroups(options->groups, size));
+  layout->groups = e->automatic ? ChooseGroups(layout->realizations, blocks, size) : (PetscInt)options->groups;
   layout->group = rank / (size / layout->groups);
   layout->owned =
       layout->group < layout->realizations ? (layout->realizations - 1 - layout->group) / layout->groups + 1 : 0;

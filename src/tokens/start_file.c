@@ -1,5 +1,6 @@
 /* Tokens from the rows of tokens_file: a dataset of an HDF5 file, or a .npy file. */
 #include <math.h>
+#include <string.h>
 
 #include <chorale/deck.h>
 #include <chorale/h5.h>
@@ -39,8 +40,6 @@ static PetscErrorCode SourceOpen(MPI_Comm comm, Source *source) {
 
   PetscFunctionBeginUser;
   source->h5 = NULL;
-  PetscCall(DeckGetString(KEY, source->path));
-  PetscCall(DeckGetString("tokens_dataset", source->dataset));
   PetscCheck(source->path[0], comm, PETSC_ERR_USER_INPUT, "tokens_file is not set: tokens_init = file needs it");
   PetscCall(PetscStrendswith(source->path, ".npy", &source->npy));
   if (source->npy) {
@@ -72,22 +71,32 @@ static PetscErrorCode SourceCheckShape(const Source *source, MPI_Comm comm, Pets
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode StartFileShape(MPI_Comm comm, PetscInt64 *count, PetscInt64 *dim) {
+/* The length of an axis of tokens_file, if that is what tokens start from. */
+static PetscErrorCode Resolve(MPI_Comm world, PetscInt axis, char *value, size_t size) {
+  char init[PETSC_MAX_PATH_LEN];
   Source source;
-  PetscBool count_given, dim_given;
-  PetscInt64 asked[2];
 
   PetscFunctionBeginUser;
-  PetscCall(SourceOpen(comm, &source));
+  PetscCall(DeckReadText(StartKeys, "tokens_init", init));
+  if (strcmp(init, "file")) PetscFunctionReturn(0);
+  PetscCall(DeckReadText(StartKeys, KEY, source.path));
+  PetscCall(DeckReadText(StartKeys, "tokens_dataset", source.dataset));
+  PetscCall(SourceOpen(world, &source));
   PetscCall(H5Close_(&source.h5));
-  PetscCall(DeckHas("tokens_count", &count_given));
-  PetscCall(DeckHas("tokens_dim", &dim_given));
-  PetscCall(DeckGetInt("tokens_count", &asked[0]));
-  PetscCall(DeckGetInt("tokens_dim", &asked[1]));
-  PetscCall(
-      SourceCheckShape(&source, comm, count_given ? asked[0] : source.rows, dim_given ? asked[1] : source.columns));
-  *count = source.rows;
-  *dim = source.columns;
+  PetscCall(SourceCheckShape(&source, world, source.rows, source.columns));
+  PetscCall(PetscSNPrintf(value, size, "%" PetscInt64_FMT, axis ? source.columns : source.rows));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode StartFileRows(MPI_Comm world, char *value, size_t size) {
+  PetscFunctionBeginUser;
+  PetscCall(Resolve(world, 0, value, size));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode StartFileColumns(MPI_Comm world, char *value, size_t size) {
+  PetscFunctionBeginUser;
+  PetscCall(Resolve(world, 1, value, size));
   PetscFunctionReturn(0);
 }
 
@@ -146,6 +155,8 @@ PetscErrorCode StartSetUpFile(Start start, const TokensLayout *layout) {
   double *rows;
 
   PetscFunctionBeginUser;
+  PetscCall(PetscStrcpy(source.path, start->options.file));
+  PetscCall(PetscStrcpy(source.dataset, start->options.dataset));
   PetscCall(SourceOpen(layout->comm, &source));
   code = SourceRead(&source, layout, first, n, &rows);
   PetscCall(H5Close_(&source.h5));

@@ -64,7 +64,7 @@ static PetscErrorCode Destroy(Start start) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode StartCreateLimit(Tokens tokens, PetscInt64 nodes, Start *start) {
+PetscErrorCode StartCreateLimit(Tokens tokens, const StartOptions *options, PetscInt64 nodes, Start *start) {
   static const StartLaw law = {.name = "limit", .place = Place, .weigh = Weigh, .destroy = Destroy};
   TokensLayout layout;
   PetscBool uniform, vmf;
@@ -80,12 +80,12 @@ PetscErrorCode StartCreateLimit(Tokens tokens, PetscInt64 nodes, Start *start) {
 
   PetscCall(PetscNew(&limit));
   limit->nodes = nodes;
-  PetscCall(StartCreate(tokens, &limit->law));
+  PetscCall(StartCreate(tokens, options, &limit->law));
   PetscCall(PetscStrcmp(limit->law->law->name, "uniform", &uniform));
   PetscCall(PetscStrcmp(limit->law->law->name, "vmf", &vmf));
   PetscCheck(uniform || vmf, layout.comm, PETSC_ERR_USER_INPUT,
              "tokens_init = %s: a quadrature of its law needs uniform or vmf", limit->law->law->name);
-  limit->kappa = vmf ? limit->law->kappa : 0;
+  limit->kappa = vmf ? limit->law->options.kappa : 0;
   PetscCall(StartCreateQuadrature(&part, &limit->rule));
   PetscCall(PetscMalloc1(layout.dim * layout.block, &limit->x));
   PetscCall(PetscNew(start));

@@ -13,7 +13,9 @@
 #include <chorale/noise.h>
 #include <chorale/scheme.h>
 #include <chorale/start.h>
+#include <chorale/study.h>
 
+#include "keys.h"
 #include "noise/mlp.h"
 
 enum { REALIZATION = 1, STEP = 3 };
@@ -73,12 +75,12 @@ static PetscErrorCode Layer(H5 h5) {
   PetscCall(DeckGetInt("layers_depth", &depth));
   PetscCall(DeckGetReal("layers_horizon", &horizon));
   PetscCall(TokensCreate(PETSC_COMM_WORLD, count, (PetscInt)dim, &tokens));
-  PetscCall(StartCreate(tokens, &start));
+  PetscCall(StartFromKeys(tokens, &start));
   PetscCall(TokensStart(tokens, start, REALIZATION));
-  PetscCall(AttentionCreate(tokens, &attention));
-  PetscCall(NoiseCreate((PetscInt)dim, &noise));
+  PetscCall(AttentionFromKeys(tokens, &attention));
+  PetscCall(NoiseFromKeys((PetscInt)dim, &noise));
   PetscCall(NoiseCreateField(noise, &field));
-  PetscCall(SchemeCreate(tokens, &scheme));
+  PetscCall(SchemeFromKeys(tokens, &scheme));
   PetscCall(WriteWeights(h5, noise, width, dim));
   PetscCall(WriteTokens(h5, "before", tokens));
   PetscCall(AttentionEnergy(attention, tokens, &energy));
@@ -108,7 +110,7 @@ static PetscErrorCode Run(void) {
 }
 
 int main(int argc, char **argv) {
-  if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush()) return 1;
+  if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush() || DeckUse(StudyOptions, NULL)) return 1;
   const PetscErrorCode code = Run();
   const int exit_code = ErrorExitCode(code);
   if (exit_code == 1) MPI_Abort(PETSC_COMM_WORLD, 1); /* perhaps of one rank only */

@@ -1,5 +1,6 @@
 /* Attention with weights from a file: heads of general Q, K, V against the definition. */
 #include "attention_oracle.h"
+#include "keys.h"
 
 #include <chorale/h5.h>
 
@@ -67,7 +68,7 @@ static void CheckHeads(PetscInt N, PetscInt d, PetscInt count, double size, cons
   SetKeys(type, 1.5, value);
   SetKey("attention_weights", WeightsFile());
   OK(TokensCreateVec(tokens, &drift));
-  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionFromKeys(tokens, &attention));
   OK(AttentionEvaluate(attention, tokens, drift));
   OK(AttentionEnergy(attention, tokens, &energy));
   OK(AttentionDestroy(&attention));
@@ -77,7 +78,7 @@ static void CheckHeads(PetscInt N, PetscInt d, PetscInt count, double size, cons
   CLOSE(energy / exp(1.5), Energy(&cloud, 1.5), 1e-13);
 
   OK(TokensCreateVec(alone, &drift_alone));
-  OK(AttentionCreate(alone, &attention));
+  OK(AttentionFromKeys(alone, &attention));
   OK(AttentionEvaluate(attention, alone, drift_alone));
   OK(AttentionDestroy(&attention));
   CheckSameBits(tokens, drift, drift_alone);
@@ -132,18 +133,18 @@ static void Refusals(void **state) {
   SetKey("attention_weights", WeightsFile());
   OK(PetscPushErrorHandler(Quiet, &named));
 
-  code = AttentionCreate(wrong, &attention); /* shape */
+  code = AttentionFromKeys(wrong, &attention); /* shape */
   assert_int_equal((int)code, PETSC_ERR_USER_INPUT);
   assert_true(named);
 
   SetKey("attention_engine", "moments"); /* there are no moments for general weights */
   named = 0;
-  code = AttentionCreate(tokens, &attention);
+  code = AttentionFromKeys(tokens, &attention);
   assert_int_equal((int)code, PETSC_ERR_USER_INPUT);
   assert_true(named);
   SetKey("attention_engine", "auto");
 
-  OK(AttentionCreate(tokens, &attention)); /* overflow, found when it happens */
+  OK(AttentionFromKeys(tokens, &attention)); /* overflow, found when it happens */
   named = 0;
   code = AttentionEvaluate(attention, tokens, drift);
   assert_int_equal((int)code, PETSC_ERR_FP);
@@ -158,7 +159,7 @@ static void Refusals(void **state) {
   }
   OK(H5Close_(&h5));
   named = 0;
-  code = AttentionCreate(tokens, &attention);
+  code = AttentionFromKeys(tokens, &attention);
   assert_int_equal((int)code, PETSC_ERR_USER_INPUT);
   assert_true(named);
 
@@ -166,13 +167,13 @@ static void Refusals(void **state) {
   OK(H5WriteGroup(h5, "heads"));
   OK(H5Close_(&h5));
   named = 0;
-  code = AttentionCreate(tokens, &attention);
+  code = AttentionFromKeys(tokens, &attention);
   assert_int_equal((int)code, PETSC_ERR_USER_INPUT);
   assert_true(named);
 
   SetKey("attention_weights", "does-not-exist.h5");
   named = 0;
-  code = AttentionCreate(tokens, &attention);
+  code = AttentionFromKeys(tokens, &attention);
   assert_int_equal((int)code, PETSC_ERR_USER_INPUT);
   assert_true(named);
 

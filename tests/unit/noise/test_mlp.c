@@ -1,4 +1,5 @@
 /* The random MLP as a field: against a plain triple loop, against its covariance kernel, and draw by draw. */
+#include "keys.h"
 #include "test.h"
 
 #include <math.h>
@@ -28,7 +29,7 @@ static Noise MakeNoise(const char *activation, PetscInt m, PetscInt d, double bi
   SetKey("mlp_bias_w", text);
   snprintf(text, sizeof(text), "%d", seed);
   SetKey("ensemble_seed", text);
-  OK(NoiseCreate(d, &noise));
+  OK(NoiseFromKeys(d, &noise));
   return noise;
 }
 
@@ -393,7 +394,7 @@ static void NoneIsZero(void **state) {
   (void)state;
 
   SetKey("noise_type", "none");
-  OK(NoiseCreate(4, &noise));
+  OK(NoiseFromKeys(4, &noise));
   OK(NoiseCreateField(noise, &field));
   OK(NoiseIsZero(noise, &zero));
   assert_true(zero);
