@@ -198,7 +198,7 @@ static PetscErrorCode WriteContents(Checkpoint c, H5 h5) {
   }
   for (PetscInt r = 0; r < e->realizations; r++)
     if (0 < c->step[r] && c->step[r] < c->steps) PetscCall(WriteState(c, h5, r));
-  PetscCall(ResultsWriteOrigin(e->world, c->study, PETSC_FALSE, h5));
+  PetscCall(ResultsWriteOrigin(e->world, PETSC_FALSE, h5));
   PetscFunctionReturn(0);
 }
 
@@ -352,7 +352,7 @@ static PetscErrorCode CheckOwn(Checkpoint c, Comparison *comparison) {
              comparison->file, c->study);
   if (c->source[0]) PetscFunctionReturn(0);
   comparison->steps = strcmp(value, "true") ? -1 : 0; /* -1: no frame of it is kept */
-  PetscCall(DeckVisit(c->study, CompareKey, comparison));
+  PetscCall(DeckVisit(CompareKey, comparison));
   PetscFunctionReturn(0);
 }
 
@@ -389,7 +389,7 @@ static PetscErrorCode ReadHeader(Checkpoint c, H5 h5) {
   PetscCall(H5ReadAttribute(comparison.h5, "/checkpoint", "study", sizeof(study), study, &found));
   PetscCheck(!strcmp(study, c->study), c->layout.world, PETSC_ERR_USER_INPUT,
              "checkpoint_resume = true: %s is of study %s, not %s", c->source, study, c->study);
-  PetscCall(DeckVisit(c->study, CompareKey, &comparison));
+  PetscCall(DeckVisit(CompareKey, &comparison));
   PetscCall(H5GetShape(comparison.h5, "/status/step", &rank, shape));
   PetscCheck(rank == 1 && shape[0] == c->layout.realizations, c->layout.world, PETSC_ERR_USER_INPUT,
              "checkpoint_resume = true: %s has another number of realizations", c->source);
@@ -430,7 +430,7 @@ PetscErrorCode CheckpointFileIsComplete(Checkpoint c) {
   PetscCall(PetscPopErrorHandler());
   c->broken = (PetscBool)(failed != 0);
   if (failed) PetscFunctionReturn(0);
-  if (c->complete) different = DeckVisit(c->study, CompareKey, &comparison);
+  if (c->complete) different = DeckVisit(CompareKey, &comparison);
   PetscCall(H5Close_(&comparison.h5)); /* an open file would meet MPI_Finalize */
   PetscCall(different);
   PetscFunctionReturn(0);

@@ -235,7 +235,7 @@ static PetscErrorCode WriteFile(Findings f) {
   PetscCall(H5WriteGroup(h5, group));
   if (f->rows) PetscCall(WriteColumns(f, h5, group));
   for (PetscInt i = 0; i < f->count; i++) PetscCall(WriteItem(&f->items[i], h5, group));
-  PetscCall(ResultsWriteOrigin(f->comm, f->study, (PetscBool)!FindingsArePartial(f), h5));
+  PetscCall(ResultsWriteOrigin(f->comm, (PetscBool)!FindingsArePartial(f), h5));
   if (FindingsArePartial(f)) {
     char done[NAME];
     PetscCall(PetscSNPrintf(done, sizeof(done), "%" PetscInt_FMT, f->realizations));

@@ -198,7 +198,7 @@ PetscInt RecordingFrames(Recording x, PetscInt r) {
 }
 
 static PetscErrorCode Adopt(H5 h5, const char *key) {
-  char value[PETSC_MAX_PATH_LEN], option[64];
+  char value[PETSC_MAX_PATH_LEN];
   PetscBool given, found;
 
   PetscFunctionBeginUser;
@@ -206,8 +206,7 @@ static PetscErrorCode Adopt(H5 h5, const char *key) {
   if (given) PetscFunctionReturn(0);
   PetscCall(H5ReadAttribute(h5, "/parameters", key, sizeof(value), value, &found));
   if (!found || !value[0]) PetscFunctionReturn(0);
-  PetscCall(PetscSNPrintf(option, sizeof(option), "-%s", key));
-  PetscCall(PetscOptionsSetValue(NULL, option, value));
+  PetscCall(DeckResolve(key, value));
   PetscFunctionReturn(0);
 }
 
@@ -222,34 +221,21 @@ PetscErrorCode RecordingAdopt(Recording x, PetscInt n, const char *const keys[],
   PetscFunctionReturn(0);
 }
 
-typedef struct {
-  H5 h5;
-  PetscErrorCode (*visit)(const char *key, const char *value, void *context);
-  void *context;
-} Visitor;
-
-static PetscErrorCode VisitKey(const char *key, const char *resolved, void *context) {
-  const Visitor *v = (const Visitor *)context;
-  char value[PETSC_MAX_PATH_LEN];
-  PetscBool found;
-
-  PetscFunctionBeginUser;
-  (void)resolved; /* that of this run */
-  PetscCall(H5ReadAttribute(v->h5, "/parameters", key, sizeof(value), value, &found));
-  if (found) PetscCall(v->visit(key, value, v->context));
-  PetscFunctionReturn(0);
-}
-
 PetscErrorCode RecordingVisit(Recording x, PetscErrorCode (*visit)(const char *key, const char *value, void *context),
                               void *context) {
-  Visitor visitor = {NULL, visit, context};
-  PetscBool found;
+  char value[PETSC_MAX_PATH_LEN];
+  PetscBool found, there;
+  const char *key;
+  H5 h5;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Open(x->world, x->path, "r", x->key, &visitor.h5));
-  PetscCall(H5Exists(visitor.h5, "/parameters", &found));
-  if (found) PetscCall(DeckVisit("simulate", VisitKey, &visitor));
-  PetscCall(H5Close_(&visitor.h5));
+  PetscCall(H5Open(x->world, x->path, "r", x->key, &h5));
+  PetscCall(H5Exists(h5, "/parameters", &there));
+  for (PetscInt i = 0; there && (key = DeckName(i)); i++) {
+    PetscCall(H5ReadAttribute(h5, "/parameters", key, sizeof(value), value, &found));
+    if (found) PetscCall(visit(key, value, context));
+  }
+  PetscCall(H5Close_(&h5));
   PetscFunctionReturn(0);
 }
 

@@ -166,13 +166,13 @@ static PetscErrorCode WriteProvenance(const char *name, const char *value, void 
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode ResultsWriteOrigin(MPI_Comm comm, const char *study, PetscBool complete, H5 h5) {
+PetscErrorCode ResultsWriteOrigin(MPI_Comm comm, PetscBool complete, H5 h5) {
   Attributes context = {h5, comm};
   char *deck;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckVisit(study, WriteParameter, &context));
-  PetscCall(DeckText(study, &deck));
+  PetscCall(DeckVisit(WriteParameter, &context));
+  PetscCall(DeckText(&deck));
   PetscCall(H5WriteString(h5, "/parameters/deck", deck));
   PetscCall(PetscFree(deck));
   PetscCall(ProvenanceVisit(WriteProvenance, &context));
@@ -187,7 +187,7 @@ PetscErrorCode ResultsWrite(Record x, const char *path, PetscBool complete, cons
   PetscFunctionBeginUser;
   PetscCall(H5Open(x->ensemble.world, path, "w", NULL, &h5));
   PetscCall(WriteObservables(x, h5, mean, sem));
-  PetscCall(ResultsWriteOrigin(x->ensemble.world, x->study, complete, h5));
+  PetscCall(ResultsWriteOrigin(x->ensemble.world, complete, h5));
   for (PetscInt r = 0; r < x->trajectories; r++) {
     PetscCall(OutputTrajectory(&x->output, r, PETSC_TRUE, target));
     PetscCall(PetscSNPrintf(link, sizeof(link), "/particles/realization_%05d", (int)r));

@@ -62,7 +62,7 @@ static PetscErrorCode WriteHeader(Trajectory t) {
   PetscCall(H5AttributeInt(t->h5, "/particles/all/box", "dimension", dim));
   PetscCall(H5AttributeStrings(t->h5, "/particles/all/box", "boundary", dim, boundary));
   PetscCall(PetscFree(boundary));
-  PetscCall(DeckVisit("simulate", WriteParameter, t->h5)); /* what the file was recorded with, whatever else is lost */
+  PetscCall(DeckVisit(WriteParameter, t->h5)); /* what the file was recorded with, whatever else is lost */
   PetscFunctionReturn(0);
 }
 

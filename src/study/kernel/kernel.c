@@ -108,7 +108,7 @@ PetscErrorCode StudyKernel(void) {
   PetscCall(TableCheckOutput(PETSC_COMM_WORLD, COLUMNS));
   PetscCall(DeckGetFlag("dry_run", &dry_run));
   if (dry_run) {
-    PetscCall(DeckView("kernel"));
+    PetscCall(DeckView());
     const long long laws = (long long)lists->activations * lists->dims * lists->biases, rows = laws * lists->betas;
     PetscCall(PetscPrintf(PETSC_COMM_WORLD,
                           "table      %lld rows of %d numbers; every rank computes all %lld kernels, each in "

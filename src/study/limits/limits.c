@@ -20,9 +20,12 @@ typedef struct {
 } Limits;
 
 static PetscErrorCode Create(Limits *l) {
+  EnsembleOptions ensemble;
+
   PetscFunctionBeginUser;
   PetscCall(LimitsGridRead(&l->grid));
-  PetscCall(EnsembleCreate(TokensBlockCount(l->grid.most), &l->ensemble));
+  PetscCall(EnsembleOptionsRead(&ensemble));
+  PetscCall(EnsembleCreate(&ensemble, TokensBlockCount(l->grid.most), &l->ensemble));
   PetscCall(EnsembleGetLayout(l->ensemble, &l->layout));
   PetscCall(LimitsSystemsCreate(&l->grid, l->layout.shards, &l->systems));
   PetscCall(FindingsCreate(l->layout.world, "limits", "tokens,depth,width,error,sem", &l->findings));
@@ -117,7 +120,7 @@ PetscErrorCode StudyLimits(void) {
   PetscFunctionBeginUser;
   PetscCall(Create(&l));
   PetscCall(DeckGetFlag("dry_run", &dry));
-  if (dry) PetscCall(DeckView("limits"));
+  if (dry) PetscCall(DeckView());
   PetscCall(View(&l));
   PetscCall(CheckpointIsComplete(l.checkpoint, &complete));
   if (!dry && !complete) {

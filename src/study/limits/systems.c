@@ -6,6 +6,7 @@
 #include <chorale/sum.h>
 
 #include "study/limits/limits.h"
+#include "study/studies.h"
 
 /* The transformers with one number of tokens. They share what does not move. */
 typedef struct {
@@ -30,7 +31,7 @@ struct _p_LimitsSystems {
   Family *families; /* [counts] */
 };
 
-static PetscErrorCode FamilyCreate(LimitsSystems s, PetscInt64 count, Family *family) {
+static PetscErrorCode FamilyCreate(LimitsSystems s, PetscInt64 count, const AttentionOptions *options, Family *family) {
   const PetscInt systems = s->grid.depths * s->grid.widths;
 
   PetscFunctionBeginUser;
@@ -43,8 +44,8 @@ static PetscErrorCode FamilyCreate(LimitsSystems s, PetscInt64 count, Family *fa
     PetscCall(TokensCreate(s->comm, count, s->grid.dim, &family->reference));
     for (PetscInt q = 0; q < systems; q++) PetscCall(TokensDuplicate(family->reference, &family->tokens[q]));
   }
-  PetscCall(AttentionCreate(family->reference, &family->attention));
-  PetscCall(SchemeCreateType(family->reference, "layer", &family->layer));
+  PetscCall(AttentionCreate(family->reference, options, &family->attention));
+  PetscCall(SchemeCreate(family->reference, &(SchemeOptions){"layer"}, &family->layer));
   PetscFunctionReturn(0);
 }
 
@@ -79,16 +80,18 @@ static PetscErrorCode CheckNoise(LimitsSystems s) {
 
 PetscErrorCode LimitsSystemsCreate(const LimitsGrid *grid, MPI_Comm shards, LimitsSystems *systems) {
   LimitsSystems s;
+  StudyObjects o;
 
   PetscFunctionBeginUser;
+  PetscCall(StudyObjectsRead(&o));
   PetscCall(PetscNew(&s));
   s->grid = *grid;
   s->comm = shards;
   PetscCall(TokensCreate(shards, grid->most, grid->dim, &s->reference));
-  PetscCall(StartCreate(s->reference, &s->start));
-  PetscCall(AttentionCreate(s->reference, &s->attention));
-  PetscCall(SchemeCreate(s->reference, &s->scheme));
-  PetscCall(NoiseCreate(grid->dim, &s->noise));
+  PetscCall(StartCreate(s->reference, &o.start, &s->start));
+  PetscCall(AttentionCreate(s->reference, &o.attention, &s->attention));
+  PetscCall(SchemeCreate(s->reference, &o.scheme, &s->scheme));
+  PetscCall(NoiseCreate(grid->dim, &o.noise, &s->noise));
   PetscCall(CouplingCreate(s->noise, &s->coupling)); /* refuses noises without a field of the limit */
   if (!grid->coupled) PetscCall(NoiseDestroy(&s->coupling));
   PetscCall(CheckNoise(s));
@@ -98,7 +101,7 @@ PetscErrorCode LimitsSystemsCreate(const LimitsGrid *grid, MPI_Comm shards, Limi
   PetscCall(PetscCalloc1(grid->depths, &s->layer));
   for (PetscInt j = 0; j < grid->depths; j++) PetscCall(NoiseCreateField(s->noise, &s->layer[j]));
   PetscCall(PetscCalloc1(grid->counts, &s->families));
-  for (PetscInt i = 0; i < grid->counts; i++) PetscCall(FamilyCreate(s, grid->count[i], &s->families[i]));
+  for (PetscInt i = 0; i < grid->counts; i++) PetscCall(FamilyCreate(s, grid->count[i], &o.attention, &s->families[i]));
   *systems = s;
   PetscFunctionReturn(0);
 }
