@@ -5,7 +5,7 @@
  * Nested YAML keys join with '_' into PETSc options (tokens: {count: 64} is -tokens_count 64). Whoever is configured by
  * keys declares them in a table beside the code that uses them, with a struct of options that DeckRead fills once:
  *
- *     const OptionKey SchemeKeys[] = {CHOICE_KEY(SchemeOptions, type, "scheme_type", "layer", ...), {NULL}};
+ *     const OptionKey SchemeKeys[] = {CHOICE_KEY(SchemeOptions, type, "scheme_type", "layer", ...), {.name = NULL}};
  *
  * A study lists the tables that it takes. -help, the checks, /parameters and the page of all keys follow from them. Bad
  * input is refused in one line on stderr and exit code 2, as PETSC_ERR_USER_INPUT, see ErrorHandlerPush.
@@ -58,7 +58,7 @@ typedef struct {
   (const char *const[]) {                                                                                              \
     __VA_ARGS__, NULL                                                                                                  \
   }
-/* Rows of a table, which ends with {NULL}. What follows the named fields are further ones, .help the least. */
+/* Rows of a table, which ends with {.name = NULL}. What follows the named fields are further ones, .help the least. */
 #define INT_KEY(options, field, key, default_, min, max, unit_, ...)                                                   \
   {                                                                                                                    \
     .name = key, .type = KEY_INT, .at = offsetof(options, field), .preset = default_, .least = min, .most = max,       \
@@ -85,9 +85,9 @@ typedef struct {
 /* All that a study reads. */
 typedef struct {
   const char *study;
-  const OptionGroup *groups; /* ending with {NULL} */
+  const OptionGroup *groups; /* ending with NULL */
   const OptionKey *changes;  /* what is different here: fields that are set replace those of the key; NULL or ending
-                                with {NULL} */
+                                with NULL */
   const char *idle;          /* names of keys that have no effect without `need`, or NULL */
   OptionNeed need;
 } OptionTable;

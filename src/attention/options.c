@@ -29,7 +29,7 @@ const OptionKey AttentionKeys[] = {
     REAL_KEY(AttentionOptions, sinkhorn_tol, "attention_sinkhorn_tol", "1e-12", 1e-14, 1e-1, "-",
              .needs = {{"attention_type", "sinkhorn"}},
              .help = "Largest deviation of a row sum from 1 at which attention_type sinkhorn stops."),
-    {NULL}};
+    {.name = NULL}};
 
 PetscErrorCode AttentionOptionsRead(AttentionOptions *options) {
   PetscFunctionBeginUser;

@@ -10,7 +10,7 @@ const OptionKey DensityKeys[] = {
                      "comparison of that realization stops."),
     REAL_KEY(DensityOptions, hyperviscosity, "spde_hyperviscosity", "0", 0, 1e9, "1/time",
              .help = "Extra decay of the highest degree, falling like the eighth power of the degree; 0 for none."),
-    {NULL}};
+    {.name = NULL}};
 
 PetscErrorCode DensityOptionsRead(DensityOptions *options) {
   PetscFunctionBeginUser;

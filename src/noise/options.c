@@ -18,7 +18,7 @@ const OptionKey MlpKeys[] = {
              .help = "Standard deviation of the hidden biases b_U."),
     REAL_KEY(NoiseOptions, bias_w, "mlp_bias_w", "0", 0, 1e3, "-", .needs = {{"noise_type", "!none"}},
              .help = "Standard deviation of the output bias b_W."),
-    {NULL}};
+    {.name = NULL}};
 
 const OptionKey NoiseKeys[] = {
     CHOICE_KEY(NoiseOptions, type, "noise_type", "mlp", .choices = NoiseTypeName,
@@ -29,7 +29,7 @@ const OptionKey NoiseKeys[] = {
     REAL_KEY(NoiseOptions, tol, "noise_tol", "1e-5", 1e-12, 0.5, "-",
              .needs = {{"noise_type", "spectral"}, {"noise_degree", "-1"}},
              .help = "Share of the variance k(1) that noise_type spectral may leave out when it chooses its degree."),
-    {NULL}};
+    {.name = NULL}};
 
 PetscErrorCode NoiseOptionsRead(NoiseOptions *options) {
   EnsembleOptions ensemble;

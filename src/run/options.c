@@ -15,7 +15,7 @@ const OptionKey OutputKeys[] = {
     STRING_KEY(OutputOptions, table, "output_table", "", .shown = "(none)",
                .help = "CSV file for the rows of the study's table, with 17 digits; it may replace an earlier one, no "
                        "other file."),
-    {NULL}};
+    {.name = NULL}};
 
 const OptionKey CheckpointKeys[] = {
     INT_KEY(CheckpointOptions, every, "checkpoint_every", "0", 0, 1000000000000, "steps",
@@ -29,11 +29,11 @@ const OptionKey CheckpointKeys[] = {
                      "0 for no limit."),
     STRING_KEY(CheckpointOptions, stop_file, "checkpoint_stop_file", "", .shown = "(none)",
                .help = "The run writes a checkpoint and stops (exit code 85) when this file appears."),
-    {NULL}};
+    {.name = NULL}};
 
 const OptionKey ProgressKeys[] = {
     REAL_KEY(ProgressOptions, interval, "progress", "auto", 0, 1e6, "s", .above = PETSC_TRUE,
              .words = OPTION_WORDS("auto", "off"),
              .help = "Progress on stderr: a bar on a terminal and a line every 30 s in a log; off; or seconds between "
                      "lines."),
-    {NULL}};
+    {.name = NULL}};

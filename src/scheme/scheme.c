@@ -15,7 +15,7 @@ const OptionKey SchemeKeys[] = {
     CHOICE_KEY(SchemeOptions, type, "scheme_type", "layer", .choices = TypeName,
                .help = "One step of the tokens: layer, the transformer's attention, MLP and layer norm; for the limit "
                        "SDE euler (Ito), heun and flow (Stratonovich; flow is RK4 with the field frozen)."),
-    {NULL}};
+    {.name = NULL}};
 
 PetscErrorCode SchemeOptionsRead(SchemeOptions *options) {
   PetscFunctionBeginUser;

@@ -29,7 +29,7 @@ const OptionKey StartKeys[] = {
     STRING_KEY(StartOptions, dataset, "tokens_dataset", "tokens",
                .needs = {{"tokens_init", "file"}, {"tokens_file", "!*.npy"}},
                .help = "Dataset of tokens_file if that is HDF5."),
-    {NULL}};
+    {.name = NULL}};
 
 const OptionKey EnsembleKeys[] = {
     INT_KEY(EnsembleOptions, realizations, "ensemble_realizations", "1", 1, 10000000, "runs",
@@ -38,7 +38,7 @@ const OptionKey EnsembleKeys[] = {
             .help = "Seed of all random draws."),
     INT_KEY(EnsembleOptions, groups, "ensemble_groups", "auto", 1, 2147483647, "groups", .words = OPTION_WORDS("auto"),
             .help = "Groups of ranks, each with one realization at a time; a divisor of the number of ranks."),
-    {NULL}};
+    {.name = NULL}};
 
 PetscErrorCode EnsembleOptionsRead(EnsembleOptions *options) {
   PetscFunctionBeginUser;

@@ -31,7 +31,7 @@ static const OptionKey keys[] = {
     INT_KEY(AnalyzeOptions, bins, "analyze_bins", "64", 1, 4096, "bins",
             .needs = {{"analyze_pairs|analyze_coordinates", "true"}},
             .help = "Equal bins of [-1,1] of these two histograms."),
-    {NULL}};
+    {.name = NULL}};
 
 const OptionTable AnalyzeTable = {
     .study = "analyze",
@@ -40,8 +40,8 @@ const OptionTable AnalyzeTable = {
                                     {OutputKeys, OUTPUT_FILES},
                                     {.keys = keys},
                                     RUN_KEYS,
-                                    {NULL}},
+                                    {.keys = NULL}},
     .changes = (const OptionKey[]){{.name = "attention_beta", .note = "analyze: as recorded unless given."},
                                    {.name = "attention_engine", .note = "analyze: as recorded unless given."},
                                    {.name = "attention_tol", .note = "analyze: as recorded unless given."},
-                                   {NULL}}};
+                                   {.name = NULL}}};

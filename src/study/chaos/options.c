@@ -15,11 +15,14 @@ static const OptionKey keys[] = {
     INT_KEY(ChaosOptions, restarts, "chaos_restarts", "0", 0, 1000000, "starts",
             .help = "Fresh starts of every N along the same noise, for the correlation of two tokens given the "
                     "noise."),
-    {NULL}};
+    {.name = NULL}};
 
-const OptionTable ChaosTable = {
-    .study = "chaos",
-    .groups =
-        (const OptionGroup[]){
-            MODEL_KEYS, {OutputKeys, OUTPUT_FRAMES}, {.keys = keys}, {.keys = CheckpointKeys}, RUN_KEYS, {NULL}},
-    .changes = (const OptionKey[]){{.name = "tokens_count", .lists = PETSC_TRUE}, {NULL}}};
+const OptionTable ChaosTable = {.study = "chaos",
+                                .groups = (const OptionGroup[]){MODEL_KEYS,
+                                                                {OutputKeys, OUTPUT_FRAMES},
+                                                                {.keys = keys},
+                                                                {.keys = CheckpointKeys},
+                                                                RUN_KEYS,
+                                                                {.keys = NULL}},
+                                .changes =
+                                    (const OptionKey[]){{.name = "tokens_count", .lists = PETSC_TRUE}, {.name = NULL}}};

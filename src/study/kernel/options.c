@@ -12,7 +12,7 @@ const OptionKey KernelKeys[] = {
      .help = "Both standard deviations at once: each value stands for mlp_bias_u = mlp_bias_w."},
     INT_KEY(KernelOptions, degree, "kernel_degree", "-1", -1, 1000, "-",
             .help = "Adds the Schoenberg coefficients c_0 .. c_n to the table; -1 for none."),
-    {NULL}};
+    {.name = NULL}};
 
 const OptionTable KernelTable = {.study = "kernel",
                                  .groups = (const OptionGroup[]){{StartKeys, "tokens_dim"},
@@ -21,10 +21,10 @@ const OptionTable KernelTable = {.study = "kernel",
                                                                  {OutputKeys, "output_table"},
                                                                  {.keys = KernelKeys},
                                                                  {.keys = RunKeys},
-                                                                 {NULL}},
+                                                                 {.keys = NULL}},
                                  .changes = (const OptionKey[]){{.name = "tokens_dim", .lists = PETSC_TRUE},
                                                                 {.name = "attention_beta", .lists = PETSC_TRUE},
                                                                 {.name = "mlp_activation", .lists = PETSC_TRUE},
                                                                 {.name = "mlp_bias_u", .needs = {{"kernel_bias", ""}}},
                                                                 {.name = "mlp_bias_w", .needs = {{"kernel_bias", ""}}},
-                                                                {NULL}}};
+                                                                {.name = NULL}}};

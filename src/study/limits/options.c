@@ -36,13 +36,13 @@ static const OptionKey keys[] = {
                .help = "How finite widths share the normals of the limit: square roots of the Gram matrices at the "
                        "tokens; of the coefficients' covariance in harmonics (of the activation cut off at "
                        "noise_degree); none, own weights."),
-    {NULL}};
+    {.name = NULL}};
 
 const OptionTable LimitsTable = {
     .study = "limits",
     .groups =
         (const OptionGroup[]){
-            MODEL_KEYS, {OutputKeys, OUTPUT_FILES}, {.keys = keys}, {.keys = CheckpointKeys}, RUN_KEYS, {NULL}},
+            MODEL_KEYS, {OutputKeys, OUTPUT_FILES}, {.keys = keys}, {.keys = CheckpointKeys}, RUN_KEYS, {.keys = NULL}},
     .changes = (const OptionKey[]){
         {.name = "tokens_count", .lists = PETSC_TRUE},
         {.name = "layers_depth", .lists = PETSC_TRUE},
@@ -53,4 +53,4 @@ const OptionTable LimitsTable = {
          .resolve = ResolveNoise,
          .note = "limits: that of the limit SDE, spectral (up to d = 5 unless given) or gram."},
         {.name = "scheme_type", .preset = "heun", .note = "limits: that of the limit SDE, any but layer."},
-        {NULL}}};
+        {.name = NULL}}};

@@ -8,7 +8,7 @@ static const OptionKey keys[] = {
     INT_KEY(SpdeOptions, snapshots, "spde_snapshots", "64", 0, 100000, "frames",
             .help = "Frames of realization 0 whose density, spectrum and tokens are recorded, evenly chosen; at "
                     "most."),
-    {NULL}};
+    {.name = NULL}};
 
 const OptionTable SpdeTable = {
     .study = "spde",
@@ -18,7 +18,7 @@ const OptionTable SpdeTable = {
                                     {.keys = keys},
                                     {.keys = CheckpointKeys},
                                     RUN_KEYS,
-                                    {NULL}},
+                                    {.keys = NULL}},
     .changes = (const OptionKey[]){{.name = "noise_type", .preset = "spectral", .note = "spde: spectral or none."},
                                    {.name = "scheme_type", .preset = "flow", .note = "spde: flow or euler."},
-                                   {NULL}}};
+                                   {.name = NULL}}};

@@ -8,7 +8,7 @@ static const OptionKey keys[] = {
     INT_KEY(SyncOptions, twins, "sync_twins", "auto", 0, 10000000000, "tokens", .words = OPTION_WORDS("auto"),
             .help = "Tokens (the first ones) with a twin that measures the Lyapunov exponent; auto gives one to every "
                     "token. Twins cost as much as tokens."),
-    {NULL}};
+    {.name = NULL}};
 
 const OptionTable SyncTable = {
     .study = "sync",
@@ -18,13 +18,13 @@ const OptionTable SyncTable = {
                                     {.keys = CheckpointKeys},
                                     {.keys = keys},
                                     RUN_KEYS,
-                                    {NULL}},
+                                    {.keys = NULL}},
     .changes = (const OptionKey[]){{.name = "tokens_dim", .lists = PETSC_TRUE},
                                    {.name = "mlp_activation", .lists = PETSC_TRUE},
                                    {.name = "mlp_bias_u", .needs = {{"noise_type", "!none"}, {"kernel_bias", ""}}},
                                    {.name = "mlp_bias_w", .needs = {{"noise_type", "!none"}, {"kernel_bias", ""}}},
                                    {.name = "kernel_bias", .needs = {{"sync_map", "true"}}},
-                                   {NULL}},
+                                   {.name = NULL}},
     .idle = "tokens_[!d]*|tokens_dataset|layers_*|attention_[!b]*|mlp_width|noise_*|scheme_*|ensemble_*|output_every|"
             "sync_twins",
     .need = {"sync_map", "false"}};
