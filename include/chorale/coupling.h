@@ -14,14 +14,23 @@
 
 #include <chorale/noise.h>
 
-/* A noise whose fields are such G^m; SchemeStep takes them like any other. limit: a spectral or gram noise, which stays
- * the caller's and must live as long. Reads limits_coupling. Refuses (user input) limits without values of their own to
- * couple to (mlp, none), and harmonics of anything but spectral. Not collective. */
-PetscErrorCode CouplingCreate(Noise limit, Noise *coupled);
-/* field, made by NoiseCreateField(coupled), <- G^m of this width coupled to the limit field, whose covariance must be k
- * (one draw, or a sum of n draws over sqrt(n)) and which must stay as it is while the field is used. U, b_U and what
- * else is fresh come from the key (realization, step). The first units of a width are those of every smaller one. Not
+typedef struct _p_Coupling *Coupling;
+
+/* limit: a spectral or gram noise, which stays the caller's and must live as long. Reads limits_coupling. Refuses (user
+ * input) limits without values of their own to couple to (mlp, none), and harmonics of anything but spectral. Not
  * collective. */
-PetscErrorCode CouplingDraw(Field field, PetscInt realization, PetscInt step, PetscInt width, Field limit);
+PetscErrorCode CouplingCreate(Noise limit, Coupling *coupling);
+PetscErrorCode CouplingDestroy(Coupling *coupling);
+/* The kind and what a layer costs, on stdout of rank 0 of comm. Collective on comm. */
+PetscErrorCode CouplingView(Coupling coupling, MPI_Comm comm);
+/* Refuses (user input) a number of tokens that G^m cannot be evaluated at: beyond 2048 at the tokens. Not collective.
+ */
+PetscErrorCode CouplingCheckCount(Coupling coupling, PetscInt64 count);
+/* *field <- G^m of this width coupled to the limit field, whose covariance must be k (one draw, or a sum of n draws
+ * over sqrt(n)) and which must stay as it is while the field is used. SchemeStep takes the field like any other; the
+ * coupling owns it, and the next draw overwrites it. U, b_U and what else is fresh come from the key (realization,
+ * step). The first units of a width are those of every smaller one. Not collective. */
+PetscErrorCode CouplingDraw(Coupling coupling, PetscInt realization, PetscInt step, PetscInt width, Field limit,
+                            Field *field);
 
 #endif

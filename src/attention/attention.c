@@ -23,7 +23,6 @@ static const AttentionType types[] = {
 #define BETA_NATURAL 700   /* largest beta whose e^beta has room to be summed in double precision */
 
 static PetscLogEvent evaluate_event, energy_event;
-PetscLogEvent attention_reduce_event;
 
 const char *AttentionTypeName(PetscInt i) {
   return i < (PetscInt)PETSC_STATIC_ARRAY_LENGTH(types) ? types[i].name : NULL;
@@ -44,7 +43,6 @@ PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, A
   PetscFunctionBeginUser;
   PetscCall(LogEvent("AttentionEval", &evaluate_event));
   PetscCall(LogEvent("AttentionEnergy", &energy_event));
-  PetscCall(LogEvent("AttnAllreduce", &attention_reduce_event));
   PetscCall(PetscNew(&a));
   PetscCall(TokensGetLayout(tokens, &a->layout));
   a->shape = (TileShape){a->layout.block, a->layout.dim};
@@ -129,18 +127,16 @@ static PetscErrorCode UpdateSums(Attention a, Tokens tokens) {
   AttentionStamp *stamp = &a->stamp;
   PetscObjectId id;
   PetscObjectState state; /* new weights count as a change of positions, see tokens.h */
-  PetscMPIInt current;
+  PetscInt64 stale;       /* ranks whose sums do not serve */
   Vec x;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetVec(tokens, &x));
   PetscCall(PetscObjectGetId((PetscObject)x, &id));
   PetscCall(PetscObjectStateGet((PetscObject)x, &state));
-  current = stamp->id == id && stamp->state == state;
-  PetscCall(PetscLogEventBegin(attention_reduce_event, NULL, NULL, NULL, NULL));
-  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &current, 1, MPI_INT, MPI_MIN, a->layout.comm));
-  PetscCall(PetscLogEventEnd(attention_reduce_event, NULL, NULL, NULL, NULL));
-  if (current) PetscFunctionReturn(0);
+  stale = stamp->id == id && stamp->state == state ? 0 : 1;
+  PetscCall(AttentionReduce(a, 1, &stale));
+  if (!stale) PetscFunctionReturn(0);
   PetscCall(a->engine->sum(a, tokens, NULL, PETSC_FALSE));
   stamp->id = id;
   stamp->state = state;

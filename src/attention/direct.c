@@ -205,7 +205,7 @@ static PetscErrorCode Get(Attention a, PetscInt k, const double *x, PetscBool sc
 
 static PetscErrorCode Create(Attention a) {
   PetscFunctionBeginUser;
-  PetscCall(AttentionPanels(a));
+  if (!a->panels) PetscCall(PanelsCreate(&a->layout, &a->panels));
   PetscCall(PackAllocate(a->length * a->layout.owned, &a->data));
   a->small = SMALL_SUM;
   PetscFunctionReturn(0);

@@ -12,12 +12,6 @@ const char *AttentionEngineName(PetscInt i) {
   return i ? engines[i - 1]->name : "auto";
 }
 
-PetscErrorCode AttentionPanels(Attention a) {
-  PetscFunctionBeginUser;
-  if (!a->panels) PetscCall(PanelsCreate(&a->layout, &a->panels));
-  PetscFunctionReturn(0);
-}
-
 /* S and S0 for the drift, or S0 alone where there is none but the energy. */
 static PetscInt Components(Attention a) {
   return a->type->rate == 0 || a->value == 0 ? 1 : a->layout.dim + 1;

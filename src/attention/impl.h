@@ -57,9 +57,6 @@ typedef struct {
   void (*cost)(Attention attention, double *travel, double *memory);
 } AttentionEngine;
 
-/* AttnAllreduce: what a step waits for the other ranks, in sums of moments and whether sums in hand serve. */
-PETSC_INTERN PetscLogEvent attention_reduce_event;
-
 extern const AttentionEngine AttentionDirect, AttentionMoments;
 
 /* The degree of the moments that attention_tol asks for, the count K of harmonics up to it, and a certified bound of
@@ -88,7 +85,7 @@ struct _p_Attention {
   TokensLayout layout;
   TileShape shape;
   size_t length;   /* numbers per pack */
-  Panels panels;   /* made when first needed, see AttentionPanels */
+  Panels panels;   /* made by whoever first visits all pairs; NULL until then */
   char choice[16]; /* attention_engine */
   const AttentionEngine *engine;
   void *data;      /* the engine's */
@@ -116,13 +113,14 @@ PetscErrorCode AttentionTruncate(Attention attention);
  */
 double AttentionMomentsFlops(Attention attention, PetscInt components);
 
+/* reduce.c: SumAllreduce over the ranks of the tokens as the event AttnAllreduce: what a step waits for the other
+ * ranks. Collective. */
+PetscErrorCode AttentionReduce(Attention attention, PetscInt n, PetscInt64 values[]);
+
 /* engine.c: chooses the engine and creates it. Collective. */
 PetscErrorCode AttentionEngineCreate(Attention attention);
 /* Engine and costs on stdout of rank 0. Collective. */
 PetscErrorCode AttentionEngineView(Attention attention);
-
-/* panel.c's object for whoever visits all pairs. Collective. */
-PetscErrorCode AttentionPanels(Attention attention);
 
 /* online.c: drift <- value x sum over heads of the field with general weights; without heads, default weights with the
  * kernel e^{exponent <x,y>}, w_j f_j in place of w_j (factors[owned * B], NULL for f = 1). Any logits: softmax with a

@@ -213,9 +213,7 @@ static PetscErrorCode Analyze(Attention a, Tokens tokens, const double *factors,
   }
   PetscCall(VecRestoreArrayRead(positions, &x));
   PetscCall(PetscLogEventEnd(analyze_event, NULL, NULL, NULL, NULL));
-  PetscCall(PetscLogEventBegin(attention_reduce_event, NULL, NULL, NULL, NULL));
-  PetscCall(SumAllreduce(a->layout.comm, n * basis->K, m->fixed));
-  PetscCall(PetscLogEventEnd(attention_reduce_event, NULL, NULL, NULL, NULL));
+  PetscCall(AttentionReduce(a, n * basis->K, m->fixed));
   for (PetscInt c = 0, i = 0; c < n; c++) {
     for (PetscInt k = 0; k < basis->K; k++, i++) out[i] = unit * (double)m->fixed[i] / basis->inverse[k];
   }

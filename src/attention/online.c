@@ -108,7 +108,7 @@ PetscErrorCode AttentionOnline(Attention a, Tokens tokens, const double *factors
   Work w;
 
   PetscFunctionBeginUser;
-  PetscCall(AttentionPanels(a));
+  if (!a->panels) PetscCall(PanelsCreate(&a->layout, &a->panels));
   PetscCall(WorkCreate(a, &w));
   PetscCall(VecSet(drift, 0));
   PetscCall(VecGetArray(drift, &out));

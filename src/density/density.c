@@ -8,18 +8,6 @@
 
 enum { CIRCLE_MOST = 4096, SPHERE_MOST = 256, CIRCLE_DEGREE = 512, SPHERE_DEGREE = 64 };
 
-PetscInt DensityFastSize(PetscInt least) {
-  PetscInt unit = 8;
-
-  while (unit < least / 8) unit *= 2; /* few odd factors: FFTW has no fast code for them in long real transforms */
-  for (PetscInt n = (least + unit - 1) / unit * unit;; n += unit) {
-    PetscInt rest = n;
-    for (PetscInt p = 2; p <= 7; p += p == 2 ? 1 : 2)
-      while (rest % p == 0) rest /= p;
-    if (rest == 1) return n;
-  }
-}
-
 /* spde_degree, which must hold a field of degree `noise` projected onto the tangents. */
 static PetscErrorCode SetDegree(Density density, PetscInt noise) {
   const PetscInt most = density->dim == 2 ? CIRCLE_MOST : SPHERE_MOST;

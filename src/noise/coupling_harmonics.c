@@ -21,7 +21,8 @@
 /* Harmonics in the eigenproblem of every layer. */
 #define MOST 2048
 
-struct _p_HarmonicCoupling {
+/* coupling->data */
+typedef struct {
   Harmonics harmonics; /* the limit's */
   PetscInt dim, degree, count;
   Ridge ridge;
@@ -32,16 +33,18 @@ struct _p_HarmonicCoupling {
   PetscInt *place;   /* [active]: which they are */
   PetscInt *degrees; /* [active] */
   double *amplitude; /* [active]: sqrt(a_n), without b_W */
-};
+} InHarmonics;
 
-PetscErrorCode HarmonicCouplingCreate(Noise coupled, Noise limit, HarmonicCoupling *coupling) {
-  HarmonicCoupling h;
+static PetscErrorCode Create(Coupling coupling) {
+  const Noise limit = coupling->limit;
   const PetscInt *degrees;
-  PetscReal *c, *a, largest = 0, lost;
+  PetscReal *c, *a, largest = 0;
+  InHarmonics *h;
   Kernel kernel;
 
   PetscFunctionBeginUser;
   PetscCall(PetscNew(&h));
+  coupling->data = h;
   PetscCall(SpectralGetBasis(limit, &h->harmonics, &h->degree));
   PetscCall(HarmonicsGetSize(h->harmonics, &h->count, &degrees));
   h->dim = limit->dim;
@@ -69,30 +72,33 @@ PetscErrorCode HarmonicCouplingCreate(Noise coupled, Noise limit, HarmonicCoupli
              "limits_coupling = harmonics: an eigenproblem of %" PetscInt_FMT " harmonics (degree %" PetscInt_FMT
              ") in every layer, at most %d are allowed; lower noise_degree",
              h->active, h->degree, MOST);
-  /* The law that is drawn ends at the degree, too. */
-  PetscCall(NoiseGetKernel(coupled, &kernel));
-  PetscCall(KernelTruncate(kernel, h->degree, &lost));
-  *coupling = h;
+  PetscCall(NoiseCreateField(limit, &coupling->made));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode HarmonicCouplingDestroy(HarmonicCoupling *coupling) {
+static PetscErrorCode Destroy(Coupling coupling) {
+  InHarmonics *h = coupling->data;
+
   PetscFunctionBeginUser;
-  if (!*coupling) PetscFunctionReturn(0);
-  PetscCall(RidgeDestroy(&(*coupling)->ridge));
-  PetscCall(PetscFree3((*coupling)->place, (*coupling)->degrees, (*coupling)->amplitude));
-  PetscCall(PetscFree(*coupling));
+  PetscCall(RidgeDestroy(&h->ridge));
+  PetscCall(PetscFree3(h->place, h->degrees, h->amplitude));
+  PetscCall(PetscFree(coupling->data));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode HarmonicCouplingGetSize(HarmonicCoupling h, PetscInt *size) {
+static PetscErrorCode View(Coupling coupling, MPI_Comm comm) {
+  const InHarmonics *h = coupling->data;
+
   PetscFunctionBeginUser;
-  *size = h->active;
+  PetscCall(PetscPrintf(comm,
+                        "coupling   in harmonics: an eigenproblem of size %" PetscInt_FMT
+                        " and %.6g m flops per layer, for any N; units are cut off at the limit's degree\n",
+                        h->active, (double)h->active * (double)h->active));
   PetscFunctionReturn(0);
 }
 
 /* S[active][COUPLING_CHUNK]: the coefficients of a chunk of units. */
-static PetscErrorCode UnitCoefficients(HarmonicCoupling h, const CouplingKey *key, PetscInt first, PetscInt count,
+static PetscErrorCode UnitCoefficients(const InHarmonics *h, const CouplingKey *key, PetscInt first, PetscInt count,
                                        double *S) {
   const PetscInt B = COUPLING_CHUNK, d = h->dim;
   const double in = 1 / sqrt((double)d);
@@ -121,7 +127,7 @@ static PetscErrorCode UnitCoefficients(HarmonicCoupling h, const CouplingKey *ke
 }
 
 /* B_m[active][active], lower triangle. */
-static PetscErrorCode UnitCovariance(HarmonicCoupling h, const CouplingKey *key, double *covariance) {
+static PetscErrorCode UnitCovariance(const InHarmonics *h, const CouplingKey *key, double *covariance) {
   const PetscScalar scale = 1 / (double)key->width, zero = 0, one = 1;
   const PetscBLASInt stride = COUPLING_CHUNK;
   PetscBLASInt active, count;
@@ -140,7 +146,9 @@ static PetscErrorCode UnitCovariance(HarmonicCoupling h, const CouplingKey *key,
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode HarmonicCouplingDraw(HarmonicCoupling h, const CouplingKey *key, Field limit, Field out) {
+static PetscErrorCode Draw(Coupling coupling, const CouplingKey *key, Field limit) {
+  const InHarmonics *h = coupling->data;
+  const Field out = coupling->made;
   const PetscInt d = h->dim;
   double *from, *to, *values, *covariance, *bias_w;
 
@@ -169,3 +177,6 @@ PetscErrorCode HarmonicCouplingDraw(HarmonicCoupling h, const CouplingKey *key, 
   PetscCall(PetscFree3(values, covariance, bias_w));
   PetscFunctionReturn(0);
 }
+
+const CouplingType CouplingTypeHarmonics = {
+    .name = "harmonics", .spectral = PETSC_TRUE, .create = Create, .destroy = Destroy, .view = View, .draw = Draw};

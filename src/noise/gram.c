@@ -121,11 +121,7 @@ const NoiseType NoiseTypeGram = {.name = "gram",
                                  .create = Create,
                                  .view = View,
                                  .cost = Cost,
-                                 .field_create = FieldTermsCreate,
-                                 .field_destroy = FieldTermsDestroy,
                                  .draw = FieldTermsDraw,
-                                 .clear = FieldTermsClear,
-                                 .add = FieldTermsAdd,
                                  .acquire = Acquire,
                                  .release = Release,
-                                 .evaluate = Evaluate};
+                                 .field = {FIELD_TERMS, .evaluate = Evaluate}};

@@ -220,9 +220,5 @@ const NoiseType NoiseTypeMlp = {.name = "mlp",
                                 .destroy = Destroy,
                                 .view = View,
                                 .cost = Cost,
-                                .field_create = FieldTermsCreate,
-                                .field_destroy = FieldTermsDestroy,
                                 .draw = FieldTermsDraw,
-                                .clear = FieldTermsClear,
-                                .add = FieldTermsAdd,
-                                .evaluate = Evaluate};
+                                .field = {FIELD_TERMS, .evaluate = Evaluate}};

@@ -265,9 +265,17 @@ PetscErrorCode SpectralGetBasis(Noise noise, Harmonics *harmonics, PetscInt *deg
 
 PetscErrorCode SpectralGetCoefficients(Field field, double **coefficients) {
   PetscFunctionBeginUser;
-  PetscCheck(field->noise->type == &NoiseTypeSpectral, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG,
+  PetscCheck(field->type == &NoiseTypeSpectral.field, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG,
              "a field of noise %s has no coefficients", field->noise->type->name);
   *coefficients = field->data;
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Degree(Noise noise, PetscInt *degree) {
+  const Spectral *s = noise->data;
+
+  PetscFunctionBeginUser;
+  *degree = s->degree;
   PetscFunctionReturn(0);
 }
 
@@ -276,11 +284,12 @@ const NoiseType NoiseTypeSpectral = {.name = "spectral",
                                      .destroy = Destroy,
                                      .view = View,
                                      .cost = Cost,
-                                     .field_create = FieldCreateCoefficients,
-                                     .field_destroy = FieldDestroyCoefficients,
+                                     .degree = Degree,
                                      .draw = Draw,
-                                     .clear = Clear,
-                                     .add = Add,
-                                     .evaluate = Evaluate,
-                                     .prepare = Prepare,
-                                     .evaluate_piece = EvaluatePiece};
+                                     .field = {.create = FieldCreateCoefficients,
+                                               .destroy = FieldDestroyCoefficients,
+                                               .clear = Clear,
+                                               .add = Add,
+                                               .evaluate = Evaluate,
+                                               .prepare = Prepare,
+                                               .evaluate_piece = EvaluatePiece}};

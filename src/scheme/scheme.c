@@ -50,13 +50,6 @@ PetscErrorCode SchemeCreate(Tokens tokens, const SchemeOptions *options, Scheme 
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SchemeWork(Scheme s, Tokens tokens) {
-  PetscFunctionBeginUser;
-  for (PetscInt i = 0; i < s->type->works; i++)
-    if (!s->work[i]) PetscCall(TokensCreateVec(tokens, &s->work[i]));
-  PetscFunctionReturn(0);
-}
-
 PetscErrorCode SchemeDestroy(Scheme *scheme) {
   PetscFunctionBeginUser;
   if (!*scheme) PetscFunctionReturn(0);
@@ -105,59 +98,5 @@ PetscErrorCode SchemeStep(Scheme scheme, Attention attention, Field field, Petsc
   PetscCall(PetscLogEventBegin(step_event, 0, 0, 0, 0));
   PetscCall(scheme->type->step(scheme, attention, field, dt, tokens));
   PetscCall(PetscLogEventEnd(step_event, 0, 0, 0, 0));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode SchemeFields(Attention attention, Field field, Tokens tokens, Vec *drift, Vec *noise) {
-  PetscBool zero;
-
-  PetscFunctionBeginUser;
-  PetscCall(AttentionIsZero(attention, &zero));
-  if (zero) *drift = NULL;
-  PetscCall(FieldIsZero(field, &zero));
-  if (zero) *noise = NULL;
-  if (*drift) PetscCall(AttentionEvaluate(attention, tokens, *drift));
-  if (*noise) PetscCall(FieldEvaluate(field, tokens, *noise));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode SchemePrepare(Attention attention, Field field, Tokens tokens, PetscBool *drift, PetscBool *noise,
-                             PetscBool *pieces) {
-  PetscBool zero;
-
-  PetscFunctionBeginUser;
-  PetscCall(AttentionIsZero(attention, &zero));
-  *drift = (PetscBool)!zero;
-  PetscCall(FieldIsZero(field, &zero));
-  *noise = (PetscBool)!zero;
-  *pieces = PETSC_TRUE;
-  if (*noise) PetscCall(FieldPrepare(field, tokens, pieces));
-  if (*drift && *pieces) PetscCall(AttentionPrepare(attention, tokens, pieces));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode SchemeSlope(Attention attention, Field field, PetscReal dt, Tokens tokens, Vec scratch, Vec slope,
-                           PetscBool *zero) {
-  Vec drift = slope, noise = scratch;
-
-  PetscFunctionBeginUser;
-  PetscCall(SchemeFields(attention, field, tokens, &drift, &noise));
-  *zero = (PetscBool)(!drift && !noise);
-  if (!*zero) PetscCall(TokensTangent(tokens, dt, drift, PetscSqrtReal(dt), noise, slope));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode SchemeAccumulate(Vec y, PetscBool clear, PetscReal scale, Vec x) {
-  const double *from;
-  double *to;
-  PetscInt n;
-
-  PetscFunctionBeginUser;
-  PetscCall(VecGetLocalSize(y, &n));
-  PetscCall(VecGetArrayRead(x, &from));
-  PetscCall(VecGetArray(y, &to));
-  for (PetscInt i = 0; i < n; i++) to[i] = (clear ? 0 : to[i]) + scale * from[i];
-  PetscCall(VecRestoreArray(y, &to));
-  PetscCall(VecRestoreArrayRead(x, &from));
   PetscFunctionReturn(0);
 }

@@ -1,4 +1,4 @@
-#include "law/kernel/kernel_impl.h"
+#include "law/kernel/impl.h"
 #include <chorale/quadrature.h>
 #include <math.h>
 

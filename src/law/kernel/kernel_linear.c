@@ -13,7 +13,7 @@
  *     tau_n(t) = (1-t^2)^{(d+1)/2} P^{(d+4)}_{n-2}(t) / (Z (d^2-1)),   Z = |S^{d-1}| / |S^{d-2}|.
  *
  * A square in closed form: no cancellation in any degree and dimension. */
-#include "law/kernel/kernel_impl.h"
+#include "law/kernel/impl.h"
 #include <chorale/quadrature.h>
 #include <math.h>
 

@@ -7,7 +7,7 @@
  * with orthonormal Hermite polynomials h_m. sigma varies over a unit scale while g/sqrt(d) stays small, so few terms
  * are needed for every bias, and all of them are squares: sums, secants and Gegenbauer coefficients never cancel. sum_m
  * A_m = E sigma(Z)^2 is known independently, so the remainder max_u |sum_{m>M} A_m u^m| is measured, not estimated. */
-#include "law/kernel/kernel_impl.h"
+#include "law/kernel/impl.h"
 #include <chorale/quadrature.h>
 #include <math.h>
 

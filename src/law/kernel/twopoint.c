@@ -13,7 +13,7 @@
  * odd, or almost, is degenerate at theta = pi, too, and takes a large gamma. Large d or beta make fronts anywhere in
  * between: elements and steps become more until f no longer changes. */
 #include "law/kernel/elements.h"
-#include "law/kernel/kernel_impl.h"
+#include "law/kernel/impl.h"
 #include <chorale/quadrature.h>
 #include <chorale/twopoint.h>
 #include <math.h>

@@ -1,4 +1,4 @@
-#include "law/sphere/harmonics_impl.h"
+#include "law/sphere/impl.h"
 
 #include <petscblaslapack.h>
 

@@ -5,8 +5,8 @@
  * so that the pair Mq +- r needs only products of the 2Q + 1 outer functions 1, cos Mq, sin Mq (q <= Q) with the 2R + 1
  * inner ones 1, cos r, sin r: a product of matrices with as many flops as plain sums over known modes, while only about
  * sqrt(degree) of these have to be computed, each by few rotations. */
-#include "law/sphere/harmonics_impl.h"
 #include "law/sphere/harmonics_tile.h"
+#include "law/sphere/impl.h"
 
 #include <math.h>
 

@@ -12,8 +12,8 @@
  * columns of even order serve the next odd order too, after such a recurrence over its coefficients. The orthonormal
  * ones are s_k P_k; s goes to the coefficients. Up to the budget's degree 1482 the P stay below 1e168, but s_k may
  * reach 1e322 where w^m underflows: hence (1.5 w)^m in its place, below 1e261. */
-#include "law/sphere/harmonics_impl.h"
 #include "law/sphere/harmonics_tile.h"
+#include "law/sphere/impl.h"
 
 #include <math.h>
 

@@ -7,7 +7,7 @@
  * b_k^2 = k (k + 2 lambda - 1) / (4 (k + lambda)(k + lambda - 1)). All pairs (H, k) together are an orthonormal basis.
  * The recurrence is linear, so it runs on the product with H itself: no division by r, and poles are points like any
  * other. Near them H may underflow; every value that comes of it is then far below rounding. */
-#include "law/sphere/harmonics_impl.h"
+#include "law/sphere/impl.h"
 
 #include <math.h>
 
@@ -153,7 +153,7 @@ static PetscErrorCode Plain(Walk *w, PetscInt m, const double *v) {
 }
 
 /* (x + iy)^m by rotation, whose error grows like m eps. */
-static void Turn(PetscInt B, const double *x, const double *y, double *re, double *im) {
+static void Rotate(PetscInt B, const double *x, const double *y, double *re, double *im) {
 #pragma omp simd
   for (PetscInt t = 0; t < B; t++) {
     const double a = re[t], b = im[t];
@@ -167,7 +167,7 @@ static void Start(Walk *w, double factor, double *re, double *im) {
 }
 
 /* All cosines, then all sines. */
-static PetscErrorCode Circle(Walk *w, double *re, double *im) {
+static PetscErrorCode Plane(Walk *w, double *re, double *im) {
   const PetscInt B = w->slice.B, N = w->h->degree;
 
   PetscFunctionBeginUser;
@@ -176,7 +176,7 @@ static PetscErrorCode Circle(Walk *w, double *re, double *im) {
   for (int sine = 0; sine < 2; sine++) {
     Start(w, 1.0 / sqrt(PETSC_PI), re, im);
     for (PetscInt m = 1; m <= N; m++) {
-      Turn(B, w->x, w->x + B, re, im);
+      Rotate(B, w->x, w->x + B, re, im);
       PetscCall(Plain(w, m, sine ? im : re));
     }
   }
@@ -197,7 +197,7 @@ static PetscErrorCode Higher(Walk *w, double *re, double *im) {
   PetscCall(Climb(w, 0, re));
   Start(w, 1.0 / sqrt(PETSC_PI), re, im);
   for (PetscInt m = 1; m <= N; m++) {
-    Turn(B, w->x, w->x + B, re, im);
+    Rotate(B, w->x, w->x + B, re, im);
     PetscCall(Climb(w, m, re));
     PetscCall(Climb(w, m, im));
   }
@@ -211,7 +211,7 @@ static PetscErrorCode Run(Walk *w) {
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc5(floors, &w->l, floors, &w->k, floors * 2 * width, &w->rows, floors * width, &w->squares,
                          2 * width, &turn));
-  PetscCall((w->h->dim == 2 ? Circle : Higher)(w, turn, turn + w->slice.B));
+  PetscCall((w->h->dim == 2 ? Plane : Higher)(w, turn, turn + w->slice.B));
   PetscCall(Flush(w));
   PetscCall(PetscFree5(w->l, w->k, w->rows, w->squares, turn));
   PetscFunctionReturn(0);

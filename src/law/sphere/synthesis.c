@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "law/sphere/harmonics_impl.h"
+#include "law/sphere/impl.h"
 #include "law/sphere/table.h"
 
 struct _p_Synthesis {

@@ -8,7 +8,7 @@
  * theorem 8.2). Re z <= R = 1/sqrt 2 + h ((rho + 1/rho)/2 - 1) and Im z <= b = h (rho - 1/rho)/2 there, and Im asin z =
  * acosh of half the sum of distances from 1 and -1, largest at R + ib. There are as many cells as make this less than
  * TOLERANCE at the best rho, for the highest n. */
-#include "law/sphere/harmonics_impl.h"
+#include "law/sphere/impl.h"
 #include "law/sphere/table.h"
 
 #include <math.h>

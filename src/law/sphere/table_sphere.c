@@ -21,7 +21,7 @@
 #include <petscblaslapack.h>
 
 #include "base/vmath.h"
-#include "law/sphere/harmonics_impl.h"
+#include "law/sphere/impl.h"
 #include "law/sphere/table.h"
 
 #define WIDTH    TABLE_WIDTH

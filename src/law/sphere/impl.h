@@ -1,6 +1,6 @@
 /* What the kinds of the harmonics share. */
-#ifndef CHORALE_LAW_SPHERE_HARMONICS_IMPL_H
-#define CHORALE_LAW_SPHERE_HARMONICS_IMPL_H
+#ifndef CHORALE_LAW_SPHERE_IMPL_H
+#define CHORALE_LAW_SPHERE_IMPL_H
 
 #include <chorale/harmonics.h>
 

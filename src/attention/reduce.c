@@ -1,0 +1,15 @@
+#include <chorale/log.h>
+#include <chorale/sum.h>
+
+#include "attention/impl.h"
+
+PetscErrorCode AttentionReduce(Attention a, PetscInt n, PetscInt64 values[]) {
+  static PetscLogEvent event;
+
+  PetscFunctionBeginUser;
+  PetscCall(LogEvent("AttnAllreduce", &event));
+  PetscCall(PetscLogEventBegin(event, NULL, NULL, NULL, NULL));
+  PetscCall(SumAllreduce(a->layout.comm, n, values));
+  PetscCall(PetscLogEventEnd(event, NULL, NULL, NULL, NULL));
+  PetscFunctionReturn(0);
+}
