@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include <chorale/deck.h>
-#include <chorale/h5.h>
+#include <chorale/hdf.h>
 #include <chorale/npy.h>
 
 #include "tokens/start_impl.h"
@@ -13,7 +13,7 @@ static const char KEY[] = "tokens_file";
 typedef struct {
   char path[PETSC_MAX_PATH_LEN], dataset[PETSC_MAX_PATH_LEN];
   PetscBool npy;
-  H5 h5; /* open while the file is read, unless npy */
+  Hdf hdf; /* open while the file is read, unless npy */
   PetscInt64 rows, columns;
 } Source;
 
@@ -23,10 +23,10 @@ static PetscErrorCode SourceInspectH5(MPI_Comm comm, Source *source, PetscInt64 
   int rank;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Exists(source->h5, source->dataset, &exists));
+  PetscCall(HdfExists(source->hdf, source->dataset, &exists));
   PetscCheck(exists, comm, PETSC_ERR_USER_INPUT, "tokens_dataset = %s: there is no such dataset in %s", source->dataset,
              source->path);
-  PetscCall(H5GetShape(source->h5, source->dataset, &rank, shape));
+  PetscCall(HdfGetShape(source->hdf, source->dataset, &rank, shape));
   PetscCheck(rank == 2, comm, PETSC_ERR_USER_INPUT,
              "tokens_dataset = %s: has %d dimension(s) in %s; 2 are needed, tokens x components", source->dataset, rank,
              source->path);
@@ -39,15 +39,15 @@ static PetscErrorCode SourceOpen(MPI_Comm comm, Source *source) {
   PetscErrorCode code;
 
   PetscFunctionBeginUser;
-  source->h5 = NULL;
+  source->hdf = NULL;
   PetscCheck(source->path[0], comm, PETSC_ERR_USER_INPUT, "tokens_file is not set: tokens_init = file needs it");
   PetscCall(PetscStrendswith(source->path, ".npy", &source->npy));
   if (source->npy) {
     PetscCall(NpyGetShape(comm, KEY, source->path, shape));
   } else {
-    PetscCall(H5Open(comm, source->path, "r", KEY, &source->h5));
+    PetscCall(HdfOpen(comm, source->path, "r", KEY, &source->hdf));
     code = SourceInspectH5(comm, source, shape);
-    if (code) (void)H5Close_(&source->h5); /* an open file would meet MPI_Finalize */
+    if (code) (void)HdfClose(&source->hdf); /* an open file would meet MPI_Finalize */
     PetscCall(code);
   }
   source->rows = shape[0];
@@ -82,7 +82,7 @@ static PetscErrorCode Resolve(MPI_Comm world, PetscInt axis, char *value, size_t
   PetscCall(DeckReadText(StartKeys, KEY, source.path));
   PetscCall(DeckReadText(StartKeys, "tokens_dataset", source.dataset));
   PetscCall(SourceOpen(world, &source));
-  PetscCall(H5Close_(&source.h5));
+  PetscCall(HdfClose(&source.hdf));
   PetscCall(SourceCheckShape(&source, world, source.rows, source.columns));
   PetscCall(PetscSNPrintf(value, size, "%" PetscInt64_FMT, axis ? source.columns : source.rows));
   PetscFunctionReturn(0);
@@ -142,7 +142,7 @@ static PetscErrorCode SourceRead(const Source *source, const TokensLayout *layou
   if (source->npy)
     PetscCall(NpyReadRows(layout->comm, KEY, source->path, first, n, *rows));
   else
-    PetscCall(H5ReadRows(source->h5, source->dataset, first, n, *rows));
+    PetscCall(HdfReadRows(source->hdf, source->dataset, first, n, *rows));
   PetscFunctionReturn(0);
 }
 
@@ -159,7 +159,7 @@ PetscErrorCode StartSetUpFile(Start start, const TokensLayout *layout) {
   PetscCall(PetscStrcpy(source.dataset, start->options.dataset));
   PetscCall(SourceOpen(layout->comm, &source));
   code = SourceRead(&source, layout, first, n, &rows);
-  PetscCall(H5Close_(&source.h5));
+  PetscCall(HdfClose(&source.hdf));
   PetscCall(code);
   start->data = rows; /* kept: every realization starts from them */
   PetscCall(FirstBadRow(layout->comm, first, n, layout->dim, rows, &bad));
