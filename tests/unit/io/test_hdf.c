@@ -365,7 +365,7 @@ int main(int argc, char **argv) {
                                      cmocka_unit_test(Columns),         cmocka_unit_test(Series),
                                      cmocka_unit_test(RefusesBadFiles)};
   if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush()) return 1;
-  int failed = _cmocka_run_group_tests("h5", tests, sizeof(tests) / sizeof(tests[0]), MakeDirectory, RemoveDirectory),
+  int failed = _cmocka_run_group_tests("hdf", tests, sizeof(tests) / sizeof(tests[0]), MakeDirectory, RemoveDirectory),
       worst = 1;
   if (MPI_Allreduce(&failed, &worst, 1, MPI_INT, MPI_MAX, PETSC_COMM_WORLD) || PetscFinalize()) return 1;
   return worst != 0;
