@@ -65,11 +65,11 @@ static PetscErrorCode SetBandwidth(Density density, PetscInt noise) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode DensityCreate(Attention attention, Noise noise, const DensityOptions *options, Density *density) {
+PetscErrorCode DensityCreate(Attention attention, Noise noise, const DensityOptions *options, Density *handle) {
   TokensLayout layout;
   const char *type;
   PetscInt degree;
-  Density d;
+  Density density;
 
   PetscFunctionBeginUser;
   PetscCall(AttentionGetLayout(attention, &layout));
@@ -81,114 +81,114 @@ PetscErrorCode DensityCreate(Attention attention, Noise noise, const DensityOpti
   PetscCheck(degree < NOISE_DEGREE_NONE, layout.comm, PETSC_ERR_USER_INPUT,
              "noise_type = %s: must be spectral or none for a density, which moves in the limit of infinite width",
              type);
-  PetscCall(PetscNew(&d));
-  d->comm = layout.comm;
-  d->dim = layout.dim;
-  d->area = SphereArea(d->dim);
-  d->kind = d->dim == 2 ? &DensityCircle : &DensitySphere;
-  d->options = *options;
-  PetscCall(SetDegree(d, degree));
-  PetscCall(SetScheme(d));
-  PetscCall(AttentionGetPotential(attention, &d->attention));
-  PetscCall(SetBandwidth(d, degree));
-  PetscCall(HarmonicsCreate(d->dim, d->degree, &d->harmonics));
-  PetscCall(HarmonicsGetSize(d->harmonics, &d->count, &d->degrees));
-  PetscCall(VecCreateSeq(PETSC_COMM_SELF, d->count, &d->state));
-  for (int i = 0; i < 3; i++) PetscCall(PetscMalloc1(d->count, &d->work[i]));
-  PetscCall(d->kind->create(d));
-  *density = d;
+  PetscCall(PetscNew(&density));
+  density->comm = layout.comm;
+  density->dim = layout.dim;
+  density->area = SphereArea(density->dim);
+  density->kind = density->dim == 2 ? &DensityCircle : &DensitySphere;
+  density->options = *options;
+  PetscCall(SetDegree(density, degree));
+  PetscCall(SetScheme(density));
+  PetscCall(AttentionGetPotential(attention, &density->attention));
+  PetscCall(SetBandwidth(density, degree));
+  PetscCall(HarmonicsCreate(density->dim, density->degree, &density->harmonics));
+  PetscCall(HarmonicsGetSize(density->harmonics, &density->count, &density->degrees));
+  PetscCall(VecCreateSeq(PETSC_COMM_SELF, density->count, &density->state));
+  for (int i = 0; i < 3; i++) PetscCall(PetscMalloc1(density->count, &density->work[i]));
+  PetscCall(density->kind->create(density));
+  *handle = density;
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode DensityDestroy(Density *density) {
-  Density d = *density;
+PetscErrorCode DensityDestroy(Density *handle) {
+  Density density = *handle;
 
   PetscFunctionBeginUser;
-  if (!d) PetscFunctionReturn(0);
-  PetscCall(d->kind->destroy(d));
-  for (int i = 0; i < 3; i++) PetscCall(PetscFree(d->work[i]));
-  PetscCall(PetscFree(d->potential.zonal));
-  PetscCall(PetscFree(d->energy));
-  PetscCall(VecDestroy(&d->state));
-  PetscCall(HarmonicsDestroy(&d->harmonics));
-  PetscCall(PetscFree(*density));
+  if (!density) PetscFunctionReturn(0);
+  PetscCall(density->kind->destroy(density));
+  for (int i = 0; i < 3; i++) PetscCall(PetscFree(density->work[i]));
+  PetscCall(PetscFree(density->potential.zonal));
+  PetscCall(PetscFree(density->energy));
+  PetscCall(VecDestroy(&density->state));
+  PetscCall(HarmonicsDestroy(&density->harmonics));
+  PetscCall(PetscFree(*handle));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode DensityView(Density d) {
+PetscErrorCode DensityView(Density density) {
   PetscFunctionBeginUser;
-  PetscCall(PetscPrintf(d->comm,
-                        "density    on the %s, degree %" PetscInt_FMT ", %" PetscInt_FMT " coefficients, scheme %s\n",
-                        d->kind->name, d->degree, d->count, d->ito ? "euler (Ito)" : "flow (Stratonovich)"));
-  PetscCall(d->kind->view(d));
-  PetscCall(PetscPrintf(d->comm,
+  PetscCall(PetscPrintf(
+      density->comm, "density    on the %s, degree %" PetscInt_FMT ", %" PetscInt_FMT " coefficients, scheme %s\n",
+      density->kind->name, density->degree, density->count, density->ito ? "euler (Ito)" : "flow (Stratonovich)"));
+  PetscCall(density->kind->view(density));
+  PetscCall(PetscPrintf(density->comm,
                         "           velocity up to degree %" PetscInt_FMT
                         "; outgrown when the upper third of the degrees has %g of the norm\n",
-                        d->bandwidth, (double)d->options.tol));
-  if (!d->attention.zero && d->needed > d->degree)
-    PetscCall(PetscPrintf(d->comm,
+                        density->bandwidth, (double)density->options.tol));
+  if (!density->attention.zero && density->needed > density->degree)
+    PetscCall(PetscPrintf(density->comm,
                           "           attention of a narrow density may need a velocity up to degree %" PetscInt_FMT
                           ", more than spde_degree: what aliases then shows in the upper third\n",
-                          d->needed));
+                          density->needed));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode DensityGetSize(Density d, PetscInt *degree, PetscInt *count, const PetscInt **degrees) {
+PetscErrorCode DensityGetSize(Density density, PetscInt *degree, PetscInt *count, const PetscInt **degrees) {
   PetscFunctionBeginUser;
-  if (degree) *degree = d->degree;
-  if (count) *count = d->count;
-  if (degrees) *degrees = d->degrees;
+  if (degree) *degree = density->degree;
+  if (count) *count = density->count;
+  if (degrees) *degrees = density->degrees;
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode DensityGetVec(Density d, Vec *coefficients) {
+PetscErrorCode DensityGetVec(Density density, Vec *coefficients) {
   PetscFunctionBeginUser;
-  *coefficients = d->state;
+  *coefficients = density->state;
   PetscFunctionReturn(0);
 }
 
 /* The initial law of realization r, and what the upper third of its degrees has. */
-static PetscErrorCode SetInitial(Density d, PetscInt r, const char **key, PetscReal *tail, PetscBool *outgrown) {
+static PetscErrorCode SetInitial(Density density, PetscInt r, const char **key, PetscReal *tail, PetscBool *outgrown) {
   double *rho;
 
   PetscFunctionBeginUser;
-  PetscCall(VecGetArrayWrite(d->state, &rho));
-  PetscCall(DensityInitial(d, r, rho, key));
-  PetscCall(VecRestoreArrayWrite(d->state, &rho));
-  PetscCall(DensityTail(d, tail, outgrown));
+  PetscCall(VecGetArrayWrite(density->state, &rho));
+  PetscCall(DensityInitial(density, r, rho, key));
+  PetscCall(VecRestoreArrayWrite(density->state, &rho));
+  PetscCall(DensityTail(density, tail, outgrown));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode DensityStart(Density d, PetscInt r) {
+PetscErrorCode DensityStart(Density density, PetscInt r) {
   const char *key;
   PetscBool outgrown;
   PetscReal tail;
 
   PetscFunctionBeginUser;
-  PetscCall(SetInitial(d, r, &key, &tail, &outgrown));
-  PetscCheck(!outgrown, d->comm, PETSC_ERR_USER_INPUT,
+  PetscCall(SetInitial(density, r, &key, &tail, &outgrown));
+  PetscCheck(!outgrown, density->comm, PETSC_ERR_USER_INPUT,
              "spde_degree = %" PetscInt_FMT ": too low for the initial law (of realization %" PetscInt_FMT
              "), whose upper third of degrees has %.2g of the norm, more than spde_tol; lower %s",
-             d->degree, r, (double)tail, key);
+             density->degree, r, (double)tail, key);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode DensityCheckStarts(Density d, MPI_Comm comm, PetscInt R) {
+PetscErrorCode DensityCheckStarts(Density density, MPI_Comm comm, PetscInt R) {
   PetscInt first = PETSC_MAX_INT;
   PetscMPIInt rank, size;
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
   PetscCallMPI(MPI_Comm_size(comm, &size));
-  PetscCall(DensityStart(d, 0)); /* what is wrong with all of them, on all ranks */
-  if (strcmp(d->options.start.init, "clusters")) PetscFunctionReturn(0);
+  PetscCall(DensityStart(density, 0)); /* what is wrong with all of them, on all ranks */
+  if (strcmp(density->options.start.init, "clusters")) PetscFunctionReturn(0);
   for (PetscInt r = rank; r < R && first == PETSC_MAX_INT; r += size) {
     const char *key;
     PetscBool outgrown;
-    PetscCall(SetInitial(d, r, &key, NULL, &outgrown));
+    PetscCall(SetInitial(density, r, &key, NULL, &outgrown));
     if (outgrown) first = r;
   }
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPIU_INT, MPI_MIN, comm));
-  if (first < R) PetscCall(DensityStart(d, first));
+  if (first < R) PetscCall(DensityStart(density, first));
   PetscFunctionReturn(0);
 }

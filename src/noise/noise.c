@@ -8,24 +8,25 @@ const char *NoiseTypeName(PetscInt i) {
   return i < (PetscInt)PETSC_STATIC_ARRAY_LENGTH(types) ? types[i]->name : NULL;
 }
 
-PetscErrorCode NoiseCreate(PetscInt dim, const NoiseOptions *options, Noise *noise) {
-  Noise n;
+PetscErrorCode NoiseCreate(PetscInt dim, const NoiseOptions *options, Noise *handle) {
+  Noise noise;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscNew(&n));
-  n->dim = dim;
-  n->seed = options->seed;
+  PetscCall(PetscNew(&noise));
+  noise->dim = dim;
+  noise->seed = options->seed;
   for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-    if (!strcmp(options->type, types[i]->name)) n->type = types[i];
+    if (!strcmp(options->type, types[i]->name)) noise->type = types[i];
   /* No communicator here: every rank finds the same deck, and the error handler lets one of them speak. */
-  PetscCheck(n->type, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT, "noise_type = %s: there is no such noise", options->type);
-  n->bias_u = options->bias_u;
-  n->bias_w = options->bias_w;
-  n->activation = ActivationFind(options->activation);
-  PetscCheck(n->activation, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT, "mlp_activation = %s: no such activation",
+  PetscCheck(noise->type, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT, "noise_type = %s: there is no such noise",
+             options->type);
+  noise->bias_u = options->bias_u;
+  noise->bias_w = options->bias_w;
+  noise->activation = ActivationFind(options->activation);
+  PetscCheck(noise->activation, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT, "mlp_activation = %s: no such activation",
              options->activation);
-  if (n->type->create) PetscCall(n->type->create(n, options));
-  *noise = n;
+  if (noise->type->create) PetscCall(noise->type->create(noise, options));
+  *handle = noise;
   PetscFunctionReturn(0);
 }
 

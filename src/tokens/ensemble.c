@@ -42,8 +42,8 @@ static PetscErrorCode CheckGroups(PetscInt64 groups, PetscInt ranks) {
           allowed);
 }
 
-PetscErrorCode EnsembleCreate(const EnsembleOptions *options, PetscInt blocks, Ensemble *ensemble) {
-  Ensemble e;
+PetscErrorCode EnsembleCreate(const EnsembleOptions *options, PetscInt blocks, Ensemble *handle) {
+  Ensemble ensemble;
   EnsembleLayout *layout;
   PetscMPIInt rank, size;
 
@@ -53,20 +53,20 @@ PetscErrorCode EnsembleCreate(const EnsembleOptions *options, PetscInt blocks, E
              "ensemble_realizations = %" PetscInt64_FMT ": must be from 1 to %d", options->realizations, INT_MAX);
   PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
   PetscCallMPI(MPI_Comm_size(PETSC_COMM_WORLD, &size));
-  PetscCall(PetscNew(&e));
-  layout = &e->layout;
+  PetscCall(PetscNew(&ensemble));
+  layout = &ensemble->layout;
   layout->world = PETSC_COMM_WORLD;
   layout->realizations = (PetscInt)options->realizations;
-  e->blocks = blocks;
-  e->automatic = (PetscBool)(options->groups == ENSEMBLE_GROUPS_AUTO);
-  if (!e->automatic) PetscCall(CheckGroups(options->groups, size));
-  layout->groups = e->automatic ? ChooseGroups(layout->realizations, blocks, size) : (PetscInt)options->groups;
+  ensemble->blocks = blocks;
+  ensemble->automatic = (PetscBool)(options->groups == ENSEMBLE_GROUPS_AUTO);
+  if (!ensemble->automatic) PetscCall(CheckGroups(options->groups, size));
+  layout->groups = ensemble->automatic ? ChooseGroups(layout->realizations, blocks, size) : (PetscInt)options->groups;
   layout->group = rank / (size / layout->groups);
   layout->owned =
       layout->group < layout->realizations ? (layout->realizations - 1 - layout->group) / layout->groups + 1 : 0;
   PetscCallMPI(MPI_Comm_split(PETSC_COMM_WORLD, layout->group, rank, &layout->shards));
-  e->next = layout->group;
-  *ensemble = e;
+  ensemble->next = layout->group;
+  *handle = ensemble;
   PetscFunctionReturn(0);
 }
 
@@ -119,18 +119,19 @@ PetscErrorCode EnsembleGetLayout(Ensemble ensemble, EnsembleLayout *layout) {
 }
 
 PetscErrorCode EnsembleGather(Ensemble ensemble, PetscInt n, const PetscReal mine[], PetscReal all[]) {
-  const EnsembleLayout *e = &ensemble->layout;
+  const EnsembleLayout *layout = &ensemble->layout;
   PetscMPIInt shard;
 
   PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Comm_rank(e->shards, &shard));
-  PetscCall(PetscArrayzero(all, (size_t)e->realizations * (size_t)n));
-  for (PetscInt i = 0; i < e->owned && !shard; i++)
-    PetscCall(PetscArraycpy(all + (size_t)(e->group + i * e->groups) * (size_t)n, mine + (size_t)i * (size_t)n, n));
+  PetscCallMPI(MPI_Comm_rank(layout->shards, &shard));
+  PetscCall(PetscArrayzero(all, (size_t)layout->realizations * (size_t)n));
+  for (PetscInt i = 0; i < layout->owned && !shard; i++)
+    PetscCall(
+        PetscArraycpy(all + (size_t)(layout->group + i * layout->groups) * (size_t)n, mine + (size_t)i * (size_t)n, n));
   /* One rank holds each number and the others add zeros, so that the sum is exact in any order. Realization by
    * realization: a count of MPI is an int. */
-  for (PetscInt r = 0; r < e->realizations; r++)
+  for (PetscInt r = 0; r < layout->realizations; r++)
     PetscCallMPI(
-        MPI_Allreduce(MPI_IN_PLACE, all + (size_t)r * (size_t)n, (PetscMPIInt)n, MPIU_REAL, MPI_SUM, e->world));
+        MPI_Allreduce(MPI_IN_PLACE, all + (size_t)r * (size_t)n, (PetscMPIInt)n, MPIU_REAL, MPI_SUM, layout->world));
   PetscFunctionReturn(0);
 }

@@ -33,24 +33,24 @@ const char *StartLawName(PetscInt i) {
   return i < (PetscInt)PETSC_STATIC_ARRAY_LENGTH(registry) ? registry[i].name : NULL;
 }
 
-PetscErrorCode StartCreate(Tokens tokens, const StartOptions *options, Start *start) {
+PetscErrorCode StartCreate(Tokens tokens, const StartOptions *options, Start *handle) {
   TokensLayout layout;
-  Start s;
+  Start start;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(PetscNew(&s));
-  s->options = *options;
-  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(registry) && !s->law; i++) {
+  PetscCall(PetscNew(&start));
+  start->options = *options;
+  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(registry) && !start->law; i++) {
     PetscBool same;
 
     PetscCall(PetscStrcmp(options->init, registry[i].name, &same));
-    if (same) s->law = &registry[i];
+    if (same) start->law = &registry[i];
   }
-  PetscCheck(s->law, layout.comm, PETSC_ERR_USER_INPUT, "tokens_init = %s: there is no such initial law",
+  PetscCheck(start->law, layout.comm, PETSC_ERR_USER_INPUT, "tokens_init = %s: there is no such initial law",
              options->init);
-  if (s->law->setup) PetscCall(s->law->setup(s, &layout));
-  *start = s;
+  if (start->law->setup) PetscCall(start->law->setup(start, &layout));
+  *handle = start;
   PetscFunctionReturn(0);
 }
 
