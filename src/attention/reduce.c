@@ -3,13 +3,13 @@
 
 #include "attention/impl.h"
 
-PetscErrorCode AttentionReduce(Attention a, PetscInt n, PetscInt64 values[]) {
+PetscErrorCode AttentionReduce(Attention attention, PetscInt n, PetscInt64 values[]) {
   static PetscLogEvent event;
 
   PetscFunctionBeginUser;
   PetscCall(LogEvent("AttnAllreduce", &event));
   PetscCall(PetscLogEventBegin(event, NULL, NULL, NULL, NULL));
-  PetscCall(SumAllreduce(a->layout.comm, n, values));
+  PetscCall(SumAllreduce(attention->layout.comm, n, values));
   PetscCall(PetscLogEventEnd(event, NULL, NULL, NULL, NULL));
   PetscFunctionReturn(0);
 }

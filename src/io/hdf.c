@@ -64,16 +64,16 @@ static void InspectNewFile(const char *path, char *reason, size_t room) {
     close(fd);
 }
 
-PetscErrorCode HdfOpen(MPI_Comm comm, const char *path, const char *mode, const char *key, Hdf *hdf) {
+PetscErrorCode HdfOpen(MPI_Comm comm, const char *path, const char *mode, const char *key, Hdf *handle) {
   char reason[256] = "";
   const PetscBool create = mode[0] == 'w' ? PETSC_TRUE : PETSC_FALSE;
   PetscMPIInt rank;
   PetscBool ok;
   hid_t access;
-  Hdf x;
+  Hdf hdf;
 
   PetscFunctionBeginUser;
-  *hdf = NULL;
+  *handle = NULL;
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
   if (!rank) (create ? InspectNewFile : InspectFile)(path, reason, sizeof(reason));
@@ -83,39 +83,39 @@ PetscErrorCode HdfOpen(MPI_Comm comm, const char *path, const char *mode, const 
     SETERRQ(comm, key ? PETSC_ERR_USER_INPUT : PETSC_ERR_FILE_READ, "%s%s%s: %s", key ? key : "", key ? " = " : "",
             path, reason);
   }
-  PetscCall(PetscNew(&x));
-  PetscCallMPI(MPI_Comm_dup(comm, &x->comm));
-  PetscCall(PetscStrncpy(x->path, path, sizeof(x->path)));
-  PetscCall(PetscStrncpy(x->key, key ? key : "", sizeof(x->key)));
-  access = AccessProperties(x->comm);
+  PetscCall(PetscNew(&hdf));
+  PetscCallMPI(MPI_Comm_dup(comm, &hdf->comm));
+  PetscCall(PetscStrncpy(hdf->path, path, sizeof(hdf->path)));
+  PetscCall(PetscStrncpy(hdf->key, key ? key : "", sizeof(hdf->key)));
+  access = AccessProperties(hdf->comm);
   if (create)
-    x->file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    hdf->file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
   else
-    x->file = H5Fopen(path, mode[1] == '+' ? H5F_ACC_RDWR : H5F_ACC_RDONLY, access);
+    hdf->file = H5Fopen(path, mode[1] == '+' ? H5F_ACC_RDWR : H5F_ACC_RDONLY, access);
   H5Pclose(access);
-  ok = x->file >= 0 ? PETSC_TRUE : PETSC_FALSE;
-  PetscCall(HdfAgree(x->comm, &ok));
-  *hdf = x;
+  ok = hdf->file >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(HdfAgree(hdf->comm, &ok));
+  *handle = hdf;
   if (!ok) {
-    PetscCall(HdfClose(hdf));
+    PetscCall(HdfClose(handle));
     SETERRQ(comm, PETSC_ERR_FILE_OPEN, "%s: cannot open on all ranks", path);
   }
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode HdfClose(Hdf *hdf) {
+PetscErrorCode HdfClose(Hdf *handle) {
   char path[PETSC_MAX_PATH_LEN];
   PetscBool ok = PETSC_TRUE;
-  Hdf x = *hdf;
+  Hdf hdf = *handle;
 
   PetscFunctionBeginUser;
-  if (!x) PetscFunctionReturn(0);
-  *hdf = NULL;
-  if (x->file >= 0 && H5Fclose(x->file) < 0) ok = PETSC_FALSE;
-  PetscCall(HdfAgree(x->comm, &ok));
-  PetscCallMPI(MPI_Comm_free(&x->comm));
-  PetscCall(PetscStrncpy(path, x->path, sizeof(path)));
-  PetscCall(PetscFree(x));
+  if (!hdf) PetscFunctionReturn(0);
+  *handle = NULL;
+  if (hdf->file >= 0 && H5Fclose(hdf->file) < 0) ok = PETSC_FALSE;
+  PetscCall(HdfAgree(hdf->comm, &ok));
+  PetscCallMPI(MPI_Comm_free(&hdf->comm));
+  PetscCall(PetscStrncpy(path, hdf->path, sizeof(path)));
+  PetscCall(PetscFree(hdf));
   PetscCheck(ok, PETSC_COMM_SELF, PETSC_ERR_FILE_WRITE, "%s: cannot close", path);
   PetscFunctionReturn(0);
 }

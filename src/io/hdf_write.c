@@ -326,20 +326,20 @@ struct _p_HdfSeries {
 };
 
 PetscErrorCode HdfSeriesCreate(Hdf hdf, const char *path, PetscInt64 frames, PetscInt64 N, PetscInt64 d,
-                               PetscInt64 chunk_rows, PetscBool single, int deflate, HdfSeries *series) {
+                               PetscInt64 chunk_rows, PetscBool single, int deflate, HdfSeries *handle) {
   const hsize_t size[3] = {(hsize_t)frames, (hsize_t)N, (hsize_t)d}, most[3] = {H5S_UNLIMITED, (hsize_t)N, (hsize_t)d};
   const hsize_t chunk[3] = {1, (hsize_t)PetscMin(chunk_rows, N), (hsize_t)d};
   hid_t create, space;
-  HdfSeries x;
+  HdfSeries series;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscNew(&x));
-  x->hdf = hdf;
-  x->frames = frames;
-  x->N = N;
-  x->d = d;
-  x->single = single;
-  PetscCall(PetscStrncpy(x->path, path, sizeof(x->path)));
+  PetscCall(PetscNew(&series));
+  series->hdf = hdf;
+  series->frames = frames;
+  series->N = N;
+  series->d = d;
+  series->single = single;
+  PetscCall(PetscStrncpy(series->path, path, sizeof(series->path)));
   create = H5Pcreate(H5P_DATASET_CREATE);
   H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
   H5Pset_chunk(create, 3, chunk);
@@ -348,39 +348,39 @@ PetscErrorCode HdfSeriesCreate(Hdf hdf, const char *path, PetscInt64 frames, Pet
     H5Pset_deflate(create, (unsigned)deflate);
   }
   space = H5Screate_simple(3, size, most);
-  PetscCall(CreateDataset(hdf, path, single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, space, create, &x->dataset));
+  PetscCall(CreateDataset(hdf, path, single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, space, create, &series->dataset));
   H5Sclose(space);
   H5Pclose(create);
-  *series = x;
+  *handle = series;
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode HdfSeriesOpen(Hdf hdf, const char *path, PetscInt64 d, PetscBool single, PetscInt64 *frames,
-                             PetscInt64 *N, HdfSeries *series) {
+                             PetscInt64 *N, HdfSeries *handle) {
   PetscInt64 shape[8];
   PetscBool same;
   hid_t type;
-  HdfSeries x;
+  HdfSeries series;
   int rank;
 
   PetscFunctionBeginUser;
   PetscCall(HdfGetShape(hdf, path, &rank, shape));
-  PetscCall(PetscNew(&x));
-  x->hdf = hdf;
-  x->dataset = H5Dopen2(hdf->file, path, H5P_DEFAULT);
-  type = H5Dget_type(x->dataset);
+  PetscCall(PetscNew(&series));
+  series->hdf = hdf;
+  series->dataset = H5Dopen2(hdf->file, path, H5P_DEFAULT);
+  type = H5Dget_type(series->dataset);
   same = H5Tequal(type, single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE) > 0 ? PETSC_TRUE : PETSC_FALSE;
   H5Tclose(type);
-  *series = x;
+  *handle = series;
   if (rank != 3 || shape[2] != d || !same) {
-    PetscCall(HdfSeriesDestroy(series));
+    PetscCall(HdfSeriesDestroy(handle));
     SETERRQ(hdf->comm, PETSC_ERR_FILE_READ, "%s: '%s' is not of this run", hdf->path, path);
   }
-  x->frames = *frames = shape[0];
-  x->N = *N = shape[1];
-  x->d = d;
-  x->single = single;
-  PetscCall(PetscStrncpy(x->path, path, sizeof(x->path)));
+  series->frames = *frames = shape[0];
+  series->N = *N = shape[1];
+  series->d = d;
+  series->single = single;
+  PetscCall(PetscStrncpy(series->path, path, sizeof(series->path)));
   PetscFunctionReturn(0);
 }
 

@@ -7,26 +7,26 @@
 
 static const CouplingType *const types[] = {&CouplingTypeTokens, &CouplingTypeHarmonics, &CouplingTypeNone};
 
-PetscErrorCode CouplingCreate(Noise limit, Coupling *coupling) {
+PetscErrorCode CouplingCreate(Noise limit, Coupling *handle) {
   const PetscBool spectral = (PetscBool)(limit->type == &NoiseTypeSpectral);
   char name[PETSC_MAX_PATH_LEN];
-  Coupling c;
+  Coupling coupling;
 
   PetscFunctionBeginUser;
   PetscCall(DeckGetString("limits_coupling", name));
   PetscCheck(spectral || limit->type == &NoiseTypeGram, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
              "noise_type = %s: the limit of infinite width must be spectral or gram here", limit->type->name);
-  PetscCall(PetscNew(&c));
-  c->limit = limit;
+  PetscCall(PetscNew(&coupling));
+  coupling->limit = limit;
   for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-    if (!strcmp(name, types[i]->name)) c->type = types[i];
-  PetscCheck(c->type, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT, "limits_coupling = %s: must be tokens, harmonics or none",
-             name);
-  PetscCheck(spectral || !c->type->spectral, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
+    if (!strcmp(name, types[i]->name)) coupling->type = types[i];
+  PetscCheck(coupling->type, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
+             "limits_coupling = %s: must be tokens, harmonics or none", name);
+  PetscCheck(spectral || !coupling->type->spectral, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
              "limits_coupling = %s: needs noise_type spectral, noise_type %s couples at the tokens", name,
              limit->type->name);
-  PetscCall(c->type->create(c));
-  *coupling = c;
+  PetscCall(coupling->type->create(coupling));
+  *handle = coupling;
   PetscFunctionReturn(0);
 }
 

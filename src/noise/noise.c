@@ -6,29 +6,29 @@
 
 static const NoiseType *const types[] = {&NoiseTypeMlp, &NoiseTypeSpectral, &NoiseTypeGram, &NoiseTypeNone};
 
-PetscErrorCode NoiseCreate(PetscInt dim, Noise *noise) {
+PetscErrorCode NoiseCreate(PetscInt dim, Noise *handle) {
   char name[PETSC_MAX_PATH_LEN];
   PetscInt64 seed;
-  Noise n;
+  Noise noise;
 
   PetscFunctionBeginUser;
   PetscCall(DeckGetString("noise_type", name));
   PetscCall(DeckGetInt("ensemble_seed", &seed));
-  PetscCall(PetscNew(&n));
-  n->dim = dim;
-  n->seed = (uint64_t)seed;
+  PetscCall(PetscNew(&noise));
+  noise->dim = dim;
+  noise->seed = (uint64_t)seed;
   for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-    if (!strcmp(name, types[i]->name)) n->type = types[i];
+    if (!strcmp(name, types[i]->name)) noise->type = types[i];
   /* No communicator here: every rank finds the same deck, and the error handler lets one of them speak. */
-  PetscCheck(n->type, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT, "noise_type = %s: must be one of: mlp spectral gram none",
-             name);
+  PetscCheck(noise->type, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
+             "noise_type = %s: must be one of: mlp spectral gram none", name);
   PetscCall(DeckGetString("mlp_activation", name));
-  PetscCall(DeckGetReal("mlp_bias_u", &n->bias_u));
-  PetscCall(DeckGetReal("mlp_bias_w", &n->bias_w));
-  n->activation = ActivationFind(name);
-  PetscCheck(n->activation, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT, "mlp_activation = %s: no such activation", name);
-  if (n->type->create) PetscCall(n->type->create(n));
-  *noise = n;
+  PetscCall(DeckGetReal("mlp_bias_u", &noise->bias_u));
+  PetscCall(DeckGetReal("mlp_bias_w", &noise->bias_w));
+  noise->activation = ActivationFind(name);
+  PetscCheck(noise->activation, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT, "mlp_activation = %s: no such activation", name);
+  if (noise->type->create) PetscCall(noise->type->create(noise));
+  *handle = noise;
   PetscFunctionReturn(0);
 }
 

@@ -1,10 +1,10 @@
 /* What schemes share: the fields of a step at the tokens, and where they are kept. */
 #include "scheme/impl.h"
 
-PetscErrorCode SchemeWork(Scheme s, Tokens tokens) {
+PetscErrorCode SchemeWork(Scheme scheme, Tokens tokens) {
   PetscFunctionBeginUser;
-  for (PetscInt i = 0; i < s->type->works; i++)
-    if (!s->work[i]) PetscCall(TokensCreateVec(tokens, &s->work[i]));
+  for (PetscInt i = 0; i < scheme->type->works; i++)
+    if (!scheme->work[i]) PetscCall(TokensCreateVec(tokens, &scheme->work[i]));
   PetscFunctionReturn(0);
 }
 

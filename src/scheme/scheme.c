@@ -17,30 +17,32 @@ PetscErrorCode SchemeCreate(Tokens tokens, Scheme *scheme) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SchemeCreateType(Tokens tokens, const char *name, Scheme *scheme) {
+PetscErrorCode SchemeCreateType(Tokens tokens, const char *name, Scheme *handle) {
   TokensLayout layout;
   PetscMPIInt size;
-  Scheme s;
+  Scheme scheme;
 
   PetscFunctionBeginUser;
   PetscCall(LogEvent("SchemeStep", &step_event));
   PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(PetscNew(&s));
+  PetscCall(PetscNew(&scheme));
   for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-    if (!strcmp(name, types[i]->name)) s->type = types[i];
-  PetscCheck(s->type, layout.comm, PETSC_ERR_USER_INPUT, "scheme_type = %s: must be layer, euler, heun or flow", name);
-  s->comm = layout.comm;
-  s->dim = layout.dim;
-  if (s->type->pieces)
-    PetscCall(PetscMalloc1((size_t)s->type->works * SCHEME_PIECE * layout.dim * layout.block, &s->piece));
+    if (!strcmp(name, types[i]->name)) scheme->type = types[i];
+  PetscCheck(scheme->type, layout.comm, PETSC_ERR_USER_INPUT, "scheme_type = %s: must be layer, euler, heun or flow",
+             name);
+  scheme->comm = layout.comm;
+  scheme->dim = layout.dim;
+  if (scheme->type->pieces)
+    PetscCall(PetscMalloc1((size_t)scheme->type->works * SCHEME_PIECE * layout.dim * layout.block, &scheme->piece));
   else
-    PetscCall(SchemeWork(s, tokens));
-  if (s->type->stage) PetscCall(TokensDuplicate(tokens, &s->stage));
-  PetscCallMPI(MPI_Comm_size(s->comm, &size));
+    PetscCall(SchemeWork(scheme, tokens));
+  if (scheme->type->stage) PetscCall(TokensDuplicate(tokens, &scheme->stage));
+  PetscCallMPI(MPI_Comm_size(scheme->comm, &size));
   const PetscReal most = (PetscReal)((layout.blocks + size - 1) / size) * layout.block; /* tokens of a rank */
-  s->bytes = most * (s->type->works * layout.dim + (s->type->stage ? layout.dim + 1 : 0)) * sizeof(double);
-  s->least = (PetscReal)s->type->works * SCHEME_PIECE * layout.dim * layout.block * sizeof(double);
-  *scheme = s;
+  scheme->bytes =
+      most * (scheme->type->works * layout.dim + (scheme->type->stage ? layout.dim + 1 : 0)) * sizeof(double);
+  scheme->least = (PetscReal)scheme->type->works * SCHEME_PIECE * layout.dim * layout.block * sizeof(double);
+  *handle = scheme;
   PetscFunctionReturn(0);
 }
 

@@ -54,8 +54,8 @@ static void SetPadding(const TokensLayout *layout, PetscInt b, double *x) {
     for (PetscInt c = 0; c < layout->dim; c++) x[c * layout->block + t] = c == 0;
 }
 
-PetscErrorCode TokensCreate(MPI_Comm comm, PetscInt64 count, PetscInt dim, Tokens *tokens) {
-  Tokens t;
+PetscErrorCode TokensCreate(MPI_Comm comm, PetscInt64 count, PetscInt dim, Tokens *handle) {
+  Tokens tokens;
   TokensLayout *layout;
   PetscMPIInt rank, size;
   double *x;
@@ -71,8 +71,8 @@ PetscErrorCode TokensCreate(MPI_Comm comm, PetscInt64 count, PetscInt dim, Token
              count, (int)(8 * sizeof(PetscInt)), (PetscInt64)PETSC_MAX_INT / dim - BLOCK, dim);
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
   PetscCallMPI(MPI_Comm_size(comm, &size));
-  PetscCall(PetscNew(&t));
-  layout = &t->layout;
+  PetscCall(PetscNew(&tokens));
+  layout = &tokens->layout;
   layout->comm = comm;
   layout->count = count;
   layout->dim = dim;
@@ -80,16 +80,16 @@ PetscErrorCode TokensCreate(MPI_Comm comm, PetscInt64 count, PetscInt dim, Token
   layout->blocks = TokensBlockCount(count);
   layout->first = TokensFirstBlock(layout->blocks, rank, size);
   layout->owned = TokensFirstBlock(layout->blocks, rank + 1, size) - layout->first;
-  PetscCall(TokensCreateVec(t, &t->x));
-  PetscCall(Zeros((size_t)layout->owned * layout->block, &t->weights));
-  PetscCall(VecGetArray(t->x, &x));
+  PetscCall(TokensCreateVec(tokens, &tokens->x));
+  PetscCall(Zeros((size_t)layout->owned * layout->block, &tokens->weights));
+  PetscCall(VecGetArray(tokens->x, &x));
   for (PetscInt b = 0; b < layout->owned; b++) {
     double *first = x + b * dim * layout->block;
     for (PetscInt i = 0; i < layout->block; i++) first[i] = 1;
-    for (PetscInt i = 0; i < TokensFilled(layout, b); i++) t->weights[b * layout->block + i] = 1 / (double)count;
+    for (PetscInt i = 0; i < TokensFilled(layout, b); i++) tokens->weights[b * layout->block + i] = 1 / (double)count;
   }
-  PetscCall(VecRestoreArray(t->x, &x));
-  *tokens = t;
+  PetscCall(VecRestoreArray(tokens->x, &x));
+  *handle = tokens;
   PetscFunctionReturn(0);
 }
 

@@ -52,18 +52,18 @@ PetscErrorCode TokensIsValid(Tokens tokens, PetscBool *valid) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode TokensIsEqual(Tokens a, Tokens b, PetscBool *equal) {
+PetscErrorCode TokensIsEqual(Tokens tokens, Tokens b, PetscBool *equal) {
   TokensLayout la, lb;
   Vec va, vb;
   const double *xa, *xb, *wa, *wb;
   PetscMPIInt same;
 
   PetscFunctionBeginUser;
-  PetscCall(TokensGetLayout(a, &la));
+  PetscCall(TokensGetLayout(tokens, &la));
   PetscCall(TokensGetLayout(b, &lb));
-  PetscCall(TokensGetVec(a, &va));
+  PetscCall(TokensGetVec(tokens, &va));
   PetscCall(TokensGetVec(b, &vb));
-  PetscCall(TokensGetWeights(a, &wa));
+  PetscCall(TokensGetWeights(tokens, &wa));
   PetscCall(TokensGetWeights(b, &wb));
   PetscCall(VecGetArrayRead(va, &xa));
   PetscCall(VecGetArrayRead(vb, &xb));
