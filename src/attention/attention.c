@@ -89,7 +89,7 @@ PetscErrorCode AttentionDestroy(Attention *handle) {
 
 PetscErrorCode AttentionIsZero(Attention attention, PetscBool *zero) {
   PetscFunctionBeginUser;
-  *zero = (PetscBool)(attention->type->rate == 0 || attention->value == 0);
+  *zero = attention->type->rate == 0 || attention->value == 0 ? PETSC_TRUE : PETSC_FALSE;
   PetscFunctionReturn(0);
 }
 
@@ -100,7 +100,7 @@ PetscErrorCode AttentionGetLayout(Attention attention, TokensLayout *layout) {
 }
 
 PetscErrorCode AttentionGetPotential(Attention attention, AttentionPotential *p) {
-  const PetscBool plain = (PetscBool)(attention->type->form == FORM_PLAIN);
+  const PetscBool plain = attention->type->form == FORM_PLAIN ? PETSC_TRUE : PETSC_FALSE;
 
   PetscFunctionBeginUser;
   PetscCheck(!attention->file[0], attention->layout.comm, PETSC_ERR_USER_INPUT,
@@ -108,7 +108,7 @@ PetscErrorCode AttentionGetPotential(Attention attention, AttentionPotential *p)
   PetscCheck(attention->type->form != FORM_SINKHORN, attention->layout.comm, PETSC_ERR_USER_INPUT,
              "attention_type = %s: has no potential, which a density needs", attention->type->name);
   PetscCall(AttentionIsZero(attention, &p->zero));
-  p->normalized = (PetscBool)!plain;
+  p->normalized = !plain ? PETSC_TRUE : PETSC_FALSE;
   p->exponent = attention->exponent;
   p->strength = attention->value / attention->exponent * (plain ? exp(attention->exponent) : 1);
   p->most = fabs(attention->value) * (plain ? exp(attention->exponent) : 1);
@@ -119,8 +119,10 @@ PetscErrorCode AttentionGetPotential(Attention attention, AttentionPotential *p)
 
 /* Do the kernel sums of the drift serve the energy, too? */
 static PetscBool Shared(Attention attention) {
-  return (PetscBool)(!attention->heads && attention->value != 0 && attention->type->rate > 0 &&
-                     attention->type->form != FORM_SINKHORN && (attention->engine->any || attention->type->rate == 1));
+  return !attention->heads && attention->value != 0 && attention->type->rate > 0 &&
+                 attention->type->form != FORM_SINKHORN && (attention->engine->any || attention->type->rate == 1)
+             ? PETSC_TRUE
+             : PETSC_FALSE;
 }
 
 /* Brings the kernel sums of the drift up to date. The sums in hand serve if positions and weights are those they were
@@ -170,8 +172,10 @@ static double FieldOfBlock(Attention attention, PetscInt k, double *s, double *r
 
 /* Can an S0 be too small at all? Weights add up to 1, so that without a scaling S0 >= e^{-2 exponent}. */
 static PetscBool Doubtful(Attention attention) {
-  return (PetscBool)(attention->type->form == FORM_SINKHORN || (attention->type->form == FORM_NORMALIZED &&
-                                                                exp(-2 * attention->exponent) < 2 * attention->small));
+  return attention->type->form == FORM_SINKHORN ||
+                 (attention->type->form == FORM_NORMALIZED && exp(-2 * attention->exponent) < 2 * attention->small)
+             ? PETSC_TRUE
+             : PETSC_FALSE;
 }
 
 /* The field v S / S0, or v e^{exponent} S, of some blocks from the sums in hand; *least is the smallest S0. */
@@ -214,7 +218,7 @@ static PetscErrorCode FieldOfSums(Attention attention, Tokens tokens, Vec drift,
   small = Doubtful(attention) && least < attention->small;
   if (Doubtful(attention))
     PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &small, 1, MPI_INT, MPI_MAX, attention->layout.comm));
-  *lost = (PetscBool)small;
+  *lost = small ? PETSC_TRUE : PETSC_FALSE;
   PetscFunctionReturn(0);
 }
 
@@ -273,7 +277,7 @@ PetscErrorCode AttentionPrepare(Attention attention, Tokens tokens, PetscBool *p
   PetscFunctionBeginUser;
   PetscCall(CheckLayout(attention, tokens));
   PetscCall(AttentionIsZero(attention, &zero));
-  *pieces = (PetscBool)(!zero && !attention->heads && attention->engine->get_run && !Doubtful(attention));
+  *pieces = !zero && !attention->heads && attention->engine->get_run && !Doubtful(attention) ? PETSC_TRUE : PETSC_FALSE;
   if (!*pieces) PetscFunctionReturn(0);
   PetscCall(PetscLogEventBegin(evaluate_event, NULL, NULL, NULL, NULL));
   PetscCall(UpdateSums(attention, tokens));

@@ -49,8 +49,8 @@ static PetscErrorCode TryMoments(Attention attention, PetscBool must, PetscInt n
 }
 
 PetscErrorCode AttentionEngineCreate(Attention attention) {
-  const PetscBool direct = (PetscBool)!strcmp(attention->choice, AttentionDirect.name);
-  const PetscBool moments = (PetscBool)!strcmp(attention->choice, AttentionMoments.name);
+  const PetscBool direct = !strcmp(attention->choice, AttentionDirect.name) ? PETSC_TRUE : PETSC_FALSE;
+  const PetscBool moments = !strcmp(attention->choice, AttentionMoments.name) ? PETSC_TRUE : PETSC_FALSE;
   const PetscInt n = Components(attention);
 
   PetscFunctionBeginUser;

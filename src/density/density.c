@@ -30,7 +30,7 @@ static PetscErrorCode SetScheme(Density density) {
   const char *name = density->options.scheme;
 
   PetscFunctionBeginUser;
-  density->ito = (PetscBool)!strcmp(name, "euler");
+  density->ito = !strcmp(name, "euler") ? PETSC_TRUE : PETSC_FALSE;
   PetscCheck(density->ito || !strcmp(name, "flow"), density->comm, PETSC_ERR_USER_INPUT,
              "scheme_type = %s: must be flow or euler for a density", name);
   PetscFunctionReturn(0);

@@ -66,15 +66,15 @@ static PetscErrorCode Store(const OptionKey *key, const char *text, void *place)
   switch (key->type) {
   case KEY_INT:
     *(PetscInt64 *)place = -1 - word;
-    right = (PetscBool)(word >= 0 || DeckTextToInt(text, place));
+    right = word >= 0 || DeckTextToInt(text, place) ? PETSC_TRUE : PETSC_FALSE;
     break;
   case KEY_REAL:
     *(PetscReal *)place = (PetscReal)(-1 - word);
-    right = (PetscBool)(word >= 0 || DeckTextToReal(text, place));
+    right = word >= 0 || DeckTextToReal(text, place) ? PETSC_TRUE : PETSC_FALSE;
     break;
   case KEY_CHOICE:
     *(const char **)place = DeckKeyWord(key, word);
-    right = (PetscBool)(word >= 0);
+    right = word >= 0 ? PETSC_TRUE : PETSC_FALSE;
     break;
   case KEY_STRING:
     PetscCall(PetscStrncpy(place, text, PETSC_MAX_PATH_LEN));

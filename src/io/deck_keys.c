@@ -15,12 +15,12 @@ static struct { char name[64], value[PETSC_MAX_PATH_LEN]; } resolved[16];
 static PetscInt resolutions;
 
 PetscBool DeckMatches(const char *patterns, const char *text) {
-  const PetscBool inverse = (PetscBool)(*patterns == '!');
+  const PetscBool inverse = *patterns == '!' ? PETSC_TRUE : PETSC_FALSE;
   char pattern[256];
   for (const char *p = patterns + inverse;; p++) {
     const size_t n = strcspn(p, "|");
     (void)PetscStrncpy(pattern, p, PetscMin(n + 1, sizeof(pattern)));
-    if (!fnmatch(pattern, text, 0)) return (PetscBool)!inverse;
+    if (!fnmatch(pattern, text, 0)) return !inverse ? PETSC_TRUE : PETSC_FALSE;
     p += n;
     if (!*p) return inverse;
   }

@@ -77,9 +77,10 @@ PetscErrorCode DeckSet(const char *name, const char *value, PetscBool list, cons
 static PetscBool IsDefault(const OptionKey *key, const char *value) {
   PetscReal x, y;
   PetscBool a, b;
-  if (key->type == KEY_FLAG && DeckTextToFlag(value, &a) && DeckTextToFlag(key->preset, &b)) return (PetscBool)(a == b);
-  if (DeckTextToReal(value, &x) && DeckTextToReal(key->preset, &y)) return (PetscBool)(x == y);
-  return (PetscBool)!strcmp(value, key->preset);
+  if (key->type == KEY_FLAG && DeckTextToFlag(value, &a) && DeckTextToFlag(key->preset, &b))
+    return a == b ? PETSC_TRUE : PETSC_FALSE;
+  if (DeckTextToReal(value, &x) && DeckTextToReal(key->preset, &y)) return x == y ? PETSC_TRUE : PETSC_FALSE;
+  return !strcmp(value, key->preset) ? PETSC_TRUE : PETSC_FALSE;
 }
 
 /* Is the condition met, or was it changed after the key was given? If not, *other is the first of its keys and *is what
@@ -96,7 +97,7 @@ static PetscErrorCode IsMet(const OptionNeed *need, int since, PetscBool *met, c
     if (!DeckMatches(need->key, key->name)) continue;
     PetscCall(DeckKeyValue(key, &value, &set));
     if (key->type == KEY_FLAG && DeckTextToFlag(value, &flag)) value = flag ? "true" : "false";
-    *met = (PetscBool)(given[i] > since || DeckMatches(need->of, value));
+    *met = given[i] > since || DeckMatches(need->of, value) ? PETSC_TRUE : PETSC_FALSE;
     if (!*other) *other = key, *is = value;
   }
   PetscFunctionReturn(0);

@@ -58,7 +58,7 @@ PetscErrorCode EnsembleCreate(const EnsembleOptions *options, PetscInt blocks, E
   layout->world = PETSC_COMM_WORLD;
   layout->realizations = (PetscInt)options->realizations;
   ensemble->blocks = blocks;
-  ensemble->automatic = (PetscBool)(options->groups == ENSEMBLE_GROUPS_AUTO);
+  ensemble->automatic = options->groups == ENSEMBLE_GROUPS_AUTO ? PETSC_TRUE : PETSC_FALSE;
   if (!ensemble->automatic) PetscCall(CheckGroups(options->groups, size));
   layout->groups = ensemble->automatic ? ChooseGroups(layout->realizations, blocks, size) : (PetscInt)options->groups;
   layout->group = rank / (size / layout->groups);
