@@ -87,14 +87,16 @@ PetscErrorCode AttentionDestroy(Attention *handle) {
 
 PetscErrorCode AttentionIsZero(Attention attention, PetscBool *zero) {
   PetscFunctionBeginUser;
-  *zero = (PetscBool)(attention->type->rate == 0 || attention->value == 0);
+  *zero = attention->type->rate == 0 || attention->value == 0 ? PETSC_TRUE : PETSC_FALSE;
   PetscFunctionReturn(0);
 }
 
 /* Do the kernel sums of the drift serve the energy, too? */
 static PetscBool Shared(Attention attention) {
-  return (PetscBool)(!attention->heads && attention->value != 0 && attention->type->rate > 0 &&
-                     attention->type->form != FORM_SINKHORN && (attention->engine->any || attention->type->rate == 1));
+  return !attention->heads && attention->value != 0 && attention->type->rate > 0 &&
+                 attention->type->form != FORM_SINKHORN && (attention->engine->any || attention->type->rate == 1)
+             ? PETSC_TRUE
+             : PETSC_FALSE;
 }
 
 /* Brings the kernel sums of the drift up to date. The sums in hand serve if positions and weights are those they were
@@ -144,8 +146,10 @@ static double FieldOfBlock(Attention attention, PetscInt k, double *s, double *r
 
 /* Can an S0 be too small at all? Weights add up to 1, so that without a scaling S0 >= e^{-2 exponent}. */
 static PetscBool Doubtful(Attention attention) {
-  return (PetscBool)(attention->type->form == FORM_SINKHORN || (attention->type->form == FORM_NORMALIZED &&
-                                                                exp(-2 * attention->exponent) < 2 * attention->small));
+  return attention->type->form == FORM_SINKHORN ||
+                 (attention->type->form == FORM_NORMALIZED && exp(-2 * attention->exponent) < 2 * attention->small)
+             ? PETSC_TRUE
+             : PETSC_FALSE;
 }
 
 /* The field v S / S0, or v e^{exponent} S, of some blocks from the sums in hand; *least is the smallest S0. */
@@ -188,7 +192,7 @@ static PetscErrorCode FieldOfSums(Attention attention, Tokens tokens, Vec drift,
   small = Doubtful(attention) && least < attention->small;
   if (Doubtful(attention))
     PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &small, 1, MPI_INT, MPI_MAX, attention->layout.comm));
-  *lost = (PetscBool)small;
+  *lost = small ? PETSC_TRUE : PETSC_FALSE;
   PetscFunctionReturn(0);
 }
 
@@ -247,7 +251,7 @@ PetscErrorCode AttentionPrepare(Attention attention, Tokens tokens, PetscBool *p
   PetscFunctionBeginUser;
   PetscCall(CheckLayout(attention, tokens));
   PetscCall(AttentionIsZero(attention, &zero));
-  *pieces = (PetscBool)(!zero && !attention->heads && attention->engine->get_run && !Doubtful(attention));
+  *pieces = !zero && !attention->heads && attention->engine->get_run && !Doubtful(attention) ? PETSC_TRUE : PETSC_FALSE;
   if (!*pieces) PetscFunctionReturn(0);
   PetscCall(PetscLogEventBegin(evaluate_event, NULL, NULL, NULL, NULL));
   PetscCall(UpdateSums(attention, tokens));

@@ -19,7 +19,7 @@
 /* Does the owner of i work on the pair {i,j} when j is the panel? Of a pair i < j the owner of i does if i + j is even,
  * else that of j. */
 static PetscBool Mine(PetscInt i, PetscInt j) {
-  return (PetscBool)(i == j || (i < j) == ((i + j) % 2 == 0));
+  return i == j || (i < j) == ((i + j) % 2 == 0) ? PETSC_TRUE : PETSC_FALSE;
 }
 
 /* Sums that go back to the panel's owner: two in flight. */
@@ -114,7 +114,7 @@ static PetscErrorCode Sum(Attention attention, Tokens tokens, const double *fact
   PetscCall(ReturnsCreate(attention, &returns));
   PetscCall(PanelsStart(attention->panels, tokens, factors));
   for (PetscInt j = 0; j < attention->layout.blocks; j++) {
-    const PetscBool own = (PetscBool)(first <= j && j < end);
+    const PetscBool own = first <= j && j < end ? PETSC_TRUE : PETSC_FALSE;
 
     PetscCall(PanelsNext(attention->panels, &panel));
     if (travel) PetscCall(ReturnsFinish(attention, &returns, j % 2));

@@ -107,7 +107,7 @@ static void AllProducts(TileShape shape, PetscInt ni, PetscInt nj, const double 
       switch (width) {
 #define CASE(w_)                                                                                                       \
   case w_:                                                                                                             \
-    Products(w_, n, count, (PetscBool)(c == 0), ni, q, x, j, e);                                                       \
+    Products(w_, n, count, c == 0 ? PETSC_TRUE : PETSC_FALSE, ni, q, x, j, e);                                         \
     break;
         CASES
 #undef CASE

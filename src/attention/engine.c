@@ -50,8 +50,8 @@ PetscErrorCode AttentionEngineCreate(Attention attention) {
   PetscFunctionBeginUser;
   PetscCall(DeckGetString("attention_engine", name));
   PetscCall(DeckGetReal("attention_tol", &attention->tol));
-  direct = (PetscBool)!strcmp(name, "direct");
-  moments = (PetscBool)!strcmp(name, "moments");
+  direct = !strcmp(name, "direct") ? PETSC_TRUE : PETSC_FALSE;
+  moments = !strcmp(name, "moments") ? PETSC_TRUE : PETSC_FALSE;
   PetscCheck(direct || moments || !strcmp(name, "auto"), attention->layout.comm, PETSC_ERR_USER_INPUT,
              "attention_engine = %s: must be auto, direct or moments", name);
   n = Components(attention);

@@ -206,7 +206,8 @@ static PetscErrorCode Analyze(Attention attention, Tokens tokens, const double *
     Prefetch(d * B, block + d * B);
     Prefetch(B, weights + (k + 1) * B);
     if (AttentionIsIdle(B, weights + k * B)) continue;
-    Functions(attention, block, weights + k * B, factors ? factors + k * B : NULL, (PetscBool)(n == 1), moments->f);
+    Functions(attention, block, weights + k * B, factors ? factors + k * B : NULL, n == 1 ? PETSC_TRUE : PETSC_FALSE,
+              moments->f);
     for (PetscInt c = 0; c < n; c += TOGETHER)
       PetscCall(HarmonicsAnalyze(basis->harmonics, B, block, PetscMin(n - c, TOGETHER), moments->f + c * B,
                                  moments->part + (size_t)c * basis->K));

@@ -39,7 +39,7 @@ static PetscErrorCode Rule(MomentsGrid grid, PetscInt degree) {
   if (grid->dim == 3) PetscCall(QuadratureLegendre(heights, -1, 1, z, w));
   if (grid->dim == 2) z[0] = 0, w[0] = 1;
   for (PetscInt p = 0; p < grid->blocks * BLOCK; p++) {
-    const PetscBool real = (PetscBool)(p < angles * heights);
+    const PetscBool real = p < angles * heights ? PETSC_TRUE : PETSC_FALSE;
     const PetscInt i = real ? p / angles : 0;
     const PetscReal angle = 2 * PETSC_PI * (p % angles + 0.5) / angles, radius = sqrt((1 - z[i]) * (1 + z[i]));
     double *x = grid->x + (p / BLOCK) * grid->dim * BLOCK + p % BLOCK;

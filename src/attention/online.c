@@ -51,7 +51,7 @@ static void StartBlock(Attention attention, const AttentionHead *head, PetscInt 
 
 static void Bias(Attention attention, const AttentionHead *head, TilePack panel, Work *work) {
   const PetscInt d = attention->layout.dim, n = d + 1;
-  const PetscBool distance = (PetscBool)(head && head->key);
+  const PetscBool distance = head && head->key ? PETSC_TRUE : PETSC_FALSE;
 
   if (distance) TileMultiply(attention->shape, 1, head->key, panel.x, work->image);
   for (PetscInt t = 0; t < attention->layout.block; t++) {

@@ -142,7 +142,7 @@ PetscMPIInt PanelsOwner(Panels panels, PetscInt J) {
 }
 
 PetscBool PanelsTravel(Panels panels) {
-  return (PetscBool)(panels->size > 1 && panels->layout.blocks > 1);
+  return panels->size > 1 && panels->layout.blocks > 1 ? PETSC_TRUE : PETSC_FALSE;
 }
 
 PetscLogDouble PanelsMemory(Panels panels) {

@@ -35,7 +35,7 @@ static void Factors(Attention attention, const Scaling *scaling, const double *w
 /* One step of own block k; raises most[2], the largest residual and log a. */
 static void Improve(Attention attention, PetscInt k, const double *weights, const Scaling *scaling, PetscReal *most) {
   const PetscInt B = attention->layout.block;
-  const PetscBool close = (PetscBool)(scaling->residual < NEAR);
+  const PetscBool close = scaling->residual < NEAR ? PETSC_TRUE : PETSC_FALSE;
   const double step = close ? STEP : 0.5, momentum = close ? MOMENTUM : 0, shift = scaling->top;
   double *log_a = scaling->a + k * B, *before = scaling->before + k * B, *s = scaling->s;
 

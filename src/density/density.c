@@ -33,7 +33,7 @@ static PetscErrorCode ReadScheme(Density density) {
 
   PetscFunctionBeginUser;
   PetscCall(DeckGetString("scheme_type", name));
-  density->ito = (PetscBool)!strcmp(name, "euler");
+  density->ito = !strcmp(name, "euler") ? PETSC_TRUE : PETSC_FALSE;
   PetscCheck(density->ito || !strcmp(name, "flow"), density->comm, PETSC_ERR_USER_INPUT,
              "scheme_type = %s: must be flow or euler for a density", name);
   PetscFunctionReturn(0);
@@ -54,8 +54,8 @@ static PetscErrorCode ReadAttention(Density density) {
              "attention_weights = %s: a density takes the default weights only", weights);
   PetscCheck(strcmp(name, "sinkhorn"), density->comm, PETSC_ERR_USER_INPUT,
              "attention_type = sinkhorn: must be softmax, usa, l2 or none for a density");
-  attention->zero = (PetscBool)(!strcmp(name, "none") || value == 0);
-  attention->normalized = (PetscBool)strcmp(name, "usa");
+  attention->zero = !strcmp(name, "none") || value == 0 ? PETSC_TRUE : PETSC_FALSE;
+  attention->normalized = strcmp(name, "usa") ? PETSC_TRUE : PETSC_FALSE;
   attention->exponent =
       strcmp(name, "l2") ? density->beta : 2 * density->beta; /* PAPER.md section 1: l2 is softmax at 2 beta */
   attention->strength = value / attention->exponent;

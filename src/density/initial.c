@@ -86,7 +86,7 @@ PetscErrorCode DensityInitial(Density density, PetscInt r, double *rho, const ch
   } else if (!strcmp(name, "clusters")) {
     PetscCall(AddClusters(density, r, kappa, clusters, rho));
   } else {
-    const PetscBool harmonic = (PetscBool)!strcmp(name, "harmonic");
+    const PetscBool harmonic = !strcmp(name, "harmonic") ? PETSC_TRUE : PETSC_FALSE;
     PetscCheck(harmonic || !strcmp(name, "uniform") || !strcmp(name, "quadrature"), density->comm, PETSC_ERR_USER_INPUT,
                "tokens_init = %s: must be a law with a density: uniform, quadrature, vmf, clusters or harmonic", name);
     *key = "tokens_harmonic";

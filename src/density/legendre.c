@@ -179,7 +179,7 @@ static void Pack(Legendre legendre, PetscInt m, PetscInt most, const PetscReal *
                  PetscBool slope) {
   for (PetscInt column = 0; column < 2; column++) {
     const double *f = c + LegendreOffset(legendre->degree, m) + column * (legendre->degree + 1 - m) - m;
-    const PetscBool empty = (PetscBool)(m == 0 && column == 1);
+    const PetscBool empty = m == 0 && column == 1 ? PETSC_TRUE : PETSC_FALSE;
 
     for (PetscInt n = m; n <= most + 1; n++) {
       const PetscReal below = n > m ? (PetscReal)(n - 1) : 0, above = (PetscReal)(n + 2);
@@ -214,7 +214,7 @@ PetscErrorCode LegendreSynthesize(Legendre legendre, PetscInt most, const PetscR
 
   PetscFunctionBeginUser;
   for (PetscInt m = legendre->first[legendre->rank]; m < end; m++) {
-    Pack(legendre, m, most, factor, c, (PetscBool)(slope != NULL));
+    Pack(legendre, m, most, factor, c, slope != NULL ? PETSC_TRUE : PETSC_FALSE);
     for (PetscInt parity = 0; parity < 2; parity++) {
       const PetscInt rows = (most + 3 - m - parity) / 2, start = parity ? Rows(legendre, m, 0) : 0;
       double *sum = legendre->sum + parity * COLUMNS * legendre->half;

@@ -32,7 +32,8 @@ PetscErrorCode DensityTail(Density density, PetscReal *tail, PetscBool *outgrown
   PetscCall(VecRestoreArrayRead(density->state, &rho));
   if (tail) *tail = PetscSqrtReal(upper / all);
   if (outgrown)
-    *outgrown = (PetscBool) !(PetscSqrtReal(upper / all) <= density->tolerance); /* NaN has outgrown it, too */
+    *outgrown =
+        !(PetscSqrtReal(upper / all) <= density->tolerance) ? PETSC_TRUE : PETSC_FALSE; /* NaN has outgrown it, too */
   PetscFunctionReturn(0);
 }
 

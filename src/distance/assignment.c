@@ -64,7 +64,7 @@ PetscErrorCode DistanceAssignable(Tokens mu, Tokens nu, PetscBool *assignable) {
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, bounds, 4, MPIU_REAL, MPIU_MAX, layouts[0].comm));
   const PetscInt64 less = PetscMin(layouts[0].count, layouts[1].count);
   const PetscInt64 more = PetscMax(layouts[0].count, layouts[1].count);
-  *assignable = (PetscBool)(more <= DISTANCE_ASSIGNMENT_MAX && more % less == 0);
+  *assignable = more <= DISTANCE_ASSIGNMENT_MAX && more % less == 0 ? PETSC_TRUE : PETSC_FALSE;
   for (int m = 0; m < 2; m++) /* normalisation rounds weights */
     if (bounds[2 * m] + bounds[2 * m + 1] > 1e-13 * bounds[2 * m]) *assignable = PETSC_FALSE;
   PetscFunctionReturn(0);

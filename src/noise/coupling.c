@@ -8,7 +8,7 @@
 static const CouplingType *const types[] = {&CouplingTypeTokens, &CouplingTypeHarmonics, &CouplingTypeNone};
 
 PetscErrorCode CouplingCreate(Noise limit, Coupling *handle) {
-  const PetscBool spectral = (PetscBool)(limit->type == &NoiseTypeSpectral);
+  const PetscBool spectral = limit->type == &NoiseTypeSpectral ? PETSC_TRUE : PETSC_FALSE;
   char name[PETSC_MAX_PATH_LEN];
   Coupling coupling;
 

@@ -77,7 +77,7 @@ PetscErrorCode FieldPrepare(Field field, Tokens tokens, PetscBool *pieces) {
 
   PetscFunctionBeginUser;
   PetscCall(CheckTokens(field, tokens));
-  *pieces = (PetscBool)(type->prepare != NULL);
+  *pieces = type->prepare != NULL ? PETSC_TRUE : PETSC_FALSE;
   if (type->prepare) PetscCall(type->prepare(field, tokens));
   PetscFunctionReturn(0);
 }

@@ -84,7 +84,7 @@ NOINLINE void AllProducts(const MlpUnits *units, PetscInt c, PetscInt groups, Pe
     switch (width) {
 #define CASE(w_)                                                                                                       \
   case w_:                                                                                                             \
-    Products(w_, (PetscBool)(c == 0), groups, count, x, U, bias, hidden + u);                                          \
+    Products(w_, c == 0 ? PETSC_TRUE : PETSC_FALSE, groups, count, x, U, bias, hidden + u);                            \
     break;
       CASES
 #undef CASE

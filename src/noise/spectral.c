@@ -157,7 +157,7 @@ static PetscErrorCode Cost(Noise noise, PetscReal count, PetscReal mine, PetscRe
 
   PetscFunctionBeginUser;
   PetscCall(SynthesisGetCost(spectral->synthesis, &cost));
-  const PetscBool table = (PetscBool)(count >= (PetscReal)cost.from);
+  const PetscBool table = count >= (PetscReal)cost.from ? PETSC_TRUE : PETSC_FALSE;
   *flops = table ? cost.set + cost.table * mine : cost.plain * mine;
   *bytes = sizeof(double) * 2 * (PetscReal)spectral->count * noise->dim + (table ? cost.bytes : 0);
   PetscFunctionReturn(0);

@@ -27,9 +27,9 @@ PetscErrorCode SchemePrepare(Attention attention, Field field, Tokens tokens, Pe
 
   PetscFunctionBeginUser;
   PetscCall(AttentionIsZero(attention, &zero));
-  *drift = (PetscBool)!zero;
+  *drift = !zero ? PETSC_TRUE : PETSC_FALSE;
   PetscCall(FieldIsZero(field, &zero));
-  *noise = (PetscBool)!zero;
+  *noise = !zero ? PETSC_TRUE : PETSC_FALSE;
   *pieces = PETSC_TRUE;
   if (*noise) PetscCall(FieldPrepare(field, tokens, pieces));
   if (*drift && *pieces) PetscCall(AttentionPrepare(attention, tokens, pieces));
@@ -42,7 +42,7 @@ PetscErrorCode SchemeSlope(Attention attention, Field field, PetscReal dt, Token
 
   PetscFunctionBeginUser;
   PetscCall(SchemeFields(attention, field, tokens, &drift, &noise));
-  *zero = (PetscBool)(!drift && !noise);
+  *zero = !drift && !noise ? PETSC_TRUE : PETSC_FALSE;
   if (!*zero) PetscCall(TokensTangent(tokens, dt, drift, PetscSqrtReal(dt), noise, slope));
   PetscFunctionReturn(0);
 }

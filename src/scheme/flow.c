@@ -20,7 +20,7 @@ static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, Pets
     }
     PetscCall(SchemeSlope(attention, field, dt, i > 0 ? scheme->stage : tokens, scratch, slope, &zero));
     if (zero) PetscFunctionReturn(0);
-    PetscCall(SchemeAccumulate(sum, (PetscBool)(i == 0), weight[i], slope));
+    PetscCall(SchemeAccumulate(sum, i == 0 ? PETSC_TRUE : PETSC_FALSE, weight[i], slope));
   }
   PetscCall(TokensMove(tokens, 1, sum));
   PetscFunctionReturn(0);

@@ -48,7 +48,7 @@ PetscErrorCode TokensIsValid(Tokens tokens, PetscBool *valid) {
   }
   PetscCall(VecRestoreArrayRead(v, &x));
   PetscCall(SumAllreduce(layout.comm, 2, total));
-  *valid = (PetscBool)(total[0] == 0 && fabs((double)total[1] / scale - 1) <= 1e-12);
+  *valid = total[0] == 0 && fabs((double)total[1] / scale - 1) <= 1e-12 ? PETSC_TRUE : PETSC_FALSE;
   PetscFunctionReturn(0);
 }
 
@@ -76,7 +76,7 @@ PetscErrorCode TokensIsEqual(Tokens tokens, Tokens b, PetscBool *equal) {
   PetscCall(VecRestoreArrayRead(va, &xa));
   PetscCall(VecRestoreArrayRead(vb, &xb));
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &same, 1, MPI_INT, MPI_LAND, la.comm));
-  *equal = (PetscBool)same;
+  *equal = same ? PETSC_TRUE : PETSC_FALSE;
   PetscFunctionReturn(0);
 }
 

@@ -112,7 +112,7 @@ PetscErrorCode ElementsDestroy(Elements *handle) {
 
 /* Does point i move by the equation, or is it bound to the others? */
 static PetscBool Moves(PetscInt i) {
-  return (PetscBool)(i % P != 0 || i == 0);
+  return i % P != 0 || i == 0 ? PETSC_TRUE : PETSC_FALSE;
 }
 
 /* LU of pole - tau A, with the pole on the rows of moving points alone. */

@@ -50,7 +50,8 @@ void KernelLinearDetect(Kernel kernel) {
   const Activation *a = kernel->activation;
   const PetscReal left = -a->value(-1.0), right = a->value(1.0);
 
-  kernel->piecewise_linear = (PetscBool)(a->kink && a->value(-4.0) == -4.0 * left && a->value(4.0) == 4.0 * right);
+  kernel->piecewise_linear =
+      a->kink && a->value(-4.0) == -4.0 * left && a->value(4.0) == 4.0 * right ? PETSC_TRUE : PETSC_FALSE;
   if (!kernel->piecewise_linear) return;
   const PetscReal v = kernel->variance, d = (PetscReal)kernel->dim;
   kernel->slope = left;

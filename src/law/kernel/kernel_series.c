@@ -86,7 +86,7 @@ static PetscBool Converged(Kernel kernel, PetscInt coarse_terms, const PetscReal
     change += fabs(fine[m] - (m < coarse_terms ? coarse[m] : 0.0));
   }
   sum += kernel->bias_w * kernel->bias_w;
-  return (PetscBool)(fabs(sum - kernel->k1) <= tolerance && change <= 2.0 * tolerance);
+  return fabs(sum - kernel->k1) <= tolerance && change <= 2.0 * tolerance ? PETSC_TRUE : PETSC_FALSE;
 }
 
 /* Drops the last terms whose sum is below rounding of k(1), which makes evaluation fast. */

@@ -54,7 +54,7 @@ static void SetTables(Ridge ridge, PetscReal split) {
   const PetscInt all = 2 * ridge->nodes;
 
   for (PetscInt q = 0; q < all; q++) {
-    const PetscBool second = (PetscBool)(q >= ridge->nodes);
+    const PetscBool second = q >= ridge->nodes ? PETSC_TRUE : PETSC_FALSE;
     const PetscReal length = second ? PETSC_PI - split : split, x = ridge->x[second ? q - ridge->nodes : q];
     const PetscReal angle = second ? split + length * x : length * x;
     ridge->u[q] = cos(angle);

@@ -117,7 +117,7 @@ static void Coefficients(TwoPoint tp, Map map, PetscReal s, PetscReal rest, Pets
   PetscReal near;
 
   Angle(map, s, &near, NULL, NULL);
-  const PetscBool mirror = (PetscBool)(tp->even == 0.0 && near > 0.5 * PETSC_PI);
+  const PetscBool mirror = tp->even == 0.0 && near > 0.5 * PETSC_PI ? PETSC_TRUE : PETSC_FALSE;
   if (mirror) Angle(Mirror(map), rest, &near, NULL, NULL);
   const PetscReal sine = sin(0.5 * near), cosine = cos(0.5 * near);
   const PetscReal y = 2.0 * sine * sine, x = mirror ? 2.0 * cosine * cosine : y;

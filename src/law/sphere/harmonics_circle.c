@@ -94,7 +94,7 @@ INLINE void Strip(const struct HarmonicsCircle *circle, PetscInt count, const do
   Complex z[4], w[4];
 
   for (int v = 0; v < 4; v++) {
-    const PetscBool real = (PetscBool)(v * LANES < count);
+    const PetscBool real = v * LANES < count ? PETSC_TRUE : PETSC_FALSE;
     z[v].re = real ? Load(x + v * LANES) : (Vec8){0};
     z[v].im = real ? Load(y + v * LANES) : (Vec8){0};
     w[v] = z[v];
@@ -142,7 +142,7 @@ static void Pack(const struct HarmonicsCircle *circle, PetscInt N, const double 
       sine[R + r] = scale * (a[m - r] - a[m + r]);
     }
     for (PetscInt r = both + 1; r <= R; r++) {
-      const PetscBool inside = (PetscBool)(m - r <= N);
+      const PetscBool inside = m - r <= N ? PETSC_TRUE : PETSC_FALSE;
       const double am = inside ? scale * a[m - r] : 0.0, bm = inside ? scale * b[m - r] : 0.0;
       cosine[r] = am, cosine[R + r] = -bm, sine[r] = bm, sine[R + r] = am;
     }

@@ -98,7 +98,7 @@ typedef struct {
 
 static void Begin(PetscInt B, const double *x, Points *p) {
   for (PetscInt t = 0; t < PADDED_BLOCK; t++) {
-    const PetscBool real = (PetscBool)(t < B);
+    const PetscBool real = t < B ? PETSC_TRUE : PETSC_FALSE;
     p->x[t] = real ? BASE * x[t] : 0.0;
     p->y[t] = real ? BASE * x[B + t] : 0.0;
     p->z[t] = real ? 2.0 * x[2 * B + t] : 0.0;
@@ -191,8 +191,8 @@ static void Sum(const struct HarmonicsSphere *sphere, PetscInt rows, PetscInt le
   for (PetscInt k = 0; k < length; k += CHUNK) {
     const PetscInt columns = PetscMin(CHUNK, length - k);
     Columns(columns, lower + k, z, next, last, STRIP, P);
-    SynthesisStrip(rows, columns, (ConstRows){sphere->G + k, sphere->width}, (ConstRows){P, STRIP}, (PetscBool)(k > 0),
-                   (Rows){sphere->F, COLUMN});
+    SynthesisStrip(rows, columns, (ConstRows){sphere->G + k, sphere->width}, (ConstRows){P, STRIP},
+                   k > 0 ? PETSC_TRUE : PETSC_FALSE, (Rows){sphere->F, COLUMN});
   }
 }
 
@@ -206,7 +206,7 @@ PetscErrorCode HarmonicsSphereSynthesize(Harmonics harmonics, PetscInt B, const 
   Begin(B, x, &p);
   for (PetscInt m = 0; m <= harmonics->degree; m += 2) {
     const PetscInt length = harmonics->degree - m + 1, even = n * Parts(m);
-    const PetscBool odd = (PetscBool)(length > 1); /* order m + 1 exists */
+    const PetscBool odd = length > 1 ? PETSC_TRUE : PETSC_FALSE; /* order m + 1 exists */
 
     Pack(harmonics, m, n, coefficients, sphere->G);
     coefficients += Parts(m) * length;
@@ -279,7 +279,7 @@ PetscErrorCode HarmonicsSphereAnalyze(Harmonics harmonics, PetscInt B, const dou
   Begin(B, x, &p);
   for (PetscInt m = 0; m <= harmonics->degree; m += 2) {
     const PetscInt length = harmonics->degree - m + 1, even = n * Parts(m);
-    const PetscBool odd = (PetscBool)(length > 1); /* order m + 1 exists */
+    const PetscBool odd = length > 1 ? PETSC_TRUE : PETSC_FALSE; /* order m + 1 exists */
     const PetscInt rows = odd ? even + 2 * n : even;
 
     PetscCall(PetscArrayzero(sphere->G, (size_t)rows * (size_t)sphere->width));

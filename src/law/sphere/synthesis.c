@@ -65,7 +65,7 @@ PetscErrorCode SynthesisDestroy(Synthesis *synthesis) {
 PetscErrorCode SynthesisSet(Synthesis synthesis, PetscInt64 tokens, const double *coefficients) {
   PetscFunctionBeginUser;
   synthesis->coefficients = coefficients;
-  synthesis->table = (PetscBool)(tokens >= synthesis->cost.from);
+  synthesis->table = tokens >= synthesis->cost.from ? PETSC_TRUE : PETSC_FALSE;
   if (synthesis->table && synthesis->harmonics->dim == 2) {
     if (!synthesis->circle) PetscCall(TableCircleCreate(synthesis->harmonics, synthesis->n, &synthesis->circle));
     PetscCall(TableCircleSet(synthesis->circle, coefficients));
