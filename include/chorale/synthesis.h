@@ -20,7 +20,7 @@ PetscErrorCode SynthesisCreate(Harmonics harmonics, PetscInt n, Synthesis *synth
 PetscErrorCode SynthesisDestroy(Synthesis *synthesis);
 /* coefficients[n][K], which must stay unchanged as long as they are evaluated, at `tokens` tokens over all ranks. */
 PetscErrorCode SynthesisSet(Synthesis synthesis, PetscInt64 tokens, const double *coefficients);
-/* x[blocks][d][B] to out[blocks][n][B], blocks as in harmonics.h; B = 256 where there are several. */
+/* x[blocks][d][B] to out[blocks][n][B], blocks as in harmonics.h; B = HARMONICS_BLOCK where there are several. */
 PetscErrorCode SynthesisEvaluate(Synthesis synthesis, PetscInt blocks, PetscInt B, const double *x, double *out);
 /* Blocks that Evaluate likes to have at once. */
 #define SYNTHESIS_BLOCKS 16

@@ -148,8 +148,8 @@ static PetscErrorCode UpdateSums(Attention attention, Tokens tokens) {
 }
 
 /* The field of one block from its sums s[d + 1][B]; returns the smallest S0 that it was divided by. */
-static double FieldOfBlock(Attention attention, PetscInt k, double *s, double *restrict out) {
-  const PetscInt B = attention->layout.block, d = attention->layout.dim, real = TokensFilled(&attention->layout, k);
+static double FieldOfBlock(Attention attention, PetscInt b, double *s, double *restrict out) {
+  const PetscInt B = attention->layout.block, d = attention->layout.dim, real = TokensFilled(&attention->layout, b);
   const double value = attention->value, plain = value * exp(attention->exponent);
   double *restrict factor = s + d * B;
   double least = PETSC_MAX_REAL;
@@ -355,9 +355,9 @@ PetscErrorCode AttentionEnergyGradient(Attention attention, Tokens tokens, Vec g
   PetscCall(TokensGetVec(tokens, &positions));
   PetscCall(VecGetArrayRead(positions, &x));
   PetscCall(VecGetArrayWrite(gradient, &out));
-  for (PetscInt k = 0; k < attention->layout.owned; k++) {
-    PetscCall(attention->engine->get(attention, k, x + k * length, PETSC_FALSE, s));
-    for (PetscInt i = 0; i < length; i++) out[k * length + i] = scale * s[i];
+  for (PetscInt b = 0; b < attention->layout.owned; b++) {
+    PetscCall(attention->engine->get(attention, b, x + b * length, PETSC_FALSE, s));
+    for (PetscInt i = 0; i < length; i++) out[b * length + i] = scale * s[i];
   }
   PetscCall(VecRestoreArrayWrite(gradient, &out));
   PetscCall(VecRestoreArrayRead(positions, &x));

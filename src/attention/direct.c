@@ -78,9 +78,9 @@ static PetscErrorCode PanelSums(Attention attention, PetscInt j, TilePack panel,
   PetscInt64 *own_fixed = attention->data;
 
   PetscFunctionBeginUser;
-  for (PetscInt k = 0; k < attention->layout.owned; k++) {
-    const PetscInt i = attention->layout.first + k;
-    const TilePack own = PanelsOwn(attention->panels, k);
+  for (PetscInt b = 0; b < attention->layout.owned; b++) {
+    const PetscInt i = attention->layout.first + b;
+    const TilePack own = PanelsOwn(attention->panels, b);
     int done;
 
     if (!Mine(i, j)) continue;
@@ -91,7 +91,7 @@ static PetscErrorCode PanelSums(Attention attention, PetscInt j, TilePack panel,
       TileSumPair(attention->shape, attention->exponent, own, panel, part[0], part[1]);
     else
       TileSumPair(attention->shape, attention->exponent, panel, own, part[1], part[0]);
-    TileRound(attention->length, part[0], own_fixed + k * attention->length);
+    TileRound(attention->length, part[0], own_fixed + b * attention->length);
     if (i != j) TileRound(attention->length, part[1], fixed);
     PetscCall(PanelsProgress(attention->panels));
     PetscCallMPI(MPI_Test(&returns->request[(j + 1) % 2], &done, MPI_STATUS_IGNORE));
@@ -140,9 +140,9 @@ static PetscErrorCode TotalOfPairs(Attention attention, Tokens tokens, PetscInt6
   PetscCall(PanelsStart(attention->panels, tokens, NULL));
   for (PetscInt j = 0; j < attention->layout.blocks; j++) {
     PetscCall(PanelsNext(attention->panels, &panel));
-    for (PetscInt k = 0; k < attention->layout.owned; k++) {
-      const PetscInt i = attention->layout.first + k;
-      const TilePack own = PanelsOwn(attention->panels, k);
+    for (PetscInt b = 0; b < attention->layout.owned; b++) {
+      const PetscInt i = attention->layout.first + b;
+      const TilePack own = PanelsOwn(attention->panels, b);
 
       if (!Mine(i, j)) continue;
       if (i == j)
@@ -167,11 +167,11 @@ static PetscErrorCode TotalOfSums(Attention attention, Tokens tokens, PetscInt64
   PetscFunctionBeginUser;
   PetscCall(TokensGetWeights(tokens, &weights));
   *total = 0;
-  for (PetscInt k = 0; k < attention->layout.owned; k++) {
+  for (PetscInt b = 0; b < attention->layout.owned; b++) {
     double part = 0;
     for (PetscInt t = 0; t < B; t++) {
       const size_t i = ((size_t)(t / 8) * n + n - 1) * 8 + t % 8;
-      part += weights[k * B + t] * (double)fixed[k * attention->length + i];
+      part += weights[b * B + t] * (double)fixed[b * attention->length + i];
     }
     *total += SumRound(part, 1.0);
   }
@@ -192,9 +192,9 @@ static PetscErrorCode Energy(Attention attention, Tokens tokens, PetscBool curre
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Get(Attention attention, PetscInt k, const double *x, PetscBool scalar, double *s) {
+static PetscErrorCode Get(Attention attention, PetscInt b, const double *x, PetscBool scalar, double *s) {
   const PetscInt B = attention->layout.block, n = attention->layout.dim + 1;
-  const PetscInt64 *fixed = (const PetscInt64 *)attention->data + k * attention->length;
+  const PetscInt64 *fixed = (const PetscInt64 *)attention->data + b * attention->length;
   const PetscReal unit = 1 / SumScale(1.0);
 
   PetscFunctionBeginUser;

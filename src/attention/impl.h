@@ -46,9 +46,9 @@ typedef struct {
   PetscErrorCode (*destroy)(Attention attention);
   /* Makes the sums; S0 alone will be asked for when `scalar`. factors[owned * B], NULL for f = 1. Collective. */
   PetscErrorCode (*sum)(Attention attention, Tokens tokens, const double *factors, PetscBool scalar);
-  /* The sums in hand of own block k, whose positions are x[d][B], component-major: s[d + 1][B], S and, last, S0; s[B],
+  /* The sums in hand of own block b, whose positions are x[d][B], component-major: s[d + 1][B], S and, last, S0; s[B],
    * S0, when `scalar`. Finite at the padding, where they mean nothing. Not collective. */
-  PetscErrorCode (*get)(Attention attention, PetscInt k, const double *x, PetscBool scalar, double *s);
+  PetscErrorCode (*get)(Attention attention, PetscInt b, const double *x, PetscBool scalar, double *s);
   /* S and S0 of several own blocks, x[blocks][d][B] to s[blocks][d + 1][B]; NULL where one by one is as good. */
   PetscErrorCode (*get_run)(Attention attention, PetscInt blocks, const double *x, double *s);
   /* gap = sum_ij w_i w_j (1 - e^{beta (<x_i,x_j> - 1)}); the sums in hand serve when `current`. Collective. */

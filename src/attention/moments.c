@@ -200,13 +200,13 @@ static PetscErrorCode Analyze(Attention attention, Tokens tokens, const double *
   PetscCall(TokensGetVec(tokens, &positions));
   PetscCall(TokensGetWeights(tokens, &weights));
   PetscCall(VecGetArrayRead(positions, &x));
-  for (PetscInt k = 0; k < attention->layout.owned; k++) {
-    const double *block = x + k * d * B;
+  for (PetscInt b = 0; b < attention->layout.owned; b++) {
+    const double *block = x + b * d * B;
 
     Prefetch(d * B, block + d * B);
-    Prefetch(B, weights + (k + 1) * B);
-    if (AttentionIsIdle(B, weights + k * B)) continue;
-    Functions(attention, block, weights + k * B, factors ? factors + k * B : NULL, n == 1 ? PETSC_TRUE : PETSC_FALSE,
+    Prefetch(B, weights + (b + 1) * B);
+    if (AttentionIsIdle(B, weights + b * B)) continue;
+    Functions(attention, block, weights + b * B, factors ? factors + b * B : NULL, n == 1 ? PETSC_TRUE : PETSC_FALSE,
               moments->f);
     for (PetscInt c = 0; c < n; c += TOGETHER)
       PetscCall(HarmonicsAnalyze(basis->harmonics, B, block, PetscMin(n - c, TOGETHER), moments->f + c * B,
@@ -245,11 +245,11 @@ static PetscErrorCode Sum(Attention attention, Tokens tokens, const double *fact
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Get(Attention attention, PetscInt k, const double *x, PetscBool scalar, double *s) {
+static PetscErrorCode Get(Attention attention, PetscInt b, const double *x, PetscBool scalar, double *s) {
   const Moments *moments = attention->data;
 
   PetscFunctionBeginUser;
-  (void)k;
+  (void)b;
   PetscCall(SynthesisEvaluate(scalar ? moments->scalar : moments->sums, 1, attention->layout.block, x, s));
   PetscFunctionReturn(0);
 }

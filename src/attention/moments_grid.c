@@ -7,13 +7,12 @@
 
 #include "attention/panel.h"
 
-#define BLOCK 256
-
 struct _p_MomentsGrid {
   Harmonics harmonics, wide;
   PetscInt dim, count, blocks; /* count: K of harmonics */
-  double *x, *weights;         /* [blocks][d][BLOCK], [blocks][BLOCK]: the rule, its padding e_1 of weight 0 */
-  double *f, *part;            /* [d + 1][BLOCK], [d + 1][K] */
+  double *x,
+      *weights;     /* [blocks][d][HARMONICS_BLOCK], [blocks][HARMONICS_BLOCK]: the rule, its padding e_1 of weight 0 */
+  double *f, *part; /* [d + 1][HARMONICS_BLOCK], [d + 1][K] */
 };
 
 /* The product of W, a coordinate and a harmonic has degree 2 degree + 2: more equidistant angles than that and Gauss
@@ -38,15 +37,15 @@ static PetscErrorCode Rule(MomentsGrid grid, PetscInt degree) {
   PetscCall(PetscMalloc2(heights, &z, heights, &w));
   if (grid->dim == 3) PetscCall(QuadratureLegendre(heights, -1, 1, z, w));
   if (grid->dim == 2) z[0] = 0, w[0] = 1;
-  for (PetscInt p = 0; p < grid->blocks * BLOCK; p++) {
+  for (PetscInt p = 0; p < grid->blocks * HARMONICS_BLOCK; p++) {
     const PetscBool real = p < angles * heights ? PETSC_TRUE : PETSC_FALSE;
     const PetscInt i = real ? p / angles : 0;
     const PetscReal angle = 2 * PETSC_PI * (p % angles + 0.5) / angles, radius = sqrt((1 - z[i]) * (1 + z[i]));
-    double *x = grid->x + (p / BLOCK) * grid->dim * BLOCK + p % BLOCK;
+    double *x = grid->x + (p / HARMONICS_BLOCK) * grid->dim * HARMONICS_BLOCK + p % HARMONICS_BLOCK;
 
     x[0] = real ? radius * cos(angle) : 1;
-    x[BLOCK] = real ? radius * sin(angle) : 0;
-    if (grid->dim == 3) x[2 * BLOCK] = real ? z[i] : 0;
+    x[HARMONICS_BLOCK] = real ? radius * sin(angle) : 0;
+    if (grid->dim == 3) x[2 * HARMONICS_BLOCK] = real ? z[i] : 0;
     grid->weights[p] = real ? w[i] * 2 * PETSC_PI / angles : 0;
   }
   PetscCall(PetscFree2(z, w));
@@ -62,11 +61,11 @@ PetscErrorCode MomentsGridCreate(PetscInt dim, PetscInt degree, Harmonics harmon
   grid->harmonics = harmonics;
   grid->wide = wide;
   grid->dim = dim;
-  grid->blocks = (PetscInt)((MomentsGridPoints(dim, degree) + BLOCK - 1) / BLOCK);
+  grid->blocks = (PetscInt)((MomentsGridPoints(dim, degree) + HARMONICS_BLOCK - 1) / HARMONICS_BLOCK);
   PetscCall(HarmonicsGetSize(harmonics, &grid->count, NULL));
-  PetscCall(PackAllocate((size_t)grid->blocks * dim * BLOCK, &grid->x));
-  PetscCall(PackAllocate((size_t)grid->blocks * BLOCK, &grid->weights));
-  PetscCall(PackAllocate((size_t)(dim + 1) * BLOCK, &grid->f));
+  PetscCall(PackAllocate((size_t)grid->blocks * dim * HARMONICS_BLOCK, &grid->x));
+  PetscCall(PackAllocate((size_t)grid->blocks * HARMONICS_BLOCK, &grid->weights));
+  PetscCall(PackAllocate((size_t)(dim + 1) * HARMONICS_BLOCK, &grid->f));
   PetscCall(PackAllocate((size_t)(dim + 1) * grid->count, &grid->part));
   PetscCall(Rule(grid, degree));
   *handle = grid;
@@ -90,13 +89,13 @@ PetscErrorCode MomentsGridApply(MomentsGrid grid, const double *wide, double *mo
   PetscFunctionBeginUser;
   PetscCall(PetscArrayzero(moments, length));
   for (PetscInt b = 0; b < grid->blocks; b++) {
-    const double *x = grid->x + b * d * BLOCK;
-    double *last = grid->f + d * BLOCK;
+    const double *x = grid->x + b * d * HARMONICS_BLOCK;
+    double *last = grid->f + d * HARMONICS_BLOCK;
 
-    PetscCall(HarmonicsSynthesize(grid->wide, BLOCK, x, 1, wide, last));
-    for (PetscInt t = 0; t < BLOCK; t++) last[t] *= grid->weights[b * BLOCK + t];
-    for (PetscInt i = 0; i < d * BLOCK; i++) grid->f[i] = last[i % BLOCK] * x[i];
-    PetscCall(HarmonicsAnalyze(grid->harmonics, BLOCK, x, d + 1, grid->f, grid->part));
+    PetscCall(HarmonicsSynthesize(grid->wide, HARMONICS_BLOCK, x, 1, wide, last));
+    for (PetscInt t = 0; t < HARMONICS_BLOCK; t++) last[t] *= grid->weights[b * HARMONICS_BLOCK + t];
+    for (PetscInt i = 0; i < d * HARMONICS_BLOCK; i++) grid->f[i] = last[i % HARMONICS_BLOCK] * x[i];
+    PetscCall(HarmonicsAnalyze(grid->harmonics, HARMONICS_BLOCK, x, d + 1, grid->f, grid->part));
     for (PetscInt i = 0; i < length; i++) moments[i] += grid->part[i];
   }
   PetscFunctionReturn(0);

@@ -37,16 +37,16 @@ static void WorkDestroy(Work *work) {
 }
 
 /* Queries of own block k and empty sums. */
-static void StartBlock(Attention attention, const AttentionHead *head, PetscInt k, Work *work) {
-  const double *x = PanelsOwn(attention->panels, k).x;
-  double *query = work->query + k * attention->length, *sum = work->sum + k * attention->length;
+static void StartBlock(Attention attention, const AttentionHead *head, PetscInt b, Work *work) {
+  const double *x = PanelsOwn(attention->panels, b).x;
+  double *query = work->query + b * attention->length, *sum = work->sum + b * attention->length;
 
   if (head) TileMultiply(attention->shape, 1, head->query, x, query);
   for (size_t i = 0; i < attention->length; i++) {
     if (!head) query[i] = attention->exponent * x[i];
     sum[i] = 0;
   }
-  for (PetscInt t = 0; t < attention->layout.block; t++) work->maximum[k * attention->layout.block + t] = -DBL_MAX;
+  for (PetscInt t = 0; t < attention->layout.block; t++) work->maximum[b * attention->layout.block + t] = -DBL_MAX;
 }
 
 static void Bias(Attention attention, const AttentionHead *head, TilePack panel, Work *work) {
@@ -63,22 +63,22 @@ static void Bias(Attention attention, const AttentionHead *head, TilePack panel,
 }
 
 /* drift of own block k += value V S/S0, or value V e^maximum S without normalization. */
-static void FinishBlock(Attention attention, const AttentionHead *head, PetscInt k, Work *work, double *drift) {
+static void FinishBlock(Attention attention, const AttentionHead *head, PetscInt b, Work *work, double *drift) {
   const PetscInt B = attention->layout.block, d = attention->layout.dim, n = d + 1;
-  double *sum = work->sum + k * attention->length, *out = work->out;
+  double *sum = work->sum + b * attention->length, *out = work->out;
 
   for (PetscInt t = 0; t < B; t++) {
     double *s = sum + (size_t)(t / 8) * n * 8 + t % 8;
-    const double factor = attention->type->form != FORM_PLAIN ? 1 / s[d * 8] : exp(work->maximum[k * B + t]);
+    const double factor = attention->type->form != FORM_PLAIN ? 1 / s[d * 8] : exp(work->maximum[b * B + t]);
     for (PetscInt c = 0; c < d; c++) s[c * 8] *= factor;
   }
   if (head)
     TileMultiply(attention->shape, 1, head->value, sum, out);
   else
     out = sum;
-  for (PetscInt t = 0; t < B && (PetscInt64)(attention->layout.first + k) * B + t < attention->layout.count; t++) {
+  for (PetscInt t = 0; t < B && (PetscInt64)(attention->layout.first + b) * B + t < attention->layout.count; t++) {
     for (PetscInt c = 0; c < d; c++)
-      drift[(k * d + c) * B + t] += attention->value * out[(size_t)(t / 8 * n + c) * 8 + t % 8];
+      drift[(b * d + c) * B + t] += attention->value * out[(size_t)(t / 8 * n + c) * 8 + t % 8];
   }
 }
 
@@ -89,17 +89,17 @@ static PetscErrorCode AddHead(Attention attention, Tokens tokens, const Attentio
 
   PetscFunctionBeginUser;
   PetscCall(PanelsStart(attention->panels, tokens, factors));
-  for (PetscInt k = 0; k < attention->layout.owned; k++) StartBlock(attention, head, k, work);
+  for (PetscInt b = 0; b < attention->layout.owned; b++) StartBlock(attention, head, b, work);
   for (PetscInt J = 0; J < attention->layout.blocks; J++) {
     PetscCall(PanelsNext(attention->panels, &panel));
     if (attention->layout.owned) Bias(attention, head, panel, work);
-    for (PetscInt k = 0; k < attention->layout.owned; k++) {
-      TileSumOnline(attention->shape, work->query + k * attention->length, panel, work->bias, work->maximum + k * B,
-                    work->sum + k * attention->length);
+    for (PetscInt b = 0; b < attention->layout.owned; b++) {
+      TileSumOnline(attention->shape, work->query + b * attention->length, panel, work->bias, work->maximum + b * B,
+                    work->sum + b * attention->length);
       PetscCall(PanelsProgress(attention->panels));
     }
   }
-  for (PetscInt k = 0; k < attention->layout.owned; k++) FinishBlock(attention, head, k, work, drift);
+  for (PetscInt b = 0; b < attention->layout.owned; b++) FinishBlock(attention, head, b, work, drift);
   PetscFunctionReturn(0);
 }
 

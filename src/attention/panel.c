@@ -91,13 +91,13 @@ PetscErrorCode PanelsStart(Panels panels, Tokens tokens, const double *factors) 
   PetscCall(TokensGetVec(tokens, &x));
   PetscCall(TokensGetWeights(tokens, &weights));
   PetscCall(VecGetArrayRead(x, &from));
-  for (PetscInt k = 0; k < panels->layout.owned; k++) {
-    double *to = panels->x + k * panels->length;
+  for (PetscInt b = 0; b < panels->layout.owned; b++) {
+    double *to = panels->x + b * panels->length;
     for (PetscInt t = 0; t < B; t += 8, to += (d + 1) * 8) {
-      for (PetscInt c = 0; c < d; c++) memcpy(to + c * 8, from + (k * d + c) * B + t, 8 * sizeof(double));
-      for (int l = 0; l < 8; l++) to[d * 8 + l] = weights[k * B + t + l] * (factors ? factors[k * B + t + l] : 1);
+      for (PetscInt c = 0; c < d; c++) memcpy(to + c * 8, from + (b * d + c) * B + t, 8 * sizeof(double));
+      for (int l = 0; l < 8; l++) to[d * 8 + l] = weights[b * B + t + l] * (factors ? factors[b * B + t + l] : 1);
     }
-    Widen(&panels->layout, panels->x + k * panels->length, panels->wx + k * panels->length);
+    Widen(&panels->layout, panels->x + b * panels->length, panels->wx + b * panels->length);
   }
   PetscCall(VecRestoreArrayRead(x, &from));
   panels->next = 0;
@@ -120,8 +120,8 @@ PetscErrorCode PanelsNext(Panels panels, TilePack *pack) {
   PetscFunctionReturn(0);
 }
 
-TilePack PanelsOwn(Panels panels, PetscInt k) {
-  return (TilePack){panels->x + k * panels->length, panels->wx + k * panels->length};
+TilePack PanelsOwn(Panels panels, PetscInt b) {
+  return (TilePack){panels->x + b * panels->length, panels->wx + b * panels->length};
 }
 
 PetscErrorCode PanelsProgress(Panels panels) {

@@ -33,13 +33,13 @@ static void Factors(Attention attention, const Scaling *scaling, const double *w
 }
 
 /* One step of own block k; raises most[2], the largest residual and log a. */
-static void Improve(Attention attention, PetscInt k, const double *weights, const Scaling *scaling, PetscReal *most) {
+static void Improve(Attention attention, PetscInt b, const double *weights, const Scaling *scaling, PetscReal *most) {
   const PetscInt B = attention->layout.block;
   const PetscBool close = scaling->residual < NEAR ? PETSC_TRUE : PETSC_FALSE;
   const double step = close ? STEP : 0.5, momentum = close ? MOMENTUM : 0, shift = scaling->top;
-  double *log_a = scaling->a + k * B, *before = scaling->before + k * B, *s = scaling->s;
+  double *log_a = scaling->a + b * B, *before = scaling->before + b * B, *s = scaling->s;
 
-  weights += k * B;
+  weights += b * B;
 #pragma omp simd
   for (PetscInt t = 0; t < B; t++) s[t] = log_a[t] + shift + log(s[t] > 1e-300 ? s[t] : 1e-300); /* log(a K a) */
   for (PetscInt t = 0; t < B; t++) {
@@ -65,9 +65,9 @@ static PetscErrorCode Iterate(Attention attention, Tokens tokens, const double *
   PetscCall(attention->engine->sum(attention, tokens, factors, PETSC_TRUE));
   PetscCall(TokensGetVec(tokens, &positions));
   PetscCall(VecGetArrayRead(positions, &x));
-  for (PetscInt k = 0; k < attention->layout.owned; k++) {
-    PetscCall(attention->engine->get(attention, k, x + k * length, PETSC_TRUE, scaling->s));
-    Improve(attention, k, weights, scaling, most);
+  for (PetscInt b = 0; b < attention->layout.owned; b++) {
+    PetscCall(attention->engine->get(attention, b, x + b * length, PETSC_TRUE, scaling->s));
+    Improve(attention, b, weights, scaling, most);
   }
   PetscCall(VecRestoreArrayRead(positions, &x));
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, most, 2, MPIU_REAL, MPIU_MAX, attention->layout.comm));

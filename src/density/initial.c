@@ -8,8 +8,6 @@
 
 #include "density/impl.h"
 
-enum { BLOCK = 256 };
-
 /* Mean over the points of x[d][B] with weights f[B], the padding's 0, of von Mises-Fisher densities e^{kappa (u - 1)} /
  * (|S| e_0): their coefficients are e_n / (e_0 dim(n)) times the points' moments. Added to rho. */
 static PetscErrorCode AddFisher(Density density, PetscReal kappa, PetscInt B, const double *x, const double *f,
@@ -33,18 +31,18 @@ static PetscErrorCode AddFisher(Density density, PetscReal kappa, PetscInt B, co
 static PetscErrorCode AddClusters(Density density, PetscInt r, PetscReal kappa, PetscInt64 clusters, double *rho) {
   const RngStream stream = {
       .seed = density->options.start.seed, .realization = (uint32_t)r, .purpose = RNG_START_CENTRES};
-  double x[3 * BLOCK], f[BLOCK], centre[3];
+  double x[3 * HARMONICS_BLOCK], f[HARMONICS_BLOCK], centre[3];
 
   PetscFunctionBeginUser;
-  for (PetscInt64 first = 0; first < clusters; first += BLOCK) {
-    for (PetscInt t = 0; t < BLOCK; t++) {
+  for (PetscInt64 first = 0; first < clusters; first += HARMONICS_BLOCK) {
+    for (PetscInt t = 0; t < HARMONICS_BLOCK; t++) {
       PetscReal norm = 0;
       f[t] = first + t < clusters ? 1 / (PetscReal)clusters : 0;
       if (f[t] > 0) RngNormal(stream, (uint64_t)(first + t) * (uint64_t)density->dim, (size_t)density->dim, centre);
       for (PetscInt c = 0; c < density->dim; c++) norm += centre[c] * centre[c];
-      for (PetscInt c = 0; c < density->dim; c++) x[c * BLOCK + t] = centre[c] / sqrt(norm);
+      for (PetscInt c = 0; c < density->dim; c++) x[c * HARMONICS_BLOCK + t] = centre[c] / sqrt(norm);
     }
-    PetscCall(AddFisher(density, kappa, BLOCK, x, f, rho));
+    PetscCall(AddFisher(density, kappa, HARMONICS_BLOCK, x, f, rho));
   }
   PetscFunctionReturn(0);
 }

@@ -19,15 +19,15 @@ static PetscErrorCode Flow(Density density, PetscReal dt, double *rho) {
       (PetscReal)density->degree * (density->speed + (density->attention.zero ? 0 : dt * density->attention.most));
   const PetscInt substeps = PetscMax(1, (PetscInt)ceil(reach / REACH));
   const PetscReal h = 1 / (PetscReal)substeps;
-  double *stage = density->work[0], *slope = density->work[1], *sum = density->work[2];
+  double *inner = density->work[0], *slope = density->work[1], *sum = density->work[2];
 
   PetscFunctionBeginUser;
   if (reach == 0) PetscFunctionReturn(0);
   for (PetscInt s = 0; s < substeps; s++) {
     PetscCall(PetscArraycpy(sum, rho, density->count));
     for (int i = 0; i < 4; i++) {
-      if (i > 0) Add(density->count, h * node[i], rho, slope, stage);
-      PetscCall(density->kind->transport(density, dt, i > 0 ? stage : rho, slope));
+      if (i > 0) Add(density->count, h * node[i], rho, slope, inner);
+      PetscCall(density->kind->transport(density, dt, i > 0 ? inner : rho, slope));
       Add(density->count, h * weight[i], sum, slope, sum);
     }
     PetscCall(PetscArraycpy(rho, sum, density->count));

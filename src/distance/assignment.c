@@ -15,11 +15,11 @@ static void Costs(const Cloud *a, const Cloud *b, PetscInt copies, PetscInt stri
   for (PetscInt i = 0; i < n; i++, cost += stride) {
     for (PetscInt j = 0; j < stride; j++) cost[j] = j < n ? 0 : PETSC_INFINITY;
     CloudToken(a, i / copies, x);
-    for (PetscInt k = 0; k < b->blocks; k++) {
-      const PetscInt filled = (PetscInt)PetscMin(b->block, n - k * b->block);
+    for (PetscInt block = 0; block < b->blocks; block++) {
+      const PetscInt filled = (PetscInt)PetscMin(b->block, n - block * b->block);
       for (PetscInt c = 0; c < b->dim; c++) {
-        const double *y = b->x + (size_t)(k * b->dim + c) * b->block;
-        for (PetscInt t = 0; t < filled; t++) cost[k * b->block + t] += (x[c] - y[t]) * (x[c] - y[t]);
+        const double *y = b->x + (size_t)(block * b->dim + c) * b->block;
+        for (PetscInt t = 0; t < filled; t++) cost[block * b->block + t] += (x[c] - y[t]) * (x[c] - y[t]);
       }
     }
   }

@@ -34,7 +34,7 @@ static PetscErrorCode Frame(PetscInt d, PetscInt number, double *frame) {
 /* The measure of <theta, x>. */
 static PetscErrorCode Project(Tokens tokens, const double *theta, Line *line) {
   const double *x;
-  double p[256];
+  double p[TOKENS_BLOCK];
   PetscInt64 n = 0, *places;
   TokensLayout layout;
   Vec positions;

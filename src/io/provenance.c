@@ -42,7 +42,7 @@ PetscErrorCode ProvenanceSetCommandLine(int argc, char **argv) {
 }
 
 /* The files that a run is made from, as they were when it began. */
-enum { INPUTS = 8, BLOCK = 1 << 20 };
+enum { INPUTS = 8, PIECE = 1 << 20 };
 static struct {
   const char *key;
   char crc[12];
@@ -52,11 +52,11 @@ static struct {
 static void ReadCrc(const char *path, char crc[12]) {
   struct stat status;
   FILE *file = !stat(path, &status) && S_ISREG(status.st_mode) ? fopen(path, "rb") : NULL;
-  unsigned char *bytes = file ? malloc(BLOCK) : NULL;
+  unsigned char *bytes = file ? malloc(PIECE) : NULL;
   unsigned long sum = 0;
   size_t n;
 
-  while (bytes && (n = fread(bytes, 1, BLOCK, file))) sum = crc32(sum, bytes, (uInt)n);
+  while (bytes && (n = fread(bytes, 1, PIECE, file))) sum = crc32(sum, bytes, (uInt)n);
   if (bytes && !ferror(file)) (void)snprintf(crc, 12, "%08lx", sum);
   free(bytes);
   if (file) (void)fclose(file);

@@ -42,11 +42,11 @@ PetscErrorCode SchemeCreate(Tokens tokens, const SchemeOptions *options, Scheme 
     PetscCall(PetscMalloc1((size_t)scheme->type->works * SCHEME_PIECE * layout.dim * layout.block, &scheme->piece));
   else
     PetscCall(SchemeWork(scheme, tokens));
-  if (scheme->type->stage) PetscCall(TokensDuplicate(tokens, &scheme->stage));
+  if (scheme->type->inner) PetscCall(TokensDuplicate(tokens, &scheme->inner));
   PetscCallMPI(MPI_Comm_size(scheme->comm, &size));
   const PetscReal most = (PetscReal)((layout.blocks + size - 1) / size) * layout.block; /* tokens of a rank */
   scheme->bytes =
-      most * (scheme->type->works * layout.dim + (scheme->type->stage ? layout.dim + 1 : 0)) * sizeof(double);
+      most * (scheme->type->works * layout.dim + (scheme->type->inner ? layout.dim + 1 : 0)) * sizeof(double);
   scheme->least = (PetscReal)scheme->type->works * SCHEME_PIECE * layout.dim * layout.block * sizeof(double);
   *handle = scheme;
   PetscFunctionReturn(0);
@@ -57,7 +57,7 @@ PetscErrorCode SchemeDestroy(Scheme *scheme) {
   if (!*scheme) PetscFunctionReturn(0);
   for (int i = 0; i < SCHEME_WORK_MAX; i++) PetscCall(VecDestroy(&(*scheme)->work[i]));
   PetscCall(PetscFree((*scheme)->piece));
-  PetscCall(TokensDestroy(&(*scheme)->stage));
+  PetscCall(TokensDestroy(&(*scheme)->inner));
   PetscCall(PetscFree(*scheme));
   PetscFunctionReturn(0);
 }

@@ -80,7 +80,7 @@ static PetscErrorCode Reserve(struct HarmonicsCircle *circle, PetscInt n) {
 }
 
 typedef struct {
-  Vec8 re, im;
+  Lanes re, im;
 } Complex;
 
 INLINE Complex Times(Complex a, Complex b) {
@@ -95,11 +95,11 @@ INLINE void Strip(const struct HarmonicsCircle *circle, PetscInt count, const do
 
   for (int v = 0; v < 4; v++) {
     const PetscBool real = v * LANES < count ? PETSC_TRUE : PETSC_FALSE;
-    z[v].re = real ? Load(x + v * LANES) : (Vec8){0};
-    z[v].im = real ? Load(y + v * LANES) : (Vec8){0};
+    z[v].re = real ? Load(x + v * LANES) : (Lanes){0};
+    z[v].im = real ? Load(y + v * LANES) : (Lanes){0};
     w[v] = z[v];
-    Store(P + v * LANES, (Vec8){0} + 1.0);
-    Store(U + v * LANES, (Vec8){0} + 1.0);
+    Store(P + v * LANES, (Lanes){0} + 1.0);
+    Store(U + v * LANES, (Lanes){0} + 1.0);
   }
   for (PetscInt r = 1; r <= circle->R; r++) {
     for (int v = 0; v < 4; v++) {
@@ -179,7 +179,7 @@ static void Unpack(const struct HarmonicsCircle *circle, PetscInt N, const doubl
 /* One function of a strip: the sum of U T over the outer functions. */
 INLINE void Combine(const struct HarmonicsCircle *circle, PetscInt count, const double *T, double *out) {
   for (PetscInt v = 0; v < count; v += LANES) {
-    Vec8 sum = Load(T + v);
+    Lanes sum = Load(T + v);
     for (PetscInt j = 1; j < circle->outer; j++) sum += Load(circle->U + j * PITCH + v) * Load(T + j * PITCH + v);
     Store(out + v, sum);
   }
@@ -207,7 +207,7 @@ PetscErrorCode HarmonicsCircleSynthesize(Harmonics harmonics, PetscInt B, const 
 /* One function times all outer ones, over the tokens of a span. */
 INLINE void Spread(const struct HarmonicsCircle *circle, PetscInt count, const double *f, double *F) {
   for (PetscInt t = 0; t < count; t += LANES) {
-    const Vec8 value = Load(f + t);
+    const Lanes value = Load(f + t);
     for (PetscInt j = 0; j < circle->outer; j++) Store(F + j * PITCH + t, value * Load(circle->U + j * PITCH + t));
   }
 }

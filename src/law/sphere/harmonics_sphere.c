@@ -110,18 +110,18 @@ static void Begin(PetscInt B, const double *x, Points *p) {
 /* w^m to w^{m+1}, of tokens first .. last - 1. */
 INLINE void Turn(PetscInt first, PetscInt last, Points *p) {
   for (PetscInt t = first; t < last; t += LANES) {
-    const Vec8 x = Load(p->x + t), y = Load(p->y + t), re = Load(p->re + t), im = Load(p->im + t);
+    const Lanes x = Load(p->x + t), y = Load(p->y + t), re = Load(p->re + t), im = Load(p->im + t);
     Store(p->re + t, re * x - im * y);
     Store(p->im + t, re * y + im * x);
   }
 }
 
 /* The next `count` columns of a strip; P and Q are the values after them and at the last of them. */
-INLINE void Columns(PetscInt count, const double *lower, const Vec8 z[4], Vec8 next[4], Vec8 last[4], PetscInt stride,
-                    double *P) {
+INLINE void Columns(PetscInt count, const double *lower, const Lanes z[4], Lanes next[4], Lanes last[4],
+                    PetscInt stride, double *P) {
   for (PetscInt k = 0; k < count; k++, P += stride) {
     for (int v = 0; v < 4; v++) {
-      const Vec8 now = next[v];
+      const Lanes now = next[v];
       Store(P + v * LANES, now);
       next[v] = z[v] * now - lower[k] * last[v];
       last[v] = now;
@@ -166,7 +166,7 @@ static void Unpack(const Harmonics harmonics, PetscInt m, PetscInt n, double *G,
 INLINE void Combine(PetscInt m, PetscInt n, PetscInt count, const double *T, const double *re, const double *im,
                     PetscInt stride, double *out) {
   for (PetscInt t = 0; t < count; t += LANES) {
-    const Vec8 a = Load(re + t), b = Load(im + t);
+    const Lanes a = Load(re + t), b = Load(im + t);
     for (PetscInt i = 0; i < n; i++) {
       double *sum = out + i * stride + t;
       if (m == 0)
@@ -181,12 +181,12 @@ INLINE void Combine(PetscInt m, PetscInt n, PetscInt count, const double *T, con
 static void Sum(const struct HarmonicsSphere *sphere, PetscInt rows, PetscInt length, const double *lower,
                 const double *z_strip) {
   _Alignas(64) double P[CHUNK * STRIP];
-  Vec8 z[4], next[4], last[4];
+  Lanes z[4], next[4], last[4];
 
   for (int v = 0; v < 4; v++) {
     z[v] = Load(z_strip + v * LANES);
-    next[v] = (Vec8){0} + 1.0;
-    last[v] = (Vec8){0};
+    next[v] = (Lanes){0} + 1.0;
+    last[v] = (Lanes){0};
   }
   for (PetscInt k = 0; k < length; k += CHUNK) {
     const PetscInt columns = PetscMin(CHUNK, length - k);
@@ -230,7 +230,7 @@ static void Spread(PetscInt m, PetscInt n, PetscInt count, const double *re, con
                    const double *f, double *F) {
   for (PetscInt i = 0; i < n; i++, f += stride) {
     for (PetscInt t = 0; t < count; t += LANES) {
-      const Vec8 value = Load(f + t);
+      const Lanes value = Load(f + t);
       if (m == 0) {
         Store(F + t, value);
       } else {
@@ -251,7 +251,7 @@ static void Project(const struct HarmonicsSphere *sphere, PetscInt rows, PetscIn
   for (PetscInt t = 0; t < SPAN; t++) next[t] = 1.0, last[t] = 0.0;
   for (PetscInt k = 0; k < length; k += BATCH) {
     for (PetscInt t = 0; t < count; t += STRIP) {
-      Vec8 z[4], a[4], b[4];
+      Lanes z[4], a[4], b[4];
       for (int v = 0; v < 4; v++) {
         z[v] = Load(z_span + t + v * LANES);
         a[v] = Load(next + t + v * LANES);

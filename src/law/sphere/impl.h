@@ -4,8 +4,6 @@
 
 #include <chorale/harmonics.h>
 
-#define HARMONICS_BLOCK 256 /* most tokens in a block */
-
 /* One step of the recurrence in the degree: next = up x current - down r^2 before. */
 typedef struct {
   double up, down;

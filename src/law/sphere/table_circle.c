@@ -16,14 +16,13 @@
 #define TERMS     12
 #define TOLERANCE 4e-15
 #define FACES     4
-#define BLOCK     256
 
 struct TableCircle {
   Harmonics harmonics;
   PetscInt n, cells;                                      /* cells of a face */
   PetscInt stride;                                        /* doubles of a cell */
-  double *nodes;                                          /* per BLOCK of cells [TERMS][2][cells of the block] */
-  double *values;                                         /* [TERMS][n][BLOCK] */
+  double *nodes;                                          /* per HARMONICS_BLOCK cells [TERMS][2][cells of the block] */
+  double *values;                                         /* [TERMS][n][HARMONICS_BLOCK] */
   double chebyshev[TERMS * TERMS], powers[TERMS * TERMS]; /* see table.h */
   double *data;                                           /* [FACES cells][stride] */
 };
@@ -79,12 +78,12 @@ PetscErrorCode TableCircleCreate(Harmonics harmonics, PetscInt n, TableCircle *h
   table->cells = Cells(harmonics->degree);
   table->stride = Stride(n);
   PetscCall(PetscMalloc1(2 * TERMS * FACES * table->cells, &table->nodes));
-  PetscCall(PetscMalloc1(TERMS * n * BLOCK, &table->values));
+  PetscCall(PetscMalloc1(TERMS * n * HARMONICS_BLOCK, &table->values));
   PetscCall(PetscCalloc1(FACES * table->cells * table->stride, &table->data));
   TableChebyshev(TERMS, table->chebyshev);
   TablePowers(TERMS, table->powers);
-  for (PetscInt first = 0; first < FACES * table->cells; first += BLOCK) {
-    const PetscInt B = PetscMin(BLOCK, FACES * table->cells - first);
+  for (PetscInt first = 0; first < FACES * table->cells; first += HARMONICS_BLOCK) {
+    const PetscInt B = PetscMin(HARMONICS_BLOCK, FACES * table->cells - first);
     for (PetscInt k = 0; k < TERMS; k++) {
       double *x = table->nodes + 2 * (TERMS * first + k * B);
       for (PetscInt t = 0; t < B; t++) Point(table->cells, first + t, TableNode(TERMS, k), x + t, x + B + t);
@@ -129,14 +128,14 @@ PetscErrorCode TableCircleSet(TableCircle table, const double *coefficients) {
   const PetscInt n = table->n;
 
   PetscFunctionBeginUser;
-  for (PetscInt first = 0; first < FACES * table->cells; first += BLOCK) {
-    const PetscInt B = PetscMin(BLOCK, FACES * table->cells - first);
+  for (PetscInt first = 0; first < FACES * table->cells; first += HARMONICS_BLOCK) {
+    const PetscInt B = PetscMin(HARMONICS_BLOCK, FACES * table->cells - first);
 
     for (PetscInt k = 0; k < TERMS; k++)
       PetscCall(HarmonicsSynthesize(table->harmonics, B, table->nodes + 2 * (TERMS * first + k * B), n, coefficients,
                                     table->values + k * n * B));
     for (PetscInt i = 0; i < n; i++) {
-      double series[TERMS * BLOCK], rows[TERMS * BLOCK];
+      double series[TERMS * HARMONICS_BLOCK], rows[TERMS * HARMONICS_BLOCK];
 
       Transform(table->chebyshev, PETSC_FALSE, B, table->values + i * B, n * B, series);
       Transform(table->powers, PETSC_TRUE, B, series, B, rows);
@@ -200,8 +199,8 @@ static void Quads(const double *data, PetscInt B, const int *restrict cell, cons
 PetscErrorCode TableCircleEvaluate(TableCircle table, PetscInt blocks, PetscInt B, const double *x, double *out) {
   PetscFunctionBeginUser;
   for (PetscInt b = 0; b < blocks; b++, x += 2 * B, out += table->n * B) {
-    int cell[BLOCK];
-    double t[BLOCK];
+    int cell[HARMONICS_BLOCK];
+    double t[HARMONICS_BLOCK];
 
     for (PetscInt i = 2 * B; i < 4 * B; i += TABLE_LINE) __builtin_prefetch(x + i); /* the next block */
     Locate(table->cells, B, x, cell, t);

@@ -34,7 +34,7 @@
  * x = b/WIDTH/PIECES/2. */
 #define PIECES 16
 #define TERMS  9
-#define LANES  16 /* WIDTH in whole vectors */
+#define PADDED 16 /* WIDTH in whole vectors */
 #define TILE   16 /* cells of a tile in each direction */
 #define CHUNK  (SYNTHESIS_BLOCKS * HARMONICS_BLOCK)
 
@@ -46,7 +46,7 @@ struct TableSphere {
   double *orders;            /* [n][2 degree + 1][rows] */
   double *planes;            /* [n][rows][columns] */
   double *data;              /* [rows][columns][TABLE_FUNCTIONS] */
-  double *window;            /* [PIECES][TERMS][LANES] */
+  double *window;            /* [PIECES][TERMS][PADDED] */
   double *room;              /* where these two were allocated */
   PetscInt bins;
   uint32_t *begin;        /* [bins] */
@@ -63,7 +63,7 @@ static PetscInt Around(PetscInt degree) {
 TableCost TableSphereCost(PetscInt degree, PetscInt n) {
   const PetscReal rows = Around(degree) / 2 + WIDTH, columns = Around(degree) + WIDTH, orders = 2.0 * degree + 1;
   const PetscReal pairs = 0.5 * (degree + 1.0) * (degree + 2.0);
-  return (TableCost){.token = 2.0 * TABLE_FUNCTIONS * WIDTH * (WIDTH + 2) + 4.0 * LANES * (TERMS - 1) + 80,
+  return (TableCost){.token = 2.0 * TABLE_FUNCTIONS * WIDTH * (WIDTH + 2) + 4.0 * PADDED * (TERMS - 1) + 80,
                      .set = 2.0 * n * rows * (orders * columns + 2 * pairs),
                      .bytes = sizeof(double) * (rows * columns * (n + TABLE_FUNCTIONS) + pairs * rows +
                                                 orders * (columns + n * rows) + 4.0 * CHUNK)};
@@ -97,13 +97,13 @@ static void SetWindow(double *window) {
   TablePowers(TERMS, powers);
   for (PetscInt piece = 0; piece < PIECES; piece++) {
     for (PetscInt j = 0; j < WIDTH; j++) {
-      double values[TERMS], *out = window + piece * TERMS * LANES + j;
+      double values[TERMS], *out = window + piece * TERMS * PADDED + j;
       for (PetscInt k = 0; k < TERMS; k++)
         values[k] = Window((piece + 0.5 * (1 + TableNode(TERMS, k))) / PIECES - (double)(j - BEFORE));
       for (PetscInt i = 0; i < TERMS; i++) {
         double term = 0;
         for (PetscInt k = 0; k < TERMS; k++) term += chebyshev[i * TERMS + k] * values[k];
-        for (PetscInt p = 0; p <= i; p++) out[p * LANES] += powers[p * TERMS + i] * term;
+        for (PetscInt p = 0; p <= i; p++) out[p * PADDED] += powers[p * TERMS + i] * term;
       }
     }
   }
@@ -199,10 +199,10 @@ PetscErrorCode TableSphereCreate(Harmonics harmonics, PetscInt n, TableSphere *h
   PetscCall(PetscMalloc4(HarmonicsPair(degree, degree + 1) * table->rows, &table->theta, orders * table->columns,
                          &table->phi, n * orders * table->rows, &table->orders, n * table->rows * table->columns,
                          &table->planes));
-  PetscCall(
-      PetscCalloc1(PIECES * TERMS * LANES + table->rows * table->columns * TABLE_FUNCTIONS + TABLE_LINE, &table->room));
+  PetscCall(PetscCalloc1(PIECES * TERMS * PADDED + table->rows * table->columns * TABLE_FUNCTIONS + TABLE_LINE,
+                         &table->room));
   table->window = TableBegin(table->room);
-  table->data = table->window + PIECES * TERMS * LANES;
+  table->data = table->window + PIECES * TERMS * PADDED;
   PetscCall(PetscMalloc7(table->bins, &table->begin, CHUNK, &table->order, CHUNK, &table->key, CHUNK, &table->row,
                          CHUNK, &table->column, CHUNK, &table->s, CHUNK, &table->t));
   SetWindow(table->window);
@@ -295,18 +295,18 @@ static void Sort(TableSphere table, uint32_t count) {
 /* Windows of a token in both directions. */
 static inline __attribute__((always_inline)) void Windows(const TableSphere table, uint32_t i, double *along,
                                                           double *around) {
-  const double *a = table->window + table->row[i] % PIECES * (TERMS * LANES);
-  const double *b = table->window + table->column[i] % PIECES * (TERMS * LANES);
+  const double *a = table->window + table->row[i] % PIECES * (TERMS * PADDED);
+  const double *b = table->window + table->column[i] % PIECES * (TERMS * PADDED);
   const Quad p = {table->s[i], table->s[i], table->s[i], table->s[i]},
              q = {table->t[i], table->t[i], table->t[i], table->t[i]};
 
 #pragma GCC unroll 4
-  for (PetscInt v = 0; v < LANES; v += TABLE_FUNCTIONS) {
-    Quad A = QuadLoad(a + (TERMS - 1) * LANES + v), C = QuadLoad(b + (TERMS - 1) * LANES + v);
+  for (PetscInt v = 0; v < PADDED; v += TABLE_FUNCTIONS) {
+    Quad A = QuadLoad(a + (TERMS - 1) * PADDED + v), C = QuadLoad(b + (TERMS - 1) * PADDED + v);
 #pragma GCC unroll 16
     for (PetscInt k = TERMS - 2; k >= 0; k--) {
-      A = A * p + QuadLoad(a + k * LANES + v);
-      C = C * q + QuadLoad(b + k * LANES + v);
+      A = A * p + QuadLoad(a + k * PADDED + v);
+      C = C * q + QuadLoad(b + k * PADDED + v);
     }
     QuadStore(along + v, A);
     QuadStore(around + v, C);
@@ -355,7 +355,7 @@ PetscErrorCode TableSphereEvaluate(TableSphere table, PetscInt blocks, PetscInt 
       const uint32_t i = table->order[k];
       const double *grid = table->data + table->row[i] / PIECES * pitch + table->column[i] / PIECES * TABLE_FUNCTIONS;
       double *place = out + i / HARMONICS_BLOCK * (size_t)(n * B) + i % HARMONICS_BLOCK;
-      double along[LANES], around[LANES], values[TABLE_FUNCTIONS];
+      double along[PADDED], around[PADDED], values[TABLE_FUNCTIONS];
 
       Windows(table, i, along, around);
       Stencil(grid, pitch, along, around, values);
