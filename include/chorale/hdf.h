@@ -71,16 +71,19 @@ PetscErrorCode HdfReadAttribute(Hdf hdf, const char *path, const char *name, siz
 /* Names of the members of a group in alphabetical order; the caller frees names[i] and names with PetscFree. */
 PetscErrorCode HdfList(Hdf hdf, const char *path, PetscInt *n, char ***names);
 
-/* A growing dataset [frames][N][d] of which each rank holds whole rows of N: the positions of a trajectory. Elements
- * are doubles or, with single, floats; deflate 0..9; chunk_rows rows of N per chunk. Rows of the ranks are contiguous
- * and in rank order. */
+/* A growing dataset [frames][N][d] of which each rank holds whole rows of N: the positions of a trajectory. Rows of the
+ * ranks are contiguous and in rank order. */
 typedef struct _p_HdfSeries *HdfSeries;
-PetscErrorCode HdfSeriesCreate(Hdf hdf, const char *path, PetscInt64 frames, PetscInt64 N, PetscInt64 d,
-                               PetscInt64 chunk_rows, PetscBool single, int deflate, HdfSeries *series);
-/* The one at path of a file that was opened with "r+"; its frames and N are told. An error when it has another rank,
- * d or precision. */
-PetscErrorCode HdfSeriesOpen(Hdf hdf, const char *path, PetscInt64 d, PetscBool single, PetscInt64 *frames,
-                             PetscInt64 *N, HdfSeries *series);
+typedef struct {
+  PetscInt64 frames, N, d;
+  PetscBool single;      /* elements are floats, not doubles */
+  PetscInt64 chunk_rows; /* of N, in a chunk */
+  int deflate;           /* 0..9 */
+} HdfSeriesShape;
+PetscErrorCode HdfSeriesCreate(Hdf hdf, const char *path, const HdfSeriesShape *shape, HdfSeries *series);
+/* The one at path of a file that was opened with "r+". An error when its d or precision is another than the shape's,
+ * whose frames and N are set. */
+PetscErrorCode HdfSeriesOpen(Hdf hdf, const char *path, HdfSeriesShape *shape, HdfSeries *series);
 /* More frames; those not written yet read as 0. */
 PetscErrorCode HdfSeriesExtend(HdfSeries series, PetscInt64 frames);
 /* Writes frame t < frames; values[count][d] row-major hold rows first .. first+count-1. count may be 0. */

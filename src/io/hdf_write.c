@@ -319,77 +319,71 @@ struct _p_HdfSeries {
   Hdf hdf;
   char path[256];
   hid_t dataset;
-  PetscInt64 frames, N, d;
-  PetscBool single;
+  HdfSeriesShape shape;
   PetscInt64 room; /* of narrow */
   float *narrow;
 };
 
-PetscErrorCode HdfSeriesCreate(Hdf hdf, const char *path, PetscInt64 frames, PetscInt64 N, PetscInt64 d,
-                               PetscInt64 chunk_rows, PetscBool single, int deflate, HdfSeries *handle) {
-  const hsize_t size[3] = {(hsize_t)frames, (hsize_t)N, (hsize_t)d}, most[3] = {H5S_UNLIMITED, (hsize_t)N, (hsize_t)d};
-  const hsize_t chunk[3] = {1, (hsize_t)PetscMin(chunk_rows, N), (hsize_t)d};
+PetscErrorCode HdfSeriesCreate(Hdf hdf, const char *path, const HdfSeriesShape *shape, HdfSeries *handle) {
+  const hsize_t N = (hsize_t)shape->N, d = (hsize_t)shape->d, rows = (hsize_t)PetscMin(shape->chunk_rows, shape->N);
+  const hsize_t size[3] = {(hsize_t)shape->frames, N, d}, most[3] = {H5S_UNLIMITED, N, d}, chunk[3] = {1, rows, d};
+  const hid_t type = shape->single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE;
   hid_t create, space;
   HdfSeries series;
 
   PetscFunctionBeginUser;
   PetscCall(PetscNew(&series));
   series->hdf = hdf;
-  series->frames = frames;
-  series->N = N;
-  series->d = d;
-  series->single = single;
+  series->shape = *shape;
   PetscCall(PetscStrncpy(series->path, path, sizeof(series->path)));
   create = H5Pcreate(H5P_DATASET_CREATE);
   H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
   H5Pset_chunk(create, 3, chunk);
-  if (deflate) {
+  if (shape->deflate) {
     H5Pset_shuffle(create);
-    H5Pset_deflate(create, (unsigned)deflate);
+    H5Pset_deflate(create, (unsigned)shape->deflate);
   }
   space = H5Screate_simple(3, size, most);
-  PetscCall(CreateDataset(hdf, path, single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, space, create, &series->dataset));
+  PetscCall(CreateDataset(hdf, path, type, space, create, &series->dataset));
   H5Sclose(space);
   H5Pclose(create);
   *handle = series;
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode HdfSeriesOpen(Hdf hdf, const char *path, PetscInt64 d, PetscBool single, PetscInt64 *frames,
-                             PetscInt64 *N, HdfSeries *handle) {
-  PetscInt64 shape[8];
+PetscErrorCode HdfSeriesOpen(Hdf hdf, const char *path, HdfSeriesShape *shape, HdfSeries *handle) {
+  PetscInt64 found[8];
   PetscBool same;
   hid_t type;
   HdfSeries series;
   int rank;
 
   PetscFunctionBeginUser;
-  PetscCall(HdfGetShape(hdf, path, &rank, shape));
+  PetscCall(HdfGetShape(hdf, path, &rank, found));
   PetscCall(PetscNew(&series));
   series->hdf = hdf;
   series->dataset = H5Dopen2(hdf->file, path, H5P_DEFAULT);
   type = H5Dget_type(series->dataset);
-  same = H5Tequal(type, single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE) > 0 ? PETSC_TRUE : PETSC_FALSE;
+  same = H5Tequal(type, shape->single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE) > 0 ? PETSC_TRUE : PETSC_FALSE;
   H5Tclose(type);
   *handle = series;
-  if (rank != 3 || shape[2] != d || !same) {
+  if (rank != 3 || found[2] != shape->d || !same) {
     PetscCall(HdfSeriesDestroy(handle));
     SETERRQ(hdf->comm, PETSC_ERR_FILE_READ, "%s: '%s' is not of this run", hdf->path, path);
   }
-  series->frames = *frames = shape[0];
-  series->N = *N = shape[1];
-  series->d = d;
-  series->single = single;
+  shape->frames = found[0];
+  shape->N = found[1];
+  series->shape = *shape;
   PetscCall(PetscStrncpy(series->path, path, sizeof(series->path)));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode HdfSeriesExtend(HdfSeries series, PetscInt64 frames) {
-  const hsize_t size[3] = {(hsize_t)frames, (hsize_t)series->N, (hsize_t)series->d};
+  const hsize_t size[3] = {(hsize_t)frames, (hsize_t)series->shape.N, (hsize_t)series->shape.d};
 
   PetscFunctionBeginUser;
   HdfCheck(series->hdf, H5Dset_extent(series->dataset, size), series->path);
-  series->frames = frames;
+  series->shape.frames = frames;
   PetscFunctionReturn(0);
 }
 
@@ -397,7 +391,7 @@ PetscErrorCode HdfSeriesExtend(HdfSeries series, PetscInt64 frames) {
 static PetscErrorCode InFileType(HdfSeries series, PetscInt64 n, const double *values, const void **stored) {
   PetscFunctionBeginUser;
   *stored = values;
-  if (!series->single) PetscFunctionReturn(0);
+  if (!series->shape.single) PetscFunctionReturn(0);
   if (n > series->room) {
     PetscCall(PetscFree(series->narrow));
     PetscCall(PetscMalloc1(n, &series->narrow));
@@ -410,12 +404,12 @@ static PetscErrorCode InFileType(HdfSeries series, PetscInt64 n, const double *v
 
 PetscErrorCode HdfSeriesWrite(HdfSeries series, PetscInt64 t, PetscInt64 first, PetscInt64 count,
                               const double *values) {
-  const hsize_t start[3] = {(hsize_t)t, (hsize_t)first, 0}, size[3] = {1, (hsize_t)count, (hsize_t)series->d};
+  const hsize_t start[3] = {(hsize_t)t, (hsize_t)first, 0}, size[3] = {1, (hsize_t)count, (hsize_t)series->shape.d};
   hid_t space, memory;
   const void *stored;
 
   PetscFunctionBeginUser;
-  PetscCheck(t >= 0 && t < series->frames, series->hdf->comm, PETSC_ERR_ARG_OUTOFRANGE,
+  PetscCheck(t >= 0 && t < series->shape.frames, series->hdf->comm, PETSC_ERR_ARG_OUTOFRANGE,
              "%s: frame %" PetscInt64_FMT " is past the end", series->hdf->path, t);
   space = H5Dget_space(series->dataset);
   memory = count ? H5Screate_simple(3, size, NULL) : H5Scopy(space);
@@ -425,9 +419,10 @@ PetscErrorCode HdfSeriesWrite(HdfSeries series, PetscInt64 t, PetscInt64 first, 
     H5Sselect_none(space);
     H5Sselect_none(memory);
   }
-  PetscCall(InFileType(series, count * series->d, values, &stored));
+  PetscCall(InFileType(series, count * series->shape.d, values, &stored));
   PetscCall(WriteSelected(series->hdf, series->path, series->dataset,
-                          series->single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, memory, space, count ? stored : NULL));
+                          series->shape.single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, memory, space,
+                          count ? stored : NULL));
   H5Sclose(memory);
   H5Sclose(space);
   PetscFunctionReturn(0);

@@ -100,35 +100,38 @@ static PetscErrorCode ChunkRows(const TokensLayout *l, PetscInt64 *rows) {
 
 PetscErrorCode TrajectoryCreate(Tokens tokens, const char *path, PetscInt frames, PetscBool single, PetscInt deflate,
                                 Trajectory *trajectory) {
-  PetscInt64 rows;
+  HdfSeriesShape shape = {.single = single, .deflate = (int)deflate};
   Trajectory t;
 
   PetscFunctionBeginUser;
   PetscCall(New(tokens, path, frames, single, &t));
-  PetscCall(ChunkRows(&t->layout, &rows));
+  shape.frames = t->extent;
+  shape.N = t->layout.count;
+  shape.d = t->layout.dim;
+  PetscCall(ChunkRows(&t->layout, &shape.chunk_rows));
   PetscCall(HdfOpen(t->layout.comm, path, "w", NULL, &t->hdf));
   PetscCall(WriteHeader(t));
-  PetscCall(HdfSeriesCreate(t->hdf, POSITION "/value", t->extent, t->layout.count, t->layout.dim, rows, single,
-                            (int)deflate, &t->values));
+  PetscCall(HdfSeriesCreate(t->hdf, POSITION "/value", &shape, &t->values));
   *trajectory = t;
   PetscFunctionReturn(0);
 }
 
 /* Opens the file and takes over what it says; an error when it is not whole. */
 static PetscErrorCode Reopen(Trajectory t, PetscInt done) {
-  PetscInt64 extent, N, clock[8];
+  HdfSeriesShape shape = {.d = t->layout.dim, .single = t->single};
+  PetscInt64 clock[8];
   int valid = 0, rank;
   PetscBool found;
 
   PetscFunctionBeginUser;
   PetscCall(HdfOpen(t->layout.comm, t->path, "r+", NULL, &t->hdf));
   PetscCall(HdfReadAttributeInt(t->hdf, POSITION, "frames_valid", &valid, &found));
-  PetscCall(HdfSeriesOpen(t->hdf, POSITION "/value", t->layout.dim, t->single, &extent, &N, &t->values));
+  PetscCall(HdfSeriesOpen(t->hdf, POSITION "/value", &shape, &t->values));
   PetscCall(HdfGetShape(t->hdf, POSITION "/step", &rank, clock)); /* of a killed run it may have less than values */
-  PetscCheck(valid >= done && rank == 1 && clock[0] >= done && clock[0] <= t->frames && extent >= done &&
-                 extent <= t->frames && N == t->layout.count,
+  PetscCheck(valid >= done && rank == 1 && clock[0] >= done && clock[0] <= t->frames && shape.frames >= done &&
+                 shape.frames <= t->frames && shape.N == t->layout.count,
              t->layout.comm, PETSC_ERR_FILE_READ, "%s: is not of this run", t->path);
-  t->extent = (PetscInt)extent;
+  t->extent = (PetscInt)shape.frames;
   t->written = done;
   PetscCall(HdfReadInts(t->hdf, POSITION "/step", clock[0], t->step));
   PetscCall(HdfReadRows(t->hdf, POSITION "/time", 0, clock[0], t->time));

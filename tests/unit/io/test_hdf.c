@@ -278,13 +278,14 @@ static void CheckSeries(PetscBool single, int deflate) {
   const PetscInt64 block = 4, blocks = 3;
   const PetscInt64 from = PetscMin(N, block * (blocks * rank / ranks)),
                    to = PetscMin(N, block * (blocks * (rank + 1) / ranks));
+  const HdfSeriesShape shape = {.frames = 1, .N = N, .d = D, .single = single, .chunk_rows = block, .deflate = deflate};
   double rows[N * D];
   int same = 1;
   Hdf hdf;
   HdfSeries series;
 
   OK(HdfOpen(PETSC_COMM_WORLD, File("series.h5"), "w", NULL, &hdf));
-  OK(HdfSeriesCreate(hdf, "/particles/all/position/value", 1, N, D, block, single, deflate, &series));
+  OK(HdfSeriesCreate(hdf, "/particles/all/position/value", &shape, &series));
   for (PetscInt64 t = 0; t < T; t++) {
     for (PetscInt64 i = from; i < to; i++)
       for (PetscInt64 c = 0; c < D; c++) rows[(i - from) * D + c] = Value(t, i, c);
