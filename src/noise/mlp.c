@@ -13,8 +13,7 @@
 #include <math.h>
 #include <string.h>
 
-#include <chorale/log.h>
-
+#include "base/log.h"
 #include "noise/impl.h"
 #include "noise/mlp_tile.h"
 #include "noise/terms.h"

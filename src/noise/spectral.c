@@ -7,10 +7,10 @@
 #include <math.h>
 
 #include <chorale/harmonics.h>
-#include <chorale/log.h>
 #include <chorale/sphere.h>
-#include <chorale/synthesis.h>
 
+#include "base/log.h"
+#include "law/sphere/synthesis.h"
 #include "noise/impl.h"
 #include "noise/spectral.h"
 

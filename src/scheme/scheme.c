@@ -1,7 +1,6 @@
 #include <string.h>
 
-#include <chorale/log.h>
-
+#include "base/log.h"
 #include "scheme/impl.h"
 
 static const SchemeType *const types[] = {&SchemeTypeLayer, &SchemeTypeEuler, &SchemeTypeHeun, &SchemeTypeFlow};

@@ -9,12 +9,12 @@
 
 #include <chorale/deck.h>
 #include <chorale/error.h>
-#include <chorale/hdf.h>
 #include <chorale/noise.h>
 #include <chorale/scheme.h>
 #include <chorale/start.h>
 #include <chorale/study.h>
 
+#include "io/hdf.h"
 #include "keys.h"
 #include "noise/mlp.h"
 
