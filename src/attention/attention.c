@@ -1,6 +1,5 @@
 /* The class: types, options, and which kernel sums serve the drift, the energy or both. */
 #include <chorale/deck.h>
-#include <chorale/log.h>
 
 #include <math.h>
 #include <petsc/private/petscimpl.h> /* PetscObjectStateGet */
@@ -8,6 +7,7 @@
 #include <string.h>
 
 #include "attention/impl.h"
+#include "base/log.h"
 
 /* With default weights and on the sphere -|Qx-Ky|^2 = 2 beta (<x,y> - 1): l2 is softmax at 2 beta (PAPER.md section 1).
  */

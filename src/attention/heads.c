@@ -1,9 +1,9 @@
 /* General weights: several heads of Q, K, V from an HDF5 file. */
-#include <chorale/hdf.h>
 
 #include <math.h>
 
 #include "attention/impl.h"
+#include "io/hdf.h"
 
 /* heads/<name>/<matrix>, d x d, finite. All ranks read all of it. */
 static PetscErrorCode ReadMatrix(Attention attention, Hdf hdf, const char *head, const char *matrix, double *values) {

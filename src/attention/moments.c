@@ -9,16 +9,16 @@
  * blocks are rounded to fixed point and added as integers (chorale/sum.h). Where tokens are many, only the moments of
  * w f are made from them and the others from those, see moments_grid.h. */
 #include <chorale/harmonics.h>
-#include <chorale/log.h>
 #include <chorale/sphere.h>
 #include <chorale/sum.h>
-#include <chorale/synthesis.h>
-#include <chorale/zonal.h>
 
 #include <stdlib.h>
 
 #include "attention/impl.h"
 #include "attention/moments_grid.h"
+#include "base/log.h"
+#include "law/sphere/synthesis.h"
+#include "law/sphere/zonal.h"
 
 #define TOGETHER 16 /* functions that an analysis takes at most */
 

@@ -3,9 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include <chorale/quadrature.h>
-
 #include "attention/panel.h"
+#include "law/sphere/quadrature.h"
 
 struct _p_MomentsGrid {
   Harmonics harmonics, wide;

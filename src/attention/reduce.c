@@ -1,7 +1,7 @@
-#include <chorale/log.h>
 #include <chorale/sum.h>
 
 #include "attention/impl.h"
+#include "base/log.h"
 
 PetscErrorCode AttentionReduce(Attention attention, PetscInt n, PetscInt64 values[]) {
   static PetscLogEvent event;

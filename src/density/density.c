@@ -3,9 +3,9 @@
 
 #include <chorale/deck.h>
 #include <chorale/sphere.h>
-#include <chorale/zonal.h>
 
 #include "density/impl.h"
+#include "law/sphere/zonal.h"
 
 enum { CIRCLE_MOST = 4096, SPHERE_MOST = 256, CIRCLE_DEGREE = 512, SPHERE_DEGREE = 64 };
 

@@ -5,9 +5,9 @@
 #include <chorale/deck.h>
 #include <chorale/rng.h>
 #include <chorale/sphere.h>
-#include <chorale/zonal.h>
 
 #include "density/impl.h"
+#include "law/sphere/zonal.h"
 
 /* Mean over the points of x[d][B] with weights f[B], the padding's 0, of von Mises-Fisher densities e^{kappa (u - 1)} /
  * (|S| e_0): their coefficients are e_n / (e_0 dim(n)) times the points' moments. Added to rho. */

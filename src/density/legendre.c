@@ -3,7 +3,7 @@
 #include <math.h>
 #include <petscblaslapack.h>
 
-#include <chorale/quadrature.h>
+#include "law/sphere/quadrature.h"
 
 enum { COLUMNS = 4 }; /* cosine and sine of two functions */
 

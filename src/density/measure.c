@@ -4,9 +4,9 @@
 
 #include <chorale/sphere.h>
 #include <chorale/sum.h>
-#include <chorale/zonal.h>
 
 #include "density/impl.h"
+#include "law/sphere/zonal.h"
 
 PetscErrorCode DensitySpectrum(Density density, PetscReal power[]) {
   const double *rho;

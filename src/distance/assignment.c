@@ -2,8 +2,8 @@
  * it has times the weight of the others: transport with integer masses has integer plans. Rank 0 solves, since paths
  * are found one after the other. */
 #include <chorale/distance.h>
-#include <chorale/log.h>
 
+#include "base/log.h"
 #include "distance/cloud.h"
 #include "distance/impl.h"
 #include "distance/lap.h"

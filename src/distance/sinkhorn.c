@@ -14,8 +14,8 @@
 #include <math.h>
 
 #include <chorale/distance.h>
-#include <chorale/log.h>
 
+#include "base/log.h"
 #include "distance/cloud.h"
 #include "distance/impl.h"
 

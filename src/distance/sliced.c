@@ -2,11 +2,11 @@
  * the sum over the frame of the W2^2 of the projections, each of which has its own best plan, is at most W2^2. The mean
  * over random frames is d times the mean over directions. */
 #include <chorale/distance.h>
-#include <chorale/log.h>
 #include <chorale/rng.h>
 
 #include <petscblaslapack.h>
 
+#include "base/log.h"
 #include "distance/impl.h"
 #include "distance/line.h"
 

@@ -2,8 +2,9 @@
 #ifndef CHORALE_IO_HDF_IMPL_H
 #define CHORALE_IO_HDF_IMPL_H
 
-#include <chorale/hdf.h>
 #include <hdf5.h>
+
+#include "io/hdf.h"
 
 struct _p_Hdf {
   MPI_Comm comm;

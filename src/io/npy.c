@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <chorale/npy.h>
+#include "io/npy.h"
 
 /* The format: 6 magic bytes, version major and minor, length of the header (2 bytes, from version 2 on 4,
  * little-endian), the header: a Python dictionary such as {'descr': '<f8', 'fortran_order': False, 'shape': (64, 3), }

@@ -1,6 +1,6 @@
 /* Where a file came from. CHORALE_VERSION and CHORALE_FLAGS are defined by CMake for this file, CHORALE_REVISION in a
  * header that every build makes. */
-#include <chorale/provenance.h>
+#include "io/provenance.h"
 
 #include <chorale/deck.h>
 

@@ -11,9 +11,9 @@
 #include <math.h>
 #include <petscblaslapack.h>
 
-#include <chorale/ridge.h>
 #include <chorale/sphere.h>
 
+#include "law/kernel/ridge.h"
 #include "noise/spectral.h"
 
 /* a_n below this share of the largest is rounding. */

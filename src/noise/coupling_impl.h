@@ -2,9 +2,9 @@
 #ifndef CHORALE_NOISE_COUPLING_IMPL_H
 #define CHORALE_NOISE_COUPLING_IMPL_H
 
-#include <chorale/coupling.h>
-
 #include "noise/impl.h"
+
+#include "noise/coupling.h"
 
 /* Hidden units at work at a time. */
 #define COUPLING_CHUNK 256

@@ -1,4 +1,4 @@
-/* The coupling at the tokens (chorale/coupling.h), and the control that is not coupled: both work on the values at the
+/* The coupling at the tokens (noise/coupling.h), and the control that is not coupled: both work on the values at the
  * tokens, and so make up a field where it is evaluated.
  *
  * b_W is shared though the limit field does not come with one: given G its law is Gaussian (a Bayesian linear model),
@@ -8,7 +8,7 @@
 #include <math.h>
 #include <petscblaslapack.h>
 
-#include <chorale/log.h>
+#include "base/log.h"
 
 /* Eigenvalues of a Gram matrix below this share of its trace are rounding: the limit field says nothing along their
  * eigenvectors, and fresh normals keep the law of G^m exact. What coupling is lost with them is of that size, too. */

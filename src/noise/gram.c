@@ -5,8 +5,8 @@
  * noise that hold the same key share one draw, hence one function. Once no field holds a key it is forgotten; drawn
  * again, it is the same function only if it is asked for the same points in the same order. All ranks gather all tokens
  * and factorize alike: the same bits for any number of ranks. */
-#include <chorale/log.h>
 
+#include "base/log.h"
 #include "noise/gram_draw.h"
 #include "noise/impl.h"
 #include "noise/terms.h"

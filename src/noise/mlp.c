@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include <chorale/deck.h>
-#include <chorale/log.h>
 
+#include "base/log.h"
 #include "noise/impl.h"
 #include "noise/mlp_tile.h"
 #include "noise/terms.h"

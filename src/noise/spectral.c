@@ -8,10 +8,10 @@
 
 #include <chorale/deck.h>
 #include <chorale/harmonics.h>
-#include <chorale/log.h>
 #include <chorale/sphere.h>
-#include <chorale/synthesis.h>
 
+#include "base/log.h"
+#include "law/sphere/synthesis.h"
 #include "noise/impl.h"
 #include "noise/spectral.h"
 

@@ -12,7 +12,6 @@
 #include "run/checkpoint_impl.h"
 
 #include <chorale/deck.h>
-#include <chorale/provenance.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +21,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
+
+#include "io/provenance.h"
 
 #define FORMAT "2"
 #define PATH   256

@@ -3,9 +3,10 @@
 #define CHORALE_RUN_IMPL_H
 
 #include <chorale/checkpoint.h>
-#include <chorale/hdf.h>
 #include <chorale/record.h>
 #include <chorale/trajectory.h>
+
+#include "io/hdf.h"
 
 /* Where the run's files go: DIRECTORY/STEM.EXT and DIRECTORY/STEM/realization_00000.h5md. */
 typedef struct {

@@ -1,11 +1,12 @@
 #include <chorale/recording.h>
 
 #include <chorale/deck.h>
-#include <chorale/hdf.h>
 #include <limits.h>
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "io/hdf.h"
 
 #define OFF_SPHERE 1e-4  /* norms this far from 1 are no rounding to single precision */
 #define EXACT      1e-12 /* as TokensIsValid */

@@ -2,10 +2,11 @@
 #include "run/impl.h"
 
 #include <chorale/deck.h>
-#include <chorale/hdf.h>
-#include <chorale/provenance.h>
 #include <math.h>
 #include <string.h>
+
+#include "io/hdf.h"
+#include "io/provenance.h"
 
 #define PATH  256
 #define PIECE ((size_t)1 << 27) /* doubles that are reduced at once: a count of MPI is an int */

@@ -2,11 +2,12 @@
 #include <chorale/trajectory.h>
 
 #include <chorale/deck.h>
-#include <chorale/hdf.h>
-#include <chorale/provenance.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "io/hdf.h"
+#include "io/provenance.h"
 
 #define POSITION "/particles/all/position"
 /* HDF5 handles every chunk of a frame by itself, which costs more than writing it when chunks are small: a large frame

@@ -1,8 +1,8 @@
 #include <string.h>
 
 #include <chorale/deck.h>
-#include <chorale/log.h>
 
+#include "base/log.h"
 #include "scheme/impl.h"
 
 static const SchemeType *const types[] = {&SchemeTypeLayer, &SchemeTypeEuler, &SchemeTypeHeun, &SchemeTypeFlow};

@@ -2,9 +2,9 @@
 #include <math.h>
 
 #include <chorale/deck.h>
-#include <chorale/hdf.h>
-#include <chorale/npy.h>
 
+#include "io/hdf.h"
+#include "io/npy.h"
 #include "tokens/start_impl.h"
 
 static const char KEY[] = "tokens_file";

@@ -8,7 +8,8 @@
  */
 #include <chorale/distance.h>
 #include <chorale/error.h>
-#include <chorale/hdf.h>
+
+#include "io/hdf.h"
 
 static PetscErrorCode ReadTokens(Hdf hdf, const char *path, Tokens *tokens) {
   PetscInt64 shape[8];

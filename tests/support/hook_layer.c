@@ -9,11 +9,11 @@
 
 #include <chorale/deck.h>
 #include <chorale/error.h>
-#include <chorale/hdf.h>
 #include <chorale/noise.h>
 #include <chorale/scheme.h>
 #include <chorale/start.h>
 
+#include "io/hdf.h"
 #include "noise/mlp.h"
 
 enum { REALIZATION = 1, STEP = 3 };

@@ -14,8 +14,9 @@
  *
  * A square in closed form: no cancellation in any degree and dimension. */
 #include "law/kernel/impl.h"
-#include <chorale/quadrature.h>
 #include <math.h>
+
+#include "law/sphere/quadrature.h"
 
 /* sin a - a cos a of sin^2(a/2) and cos^2(a/2), without cancellation at small a. */
 static PetscReal SineMinusArc(PetscReal sine, PetscReal cosine) {

@@ -8,8 +8,9 @@
  * are needed for every bias, and all of them are squares: sums, secants and Gegenbauer coefficients never cancel. sum_m
  * A_m = E sigma(Z)^2 is known independently, so the remainder max_u |sum_{m>M} A_m u^m| is measured, not estimated. */
 #include "law/kernel/impl.h"
-#include <chorale/quadrature.h>
 #include <math.h>
+
+#include "law/sphere/quadrature.h"
 
 #define SERIES_TOLERANCE 2e-13 /* of k(1): remainder, and change under refinement */
 #define SERIES_LEVELS    4

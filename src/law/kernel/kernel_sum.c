@@ -1,6 +1,7 @@
 /* The kernel as a finite sum k(u) = sum_{n <= degree} c_n P_n(u): what is left of it once it is cut off. */
 #include "law/kernel/impl.h"
-#include <chorale/zonal.h>
+
+#include "law/sphere/zonal.h"
 
 PetscReal KernelTruncatedValue(Kernel kernel, PetscReal u) {
   PetscReal value;

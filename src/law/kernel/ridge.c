@@ -1,10 +1,10 @@
 /* Gauss-Legendre in the angle to the unit's direction. An activation with a kink is split where its argument changes
  * sign: on either side the integrand sigma(r cos t + b) P_n(cos t) sin^{d-2} t is analytic. */
-#include <chorale/ridge.h>
-
-#include <chorale/quadrature.h>
+#include "law/kernel/ridge.h"
 
 #include <math.h>
+
+#include "law/sphere/quadrature.h"
 
 struct _p_Ridge {
   const Activation *activation;

@@ -14,7 +14,7 @@
  * between: elements and steps become more until f no longer changes. */
 #include "law/kernel/elements.h"
 #include "law/kernel/impl.h"
-#include <chorale/quadrature.h>
+#include "law/sphere/quadrature.h"
 #include <chorale/twopoint.h>
 #include <math.h>
 

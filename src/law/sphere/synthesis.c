@@ -1,4 +1,4 @@
-#include <chorale/synthesis.h>
+#include "law/sphere/synthesis.h"
 
 #include <math.h>
 

@@ -16,7 +16,7 @@
  * In theta the numbers g come from matrices made once per order m, in phi from another one: making a table is a product
  * of matrices. Tokens are visited in the order of tiles of the grid, which then are in the first-level cache; values do
  * not depend on that order. */
-#include <chorale/synthesis.h>
+#include "law/sphere/synthesis.h"
 
 #include <petscblaslapack.h>
 

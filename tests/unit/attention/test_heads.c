@@ -1,7 +1,7 @@
 /* Attention with weights from a file: heads of general Q, K, V against the definition. */
 #include "attention_oracle.h"
 
-#include <chorale/hdf.h>
+#include "io/hdf.h"
 
 /* One file per number of ranks: runs of this program may overlap. */
 static const char *WeightsFile(void) {

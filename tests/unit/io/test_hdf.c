@@ -2,10 +2,11 @@
  * words. */
 #include "test.h"
 
-#include <chorale/hdf.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "io/hdf.h"
 
 static char directory[64] = "/tmp/chorale-h5-XXXXXX", path[PETSC_MAX_PATH_LEN], message[1024];
 static PetscMPIInt rank, ranks;

@@ -1,12 +1,12 @@
 /* Fields of finite width coupled to their limit (coupling.h): the law of G^m, given the hidden weights and on the
  * whole, against the MLP's; both couplings against the definition by plain loops; and E |G^m - G|^2 = O(1/m). */
-#include <chorale/coupling.h>
 #include <chorale/harmonics.h>
-#include <chorale/quadrature.h>
-#include <chorale/ridge.h>
 #include <chorale/sphere.h>
-#include <chorale/zonal.h>
 
+#include "law/kernel/ridge.h"
+#include "law/sphere/quadrature.h"
+#include "law/sphere/zonal.h"
+#include "noise/coupling.h"
 #include "noise/spectral.h"
 #include "noise_case.h"
 

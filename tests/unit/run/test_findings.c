@@ -3,12 +3,13 @@
 #include "expect.h"
 
 #include <chorale/findings.h>
-#include <chorale/hdf.h>
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "io/hdf.h"
 
 static char path[64];
 

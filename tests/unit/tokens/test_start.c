@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include <chorale/hdf.h>
 #include <chorale/start.h>
 
 #include "expect.h"
+#include "io/hdf.h"
 
 static void Configure(const char *init, const char *kappa, const char *clusters) {
   static const char *const all[] = {"tokens_count", "tokens_dim", "tokens_file", "tokens_dataset"};

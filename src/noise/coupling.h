@@ -9,8 +9,8 @@
  *   harmonics  those of the coefficients in the harmonics of a spectral limit, so that nothing depends on the tokens;
  * the MLP's units are cut off at the degree of the limit, which keeps E of their covariance equal to the limit's none
  * not coupled: W and b_W of their own, the control */
-#ifndef CHORALE_COUPLING_H
-#define CHORALE_COUPLING_H
+#ifndef CHORALE_NOISE_COUPLING_H
+#define CHORALE_NOISE_COUPLING_H
 
 #include <chorale/noise.h>
 

@@ -1,8 +1,8 @@
 /* All of chorale's HDF5: the only object whose source calls H5*. Files are opened on a communicator with the MPI-IO
  * driver, and every call is collective on it. Failures to read a file that a deck key named are PETSC_ERR_USER_INPUT;
  * others run-time. */
-#ifndef CHORALE_HDF_H
-#define CHORALE_HDF_H
+#ifndef CHORALE_IO_HDF_H
+#define CHORALE_IO_HDF_H
 
 #include <petscsys.h>
 

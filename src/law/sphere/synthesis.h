@@ -8,8 +8,8 @@
  *
  * Each rank makes the table for itself, and whether there is one follows from the functions and the number of tokens
  * over all ranks alone: values at a token depend on the token and the coefficients, not on the ranks. No MPI. */
-#ifndef CHORALE_SYNTHESIS_H
-#define CHORALE_SYNTHESIS_H
+#ifndef CHORALE_LAW_SPHERE_SYNTHESIS_H
+#define CHORALE_LAW_SPHERE_SYNTHESIS_H
 
 #include <chorale/harmonics.h>
 
