@@ -16,12 +16,12 @@
  * In theta the numbers g come from matrices made once per order m, in phi from another one: making a table is a product
  * of matrices. Tokens are visited in the order of tiles of the grid, which then are in the first-level cache; values do
  * not depend on that order. */
+#include "law/sphere/synthesis.h"
 
 #include <petscblaslapack.h>
 
 #include "base/vmath.h"
 #include "law/sphere/impl.h"
-#include "law/sphere/synthesis.h"
 #include "law/sphere/table.h"
 
 #define WIDTH    TABLE_WIDTH
