@@ -1,4 +1,4 @@
-/* Self-attention as a field on the sphere (PAPER.md section 1):
+/* Self-attention as a field on the sphere (THEORY.md (1.2)):
  *
  *     Att[mu](x) = sum_j w_j e^{<Qx,Kx_j>} V x_j / sum_j w_j e^{<Qx,Kx_j>}        softmax
  *
@@ -41,8 +41,8 @@ PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift);
 PetscErrorCode AttentionPrepare(Attention attention, Tokens tokens, PetscBool *pieces);
 PetscErrorCode AttentionEvaluatePiece(Attention attention, PetscInt first, PetscInt blocks, const double *x,
                                       double *drift);
-/* E_beta(mu) = 1/2 sum_ij w_i w_j (e^beta - e^{beta <x_i,x_j>}) with beta = attention_beta, for every type (PAPER.md
- * section 5), in units of AttentionEnergyUnit. When the kernel sums of the drift serve (default weights: softmax, usa;
+/* E_beta(mu) = 1/2 sum_ij w_i w_j (e^beta - e^{beta <x_i,x_j>}) with beta = attention_beta, for every type (THEORY.md
+ * (5.1)), in units of AttentionEnergyUnit. When the kernel sums of the drift serve (default weights: softmax, usa;
  * l2 by moments) one pass does both: sums computed here are reused by AttentionEvaluate while the tokens do not change,
  * and the other way round. Collective. */
 PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *energy);

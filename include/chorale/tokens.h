@@ -52,7 +52,7 @@ PetscErrorCode TokensGetWeights(Tokens tokens, const double **weights);
  */
 PetscErrorCode TokensSetWeights(Tokens tokens, const double *weights);
 
-/* x_i <- LN(x_i + scale g_i) with LN(v) = v/|v| (PAPER.md section 1); g may be NULL for plain normalization. The result
+/* x_i <- LN(x_i + scale g_i) with LN(v) = v/|v| (THEORY.md (1.1)); g may be NULL for plain normalization. The result
  * has | |x|-1 | <= 1e-15 or so. A vector of norm 0 or not finite is a run-time failure. Padding stays e_1. Collective
  * on errors. */
 PetscErrorCode TokensMove(Tokens tokens, PetscReal scale, Vec g);

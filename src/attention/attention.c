@@ -9,8 +9,7 @@
 
 #include "attention/impl.h"
 
-/* With default weights and on the sphere -|Qx-Ky|^2 = 2 beta (<x,y> - 1): l2 is softmax at 2 beta (PAPER.md section 1).
- */
+/* With default weights and on the sphere -|Qx-Ky|^2 = 2 beta (<x,y> - 1): l2 is softmax at 2 beta (THEORY.md (1.5)). */
 static const AttentionType types[] = {
     {"softmax", "sum_j w_j e^{<Qx,Kx_j>} V x_j / sum_j w_j e^{<Qx,Kx_j>}", 1, FORM_NORMALIZED, PETSC_FALSE},
     {"usa", "sum_j w_j e^{<Qx,Kx_j>} V x_j", 1, FORM_PLAIN, PETSC_FALSE},
@@ -279,7 +278,7 @@ PetscErrorCode AttentionEnergy(Attention a, Tokens tokens, PetscReal *energy) {
   PetscCall(PetscLogEventBegin(energy_event, NULL, NULL, NULL, NULL));
   if (Shared(a)) PetscCall(UpdateSums(a, tokens));
   PetscCall(a->engine->energy(a, tokens, Shared(a), &gap));
-  *energy = 0.5 * (a->beta <= BETA_NATURAL ? exp(a->beta) : 1) * gap; /* PAPER.md section 5 */
+  *energy = 0.5 * (a->beta <= BETA_NATURAL ? exp(a->beta) : 1) * gap; /* THEORY.md (5.1) */
   PetscCall(PetscLogEventEnd(energy_event, NULL, NULL, NULL, NULL));
   PetscFunctionReturn(0);
 }

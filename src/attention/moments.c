@@ -261,7 +261,7 @@ static PetscErrorCode GetRun(Attention a, PetscInt blocks, const double *x, doub
   PetscFunctionReturn(0);
 }
 
-/* PAPER.md section 5 in moments M of w: sum_n e_n (1 - |S|/dim(n) sum_j M_nj^2), no term of which is negative. Taken
+/* THEORY.md (5.1) in moments M of w: sum_n e_n (1 - |S|/dim(n) sum_j M_nj^2), no term of which is negative. Taken
  * one by one they keep the energy's digits where all tokens meet and it vanishes. */
 static PetscErrorCode Energy(Attention a, Tokens tokens, PetscBool current, PetscReal *gap) {
   const PetscInt degree = a->truncation.degree;

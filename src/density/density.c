@@ -68,8 +68,7 @@ static PetscErrorCode ReadAttention(Density density) {
              "attention_type = sinkhorn: must be softmax, usa, l2 or none for a density");
   a->zero = (PetscBool)(!strcmp(name, "none") || value == 0);
   a->normalized = (PetscBool)strcmp(name, "usa");
-  a->exponent =
-      strcmp(name, "l2") ? density->beta : 2 * density->beta; /* PAPER.md section 1: l2 is softmax at 2 beta */
+  a->exponent = strcmp(name, "l2") ? density->beta : 2 * density->beta; /* THEORY.md (1.5): l2 is softmax at 2 beta */
   a->strength = value / a->exponent;
   a->most = fabs(value);
   if (!a->normalized) {

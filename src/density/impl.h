@@ -5,7 +5,7 @@
 #include <chorale/density.h>
 #include <chorale/harmonics.h>
 
-/* Attention of a density is the gradient of a potential (PAPER.md section 5): with Z(x) = integral of e^{exponent
+/* Attention of a density is the gradient of a potential (THEORY.md (5.3)): with Z(x) = integral of e^{exponent
  * (<x,y> - 1)} rho(y),
  *
  *     P Att = strength grad log Z    (normalized: softmax, l2)    or    strength grad Z    (usa),

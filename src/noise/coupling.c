@@ -1,4 +1,4 @@
-/* Fields of finite width coupled to a limit field (PAPER.md section 3), as a noise of its own that is drawn from a
+/* Fields of finite width coupled to a limit field (THEORY.md (3.5)), as a noise of its own that is drawn from a
  * limit field rather than by key alone; and the coupling at the tokens.
  *
  * b_W is shared though the limit field does not come with one: given G its law is Gaussian (a Bayesian linear model),

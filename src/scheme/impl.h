@@ -38,7 +38,7 @@ PetscErrorCode SchemeFields(Attention attention, Field field, Tokens tokens, Vec
  * Collective. */
 PetscErrorCode SchemePrepare(Attention attention, Field field, Tokens tokens, PetscBool *drift, PetscBool *noise,
                              PetscBool *pieces);
-/* slope_i = P_{x_i} (Att[mu](x_i) dt + dW(x_i)) with dW = sqrt(dt) G: the Stratonovich increment of PAPER.md section 3.
+/* slope_i = P_{x_i} (Att[mu](x_i) dt + dW(x_i)) with dW = sqrt(dt) G: the Stratonovich increment of THEORY.md (3.2).
  * scratch holds G on the way. *zero when both fields are zero, and then slope is left alone. Collective. */
 PetscErrorCode SchemeSlope(Attention attention, Field field, PetscReal dt, Tokens tokens, Vec scratch, Vec slope,
                            PetscBool *zero);

@@ -1,4 +1,4 @@
-/* The two-token diffusion of PAPER.md section 6 in the angle theta, u = cos theta. With x = 1-u and the secant
+/* The two-token diffusion of THEORY.md (6.1) in the angle theta, u = cos theta. With x = 1-u and the secant
  * S = (k(1) - k(u))/x everything cancels by hand:
  *
  *     A = h d_theta^2 - ((d-2) tan(theta/2) (k(1) - S) + 2 v sin(theta)/(1 + e^{beta x})) d_theta,
