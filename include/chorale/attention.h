@@ -35,9 +35,11 @@ PetscErrorCode AttentionIsZero(Attention attention, PetscBool *zero);
 /* drift_i = Att[mu](x_i), unprojected; a Vec of the tokens' layout (TokensCreateVec). Padding is set to 0. Fails with
  * PETSC_ERR_NOT_CONVERGED when sinkhorn needs more than attention_sinkhorn_iterations. Collective. */
 PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift);
-/* The same in pieces, for whoever moves tokens as soon as he has their drift: when *pieces, Prepare has seen all tokens
- * and Piece gives the drift at x, the positions that own blocks first .. first + blocks - 1 had then, x and drift
- * [blocks][d][B]. Not *pieces: nothing was done. Prepare is collective. */
+/* The same in pieces, so that a scheme can move the first tokens before it asks for the drift of the next ones. If
+ * *pieces, Prepare has made all kernel sums, and EvaluatePiece gives the drift of the own blocks first .. first +
+ * blocks
+ * - 1, whose positions were x when Prepare was called; x and drift are [blocks][d][B]. Else nothing was done. Prepare
+ * is collective. */
 PetscErrorCode AttentionPrepare(Attention attention, Tokens tokens, PetscBool *pieces);
 PetscErrorCode AttentionEvaluatePiece(Attention attention, PetscInt first, PetscInt blocks, const double *x,
                                       double *drift);

@@ -193,7 +193,8 @@ static PetscErrorCode FieldOfSums(Attention a, Tokens tokens, Vec drift, PetscBo
   PetscFunctionReturn(0);
 }
 
-/* Default weights. What the engine cannot divide by, the running maximum of online.c can. */
+/* Default weights. Where some S0 of the engine is too small to divide by, online.c makes the field with a running
+ * maximum. */
 static PetscErrorCode EvaluateDefault(Attention a, Tokens tokens, Vec drift) {
   double *factors = NULL;
   PetscBool lost;
@@ -241,7 +242,8 @@ PetscErrorCode AttentionEvaluate(Attention a, Tokens tokens, Vec drift) {
   PetscFunctionReturn(0);
 }
 
-/* Not where another pass over all pairs may be needed, nor where sums are in hand token by token. */
+/* No pieces where a second pass over all pairs may be needed, nor with an engine that has no sums of whole runs of
+ * blocks. */
 PetscErrorCode AttentionPrepare(Attention a, Tokens tokens, PetscBool *pieces) {
   PetscBool zero;
 

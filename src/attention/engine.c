@@ -12,7 +12,7 @@ PetscErrorCode AttentionPanels(Attention a) {
   PetscFunctionReturn(0);
 }
 
-/* S and S0 for the drift, or S0 alone where there is none but the energy. */
+/* Components of a sum: S and S0 for a drift; S0 alone where only the energy is wanted. */
 static PetscInt Components(Attention a) {
   return a->type->rate == 0 || a->value == 0 ? 1 : a->layout.dim + 1;
 }

@@ -78,7 +78,7 @@ PetscErrorCode AttentionHeadsRead(Attention a) {
   PetscFunctionBeginUser;
   PetscCall(H5Open(a->layout.comm, a->file, "r", "attention_weights", &h5));
   code = ReadHeads(a, h5);
-  PetscCall(H5Close_(&h5)); /* an open file would meet MPI_Finalize */
+  PetscCall(H5Close_(&h5)); /* HDF5 would close an open file after MPI_Finalize, and fail */
   PetscCall(code);
   PetscFunctionReturn(0);
 }

@@ -116,7 +116,7 @@ PetscErrorCode AttentionEngineCreate(Attention attention);
 /* Engine and costs on stdout of rank 0. Collective. */
 PetscErrorCode AttentionEngineView(Attention attention);
 
-/* panel.c's object for whoever visits all pairs. Collective. */
+/* The panels (panel.c) for work on all pairs, made when first needed. Collective. */
 PetscErrorCode AttentionPanels(Attention attention);
 
 /* online.c: drift <- value x sum over heads of the field with general weights; without heads, default weights with the

@@ -179,7 +179,7 @@ static void Add(const Basis *b, PetscInt n, double *part, PetscInt64 *fixed) {
   TileRound(((size_t)n * b->K + 7) / 8 * 8, part, fixed);
 }
 
-/* A block is a page or two, where hardware stops to read ahead. */
+/* The processor stops to read ahead at the end of a page, and a block is only a page or two. */
 static void Prefetch(PetscInt n, const double *next) {
   for (PetscInt i = 0; i < n; i += 8) __builtin_prefetch(next + i);
 }

@@ -67,7 +67,7 @@ static void Widen(const TokensLayout *layout, const double *x, double *wx) {
   }
 }
 
-/* The panel's coordinates where they are to be read: with their owner they never move. */
+/* Where panel J can be read: in the owner's own pack, elsewhere where it arrived. */
 static double *PanelOf(Panels p, PetscInt J) {
   return PanelsOwner(p, J) == p->rank ? p->x + (J - p->layout.first) * p->length : p->in[J % 2];
 }

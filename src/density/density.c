@@ -224,7 +224,7 @@ PetscErrorCode DensityCheckStarts(Density d, MPI_Comm comm, PetscInt R) {
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
   PetscCallMPI(MPI_Comm_size(comm, &size));
   PetscCall(DeckGetString("tokens_init", name));
-  PetscCall(DensityStart(d, 0)); /* what is wrong with all of them, on all ranks */
+  PetscCall(DensityStart(d, 0)); /* refuses on all ranks what is wrong with every realization */
   if (strcmp(name, "clusters")) PetscFunctionReturn(0);
   for (PetscInt r = rank; r < R && first == PETSC_MAX_INT; r += size) {
     const char *key;

@@ -49,7 +49,7 @@ void CouplingDrawBias(const CouplingKey *key, double normals[]) {
   RngNormal(NoiseStream(key->noise, key->realization, key->step, RNG_MLP_BIAS_W), 0, (size_t)key->noise->dim, normals);
 }
 
-/* These stand where W stands when nothing is coupled. */
+/* With the key that W has without a coupling, so they are independent of all other draws. */
 void CouplingDrawRest(const CouplingKey *key, PetscInt n, double z[]) {
   RngNormal(NoiseStream(key->noise, key->realization, key->step, RNG_MLP_W), 0, (size_t)(n * key->noise->dim), z);
 }

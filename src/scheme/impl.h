@@ -11,7 +11,7 @@ typedef struct {
   const char *description; /* the step in one line, for SchemeView */
   PetscInt stages;         /* evaluations of the noise in a step */
   PetscInt works;          /* work vectors, at most SCHEME_WORK_MAX */
-  PetscBool pieces;        /* moves tokens in pieces where fields come so, and takes work vectors only where not */
+  PetscBool pieces;        /* moves tokens piece by piece where the fields allow it; else needs work vectors */
   PetscBool stage;         /* needs a second set of tokens */
   /* Refuses steps of size dt with noise of variance k1; NULL when the type takes any. */
   PetscErrorCode (*check)(Scheme scheme, PetscReal k1, PetscReal dt);
@@ -25,7 +25,7 @@ struct _p_Scheme {
   Vec work[SCHEME_WORK_MAX]; /* fields at the tokens; NULL beyond type->works, and before SchemeWork */
   double *piece;             /* [works][SCHEME_PIECE][d][B]: fields at the tokens of a piece, or NULL */
   Tokens stage;              /* tokens inside a step, or NULL */
-  PetscReal bytes, least;    /* of all these on the rank that has most; where tokens move in pieces */
+  PetscReal bytes, least;    /* memory of the rank that has most: with work vectors; with pieces alone */
 };
 
 /* Work vectors, if there are none yet. Collective. */

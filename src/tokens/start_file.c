@@ -48,7 +48,7 @@ static PetscErrorCode SourceOpen(MPI_Comm comm, Source *source) {
   } else {
     PetscCall(H5Open(comm, source->path, "r", KEY, &source->h5));
     code = SourceInspectH5(comm, source, shape);
-    if (code) (void)H5Close_(&source->h5); /* an open file would meet MPI_Finalize */
+    if (code) (void)H5Close_(&source->h5); /* HDF5 would close an open file after MPI_Finalize, and fail */
     PetscCall(code);
   }
   source->rows = shape[0];
