@@ -2,13 +2,14 @@
 #include <chorale/checkpoint.h>
 #include <chorale/deck.h>
 #include <chorale/error.h>
-#include <chorale/provenance.h>
 #include <chorale/study.h>
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "io/provenance.h"
 
 static void PrintUsage(void) {
   const Study *study;

@@ -42,9 +42,9 @@ typedef struct {
   PetscErrorCode (*destroy)(Attention attention);
   /* Makes the sums; S0 alone will be asked for when `scalar`. factors[owned * B], NULL for f = 1. Collective. */
   PetscErrorCode (*sum)(Attention attention, Tokens tokens, const double *factors, PetscBool scalar);
-  /* The sums in hand of own block k, whose positions are x[d][B], component-major: s[d + 1][B], S and, last, S0; s[B],
+  /* The sums in hand of own block b, whose positions are x[d][B], component-major: s[d + 1][B], S and, last, S0; s[B],
    * S0, when `scalar`. Finite at the padding, where they mean nothing. Not collective. */
-  PetscErrorCode (*get)(Attention attention, PetscInt k, const double *x, PetscBool scalar, double *s);
+  PetscErrorCode (*get)(Attention attention, PetscInt b, const double *x, PetscBool scalar, double *s);
   /* S and S0 of several own blocks, x[blocks][d][B] to s[blocks][d + 1][B]; NULL where one by one is as good. */
   PetscErrorCode (*get_run)(Attention attention, PetscInt blocks, const double *x, double *s);
   /* gap = sum_ij w_i w_j (1 - e^{beta (<x_i,x_j> - 1)}); the sums in hand serve when `current`. Collective. */
@@ -52,9 +52,6 @@ typedef struct {
   /* Of one evaluation: bytes that a rank sends and receives, and bytes of memory that it holds. Not collective. */
   void (*cost)(Attention attention, double *travel, double *memory);
 } AttentionEngine;
-
-/* AttnAllreduce: what a step waits for the other ranks, in sums of moments and whether sums in hand serve. */
-PETSC_INTERN PetscLogEvent attention_reduce_event;
 
 extern const AttentionEngine AttentionDirect, AttentionMoments;
 
@@ -84,7 +81,7 @@ struct _p_Attention {
   TokensLayout layout;
   TileShape shape;
   size_t length; /* numbers per pack */
-  Panels panels; /* made when first needed, see AttentionPanels */
+  Panels panels; /* made by the first work on all pairs; NULL until then */
   const AttentionEngine *engine;
   void *data;      /* the engine's */
   PetscReal small; /* an S0 below this has lost its digits */
@@ -111,13 +108,14 @@ PetscErrorCode AttentionTruncate(Attention attention);
  */
 double AttentionMomentsFlops(Attention attention, PetscInt components);
 
+/* reduce.c: SumAllreduce over the ranks of the tokens as the event AttnAllreduce: what a step waits for the other
+ * ranks. Collective. */
+PetscErrorCode AttentionReduce(Attention attention, PetscInt n, PetscInt64 values[]);
+
 /* engine.c: reads attention_engine and attention_tol, chooses the engine and creates it. Collective. */
 PetscErrorCode AttentionEngineCreate(Attention attention);
 /* Engine and costs on stdout of rank 0. Collective. */
 PetscErrorCode AttentionEngineView(Attention attention);
-
-/* The panels (panel.c) for work on all pairs, made when first needed. Collective. */
-PetscErrorCode AttentionPanels(Attention attention);
 
 /* online.c: drift <- value x sum over heads of the field with general weights; without heads, default weights with the
  * kernel e^{exponent <x,y>}, w_j f_j in place of w_j (factors[owned * B], NULL for f = 1). Any logits: softmax with a

@@ -66,8 +66,8 @@ struct _p_Density {
 
 extern const DensityKind DensityCircle, DensitySphere;
 
-/* Smallest n >= least that the fast Fourier transform likes: a multiple of 8, or 64 where it is long, without prime
- * factors above 7. */
+/* fourier.c: smallest n >= least that the fast Fourier transform likes: a multiple of 8, or 64 where it is long,
+ * without prime factors above 7. */
 PETSC_INTERN PetscInt DensityFastSize(PetscInt least);
 /* initial.c: coefficients of the initial law for realization r, *key: the deck key that sets how sharp it is. */
 PETSC_INTERN PetscErrorCode DensityInitial(Density density, PetscInt r, double *rho, const char **key);

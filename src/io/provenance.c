@@ -1,6 +1,6 @@
 /* Where a file came from. CHORALE_VERSION and CHORALE_FLAGS are defined by CMake for this file, CHORALE_REVISION in a
  * header that every build makes. */
-#include <chorale/provenance.h>
+#include "io/provenance.h"
 
 #include <chorale/deck.h>
 
@@ -46,17 +46,17 @@ static struct {
   const char *key, *name;
   char crc[12];
 } inputs[] = {{"tokens_file", "tokens_file_crc32", ""}, {"attention_weights", "attention_weights_crc32", ""}};
-enum { INPUTS = sizeof(inputs) / sizeof(inputs[0]), BLOCK = 1 << 20 };
+enum { INPUTS = sizeof(inputs) / sizeof(inputs[0]), PIECE = 1 << 20 };
 
 /* On one rank: the CRC-32 of a file; nothing for what is no file, or cannot be read. */
 static void ReadCrc(const char *path, char crc[12]) {
   struct stat status;
   FILE *file = !stat(path, &status) && S_ISREG(status.st_mode) ? fopen(path, "rb") : NULL;
-  unsigned char *bytes = file ? malloc(BLOCK) : NULL;
+  unsigned char *bytes = file ? malloc(PIECE) : NULL;
   unsigned long sum = 0;
   size_t n;
 
-  while (bytes && (n = fread(bytes, 1, BLOCK, file))) sum = crc32(sum, bytes, (uInt)n);
+  while (bytes && (n = fread(bytes, 1, PIECE, file))) sum = crc32(sum, bytes, (uInt)n);
   if (bytes && !ferror(file)) (void)snprintf(crc, 12, "%08lx", sum);
   free(bytes);
   if (file) (void)fclose(file);

@@ -5,8 +5,8 @@
  * noise that hold the same key share one draw, hence one function. Once no field holds a key it is forgotten; drawn
  * again, it is the same function only if it is asked for the same points in the same order. All ranks gather all tokens
  * and factorize alike: the same bits for any number of ranks. */
-#include <chorale/log.h>
 
+#include "base/log.h"
 #include "noise/gram_draw.h"
 #include "noise/impl.h"
 #include "noise/terms.h"
@@ -121,11 +121,7 @@ const NoiseType NoiseTypeGram = {.name = "gram",
                                  .create = Create,
                                  .view = View,
                                  .cost = Cost,
-                                 .field_create = FieldTermsCreate,
-                                 .field_destroy = FieldTermsDestroy,
                                  .draw = FieldTermsDraw,
-                                 .clear = FieldTermsClear,
-                                 .add = FieldTermsAdd,
                                  .acquire = Acquire,
                                  .release = Release,
-                                 .evaluate = Evaluate};
+                                 .field = {FIELD_TERMS, .evaluate = Evaluate}};

@@ -1,9 +1,25 @@
-/* What a type of noise implements. A new type is one file like none.c and one line in the registry of noise.c. */
+/* What a type of noise implements, and the fields that it draws. A new type is one file like none.c and one line in the
+ * registry of noise.c. */
 #ifndef CHORALE_NOISE_IMPL_H
 #define CHORALE_NOISE_IMPL_H
 
 #include <chorale/noise.h>
 #include <chorale/rng.h>
+
+/* What can be done with a field. */
+typedef struct {
+  /* Its own data, field->data: fields start as 0. NULL when there is none. */
+  PetscErrorCode (*create)(Field field);
+  PetscErrorCode (*destroy)(Field field);
+  /* field <- 0; y <- y + scale x, where x may be y. NULL where such fields have no sums. */
+  PetscErrorCode (*clear)(Field field);
+  PetscErrorCode (*add)(Field y, PetscReal scale, Field x);
+  /* g_i = G(x_i) for every token of the owned blocks; values on the padding are finite and have no meaning. */
+  PetscErrorCode (*evaluate)(Field field, Tokens tokens, Vec g);
+  /* The same in pieces, see field.h; NULL where all tokens are needed at once. */
+  PetscErrorCode (*prepare)(Field field, Tokens tokens);
+  PetscErrorCode (*evaluate_piece)(Field field, PetscInt blocks, PetscInt B, const double *x, double *g);
+} FieldType;
 
 typedef struct {
   const char *name; /* value of noise_type */
@@ -16,21 +32,14 @@ typedef struct {
   PetscErrorCode (*view)(Noise noise, MPI_Comm comm);
   /* As NoiseGetCost; NULL where it is nothing. */
   PetscErrorCode (*cost)(Noise noise, PetscReal count, PetscReal mine, PetscReal *flops, PetscReal *bytes);
-  /* A field's own data, field->data: fields start as 0. NULL when there is none. */
-  PetscErrorCode (*field_create)(Field field);
-  PetscErrorCode (*field_destroy)(Field field);
-  /* field <- the draw of this key; field <- 0; y <- y + scale x, where x may be y. */
+  /* As NoiseGetDegree; NULL where G is no sum of harmonics. */
+  PetscErrorCode (*degree)(Noise noise, PetscInt *degree);
+  /* field <- the draw of this key; NULL where all draws are the same. */
   PetscErrorCode (*draw)(Field field, PetscInt realization, PetscInt step);
-  PetscErrorCode (*clear)(Field field);
-  PetscErrorCode (*add)(Field y, PetscReal scale, Field x);
   /* What a keyed draw must remember as long as some field holds it (terms.h); NULL when a key is all. */
   PetscErrorCode (*acquire)(Noise noise, PetscInt realization, PetscInt step, void **draw);
   PetscErrorCode (*release)(Noise noise, void *draw);
-  /* g_i = G(x_i) for every token of the owned blocks; values on the padding are finite and have no meaning. */
-  PetscErrorCode (*evaluate)(Field field, Tokens tokens, Vec g);
-  /* The same in pieces, see field.h; NULL where all tokens are needed at once. */
-  PetscErrorCode (*prepare)(Field field, Tokens tokens);
-  PetscErrorCode (*evaluate_piece)(Field field, PetscInt blocks, PetscInt B, const double *x, double *g);
+  FieldType field;
 } NoiseType;
 
 struct _p_Noise {
@@ -44,7 +53,8 @@ struct _p_Noise {
 };
 
 struct _p_Field {
-  Noise noise;
+  const FieldType *type;
+  Noise noise;     /* whose law it has */
   PetscBool drawn; /* somebody has said what the field is */
   void *data;
 };
@@ -53,6 +63,9 @@ struct _p_Field {
 static inline RngStream NoiseStream(Noise noise, PetscInt realization, PetscInt step, RngPurpose purpose) {
   return (RngStream){noise->seed, (uint32_t)realization, (uint32_t)step, purpose};
 }
+
+/* A field that is not drawn yet. */
+PetscErrorCode FieldCreate(const FieldType *type, Noise noise, Field *field);
 
 extern const NoiseType NoiseTypeMlp, NoiseTypeSpectral, NoiseTypeGram, NoiseTypeNone;
 

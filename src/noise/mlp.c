@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include <chorale/deck.h>
-#include <chorale/log.h>
 
+#include "base/log.h"
 #include "noise/impl.h"
 #include "noise/mlp_tile.h"
 #include "noise/terms.h"
@@ -222,9 +222,5 @@ const NoiseType NoiseTypeMlp = {.name = "mlp",
                                 .destroy = Destroy,
                                 .view = View,
                                 .cost = Cost,
-                                .field_create = FieldTermsCreate,
-                                .field_destroy = FieldTermsDestroy,
                                 .draw = FieldTermsDraw,
-                                .clear = FieldTermsClear,
-                                .add = FieldTermsAdd,
-                                .evaluate = Evaluate};
+                                .field = {FIELD_TERMS, .evaluate = Evaluate}};

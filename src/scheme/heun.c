@@ -10,9 +10,9 @@ static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, Pets
   PetscFunctionBeginUser;
   PetscCall(SchemeSlope(attention, field, dt, tokens, scratch, sum, &zero));
   if (zero) PetscFunctionReturn(0);
-  PetscCall(TokensCopy(tokens, scheme->stage));
-  PetscCall(TokensMove(scheme->stage, 1, sum));
-  PetscCall(SchemeSlope(attention, field, dt, scheme->stage, scratch, slope, &zero));
+  PetscCall(TokensCopy(tokens, scheme->inner));
+  PetscCall(TokensMove(scheme->inner, 1, sum));
+  PetscCall(SchemeSlope(attention, field, dt, scheme->inner, scratch, slope, &zero));
   PetscCall(SchemeAccumulate(sum, PETSC_FALSE, 1, slope));
   PetscCall(TokensMove(tokens, 0.5, sum));
   PetscFunctionReturn(0);
@@ -24,5 +24,5 @@ const SchemeType SchemeTypeHeun = {.name = "heun",
                                        "Stratonovich",
                                    .stages = 2,
                                    .works = 3,
-                                   .stage = PETSC_TRUE,
+                                   .inner = PETSC_TRUE,
                                    .step = Step};

@@ -12,7 +12,7 @@ typedef struct {
   PetscInt stages;         /* evaluations of the noise in a step */
   PetscInt works;          /* work vectors, at most SCHEME_WORK_MAX */
   PetscBool pieces;        /* moves tokens piece by piece where the fields allow it; else needs work vectors */
-  PetscBool stage;         /* needs a second set of tokens */
+  PetscBool inner;         /* needs a second set of tokens, for its stages inside a step */
   /* Refuses steps of size dt with noise of variance k1; NULL when the type takes any. */
   PetscErrorCode (*check)(Scheme scheme, PetscReal k1, PetscReal dt);
   PetscErrorCode (*step)(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens);
@@ -24,7 +24,7 @@ struct _p_Scheme {
   PetscInt dim;              /* d */
   Vec work[SCHEME_WORK_MAX]; /* fields at the tokens; NULL beyond type->works, and before SchemeWork */
   double *piece;             /* [works][SCHEME_PIECE][d][B]: fields at the tokens of a piece, or NULL */
-  Tokens stage;              /* tokens inside a step, or NULL */
+  Tokens inner;              /* the tokens at a stage inside a step, or NULL */
   PetscReal bytes, least;    /* memory of the rank that has most: with work vectors; with pieces alone */
 };
 

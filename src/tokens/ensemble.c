@@ -53,8 +53,8 @@ static PetscErrorCode ReadGroups(PetscInt realizations, PetscInt blocks, PetscIn
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode EnsembleCreate(PetscInt blocks, Ensemble *ensemble) {
-  Ensemble e;
+PetscErrorCode EnsembleCreate(PetscInt blocks, Ensemble *handle) {
+  Ensemble ensemble;
   EnsembleLayout *layout;
   PetscInt64 realizations;
   PetscMPIInt rank, size;
@@ -66,18 +66,18 @@ PetscErrorCode EnsembleCreate(PetscInt blocks, Ensemble *ensemble) {
              "ensemble_realizations = %" PetscInt64_FMT ": must be from 1 to %d", realizations, INT_MAX);
   PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
   PetscCallMPI(MPI_Comm_size(PETSC_COMM_WORLD, &size));
-  PetscCall(PetscNew(&e));
-  layout = &e->layout;
+  PetscCall(PetscNew(&ensemble));
+  layout = &ensemble->layout;
   layout->world = PETSC_COMM_WORLD;
   layout->realizations = (PetscInt)realizations;
-  e->blocks = blocks;
-  PetscCall(ReadGroups(layout->realizations, blocks, size, &layout->groups, &e->automatic));
+  ensemble->blocks = blocks;
+  PetscCall(ReadGroups(layout->realizations, blocks, size, &layout->groups, &ensemble->automatic));
   layout->group = rank / (size / layout->groups);
   layout->owned =
       layout->group < layout->realizations ? (layout->realizations - 1 - layout->group) / layout->groups + 1 : 0;
   PetscCallMPI(MPI_Comm_split(PETSC_COMM_WORLD, layout->group, rank, &layout->shards));
-  e->next = layout->group;
-  *ensemble = e;
+  ensemble->next = layout->group;
+  *handle = ensemble;
   PetscFunctionReturn(0);
 }
 
@@ -130,18 +130,19 @@ PetscErrorCode EnsembleGetLayout(Ensemble ensemble, EnsembleLayout *layout) {
 }
 
 PetscErrorCode EnsembleGather(Ensemble ensemble, PetscInt n, const PetscReal mine[], PetscReal all[]) {
-  const EnsembleLayout *e = &ensemble->layout;
+  const EnsembleLayout *layout = &ensemble->layout;
   PetscMPIInt shard;
 
   PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Comm_rank(e->shards, &shard));
-  PetscCall(PetscArrayzero(all, (size_t)e->realizations * (size_t)n));
-  for (PetscInt i = 0; i < e->owned && !shard; i++)
-    PetscCall(PetscArraycpy(all + (size_t)(e->group + i * e->groups) * (size_t)n, mine + (size_t)i * (size_t)n, n));
+  PetscCallMPI(MPI_Comm_rank(layout->shards, &shard));
+  PetscCall(PetscArrayzero(all, (size_t)layout->realizations * (size_t)n));
+  for (PetscInt i = 0; i < layout->owned && !shard; i++)
+    PetscCall(
+        PetscArraycpy(all + (size_t)(layout->group + i * layout->groups) * (size_t)n, mine + (size_t)i * (size_t)n, n));
   /* One rank holds each number and the others add zeros, so that the sum is exact in any order. Realization by
    * realization: a count of MPI is an int. */
-  for (PetscInt r = 0; r < e->realizations; r++)
+  for (PetscInt r = 0; r < layout->realizations; r++)
     PetscCallMPI(
-        MPI_Allreduce(MPI_IN_PLACE, all + (size_t)r * (size_t)n, (PetscMPIInt)n, MPIU_REAL, MPI_SUM, e->world));
+        MPI_Allreduce(MPI_IN_PLACE, all + (size_t)r * (size_t)n, (PetscMPIInt)n, MPIU_REAL, MPI_SUM, layout->world));
   PetscFunctionReturn(0);
 }

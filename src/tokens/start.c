@@ -31,29 +31,29 @@ static const StartLaw registry[] = {
     {.name = "file", .setup = StartSetUpFile, .place = StartPlaceFile, .destroy = StartDestroyFile},
 };
 
-PetscErrorCode StartCreate(Tokens tokens, Start *start) {
+PetscErrorCode StartCreate(Tokens tokens, Start *handle) {
   TokensLayout layout;
-  Start s;
+  Start start;
   char name[PETSC_MAX_PATH_LEN];
   PetscInt64 seed;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(PetscNew(&s));
+  PetscCall(PetscNew(&start));
   PetscCall(DeckGetInt("ensemble_seed", &seed));
-  PetscCall(DeckGetReal("tokens_kappa", &s->kappa));
-  PetscCall(DeckGetInt("tokens_clusters", &s->clusters));
+  PetscCall(DeckGetReal("tokens_kappa", &start->kappa));
+  PetscCall(DeckGetInt("tokens_clusters", &start->clusters));
   PetscCall(DeckGetString("tokens_init", name));
-  s->seed = (uint64_t)seed;
-  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(registry) && !s->law; i++) {
+  start->seed = (uint64_t)seed;
+  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(registry) && !start->law; i++) {
     PetscBool same;
 
     PetscCall(PetscStrcmp(name, registry[i].name, &same));
-    if (same) s->law = &registry[i];
+    if (same) start->law = &registry[i];
   }
-  PetscCheck(s->law, layout.comm, PETSC_ERR_USER_INPUT, "tokens_init = %s: there is no such initial law", name);
-  if (s->law->setup) PetscCall(s->law->setup(s, &layout));
-  *start = s;
+  PetscCheck(start->law, layout.comm, PETSC_ERR_USER_INPUT, "tokens_init = %s: there is no such initial law", name);
+  if (start->law->setup) PetscCall(start->law->setup(start, &layout));
+  *handle = start;
   PetscFunctionReturn(0);
 }
 

@@ -2,9 +2,9 @@
 #include <math.h>
 
 #include <chorale/deck.h>
-#include <chorale/h5.h>
-#include <chorale/npy.h>
 
+#include "io/hdf.h"
+#include "io/npy.h"
 #include "tokens/start_impl.h"
 
 static const char KEY[] = "tokens_file";
@@ -12,7 +12,7 @@ static const char KEY[] = "tokens_file";
 typedef struct {
   char path[PETSC_MAX_PATH_LEN], dataset[PETSC_MAX_PATH_LEN];
   PetscBool npy;
-  H5 h5; /* open while the file is read, unless npy */
+  Hdf hdf; /* open while the file is read, unless npy */
   PetscInt64 rows, columns;
 } Source;
 
@@ -22,10 +22,10 @@ static PetscErrorCode SourceInspectH5(MPI_Comm comm, Source *source, PetscInt64 
   int rank;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Exists(source->h5, source->dataset, &exists));
+  PetscCall(HdfExists(source->hdf, source->dataset, &exists));
   PetscCheck(exists, comm, PETSC_ERR_USER_INPUT, "tokens_dataset = %s: there is no such dataset in %s", source->dataset,
              source->path);
-  PetscCall(H5GetShape(source->h5, source->dataset, &rank, shape));
+  PetscCall(HdfGetShape(source->hdf, source->dataset, &rank, shape));
   PetscCheck(rank == 2, comm, PETSC_ERR_USER_INPUT,
              "tokens_dataset = %s: has %d dimension(s) in %s; 2 are needed, tokens x components", source->dataset, rank,
              source->path);
@@ -38,7 +38,7 @@ static PetscErrorCode SourceOpen(MPI_Comm comm, Source *source) {
   PetscErrorCode code;
 
   PetscFunctionBeginUser;
-  source->h5 = NULL;
+  source->hdf = NULL;
   PetscCall(DeckGetString(KEY, source->path));
   PetscCall(DeckGetString("tokens_dataset", source->dataset));
   PetscCheck(source->path[0], comm, PETSC_ERR_USER_INPUT, "tokens_file is not set: tokens_init = file needs it");
@@ -46,9 +46,9 @@ static PetscErrorCode SourceOpen(MPI_Comm comm, Source *source) {
   if (source->npy) {
     PetscCall(NpyGetShape(comm, KEY, source->path, shape));
   } else {
-    PetscCall(H5Open(comm, source->path, "r", KEY, &source->h5));
+    PetscCall(HdfOpen(comm, source->path, "r", KEY, &source->hdf));
     code = SourceInspectH5(comm, source, shape);
-    if (code) (void)H5Close_(&source->h5); /* HDF5 would close an open file after MPI_Finalize, and fail */
+    if (code) (void)HdfClose(&source->hdf); /* HDF5 would close an open file after MPI_Finalize, and fail */
     PetscCall(code);
   }
   source->rows = shape[0];
@@ -79,7 +79,7 @@ PetscErrorCode StartFileShape(MPI_Comm comm, PetscInt64 *count, PetscInt64 *dim)
 
   PetscFunctionBeginUser;
   PetscCall(SourceOpen(comm, &source));
-  PetscCall(H5Close_(&source.h5));
+  PetscCall(HdfClose(&source.hdf));
   PetscCall(DeckHas("tokens_count", &count_given));
   PetscCall(DeckHas("tokens_dim", &dim_given));
   PetscCall(DeckGetInt("tokens_count", &asked[0]));
@@ -133,7 +133,7 @@ static PetscErrorCode SourceRead(const Source *source, const TokensLayout *layou
   if (source->npy)
     PetscCall(NpyReadRows(layout->comm, KEY, source->path, first, n, *rows));
   else
-    PetscCall(H5ReadRows(source->h5, source->dataset, first, n, *rows));
+    PetscCall(HdfReadRows(source->hdf, source->dataset, first, n, *rows));
   PetscFunctionReturn(0);
 }
 
@@ -148,7 +148,7 @@ PetscErrorCode StartSetUpFile(Start start, const TokensLayout *layout) {
   PetscFunctionBeginUser;
   PetscCall(SourceOpen(layout->comm, &source));
   code = SourceRead(&source, layout, first, n, &rows);
-  PetscCall(H5Close_(&source.h5));
+  PetscCall(HdfClose(&source.hdf));
   PetscCall(code);
   start->data = rows; /* kept: every realization starts from them */
   PetscCall(FirstBadRow(layout->comm, first, n, layout->dim, rows, &bad));

@@ -20,7 +20,7 @@ static TokensLayout NodesLayout(const TokensLayout *layout, PetscInt64 nodes) {
 }
 
 static PetscBool IsNodes(const Limit *limit, const TokensLayout *layout, PetscInt b) {
-  return (PetscBool)((PetscInt64)(layout->first + b) * layout->block < limit->nodes);
+  return (PetscInt64)(layout->first + b) * layout->block < limit->nodes ? PETSC_TRUE : PETSC_FALSE;
 }
 
 static PetscErrorCode Place(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x) {

@@ -4,8 +4,7 @@
  * 2n-1. */
 #include <math.h>
 
-#include <chorale/quadrature.h>
-
+#include "law/sphere/quadrature.h"
 #include "tokens/start_impl.h"
 
 typedef struct {

@@ -1,6 +1,7 @@
-#include "law/kernel/kernel_impl.h"
-#include <chorale/quadrature.h>
+#include "law/kernel/impl.h"
 #include <math.h>
+
+#include "law/sphere/quadrature.h"
 
 /* E[f(Z)^2], Z ~ N(0,v), by Gauss-Legendre panels with a break at 0. Panels are at most 1 wide both in Z, the scale of
  * every activation, and in standard deviations. */

@@ -13,8 +13,8 @@
  * odd, or almost, is degenerate at theta = pi, too, and takes a large gamma. Large d or beta make fronts anywhere in
  * between: elements and steps become more until f no longer changes. */
 #include "law/kernel/elements.h"
-#include "law/kernel/kernel_impl.h"
-#include <chorale/quadrature.h>
+#include "law/kernel/impl.h"
+#include "law/sphere/quadrature.h"
 #include <chorale/twopoint.h>
 #include <math.h>
 
@@ -117,7 +117,7 @@ static void Coefficients(TwoPoint tp, Map map, PetscReal s, PetscReal rest, Pets
   PetscReal near;
 
   Angle(map, s, &near, NULL, NULL);
-  const PetscBool mirror = (PetscBool)(tp->even == 0.0 && near > 0.5 * PETSC_PI);
+  const PetscBool mirror = tp->even == 0.0 && near > 0.5 * PETSC_PI ? PETSC_TRUE : PETSC_FALSE;
   if (mirror) Angle(Mirror(map), rest, &near, NULL, NULL);
   const PetscReal sine = sin(0.5 * near), cosine = cos(0.5 * near);
   const PetscReal y = 2.0 * sine * sine, x = mirror ? 2.0 * cosine * cosine : y;

@@ -4,11 +4,12 @@
 
 #include <chorale/attention.h>
 #include <chorale/checkpoint.h>
-#include <chorale/coupling.h>
 #include <chorale/findings.h>
 #include <chorale/noise.h>
 #include <chorale/scheme.h>
 #include <chorale/start.h>
+
+#include "noise/coupling.h"
 
 enum { LIMITS_LIST = 32 };
 

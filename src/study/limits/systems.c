@@ -19,10 +19,10 @@ typedef struct {
 struct _p_LimitsSystems {
   LimitsGrid grid;
   MPI_Comm comm;
-  Noise noise, coupling; /* coupling is NULL when all widths are infinite */
-  Field fine;            /* of one step of the limit SDE */
-  Field *layer;          /* [depths]: of the layer that fills, unit time */
-  Field coupled;         /* the same at a finite width */
+  Noise noise;
+  Coupling coupling; /* NULL when all widths are infinite */
+  Field fine;        /* of one step of the limit SDE */
+  Field *layer;      /* [depths]: of the layer that fills, unit time */
   Tokens reference;
   Start start;
   Attention attention;
@@ -73,7 +73,7 @@ static PetscErrorCode CheckNoise(LimitsSystems s) {
                           " of mlp_width",
                           grid->most, grid->depths, grid->widths));
   PetscCall(NoiseCheckPoints(s->noise, points, what));
-  if (s->coupling) PetscCall(NoiseCheckCount(s->coupling, grid->most));
+  if (s->coupling) PetscCall(CouplingCheckCount(s->coupling, grid->most));
   PetscFunctionReturn(0);
 }
 
@@ -90,11 +90,10 @@ PetscErrorCode LimitsSystemsCreate(const LimitsGrid *grid, MPI_Comm shards, Limi
   PetscCall(SchemeCreate(s->reference, &s->scheme));
   PetscCall(NoiseCreate(grid->dim, &s->noise));
   PetscCall(CouplingCreate(s->noise, &s->coupling)); /* refuses noises without a field of the limit */
-  if (!grid->coupled) PetscCall(NoiseDestroy(&s->coupling));
+  if (!grid->coupled) PetscCall(CouplingDestroy(&s->coupling));
   PetscCall(CheckNoise(s));
   PetscCall(SchemeCheck(s->scheme, s->noise, grid->horizon / (PetscReal)grid->reference));
   PetscCall(NoiseCreateField(s->noise, &s->fine));
-  if (s->coupling) PetscCall(NoiseCreateField(s->coupling, &s->coupled));
   PetscCall(PetscCalloc1(grid->depths, &s->layer));
   for (PetscInt j = 0; j < grid->depths; j++) PetscCall(NoiseCreateField(s->noise, &s->layer[j]));
   PetscCall(PetscCalloc1(grid->counts, &s->families));
@@ -112,9 +111,8 @@ PetscErrorCode LimitsSystemsDestroy(LimitsSystems *systems) {
   PetscCall(PetscFree(s->families));
   for (PetscInt j = 0; j < s->grid.depths; j++) PetscCall(FieldDestroy(&s->layer[j]));
   PetscCall(PetscFree(s->layer));
-  if (s->coupling) PetscCall(FieldDestroy(&s->coupled));
   PetscCall(FieldDestroy(&s->fine));
-  PetscCall(NoiseDestroy(&s->coupling));
+  PetscCall(CouplingDestroy(&s->coupling));
   PetscCall(NoiseDestroy(&s->noise));
   PetscCall(SchemeDestroy(&s->scheme));
   PetscCall(AttentionDestroy(&s->attention));
@@ -167,7 +165,7 @@ PetscErrorCode LimitsSystemsView(LimitsSystems s) {
   PetscCall(TokensView(s->reference));
   PetscCall(AttentionView(s->attention));
   PetscCall(NoiseView(s->noise, s->comm));
-  if (s->coupling) PetscCall(NoiseView(s->coupling, s->comm));
+  if (s->coupling) PetscCall(CouplingView(s->coupling, s->comm));
   PetscCall(SchemeView(s->scheme));
   PetscCall(ViewCost(s));
   PetscFunctionReturn(0);
@@ -285,10 +283,7 @@ static PetscErrorCode LayersStep(LimitsSystems s, PetscInt r, PetscInt f, PetscI
   PetscFunctionBeginUser;
   for (PetscInt k = 0; k < grid->widths; k++) {
     Field field = s->layer[j];
-    if (grid->width[k] > 0) {
-      field = s->coupled;
-      PetscCall(CouplingDraw(field, r, begin, grid->width[k], s->layer[j]));
-    }
+    if (grid->width[k] > 0) PetscCall(CouplingDraw(s->coupling, r, begin, grid->width[k], s->layer[j], &field));
     for (PetscInt i = 0; i < grid->counts; i++) {
       Family *family = &s->families[i];
       Tokens tokens = family->tokens[j * grid->widths + k];

@@ -4,11 +4,11 @@
 #include "expect.h"
 
 #include <chorale/harmonics.h>
-#include <chorale/synthesis.h>
-#include <chorale/zonal.h>
 
 #include "attention/impl.h"
 #include "attention/moments_grid.h"
+#include "law/sphere/synthesis.h"
+#include "law/sphere/zonal.h"
 
 static void SetEngine(const char *engine, const char *tol) {
   SetKey("attention_engine", engine);

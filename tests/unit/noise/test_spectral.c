@@ -2,8 +2,9 @@
 #include "noise_case.h"
 
 #include <chorale/harmonics.h>
-#include <chorale/quadrature.h>
 #include <chorale/sphere.h>
+
+#include "law/sphere/quadrature.h"
 
 typedef struct {
   const char *activation;

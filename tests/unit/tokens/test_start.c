@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include <chorale/h5.h>
 #include <chorale/start.h>
 
 #include "expect.h"
+#include "io/hdf.h"
 
 static void Configure(const char *init, const char *kappa, const char *clusters) {
   static const char *const all[] = {"tokens_count", "tokens_dim", "tokens_file", "tokens_dataset"};
@@ -428,11 +428,11 @@ static void WriteNpy(const double *rows) {
 }
 
 static void WriteH5(const char *dataset, const double *rows, int rank, const PetscInt64 shape[]) {
-  H5 h5;
+  Hdf hdf;
 
-  OK(H5Open(PETSC_COMM_WORLD, FileName(".h5"), "w", NULL, &h5));
-  OK(H5WriteReals(h5, dataset, rank, shape, rows));
-  OK(H5Close_(&h5));
+  OK(HdfOpen(PETSC_COMM_WORLD, FileName(".h5"), "w", NULL, &hdf));
+  OK(HdfWriteReals(hdf, dataset, rank, shape, rows));
+  OK(HdfClose(&hdf));
   OK(MPI_Barrier(PETSC_COMM_WORLD));
 }
 

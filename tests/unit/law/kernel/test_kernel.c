@@ -1,11 +1,12 @@
 /* The covariance kernel against tables, closed forms and an independent two-dimensional quadrature. */
 #include "test.h"
 #include <chorale/kernel.h>
-#include <chorale/quadrature.h>
 #include <chorale/sphere.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "law/sphere/quadrature.h"
 
 static const struct {
   int dim;

@@ -1,11 +1,12 @@
 /* Two tokens under the common noise: reference values, exact slopes and limits, and a slow independent solver. */
 #include "expect.h"
 #include "test.h"
-#include <chorale/quadrature.h>
 #include <chorale/twopoint.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "law/sphere/quadrature.h"
 
 static Kernel Make(const char *name, int dim, double bias_u, double bias_w) {
   Kernel kernel = NULL;
