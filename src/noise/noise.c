@@ -4,7 +4,8 @@
 
 #include "noise/impl.h"
 
-static const NoiseType *const types[] = {&NoiseTypeMlp, &NoiseTypeSpectral, &NoiseTypeGram, &NoiseTypeNone};
+#define ADDRESS(name) &NOISE_TYPE(name)
+static const NoiseType *const types[] = {NOISES(ADDRESS)};
 
 PetscErrorCode NoiseCreate(PetscInt dim, Noise *handle) {
   char name[PETSC_MAX_PATH_LEN];

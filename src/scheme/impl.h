@@ -1,4 +1,4 @@
-/* What a type of scheme implements. A new type is one file like layer.c and one line in the registry of scheme.c. */
+/* What a type of scheme implements. A new type is one file like layer.c and a word in SCHEMES. */
 #ifndef CHORALE_SCHEME_IMPL_H
 #define CHORALE_SCHEME_IMPL_H
 
@@ -45,6 +45,9 @@ PetscErrorCode SchemeSlope(Attention attention, Field field, PetscReal dt, Token
 /* y <- (clear ? 0 : y) + scale x, with the same bits for any number of ranks. Not collective. */
 PetscErrorCode SchemeAccumulate(Vec y, PetscBool clear, PetscReal scale, Vec x);
 
-extern const SchemeType SchemeTypeLayer, SchemeTypeEuler, SchemeTypeHeun, SchemeTypeFlow;
+/* All types: NAME stands for the SchemeTypeNAME of its file. */
+#define SCHEMES(TYPE)     TYPE(Layer), TYPE(Euler), TYPE(Heun), TYPE(Flow)
+#define SCHEME_TYPE(name) SchemeType##name
+extern const SchemeType SCHEMES(SCHEME_TYPE);
 
 #endif

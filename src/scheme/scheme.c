@@ -5,7 +5,8 @@
 #include "base/log.h"
 #include "scheme/impl.h"
 
-static const SchemeType *const types[] = {&SchemeTypeLayer, &SchemeTypeEuler, &SchemeTypeHeun, &SchemeTypeFlow};
+#define ADDRESS(name) &SCHEME_TYPE(name)
+static const SchemeType *const types[] = {SCHEMES(ADDRESS)};
 static PetscLogEvent step_event;
 
 PetscErrorCode SchemeCreate(Tokens tokens, Scheme *scheme) {
