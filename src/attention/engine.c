@@ -91,13 +91,15 @@ PetscErrorCode AttentionEngineView(Attention attention) {
 
   PetscFunctionBeginUser;
   if (truncation->count > MOMENTS_MOST)
-    PetscCall(PetscPrintf(attention->layout.comm, "           moments: degree %" PetscInt_FMT ", K = %.6g, beyond %d\n",
-                          truncation->degree, (double)truncation->count, MOMENTS_MOST));
+    PetscCall(PetscPrintf(attention->layout.comm,
+                          "           moments would take %.3g harmonics, more than %d: using the direct engine\n",
+                          (double)truncation->count, MOMENTS_MOST));
   else if (truncation->count > 0)
-    PetscCall(
-        PetscPrintf(attention->layout.comm,
-                    "           moments: degree %" PetscInt_FMT ", K = %.6g, kernel within %.3g (attention_tol %g)\n",
-                    truncation->degree, (double)truncation->count, (double)truncation->tail, (double)attention->tol));
+    PetscCall(PetscPrintf(
+        attention->layout.comm,
+        "           moments: degree %" PetscInt_FMT ", K = %.6g harmonics, error of the kernel at most %.3g "
+        "(attention_tol %g)\n",
+        truncation->degree, (double)truncation->count, (double)truncation->tail, (double)attention->tol));
   if (attention->flops_moments > 0)
     PetscCall(PetscPrintf(attention->layout.comm,
                           "           cost: direct %.3g Gflop, moments %.3g Gflop per evaluation\n",

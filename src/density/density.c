@@ -155,12 +155,12 @@ PetscErrorCode DensityView(Density density) {
   PetscCall(density->kind->view(density));
   PetscCall(PetscPrintf(density->comm,
                         "           velocity up to degree %" PetscInt_FMT
-                        "; outgrown when the upper third of the degrees has %g of the norm\n",
+                        "; a density is too sharp for its degrees when the upper third has %g of the norm\n",
                         density->bandwidth, (double)density->tolerance));
   if (!density->attention.zero && density->needed > density->degree)
     PetscCall(PetscPrintf(density->comm,
                           "           attention of a narrow density may need a velocity up to degree %" PetscInt_FMT
-                          ", more than spde_degree: what aliases then shows in the upper third\n",
+                          ", more than spde_degree: if it does, the upper third shows it\n",
                           density->needed));
   PetscFunctionReturn(0);
 }
