@@ -1,4 +1,4 @@
-/* The state of the SPDE (PAPER.md section 4): a density on the circle (d = 2) or the sphere (d = 3), moved by its own
+/* The state of the SPDE (THEORY.md (4.1)): a density on the circle (d = 2) or the sphere (d = 3), moved by its own
  * attention and by the noise's field,
  *
  *     d rho + div(rho P (Att[rho] dt + o dW)) = 0      Stratonovich, scheme_type flow
@@ -67,7 +67,7 @@ PetscErrorCode DensityStep(Density density, Field field, PetscReal dt);
 typedef struct {
   PetscReal mass;    /* integral of rho, by quadrature on the grid */
   PetscReal minimum; /* of rho on the grid, with respect to the surface measure: uniform is 1/|S| */
-  PetscReal energy;  /* E_beta, PAPER.md section 5 */
+  PetscReal energy;  /* E_beta, THEORY.md (5.1) */
   PetscReal entropy; /* -integral rho log(|S| rho) <= 0, 0 when uniform; where rho < 0 it counts as 0 */
   PetscReal tail;    /* share of the L2 norm in the upper third of the degrees, see DensityTail */
 } DensityMeasures;

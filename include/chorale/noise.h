@@ -1,7 +1,7 @@
 /* The law of the random field that moves all tokens alike. Types: mlp, the paper's random one-hidden-layer network
- * G(y) = m^{-1/2} W sigma(d^{-1/2} U y + b_U) + b_W with fresh weights in every layer (PAPER.md section 1); spectral,
+ * G(y) = m^{-1/2} W sigma(d^{-1/2} U y + b_U) + b_W with fresh weights in every layer (THEORY.md (1.3)); spectral,
  * its limit of infinite width as a Karhunen-Loeve sum of harmonics up to noise_degree or where the tail falls under
- * noise_tol k(1) (PAPER.md section 3); gram, the same limit exact at the tokens by factorization of their kernel
+ * noise_tol k(1) (THEORY.md (3.3)); gram, the same limit exact at the tokens by factorization of their kernel
  * matrix, N up to 2048; none. */
 #ifndef CHORALE_NOISE_H
 #define CHORALE_NOISE_H

@@ -1,8 +1,8 @@
-/* One step of the tokens. Types: layer, the transformer of PAPER.md section 1:
+/* One step of the tokens. Types: layer, the transformer of THEORY.md (1.1):
  *
  *     y_i = LN(x_i + dt Att[mu](x_i)),   x_i^next = LN(y_i + sqrt(dt) G(y_i)),   dt = T/L
  *
- * and three for the limit SDE of PAPER.md section 3 (with dW = sqrt(dt) G): euler, projected Euler-Maruyama of the Ito
+ * and three for the limit SDE of THEORY.md section 3 (with dW = sqrt(dt) G): euler, projected Euler-Maruyama of the Ito
  * form; heun, projected Heun of the Stratonovich form; flow, RK4 of dx/ds = P_x (Att(x) dt + dW(x)) over s in [0,1]
  * with the field frozen. */
 #ifndef CHORALE_SCHEME_H

@@ -49,12 +49,12 @@ PetscErrorCode TokensCreateVec(Tokens tokens, Vec *v);
 /* Local weights [owned * B], owned by tokens; padding is 0; they add up to 1 over all ranks. Not collective. */
 PetscErrorCode TokensGetWeights(Tokens tokens, const double **weights);
 /* Replaces the weights of this rank's tokens: weights[owned * B], any positive scale; they are normalised (order-free)
- * unless they add up to 1 up to rounding, and padding is set to 0. Counts as a change of the positions' Vec for whoever
- * looks at its object state. Collective.
+ * unless they add up to 1 up to rounding, and padding is set to 0. Counts as a change of the positions' Vec: its
+ * object state increases. Collective.
  */
 PetscErrorCode TokensSetWeights(Tokens tokens, const double *weights);
 
-/* x_i <- LN(x_i + scale g_i) with LN(v) = v/|v| (PAPER.md section 1); g may be NULL for plain normalization. The result
+/* x_i <- LN(x_i + scale g_i) with LN(v) = v/|v| (THEORY.md (1.1)); g may be NULL for plain normalization. The result
  * has | |x|-1 | <= 1e-15 or so. A vector of norm 0 or not finite is a run-time failure. Padding stays e_1. Collective
  * on errors. */
 PetscErrorCode TokensMove(Tokens tokens, PetscReal scale, Vec g);

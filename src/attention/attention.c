@@ -8,7 +8,7 @@
 #include "attention/impl.h"
 #include "base/log.h"
 
-/* With default weights and on the sphere -|Qx-Ky|^2 = 2 beta (<x,y> - 1): l2 is softmax at 2 beta (PAPER.md section 1).
+/* With default weights and on the sphere -|Qx-Ky|^2 = 2 beta (<x,y> - 1): l2 is softmax at 2 beta (THEORY.md (1.5)).
  */
 static const AttentionType types[] = {
     {"softmax", "sum_j w_j e^{<Qx,Kx_j>} V x_j / sum_j w_j e^{<Qx,Kx_j>}", 1, FORM_NORMALIZED, PETSC_FALSE},
@@ -222,7 +222,8 @@ static PetscErrorCode FieldOfSums(Attention attention, Tokens tokens, Vec drift,
   PetscFunctionReturn(0);
 }
 
-/* Default weights. What the engine cannot divide by, the running maximum of online.c can. */
+/* Default weights. Where some S0 of the engine is too small to divide by, online.c makes the field with a running
+ * maximum. */
 static PetscErrorCode EvaluateDefault(Attention attention, Tokens tokens, Vec drift) {
   double *factors = NULL;
   PetscBool lost;
@@ -270,7 +271,8 @@ PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift) 
   PetscFunctionReturn(0);
 }
 
-/* Not where another pass over all pairs may be needed, nor where sums are in hand token by token. */
+/* No pieces where a second pass over all pairs may be needed, nor with an engine that has no sums of whole runs of
+ * blocks. */
 PetscErrorCode AttentionPrepare(Attention attention, Tokens tokens, PetscBool *pieces) {
   PetscBool zero;
 
@@ -308,7 +310,7 @@ PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *en
   PetscCall(PetscLogEventBegin(energy_event, NULL, NULL, NULL, NULL));
   if (Shared(attention)) PetscCall(UpdateSums(attention, tokens));
   PetscCall(attention->engine->energy(attention, tokens, Shared(attention), &gap));
-  *energy = 0.5 * (attention->beta <= BETA_NATURAL ? exp(attention->beta) : 1) * gap; /* PAPER.md section 5 */
+  *energy = 0.5 * (attention->beta <= BETA_NATURAL ? exp(attention->beta) : 1) * gap; /* THEORY.md (5.1) */
   PetscCall(PetscLogEventEnd(energy_event, NULL, NULL, NULL, NULL));
   PetscFunctionReturn(0);
 }

@@ -13,7 +13,7 @@
 #include "attention/impl.h"
 
 /* Sums are exact to 2^-62 per tile, so a token whose S0 is smaller than this would lose digits. Every token sees
- * itself, S0 >= w_i: it takes tokens of (nearly) no weight, far from all others. */
+ * itself, so S0 >= w_i: only tokens of (nearly) no weight that are far from all others are so small. */
 #define SMALL_SUM 0x1p-24
 
 /* Does the owner of i work on the pair {i,j} when j is the panel? Of a pair i < j the owner of i does if i + j is even,
@@ -84,7 +84,7 @@ static PetscErrorCode PanelSums(Attention attention, PetscInt j, TilePack panel,
     int done;
 
     if (!Mine(i, j)) continue;
-    /* The smaller block first, whoever works, so that no rounding can tell. */
+    /* The block of smaller index first, whichever rank does the work: rounding is then the same. */
     if (i == j)
       TileSumSelf(attention->shape, attention->exponent, own, part[0]);
     else if (i < j)
@@ -108,7 +108,7 @@ static PetscErrorCode Sum(Attention attention, Tokens tokens, const double *fact
   Returns returns;
 
   PetscFunctionBeginUser;
-  (void)scalar; /* most of the work is the kernel, which S needs no more of */
+  (void)scalar; /* S0 alone would save little: most of the work is the kernel */
   memset(fixed, 0, attention->length * attention->layout.owned * sizeof(PetscInt64));
   for (int i = 0; i < 2; i++) PetscCall(PackAllocate(attention->length, &part[i]));
   PetscCall(ReturnsCreate(attention, &returns));
@@ -219,7 +219,7 @@ static PetscErrorCode Destroy(Attention attention) {
   PetscFunctionReturn(0);
 }
 
-/* Panels travel there and their sums back; per head there only. */
+/* Default weights: panels are sent out, and their sums come back. Heads: panels are sent out, once per head. */
 static void Cost(Attention attention, double *travel, double *memory) {
   const double length = (double)attention->length * sizeof(double),
                passes = attention->heads ? (double)attention->heads : 2;

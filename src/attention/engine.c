@@ -12,7 +12,7 @@ const char *AttentionEngineName(PetscInt i) {
   return i ? engines[i - 1]->name : "auto";
 }
 
-/* S and S0 for the drift, or S0 alone where there is none but the energy. */
+/* Components of a sum: S and S0 for a drift; S0 alone where only the energy is wanted. */
 static PetscInt Components(Attention attention) {
   return attention->type->rate == 0 || attention->value == 0 ? 1 : attention->layout.dim + 1;
 }
@@ -92,13 +92,15 @@ PetscErrorCode AttentionEngineView(Attention attention) {
 
   PetscFunctionBeginUser;
   if (truncation->count > MOMENTS_MOST)
-    PetscCall(PetscPrintf(attention->layout.comm, "           moments: degree %" PetscInt_FMT ", K = %.6g, beyond %d\n",
-                          truncation->degree, (double)truncation->count, MOMENTS_MOST));
+    PetscCall(PetscPrintf(attention->layout.comm,
+                          "           moments would take %.3g harmonics, more than %d: using the direct engine\n",
+                          (double)truncation->count, MOMENTS_MOST));
   else if (truncation->count > 0)
-    PetscCall(
-        PetscPrintf(attention->layout.comm,
-                    "           moments: degree %" PetscInt_FMT ", K = %.6g, kernel within %.3g (attention_tol %g)\n",
-                    truncation->degree, (double)truncation->count, (double)truncation->tail, (double)attention->tol));
+    PetscCall(PetscPrintf(
+        attention->layout.comm,
+        "           moments: degree %" PetscInt_FMT ", K = %.6g harmonics, error of the kernel at most %.3g "
+        "(attention_tol %g)\n",
+        truncation->degree, (double)truncation->count, (double)truncation->tail, (double)attention->tol));
   if (attention->flops_moments > 0)
     PetscCall(PetscPrintf(attention->layout.comm,
                           "           cost: direct %.3g Gflop, moments %.3g Gflop per evaluation\n",

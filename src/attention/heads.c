@@ -78,7 +78,7 @@ PetscErrorCode AttentionHeadsRead(Attention attention) {
   PetscFunctionBeginUser;
   PetscCall(HdfOpen(attention->layout.comm, attention->file, "r", "attention_weights", &hdf));
   code = ReadHeads(attention, hdf);
-  PetscCall(HdfClose(&hdf)); /* an open file would meet MPI_Finalize */
+  PetscCall(HdfClose(&hdf)); /* HDF5 would close an open file after MPI_Finalize, and fail */
   PetscCall(code);
   PetscFunctionReturn(0);
 }

@@ -85,7 +85,7 @@ struct _p_Attention {
   TokensLayout layout;
   TileShape shape;
   size_t length;   /* numbers per pack */
-  Panels panels;   /* made by whoever first visits all pairs; NULL until then */
+  Panels panels;   /* made by the first work on all pairs; NULL until then */
   char choice[16]; /* attention_engine */
   const AttentionEngine *engine;
   void *data;      /* the engine's */

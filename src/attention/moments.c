@@ -180,7 +180,7 @@ static void Add(const Basis *basis, PetscInt n, double *part, PetscInt64 *fixed)
   TileRound(((size_t)n * basis->K + 7) / 8 * 8, part, fixed);
 }
 
-/* A block is a page or two, where hardware stops to read ahead. */
+/* The processor stops to read ahead at the end of a page, and a block is only a page or two. */
 static void Prefetch(PetscInt n, const double *next) {
   for (PetscInt i = 0; i < n; i += 8) __builtin_prefetch(next + i);
 }
@@ -262,7 +262,7 @@ static PetscErrorCode GetRun(Attention attention, PetscInt blocks, const double 
   PetscFunctionReturn(0);
 }
 
-/* PAPER.md section 5 in moments M of w: sum_n e_n (1 - |S|/dim(n) sum_j M_nj^2), no term of which is negative. Taken
+/* THEORY.md (5.1) in moments M of w: sum_n e_n (1 - |S|/dim(n) sum_j M_nj^2), no term of which is negative. Taken
  * one by one they keep the energy's digits where all tokens meet and it vanishes. */
 static PetscErrorCode Energy(Attention attention, Tokens tokens, PetscBool current, PetscReal *gap) {
   const PetscInt degree = attention->truncation.degree;

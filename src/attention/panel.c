@@ -67,7 +67,7 @@ static void Widen(const TokensLayout *layout, const double *x, double *wx) {
   }
 }
 
-/* The panel's coordinates where they are to be read: with their owner they never move. */
+/* Where panel J can be read: in the owner's own pack, elsewhere where it arrived. */
 static double *PanelOf(Panels panels, PetscInt J) {
   return PanelsOwner(panels, J) == panels->rank ? panels->x + (J - panels->layout.first) * panels->length
                                                 : panels->in[J % 2];

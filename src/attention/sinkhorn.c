@@ -1,4 +1,4 @@
-/* Sinkhorn's scaling of the kernel K_ij = e^{exponent (<x_i,x_j> - 1)} with respect to mu (PAPER.md section 1). K is
+/* Sinkhorn's scaling of the kernel K_ij = e^{exponent (<x_i,x_j> - 1)} with respect to mu (THEORY.md (1.6)). K is
  * symmetric, so one positive function a serves both sides: a_i sum_j w_j K_ij a_j = 1.
  *
  * With r = -log(a K a), the iteration log a <- log a + r / 2 converges from everywhere. Near the solution r is -(1 + P)

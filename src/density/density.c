@@ -123,12 +123,12 @@ PetscErrorCode DensityView(Density density) {
   PetscCall(density->kind->view(density));
   PetscCall(PetscPrintf(density->comm,
                         "           velocity up to degree %" PetscInt_FMT
-                        "; outgrown when the upper third of the degrees has %g of the norm\n",
+                        "; a density is too sharp for its degrees when the upper third has %g of the norm\n",
                         density->bandwidth, (double)density->options.tol));
   if (!density->attention.zero && density->needed > density->degree)
     PetscCall(PetscPrintf(density->comm,
                           "           attention of a narrow density may need a velocity up to degree %" PetscInt_FMT
-                          ", more than spde_degree: what aliases then shows in the upper third\n",
+                          ", more than spde_degree: if it does, the upper third shows it\n",
                           density->needed));
   PetscFunctionReturn(0);
 }
@@ -180,7 +180,7 @@ PetscErrorCode DensityCheckStarts(Density density, MPI_Comm comm, PetscInt R) {
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
   PetscCallMPI(MPI_Comm_size(comm, &size));
-  PetscCall(DensityStart(density, 0)); /* what is wrong with all of them, on all ranks */
+  PetscCall(DensityStart(density, 0)); /* refuses on all ranks what is wrong with every realization */
   if (strcmp(density->options.start.init, "clusters")) PetscFunctionReturn(0);
   for (PetscInt r = rank; r < R && first == PETSC_MAX_INT; r += size) {
     const char *key;

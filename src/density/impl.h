@@ -5,8 +5,8 @@
 #include <chorale/density.h>
 #include <chorale/harmonics.h>
 
-/* The potential Z of attention (chorale/attention.h, PAPER.md section 5) has the coefficients zonal[n] rho_k, diagonal
- * in the harmonics. */
+/* The potential Z of attention (chorale/attention.h, THEORY.md (5.3)) has the coefficients zonal[n] rho_k, diagonal in
+ * the harmonics. */
 typedef struct {
   PetscInt degree;  /* of Z: at most the density's */
   PetscReal *zonal; /* [degree + 1]: e_n |S| / dim(n) */

@@ -37,7 +37,7 @@ PetscErrorCode DensityTail(Density density, PetscReal *tail, PetscBool *outgrown
   PetscFunctionReturn(0);
 }
 
-/* PAPER.md section 5 in moments: 1/2 e^beta sum_n e_n (1 - |S|/dim(n) sum_j rho_nj^2). */
+/* THEORY.md (5.1) in moments: 1/2 e^beta sum_n e_n (1 - |S|/dim(n) sum_j rho_nj^2). */
 static PetscErrorCode Energy(Density density, PetscReal *energy) {
   PetscReal *power, sum = 0;
 

@@ -1,4 +1,4 @@
-/* One step of the density, PAPER.md section 4. */
+/* One step of the density, THEORY.md section 4. */
 #include <math.h>
 
 #include "density/impl.h"

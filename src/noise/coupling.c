@@ -1,4 +1,4 @@
-/* Fields of finite width coupled to a limit field (PAPER.md section 3). */
+/* Fields of finite width coupled to a limit field (THEORY.md (3.5)). */
 #include "noise/coupling_impl.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* The random MLP of finite width m coupled to its limit, PAPER.md section 3. Given the hidden weights U and b_U the
+/* The random MLP of finite width m coupled to its limit, THEORY.md (3.5). Given the hidden weights U and b_U the
  * field G^m is Gaussian, and so is the limit G: use the same normals for both,
  *
  *     G = K^{1/2} Z,   G^m = A_m^{1/2} Z + b_W,   A_m = a^T a / m,   a = sigma(d^{-1/2} U y + b_U),

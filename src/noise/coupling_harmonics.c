@@ -1,4 +1,4 @@
-/* The coupling of PAPER.md section 3 in the basis of the limit's harmonics, where its cost does not grow with the
+/* The coupling of THEORY.md (3.5) in the basis of the limit's harmonics, where its cost does not grow with the
  * number of tokens. A unit sigma(d^{-1/2} <U,y> + b_U), cut off at the limit's degree, is sum_k s_k Y_k(y) with
  *
  *     s_k = |S^{d-1}| f_n(|U|, b_U) Y_k(U/|U|)                                       (Funk-Hecke, ridge.h)

@@ -38,7 +38,7 @@ extern const CouplingType CouplingTypeTokens, CouplingTypeHarmonics, CouplingTyp
 
 /* coupling_key.c: units first .. first + count - 1 of a layer: U[count][d] and b_U[count]; the same for all widths. */
 void CouplingDrawUnits(const CouplingKey *key, PetscInt first, PetscInt count, double U[], double bias_u[]);
-/* The d fresh normals with which b_W is told apart from the rest of the limit field. */
+/* The d fresh normals from which b_W is drawn given the limit field. */
 void CouplingDrawBias(const CouplingKey *key, double normals[]);
 /* Fresh normals z[n][d] where the limit field says nothing. */
 void CouplingDrawRest(const CouplingKey *key, PetscInt n, double z[]);

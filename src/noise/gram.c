@@ -1,4 +1,4 @@
-/* The limit of infinite width (PAPER.md section 2) exactly at the tokens: Gaussian with covariance k(<x_i,x_j>) I_d, by
+/* The limit of infinite width (THEORY.md (2.1)) exactly at the tokens: Gaussian with covariance k(<x_i,x_j>) I_d, by
  * factorization of the kernel matrix (gram_draw.c). Any d, no truncation, O(N^3): the reference for the other types.
  *
  * A draw is made up where it is evaluated, so it must be remembered: fields hold their draws by key, and fields of one

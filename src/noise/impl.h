@@ -1,5 +1,5 @@
-/* What a type of noise implements, and the fields that it draws. A new type is one file like none.c and one line in the
- * registry of noise.c. */
+/* What a type of noise implements, and the fields that it draws. A new type is one file like none.c and a word in
+ * NOISES. */
 #ifndef CHORALE_NOISE_IMPL_H
 #define CHORALE_NOISE_IMPL_H
 
@@ -70,6 +70,9 @@ const char *NoiseTypeName(PetscInt i);
 /* A field that is not drawn yet. */
 PetscErrorCode FieldCreate(const FieldType *type, Noise noise, Field *field);
 
-extern const NoiseType NoiseTypeMlp, NoiseTypeSpectral, NoiseTypeGram, NoiseTypeNone;
+/* All types: NAME stands for the NoiseTypeNAME of its file. */
+#define NOISES(TYPE)     TYPE(Mlp), TYPE(Spectral), TYPE(Gram), TYPE(None)
+#define NOISE_TYPE(name) NoiseType##name
+extern const NoiseType NOISES(NOISE_TYPE);
 
 #endif

@@ -1,4 +1,4 @@
-/* The random MLP of PAPER.md section 1,
+/* The random MLP of THEORY.md (1.3),
  *
  *     G(y) = m^{-1/2} W sigma(d^{-1/2} U y + b_U) + b_W,
  *

@@ -2,7 +2,8 @@
 
 #include "noise/impl.h"
 
-static const NoiseType *const types[] = {&NoiseTypeMlp, &NoiseTypeSpectral, &NoiseTypeGram, &NoiseTypeNone};
+#define ADDRESS(name) &NOISE_TYPE(name)
+static const NoiseType *const types[] = {NOISES(ADDRESS)};
 
 const char *NoiseTypeName(PetscInt i) {
   return i < (PetscInt)PETSC_STATIC_ARRAY_LENGTH(types) ? types[i]->name : NULL;

@@ -1,4 +1,4 @@
-/* The limit of infinite width as a Karhunen-Loeve sum of spherical harmonics, PAPER.md section 3:
+/* The limit of infinite width as a Karhunen-Loeve sum of spherical harmonics, THEORY.md (3.3):
  *
  *     G_c(x) = sum_k sqrt(a_n(k)) xi_kc Y_k(x),   a_n = c_n |S^{d-1}| / dim(n),
  *

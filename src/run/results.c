@@ -1,4 +1,4 @@
-/* The results file (DESIGN.md section 6). */
+/* The results file; tools/README.md has its layout. */
 #include "run/impl.h"
 
 #include <chorale/deck.h>

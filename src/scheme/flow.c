@@ -1,4 +1,4 @@
-/* The flow of the frozen field for the Stratonovich form of the limit SDE, PAPER.md section 3. */
+/* The flow of the frozen field for the Stratonovich form of the limit SDE, THEORY.md (3.2). */
 #include "scheme/impl.h"
 
 /* x' = X(1), dX/ds = P_X (Att(X) dt + dW(X)), X(0) = x, by the classical Runge-Kutta rule of order 4. A smooth path of

@@ -1,4 +1,4 @@
-/* Projected Heun for the Stratonovich form of the limit SDE, PAPER.md section 3. */
+/* Projected Heun for the Stratonovich form of the limit SDE, THEORY.md (3.2). */
 #include "scheme/impl.h"
 
 /* x* = LN(x + s(x)), x' = LN(x + (s(x) + s(x*))/2) with s(x) = P_x (Att(x) dt + dW(x)) and the same field in both.

@@ -3,7 +3,8 @@
 #include "base/log.h"
 #include "scheme/impl.h"
 
-static const SchemeType *const types[] = {&SchemeTypeLayer, &SchemeTypeEuler, &SchemeTypeHeun, &SchemeTypeFlow};
+#define ADDRESS(name) &SCHEME_TYPE(name)
+static const SchemeType *const types[] = {SCHEMES(ADDRESS)};
 static PetscLogEvent step_event;
 
 static const char *TypeName(PetscInt i) {

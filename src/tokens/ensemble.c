@@ -5,11 +5,11 @@
 struct _p_Ensemble {
   EnsembleLayout layout;
   PetscInt next;   /* the realization that EnsembleNext returns */
-  PetscInt blocks; /* of tokens, what the automatic choice was made for */
+  PetscInt blocks; /* of tokens: the automatic choice was made for so many */
   PetscBool automatic;
 };
 
-/* Block updates in the time of which the slowest group advances all its realizations by one step. */
+/* The cost of a grid: blocks that a rank of the slowest group updates when all its realizations take one step. */
 static PetscInt64 Cost(PetscInt realizations, PetscInt blocks, PetscInt ranks, PetscInt groups) {
   const PetscInt shards = ranks / groups;
   return ((PetscInt64)realizations + groups - 1) / groups * ((blocks + shards - 1) / shards);

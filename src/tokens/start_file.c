@@ -47,7 +47,7 @@ static PetscErrorCode SourceOpen(MPI_Comm comm, Source *source) {
   } else {
     PetscCall(HdfOpen(comm, source->path, "r", KEY, &source->hdf));
     code = SourceInspectH5(comm, source, shape);
-    if (code) (void)HdfClose(&source->hdf); /* an open file would meet MPI_Finalize */
+    if (code) (void)HdfClose(&source->hdf); /* HDF5 would close an open file after MPI_Finalize, and fail */
     PetscCall(code);
   }
   source->rows = shape[0];

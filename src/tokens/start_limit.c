@@ -1,5 +1,5 @@
 /* The mean-field limit of an initial law, as a weighted quadrature rule (its push-forward solves the SPDE exactly,
- * PAPER.md section 4), and independent copies of it: tokens of the law with weight 0. */
+ * THEORY.md section 4), and independent copies of it: tokens of the law with weight 0. */
 #include <math.h>
 
 #include "tokens/start_impl.h"

@@ -39,7 +39,8 @@ static PetscErrorCode Zeros(size_t n, double **array) {
 #ifdef MADV_HUGEPAGE
   if (bytes >= LARGE) {
     char *first = (char *)(((uintptr_t)*array + PAGE - 1) / PAGE * PAGE);
-    (void)madvise(first, (size_t)((char *)*array + bytes - first) / PAGE * PAGE, MADV_HUGEPAGE); /* a wish */
+    (void)madvise(first, (size_t)((char *)*array + bytes - first) / PAGE * PAGE,
+                  MADV_HUGEPAGE); /* advice: failure does no harm */
   }
 #endif
   PetscCall(PetscArrayzero(*array, n));
@@ -347,7 +348,7 @@ static PetscErrorCode Move(Tokens tokens, PetscInt first, PetscInt blocks, Petsc
     SetPadding(layout, b, panel);
   }
   PetscCall(VecRestoreArray(tokens->x, &x));
-  /* Found by the rank that owns the token; asking the others would cost an allreduce per step. */
+  /* Only the rank that owns the token reports it: agreeing with the others would cost an allreduce per step. */
   PetscCheck(lost < 0, PETSC_COMM_SELF, PETSC_ERR_FP,
              "token %" PetscInt64_FMT " was moved to a vector that is zero or not finite, which has no direction",
              lost);

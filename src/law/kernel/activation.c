@@ -1,4 +1,4 @@
-/* The activations: value and derivative for the theory (PAPER.md section 2), a vectorised apply for the MLP
+/* The activations: value and derivative for the theory (THEORY.md section 2), a vectorised apply for the MLP
  * (section 1).
  *
  * The formulas never overflow and lose no digits at either end: exponentials are taken of -|x| only, tails of the

@@ -1,4 +1,4 @@
-/* Inside of the covariance kernel, for src/law alone. Notation of PAPER.md section 2: v = 1/d + sigma_U^2 is the
+/* Inside of the covariance kernel, for src/law alone. Notation of THEORY.md section 2: v = 1/d + sigma_U^2 is the
  * variance of a pre-activation, c = u/d + sigma_U^2 the covariance at cosine u. */
 #ifndef CHORALE_LAW_KERNEL_IMPL_H
 #define CHORALE_LAW_KERNEL_IMPL_H

@@ -10,8 +10,8 @@
 
 #include <math.h>
 
-/* Tokens of a sub-block of an analysis: what is computed of them stays in the first-level cache. Rows of tokens that
- * were a power of 2 apart would compete for the same lines of it. */
+/* Tokens of a sub-block of an analysis: what is computed for them stays in the first-level cache. Rows at a distance
+ * that is a power of 2 would compete for the same cache lines. */
 #define SPAN  128
 #define PITCH (SPAN + LINE)
 
@@ -43,7 +43,8 @@ PetscErrorCode HarmonicsCircleSetUp(Harmonics harmonics) {
   PetscFunctionBeginUser;
   PetscCall(PetscNew(&circle));
   for (PetscInt i = 2; i <= 8 + (PetscInt)sqrt((double)harmonics->degree); i++) {
-    if (Cost(harmonics->degree, i, 2) < Cost(harmonics->degree, R, 2)) R = i; /* two: noise on the circle */
+    if (Cost(harmonics->degree, i, 2) < Cost(harmonics->degree, R, 2))
+      R = i; /* for two functions: the components of noise on the circle */
   }
   circle->R = R;
   circle->Q = (harmonics->degree + R) / (2 * R + 1);

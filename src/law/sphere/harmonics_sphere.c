@@ -18,8 +18,8 @@
 #include <math.h>
 
 #define BASE 1.5
-/* Pieces of work whose data stay in the first-level cache. Columns that were a power of 2 apart would compete for the
- * same lines of it. */
+/* Pieces of work whose data stay in the first-level cache. Columns at a distance that is a power of 2 would compete
+ * for the same cache lines. */
 #define CHUNK  128           /* columns of a strip, in a synthesis */
 #define BATCH  4             /* columns of a span, in an analysis: whole tiles */
 #define SPAN   128           /* tokens of a sub-block of an analysis */

@@ -11,7 +11,7 @@
 
 #include <math.h>
 
-/* In long double, since the rounding of a step comes back in all that follow: near a pole like the square of their
+/* In long double: the rounding error of a step enters all later ones, and near a pole it grows like the square of their
  * number. */
 PetscErrorCode HarmonicsTowerSetUp(Harmonics harmonics) {
   const PetscInt N = harmonics->degree;
@@ -96,8 +96,8 @@ static void Value(Walk *walk, PetscInt e, PetscInt k, const double *v, double *r
   }
 }
 
-/* All harmonics that v, of degree l[e] in the first e - 1 coordinates, gives without a choice at a dimension between:
- * those of the last dimension, or the one of full degree. */
+/* Emits the harmonics that follow from v, of degree l[e] in the first e - 1 coordinates: at the last dimension one for
+ * each degree up to N; below it the only one, when v has the full degree N already. */
 static PetscErrorCode Emit(Walk *walk, PetscInt e, const double *v) {
   const PetscInt B = walk->slice.B, N = walk->h->degree, l = walk->l[e];
 

@@ -16,11 +16,11 @@ struct _p_Synthesis {
 };
 
 #define TOGETHER 16 /* functions that HarmonicsSynthesize takes at most */
-/* Tables are used where making them takes at most 1/SHARE of the time that they save: on one rank of several, which
- * makes the same table for fewer tokens, they still do. */
+/* A table is used where making it takes at most 1/SHARE of the time that it saves on one rank. So it still saves time
+ * on several ranks, each of which makes the same table for fewer tokens. */
 #define SHARE 8
 #define BYTES (1 << 25)
-/* Seconds per flop of HarmonicsSynthesize over those of a table, by measurement: it has more to do beside. */
+/* Measured: seconds per flop of HarmonicsSynthesize, relative to those of a table. */
 #define RATE_CIRCLE 1.0
 #define RATE_SPHERE 1.25
 

@@ -15,7 +15,7 @@
 
 typedef double Quad __attribute__((vector_size(8 * TABLE_FUNCTIONS), aligned(8), may_alias));
 
-/* Not functions: those of this type have another calling convention on machines without such vectors. */
+/* Macros, since functions with arguments of this type are called differently on machines without such vectors. */
 #define QuadLoad(p)     (*(const Quad *)(p))
 #define QuadStore(p, v) (*(Quad *)(p) = (v))
 

@@ -1,5 +1,5 @@
 /* Study chaos: how fast the empirical measure of N tokens approaches the mean-field limit along the same common noise,
- * PAPER.md section 4. */
+ * THEORY.md (4.3). */
 #include <chorale/checkpoint.h>
 #include <chorale/deck.h>
 #include <chorale/progress.h>

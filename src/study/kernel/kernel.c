@@ -1,4 +1,4 @@
-/* Study kernel: the theory of PAPER.md section 2 as a table, one row per activation, dimension, bias and beta. */
+/* Study kernel: THEORY.md section 2 as a table, one row per activation, dimension, bias and beta. */
 #include <chorale/deck.h>
 #include <chorale/kernel.h>
 #include <chorale/table.h>

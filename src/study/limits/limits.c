@@ -1,4 +1,4 @@
-/* Study limits: the theorem of PAPER.md section 3. Transformers of finite depth and width against the limit SDE on the
+/* Study limits: the theorem of THEORY.md (3.4). Transformers of finite depth and width against the limit SDE on the
  * same Brownian path: E max_t (1/N) sum_i |X_i^{L,m}(t) - X_i(t)|^2 over the layer times t. */
 #include <chorale/checkpoint.h>
 #include <chorale/deck.h>

@@ -1,5 +1,5 @@
 /* The systems of one realization. The limit SDE takes F small steps; a transformer of depth L takes a layer whenever
- * its F/L steps are complete, with the sum of their fields, so that all see one Brownian path (PAPER.md section 3). */
+ * its F/L steps are complete, with the sum of their fields, so that all see one Brownian path (THEORY.md 9.5). */
 #include <string.h>
 
 #include <chorale/deck.h>

@@ -1,4 +1,4 @@
-/* Study simulate: the transformer of PAPER.md section 1 as an ensemble of realizations, watched through its
+/* Study simulate: the transformer of THEORY.md section 1 as an ensemble of realizations, watched through its
  * observables. */
 #include <chorale/attention.h>
 #include <chorale/checkpoint.h>

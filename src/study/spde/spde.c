@@ -1,4 +1,4 @@
-/* Study spde: the limit of infinitely many tokens solved for directly (PAPER.md section 4), beside tokens that start
+/* Study spde: the limit of infinitely many tokens solved for directly (THEORY.md section 4), beside tokens that start
  * from the same density and are driven by the same noise. */
 #include <math.h>
 #include <string.h>

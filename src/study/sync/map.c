@@ -1,4 +1,4 @@
-/* The phase map of PAPER.md section 5: where the theorem's conditions hold, over activation, dimension and bias. Pure
+/* The phase map of THEORY.md section 5: where the theorem's conditions hold, over activation, dimension and bias. Pure
  * theory. */
 #include <chorale/checkpoint.h>
 #include <chorale/deck.h>

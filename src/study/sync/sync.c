@@ -1,4 +1,4 @@
-/* Study sync: synchronization by noise (PAPER.md section 5). The ensemble of study simulate, in which tokens have
+/* Study sync: synchronization by noise (THEORY.md section 5). The ensemble of study simulate, in which tokens have
  * twins, beside what is exact: the energy of the two-token diffusion, the bound of the theorem, the Lyapunov exponent.
  */
 #include <chorale/checkpoint.h>

@@ -76,8 +76,8 @@ static void Weights(void **state) {
   }
 }
 
-/* A regular polygon is as good as the uniform law for kernels of degree below N: no tangential drift (PAPER.md section
- * 6, oracle 5). */
+/* A regular polygon is as good as the uniform law for kernels of degree below N: no tangential drift (THEORY.md
+ * (6.7)). */
 static void Equidistribution(void **state) {
   Cloud cloud = CloudCreate(320, 2, UNIFORM, PETSC_FALSE);
   (void)state;

@@ -1,5 +1,5 @@
 /* The density of the SPDE against tokens that carry the same measure: nodes of a quadrature rule with the density in
- * their weights, whose push-forward solves the same equation exactly (PAPER.md section 4). */
+ * their weights, whose push-forward solves the same equation exactly (THEORY.md section 4). */
 #include "density_pair.h"
 #include "expect.h"
 #include "keys.h"

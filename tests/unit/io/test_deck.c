@@ -75,7 +75,7 @@ static PetscBool Has(const char *key) {
   return set;
 }
 
-/* The defaults of DESIGN.md section 5. */
+/* The defaults of input/README.md. */
 static void Defaults(void **state) {
   (void)state;
   OK(Parse("simulate"));

@@ -297,7 +297,7 @@ static void WeightsAreIndependentNormals(void **state) {
   OK(NoiseDestroy(&noise));
 }
 
-/* The arc-cosine and arcsine kernels of PAPER.md section 2, in closed form. */
+/* The arc-cosine and arcsine kernels of THEORY.md (2.5), in closed form. */
 static double ExactKernel(PetscBool relu, PetscInt d, double bias_u, double bias_w, double u) {
   const double variance = 1.0 / d + bias_u * bias_u, rho = (u / d + bias_u * bias_u) / variance, pi = acos(-1.0);
   if (relu)

@@ -1,4 +1,4 @@
-/* The layer scheme against exact solutions (PAPER.md section 6) and its invariants. */
+/* The layer scheme against exact solutions (THEORY.md section 6) and its invariants. */
 #include "keys.h"
 #include "test.h"
 

@@ -24,7 +24,7 @@ static double Uniform(Kernel kernel, double beta, double value, double t) {
   return f;
 }
 
-/* The reference has 6 digits for ReLU and 8 for smooth activations (PAPER.md section 6); exact at t = 0, but printed
+/* The reference has 6 digits for ReLU and 8 for smooth activations (THEORY.md section 6); exact at t = 0, but printed
  * with 8 digits. */
 static void Reference(void **state) {
   FILE *file = fopen(TEST_DATA "/two_point.csv", "r");
