@@ -4,10 +4,39 @@
 
 #include "tokens/start_impl.h"
 
+#include <string.h>
+
+/* The length of an axis of tokens_file, if that is what tokens start from. */
+static PetscErrorCode Resolve(MPI_Comm world, PetscInt axis, char *value, size_t size) {
+  char init[PETSC_MAX_PATH_LEN], path[PETSC_MAX_PATH_LEN], dataset[PETSC_MAX_PATH_LEN];
+  PetscInt64 shape[2];
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckReadText(StartKeys, "tokens_init", init));
+  if (strcmp(init, "file")) PetscFunctionReturn(0);
+  PetscCall(DeckReadText(StartKeys, "tokens_file", path));
+  PetscCall(DeckReadText(StartKeys, "tokens_dataset", dataset));
+  PetscCall(StartFileShape(world, path, dataset, shape));
+  PetscCall(PetscSNPrintf(value, size, "%" PetscInt64_FMT, shape[axis]));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode ResolveCount(MPI_Comm world, char *value, size_t size) {
+  PetscFunctionBeginUser;
+  PetscCall(Resolve(world, 0, value, size));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode ResolveDim(MPI_Comm world, char *value, size_t size) {
+  PetscFunctionBeginUser;
+  PetscCall(Resolve(world, 1, value, size));
+  PetscFunctionReturn(0);
+}
+
 const OptionKey StartKeys[] = {
-    INT_KEY(StartOptions, count, "tokens_count", "64", 1, 10000000000, "tokens", .resolve = StartFileRows,
+    INT_KEY(StartOptions, count, "tokens_count", "64", 1, 10000000000, "tokens", .resolve = ResolveCount,
             .help = "Number N of tokens. A file of tokens has its own."),
-    INT_KEY(StartOptions, dim, "tokens_dim", "3", 2, 4096, "-", .resolve = StartFileColumns,
+    INT_KEY(StartOptions, dim, "tokens_dim", "3", 2, 4096, "-", .resolve = ResolveDim,
             .help = "Dimension d; the unit sphere is S^(d-1). A file of tokens has its own."),
     CHOICE_KEY(StartOptions, init, "tokens_init", "uniform", .choices = StartLawName,
                .help =

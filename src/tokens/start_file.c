@@ -71,32 +71,17 @@ static PetscErrorCode SourceCheckShape(const Source *source, MPI_Comm comm, Pets
   PetscFunctionReturn(0);
 }
 
-/* The length of an axis of tokens_file, if that is what tokens start from. */
-static PetscErrorCode Resolve(MPI_Comm world, PetscInt axis, char *value, size_t size) {
-  char init[PETSC_MAX_PATH_LEN];
+PetscErrorCode StartFileShape(MPI_Comm world, const char *path, const char *dataset, PetscInt64 shape[2]) {
   Source source;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckReadText(StartKeys, "tokens_init", init));
-  if (strcmp(init, "file")) PetscFunctionReturn(0);
-  PetscCall(DeckReadText(StartKeys, KEY, source.path));
-  PetscCall(DeckReadText(StartKeys, "tokens_dataset", source.dataset));
+  PetscCall(PetscStrncpy(source.path, path, sizeof(source.path)));
+  PetscCall(PetscStrncpy(source.dataset, dataset, sizeof(source.dataset)));
   PetscCall(SourceOpen(world, &source));
   PetscCall(HdfClose(&source.hdf));
   PetscCall(SourceCheckShape(&source, world, source.rows, source.columns));
-  PetscCall(PetscSNPrintf(value, size, "%" PetscInt64_FMT, axis ? source.columns : source.rows));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode StartFileRows(MPI_Comm world, char *value, size_t size) {
-  PetscFunctionBeginUser;
-  PetscCall(Resolve(world, 0, value, size));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode StartFileColumns(MPI_Comm world, char *value, size_t size) {
-  PetscFunctionBeginUser;
-  PetscCall(Resolve(world, 1, value, size));
+  shape[0] = source.rows;
+  shape[1] = source.columns;
   PetscFunctionReturn(0);
 }
 

@@ -26,10 +26,8 @@ struct _p_Start {
 
 /* The i-th name of the registry, NULL past the end (start.c). */
 const char *StartLawName(PetscInt i);
-/* The defaults of tokens_count and tokens_dim: the shape of tokens_file if tokens_init is file (start_file.c).
- * Collective. */
-PetscErrorCode StartFileRows(MPI_Comm world, char *value, size_t size);
-PetscErrorCode StartFileColumns(MPI_Comm world, char *value, size_t size);
+/* start_file.c: rows and columns of a file of tokens; refuses (user input) what is none. Collective. */
+PetscErrorCode StartFileShape(MPI_Comm world, const char *path, const char *dataset, PetscInt64 shape[2]);
 /* vmf, clusters (start_fisher.c) */
 PetscErrorCode StartPlaceFisher(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
 PetscErrorCode StartPlaceClusters(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
