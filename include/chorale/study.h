@@ -12,6 +12,15 @@ typedef struct {
   PetscBool checkpoints; /* stops at one when a signal asks for it */
 } Study;
 
+/* How many layers a run has and which time they take. */
+typedef struct {
+  PetscInt64 depth;  /* L */
+  PetscReal horizon; /* T */
+} LayersOptions;
+extern const OptionKey LayersKeys[];
+/* layers_*. */
+PetscErrorCode LayersOptionsRead(LayersOptions *options);
+
 /* NULL when there is no such study. */
 const Study *StudyFind(const char *name);
 const Study *StudyGet(PetscInt i);

@@ -11,3 +11,9 @@ const OptionKey RunKeys[] = {
     FLAG_KEY(RunOptions, dry, "dry_run", .question = PETSC_TRUE,
              .help = "Check the deck, print resolved parameters, memory and cost per rank, and stop."),
     {.name = NULL}};
+
+PetscErrorCode LayersOptionsRead(LayersOptions *options) {
+  PetscFunctionBeginUser;
+  PetscCall(DeckRead(LayersKeys, options));
+  PetscFunctionReturn(0);
+}

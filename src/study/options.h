@@ -8,13 +8,9 @@
 #include <chorale/noise.h>
 #include <chorale/scheme.h>
 #include <chorale/start.h>
+#include <chorale/study.h>
 
 #include "run/options.h"
-
-typedef struct {
-  PetscInt64 depth;  /* L */
-  PetscReal horizon; /* T */
-} LayersOptions;
 
 typedef struct {
   PetscBool dry;
@@ -53,7 +49,7 @@ typedef struct {
   PetscBool pairs, coordinates;
 } AnalyzeOptions;
 
-extern const OptionKey LayersKeys[], RunKeys[], KernelKeys[];
+extern const OptionKey RunKeys[], KernelKeys[];
 extern const OptionTable SimulateTable, KernelTable, LimitsTable, ChaosTable, SyncTable, SpdeTable, AnalyzeTable;
 
 /* Groups that most studies take: of the model, which depth, horizon and ensemble belong to; of any run. */
