@@ -55,10 +55,10 @@ PetscErrorCode __real_CheckpointFinish(Checkpoint checkpoint, PetscBool *stopped
 PetscErrorCode __wrap_CheckpointFinish(Checkpoint checkpoint, PetscBool *stopped);
 PetscErrorCode __real_CheckpointFileWrite(Checkpoint checkpoint);
 PetscErrorCode __wrap_CheckpointFileWrite(Checkpoint checkpoint);
-PetscErrorCode __real_H5WriteRows(Hdf hdf, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
-                                  PetscInt64 stride, PetscInt64 n, const double *rows);
-PetscErrorCode __wrap_H5WriteRows(Hdf hdf, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
-                                  PetscInt64 stride, PetscInt64 n, const double *rows);
+PetscErrorCode __real_HdfWriteRows(Hdf hdf, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
+                                   PetscInt64 stride, PetscInt64 n, const double *rows);
+PetscErrorCode __wrap_HdfWriteRows(Hdf hdf, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
+                                   PetscInt64 stride, PetscInt64 n, const double *rows);
 int __real_rename(const char *from, const char *to);
 int __wrap_rename(const char *from, const char *to);
 double __real_MPI_Wtime(void);
@@ -206,12 +206,12 @@ PetscErrorCode __wrap_CheckpointFileWrite(Checkpoint checkpoint) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode __wrap_H5WriteRows(Hdf hdf, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
-                                  PetscInt64 stride, PetscInt64 n, const double *rows) {
+PetscErrorCode __wrap_HdfWriteRows(Hdf hdf, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
+                                   PetscInt64 stride, PetscInt64 n, const double *rows) {
   static int times;
   PetscFunctionBeginUser;
   Reach(PUT, -1, ++times);
-  PetscCall(__real_H5WriteRows(hdf, path, N, k, first, stride, n, rows));
+  PetscCall(__real_HdfWriteRows(hdf, path, N, k, first, stride, n, rows));
   PetscFunctionReturn(0);
 }
 
