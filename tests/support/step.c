@@ -18,7 +18,6 @@
  * Each happens once, or every time where STEP or N is -1. So what a test does in the middle of a run does not depend on
  * how fast the machine is. */
 #include <chorale/checkpoint.h>
-#include <chorale/h5.h>
 
 #include <fcntl.h>
 #include <signal.h>
@@ -27,6 +26,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/hdf.h"
 #include "run/checkpoint_impl.h"
 
 enum { HOOKS = 16, ARGUMENT = 4096, POLL = 10000 /* microseconds between looks at FILE */ };
@@ -55,10 +55,10 @@ PetscErrorCode __real_CheckpointFinish(Checkpoint checkpoint, PetscBool *stopped
 PetscErrorCode __wrap_CheckpointFinish(Checkpoint checkpoint, PetscBool *stopped);
 PetscErrorCode __real_CheckpointFileWrite(Checkpoint checkpoint);
 PetscErrorCode __wrap_CheckpointFileWrite(Checkpoint checkpoint);
-PetscErrorCode __real_H5WriteRows(H5 h5, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
-                                  PetscInt64 stride, PetscInt64 n, const double *rows);
-PetscErrorCode __wrap_H5WriteRows(H5 h5, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
-                                  PetscInt64 stride, PetscInt64 n, const double *rows);
+PetscErrorCode __real_HdfWriteRows(Hdf hdf, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
+                                   PetscInt64 stride, PetscInt64 n, const double *rows);
+PetscErrorCode __wrap_HdfWriteRows(Hdf hdf, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
+                                   PetscInt64 stride, PetscInt64 n, const double *rows);
 int __real_rename(const char *from, const char *to);
 int __wrap_rename(const char *from, const char *to);
 double __real_MPI_Wtime(void);
@@ -206,12 +206,12 @@ PetscErrorCode __wrap_CheckpointFileWrite(Checkpoint checkpoint) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode __wrap_H5WriteRows(H5 h5, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
-                                  PetscInt64 stride, PetscInt64 n, const double *rows) {
+PetscErrorCode __wrap_HdfWriteRows(Hdf hdf, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
+                                   PetscInt64 stride, PetscInt64 n, const double *rows) {
   static int times;
   PetscFunctionBeginUser;
   Reach(PUT, -1, ++times);
-  PetscCall(__real_H5WriteRows(h5, path, N, k, first, stride, n, rows));
+  PetscCall(__real_HdfWriteRows(hdf, path, N, k, first, stride, n, rows));
   PetscFunctionReturn(0);
 }
 
