@@ -11,7 +11,7 @@ import pytest
 from scipy.optimize import linear_sum_assignment, linprog
 from scipy.spatial.distance import cdist
 
-from run import options, run
+from run import chorale, options
 
 HOOK = os.path.join(os.environ["CHORALE_BUILD"], "tests", "hook_distance")
 TOLERANCE = 0.01  # of Sinkhorn in the hook
@@ -144,7 +144,7 @@ def distances_on_ranks(cases, tmp_path_factory):
 
     def measure(ranks):
         if ranks not in found:
-            printed = run(HOOK, options(hook_file=path, hook_beta=BETA), ranks).stdout
+            printed = chorale(options(hook_file=path, hook_beta=BETA), ranks, program=HOOK).stdout
             lines = [line.split() for line in printed.splitlines()]
             found[ranks] = {line[0]: [float(word) for word in line[1:]] for line in lines}
         return found[ranks]

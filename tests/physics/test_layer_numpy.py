@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from run import options, run, same_bits
+from run import chorale, options, same_bits
 
 HOOK = os.path.join(os.environ["CHORALE_BUILD"], "tests", "hook_layer")
 DEPTH, HORIZON = 20, 3.0
@@ -96,7 +96,7 @@ def hook(case, ranks):
     keys.update(tokens_count=N, tokens_dim=d, layers_depth=DEPTH, layers_horizon=HORIZON)
     keys.update(attention_type=kind, attention_beta=beta, mlp_activation=activation, mlp_width=m)
     keys.update(mlp_bias_u=bias_u, mlp_bias_w=bias_w, ensemble_seed=17)
-    run(HOOK, options(**keys, hook_file="layer.h5"), ranks)
+    chorale(options(**keys, hook_file="layer.h5"), ranks, program=HOOK)
     with h5py.File("layer.h5", "r") as file:
         return {name: file[name][()] for name in file}, heads
 

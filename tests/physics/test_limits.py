@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from run import chorale, datasets, hooked, options, refused, same_bits, study, table
+from run import chorale, datasets, options, refused, same_bits, study, table
 
 SMALL = dict(
     tokens_count=16, tokens_dim=3, layers_horizon=0.5, noise_degree=6, progress="off", output_file="limits.h5"
@@ -198,7 +198,7 @@ def test_a_stopped_run_ends_after_its_step_and_goes_on_to_the_same_bits(folder):
     assert done.returncode == 85, done.stderr
     assert steps_of("cut/checkpoint.h5") == [[1, 0]]
     words += options(checkpoint_resume=True)
-    done = hooked("0 500 -1 signal=10", words, check=False)
+    done = chorale(words, check=False, hook="0 500 -1 signal=10")
     assert done.returncode == 85, done.stderr
     assert steps_of("cut/checkpoint.h5") == [[500, 0]]
     chorale(words, ranks=3)

@@ -1,39 +1,140 @@
-"""Runs chorale for the end-to-end tests, reads its files and compares them."""
-
+"""Runs chorale for the end-to-end tests and compares its files."""
+import contextlib
 import csv
 import os
 import re
+import signal
 import subprocess
+import tempfile
+import time
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 CHORALE = os.environ["CHORALE"]
-HOOKED = os.environ["CHORALE_HOOKED"]  # the same, but for what happens at a step (step.c)
 DATA = Path(__file__).parent / "data"  # what others computed
-PATIENCE = 1800  # seconds until a run that hangs is given up, on any machine
+SESSIONS = tempfile.TemporaryDirectory(prefix="chorale-")  # of Open MPI, while Python runs
+TIMEOUT = 1200  # seconds after which a program hangs, on any machine
 
 
-def run(program, arguments, ranks=1, cwd=None, check=True, timeout=PATIENCE, **environment):
-    """`PROGRAM ARGUMENTS` on so many ranks; returns the completed process."""
-    command = ["mpirun", "-n", str(ranks), program] + [str(a) for a in arguments]
-    keys = dict(cwd=cwd, env={**os.environ, **environment}, timeout=timeout, check=False)
-    done = subprocess.run(command, capture_output=True, text=True, **keys)
+def command(arguments, ranks=1, program=CHORALE):
+    """The words that start `chorale ARGUMENTS` on so many ranks."""
+    launcher = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
+    return launcher + [program] + [str(a) for a in arguments]
+
+
+def own_session():
+    """The environment of a run with a session directory of its own: a run without mpirun takes the
+    one that all such runs share away when it ends, under the others."""
+    return {**os.environ, "OMPI_MCA_orte_tmpdir_base": tempfile.mkdtemp(dir=SESSIONS.name)}
+
+
+def hooked(hook):
+    """Program and environment of a run in which something happens at a step (support/step.c)."""
+    return os.environ["CHORALE_HOOKED"], {**own_session(), "CHORALE_HOOK": hook}
+
+
+def chorale(
+    arguments, ranks=1, cwd=None, check=True, timeout=TIMEOUT, hook=None, program=CHORALE
+):
+    """`chorale ARGUMENTS` on so many ranks, with a hook or without; the completed process."""
+    program, environment = hooked(hook) if hook else (program, own_session())
+    words = command(arguments, ranks, program)
+    done = subprocess.run(
+        words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout
+    )
     if check and done.returncode:
-        words = " ".join(command)
-        raise AssertionError(f"{words} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        raise AssertionError(
+            f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        )
     return done
 
 
-def chorale(arguments, ranks=1, cwd=None, check=True, timeout=PATIENCE):
-    """`chorale ARGUMENTS` on so many ranks; returns the completed process."""
-    return run(CHORALE, arguments, ranks, cwd, check, timeout)
+class Running:
+    """A run in the background, which a hook `wait=FILE` holds at its place until release(FILE)."""
+
+    def __init__(self, arguments, ranks, cwd, hook):
+        program, environment = hooked(hook)
+        self.cwd, self.ranks = cwd or os.getcwd(), ranks
+        self.process = subprocess.Popen(
+            command(arguments, ranks, program),
+            cwd=cwd,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def wait_until_held(self, file, rank=0):
+        """Until this rank waits for the file; returns its process number."""
+        held = os.path.join(self.cwd, f"{file}.{rank}")
+        wait_until(lambda: os.path.exists(held) or self.process.poll() is not None, held)
+        assert os.path.exists(held), f"ended before it was held: {self.process.communicate()}"
+        with open(held, encoding="ascii") as text:
+            return int(text.read())
+
+    def release(self, file):
+        with open(os.path.join(self.cwd, file), "w", encoding="ascii"):
+            pass
+
+    def end(self):
+        """Waits for its end; returns the completed process."""
+        out, err = self.process.communicate(timeout=TIMEOUT)
+        return subprocess.CompletedProcess(self.process.args, self.process.returncode, out, err)
+
+    def kill(self):
+        """By SIGKILL, the launcher and all ranks, as when a node loses its power."""
+        for pid in [self.process.pid, *children(self.process.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
-def hooked(hook, arguments, ranks=1, cwd=None, check=True, timeout=PATIENCE):
-    """`chorale ARGUMENTS` with what the hook says in the middle of the run."""
-    return run(HOOKED, arguments, ranks, cwd, check, timeout, CHORALE_HOOK=hook)
+def children(parent):
+    """Process numbers of the processes that a process has started."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            if int(file.read().rpartition(")")[2].split()[1]) == parent:
+                found.append(int(pid))
+    return sorted(found)
+
+
+@contextlib.contextmanager
+def running(arguments, ranks=1, cwd=None, hook=""):
+    """with running(...) as run: a run in the background, which does not outlive the block."""
+    run = Running(arguments, ranks, cwd, hook)
+    try:
+        yield run
+    finally:
+        if run.process.poll() is None:
+            run.kill()
+        run.process.communicate()
+
+
+def wait_until(ready, what, seconds=TIMEOUT):
+    """Looks often, and gives up only after a time that no machine needs."""
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end, f"waited {seconds} s for {what}"
+        time.sleep(0.01)
+
+
+def own_lines(stderr):
+    """stderr without mpirun's words on a failure: blocks between dashes, lines of its daemons."""
+    lines, inside = [], False
+    for line in stderr.splitlines():
+        if re.fullmatch(r"-{20,}", line):
+            inside = not inside
+        elif not inside and line and not re.match(r"\[[^ ]*:\d+\] |\[warn\] ", line):
+            lines.append(line)
+    return lines
+
+
+def spoken(done):
+    """What chorale itself said on stderr, line by line."""
+    return [line for line in done.stderr.splitlines() if line.startswith("chorale")]
 
 
 def options(**keys):
@@ -46,16 +147,41 @@ def options(**keys):
     return words
 
 
+def datasets(path, skip=("provenance", "parameters", "particles")):
+    """Datasets outside the skipped top-level groups, by path. Particles are links elsewhere."""
+    found = {}
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset) and name.split("/")[0] not in skip:
+            found[name] = item[()]
+
+    with h5py.File(path, "r") as file:
+        for group in file:
+            if group not in skip:
+                file[group].visititems(
+                    lambda name, item, group=group: visit(f"{group}/{name}", item)
+                )
+    return found
+
+
+def same_bits(a, b):
+    """Names of the datasets of two {path: array} whose bits differ."""
+    if a.keys() != b.keys():
+        return sorted(a.keys() ^ b.keys())
+    return [name for name in a if np.asarray(a[name]).tobytes() != np.asarray(b[name]).tobytes()]
+
+
+# ---- what the tests of the physics read of a run, and ask of it ----
+
+
 def refused(arguments, message, ranks=1, cwd=None):
-    """Bad input: exit code 2, one line of chorale's that matches the message, and not a file made or lost."""
+    """Bad input: exit code 2, one line that matches the message, and not a file made or lost."""
     before = sorted(os.listdir(cwd or "."))
-    command = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
-    command += [CHORALE] + [str(a) for a in arguments]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    lines = [line for line in done.stderr.splitlines() if line.startswith("chorale:")]
-    assert done.returncode == 2, (command, done.returncode, done.stdout, done.stderr)
-    assert len(lines) == 1 and re.search(message, lines[0]), (command, done.stderr)
-    assert sorted(os.listdir(cwd or ".")) == before, command
+    done = chorale(arguments, ranks, cwd, check=False)
+    assert done.returncode == 2, (arguments, done.returncode, done.stdout, done.stderr)
+    assert len(spoken(done)) == 1, done.stderr
+    assert re.search(message, spoken(done)[0]), (message, done.stderr)
+    assert sorted(os.listdir(cwd or ".")) == before, arguments
 
 
 def table(path):
@@ -82,28 +208,6 @@ def trajectories(stem, realizations):
     """time[T] and position[R][T][N][d] of a run whose output_file is STEM.h5."""
     found = [trajectory(f"{stem}/realization_{r:05}.h5md") for r in range(realizations)]
     return found[0][0], np.array([position for _, position in found])
-
-
-def datasets(path, skip=("provenance", "parameters", "particles")):
-    """All datasets of a file outside the skipped top-level groups, by path. Particles are links to other files."""
-    found = {}
-
-    def visit(name, item):
-        if isinstance(item, h5py.Dataset) and name.split("/")[0] not in skip:
-            found[name] = item[()]
-
-    with h5py.File(path, "r") as file:
-        for group in file:
-            if group not in skip:
-                file[group].visititems(lambda name, item, group=group: visit(f"{group}/{name}", item))
-    return found
-
-
-def same_bits(a, b):
-    """Names of the datasets of two {path: array} whose bits differ."""
-    if a.keys() != b.keys():
-        return sorted(a.keys() ^ b.keys())
-    return [name for name in a if np.asarray(a[name]).tobytes() != np.asarray(b[name]).tobytes()]
 
 
 def with_error(values):
