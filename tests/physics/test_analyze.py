@@ -1,5 +1,5 @@
-"""Study analyze: what it makes of recorded trajectories against what simulate recorded (bit for bit),
-numpy and scipy, at any number of ranks; partial files; bad inputs."""
+"""Study analyze: what it makes of recorded trajectories against what simulate recorded (bit for
+bit), numpy and scipy, at any number of ranks; partial files; bad inputs."""
 
 import os
 import re
@@ -28,10 +28,18 @@ STEPS = [0, 2, 4, 6, 8, 10]
 RUNS = {
     "circle": dict(tokens_dim=2, tokens_count=520, attention_beta=3),
     "sphere": dict(
-        tokens_dim=3, tokens_count=50, tokens_init="quadrature", attention_type="usa", attention_value=0.5
+        tokens_dim=3,
+        tokens_count=50,
+        tokens_init="quadrature",
+        attention_type="usa",
+        attention_value=0.5,
     ),
     "seven": dict(
-        tokens_dim=7, tokens_count=40, attention_type="l2", attention_engine="direct", output_compress=3
+        tokens_dim=7,
+        tokens_count=40,
+        attention_type="l2",
+        attention_engine="direct",
+        output_compress=3,
     ),
 }
 ASKED = {
@@ -68,7 +76,8 @@ def positions(path):
 
 @pytest.fixture(scope="module", name="recorded")
 def recorded_runs(tmp_path_factory):
-    """{case: folder} with simulate.h5, other.h5 of another seed, and analyze.h5 and table.csv by one rank."""
+    """{case: folder} with simulate.h5, other.h5 of another seed, and analyze.h5 and table.csv by
+    one rank."""
     top = tmp_path_factory.mktemp("analyze")
     for name, keys in RUNS.items():
         cwd = top / name
@@ -84,7 +93,9 @@ def recorded_runs(tmp_path_factory):
 
 @cases
 def test_observables_are_bit_for_bit_those_that_simulate_recorded(recorded, name):
-    before, after = datasets(recorded[name] / "simulate.h5"), datasets(recorded[name] / "analyze.h5")
+    before, after = datasets(recorded[name] / "simulate.h5"), datasets(
+        recorded[name] / "analyze.h5"
+    )
     for observable in OBSERVABLES:
         paths = [f"observables/{observable}/{what}" for what in ("value", "step", "time")]
         for path in paths + [f"ensemble/{observable}/{what}" for what in ("mean", "sem")]:
@@ -117,7 +128,8 @@ def mmd2(x, y, w, beta):
 
 
 def transport(x, y, w):
-    """W2^2, as documented: on the circle the chordal cost of the plan that is best for squared angles."""
+    """W2^2, as documented: on the circle the chordal cost of the plan that is best for squared
+    angles."""
     cosine = np.clip(x @ y.T, -1, 1)
     if np.ptp(w) == 0:
         cost = np.arccos(cosine) ** 2 if x.shape[1] == 2 else 2 - 2 * cosine
@@ -196,7 +208,9 @@ def test_the_file_holds_means_the_table_and_where_it_is_from(recorded, name):
         assert list(rows[0]) == columns and sorted(file["study/analyze"]) == sorted(columns)
         for column in columns:
             cells = np.array([float(row[column] or "nan") for row in rows])
-            assert np.array_equal(cells, file[f"study/analyze/{column}"][()], equal_nan=True), column
+            assert np.array_equal(
+                cells, file[f"study/analyze/{column}"][()], equal_nan=True
+            ), column
         assert "deck" in file["parameters"] and "command_line" in file["provenance"].attrs
 
 
@@ -238,7 +252,8 @@ def test_the_deck_of_a_file_runs_as_it_stands(recorded):
 
 @pytest.fixture(scope="module", name="heads")
 def run_with_heads(tmp_path_factory):
-    """simulate.h5 with heads of its own, single.h5 in single precision, and one trajectory elsewhere."""
+    """simulate.h5 with heads of its own, single.h5 in single precision, and one trajectory
+    elsewhere."""
     cwd = tmp_path_factory.mktemp("heads")
     rng = np.random.default_rng(5)
     with h5py.File(cwd / "heads.h5", "w") as file:
@@ -299,7 +314,9 @@ def test_a_run_that_writes_or_was_killed_is_analyzed_up_to_its_last_complete_fra
     path = "simulate/realization_00000.h5md"
     keys = dict(COMMON, tokens_count=300, output_every=1, output_trajectories=1)
     keys.update(ensemble_realizations=1)
-    hook = "0 5 0 clock=2; 0 8 0 wait=go"  # frame 6 is flushed to the disk, more than a second later
+    hook = (
+        "0 5 0 clock=2; 0 8 0 wait=go"  # frame 6 is flushed to the disk, more than a second later
+    )
     with running(["simulate"] + options(**keys), hook=hook) as run:
         run.wait_until_held("go")
         analyze(analyze_file=path, analyze_last=1)

@@ -1,9 +1,9 @@
 """Study chaos against what it is made of.
 
-Nested and twin designs: distances recomputed in numpy and scipy from trajectories of study simulate, which
-has the same starts and noise. Quadrature: nodes, copies and systems moved by an independent numpy model
-(no noise). Twice the nodes change nothing. Slopes, the correlation given the noise, same bits at any
-number of ranks and groups, what is refused."""
+Nested and twin designs: distances recomputed in numpy and scipy from trajectories of study
+simulate, which has the same starts and noise. Quadrature: nodes, copies and systems moved by an
+independent numpy model (no noise). Twice the nodes change nothing. Slopes, the correlation given
+the noise, same bits at any number of ranks and groups, what is refused."""
 
 import os
 import re
@@ -67,7 +67,11 @@ def worst(found, expected):
 @pytest.mark.parametrize(
     "keys, counts, size",
     [
-        (dict(tokens_dim=3, noise_type="spectral", noise_degree=6, scheme_type="heun"), (20, 100), 400),
+        (
+            dict(tokens_dim=3, noise_type="spectral", noise_degree=6, scheme_type="heun"),
+            (20, 100),
+            400,
+        ),
         (dict(tokens_dim=2, noise_type="mlp", mlp_width=64, scheme_type="layer"), (7, 300), 700),
     ],
     ids=["spectral", "mlp"],
@@ -76,7 +80,9 @@ def test_nested_systems_are_those_of_simulate(folder, keys, counts, size):
     """The reference is simulate with `size` tokens, the systems simulate with N."""
     R, beta = 2, 1.5
     keys = dict(keys, layers_horizon=1, layers_depth=6, output_every=2, attention_beta=beta)
-    words = dict(tokens_count=",".join(map(str, counts)), chaos_reference=size, ensemble_realizations=R)
+    words = dict(
+        tokens_count=",".join(map(str, counts)), chaos_reference=size, ensemble_realizations=R
+    )
     found = chaos(**words, **keys)
     reference = walks(R, tokens_count=size, **keys)
     off = []
@@ -99,7 +105,9 @@ def test_nested_systems_are_those_of_simulate(folder, keys, counts, size):
 def test_the_twin_of_a_realization_is_another_one_without_noise(folder):
     """Of realization r it is realization r + R."""
     R, beta, counts = 2, 1.0, (17, 300)
-    keys = dict(tokens_dim=4, layers_horizon=2, layers_depth=4, noise_type="none", scheme_type="heun")
+    keys = dict(
+        tokens_dim=4, layers_horizon=2, layers_depth=4, noise_type="none", scheme_type="heun"
+    )
     keys.update(tokens_init="vmf", tokens_kappa=1)
     found = chaos(tokens_count="17,300", chaos_reference="twin", ensemble_realizations=R, **keys)
     for i, N in enumerate(counts):
@@ -121,7 +129,9 @@ def rule(dim, count):
     n = round((count / 2) ** 0.5)
     z, w = np.polynomial.legendre.leggauss(n)
     angle = np.pi * (np.arange(2 * n) + 0.5) / n
-    around, up = np.column_stack([np.cos(angle), np.sin(angle)]), np.repeat(z[:, None], 2 * n, axis=1)
+    around, up = np.column_stack([np.cos(angle), np.sin(angle)]), np.repeat(
+        z[:, None], 2 * n, axis=1
+    )
     x = np.concatenate([np.sqrt(1 - z**2)[:, None, None] * around, up[..., None]], axis=2)
     return x.reshape(-1, 3), np.repeat(w, 2 * n) / w.sum() / (2 * n)
 
@@ -171,11 +181,11 @@ def test_copies_and_systems_move_with_the_nodes_of_a_quadrature(folder, dim, kap
     w = w * np.exp(kappa * (y[:, 0] - 1))
     w /= w.sum()
     systems, off = [copies[:N] for N in counts], []
-    for l in range(depth + 1):
+    for f in range(depth + 1):
         for i, (N, x) in enumerate(zip(counts, systems)):
             coupling = ((x - copies[:N]) ** 2).sum(axis=1).mean()
-            off.append(abs(found["coupling_frames"][0, l, i] - coupling))
-            off.append(abs(found["mmd2_frames"][0, l, i] - mmd2(x, y, beta, w)))
+            off.append(abs(found["coupling_frames"][0, f, i] - coupling))
+            off.append(abs(found["mmd2_frames"][0, f, i] - mmd2(x, y, beta, w)))
         own = [np.full(N, 1 / N) for N in counts]
         dt = horizon / depth
         systems = [step(scheme, x, x, v, beta, value, dt)[0] for x, v in zip(systems, own)]
@@ -192,7 +202,8 @@ def test_twice_the_nodes_change_nothing(folder):
     few, many = (chaos(chaos_nodes=nodes, **keys) for nodes in (2048, 4096))
     for name in ("coupling_frames", "mmd2_frames"):
         assert worst(few[name], many[name]) < 1e-12
-    # W2^2 sees the nodes themselves: theirs is about 3.3/M^2, and it enters through W2 as a cross term at most
+    # W2^2 sees the nodes themselves: theirs is about 3.3/M^2, and it enters through W2 as a cross
+    # term at most
     assert worst(few["w2sq_frames"], many["w2sq_frames"]) < 0.01 * few["w2sq"][0]
 
 
@@ -201,8 +212,8 @@ def test_twice_the_nodes_change_nothing(folder):
 
 @pytest.mark.full
 def test_distances_on_the_circle_fall_like_one_over_n(folder):
-    """Faster than the paper's bound N^{-1/2}. The bootstrap's standard error is a quarter of its interval; -1
-    is within 4 of them, and they are small enough to tell -1 from -1/2."""
+    """Faster than the paper's bound N^{-1/2}. The bootstrap's standard error is a quarter of its
+    interval; -1 is within 4 of them, and they are small enough to tell -1 from -1/2."""
     keys = dict(tokens_dim=2, tokens_count="64,128,256,512,1024,2048", chaos_reference="quadrature")
     keys.update(ensemble_realizations=64, layers_depth=20, layers_horizon=1, output_every=5)
     found = chaos(noise_type="spectral", noise_degree=16, scheme_type="euler", **keys)
@@ -250,7 +261,9 @@ def test_tokens_that_attract_each_other_are_correlated_like_one_over_n(folder):
 
 # ---- bits ----
 
-CIRCLE = dict(tokens_dim=2, tokens_count="100,700,1300", chaos_reference="quadrature", chaos_restarts=1)
+CIRCLE = dict(
+    tokens_dim=2, tokens_count="100,700,1300", chaos_reference="quadrature", chaos_restarts=1
+)
 CIRCLE.update(noise_type="spectral", noise_degree=16, scheme_type="euler")
 SPHERE = dict(tokens_dim=3, tokens_count="300", chaos_reference="quadrature", noise_type="spectral")
 SPHERE.update(noise_degree=6, attention_engine="direct", chaos_nodes=512, ensemble_realizations=1)
@@ -291,9 +304,15 @@ def test_any_ranks_and_groups_have_the_bits_of_one_rank(folder, name):
 REFUSED = {
     "tokens_count = 8,8": dict(tokens_count="4,8,8"),
     "tokens_count = 8,4": dict(tokens_count="8,4"),
-    "tokens_count = 64: must be below chaos_reference": dict(tokens_count="8,64", chaos_reference=64),
-    "tokens_count = 65: must be below chaos_reference": dict(tokens_count="8,65", chaos_reference=64),
-    "chaos_reference = quadrature: needs tokens_dim 2 or 3": dict(tokens_dim=4, chaos_reference="quadrature"),
+    "tokens_count = 64: must be below chaos_reference": dict(
+        tokens_count="8,64", chaos_reference=64
+    ),
+    "tokens_count = 65: must be below chaos_reference": dict(
+        tokens_count="8,65", chaos_reference=64
+    ),
+    "chaos_reference = quadrature: needs tokens_dim 2 or 3": dict(
+        tokens_dim=4, chaos_reference="quadrature"
+    ),
     "chaos_reference = half": dict(chaos_reference="half"),
     "chaos_nodes = 300": dict(tokens_dim=2, chaos_reference="quadrature", chaos_nodes=300),
     "chaos_nodes = 768": dict(tokens_dim=3, chaos_reference="quadrature", chaos_nodes=768),

@@ -1,6 +1,6 @@
-"""Distances between measures against scipy and numpy: the circle against linear programs, assignment
-against linear_sum_assignment, Sinkhorn and sliced against exact values, MMD against sums over all
-pairs; and the same bits on 1, 2, 3, 4 ranks."""
+"""Distances between measures against scipy and numpy: the circle against linear programs,
+assignment against linear_sum_assignment, Sinkhorn and sliced against exact values, MMD against sums
+over all pairs; and the same bits on 1, 2, 3, 4 ranks."""
 
 import math
 import os

@@ -1,4 +1,5 @@
-"""Study kernel from end to end: the paper's table, the reference kernels, decks with lists, the same bytes at any rank count."""
+"""Study kernel from end to end: the paper's table, the reference kernels, decks with lists, the
+same bytes at any rank count."""
 
 import os
 from pathlib import Path
@@ -24,7 +25,9 @@ def reference_laws():
     """{law: [(quantity, index, value), ...]} of kernel.csv."""
     laws = {}
     for row in table(DATA / "kernel.csv"):
-        laws.setdefault(law(row), []).append((row["quantity"], float(row["index"]), float(row["value"])))
+        laws.setdefault(law(row), []).append(
+            (row["quantity"], float(row["index"]), float(row["value"]))
+        )
     return laws
 
 
@@ -97,8 +100,13 @@ def test_a_deck_with_lists_has_a_row_per_combination(folder):
 def test_kernel_bias_overrides_both_biases_and_options_override_decks(folder):
     Path("deck.yaml").write_text(DECK, encoding="utf-8")
     rows = kernel("bias.csv", "deck.yaml", kernel_bias="0,0.4", tokens_dim=2)
-    order = [(row["activation"], *map(float, (row["dim"], row["bias_u"], row["bias_w"], row["beta"]))) for row in rows]
-    assert order == [(a, 2, s, s, b) for a in ("tanh", "relu") for s in (0.0, 0.4) for b in (0.5, 2.0)]
+    order = [
+        (row["activation"], *map(float, (row["dim"], row["bias_u"], row["bias_w"], row["beta"])))
+        for row in rows
+    ]
+    assert order == [
+        (a, 2, s, s, b) for a in ("tanh", "relu") for s in (0.0, 0.4) for b in (0.5, 2.0)
+    ]
 
 
 def test_without_keys_there_is_one_row(folder):

@@ -1,5 +1,5 @@
-"""attention_beta where e^beta overflows: one layer and the energies in units of e^beta against numpy,
-the same bits on 1 and 3 ranks."""
+"""attention_beta where e^beta overflows: one layer and the energies in units of e^beta against
+numpy, the same bits on 1 and 3 ranks."""
 
 import h5py
 import numpy as np
@@ -19,10 +19,18 @@ CASES = {
         tokens_kappa=500,
     ),
     "direct": dict(
-        attention_beta=10000, attention_engine="direct", tokens_dim=5, tokens_init="vmf", tokens_kappa=5000
+        attention_beta=10000,
+        attention_engine="direct",
+        tokens_dim=5,
+        tokens_init="vmf",
+        tokens_kappa=5000,
     ),
     "below": dict(
-        attention_beta=700, attention_engine="auto", tokens_dim=3, tokens_init="vmf", tokens_kappa=1000
+        attention_beta=700,
+        attention_engine="auto",
+        tokens_dim=3,
+        tokens_init="vmf",
+        tokens_kappa=1000,
     ),
 }
 
@@ -32,7 +40,8 @@ def text(value):
 
 
 def one_layer(beta, x, distance):
-    """What a layer makes of positions x, and the partition function Z that its error is relative to."""
+    """What a layer makes of positions x, and the partition function Z that its error is relative
+    to."""
     weights = np.exp(-beta * distance) / N
     z = weights.sum(axis=2, keepdims=True)
     y = x + STEP * weights @ x / z

@@ -101,7 +101,9 @@ def hook(case, ranks):
         return {name: file[name][()] for name in file}, heads
 
 
-cases = pytest.mark.parametrize("case", range(len(CASES)), ids=["-".join(map(str, c)) for c in CASES])
+cases = pytest.mark.parametrize(
+    "case", range(len(CASES)), ids=["-".join(map(str, c)) for c in CASES]
+)
 
 
 @cases

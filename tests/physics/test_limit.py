@@ -1,12 +1,12 @@
-"""The limit SDE with spectral noise against exact oracles, for the schemes euler, heun and flow, and for
-layer, the transformer of infinite width.
+"""The limit SDE with spectral noise against exact oracles, for the schemes euler, heun and flow,
+and for layer, the transformer of infinite width.
 
-Energies of two tokens: as in test_physics.py. What 4 standard errors resolve of the energy's change is
-below 2% for sigmoid, as there. Weak order: the bias of coarse steps, seen far above the noise, falls at
-least to a quarter with a quarter of the step.
-Harmonics: noise alone moves the mean of every harmonic of degree n like exp(-k(1) n(n+d-2) t/2), and so
-the mean of P_n of a token's cosine with its own start, which tokens all over the sphere know to better
-than 1/8 of its change. The k(1) is that of the truncated kernel, sum of c_n up to noise_degree."""
+Energies of two tokens: as in test_physics.py. What 4 standard errors resolve of the energy's change
+is below 2% for sigmoid, as there. Weak order: the bias of coarse steps, seen far above the noise,
+falls at least to a quarter with a quarter of the step. Harmonics: noise alone moves the mean of
+every harmonic of degree n like exp(-k(1) n(n+d-2) t/2), and so the mean of P_n of a token's cosine
+with its own start, which tokens all over the sphere know to better than 1/8 of its change. The k(1)
+is that of the truncated kernel, sum of c_n up to noise_degree."""
 
 import numpy as np
 import pytest
@@ -90,9 +90,9 @@ def test_the_bias_of_the_energy_is_of_order_one(ensembles, scheme):
 
 
 def harmonics(x):
-    """Means over the tokens x[R][T][N][d] of all x_i and x_i x_j, i <= j (diagonal - 1/d), and of P_1 and
-    P_2 of the cosine with a token's own start: [R][T][k]. Their tangential increments from one frame to
-    the next, [R][T-1][k]; and the degree of each."""
+    """Means over the tokens x[R][T][N][d] of all x_i and x_i x_j, i <= j (diagonal - 1/d), and of
+    P_1 and P_2 of the cosine with a token's own start: [R][T][k]. Their tangential increments from
+    one frame to the next, [R][T-1][k]; and the degree of each."""
     d = x.shape[3]
     i, j = np.triu_indices(d)
     y, u = x[:, :-1], (x * x[:, :1]).sum(axis=3)
@@ -111,9 +111,9 @@ REALIZATIONS, HORIZON, LAYERS, FRAMES = 64, 3, 120, 12
 
 
 def check_decay(activation, dim, bias, degree, scheme):
-    """From a start around e_1. The start is known realization by realization, and so are the tangential
-    increments, whose mean is 0 because no direction of the noise is preferred: both are taken away, and
-    P_1 and P_2 of the own start are known to better than 1/8 of their change."""
+    """From a start around e_1. The start is known realization by realization, and so are the
+    tangential increments, whose mean is 0 because no direction of the noise is preferred: both are
+    taken away, and P_1 and P_2 of the own start are known to better than 1/8 of their change."""
     c, _ = coefficients(activation, dim, bias, degree)
     keys = dict(tokens_count=64, tokens_dim=dim, tokens_init="vmf", tokens_kappa=0.5)
     keys.update(layers_depth=LAYERS, layers_horizon=HORIZON, output_every=LAYERS // FRAMES)
@@ -137,7 +137,9 @@ def check_decay(activation, dim, bias, degree, scheme):
     assert np.min(resolution, axis=0).max() < 0.125
 
 
-@pytest.mark.parametrize("scheme", [pytest.param(s, marks=pytest.mark.full) for s in SCHEMES[:-1]] + ["flow"])
+@pytest.mark.parametrize(
+    "scheme", [pytest.param(s, marks=pytest.mark.full) for s in SCHEMES[:-1]] + ["flow"]
+)
 def test_harmonics_decay_on_the_sphere(folder, scheme):
     check_decay("tanh", 3, 0.1, 8, scheme)
 

@@ -1,6 +1,6 @@
-"""Study limits from end to end: errors of order 1/L and 1/m with both couplings and none without, the
-numbers of the table from the samples, gram noise at d = 64, commuting limits, the same bits on any ranks,
-and lists that must be refused."""
+"""Study limits from end to end: errors of order 1/L and 1/m with both couplings and none without,
+the numbers of the table from the samples, gram noise at d = 64, commuting limits, the same bits on
+any ranks, and lists that must be refused."""
 
 import os
 import re
@@ -13,7 +13,12 @@ import pytest
 from run import chorale, datasets, options, refused, same_bits, study, table
 
 SMALL = dict(
-    tokens_count=16, tokens_dim=3, layers_horizon=0.5, noise_degree=6, progress="off", output_file="limits.h5"
+    tokens_count=16,
+    tokens_dim=3,
+    layers_horizon=0.5,
+    noise_degree=6,
+    progress="off",
+    output_file="limits.h5",
 )
 FITS = ("slope_depth", "slope_width", "fit_depth", "fit_width")
 
@@ -53,7 +58,9 @@ def check_numbers(attributes, found):
     infinite, deepest = np.isinf(width), depth == depth.max()
     floor, finite = error[infinite & deepest], deepest & ~infinite
     (a, b), r2 = relative_fit(depth, width, error)
-    assert attributes["slope_depth"] == pytest.approx(slope(depth[infinite], error[infinite]), abs=5e-11)
+    assert attributes["slope_depth"] == pytest.approx(
+        slope(depth[infinite], error[infinite]), abs=5e-11
+    )
     width_slope = slope(width[finite], error[finite] - floor)
     assert attributes["slope_width"] == pytest.approx(width_slope, abs=5e-11)
     fits = [attributes[key] for key in ("fit_depth", "fit_width", "fit_r2")]
@@ -67,7 +74,10 @@ def check_numbers(attributes, found):
 
 def test_the_table_and_its_fits_are_those_of_the_samples(folder):
     printed, attributes, found = limits(
-        layers_depth="4,8,16", mlp_width="32,256,inf", mlp_activation="relu", ensemble_realizations=8
+        layers_depth="4,8,16",
+        mlp_width="32,256,inf",
+        mlp_activation="relu",
+        ensemble_realizations=8,
     )
     assert "slope in L" in printed
     check_numbers(attributes, found)
@@ -100,7 +110,9 @@ def test_the_table_and_its_fits_are_those_of_the_samples(folder):
     ids=["tokens", "harmonics", "five dimensions"],
 )
 def test_the_error_falls_like_one_over_depth_and_width(folder, keys):
-    printed, attributes, found = limits(layers_depth="4,8,16,32", mlp_width="32,128,1024,inf", **keys)
+    printed, attributes, found = limits(
+        layers_depth="4,8,16,32", mlp_width="32,128,1024,inf", **keys
+    )
     assert "slope in L" in printed
     for key in ("slope_depth", "slope_width"):
         low, high = attributes[key + "_low"], attributes[key + "_high"]
@@ -132,8 +144,9 @@ def test_gram_noise_has_the_same_rates_in_64_dimensions(folder):
 
 @pytest.mark.full
 def test_the_limits_commute(folder):
-    """Fewer tokens than the limit SDE has: every limit lowers the error, whatever the others are. (More
-    layers have more times for the maximum: with few tokens, whose error is not one of depth, it rises.)"""
+    """Fewer tokens than the limit SDE has: every limit lowers the error, whatever the others are.
+    (More layers have more times for the maximum: with few tokens, whose error is not one of depth,
+    it rises.)"""
     _, _, found = limits(
         tokens_count="4,64,16",
         layers_depth="16,4",
@@ -157,7 +170,9 @@ def test_the_limits_commute(folder):
 @pytest.mark.full
 def test_without_a_coupling_the_error_does_not_know_the_width(folder):
     """It is that of two independent systems."""
-    keys = dict(layers_depth="32", mlp_width="32,512,inf", ensemble_realizations=100, mlp_activation="relu")
+    keys = dict(
+        layers_depth="32", mlp_width="32,512,inf", ensemble_realizations=100, mlp_activation="relu"
+    )
     none, tokens = (limits(limits_coupling=kind, **keys)[2]["error"] for kind in ("none", "tokens"))
     print("uncoupled", none, "coupled", tokens)
     assert none[1] > 0.8 * none[0]
@@ -190,7 +205,9 @@ def steps_of(path):
 
 def test_a_stopped_run_ends_after_its_step_and_goes_on_to_the_same_bits(folder):
     """Where layers of all depths end together only at the end."""
-    keys = dict(SMALL, tokens_count=8, layers_depth="7,11,13", limits_reference=1001, mlp_width="8,inf")
+    keys = dict(
+        SMALL, tokens_count=8, layers_depth="7,11,13", limits_reference=1001, mlp_width="8,inf"
+    )
     keys.update(noise_degree=2, ensemble_realizations=2, output_file="cut.h5")
     words = ["limits"] + options(**keys)
     first = options(checkpoint_walltime=1e-9, ensemble_groups=1)
@@ -244,7 +261,9 @@ def test_the_deck_of_a_file_runs_to_the_same_bits(folder):
     with h5py.File("limits.h5", "r") as file:
         deck = file["parameters/deck"][()]
     Path("again.yaml").write_bytes(deck)
-    chorale(["limits", "again.yaml"] + options(output_file="again.h5", ensemble_groups="auto"), ranks=2)
+    chorale(
+        ["limits", "again.yaml"] + options(output_file="again.h5", ensemble_groups="auto"), ranks=2
+    )
     assert same_bits(datasets("limits.h5"), datasets("again.h5")) == []
 
 
@@ -254,7 +273,15 @@ def test_the_deck_of_a_file_runs_to_the_same_bits(folder):
 def test_a_dry_run_says_what_would_run_and_writes_nothing(folder):
     keys = dict(SMALL, layers_depth="4,8", mlp_width="8,inf", dry_run=True)
     done = chorale(["limits"] + options(**keys), ranks=2)
-    for text in ("limits_reference", "64", "4 transformers", "24 layers", "MB", "heun", "limits.h5"):
+    for text in (
+        "limits_reference",
+        "64",
+        "4 transformers",
+        "24 layers",
+        "MB",
+        "heun",
+        "limits.h5",
+    ):
         assert text in done.stdout
     assert os.listdir(folder) == []
 

@@ -2,8 +2,8 @@
 paper's Figure 1.
 
 What 4 standard errors can resolve is a share of the energy's change since the start: below 2% for
-sigmoid (asserted), where the noise moves the energy most, 4 to 27% for the others; the kernel k of the
-fields is held to 2% for every activation by test_mlp.c."""
+sigmoid (asserted), where the noise moves the energy most, 4 to 27% for the others; the kernel k of
+the fields is held to 2% for every activation by test_mlp.c."""
 
 import os
 
@@ -18,7 +18,8 @@ SIGMOID = ("sigmoid", 5, 0.0, 1.0, "")
 
 
 def resolution(folder, case, realizations):
-    """Checks the energies of a case. With attention the second order in h is larger: half the step."""
+    """Checks the energies of a case. With attention the second order in h is larger: half the
+    step."""
     depth = 160 if case[4] else 80
     fine = energies(folder, case, depth, realizations, seed=1)
     coarse = energies(folder, case, depth // 4, realizations, seed=2)
@@ -39,11 +40,15 @@ def test_the_energy_is_that_of_two_tokens_at_full_size(folder, case):
 
 def figure1(activation, **more):
     """Final observables [R] of Figure 1: N = 64, d = 4, no attention, no bias."""
-    deck = os.path.join(os.environ["CHORALE_SOURCE"], "input", "paper", f"figure1-{activation}.yaml")
+    deck = os.path.join(
+        os.environ["CHORALE_SOURCE"], "input", "paper", f"figure1-{activation}.yaml"
+    )
     keys = dict(output_file="figure1.h5", progress="off")
     chorale(["simulate", deck] + options(**keys, **more), ranks=2)
     values = datasets("figure1.h5")
-    return {name: values[f"observables/{name}/value"][-1] for name in ("clusters", "order", "nematic")}
+    return {
+        name: values[f"observables/{name}/value"][-1] for name in ("clusters", "order", "nematic")
+    }
 
 
 LATE = dict(
@@ -57,8 +62,8 @@ LATE = dict(
 )
 
 
-# At T = 20 a realization may still be on its way (lambda1 = -1/8 for ReLU); the decks' is not. At T = 100
-# nearly all of 32 have arrived.
+# At T = 20 a realization may still be on its way (lambda1 = -1/8 for ReLU); the decks' is not. At T
+# = 100 nearly all of 32 have arrived.
 @pytest.mark.full
 def test_relu_gathers_all_tokens_in_one_cluster(folder):
     found = figure1("relu")
@@ -82,8 +87,8 @@ def test_nearly_all_realizations_of_relu_end_in_one_cluster(folder):
 def test_nearly_all_realizations_of_tanh_end_in_two_clusters_that_coins_choose(folder):
     found = figure1("tanh", **LATE)
     assert np.sum((found["clusters"] == 2) & (found["nematic"] > 0.999)) >= 31
-    # Tanh without bias is odd: each token falls to one of two poles by the sign of its start: 64 fair
-    # coins, mean |sum| / 64 = 0.0993, deviation 0.0754
+    # Tanh without bias is odd: each token falls to one of two poles by the sign of its start: 64
+    # fair coins, mean |sum| / 64 = 0.0993, deviation 0.0754
     order = found["order"]
     assert abs(order.mean() - 0.0993) < 4 * 0.0754 / np.sqrt(32)
     assert np.all(abs(order * 32 - np.round(order * 32)) < 0.02)

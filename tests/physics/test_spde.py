@@ -1,5 +1,5 @@
-"""Study spde from end to end: its table and file, tokens drawn from the density, the same bits at any rank
-count, densities that outgrow their degrees, refusals."""
+"""Study spde from end to end: its table and file, tokens drawn from the density, the same bits at
+any rank count, densities that outgrow their degrees, refusals."""
 
 import os
 import re
@@ -94,9 +94,9 @@ def check_snapshots(case, found):
     ids=["circle", "sphere"],
 )
 def test_the_squared_distance_of_tokens_from_their_density_falls_like_one_over_n(folder, case):
-    """N tokens drawn from the density: on the sphere E MMD^2 = 2 E_beta / N at the start, exactly. Later
-    MMD^2, and W2^2 on the circle, fall like 1/N, the rates of study chaos. Over R = 200 a mean has a
-    relative error of 3 to 7%, a slope over a factor of 16 one of at most 0.035."""
+    """N tokens drawn from the density: on the sphere E MMD^2 = 2 E_beta / N at the start, exactly.
+    Later MMD^2, and W2^2 on the circle, fall like 1/N, the rates of study chaos. Over R = 200 a
+    mean has a relative error of 3 to 7%, a slope over a factor of 16 one of at most 0.035."""
     keys = dict(ensemble_realizations=200, tokens_init="harmonic", tokens_amplitude=0.5)
     keys.update(output_every=case["layers_depth"], spde_tol=0.1, spde_snapshots=0)
     late = []

@@ -1,9 +1,9 @@
-"""What README.md says of the word vectors, against shorter runs of input/words.yaml: the cone in which
-they begin, when their energy and that of uniform tokens has fallen to a tenth, and the rate from there
-on.
+"""What README.md says of the word vectors, against shorter runs of input/words.yaml: the cone in
+which they begin, when their energy and that of uniform tokens has fallen to a tenth, and the rate
+from there on.
 
-The times of single realizations scatter by 0.06, so the mean of two is within 0.15 of the number at 3.5
-standard errors; layers are as thick as in the deck."""
+The times of single realizations scatter by 0.06, so the mean of two is within 0.15 of the number at
+3.5 standard errors; layers are as thick as in the deck."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import tools  # pylint: disable=unused-import
+import tools  # noqa: F401  makes what follows importable
 from run import chorale, options
 
 import chorale_io
@@ -25,8 +25,8 @@ RUNS = {
     ),
 }
 SAID = (
-    r"mean cosine ([\d.]+)\): their energy falls to a tenth at t = ([\d.]+), that of uniform tokens at "
-    r"([\d.]+), and from there both at the rate ([\d.]+)"
+    r"mean cosine ([\d.]+)\): their energy falls to a tenth at t = ([\d.]+), "
+    r"that of uniform tokens at ([\d.]+), and from there both at the rate ([\d.]+)"
 )
 
 

@@ -1,9 +1,11 @@
-"""Mean energies of ensembles against the exact ones of the two-token diffusion (data/two_point.csv).
+"""Mean energies of ensembles against the exact ones of the two-token diffusion
+(data/two_point.csv).
 
 E[E_beta] of N tokens that nothing but the common noise moves is (1 - 1/N) times that of two; with
-attention there are N = 2. The weak error of a layer is O(h), so (4 E_h - E_4h)/3 removes it to second
-order; that costs 1.9 times the variance of E_h, where 2 E_h - E_2h would cost 5 times. The start of two
-tokens is known realization by realization, and what it explains of their energy is taken away."""
+attention there are N = 2. The weak error of a layer is O(h), so (4 E_h - E_4h)/3 removes it to
+second order; that costs 1.9 times the variance of E_h, where 2 E_h - E_2h would cost 5 times. The
+start of two tokens is known realization by realization, and what it explains of their energy is
+taken away."""
 
 import os
 
@@ -21,7 +23,13 @@ def two_tokens():
     """{(activation, d, bias, beta, value): [(time, half_gap), ...]}"""
     found = {}
     for row in table(DATA / "two_point.csv"):
-        key = (row["activation"], int(row["dim"]), float(row["bias_u"]), float(row["beta"]), row["value"])
+        key = (
+            row["activation"],
+            int(row["dim"]),
+            float(row["bias_u"]),
+            float(row["beta"]),
+            row["value"],
+        )
         found.setdefault(key, []).append((float(row["time"]), float(row["half_gap"])))
     return found
 
@@ -45,7 +53,8 @@ def start_controls(case, energy):
 
 
 def controlled(values, controls):
-    """Means of values[T][R], less what controls[n][R] of mean 0 explain, and their standard errors."""
+    """Means of values[T][R], less what controls[n][R] of mean 0 explain, and their standard
+    errors."""
     A = np.column_stack([np.ones(controls.shape[1]), controls.T])
     found = np.linalg.lstsq(A, values.T, rcond=None)[0]
     rest = ((values.T - A @ found) ** 2).sum(axis=0) / (len(A) - A.shape[1])
@@ -91,9 +100,9 @@ def energies(folder, case, depth, realizations, seed, **more):
 
 
 def check_energies(case, fine, coarse):
-    """The extrapolation of energies with steps h and 4 h lies within 4 standard errors of the exact ones
-    at every time. Returns what 4 standard errors resolve, as a share of the change since the start, at the
-    best time."""
+    """The extrapolation of energies with steps h and 4 h lies within 4 standard errors of the exact
+    ones at every time. Returns what 4 standard errors resolve, as a share of the change since the
+    start, at the best time."""
     exact, resolution = exact_energies(case), []
     for time, expected in exact.items():
         (mean, sem), (off, off_sem) = fine[time], coarse[time]

@@ -35,9 +35,7 @@ def hooked(hook):
     return os.environ["CHORALE_HOOKED"], {**own_session(), "CHORALE_HOOK": hook}
 
 
-def chorale(
-    arguments, ranks=1, cwd=None, check=True, timeout=TIMEOUT, hook=None, program=CHORALE
-):
+def chorale(arguments, ranks=1, cwd=None, check=True, timeout=TIMEOUT, hook=None, program=CHORALE):
     """`chorale ARGUMENTS` on so many ranks, with a hook or without; the completed process."""
     program, environment = hooked(hook) if hook else (program, own_session())
     words = command(arguments, ranks, program)
