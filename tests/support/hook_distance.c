@@ -7,8 +7,8 @@
  * value of the others (sinkhorn with the tolerance 0.01, sliced with 32 directions, mmd with the beta of -hook_beta).
  */
 #include <chorale/distance.h>
-#include <chorale/error.h>
-#include <chorale/h5.h>
+
+#include "hook.h"
 
 static PetscErrorCode ReadTokens(H5 h5, const char *path, Tokens *tokens) {
   PetscInt64 shape[8];
@@ -89,14 +89,10 @@ static PetscErrorCode Case(H5 h5, const char *group, const char *name) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Run(void) {
+static PetscErrorCode Groups(H5 h5) {
   static const char *const groups[] = {"circle", "assignment", "sinkhorn", "sliced", "mmd"};
-  char path[PETSC_MAX_PATH_LEN] = "cases.h5";
-  H5 h5;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscOptionsGetString(NULL, NULL, "-hook_file", path, sizeof(path), NULL));
-  PetscCall(H5Open(PETSC_COMM_WORLD, path, "r", "hook_file", &h5));
   for (size_t g = 0; g < sizeof(groups) / sizeof(groups[0]); g++) {
     PetscBool exists;
     PetscInt n = 0;
@@ -110,14 +106,9 @@ static PetscErrorCode Run(void) {
     }
     PetscCall(PetscFree(names));
   }
-  PetscCall(H5Close_(&h5));
   PetscFunctionReturn(0);
 }
 
 int main(int argc, char **argv) {
-  if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush()) return 1;
-  const PetscErrorCode code = Run();
-  const int exit_code = ErrorExitCode(code);
-  if (exit_code == 1) MPI_Abort(PETSC_COMM_WORLD, 1); /* perhaps of one rank only */
-  return PetscFinalize() ? 1 : exit_code;
+  return HookMain(argc, argv, "r", Groups);
 }

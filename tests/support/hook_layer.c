@@ -8,12 +8,11 @@
 #include <math.h>
 
 #include <chorale/deck.h>
-#include <chorale/error.h>
-#include <chorale/h5.h>
 #include <chorale/noise.h>
 #include <chorale/scheme.h>
 #include <chorale/start.h>
 
+#include "hook.h"
 #include "noise/mlp.h"
 
 enum { REALIZATION = 1, STEP = 3 };
@@ -95,22 +94,6 @@ static PetscErrorCode Layer(H5 h5) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Run(void) {
-  char path[PETSC_MAX_PATH_LEN] = "layer.h5";
-  H5 h5;
-
-  PetscFunctionBeginUser;
-  PetscCall(PetscOptionsGetString(NULL, NULL, "-hook_file", path, sizeof(path), NULL));
-  PetscCall(H5Open(PETSC_COMM_WORLD, path, "w", NULL, &h5));
-  PetscCall(Layer(h5));
-  PetscCall(H5Close_(&h5));
-  PetscFunctionReturn(0);
-}
-
 int main(int argc, char **argv) {
-  if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush()) return 1;
-  const PetscErrorCode code = Run();
-  const int exit_code = ErrorExitCode(code);
-  if (exit_code == 1) MPI_Abort(PETSC_COMM_WORLD, 1); /* perhaps of one rank only */
-  return PetscFinalize() ? 1 : exit_code;
+  return HookMain(argc, argv, "w", Layer);
 }

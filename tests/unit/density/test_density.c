@@ -1,5 +1,5 @@
 /* The density of the SPDE against tokens that carry the same measure: nodes of a quadrature rule with the density in
- * their weights, whose push-forward solves the same equation exactly (PAPER.md section 4). */
+ * their weights, whose push-forward solves the same equation exactly. */
 #include "density_pair.h"
 #include "expect.h"
 
@@ -231,7 +231,7 @@ static void test_sizes(void **unused) {
   }
 }
 
-/* Uniform densities stay under attention alone (oracle 5); hyperviscosity is what it says. */
+/* Uniform densities stay under attention alone; hyperviscosity is what it says. */
 static void test_uniform(void **unused) {
   (void)unused;
   for (PetscInt d = 2; d <= 3; d++) {

@@ -1,0 +1,29 @@
+/* What programs that Python tests start (hook_NAME.c) share. */
+#ifndef CHORALE_HOOK_H
+#define CHORALE_HOOK_H
+
+#include <chorale/error.h>
+#include <chorale/h5.h>
+
+/* main of a hook: does its work with the file of -hook_file, opened in this mode, and ends with chorale's exit codes.
+ */
+static inline PetscErrorCode HookRun(const char *mode, PetscErrorCode (*work)(H5 h5)) {
+  char path[PETSC_MAX_PATH_LEN] = "hook.h5";
+  H5 h5;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscOptionsGetString(NULL, NULL, "-hook_file", path, sizeof(path), NULL));
+  PetscCall(H5Open(PETSC_COMM_WORLD, path, mode, "hook_file", &h5));
+  PetscCall(work(h5));
+  PetscCall(H5Close_(&h5));
+  PetscFunctionReturn(0);
+}
+
+static inline int HookMain(int argc, char **argv, const char *mode, PetscErrorCode (*work)(H5 h5)) {
+  if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush()) return 1;
+  const int exit_code = ErrorExitCode(HookRun(mode, work));
+  if (exit_code == 1) MPI_Abort(PETSC_COMM_WORLD, 1); /* perhaps of one rank only */
+  return PetscFinalize() ? 1 : exit_code;
+}
+
+#endif
