@@ -1,4 +1,4 @@
-"""What README.md says of the word vectors, against shorter runs of input/words.yaml: the cone in
+"""What input/README.md says of the word vectors, against shorter runs of input/words.yaml: the cone in
 which they begin, when their energy and that of uniform tokens has fallen to a tenth, and the rate
 from there on.
 
@@ -31,8 +31,8 @@ SAID = (
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_the_energy_falls_as_the_readme_says(folder, name):
-    readme = " ".join((SOURCE / "README.md").read_text(encoding="utf-8").split())
+def test_the_energy_falls_as_input_readme_says(folder, name):
+    readme = " ".join((SOURCE / "input" / "README.md").read_text(encoding="utf-8").split())
     cosine, *times, rate = map(float, re.search(SAID, readme).groups())
     os.symlink(SOURCE / "input", "input")
     keys = dict(ensemble_realizations=2, output_every=2, output_file="run.h5", progress="off")

@@ -7,6 +7,7 @@
 
 #include <chorale/attention.h>
 
+#include "keys.h"
 #include "place.h"
 
 static const char *const kinds[] = {"softmax", "usa", "l2"};
@@ -218,7 +219,7 @@ static inline void CheckReuse(const char *type, double beta, double field, doubl
   OK(TokensGetVec(tokens, &x));
   OK(TokensGetVec(target, &y));
   OK(TokensCreateVec(tokens, &drift));
-  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionFromKeys(tokens, &attention));
   OK(AttentionEnergy(attention, tokens, &found[0]));
   OK(AttentionEnergy(attention, tokens, &found[1]));
   assert_true(found[0] == found[1]);

@@ -10,6 +10,7 @@
 #include <chorale/scheme.h>
 #include <chorale/start.h>
 
+#include "keys.h"
 #include "place.h"
 
 enum { SCHEMES = 3 };
@@ -33,10 +34,10 @@ static inline Model MakeModelOf(Tokens tokens, const char *scheme, const char *a
   SetKey("noise_type", noise);
   SetKey("mlp_width", "200");
   OK(TokensGetLayout(tokens, &layout));
-  OK(AttentionCreate(tokens, &model.attention));
-  OK(NoiseCreate(layout.dim, &model.noise));
+  OK(AttentionFromKeys(tokens, &model.attention));
+  OK(NoiseFromKeys(layout.dim, &model.noise));
   OK(NoiseCreateField(model.noise, &model.field));
-  OK(SchemeCreate(tokens, &model.scheme));
+  OK(SchemeFromKeys(tokens, &model.scheme));
   return model;
 }
 
@@ -65,7 +66,7 @@ static inline Tokens StartedTokens(MPI_Comm comm, PetscInt N, PetscInt d, const 
   Start start;
   SetKey("tokens_init", init);
   OK(TokensCreate(comm, N, d, &tokens));
-  OK(StartCreate(tokens, &start));
+  OK(StartFromKeys(tokens, &start));
   OK(TokensStart(tokens, start, realization));
   OK(StartDestroy(&start));
   return tokens;

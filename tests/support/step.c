@@ -12,13 +12,13 @@
  * ACTION      kill               ends by SIGKILL, without a word
  *             signal=NUMBER      gets this signal
  *             wait=FILE          makes FILE.RANK, which holds the process number, and goes on when FILE exists
+ *             await=FILE         makes FILE.RANK, too, and goes on when it has got SIGUSR1 or SIGTERM
  *             touch=FILE         makes FILE
  *             clock=SECONDS      lets the run's clock go on by so much; with this action anywhere it stands still else
  *
  * Each happens once, or every time where STEP or N is -1. So what a test does in the middle of a run does not depend on
  * how fast the machine is. */
 #include <chorale/checkpoint.h>
-#include <chorale/h5.h>
 #include <chorale/progress.h>
 
 #include <fcntl.h>
@@ -28,6 +28,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/hdf.h"
 #include "run/checkpoint_impl.h"
 
 enum { HOOKS = 16, ARGUMENT = 4096, POLL = 10000 /* microseconds between looks at FILE */ };
@@ -46,6 +47,7 @@ static Hook hooks[HOOKS];
 static int count;
 static PetscBool standing; /* the clock stands still but for hooks */
 static double passed;      /* seconds, on that clock */
+static volatile sig_atomic_t got;
 
 PetscErrorCode __real_CheckpointCatchSignals(void);
 PetscErrorCode __wrap_CheckpointCatchSignals(void);
@@ -55,10 +57,10 @@ PetscErrorCode __real_CheckpointFinish(Checkpoint checkpoint, PetscBool *stopped
 PetscErrorCode __wrap_CheckpointFinish(Checkpoint checkpoint, PetscBool *stopped);
 PetscErrorCode __real_CheckpointFileWrite(Checkpoint checkpoint);
 PetscErrorCode __wrap_CheckpointFileWrite(Checkpoint checkpoint);
-PetscErrorCode __real_H5WriteRows(H5 h5, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
-                                  PetscInt64 stride, PetscInt64 n, const double *rows);
-PetscErrorCode __wrap_H5WriteRows(H5 h5, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
-                                  PetscInt64 stride, PetscInt64 n, const double *rows);
+PetscErrorCode __real_HdfWriteRows(Hdf hdf, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
+                                   PetscInt64 stride, PetscInt64 n, const double *rows);
+PetscErrorCode __wrap_HdfWriteRows(Hdf hdf, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
+                                   PetscInt64 stride, PetscInt64 n, const double *rows);
 PetscErrorCode __real_ProgressUpdate(Progress progress, PetscInt64 done);
 PetscErrorCode __wrap_ProgressUpdate(Progress progress, PetscInt64 done);
 int __real_rename(const char *from, const char *to);
@@ -105,7 +107,7 @@ static void Touch(const char *path, const char *text) {
   if (file < 0 || write(file, text, (size_t)length) != length || close(file)) Fail("cannot make", path);
 }
 
-static void Wait(const char *path, int rank) {
+static void Mark(const char *path, int rank) {
   char mine[ARGUMENT + 16], new[ARGUMENT + 32], text[16];
 
   (void)snprintf(mine, sizeof(mine), "%s.%d", path, rank);
@@ -113,10 +115,34 @@ static void Wait(const char *path, int rank) {
   (void)snprintf(text, sizeof(text), "%d\n", (int)getpid());
   Touch(new, text);
   if (__real_rename(new, mine)) Fail("cannot make", mine);
+}
+
+static void Wait(const char *path, int rank) {
+  Mark(path, rank);
   for (long looks = 0; access(path, F_OK); looks++) {
     if (looks > 1000000L / POLL * PATIENCE) Fail("nobody made", path);
     (void)usleep(POLL);
   }
+}
+
+static void Got(int number) {
+  got = number;
+}
+
+/* Whichever thread of this process gets the signal. What caught it before catches it again, afterwards. */
+static void Await(const char *path, int rank) {
+  const int numbers[2] = {SIGUSR1, SIGTERM};
+  const struct sigaction mine = {.sa_handler = Got};
+  struct sigaction before[2];
+
+  for (int i = 0; i < 2; i++) (void)sigaction(numbers[i], &mine, &before[i]);
+  Mark(path, rank);
+  for (long looks = 0; !got; looks++) {
+    if (looks > 1000000L / POLL * PATIENCE) Fail("no signal", path);
+    (void)usleep(POLL);
+  }
+  for (int i = 0; i < 2; i++) (void)sigaction(numbers[i], &before[i], NULL);
+  (void)raise(got);
 }
 
 static void Act(const Hook *hook, int rank) {
@@ -127,6 +153,8 @@ static void Act(const Hook *hook, int rank) {
     (void)raise(atoi(argument));
   else if (!strcmp(action, "wait"))
     Wait(argument, rank);
+  else if (!strcmp(action, "await"))
+    Await(argument, rank);
   else if (!strcmp(action, "touch"))
     Touch(argument, "");
   else if (!strcmp(action, "clock"))
@@ -182,12 +210,12 @@ PetscErrorCode __wrap_CheckpointFileWrite(Checkpoint checkpoint) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode __wrap_H5WriteRows(H5 h5, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
-                                  PetscInt64 stride, PetscInt64 n, const double *rows) {
+PetscErrorCode __wrap_HdfWriteRows(Hdf hdf, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
+                                   PetscInt64 stride, PetscInt64 n, const double *rows) {
   static int times;
   PetscFunctionBeginUser;
   Reach(PUT, -1, ++times);
-  PetscCall(__real_H5WriteRows(h5, path, N, k, first, stride, n, rows));
+  PetscCall(__real_HdfWriteRows(hdf, path, N, k, first, stride, n, rows));
   PetscFunctionReturn(0);
 }
 

@@ -7,6 +7,7 @@
 #include <chorale/noise.h>
 
 #include "expect.h"
+#include "keys.h"
 #include "place.h"
 
 /* The keys of a law; degree < 0 leaves it to noise_tol. */
@@ -25,7 +26,7 @@ static inline Noise MakeNoise(PetscInt d, const char *type, const char *activati
                               int degree) {
   Noise noise;
   SetLaw(type, activation, bias_u, bias_w, degree);
-  OK(NoiseCreate(d, &noise));
+  OK(NoiseFromKeys(d, &noise));
   return noise;
 }
 

@@ -5,6 +5,7 @@
 #include <chorale/kernel.h>
 #include <chorale/noise.h>
 
+#include "keys.h"
 #include "noise/mlp.h"
 #include "place.h"
 
@@ -19,7 +20,7 @@ static Noise MakeNoise(const char *activation, PetscInt m, PetscInt d, double bi
   SetReal("mlp_bias_u", bias_u);
   SetReal("mlp_bias_w", bias_w);
   SetInt("ensemble_seed", seed);
-  OK(NoiseCreate(d, &noise));
+  OK(NoiseFromKeys(d, &noise));
   return noise;
 }
 
@@ -255,7 +256,7 @@ static void WeightsAreIndependentNormals(void **state) {
   OK(NoiseDestroy(&noise));
 }
 
-/* The arc-cosine and arcsine kernels, in closed form. */
+/* The arc-cosine and arcsine kernels of THEORY.md (2.5), in closed form. */
 static double ExactKernel(PetscBool relu, PetscInt d, double bias_u, double bias_w, double u) {
   const double variance = 1.0 / d + bias_u * bias_u, rho = (u / d + bias_u * bias_u) / variance, pi = acos(-1.0);
   if (relu)
@@ -350,7 +351,7 @@ static void NoneIsZero(void **state) {
   (void)state;
 
   SetKey("noise_type", "none");
-  OK(NoiseCreate(4, &noise));
+  OK(NoiseFromKeys(4, &noise));
   OK(NoiseCreateField(noise, &field));
   OK(NoiseIsZero(noise, &zero));
   assert_true(zero);

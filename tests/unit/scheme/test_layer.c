@@ -1,4 +1,4 @@
-/* The layer scheme against exact solutions and its invariants. */
+/* The layer scheme against exact solutions (THEORY.md section 6) and its invariants. */
 #include "scheme_model.h"
 
 /* The simplex: the error halves when L doubles, and what is left after extrapolation falls by four. */
