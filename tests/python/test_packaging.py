@@ -187,8 +187,7 @@ RECIPE = "tools/packaging/spack/packages/chorale/package.py"
     [
         (RECIPE, r"chorale@([\d.]+)"),
         (RECIPE, r'version\("([\d.]+)"\)'),
-        ("README.md", r"chorale, version ([\d.]+)"),
-        ("README.md", r"^\| (\d+\.\d+\.\d+) \|"),
+        ("CITATION.cff", r"^version: ([\d.]+)"),
         ("tools/packaging/chorale.def", r"Version ([\d.]+)"),
         ("tools/chorale/__init__.py", r'^__version__ = "(.*)"'),
     ],

@@ -12,6 +12,7 @@
 #include <petscsys.h>
 
 #include <chorale/error.h>
+#include <chorale/study.h>
 
 /* A chorale or PETSc call that must succeed. */
 #define OK(call) assert_int_equal((int)(call), 0)
@@ -34,9 +35,28 @@ static inline void SetKey(const char *key, const char *value) {
     OK(PetscOptionsClearValue(NULL, name));
 }
 
+static inline void SetInt(const char *key, long value) {
+  char text[32];
+  OK(PetscSNPrintf(text, sizeof(text), "%ld", value));
+  SetKey(key, text);
+}
+
+static inline void SetReal(const char *key, double value) {
+  char text[32];
+  OK(PetscSNPrintf(text, sizeof(text), "%.17g", value));
+  SetKey(key, text);
+}
+
+/* The largest value of all ranks. */
+static inline double Worst(double value) {
+  double worst;
+  OK(MPI_Allreduce(&value, &worst, 1, MPI_DOUBLE, MPI_MAX, PETSC_COMM_WORLD));
+  return worst;
+}
+
 /* main of a test program: int main(int argc, char **argv) { return TestMain(argc, argv, tests, count); } */
 static inline int TestMain(int argc, char **argv, const struct CMUnitTest *tests, size_t count) {
-  if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush()) return 1;
+  if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush() || DeckUse(StudyOptions, NULL)) return 1;
   int failed = _cmocka_run_group_tests("chorale", tests, count, NULL, NULL), worst = 1;
   if (MPI_Allreduce(&failed, &worst, 1, MPI_INT, MPI_MAX, PETSC_COMM_WORLD) || PetscFinalize()) return 1;
   return worst != 0;

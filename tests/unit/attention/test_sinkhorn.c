@@ -1,5 +1,6 @@
 /* Attention with the Sinkhorn kernel on both engines: against a dense scaling in long double. */
 #include "attention_oracle.h"
+#include "keys.h"
 
 #include "expect.h"
 
@@ -11,13 +12,8 @@ static const char *const engines[] = {"direct", "moments"};
 static long double *Matrix(const Cloud *cloud, double beta) {
   long double *kernel = malloc(sizeof(*kernel) * cloud->N * cloud->N);
 
-  for (PetscInt i = 0; i < cloud->N; i++) {
-    for (PetscInt j = 0; j < cloud->N; j++) {
-      long double u = 0;
-      for (PetscInt c = 0; c < cloud->d; c++) u += (long double)cloud->x[i * cloud->d + c] * cloud->x[j * cloud->d + c];
-      kernel[i * cloud->N + j] = expl(beta * (u - 1));
-    }
-  }
+  for (PetscInt i = 0; i < cloud->N; i++)
+    for (PetscInt j = 0; j < cloud->N; j++) kernel[i * cloud->N + j] = expl(beta * (CloudCosine(cloud, i, j) - 1));
   return kernel;
 }
 
@@ -112,7 +108,7 @@ static void CheckSinkhorn(PetscInt N, PetscInt d, Shape shape, PetscBool weighte
 
     SetKeys("sinkhorn", beta, value);
     SetKey("attention_engine", engines[e]);
-    OK(AttentionCreate(tokens, &attention));
+    OK(AttentionFromKeys(tokens, &attention));
     OK(AttentionEvaluate(attention, tokens, drift));
     CLOSE(Off(&cloud, tokens, drift, field), 0, e ? 1e-10 : 1e-11);
     OK(AttentionEnergy(attention, tokens, &energy)); /* of the plain kernel */
@@ -120,7 +116,7 @@ static void CheckSinkhorn(PetscInt N, PetscInt d, Shape shape, PetscBool weighte
     OK(AttentionEvaluate(attention, tokens, drift)); /* not disturbed by the energy */
     OK(AttentionDestroy(&attention));
 
-    OK(AttentionCreate(alone, &attention));
+    OK(AttentionFromKeys(alone, &attention));
     OK(AttentionEvaluate(attention, alone, drift_alone));
     CheckSameBits(tokens, drift, drift_alone);
     CheckScaling(&cloud, attention, alone, beta, e ? 1e-10 : 2e-12);
@@ -153,15 +149,11 @@ static void LargeBeta(void **state) {
   CheckSinkhorn(60, 3, UNIFORM, PETSC_FALSE, 150, 1);
 }
 
-/* A regular polygon is as good as the uniform law: a is constant and there is no tangential drift. */
+/* For the uniform law a is constant and there is no tangential drift. */
 static void Equidistribution(void **state) {
-  Cloud cloud = CloudCreate(320, 2, UNIFORM, PETSC_FALSE);
+  Cloud cloud = Polygon(320);
   (void)state;
 
-  for (PetscInt i = 0; i < cloud.N; i++) {
-    cloud.x[2 * i] = cos(2 * M_PI * i / cloud.N);
-    cloud.x[2 * i + 1] = sin(2 * M_PI * i / cloud.N);
-  }
   for (int e = 0; e < 2; e++) {
     Tokens tokens = Place(PETSC_COMM_WORLD, &cloud);
     double *radial = malloc(sizeof(double) * 2 * cloud.N), mean = 0, total = 0;
@@ -178,7 +170,7 @@ static void Equidistribution(void **state) {
     SetKeys("sinkhorn", 4, 1);
     SetKey("attention_engine", engines[e]);
     OK(TokensCreateVec(tokens, &drift));
-    OK(AttentionCreate(tokens, &attention));
+    OK(AttentionFromKeys(tokens, &attention));
     OK(AttentionEvaluate(attention, tokens, drift));
     CLOSE(Off(&cloud, tokens, drift, radial), 0, 1e-11);
     OK(AttentionDestroy(&attention));
@@ -199,17 +191,17 @@ static void Failures(void **state) {
   OK(TokensCreateVec(tokens, &drift));
   SetKeys("sinkhorn", 5, 1);
   SetKey("attention_sinkhorn_iterations", "3");
-  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionFromKeys(tokens, &attention));
   FAILS(AttentionEvaluate(attention, tokens, drift), PETSC_ERR_NOT_CONVERGED, "attention_sinkhorn_iterations = 3");
   OK(AttentionDestroy(&attention));
   SetKey("attention_sinkhorn_tol", "0.1"); /* which three iterations reach */
-  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionFromKeys(tokens, &attention));
   OK(AttentionEvaluate(attention, tokens, drift));
   OK(AttentionDestroy(&attention));
   SetKey("attention_sinkhorn_iterations", NULL);
   SetKey("attention_sinkhorn_tol", NULL);
   SetKey("attention_weights", "heads.h5");
-  REFUSED(AttentionCreate(tokens, &attention), "attention_type = sinkhorn");
+  REFUSED(AttentionFromKeys(tokens, &attention), "attention_type = sinkhorn");
   SetKey("attention_weights", NULL);
   OK(VecDestroy(&drift));
   OK(TokensDestroy(&tokens));

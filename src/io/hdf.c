@@ -1,0 +1,454 @@
+#include "io/hdf_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Where reading fails, the message says "key = path: reason", or "path: reason" when no deck key named the file. */
+#define H5_FROM(hdf) (hdf)->key, (hdf)->key[0] ? " = " : "", (hdf)->path
+/* A user's mistake when a key named it, and then met by all ranks alike; else a failure of the run. */
+#define H5_UNREADABLE(hdf) ((hdf)->key[0] ? PETSC_ERR_USER_INPUT : PETSC_ERR_FILE_READ)
+
+PetscErrorCode HdfAgree(MPI_Comm comm, PetscBool *ok) {
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, ok, 1, MPIU_BOOL, MPI_LAND, comm));
+  PetscFunctionReturn(0);
+}
+
+/* Access properties: MPI-IO on comm, and a close that closes what is still open in the file. */
+static hid_t AccessProperties(MPI_Comm comm) {
+  const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+  if (access < 0) return access;
+  if (H5Pset_fapl_mpio(access, comm, MPI_INFO_NULL) < 0 || H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) < 0) {
+    H5Pclose(access);
+    return -1;
+  }
+  return access;
+}
+
+/* Rank 0 alone looks at the file before all ranks open it: a collective open of a missing or truncated file may print
+ * or hang. The reason is empty when nothing is wrong. */
+static void InspectFile(const char *path, char *reason, size_t room) {
+  struct stat status;
+
+  reason[0] = '\0';
+  if (stat(path, &status))
+    snprintf(reason, room, "%s", errno == ENOENT ? "no such file" : strerror(errno));
+  else if (!S_ISREG(status.st_mode))
+    snprintf(reason, room, "not a regular file");
+  else if (access(path, R_OK))
+    snprintf(reason, room, "%s", strerror(errno));
+  else if (H5Fis_hdf5(path) <= 0)
+    snprintf(reason, room, "not an HDF5 file");
+  else {
+    const hid_t properties = AccessProperties(MPI_COMM_SELF);
+    const hid_t file = H5Fopen(path, H5F_ACC_RDONLY, properties);
+    if (file < 0)
+      snprintf(reason, room, "a truncated or damaged HDF5 file");
+    else
+      H5Fclose(file);
+    H5Pclose(properties);
+  }
+}
+
+/* Like InspectFile, for a file to be created or truncated. */
+static void InspectNewFile(const char *path, char *reason, size_t room) {
+  const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+
+  reason[0] = '\0';
+  if (fd < 0)
+    snprintf(reason, room, "%s", strerror(errno));
+  else
+    close(fd);
+}
+
+PetscErrorCode HdfOpen(MPI_Comm comm, const char *path, const char *mode, const char *key, Hdf *handle) {
+  char reason[256] = "";
+  const PetscBool create = mode[0] == 'w' ? PETSC_TRUE : PETSC_FALSE;
+  PetscMPIInt rank;
+  PetscBool ok;
+  hid_t access;
+  Hdf hdf;
+
+  PetscFunctionBeginUser;
+  *handle = NULL;
+  H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+  PetscCallMPI(MPI_Comm_rank(comm, &rank));
+  if (!rank) (create ? InspectNewFile : InspectFile)(path, reason, sizeof(reason));
+  PetscCallMPI(MPI_Bcast(reason, sizeof(reason), MPI_CHAR, 0, comm));
+  if (reason[0]) {
+    if (create) SETERRQ(comm, PETSC_ERR_FILE_OPEN, "%s: cannot create: %s", path, reason);
+    SETERRQ(comm, key ? PETSC_ERR_USER_INPUT : PETSC_ERR_FILE_READ, "%s%s%s: %s", key ? key : "", key ? " = " : "",
+            path, reason);
+  }
+  PetscCall(PetscNew(&hdf));
+  PetscCallMPI(MPI_Comm_dup(comm, &hdf->comm));
+  PetscCall(PetscStrncpy(hdf->path, path, sizeof(hdf->path)));
+  PetscCall(PetscStrncpy(hdf->key, key ? key : "", sizeof(hdf->key)));
+  access = AccessProperties(hdf->comm);
+  if (create)
+    hdf->file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+  else
+    hdf->file = H5Fopen(path, mode[1] == '+' ? H5F_ACC_RDWR : H5F_ACC_RDONLY, access);
+  H5Pclose(access);
+  ok = hdf->file >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(HdfAgree(hdf->comm, &ok));
+  *handle = hdf;
+  if (!ok) {
+    PetscCall(HdfClose(handle));
+    SETERRQ(comm, PETSC_ERR_FILE_OPEN, "%s: cannot open on all ranks", path);
+  }
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode HdfClose(Hdf *handle) {
+  char path[PETSC_MAX_PATH_LEN];
+  PetscBool ok = PETSC_TRUE;
+  Hdf hdf = *handle;
+
+  PetscFunctionBeginUser;
+  if (!hdf) PetscFunctionReturn(0);
+  *handle = NULL;
+  if (hdf->file >= 0 && H5Fclose(hdf->file) < 0) ok = PETSC_FALSE;
+  PetscCall(HdfAgree(hdf->comm, &ok));
+  PetscCallMPI(MPI_Comm_free(&hdf->comm));
+  PetscCall(PetscStrncpy(path, hdf->path, sizeof(path)));
+  PetscCall(PetscFree(hdf));
+  PetscCheck(ok, PETSC_COMM_SELF, PETSC_ERR_FILE_WRITE, "%s: cannot close", path);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode HdfFlush(Hdf hdf) {
+  PetscBool ok;
+
+  PetscFunctionBeginUser;
+  ok = H5Fflush(hdf->file, H5F_SCOPE_GLOBAL) >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(HdfAgree(hdf->comm, &ok));
+  PetscCheck(ok, hdf->comm, PETSC_ERR_FILE_WRITE, "%s: cannot flush", hdf->path);
+  PetscFunctionReturn(0);
+}
+
+/* Every link on the way must exist: HDF5 calls a missing intermediate group an error. A dangling link is as good as
+ * none. */
+PetscErrorCode HdfExists(Hdf hdf, const char *path, PetscBool *exists) {
+  char *prefix, *slash;
+
+  PetscFunctionBeginUser;
+  *exists = PETSC_TRUE;
+  PetscCall(PetscStrallocpy(path, &prefix));
+  for (slash = strchr(prefix + 1, '/'); *exists && slash; slash = strchr(slash + 1, '/')) {
+    *slash = '\0';
+    if (H5Lexists(hdf->file, prefix, H5P_DEFAULT) <= 0) *exists = PETSC_FALSE;
+    *slash = '/';
+  }
+  if (*exists && H5Oexists_by_name(hdf->file, path, H5P_DEFAULT) <= 0) *exists = PETSC_FALSE;
+  PetscCall(PetscFree(prefix));
+  PetscFunctionReturn(0);
+}
+
+/* Are the chunks of the dataset's rank, and no larger than it may become (HDF5 asks that where there is something)? */
+static PetscBool AreChunksSound(hid_t create, int rank, const hsize_t size[], const hsize_t most[]) {
+  hsize_t chunk[H5S_MAX_RANK];
+
+  if (H5Pget_chunk(create, H5S_MAX_RANK, chunk) != rank) return PETSC_FALSE;
+  for (int i = 0; i < rank; i++)
+    if (size[i] && chunk[i] > most[i]) return PETSC_FALSE;
+  return PETSC_TRUE;
+}
+
+/* Does the file hold what its shape promises, or nothing yet (fill values), in numbers of a size that there is? HDF5
+ * 1.10 does not look: where a damaged file lies about it, it reads past its buffers or does not end. */
+static PetscBool IsSound(hid_t dataset, int rank, const hsize_t size[], const hsize_t most[]) {
+  const hid_t type = H5Dget_type(dataset), create = H5Dget_create_plist(dataset);
+  const size_t bytes = type >= 0 ? H5Tget_size(type) : 0, largest = H5Tget_size(H5T_NATIVE_LDOUBLE);
+  const PetscBool number = type >= 0 && H5Tget_class(type) == H5T_FLOAT ? PETSC_TRUE : PETSC_FALSE;
+  const H5D_layout_t layout = create >= 0 ? H5Pget_layout(create) : H5D_LAYOUT_ERROR;
+  const hsize_t stored = H5Dget_storage_size(dataset);
+  hsize_t needed = bytes;
+  PetscBool sound = bytes && (!number || bytes <= largest) && layout != H5D_LAYOUT_ERROR ? PETSC_TRUE : PETSC_FALSE;
+
+  for (int i = 0; i < rank; i++) {
+    if (size[i] > most[i] || (size[i] && needed > (hsize_t)-1 / size[i])) sound = PETSC_FALSE;
+    needed *= size[i];
+  }
+  if (layout == H5D_CHUNKED)
+    sound = sound && AreChunksSound(create, rank, size, most) ? PETSC_TRUE : PETSC_FALSE;
+  else if (layout == H5D_COMPACT || (layout == H5D_CONTIGUOUS && stored))
+    sound = sound && needed <= stored ? PETSC_TRUE : PETSC_FALSE;
+  if (type >= 0) H5Tclose(type);
+  if (create >= 0) H5Pclose(create);
+  return sound;
+}
+
+/* What keeps this rank from reading a dataset, worst last. */
+enum { FAULT_NONE, FAULT_DAMAGED, FAULT_SHAPE, FAULT_OTHER, FAULT_MISSING };
+
+/* On this rank: opens the dataset and finds its shape. */
+static int TryOpenDataset(Hdf hdf, const char *path, hid_t *dataset, int *rank, PetscInt64 shape[8]) {
+  hsize_t size[H5S_MAX_RANK], most[H5S_MAX_RANK];
+  hid_t space;
+
+  *dataset = H5Dopen2(hdf->file, path, H5P_DEFAULT);
+  if (*dataset < 0) return FAULT_OTHER;
+  space = H5Dget_space(*dataset);
+  *rank = H5Sget_simple_extent_dims(space, size, most);
+  if (space >= 0) H5Sclose(space);
+  if (*rank < 0 || *rank > 8) return FAULT_SHAPE;
+  if (!IsSound(*dataset, *rank, size, most)) return FAULT_DAMAGED;
+  for (int i = 0; i < *rank; i++) shape[i] = (PetscInt64)size[i];
+  return FAULT_NONE;
+}
+
+/* Opens a dataset that a user's file must have, and its dataspace's shape. A file may be damaged for one rank only: all
+ * agree on what is wrong. */
+static PetscErrorCode OpenDataset(Hdf hdf, const char *path, hid_t *dataset, int *rank, PetscInt64 shape[8]) {
+  static const char *const faults[] = {"", "dataset '%s' is damaged", "dataset '%s' has no shape of rank 0 to 8",
+                                       "'%s' is not a dataset", "has no dataset '%s'"};
+  char text[PETSC_MAX_PATH_LEN + 64];
+  PetscBool exists;
+  int fault = FAULT_MISSING;
+
+  PetscFunctionBeginUser;
+  *dataset = -1;
+  PetscCall(HdfExists(hdf, path, &exists));
+  if (exists) fault = TryOpenDataset(hdf, path, dataset, rank, shape);
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &fault, 1, MPI_INT, MPI_MAX, hdf->comm));
+  if (!fault) PetscFunctionReturn(0);
+  if (*dataset >= 0) H5Dclose(*dataset);
+  PetscCall(PetscSNPrintf(text, sizeof(text), faults[fault], path));
+  SETERRQ(hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: %s", H5_FROM(hdf), text);
+}
+
+PetscErrorCode HdfGetShape(Hdf hdf, const char *path, int *rank, PetscInt64 shape[8]) {
+  hid_t dataset;
+
+  PetscFunctionBeginUser;
+  PetscCall(OpenDataset(hdf, path, &dataset, rank, shape));
+  H5Dclose(dataset);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode HdfCheckShape(Hdf hdf, const char *path, int rank, const PetscInt64 shape[]) {
+  PetscInt64 found[8];
+  PetscBool same;
+  int n;
+
+  PetscFunctionBeginUser;
+  PetscCall(HdfGetShape(hdf, path, &n, found));
+  same = n == rank ? PETSC_TRUE : PETSC_FALSE;
+  for (int i = 0; same && i < rank; i++) same = found[i] == shape[i] ? PETSC_TRUE : PETSC_FALSE;
+  PetscCheck(same, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: dataset '%s' has another shape", H5_FROM(hdf), path);
+  PetscFunctionReturn(0);
+}
+
+/* The read itself, of a part that is known to exist. */
+static herr_t ReadPart(hid_t dataset, int rank, const PetscInt64 shape[], PetscInt64 first, PetscInt64 count,
+                       double *values) {
+  const hsize_t start[2] = {(hsize_t)first, 0}, size[2] = {(hsize_t)count, rank == 2 ? (hsize_t)shape[1] : 1};
+  const hid_t memory = H5Screate_simple(rank, size, NULL), space = H5Dget_space(dataset);
+  herr_t status = H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, size, NULL);
+
+  if (status >= 0) status = H5Dread(dataset, H5T_NATIVE_DOUBLE, memory, space, H5P_DEFAULT, values);
+  H5Sclose(space);
+  H5Sclose(memory);
+  return status;
+}
+
+PetscErrorCode HdfReadRows(Hdf hdf, const char *path, PetscInt64 first, PetscInt64 count, double *values) {
+  PetscInt64 shape[8];
+  PetscBool real, range, read = PETSC_TRUE;
+  hid_t dataset, type;
+  int rank;
+
+  PetscFunctionBeginUser;
+  PetscCall(OpenDataset(hdf, path, &dataset, &rank, shape));
+  type = H5Dget_type(dataset);
+  real = H5Tget_class(type) == H5T_FLOAT ? PETSC_TRUE : PETSC_FALSE;
+  H5Tclose(type);
+  range = (rank == 1 || rank == 2) && first >= 0 && count >= 0 && first + count <= shape[0] ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(HdfAgree(hdf->comm, &range));
+  /* Ranks read by themselves: their ranges differ, and a damaged chunk must not leave the others waiting. */
+  if (real && range && count)
+    read = ReadPart(dataset, rank, shape, first, count, values) >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(HdfAgree(hdf->comm, &read));
+  H5Dclose(dataset);
+  PetscCheck(real, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: dataset '%s' must hold floating-point numbers", H5_FROM(hdf),
+             path);
+  PetscCheck(rank == 1 || rank == 2, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: dataset '%s' has rank %d, must be 1 or 2",
+             H5_FROM(hdf), path, rank);
+  PetscCheck(range, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: dataset '%s' has only %" PetscInt64_FMT " rows",
+             H5_FROM(hdf), path, shape[0]);
+  PetscCheck(read, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: dataset '%s' cannot be read", H5_FROM(hdf), path);
+  PetscFunctionReturn(0);
+}
+
+/* The part itself; HDF5 makes doubles of floats. */
+static herr_t ReadFramePart(hid_t dataset, PetscInt64 t, PetscInt64 first, PetscInt64 count, PetscInt64 d,
+                            double *values) {
+  const hsize_t start[3] = {(hsize_t)t, (hsize_t)first, 0}, size[3] = {1, (hsize_t)count, (hsize_t)d};
+  const hid_t memory = H5Screate_simple(3, size, NULL), space = H5Dget_space(dataset);
+  herr_t status = H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, size, NULL);
+
+  if (status >= 0) status = H5Dread(dataset, H5T_NATIVE_DOUBLE, memory, space, H5P_DEFAULT, values);
+  H5Sclose(space);
+  H5Sclose(memory);
+  return status;
+}
+
+PetscErrorCode HdfReadFrame(Hdf hdf, const char *path, PetscInt64 t, PetscInt64 first, PetscInt64 count,
+                            double *values) {
+  PetscInt64 shape[8];
+  PetscBool range, read = PETSC_TRUE;
+  hid_t dataset;
+  int rank;
+
+  PetscFunctionBeginUser;
+  PetscCall(OpenDataset(hdf, path, &dataset, &rank, shape));
+  range = rank == 3 && t >= 0 && t < shape[0] && first >= 0 && first + count <= shape[1] ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(HdfAgree(hdf->comm, &range));
+  /* Each rank by itself, as in HdfReadRows. */
+  if (range && count) read = ReadFramePart(dataset, t, first, count, shape[2], values) >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(HdfAgree(hdf->comm, &read));
+  H5Dclose(dataset);
+  PetscCheck(range && read, hdf->comm, PETSC_ERR_USER_INPUT, "%s%s%s: frame %" PetscInt64_FMT " of '%s' cannot be read",
+             H5_FROM(hdf), t, path);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode HdfIsReal(Hdf hdf, const char *path, PetscBool *real) {
+  PetscInt64 shape[8];
+  hid_t dataset, type;
+  int rank;
+
+  PetscFunctionBeginUser;
+  PetscCall(OpenDataset(hdf, path, &dataset, &rank, shape));
+  type = H5Dget_type(dataset);
+  *real = H5Tget_class(type) == H5T_FLOAT ? PETSC_TRUE : PETSC_FALSE;
+  H5Tclose(type);
+  H5Dclose(dataset);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode HdfReadLink(Hdf hdf, const char *path, size_t room, char *file, char *object) {
+  const char *to_file = NULL, *to_object = NULL;
+  H5L_info_t info;
+  char *value = NULL;
+
+  PetscFunctionBeginUser;
+  file[0] = object[0] = '\0';
+  if (H5Lget_info(hdf->file, path, &info, H5P_DEFAULT) < 0 || info.type != H5L_TYPE_EXTERNAL) PetscFunctionReturn(0);
+  PetscCall(PetscMalloc1(info.u.val_size, &value));
+  if (H5Lget_val(hdf->file, path, value, info.u.val_size, H5P_DEFAULT) >= 0 &&
+      H5Lunpack_elink_val(value, info.u.val_size, NULL, &to_file, &to_object) >= 0) {
+    PetscCall(PetscStrncpy(file, to_file, room));
+    PetscCall(PetscStrncpy(object, to_object, room));
+  }
+  PetscCall(PetscFree(value));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode HdfReadInts(Hdf hdf, const char *path, PetscInt64 n, PetscInt64 *values) {
+  PetscInt64 shape[8];
+  hid_t dataset;
+  int rank;
+  PetscBool right, read;
+
+  PetscFunctionBeginUser;
+  PetscCall(OpenDataset(hdf, path, &dataset, &rank, shape));
+  right = rank == 1 && shape[0] == n ? PETSC_TRUE : PETSC_FALSE;
+  read = right && H5Dread(dataset, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
+  H5Dclose(dataset);
+  PetscCall(HdfAgree(hdf->comm, &read));
+  PetscCheck(read, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: '%s' must hold %" PetscInt64_FMT " integers", H5_FROM(hdf),
+             path, n);
+  PetscFunctionReturn(0);
+}
+
+/* Reads the attribute `name` of the object at path as this type; false when there is none. */
+static PetscErrorCode ReadAttribute(Hdf hdf, const char *path, const char *name, hid_t type, void *value,
+                                    PetscBool *found) {
+  PetscBool exists;
+  hid_t object, attribute, space;
+
+  PetscFunctionBeginUser;
+  *found = PETSC_FALSE;
+  PetscCall(HdfExists(hdf, path, &exists));
+  if (!exists) PetscFunctionReturn(0);
+  object = H5Oopen(hdf->file, path, H5P_DEFAULT);
+  if (object >= 0 && H5Aexists(object, name) > 0) {
+    attribute = H5Aopen(object, name, H5P_DEFAULT);
+    space = attribute >= 0 ? H5Aget_space(attribute) : -1;
+    /* one value: the reader of more would write past it */
+    *found = space >= 0 && H5Sget_simple_extent_npoints(space) == 1 && H5Aread(attribute, type, value) >= 0
+                 ? PETSC_TRUE
+                 : PETSC_FALSE;
+    if (space >= 0) H5Sclose(space);
+    if (attribute >= 0) H5Aclose(attribute);
+  }
+  if (object >= 0) H5Oclose(object);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode HdfReadAttribute(Hdf hdf, const char *path, const char *name, size_t room, char *buffer,
+                                PetscBool *found) {
+  const hid_t type = H5Tcopy(H5T_C_S1);
+
+  PetscFunctionBeginUser;
+  H5Tset_size(type, room);
+  H5Tset_cset(type, H5T_CSET_UTF8);
+  buffer[0] = '\0';
+  PetscCall(ReadAttribute(hdf, path, name, type, buffer, found));
+  buffer[room - 1] = '\0';
+  H5Tclose(type);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode HdfReadAttributeInt(Hdf hdf, const char *path, const char *name, int *value, PetscBool *found) {
+  PetscFunctionBeginUser;
+  PetscCall(ReadAttribute(hdf, path, name, H5T_NATIVE_INT, value, found));
+  PetscFunctionReturn(0);
+}
+
+#define LINKS_MOST 1000000 /* names in a group; what a damaged file claims may be any number */
+
+typedef struct {
+  PetscInt n, room;
+  char **names;
+} NameList;
+
+static herr_t AddName(hid_t group, const char *name, const H5L_info_t *info, void *context) {
+  NameList *list = (NameList *)context;
+
+  (void)group, (void)info;
+  if (list->n == list->room) return -1;
+  return PetscStrallocpy(name, &list->names[list->n++]) ? -1 : 0;
+}
+
+PetscErrorCode HdfList(Hdf hdf, const char *path, PetscInt *n, char ***names) {
+  NameList list = {0, 0, NULL};
+  H5G_info_t info;
+  PetscBool exists, ok;
+  hid_t group = -1;
+
+  PetscFunctionBeginUser;
+  PetscCall(HdfExists(hdf, path, &exists));
+  if (exists) group = H5Gopen2(hdf->file, path, H5P_DEFAULT);
+  PetscCheck(group >= 0, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: has no group '%s'", H5_FROM(hdf), path);
+  ok = H5Gget_info(group, &info) >= 0 && info.nlinks <= LINKS_MOST ? PETSC_TRUE : PETSC_FALSE;
+  if (ok) {
+    list.room = (PetscInt)info.nlinks;
+    PetscCall(PetscCalloc1(list.room + 1, &list.names));
+    ok = H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, AddName, &list) >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  }
+  H5Gclose(group);
+  if (!ok) {
+    for (PetscInt i = 0; i < list.n; i++) PetscCall(PetscFree(list.names[i]));
+    PetscCall(PetscFree(list.names));
+  }
+  PetscCheck(ok, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: group '%s' cannot be read", H5_FROM(hdf), path);
+  *n = list.n;
+  *names = list.names;
+  PetscFunctionReturn(0);
+}
