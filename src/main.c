@@ -1,5 +1,4 @@
 /* chorale STUDY [DECK.yaml ...] [-option value ...]: chooses the study and runs it. */
-#include <chorale/checkpoint.h>
 #include <chorale/deck.h>
 #include <chorale/error.h>
 #include <chorale/provenance.h>
@@ -26,7 +25,7 @@ static void PrintUsage(void) {
 }
 
 /* The stages of a run; prints is true on the rank that answers questions. */
-static PetscErrorCode Run(int argc, char **argv, PetscBool prints) {
+static PetscErrorCode Answer(int argc, char **argv, PetscBool prints) {
   const Study *study;
   PetscFunctionBeginUser;
   PetscCheck(argc > 1, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "name a study; see chorale --help");
@@ -46,9 +45,7 @@ static PetscErrorCode Run(int argc, char **argv, PetscBool prints) {
   }
   PetscCall(ProvenanceSetCommandLine(argc, argv));
   PetscCall(DeckParse(argc, argv, study->name));
-  PetscCall(ProvenanceReadInputs());
-  if (study->checkpoints) PetscCall(CheckpointCatchSignals());
-  PetscCall(study->run());
+  PetscCall(StudyRun(study, StudyFind));
   PetscFunctionReturn(0);
 }
 
@@ -68,7 +65,7 @@ int main(int argc, char **argv) {
   if (PetscInitialize(&count, &words, NULL, NULL)) return 1;
   if (ErrorHandlerPush() || MPI_Comm_rank(PETSC_COMM_WORLD, &rank)) return 1;
   (void)signal(SIGPIPE, SIG_DFL); /* a reader like head that has seen enough ends the program, without PETSc's words */
-  code = Run(argc, argv, rank == 0 ? PETSC_TRUE : PETSC_FALSE);
+  code = Answer(argc, argv, rank == 0 ? PETSC_TRUE : PETSC_FALSE);
   if (ErrorMeet(code)) return 1;
   if (PetscFinalize()) return 1;
   free(chosen);

@@ -1,16 +1,10 @@
-/* The studies behind the registry of study.c. */
+/* The studies, and what several of them do. */
 #ifndef CHORALE_STUDY_STUDIES_H
 #define CHORALE_STUDY_STUDIES_H
 
-#include <petscsys.h>
+#include <chorale/study.h>
 
-extern PetscErrorCode StudySimulate(void);
-extern PetscErrorCode StudyKernel(void);
-extern PetscErrorCode StudyLimits(void);
-extern PetscErrorCode StudySpde(void);
-extern PetscErrorCode StudyChaos(void);
-extern PetscErrorCode StudySync(void);
-extern PetscErrorCode StudyAnalyze(void);
+extern const Study StudySimulate, StudyKernel, StudyLimits, StudyChaos, StudySync, StudySpde, StudyAnalyze;
 
 /* A default of this study where the table's is another; the parameters in the results have it. Collective. */
 extern PetscErrorCode StudyPrefer(const char *key, const char *value);

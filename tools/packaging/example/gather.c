@@ -13,7 +13,6 @@
 
 /* Steps until the order parameter exceeds GATHERED; depth + 1 if it never does. */
 static PetscErrorCode Gather(Tokens tokens, PetscInt64 depth, PetscReal dt, PetscInt64 *steps) {
-  const ObservableInfo *order = ObservableGetInfo(OBSERVE_ORDER);
   PetscReal values[OBSERVE_VALUES] = {0};
   Attention attention;
   Scheme scheme;
@@ -29,7 +28,7 @@ static PetscErrorCode Gather(Tokens tokens, PetscInt64 depth, PetscReal dt, Pets
   PetscCall(SchemeCreate(tokens, &scheme));
   for (*steps = 0; *steps <= depth; ++*steps) {
     PetscCall(ObservablesEvaluate(tokens, attention, values));
-    if (values[order->first] > GATHERED) break;
+    if (values[ObservableFirst(OBSERVE_ORDER)] > GATHERED) break;
     PetscCall(NoiseDraw(noise, 0, (PetscInt)*steps, field)); /* one random function for all tokens */
     PetscCall(SchemeStep(scheme, attention, field, dt, tokens));
   }
