@@ -5,15 +5,18 @@
 #define CHORALE_STUDY_H
 
 #include <chorale/checkpoint.h>
+#include <chorale/deck.h>
 #include <chorale/results.h>
 
 typedef struct _p_Run *Run;
 typedef struct _p_Study Study;
 typedef const Study *(*StudyFinder)(const char *name);
+typedef const OptionTable *(*StudyLister)(PetscInt i);
 
 /* Members that a study has no use for are NULL. state is its own, zero to begin with. */
 struct _p_Study {
   const char *name, *summary; /* one line for chorale --help */
+  const OptionTable *options; /* what it reads */
   ResultsForm form;           /* its study is name */
   size_t size;                /* of the state */
   PetscBool checkpoints;      /* it stops at one, and goes on from there */
@@ -44,13 +47,25 @@ struct _p_Study {
 /* Those of chorale (src/study/studies.c): NULL when there is no such study, or past the last. */
 const Study *StudyFind(const char *name);
 const Study *StudyGet(PetscInt i);
+/* What the i-th study reads, for DeckUse. */
+const OptionTable *StudyOptions(PetscInt i);
 
-/* Runs it with the deck that is parsed; find is for studies that run others. Collective on all ranks. */
-PetscErrorCode StudyRun(const Study *study, StudyFinder find);
+/* How many layers a run has and which time they take. */
+typedef struct {
+  PetscInt64 depth;  /* L */
+  PetscReal horizon; /* T */
+} LayersOptions;
+extern const OptionKey LayersKeys[];
+/* layers_*. */
+PetscErrorCode LayersOptionsRead(LayersOptions *options);
+
+/* Runs it with the deck that is parsed; find and tables, those of the registry, are for studies that run others.
+ * Collective on all ranks. */
+PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables);
 
 /* The ensemble of the deck, its shards sharing so many token blocks; or one realization that every rank computes whole.
  */
-PetscErrorCode RunCreateEnsemble(Run run, PetscInt blocks, EnsembleLayout *layout);
+PetscErrorCode RunCreateEnsemble(Run run, const EnsembleOptions *options, PetscInt blocks, EnsembleLayout *layout);
 PetscErrorCode RunCreateSingle(Run run, EnsembleLayout *layout);
 /* Of a realization. */
 PetscErrorCode RunSetSteps(Run run, PetscInt steps);

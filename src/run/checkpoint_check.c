@@ -1,8 +1,8 @@
 /* May a run go on from this checkpoint, or replace these results? Their decks are compared key by key. */
 #include "run/checkpoint_impl.h"
 
+#include "io/provenance.h"
 #include <chorale/deck.h>
-#include <chorale/provenance.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,7 @@ static PetscBool MayChange(const char *key) {
 typedef struct {
   MPI_Comm comm;
   const char *file;
-  H5 h5;
+  Hdf hdf;
   PetscInt steps; /* of a run that goes on from this checkpoint; 0 for complete results, -1 for what a run has left */
 } Comparison;
 
@@ -39,10 +39,10 @@ static PetscErrorCode CompareCadence(const Comparison *x, const char *old, const
              "output_every = %s: %s was made with %s; a resumed run may only take a multiple of that, whose frames are "
              "all recorded",
              value, x->file, old);
-  PetscCall(H5Exists(x->h5, "/frames", &found));
+  PetscCall(HdfExists(x->hdf, "/frames", &found));
   PetscCheck(found, x->comm, PETSC_ERR_USER_INPUT,
              "output_every = %s: %s was made with %s; what this study gathers depends on it", value, x->file, old);
-  PetscCall(H5ReadAttribute(x->h5, "/parameters", "output_trajectories", sizeof(count), count, &found));
+  PetscCall(HdfReadAttribute(x->hdf, "/parameters", "output_trajectories", sizeof(count), count, &found));
   PetscCheck(!found || !strcmp(count, "0"), x->comm, PETSC_ERR_USER_INPUT,
              "output_every = %s: %s was made with %s, which the frames of its output_trajectories = %s keep", value,
              x->file, old, count);
@@ -57,7 +57,7 @@ static PetscErrorCode CompareInput(const Comparison *x, const char *key, const c
   PetscFunctionBeginUser;
   if (!ProvenanceInput(key)[0]) PetscFunctionReturn(0);
   PetscCall(PetscSNPrintf(name, sizeof(name), "%s_crc32", key));
-  PetscCall(H5ReadAttribute(x->h5, "/provenance", name, sizeof(old), old, &found));
+  PetscCall(HdfReadAttribute(x->hdf, "/provenance", name, sizeof(old), old, &found));
   PetscCheck(!found || !strcmp(old, ProvenanceInput(key)), x->comm, PETSC_ERR_USER_INPUT,
              "%s = %s: the file had other contents when %s was made", key, value, x->file);
   PetscFunctionReturn(0);
@@ -70,7 +70,7 @@ static PetscErrorCode CompareKey(const char *key, const char *value, void *conte
 
   PetscFunctionBeginUser;
   if (MayChange(key)) PetscFunctionReturn(0);
-  PetscCall(H5ReadAttribute(comparison->h5, "/parameters", key, sizeof(old), old, &found));
+  PetscCall(HdfReadAttribute(comparison->hdf, "/parameters", key, sizeof(old), old, &found));
   if (found && !strcmp(old, value))
     PetscCall(CompareInput(comparison, key, value));
   else if (found && comparison->steps && !strcmp(key, "output_every"))
@@ -89,14 +89,14 @@ static PetscErrorCode CheckOwn(Checkpoint c, Comparison *comparison) {
 
   PetscFunctionBeginUser;
   PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", c->study));
-  PetscCall(H5Exists(comparison->h5, group, &same));
-  PetscCall(H5ReadAttribute(comparison->h5, "/provenance", "complete", sizeof(value), value, &found));
+  PetscCall(HdfExists(comparison->hdf, group, &same));
+  PetscCall(HdfReadAttribute(comparison->hdf, "/provenance", "complete", sizeof(value), value, &found));
   PetscCheck(found && same, comparison->comm, PETSC_ERR_USER_INPUT,
              "output_file = %s: exists and holds no results of study %s; output_overwrite replaces it",
              comparison->file, c->study);
   if (c->source[0]) PetscFunctionReturn(0);
   comparison->steps = strcmp(value, "true") ? -1 : 0; /* -1: no frame of it is kept */
-  PetscCall(DeckVisit(c->study, CompareKey, comparison));
+  PetscCall(DeckVisit(CompareKey, comparison));
   PetscFunctionReturn(0);
 }
 
@@ -111,32 +111,32 @@ PetscErrorCode CheckpointFileCheckResults(Checkpoint c) {
   if (!c->rank) there = !access(c->output.file, F_OK);
   PetscCallMPI(MPI_Bcast(&there, 1, MPI_INT, 0, c->layout.world));
   if (!there || overwrite) PetscFunctionReturn(0);
-  PetscCall(H5Open(c->layout.world, c->output.file, "r", "output_file", &comparison.h5));
+  PetscCall(HdfOpen(c->layout.world, c->output.file, "r", "output_file", &comparison.hdf));
   code = CheckOwn(c, &comparison);
-  PetscCall(H5Close_(&comparison.h5)); /* an open file would meet MPI_Finalize */
+  PetscCall(HdfClose(&comparison.hdf)); /* an open file would meet MPI_Finalize */
   PetscCall(code);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode CheckpointReadHeader(Checkpoint c, H5 h5) {
-  Comparison comparison = {c->layout.world, c->source, h5, c->steps};
+PetscErrorCode CheckpointReadHeader(Checkpoint c, Hdf hdf) {
+  Comparison comparison = {c->layout.world, c->source, hdf, c->steps};
   char study[CHECKPOINT_NAME], format[CHECKPOINT_NAME];
   PetscInt64 shape[8];
   PetscBool found;
   int rank;
 
   PetscFunctionBeginUser;
-  PetscCall(H5ReadAttribute(comparison.h5, "/checkpoint", "format", sizeof(format), format, &found));
+  PetscCall(HdfReadAttribute(comparison.hdf, "/checkpoint", "format", sizeof(format), format, &found));
   PetscCheck(found && !strcmp(format, CHECKPOINT_FORMAT), c->layout.world, PETSC_ERR_USER_INPUT,
              "checkpoint_resume = true: %s has format '%s', this program reads " CHECKPOINT_FORMAT, c->source, format);
-  PetscCall(H5ReadAttribute(comparison.h5, "/checkpoint", "study", sizeof(study), study, &found));
+  PetscCall(HdfReadAttribute(comparison.hdf, "/checkpoint", "study", sizeof(study), study, &found));
   PetscCheck(!strcmp(study, c->study), c->layout.world, PETSC_ERR_USER_INPUT,
              "checkpoint_resume = true: %s is of study %s, not %s", c->source, study, c->study);
-  PetscCall(DeckVisit(c->study, CompareKey, &comparison));
-  PetscCall(H5GetShape(comparison.h5, "/status/step", &rank, shape));
+  PetscCall(DeckVisit(CompareKey, &comparison));
+  PetscCall(HdfGetShape(comparison.hdf, "/status/step", &rank, shape));
   PetscCheck(rank == 1 && shape[0] == c->layout.realizations, c->layout.world, PETSC_ERR_USER_INPUT,
              "checkpoint_resume = true: %s has another number of realizations", c->source);
-  PetscCall(H5ReadInts(comparison.h5, "/status/step", c->layout.realizations, c->step));
+  PetscCall(HdfReadInts(comparison.hdf, "/status/step", c->layout.realizations, c->step));
   for (PetscInt r = 0; r < c->layout.realizations; r++)
     PetscCheck(0 <= c->step[r] && c->step[r] <= c->steps, c->layout.world, PETSC_ERR_USER_INPUT,
                "checkpoint_resume = true: %s says that %" PetscInt64_FMT " of %" PetscInt_FMT " steps are done",
@@ -145,15 +145,15 @@ PetscErrorCode CheckpointReadHeader(Checkpoint c, H5 h5) {
 }
 
 /* Opens the results; are they complete? All ranks fail alike where they cannot be read. */
-static PetscErrorCode OpenResults(Checkpoint c, H5 *h5) {
+static PetscErrorCode OpenResults(Checkpoint c, Hdf *hdf) {
   char value[CHECKPOINT_NAME];
   PetscErrorCode failed;
   PetscBool found;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Open(c->layout.world, c->output.file, "r", "output_file", h5));
-  failed = H5ReadAttribute(*h5, "/provenance", "complete", sizeof(value), value, &found);
-  if (failed) PetscCall(H5Close_(h5));
+  PetscCall(HdfOpen(c->layout.world, c->output.file, "r", "output_file", hdf));
+  failed = HdfReadAttribute(*hdf, "/provenance", "complete", sizeof(value), value, &found);
+  if (failed) PetscCall(HdfClose(hdf));
   PetscCall(failed);
   c->complete = (PetscBool)(found && !strcmp(value, "true"));
   PetscFunctionReturn(0);
@@ -169,12 +169,12 @@ PetscErrorCode CheckpointFileIsComplete(Checkpoint c) {
   PetscCallMPI(MPI_Bcast(&there, 1, MPI_INT, 0, c->layout.world));
   if (!there) PetscFunctionReturn(0);
   PetscCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL));
-  failed = OpenResults(c, &comparison.h5);
+  failed = OpenResults(c, &comparison.hdf);
   PetscCall(PetscPopErrorHandler());
   c->broken = (PetscBool)(failed != 0);
   if (failed) PetscFunctionReturn(0);
-  if (c->complete) different = DeckVisit(c->study, CompareKey, &comparison);
-  PetscCall(H5Close_(&comparison.h5)); /* an open file would meet MPI_Finalize */
+  if (c->complete) different = DeckVisit(CompareKey, &comparison);
+  PetscCall(HdfClose(&comparison.hdf)); /* an open file would meet MPI_Finalize */
   PetscCall(different);
   PetscFunctionReturn(0);
 }

@@ -21,19 +21,19 @@
 
 /* Rows first .. first + n - 1 of a dataset [count][k] of the source. A file whose checksum is right may still be of a
  * run that kept other numbers under these names. */
-static PetscErrorCode ReadRows(H5 h5, const char *path, PetscInt64 count, PetscInt64 k, PetscInt64 first, PetscInt64 n,
-                               double *values) {
+static PetscErrorCode ReadRows(Hdf hdf, const char *path, PetscInt64 count, PetscInt64 k, PetscInt64 first,
+                               PetscInt64 n, double *values) {
   const PetscInt64 shape[2] = {count, k};
 
   PetscFunctionBeginUser;
-  PetscCall(H5CheckShape(h5, path, 2, shape));
-  PetscCall(H5ReadRows(h5, path, first, n, values));
+  PetscCall(HdfCheckShape(hdf, path, 2, shape));
+  PetscCall(HdfReadRows(hdf, path, first, n, values));
   PetscFunctionReturn(0);
 }
 
 /* This rank's part of an entry of realization r: from the objects if r is in progress here, else, when it waits for its
  * turn in a resumed run, from the source. rows has room for it. */
-static PetscErrorCode TakeTokens(H5 source, const char *path, Tokens tokens, PetscInt64 *first, PetscInt64 *n,
+static PetscErrorCode TakeTokens(Hdf source, const char *path, Tokens tokens, PetscInt64 *first, PetscInt64 *n,
                                  double *rows) {
   TokensLayout layout;
 
@@ -45,12 +45,12 @@ static PetscErrorCode TakeTokens(H5 source, const char *path, Tokens tokens, Pet
 }
 
 /* /state/REALIZATION/NAME, created by all ranks, written by the group that owns the realization. */
-static PetscErrorCode WriteState(Checkpoint c, H5 h5, PetscInt r) {
+static PetscErrorCode WriteState(Checkpoint c, Hdf hdf, PetscInt r) {
   const PetscBool mine = (PetscBool)(r % c->layout.groups == c->layout.group);
-  H5 source = NULL;
+  Hdf source = NULL;
 
   PetscFunctionBeginUser;
-  if (mine && r != c->current) PetscCall(H5Open(c->layout.shards, c->source, "r", NULL, &source));
+  if (mine && r != c->current) PetscCall(HdfOpen(c->layout.shards, c->source, "r", NULL, &source));
   for (PetscInt i = 0; i < c->count; i++) {
     const CheckpointEntry *entry = &c->entries[i];
     char path[PATH];
@@ -63,66 +63,66 @@ static PetscErrorCode WriteState(Checkpoint c, H5 h5, PetscInt r) {
       PetscCall(TokensGetLayout(entry->tokens, &layout));
       PetscCall(PetscMalloc1((size_t)layout.owned * layout.block * layout.dim, &rows));
       if (mine) PetscCall(TakeTokens(source, path, entry->tokens, &first, &n, rows));
-      PetscCall(H5WriteRows(h5, path, layout.count, layout.dim, first, 1, n, rows));
+      PetscCall(HdfWriteRows(hdf, path, layout.count, layout.dim, first, 1, n, rows));
       PetscCall(PetscFree(rows));
     } else if (entry->type == CHECKPOINT_REALS) {
       double *values;
       PetscCall(PetscMalloc1(entry->n, &values));
       PetscCall(PetscArraycpy(values, entry->values, entry->n));
       if (source) PetscCall(ReadRows(source, path, 1, entry->n, 0, 1, values));
-      PetscCall(H5WriteRows(h5, path, 1, entry->n, 0, 1, mine && !c->shard ? 1 : 0, values));
+      PetscCall(HdfWriteRows(hdf, path, 1, entry->n, 0, 1, mine && !c->shard ? 1 : 0, values));
       PetscCall(PetscFree(values));
     }
   }
-  PetscCall(H5Close_(&source));
+  PetscCall(HdfClose(&source));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode WriteContents(Checkpoint c, H5 h5) {
+static PetscErrorCode WriteContents(Checkpoint c, Hdf hdf) {
   const EnsembleLayout *e = &c->layout;
   const PetscInt64 shape[1] = {e->realizations};
 
   PetscFunctionBeginUser;
-  PetscCall(H5AttributeString(h5, "/checkpoint", "format", CHECKPOINT_FORMAT));
-  PetscCall(H5AttributeString(h5, "/checkpoint", "study", c->study));
+  PetscCall(HdfAttributeString(hdf, "/checkpoint", "format", CHECKPOINT_FORMAT));
+  PetscCall(HdfAttributeString(hdf, "/checkpoint", "study", c->study));
   /* Every group knows its own realizations; what it read of others may be more than they have done, if they had to
    * begin again. */
   for (PetscInt r = 0; r < e->realizations; r++)
     if (r % e->groups != e->group) c->step[r] = 0;
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, c->step, (PetscMPIInt)e->realizations, MPIU_INT64, MPI_MAX, e->world));
-  PetscCall(H5WriteInts(h5, "/status/step", 1, shape, c->step));
+  PetscCall(HdfWriteInts(hdf, "/status/step", 1, shape, c->step));
   for (PetscInt i = 0; i < c->count; i++) {
     const CheckpointEntry *entry = &c->entries[i];
     char path[PATH];
     if (entry->type == CHECKPOINT_SHARED) {
       PetscCall(PetscSNPrintf(path, sizeof(path), "/shared/%s", entry->name));
-      PetscCall(H5WriteRows(h5, path, 1, entry->n, 0, 1, c->rank ? 0 : 1, entry->values));
+      PetscCall(HdfWriteRows(hdf, path, 1, entry->n, 0, 1, c->rank ? 0 : 1, entry->values));
     }
     if (entry->type != CHECKPOINT_ROWS) continue;
     PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
-    PetscCall(
-        H5WriteRows(h5, path, e->realizations, entry->n, e->group, e->groups, c->shard ? 0 : e->owned, entry->values));
+    PetscCall(HdfWriteRows(hdf, path, e->realizations, entry->n, e->group, e->groups, c->shard ? 0 : e->owned,
+                           entry->values));
     if (!entry->frames) continue;
     const PetscInt64 frames[1] = {entry->frames};
     PetscCall(PetscSNPrintf(path, sizeof(path), "/frames/%s", entry->name));
-    PetscCall(H5WriteInts(h5, path, 1, frames, entry->step));
+    PetscCall(HdfWriteInts(hdf, path, 1, frames, entry->step));
   }
   for (PetscInt r = 0; r < e->realizations; r++)
-    if (0 < c->step[r] && c->step[r] < c->steps) PetscCall(WriteState(c, h5, r));
-  PetscCall(OriginWrite(e->world, c->study, PETSC_FALSE, h5));
+    if (0 < c->step[r] && c->step[r] < c->steps) PetscCall(WriteState(c, hdf, r));
+  PetscCall(OriginWrite(e->world, PETSC_FALSE, hdf));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode WriteTemporary(Checkpoint c) {
   int code;
-  H5 h5;
+  Hdf hdf;
 
   PetscFunctionBeginUser;
   PetscCall(OutputMakeDirectory(c->layout.world, &c->output));
-  PetscCall(H5Open(c->layout.world, c->temporary, "w", NULL, &h5));
-  PetscCall(WriteContents(c, h5));
-  PetscCall(H5Close_(&h5));
-  /* Every rank's part is on disk: what follows is rank 0's alone. Not by H5Flush_, in which others wait for a rank that
+  PetscCall(HdfOpen(c->layout.world, c->temporary, "w", NULL, &hdf));
+  PetscCall(WriteContents(c, hdf));
+  PetscCall(HdfClose(&hdf));
+  /* Every rank's part is on disk: what follows is rank 0's alone. Not by HdfFlush, in which others wait for a rank that
    * finds the disk full. */
   code = OutputSync(c->temporary, O_RDWR);
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &code, 1, MPI_INT, MPI_MAX, c->layout.world));
@@ -144,14 +144,14 @@ PetscErrorCode CheckpointFileWrite(Checkpoint c) {
 /* Reads from the source, and closes it before bad input leads to MPI_Finalize, where an open file would be met. What
  * one group alone finds wrong is a failure of the run, so only the world's reader names the key: then the program
  * aborts, at once, since closing would wait for others that have the same to say. */
-static PetscErrorCode WithSource(Checkpoint c, MPI_Comm comm, PetscErrorCode (*read)(Checkpoint c, H5 h5)) {
+static PetscErrorCode WithSource(Checkpoint c, MPI_Comm comm, PetscErrorCode (*read)(Checkpoint c, Hdf hdf)) {
   PetscErrorCode code;
-  H5 h5;
+  Hdf hdf;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Open(comm, c->source, "r", comm == c->layout.world ? "checkpoint_resume" : NULL, &h5));
-  code = read(c, h5);
-  if (!code || code == PETSC_ERR_USER_INPUT) PetscCall(H5Close_(&h5));
+  PetscCall(HdfOpen(comm, c->source, "r", comm == c->layout.world ? "checkpoint_resume" : NULL, &hdf));
+  code = read(c, hdf);
+  if (!code || code == PETSC_ERR_USER_INPUT) PetscCall(HdfClose(&hdf));
   PetscCall(code);
   PetscFunctionReturn(0);
 }
@@ -179,7 +179,7 @@ PetscErrorCode CheckpointFileFind(Checkpoint c) {
 }
 
 /* Row r of an entry that begins with frames, those of the source being more: chosen by their steps. */
-static PetscErrorCode ReadFrames(Checkpoint c, H5 h5, const CheckpointEntry *entry, PetscInt r, PetscReal *row) {
+static PetscErrorCode ReadFrames(Checkpoint c, Hdf hdf, const CheckpointEntry *entry, PetscInt r, PetscReal *row) {
   const PetscErrorCode unfit = c->layout.groups == 1 ? PETSC_ERR_USER_INPUT : PETSC_ERR_FILE_READ; /* see WithSource */
   const PetscInt64 columns = entry->columns, tail = entry->n - entry->frames * columns;
   PetscInt64 shape[8], *step, k, j = 0, f;
@@ -189,14 +189,14 @@ static PetscErrorCode ReadFrames(Checkpoint c, H5 h5, const CheckpointEntry *ent
 
   PetscFunctionBeginUser;
   PetscCall(PetscSNPrintf(path, sizeof(path), "/frames/%s", entry->name));
-  PetscCall(H5GetShape(h5, path, &rank, shape));
+  PetscCall(HdfGetShape(hdf, path, &rank, shape));
   PetscCheck(rank == 1 && shape[0] <= c->steps + 1, c->layout.shards, unfit,
              "checkpoint_resume = true: %s: '%s' has another shape", c->source, path);
   k = shape[0] * columns + tail;
   PetscCall(PetscMalloc2(shape[0], &step, k, &old));
-  PetscCall(H5ReadInts(h5, path, shape[0], step));
+  PetscCall(HdfReadInts(hdf, path, shape[0], step));
   PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
-  PetscCall(ReadRows(h5, path, c->layout.realizations, k, r, c->shard ? 0 : 1, old));
+  PetscCall(ReadRows(hdf, path, c->layout.realizations, k, r, c->shard ? 0 : 1, old));
   for (f = 0; f < entry->frames; f++) {
     while (j < shape[0] && step[j] != entry->step[f]) j++;
     if (j == shape[0]) break;
@@ -209,7 +209,7 @@ static PetscErrorCode ReadFrames(Checkpoint c, H5 h5, const CheckpointEntry *ent
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode ReadAllRows(Checkpoint c, H5 h5) {
+static PetscErrorCode ReadAllRows(Checkpoint c, Hdf hdf) {
   const EnsembleLayout *e = &c->layout;
 
   PetscFunctionBeginUser;
@@ -218,7 +218,7 @@ static PetscErrorCode ReadAllRows(Checkpoint c, H5 h5) {
     char path[PATH];
     if (entry->type == CHECKPOINT_SHARED && e->group == 0) {
       PetscCall(PetscSNPrintf(path, sizeof(path), "/shared/%s", entry->name));
-      PetscCall(ReadRows(h5, path, 1, entry->n, 0, c->rank ? 0 : 1, entry->values));
+      PetscCall(ReadRows(hdf, path, 1, entry->n, 0, c->rank ? 0 : 1, entry->values));
     }
     if (entry->type != CHECKPOINT_ROWS) continue;
     PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
@@ -227,9 +227,9 @@ static PetscErrorCode ReadAllRows(Checkpoint c, H5 h5) {
       PetscReal *row = c->shard ? NULL : entry->values + (size_t)k * (size_t)entry->n; /* others may have no room */
       if (!c->step[r]) continue;
       if (entry->frames)
-        PetscCall(ReadFrames(c, h5, entry, r, row));
+        PetscCall(ReadFrames(c, hdf, entry, r, row));
       else
-        PetscCall(ReadRows(h5, path, e->realizations, entry->n, r, c->shard ? 0 : 1, row));
+        PetscCall(ReadRows(hdf, path, e->realizations, entry->n, r, c->shard ? 0 : 1, row));
     }
   }
   PetscFunctionReturn(0);
@@ -241,7 +241,7 @@ PetscErrorCode CheckpointFileReadRows(Checkpoint c) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode ReadState(Checkpoint c, H5 h5) {
+static PetscErrorCode ReadState(Checkpoint c, Hdf hdf) {
   const PetscInt r = c->current;
 
   PetscFunctionBeginUser;
@@ -256,11 +256,11 @@ static PetscErrorCode ReadState(Checkpoint c, H5 h5) {
       double *rows;
       PetscCall(TokensGetLayout(entry->tokens, &layout));
       PetscCall(PetscMalloc1((size_t)layout.owned * layout.block * layout.dim, &rows));
-      PetscCall(TakeTokens(h5, path, entry->tokens, &first, &n, rows));
+      PetscCall(TakeTokens(hdf, path, entry->tokens, &first, &n, rows));
       PetscCall(TokensSetRows(entry->tokens, rows));
       PetscCall(PetscFree(rows));
     } else if (entry->type == CHECKPOINT_REALS)
-      PetscCall(ReadRows(h5, path, 1, entry->n, 0, 1, entry->values));
+      PetscCall(ReadRows(hdf, path, 1, entry->n, 0, 1, entry->values));
   }
   PetscFunctionReturn(0);
 }

@@ -4,7 +4,7 @@
 
 #include <chorale/checkpoint.h>
 
-#include <chorale/h5.h>
+#include "io/hdf.h"
 
 #include "run/output.h"
 
@@ -80,6 +80,6 @@ PETSC_INTERN PetscErrorCode CheckpointSeal(Checkpoint checkpoint);
 PETSC_INTERN PetscErrorCode CheckpointVerify(Checkpoint checkpoint, const char *path, PetscBool *exists, char *reason,
                                              size_t room);
 /* Is the open source a checkpoint of this run? Reads how far the realizations are. Collective on the world. */
-PETSC_INTERN PetscErrorCode CheckpointReadHeader(Checkpoint checkpoint, H5 h5);
+PETSC_INTERN PetscErrorCode CheckpointReadHeader(Checkpoint checkpoint, Hdf hdf);
 
 #endif

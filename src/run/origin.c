@@ -1,18 +1,18 @@
 #include "run/origin.h"
 
+#include "io/provenance.h"
 #include <chorale/deck.h>
-#include <chorale/provenance.h>
 
 #include <string.h>
 
 typedef struct {
-  H5 h5;
+  Hdf hdf;
   MPI_Comm world;
 } Attributes;
 
 static PetscErrorCode WriteParameter(const char *key, const char *value, void *context) {
   PetscFunctionBeginUser;
-  PetscCall(H5AttributeString(((Attributes *)context)->h5, "/parameters", key, value));
+  PetscCall(HdfAttributeString(((Attributes *)context)->hdf, "/parameters", key, value));
   PetscFunctionReturn(0);
 }
 
@@ -29,21 +29,21 @@ static PetscErrorCode WriteProvenance(const char *name, const char *value, void 
   PetscCall(PetscMalloc1(length, &text));
   if (!rank) memcpy(text, value, (size_t)length);
   PetscCallMPI(MPI_Bcast(text, length, MPI_CHAR, 0, a->world));
-  PetscCall(H5AttributeString(a->h5, "/provenance", name, text));
+  PetscCall(HdfAttributeString(a->hdf, "/provenance", name, text));
   PetscCall(PetscFree(text));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode OriginWrite(MPI_Comm comm, const char *study, PetscBool complete, H5 h5) {
-  Attributes context = {h5, comm};
+PetscErrorCode OriginWrite(MPI_Comm comm, PetscBool complete, Hdf hdf) {
+  Attributes context = {hdf, comm};
   char *deck;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckVisit(study, WriteParameter, &context));
-  PetscCall(DeckText(study, &deck));
-  PetscCall(H5WriteString(h5, "/parameters/deck", deck));
+  PetscCall(DeckVisit(WriteParameter, &context));
+  PetscCall(DeckText(&deck));
+  PetscCall(HdfWriteString(hdf, "/parameters/deck", deck));
   PetscCall(PetscFree(deck));
   PetscCall(ProvenanceVisit(WriteProvenance, &context));
-  PetscCall(H5AttributeString(h5, "/provenance", "complete", complete ? "true" : "false"));
+  PetscCall(HdfAttributeString(hdf, "/provenance", "complete", complete ? "true" : "false"));
   PetscFunctionReturn(0);
 }

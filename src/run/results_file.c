@@ -2,7 +2,7 @@
  * which are attributes themselves, have theirs as NAME_unit and NAME in the group /quantities. */
 #include "run/results_impl.h"
 
-#include <chorale/h5.h>
+#include "io/hdf.h"
 
 #include <math.h>
 #include <string.h>
@@ -88,15 +88,15 @@ static const char *At(char path[PATH], const char *group, const char *name) {
   return path;
 }
 
-static PetscErrorCode Explain(H5 h5, const char *path, const char *unit, const char *description) {
+static PetscErrorCode Explain(Hdf hdf, const char *path, const char *unit, const char *description) {
   PetscFunctionBeginUser;
-  PetscCall(H5AttributeString(h5, path, "unit", unit));
-  PetscCall(H5AttributeString(h5, path, "description", description));
+  PetscCall(HdfAttributeString(hdf, path, "unit", unit));
+  PetscCall(HdfAttributeString(hdf, path, "description", description));
   PetscFunctionReturn(0);
 }
 
 /* /observables/NAME: every rank that holds realizations writes its columns. */
-static PetscErrorCode WriteObservable(Results results, H5 h5, const Quantity *quantity, PetscInt first) {
+static PetscErrorCode WriteObservable(Results results, Hdf hdf, const Quantity *quantity, PetscInt first) {
   const EnsembleLayout *e = &results->layout;
   const PetscInt64 frames = results->frames->count;
   const PetscInt k = QuantitySize(quantity), n = results->shard ? 0 : e->owned;
@@ -110,17 +110,18 @@ static PetscErrorCode WriteObservable(Results results, H5 h5, const Quantity *qu
     for (PetscInt i = 0; i < n; i++)
       PetscCall(PetscArraycpy(columns + ((size_t)t * (size_t)n + (size_t)i) * (size_t)k,
                               ResultsFrame(results, i, t) + first, k));
-  PetscCall(H5WriteInts(h5, At(path, group, "step"), 1, &frames, results->frames->step));
-  PetscCall(H5WriteReals(h5, At(path, group, "time"), 1, &frames, results->frames->time));
+  PetscCall(HdfWriteInts(hdf, At(path, group, "step"), 1, &frames, results->frames->step));
+  PetscCall(HdfWriteReals(hdf, At(path, group, "time"), 1, &frames, results->frames->time));
   At(path, group, "value");
-  PetscCall(H5WriteColumns(h5, path, frames, e->realizations, k == 1 ? 0 : k, e->group, e->groups, n, columns));
-  PetscCall(Explain(h5, path, quantity->unit, quantity->description));
+  PetscCall(HdfWriteColumns(hdf, path, frames, e->realizations, k == 1 ? 0 : k, e->group, e->groups, n, columns));
+  PetscCall(Explain(hdf, path, quantity->unit, quantity->description));
   PetscCall(PetscFree(columns));
   PetscFunctionReturn(0);
 }
 
 /* /ensemble/NAME/mean or sem, [frames] or [frames][k], which rank 0 has. */
-static PetscErrorCode WriteStatistic(Results results, H5 h5, const Quantity *quantity, PetscInt first, PetscBool mean) {
+static PetscErrorCode WriteStatistic(Results results, Hdf hdf, const Quantity *quantity, PetscInt first,
+                                     PetscBool mean) {
   const PetscInt k = QuantitySize(quantity), frames = results->frames->count;
   const PetscReal *statistic = mean ? results->mean : results->sem;
   const PetscInt64 shape[2] = {frames, k};
@@ -134,14 +135,14 @@ static PetscErrorCode WriteStatistic(Results results, H5 h5, const Quantity *qua
   PetscCall(PetscSNPrintf(path, sizeof(path), "/ensemble/%s/%s", quantity->name, mean ? "mean" : "sem"));
   PetscCall(PetscSNPrintf(description, sizeof(description), "%s over the realizations: %s",
                           mean ? "mean" : "standard error", quantity->description));
-  PetscCall(H5WriteReals(h5, path, k == 1 ? 1 : 2, shape, values));
-  PetscCall(Explain(h5, path, quantity->unit, description));
+  PetscCall(HdfWriteReals(hdf, path, k == 1 ? 1 : 2, shape, values));
+  PetscCall(Explain(hdf, path, quantity->unit, description));
   PetscCall(PetscFree(values));
   PetscFunctionReturn(0);
 }
 
 /* Numbers of frames [frames][R] + shape, of realizations [R] + shape, from the rows that all ranks have. */
-static PetscErrorCode WriteSamples(Results results, H5 h5, const char *group, const Quantity *quantity,
+static PetscErrorCode WriteSamples(Results results, Hdf hdf, const char *group, const Quantity *quantity,
                                    PetscInt first) {
   const PetscBool framed = (PetscBool)(quantity->kind == QUANTITY_FRAME);
   const PetscInt frames = results->frames->count, k = QuantitySize(quantity), R = results->realizations;
@@ -159,30 +160,30 @@ static PetscErrorCode WriteSamples(Results results, H5 h5, const char *group, co
                               results->all + (size_t)r * (size_t)ResultsWidth(results) + at, k));
     }
   At(path, group, quantity->name);
-  PetscCall(H5WriteReals(h5, path, (int)quantity->rank + (framed ? 2 : 1), framed ? shape : shape + 1, values));
-  PetscCall(Explain(h5, path, quantity->unit, quantity->description));
+  PetscCall(HdfWriteReals(hdf, path, (int)quantity->rank + (framed ? 2 : 1), framed ? shape : shape + 1, values));
+  PetscCall(Explain(hdf, path, quantity->unit, quantity->description));
   PetscCall(PetscFree(values));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode WriteQuantities(Results results, H5 h5, const char *group) {
+static PetscErrorCode WriteQuantities(Results results, Hdf hdf, const char *group) {
   PetscFunctionBeginUser;
   for (PetscInt q = 0; q < results->quantities; q++) {
     const Quantity *quantity = &results->quantity[q];
     if (!quantity->name) continue;
     if (quantity->kind == QUANTITY_OBSERVABLE) {
-      PetscCall(WriteObservable(results, h5, quantity, results->first[q]));
-      PetscCall(WriteStatistic(results, h5, quantity, results->first[q], PETSC_TRUE));
-      PetscCall(WriteStatistic(results, h5, quantity, results->first[q], PETSC_FALSE));
+      PetscCall(WriteObservable(results, hdf, quantity, results->first[q]));
+      PetscCall(WriteStatistic(results, hdf, quantity, results->first[q], PETSC_TRUE));
+      PetscCall(WriteStatistic(results, hdf, quantity, results->first[q], PETSC_FALSE));
     } else if (results->realizations)
-      PetscCall(WriteSamples(results, h5, group, quantity, results->first[q]));
+      PetscCall(WriteSamples(results, hdf, group, quantity, results->first[q]));
   }
   PetscFunctionReturn(0);
 }
 
 /* One column of the table, whole numbers as such. The means of observables explain themselves by their column's name.
  */
-static PetscErrorCode WriteColumn(Results results, H5 h5, const char *group, const char *name, PetscInt number) {
+static PetscErrorCode WriteColumn(Results results, Hdf hdf, const char *group, const char *name, PetscInt number) {
   const PetscInt width = ResultsTableWidth(results);
   const PetscInt64 shape[1] = {results->rows};
   char path[PATH], description[QUANTITY_TEXT];
@@ -197,9 +198,9 @@ static PetscErrorCode WriteColumn(Results results, H5 h5, const char *group, con
     integer[r] = number < results->form.integers ? (PetscInt64)column[r] : 0;
   At(path, group, name);
   if (number < results->form.integers)
-    PetscCall(H5WriteInts(h5, path, 1, shape, integer));
+    PetscCall(HdfWriteInts(hdf, path, 1, shape, integer));
   else
-    PetscCall(H5WriteReals(h5, path, 1, shape, column));
+    PetscCall(HdfWriteReals(hdf, path, 1, shape, column));
   PetscCall(PetscFree2(column, integer));
   for (PetscInt q = 0; q < results->quantities && !unit; q++) {
     const Quantity *from = &results->quantity[q];
@@ -207,12 +208,12 @@ static PetscErrorCode WriteColumn(Results results, H5 h5, const char *group, con
     if (own[0].name) PetscCall(QuantityDescribe(own, name, &unit, description));
   }
   if (!unit) PetscCall(ResultsDescribe(results, name, &unit, description));
-  PetscCall(Explain(h5, path, unit, description));
+  PetscCall(Explain(hdf, path, unit, description));
   PetscFunctionReturn(0);
 }
 
 /* The columns of the table as arrays; labels become an attribute, since arrays hold numbers. */
-static PetscErrorCode WriteColumns(Results results, H5 h5, const char *group) {
+static PetscErrorCode WriteColumns(Results results, Hdf hdf, const char *group) {
   const PetscInt skip = results->labels ? 1 : 0;
   char *names, *rest, *name;
   PetscInt c = 0;
@@ -221,69 +222,69 @@ static PetscErrorCode WriteColumns(Results results, H5 h5, const char *group) {
   PetscCall(PetscStrallocpy(results->columns, &names));
   for (name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest), c++) {
     if (c < skip)
-      PetscCall(H5AttributeStrings(h5, group, name, (int)results->rows, (const char *const *)results->labels));
+      PetscCall(HdfAttributeStrings(hdf, group, name, (int)results->rows, (const char *const *)results->labels));
     else
-      PetscCall(WriteColumn(results, h5, group, name, c - skip));
+      PetscCall(WriteColumn(results, hdf, group, name, c - skip));
   }
   PetscCall(PetscFree(names));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode WriteItem(const Item *item, H5 h5, const char *group) {
+static PetscErrorCode WriteItem(const Item *item, Hdf hdf, const char *group) {
   char path[PATH], unit[RESULTS_NAME + 8];
 
   PetscFunctionBeginUser;
   At(path, group, item->name);
   switch (item->type) {
   case ITEM_REAL:
-    PetscCall(H5AttributeReal(h5, group, item->name, item->real));
+    PetscCall(HdfAttributeReal(hdf, group, item->name, item->real));
     PetscCall(PetscSNPrintf(unit, sizeof(unit), "%s_unit", item->name));
-    PetscCall(H5AttributeString(h5, "/quantities", unit, item->unit));
-    PetscCall(H5AttributeString(h5, "/quantities", item->name, item->description));
+    PetscCall(HdfAttributeString(hdf, "/quantities", unit, item->unit));
+    PetscCall(HdfAttributeString(hdf, "/quantities", item->name, item->description));
     break;
   case ITEM_TEXT:
-    PetscCall(H5AttributeString(h5, group, item->name, item->text));
+    PetscCall(HdfAttributeString(hdf, group, item->name, item->text));
     break;
   case ITEM_ARRAY:
-    PetscCall(H5WriteReals(h5, path, item->rank, item->shape, item->values));
-    PetscCall(Explain(h5, path, item->unit, item->description));
+    PetscCall(HdfWriteReals(hdf, path, item->rank, item->shape, item->values));
+    PetscCall(Explain(hdf, path, item->unit, item->description));
     break;
   }
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode WriteOrigin(Results results, H5 h5) {
+static PetscErrorCode WriteOrigin(Results results, Hdf hdf) {
   char done[32];
 
   PetscFunctionBeginUser;
-  PetscCall(OriginWrite(results->layout.world, results->form.study, results->complete, h5));
+  PetscCall(OriginWrite(results->layout.world, results->complete, hdf));
   PetscCall(PetscSNPrintf(done, sizeof(done), "%" PetscInt_FMT, results->realizations));
   if (!results->complete && ResultsAreGathered(results))
-    PetscCall(H5AttributeString(h5, "/provenance", "realizations_done", done));
+    PetscCall(HdfAttributeString(hdf, "/provenance", "realizations_done", done));
   for (PetscInt i = 0; i < results->origins; i++)
-    PetscCall(H5AttributeString(h5, results->origin[i].group, results->origin[i].key, results->origin[i].value));
+    PetscCall(HdfAttributeString(hdf, results->origin[i].group, results->origin[i].key, results->origin[i].value));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode WriteFile(Results results) {
   char group[64], target[PETSC_MAX_PATH_LEN], link[PATH];
-  H5 h5;
+  Hdf hdf;
 
   PetscFunctionBeginUser;
   PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", results->form.study));
-  PetscCall(H5Open(results->layout.world, results->output.temporary, "w", NULL, &h5));
-  PetscCall(H5WriteGroup(h5, group));
-  PetscCall(WriteQuantities(results, h5, group));
-  if (results->rows) PetscCall(WriteColumns(results, h5, group));
-  for (PetscInt i = 0; i < results->count; i++) PetscCall(WriteItem(&results->items[i], h5, group));
-  PetscCall(WriteOrigin(results, h5));
+  PetscCall(HdfOpen(results->layout.world, results->output.temporary, "w", NULL, &hdf));
+  PetscCall(HdfWriteGroup(hdf, group));
+  PetscCall(WriteQuantities(results, hdf, group));
+  if (results->rows) PetscCall(WriteColumns(results, hdf, group));
+  for (PetscInt i = 0; i < results->count; i++) PetscCall(WriteItem(&results->items[i], hdf, group));
+  PetscCall(WriteOrigin(results, hdf));
   for (PetscInt r = 0; r < results->trajectories; r++) {
     PetscCall(OutputTrajectory(&results->output, r, PETSC_TRUE, target));
     PetscCall(PetscSNPrintf(link, sizeof(link), "/particles/realization_%05d", (int)r));
-    PetscCall(H5ExternalLink(h5, link, target, "/particles/all"));
+    PetscCall(HdfExternalLink(hdf, link, target, "/particles/all"));
   }
-  PetscCall(H5Flush_(h5)); /* every rank's part is on disk */
-  PetscCall(H5Close_(&h5));
+  PetscCall(HdfFlush(hdf)); /* every rank's part is on disk */
+  PetscCall(HdfClose(&hdf));
   PetscCall(OutputCommit(results->layout.world, &results->output));
   PetscFunctionReturn(0);
 }

@@ -17,3 +17,9 @@ const Study *StudyFind(const char *name) {
     if (!strcmp(study->name, name)) return study;
   return NULL;
 }
+
+const OptionTable *StudyOptions(PetscInt i) {
+  const Study *study = StudyGet(i);
+
+  return study ? study->options : NULL;
+}

@@ -1,10 +1,10 @@
 /* The driver of every study. */
 #include <chorale/study.h>
 
+#include "io/provenance.h"
 #include <chorale/deck.h>
 #include <chorale/observables.h>
 #include <chorale/progress.h>
-#include <chorale/provenance.h>
 
 #include "run/trajectories.h"
 
@@ -24,9 +24,9 @@ struct _p_Run {
   void *context;
 };
 
-PetscErrorCode RunCreateEnsemble(Run run, PetscInt blocks, EnsembleLayout *layout) {
+PetscErrorCode RunCreateEnsemble(Run run, const EnsembleOptions *options, PetscInt blocks, EnsembleLayout *layout) {
   PetscFunctionBeginUser;
-  PetscCall(EnsembleCreate(blocks, &run->ensemble));
+  PetscCall(EnsembleCreate(options, blocks, &run->ensemble));
   PetscCall(EnsembleGetLayout(run->ensemble, &run->layout));
   *layout = run->layout;
   PetscFunctionReturn(0);
@@ -305,19 +305,21 @@ static PetscErrorCode Go(Run run, PetscBool *stopped) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode StudyRun(const Study *study, StudyFinder find) {
+PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables) {
+  const Study *const named = study;
   PetscBool dry, complete = PETSC_FALSE, stopped = PETSC_FALSE;
   Run run;
 
   PetscFunctionBeginUser;
   PetscCall(PetscNew(&run));
   if (study->select) PetscCall(study->select(run, find, &study));
+  if (study->options != named->options) PetscCall(DeckUse(tables, study->name));
   run->study = study;
   if (study->checkpoints) PetscCall(CheckpointCatchSignals());
   PetscCall(ProvenanceReadInputs());
   PetscCall(Create(run));
   PetscCall(DeckGetFlag("dry_run", &dry));
-  if (dry) PetscCall(DeckView(study->name));
+  if (dry) PetscCall(DeckView());
   if (dry || !study->quiet) PetscCall(View(run));
   if (run->checkpoint) PetscCall(CheckpointIsComplete(run->checkpoint, &complete));
   if (!dry && !complete) PetscCall(Go(run, &stopped));

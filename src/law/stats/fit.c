@@ -118,7 +118,7 @@ PetscErrorCode FitBootstrap(uint64_t seed, PetscInt R, PetscInt n, const PetscRe
   PetscReal *mean, *drawn, *found, *column; /* column: one statistic over the resamples */
 
   PetscFunctionBeginUser;
-  if (R == 1) { /* it says nothing about its error */
+  if (R == 1) { /* one realization says nothing about its error */
     PetscCall(PetscMalloc1(k, &found));
     PetscCall(statistic(n, samples, context, found));
     for (PetscInt j = 0; j < k; j++) values[j] = (FitValue){found[j], NAN, NAN};

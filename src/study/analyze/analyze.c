@@ -25,18 +25,18 @@ typedef struct {
 } Analysis;
 
 /* The energy as the run computed it: from the kernel sums of its attention, so that its bits come back. */
-static PetscErrorCode AdoptAttention(Analysis *a) {
+static PetscErrorCode AdoptAttention(Analysis *a, AttentionOptions *options) {
   static const char *const keys[] = {"attention_type",   "attention_beta", "attention_value",
                                      "attention_engine", "attention_tol",  "attention_weights"};
-  char weights[PETSC_MAX_PATH_LEN];
 
   PetscFunctionBeginUser;
   PetscCall(RecordingAdopt(a->recording, sizeof(keys) / sizeof(keys[0]), keys, &a->adopted));
-  PetscCall(DeckGetString("attention_weights", weights));
-  if (weights[0]) { /* whose sums do not serve the energy */
-    PetscCall(PetscOptionsClearValue(NULL, "-attention_weights"));
-    PetscCall(PetscOptionsSetValue(NULL, "-attention_type", "none"));
-    PetscCall(PetscOptionsSetValue(NULL, "-attention_engine", "direct"));
+  PetscCall(AttentionOptionsRead(options));
+  if (options->weights[0]) { /* whose sums do not serve the energy */
+    PetscCall(DeckResolve("attention_weights", ""));
+    PetscCall(DeckResolve("attention_type", "none"));
+    PetscCall(DeckResolve("attention_engine", "direct"));
+    PetscCall(AttentionOptionsRead(options));
   }
   PetscFunctionReturn(0);
 }
@@ -77,8 +77,6 @@ static PetscErrorCode OpenOther(Analysis *a) {
 
   PetscFunctionBeginUser;
   PetscCall(DeckGetString("analyze_other", name));
-  PetscCheck(!name[0] || a->reference == DISTANCE_OTHER, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-             "analyze_other = %s: is for analyze_distance other", name);
   if (a->reference != DISTANCE_OTHER) PetscFunctionReturn(0);
   PetscCheck(name[0], PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "analyze_other is not set: analyze_distance = other needs it");
@@ -105,8 +103,8 @@ static PetscErrorCode OpenOther(Analysis *a) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Open(Analysis *a) {
-  char name[PETSC_MAX_PATH_LEN], realizations[32];
+static PetscErrorCode Open(Analysis *a, AttentionOptions *attention) {
+  char name[PETSC_MAX_PATH_LEN];
 
   PetscFunctionBeginUser;
   PetscCall(DeckGetString("analyze_file", name));
@@ -117,9 +115,7 @@ static PetscErrorCode Open(Analysis *a) {
   PetscCall(RecordingGetInfo(a->recording, &a->info));
   PetscCall(SelectFrames(a));
   PetscCall(OpenOther(a));
-  PetscCall(AdoptAttention(a));
-  PetscCall(PetscSNPrintf(realizations, sizeof(realizations), "%" PetscInt_FMT, a->info.realizations));
-  PetscCall(PetscOptionsSetValue(NULL, "-ensemble_realizations", realizations));
+  PetscCall(AdoptAttention(a, attention));
   PetscFunctionReturn(0);
 }
 
@@ -168,16 +164,20 @@ static PetscErrorCode NoteSource(Analysis *a, Results results) {
 
 static PetscErrorCode Create(void *state, Run run) {
   Analysis *a = state;
+  AttentionOptions attention;
+  EnsembleOptions ensemble;
 
   PetscFunctionBeginUser;
   a->good = PETSC_TRUE;
-  PetscCall(Open(a));
-  PetscCall(RunCreateEnsemble(run, TokensBlockCount(a->info.count), &a->layout));
+  PetscCall(Open(a, &attention));
+  PetscCall(EnsembleOptionsRead(&ensemble));
+  ensemble.realizations = a->info.realizations;
+  PetscCall(RunCreateEnsemble(run, &ensemble, TokensBlockCount(a->info.count), &a->layout));
   PetscCall(TokensCreate(a->layout.shards, a->info.count, a->info.dim, &a->tokens));
   PetscCall(ReadFirst(a));
   if (a->reference != DISTANCE_NONE) PetscCall(TokensDuplicate(a->tokens, &a->compared));
   PetscCall(AnalyzeMeasuresCreate(a->tokens, &a->measures));
-  PetscCall(AttentionCreate(a->tokens, &a->attention));
+  PetscCall(AttentionCreate(a->tokens, &attention, &a->attention));
   PetscCall(RunSetFrameList(run, a->frames, a->step, a->time));
   PetscCall(RunDeclareObservables(run));
   for (PetscInt q = 0; q < a->measures.count; q++) PetscCall(RunDeclare(run, &a->measures.quantity[q]));
@@ -277,6 +277,7 @@ static PetscErrorCode Report(void *state, const Samples *samples, Results result
 
 const Study StudyAnalyze = {
     .name = "analyze",
+    .options = &AnalyzeTable,
     .summary = "recorded trajectories: observables, distances and histograms of their frames",
     .form = {.integers = 1, .rows = 20},
     .size = sizeof(Analysis),

@@ -1,5 +1,5 @@
 /* Study chaos: how fast the empirical measure of N tokens approaches the mean-field limit along the same common noise,
- * PAPER.md section 4. */
+ * THEORY.md (4.3). */
 #include <chorale/deck.h>
 
 #include <math.h>
@@ -67,13 +67,17 @@ static PetscErrorCode Declare(Chaos *chaos, Run run) {
 static PetscErrorCode Create(void *state, Run run) {
   Chaos *chaos = state;
   ChaosDesign *d = &chaos->design;
+  EnsembleOptions ensemble;
+  NoiseOptions noise;
 
   PetscFunctionBeginUser;
   chaos->run = run;
   PetscCall(StudyCheckBeta());
   PetscCall(ChaosDesignRead(d));
-  PetscCall(RunCreateEnsemble(run, TokensBlockCount(ChaosLargest(d)), &chaos->layout));
-  PetscCall(NoiseCreate(d->dim, &chaos->noise));
+  PetscCall(NoiseOptionsRead(&noise));
+  PetscCall(EnsembleOptionsRead(&ensemble));
+  PetscCall(RunCreateEnsemble(run, &ensemble, TokensBlockCount(ChaosLargest(d)), &chaos->layout));
+  PetscCall(NoiseCreate(d->dim, &noise, &chaos->noise));
   PetscCall(NoiseCheckCount(chaos->noise, ChaosLargest(d)));
   PetscCall(NoiseCreateField(chaos->noise, &chaos->field));
   PetscCall(ChaosSystemsCreate(d, chaos->layout.shards, &chaos->systems));
@@ -199,6 +203,7 @@ static PetscErrorCode Report(void *state, const Samples *samples, Results result
 
 const Study StudyChaos = {
     .name = "chaos",
+    .options = &ChaosTable,
     .summary = "propagation of chaos: empirical measures of N tokens against the mean-field limit",
     .form = {.columns = "tokens,w2sq,w2sq_sem,mmd2,mmd2_sem,coupling,coupling_sem", .texts = texts},
     .size = sizeof(Chaos),

@@ -1,4 +1,4 @@
-/* Study kernel: the theory of PAPER.md section 2 as a table, one row per activation, dimension, bias and beta. */
+/* Study kernel: THEORY.md section 2 as a table, one row per activation, dimension, bias and beta. */
 #include <chorale/deck.h>
 
 #include <limits.h>
@@ -118,6 +118,7 @@ static PetscErrorCode Report(void *state, const Samples *samples, Results result
 
 const Study StudyKernel = {
     .name = "kernel",
+    .options = &KernelTable,
     .summary = "the theory: covariance kernel, Lyapunov exponent and rates of an activation",
     .form = {.integers = 1, .only_table = PETSC_TRUE},
     .size = sizeof(Theory),

@@ -1,4 +1,4 @@
-/* Study limits: the theorem of PAPER.md section 3. Transformers of finite depth and width against the limit SDE on the
+/* Study limits: the theorem of THEORY.md (3.4). Transformers of finite depth and width against the limit SDE on the
  * same Brownian path: E max_t (1/N) sum_i |X_i^{L,m}(t) - X_i(t)|^2 over the layer times t. */
 #include <chorale/deck.h>
 
@@ -31,11 +31,13 @@ static const QuantityText texts[] = {
 static PetscErrorCode Create(void *state, Run run) {
   Limits *limits = state;
   const LimitsGrid *grid = &limits->grid;
+  EnsembleOptions ensemble;
 
   PetscFunctionBeginUser;
   limits->run = run;
   PetscCall(LimitsGridRead(&limits->grid));
-  PetscCall(RunCreateEnsemble(run, TokensBlockCount(grid->most), &limits->layout));
+  PetscCall(EnsembleOptionsRead(&ensemble));
+  PetscCall(RunCreateEnsemble(run, &ensemble, TokensBlockCount(grid->most), &limits->layout));
   PetscCall(LimitsSystemsCreate(grid, limits->layout.shards, &limits->systems));
   PetscCall(RunSetSteps(run, (PetscInt)grid->reference));
   PetscCall(RunDeclare(run, &(Quantity){.name = "samples",
@@ -100,6 +102,7 @@ static PetscErrorCode Report(void *state, const Samples *samples, Results result
 
 const Study StudyLimits = {
     .name = "limits",
+    .options = &LimitsTable,
     .summary = "the theorem on depth and width: transformers against the limit SDE on one Brownian path",
     .form = {.columns = "tokens,depth,width,error,sem", .texts = texts},
     .size = sizeof(Limits),

@@ -1,4 +1,4 @@
-/* Study simulate: the transformer of PAPER.md section 1 as an ensemble of realizations, watched through its
+/* Study simulate: the transformer of THEORY.md section 1 as an ensemble of realizations, watched through its
  * observables. */
 #include <chorale/attention.h>
 #include <chorale/deck.h>
@@ -23,15 +23,16 @@ typedef struct {
   Scheme scheme;
 } Simulation;
 
-static PetscErrorCode CreateObjects(Simulation *simulation, PetscInt64 count, PetscInt dim) {
+static PetscErrorCode CreateObjects(Simulation *simulation, PetscInt64 count, PetscInt dim,
+                                    const StudyObjects *options) {
   PetscFunctionBeginUser;
   PetscCall(TokensCreate(simulation->layout.shards, count, dim, &simulation->tokens));
-  PetscCall(StartCreate(simulation->tokens, &simulation->start));
-  PetscCall(AttentionCreate(simulation->tokens, &simulation->attention));
-  PetscCall(NoiseCreate(dim, &simulation->noise));
+  PetscCall(StartCreate(simulation->tokens, &options->start, &simulation->start));
+  PetscCall(AttentionCreate(simulation->tokens, &options->attention, &simulation->attention));
+  PetscCall(NoiseCreate(dim, &options->noise, &simulation->noise));
   PetscCall(NoiseCheckCount(simulation->noise, count));
   PetscCall(NoiseCreateField(simulation->noise, &simulation->field));
-  PetscCall(SchemeCreate(simulation->tokens, &simulation->scheme));
+  PetscCall(SchemeCreate(simulation->tokens, &options->scheme, &simulation->scheme));
   PetscCall(SchemeCheck(simulation->scheme, simulation->noise, simulation->dt));
   PetscCall(RunSetTrajectories(simulation->run, simulation->tokens));
   PetscFunctionReturn(0);
@@ -39,21 +40,25 @@ static PetscErrorCode CreateObjects(Simulation *simulation, PetscInt64 count, Pe
 
 static PetscErrorCode Create(void *state, Run run) {
   Simulation *simulation = state;
-  PetscInt64 count = 1, dim = 0, depth;
-  PetscReal horizon;
+  PetscInt64 count = 1, dim = 0;
+  LayersOptions layers;
+  StudyObjects options;
 
   PetscFunctionBeginUser;
   simulation->run = run;
   if (!RunReads(run)) PetscCall(StudyGetSize(&count, &dim));
-  PetscCall(DeckGetInt("layers_depth", &depth));
-  PetscCall(DeckGetReal("layers_horizon", &horizon));
-  simulation->depth = (PetscInt)depth;
-  simulation->dt = horizon / (PetscReal)depth;
-  PetscCall(RunCreateEnsemble(run, TokensBlockCount(count), &simulation->layout));
+  PetscCall(LayersOptionsRead(&layers));
+  if (RunReads(run))
+    PetscCall(EnsembleOptionsRead(&options.ensemble));
+  else
+    PetscCall(StudyObjectsRead(&options));
+  simulation->depth = (PetscInt)layers.depth;
+  simulation->dt = layers.horizon / (PetscReal)layers.depth;
+  PetscCall(RunCreateEnsemble(run, &options.ensemble, TokensBlockCount(count), &simulation->layout));
   PetscCall(RunSetSteps(run, simulation->depth));
-  PetscCall(RunSetFrames(run, simulation->depth, horizon, FRAMES_SHARE));
+  PetscCall(RunSetFrames(run, simulation->depth, layers.horizon, FRAMES_SHARE));
   PetscCall(RunDeclareObservables(run));
-  if (!RunReads(run)) PetscCall(CreateObjects(simulation, count, (PetscInt)dim));
+  if (!RunReads(run)) PetscCall(CreateObjects(simulation, count, (PetscInt)dim, &options));
   PetscFunctionReturn(0);
 }
 
@@ -154,6 +159,7 @@ static PetscErrorCode Measure(void *state, PetscInt r, PetscInt f, PetscReal val
 
 const Study StudySimulate = {
     .name = "simulate",
+    .options = &SimulateTable,
     .summary = "the transformer: tokens through L random layers, an ensemble of realizations",
     .form = {.integers = 1, .rows = 20},
     .size = sizeof(Simulation),

@@ -1,4 +1,4 @@
-/* Study spde: the limit of infinitely many tokens solved for directly (PAPER.md section 4), beside tokens that start
+/* Study spde: the limit of infinitely many tokens solved for directly (THEORY.md section 4), beside tokens that start
  * from the same density and are driven by the same noise. */
 #include <math.h>
 #include <string.h>
@@ -62,8 +62,6 @@ static PetscErrorCode Read(Spde *spde, PetscInt64 *count) {
   PetscInt64 dim, depth;
 
   PetscFunctionBeginUser;
-  PetscCall(StudyPrefer("scheme_type", "flow"));
-  PetscCall(StudyPrefer("noise_type", "spectral"));
   PetscCall(DeckGetString("tokens_init", init));
   PetscCheck(
       strcmp(init, "file"), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
@@ -81,21 +79,27 @@ static PetscErrorCode Read(Spde *spde, PetscInt64 *count) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode CreateObjects(Spde *spde, PetscInt64 count) {
+static PetscErrorCode CreateObjects(Spde *spde, PetscInt64 count, const StudyObjects *options) {
   const MPI_Comm shards = spde->layout.shards;
+  DensityOptions density;
 
   PetscFunctionBeginUser;
-  PetscCall(NoiseCreate(spde->dim, &spde->noise));
+  PetscCall(DensityOptionsRead(&density));
+  density.scheme = options->scheme.type;
+  PetscCall(NoiseCreate(spde->dim, &options->noise, &spde->noise));
   PetscCall(NoiseCreateField(spde->noise, &spde->field));
-  PetscCall(DensityCreate(shards, spde->dim, spde->noise, &spde->density));
-  PetscCall(DensityCheckStarts(spde->density, spde->layout.world, spde->layout.realizations));
   PetscCall(TokensCreate(shards, count, spde->dim, &spde->tokens));
-  PetscCall((spde->rule ? StartCreateRule : StartCreate)(spde->tokens, &spde->start));
+  PetscCall(AttentionCreate(spde->tokens, &options->attention, &spde->attention));
+  PetscCall(DensityCreate(spde->attention, spde->noise, &density, &spde->density));
+  PetscCall(DensityCheckStarts(spde->density, spde->layout.world, spde->layout.realizations));
+  if (spde->rule)
+    PetscCall(StartCreateRule(spde->tokens, &spde->start));
+  else
+    PetscCall(StartCreate(spde->tokens, &options->start, &spde->start));
   if (spde->dim == 2)
     PetscCall(
         TokensCreate(shards, PetscMin(PetscMax(16 * count, QUANTILES_LEAST), QUANTILES_MOST), 2, &spde->quantiles));
-  PetscCall(AttentionCreate(spde->tokens, &spde->attention));
-  PetscCall(SchemeCreate(spde->tokens, &spde->scheme));
+  PetscCall(SchemeCreate(spde->tokens, &options->scheme, &spde->scheme));
   PetscCall(SchemeCheck(spde->scheme, spde->noise, spde->horizon / (PetscReal)spde->depth));
   PetscCall(DensityGetSize(spde->density, NULL, &spde->modes, NULL));
   PetscCall(PetscMalloc1(spde->modes, &spde->state));
@@ -117,14 +121,16 @@ static PetscErrorCode Declare(Run run) {
 
 static PetscErrorCode Create(void *state, Run run) {
   Spde *spde = state;
+  StudyObjects options;
   PetscInt64 count;
 
   PetscFunctionBeginUser;
   spde->run = run;
   PetscCall(StudyCheckBeta());
   PetscCall(Read(spde, &count));
-  PetscCall(RunCreateEnsemble(run, TokensBlockCount(count), &spde->layout));
-  PetscCall(CreateObjects(spde, count));
+  PetscCall(StudyObjectsRead(&options));
+  PetscCall(RunCreateEnsemble(run, &options.ensemble, TokensBlockCount(count), &spde->layout));
+  PetscCall(CreateObjects(spde, count, &options));
   PetscCall(RunSetSteps(run, spde->depth));
   PetscCall(RunSetFrames(run, spde->depth, spde->horizon, FRAMES_PRODUCT));
   PetscCall(SpdeSnapshotsCreate(spde->density, spde->tokens, RunGetFrames(run)->count, &spde->snapshots));
@@ -268,6 +274,7 @@ static PetscErrorCode Report(void *state, const Samples *samples, Results result
 
 const Study StudySpde = {
     .name = "spde",
+    .options = &SpdeTable,
     .summary = "the limit of infinitely many tokens: the density of the SPDE beside coupled tokens",
     .form = {.columns = "time,mass,min_density,energy,distance", .rows = 12, .texts = texts},
     .size = sizeof(Spde),

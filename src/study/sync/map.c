@@ -1,10 +1,11 @@
-/* The phase map of PAPER.md section 5: where the theorem's conditions hold, over activation, dimension and bias. Pure
+/* The phase map of THEORY.md section 5: where the theorem's conditions hold, over activation, dimension and bias. Pure
  * theory. */
 #include <chorale/deck.h>
 
 #include <math.h>
 
 #include "study/laws.h"
+#include "study/studies.h"
 #include "study/sync/sync.h"
 
 enum { DIM, BIAS_U, BIAS_W, LAMBDA1, LAMBDA_BAR, LAMBDA_RATE, BOUNDARY, NUMBERS }; /* columns behind the activation */
@@ -165,6 +166,7 @@ static PetscErrorCode Report(void *state, const Samples *samples, Results result
 
 const Study StudySyncMap = {
     .name = "sync",
+    .options = &SyncTable,
     .summary = "the phase map",
     .form = {.columns = "activation,dim,bias_u,bias_w,lambda1,lambda_bar,lambda_rate,boundary",
              .rows = 24,

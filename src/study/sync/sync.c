@@ -1,4 +1,4 @@
-/* Study sync: synchronization by noise (PAPER.md section 5). The ensemble of study simulate, in which tokens have
+/* Study sync: synchronization by noise (THEORY.md section 5). The ensemble of study simulate, in which tokens have
  * twins, beside what is exact: the energy of the two-token diffusion, the bound of the theorem, the Lyapunov exponent.
  */
 #include <chorale/deck.h>
@@ -68,7 +68,6 @@ static const QuantityText texts[] = {
 /* Lists are for the map. */
 static PetscErrorCode CheckLists(void) {
   static const char *const keys[] = {"mlp_activation", "tokens_dim"};
-  PetscBool given;
 
   PetscFunctionBeginUser;
   for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
@@ -81,9 +80,6 @@ static PetscErrorCode CheckLists(void) {
                keys[i], values[0], values[1]);
     PetscCall(PetscFree(storage));
   }
-  PetscCall(DeckHas("kernel_bias", &given));
-  PetscCheck(!given, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-             "kernel_bias: is for sync_map; a run takes mlp_bias_u and mlp_bias_w");
   PetscFunctionReturn(0);
 }
 
@@ -124,18 +120,18 @@ static PetscErrorCode Declare(Sync *sync, Run run) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode CreateObjects(Sync *sync, PetscInt dim, PetscReal distance) {
+static PetscErrorCode CreateObjects(Sync *sync, PetscInt dim, PetscReal distance, const StudyObjects *options) {
   PetscFunctionBeginUser;
   PetscCall(TokensCreate(sync->layout.shards, sync->count, dim, &sync->tokens));
-  PetscCall(StartCreate(sync->tokens, &sync->start));
+  PetscCall(StartCreate(sync->tokens, &options->start, &sync->start));
   PetscCall(TwinsCreate(sync->tokens, sync->twin_count, distance, &sync->twins));
   PetscCall(TwinsGetTokens(sync->twins, &sync->set));
   PetscCall(TwinsGetGrowth(sync->twins, &sync->growth));
-  PetscCall(AttentionCreate(sync->set, &sync->attention));
-  PetscCall(NoiseCreate(dim, &sync->noise));
+  PetscCall(AttentionCreate(sync->set, &options->attention, &sync->attention));
+  PetscCall(NoiseCreate(dim, &options->noise, &sync->noise));
   PetscCall(NoiseCheckCount(sync->noise, sync->count + sync->twin_count));
   PetscCall(NoiseCreateField(sync->noise, &sync->field));
-  PetscCall(SchemeCreate(sync->set, &sync->scheme));
+  PetscCall(SchemeCreate(sync->set, &options->scheme, &sync->scheme));
   PetscCall(SchemeCheck(sync->scheme, sync->noise, sync->dt));
   PetscCall(TokensCreateVec(sync->set, &sync->drift));
   PetscCall(TokensCreateVec(sync->set, &sync->gradient));
@@ -145,8 +141,10 @@ static PetscErrorCode CreateObjects(Sync *sync, PetscInt dim, PetscReal distance
 
 static PetscErrorCode Create(void *state, Run run) {
   Sync *sync = state;
-  PetscInt64 dim, depth;
-  PetscReal distance, horizon;
+  PetscReal distance = DISTANCE;
+  LayersOptions layers;
+  StudyObjects options;
+  PetscInt64 dim;
 
   PetscFunctionBeginUser;
   sync->run = run;
@@ -154,14 +152,14 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscCall(CheckLists());
   PetscCall(StudyGetSize(&sync->count, &dim));
   PetscCall(GetTwins(sync->count, &sync->twin_count, &distance));
-  PetscCall(DeckGetInt("layers_depth", &depth));
-  PetscCall(DeckGetReal("layers_horizon", &horizon));
-  sync->depth = (PetscInt)depth;
-  sync->dt = horizon / (PetscReal)depth;
-  PetscCall(RunCreateEnsemble(run, TokensBlockCount(sync->count + sync->twin_count), &sync->layout));
-  PetscCall(CreateObjects(sync, (PetscInt)dim, distance));
+  PetscCall(LayersOptionsRead(&layers));
+  PetscCall(StudyObjectsRead(&options));
+  sync->depth = (PetscInt)layers.depth;
+  sync->dt = layers.horizon / (PetscReal)layers.depth;
+  PetscCall(RunCreateEnsemble(run, &options.ensemble, TokensBlockCount(sync->count + sync->twin_count), &sync->layout));
+  PetscCall(CreateObjects(sync, (PetscInt)dim, distance, &options));
   PetscCall(RunSetSteps(run, sync->depth));
-  PetscCall(RunSetFrames(run, sync->depth, horizon, FRAMES_PRODUCT));
+  PetscCall(RunSetFrames(run, sync->depth, layers.horizon, FRAMES_PRODUCT));
   PetscCall(Declare(sync, run));
   PetscFunctionReturn(0);
 }
@@ -306,6 +304,7 @@ static PetscErrorCode Select(Run run, StudyFinder find, const Study **study) {
 
 const Study StudySync = {
     .name = "sync",
+    .options = &SyncTable,
     .summary = "synchronization by noise: energy, Lyapunov exponent and clusters beside the theorem",
     .form = {.columns = "time,energy_mean,energy_sem,energy_exact,energy_bound", .rows = 20, .texts = texts},
     .size = sizeof(Sync),

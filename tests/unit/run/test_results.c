@@ -2,7 +2,7 @@
  * are refused. Scalars are read by the end-to-end test of every study. */
 #include "expect.h"
 
-#include <chorale/h5.h>
+#include "io/hdf.h"
 #include <chorale/results.h>
 
 #include <math.h>
@@ -19,7 +19,7 @@ static int Directory(void **state) {
   OK(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
   if (!rank && !mkdtemp(directory)) return 1;
   OK(MPI_Bcast(directory, sizeof(directory), MPI_CHAR, 0, PETSC_COMM_WORLD));
-  snprintf(path, sizeof(path), "%s/f.h5", directory);
+  snprintf(path, sizeof(path), "%s/f.hdf", directory);
   SetKey("output_file", path);
   return 0;
 }
@@ -68,24 +68,24 @@ static void End(Results *results) {
 }
 
 /* A string attribute of the file. */
-static void CheckText(H5 h5, const char *object, const char *name, const char *expected) {
+static void CheckText(Hdf hdf, const char *object, const char *name, const char *expected) {
   char text[QUANTITY_TEXT];
   PetscBool found;
 
-  OK(H5ReadAttribute(h5, object, name, sizeof(text), text, &found));
+  OK(HdfReadAttribute(hdf, object, name, sizeof(text), text, &found));
   assert_true(found);
   assert_string_equal(text, expected);
 }
 
 /* Reads a whole dataset of at most 8 numbers and checks them. */
-static void CheckDataset(H5 h5, const char *name, PetscInt64 rows, PetscInt n, const PetscReal expected[]) {
+static void CheckDataset(Hdf hdf, const char *name, PetscInt64 rows, PetscInt n, const PetscReal expected[]) {
   PetscReal values[8];
   PetscInt64 shape[8];
   int rank;
 
-  OK(H5GetShape(h5, name, &rank, shape));
+  OK(HdfGetShape(hdf, name, &rank, shape));
   assert_int_equal(shape[0], rows);
-  OK(H5ReadRows(h5, name, 0, rows, values));
+  OK(HdfReadRows(hdf, name, 0, rows, values));
   for (PetscInt i = 0; i < n; i++) {
     assert_true(values[i] == expected[i] || (isnan(values[i]) && isnan(expected[i])));
   }
@@ -97,7 +97,7 @@ static void columns_and_arrays_come_back(void **unused) {
   const PetscInt64 shape[2] = {2, 3};
   Results results;
   PetscBool exists;
-  H5 h5;
+  Hdf hdf;
 
   OK(Begin("a,b", NULL, &results));
   for (int r = 0; r < 3; r++) OK(ResultsRow(results, rows[r]));
@@ -107,20 +107,20 @@ static void columns_and_arrays_come_back(void **unused) {
   OK(ResultsFit(results, "slope", (FitValue){-1, -1.1, -0.9}));
   OK(ResultsCommit(results));
   End(&results);
-  OK(H5Open(PETSC_COMM_WORLD, path, "r", NULL, &h5));
-  CheckDataset(h5, "/study/sync/a", 3, 3, (PetscReal[]){1, 2, INFINITY});
-  CheckDataset(h5, "/study/sync/b", 3, 3, (PetscReal[]){0.1, NAN, 1.0 / 3});
-  CheckDataset(h5, "/study/sync/spectrum", 2, 6, array[0]);
-  CheckText(h5, "/study/sync/a", "unit", "m");
-  CheckText(h5, "/study/sync/spectrum", "description", "power");
-  CheckText(h5, "/quantities", "lambda1", "exponent");
-  CheckText(h5, "/quantities", "lambda1_unit", "1/time");
-  CheckText(h5, "/quantities", "slope_low", "lower end of the 95% interval: slope");
-  OK(H5Exists(h5, "/parameters/deck", &exists));
+  OK(HdfOpen(PETSC_COMM_WORLD, path, "r", NULL, &hdf));
+  CheckDataset(hdf, "/study/sync/a", 3, 3, (PetscReal[]){1, 2, INFINITY});
+  CheckDataset(hdf, "/study/sync/b", 3, 3, (PetscReal[]){0.1, NAN, 1.0 / 3});
+  CheckDataset(hdf, "/study/sync/spectrum", 2, 6, array[0]);
+  CheckText(hdf, "/study/sync/a", "unit", "m");
+  CheckText(hdf, "/study/sync/spectrum", "description", "power");
+  CheckText(hdf, "/quantities", "lambda1", "exponent");
+  CheckText(hdf, "/quantities", "lambda1_unit", "1/time");
+  CheckText(hdf, "/quantities", "slope_low", "lower end of the 95% interval: slope");
+  OK(HdfExists(hdf, "/parameters/deck", &exists));
   assert_true(exists);
-  OK(H5Exists(h5, "/provenance", &exists));
+  OK(HdfExists(hdf, "/provenance", &exists));
   assert_true(exists);
-  OK(H5Close_(&h5));
+  OK(HdfClose(&hdf));
 }
 
 static void numbers_of_frames_come_back(void **unused) {
@@ -129,21 +129,21 @@ static void numbers_of_frames_come_back(void **unused) {
   PetscInt64 shape[8];
   Results results;
   int rank;
-  H5 h5;
+  Hdf hdf;
 
   OK(Begin("a", &pair, &results));
   OK(ResultsCommit(results));
   End(&results);
-  OK(H5Open(PETSC_COMM_WORLD, path, "r", NULL, &h5));
-  OK(H5GetShape(h5, "/study/sync/pair", &rank, shape));
+  OK(HdfOpen(PETSC_COMM_WORLD, path, "r", NULL, &hdf));
+  OK(HdfGetShape(hdf, "/study/sync/pair", &rank, shape));
   assert_true(rank == 3 && shape[0] == 3 && shape[1] == 1 && shape[2] == 2);
   for (PetscInt f = 0; f < 3; f++) {
     PetscReal values[2];
-    OK(H5ReadFrame(h5, "/study/sync/pair", f, 0, 1, values));
+    OK(HdfReadFrame(hdf, "/study/sync/pair", f, 0, 1, values));
     assert_true(values[0] == 10 * f && values[1] == 10 * f + 1);
   }
-  CheckText(h5, "/study/sync/pair", "description", "two numbers");
-  OK(H5Close_(&h5));
+  CheckText(hdf, "/study/sync/pair", "description", "two numbers");
+  OK(HdfClose(&hdf));
 }
 
 static void what_nobody_explains_is_refused(void **unused) {
@@ -159,17 +159,17 @@ static void labels_leave_the_numbers_alone(void **unused) {
   (void)unused;
   const PetscReal rows[2][2] = {{5, 0.5}, {6, 0.25}};
   Results results;
-  H5 h5;
+  Hdf hdf;
 
   OK(Begin("activation,dim,k1", NULL, &results));
   OK(ResultsLabeledRow(results, "relu", rows[0]));
   OK(ResultsLabeledRow(results, "tanh", rows[1]));
   OK(ResultsCommit(results));
   End(&results);
-  OK(H5Open(PETSC_COMM_WORLD, path, "r", NULL, &h5));
-  CheckDataset(h5, "/study/sync/dim", 2, 2, (PetscReal[]){5, 6});
-  CheckDataset(h5, "/study/sync/k1", 2, 2, (PetscReal[]){0.5, 0.25});
-  OK(H5Close_(&h5));
+  OK(HdfOpen(PETSC_COMM_WORLD, path, "r", NULL, &hdf));
+  CheckDataset(hdf, "/study/sync/dim", 2, 2, (PetscReal[]){5, 6});
+  CheckDataset(hdf, "/study/sync/k1", 2, 2, (PetscReal[]){0.5, 0.25});
+  OK(HdfClose(&hdf));
 }
 
 static void a_file_in_the_way_is_refused(void **unused) {
