@@ -52,8 +52,8 @@ static PetscErrorCode AddDistances(AnalyzeMeasures *m, Tokens tokens) {
   PetscCall(PetscSNPrintf(m->text[1], sizeof(m->text[1]),
                           "MMD^2, with the kernel e^(beta <x,y>), of the token measure to that of %s",
                           to[m->reference]));
-  m->quantity[m->count++] = (ObservableInfo){"w2sq", 1, 0, "1", m->text[0]};
-  m->quantity[m->count++] = (ObservableInfo){"mmd2", 1, 0, "1", m->text[1]};
+  m->quantity[m->count++] = (Quantity){"w2sq", "1", m->text[0], QUANTITY_OBSERVABLE, .column = "w2sq"};
+  m->quantity[m->count++] = (Quantity){"mmd2", "1", m->text[1], QUANTITY_OBSERVABLE, .column = "mmd2"};
   PetscFunctionReturn(0);
 }
 
@@ -74,12 +74,20 @@ PetscErrorCode AnalyzeMeasuresCreate(Tokens tokens, AnalyzeMeasures *m) {
   if (m->reference != DISTANCE_NONE) PetscCall(AddDistances(m, tokens));
   if (m->pairs)
     m->quantity[m->count++] =
-        (ObservableInfo){"pair_hist", m->bins, 0, "1",
-                         "share of all pairs i < j of tokens in each of the equal bins of <x_i,x_j> in [-1,1]"};
+        (Quantity){"pair_hist",
+                   "1",
+                   "share of all pairs i < j of tokens in each of the equal bins of <x_i,x_j> in [-1,1]",
+                   QUANTITY_OBSERVABLE,
+                   .rank = 1,
+                   .shape = {m->bins}};
   if (m->coordinates)
     m->quantity[m->count++] =
-        (ObservableInfo){"coordinate_hist", m->dim * m->bins, 0, "1",
-                         "weight of the tokens in each of the equal bins of [-1,1], coordinate after coordinate"};
+        (Quantity){"coordinate_hist",
+                   "1",
+                   "weight of the tokens in each of the equal bins of [-1,1], coordinate after coordinate",
+                   QUANTITY_OBSERVABLE,
+                   .rank = 1,
+                   .shape = {m->dim * m->bins}};
   PetscFunctionReturn(0);
 }
 

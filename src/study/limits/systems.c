@@ -293,7 +293,7 @@ static PetscErrorCode LayersStep(LimitsSystems s, PetscInt r, PetscInt f, PetscI
       PetscReal *error = &worst[LimitsCell(grid, i, j, k)], now = 0;
       PetscCall(SchemeStep(family->layer, family->attention, field, dt, tokens));
       PetscCall(MeanSquare(tokens, family->reference, &now));
-      *error = PetscMax(*error, now);
+      if (!(*error >= now)) *error = now;
     }
   }
   PetscFunctionReturn(0);
