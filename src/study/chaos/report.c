@@ -1,10 +1,10 @@
 /* What study chaos found: suprema over time, means over realizations, slopes in N beside those of PAPER.md section 4.
  */
-#include <chorale/deck.h>
 
 #include <math.h>
 #include <string.h>
 
+#include "law/stats/interval.h"
 #include "study/chaos/chaos.h"
 
 static const char *const names[CHAOS_NUMBERS] = {"w2sq", "mmd2", "coupling", "correlation"};
@@ -46,14 +46,12 @@ static PetscErrorCode Slope(PetscInt n, const PetscReal mean[], void *context, P
 static PetscErrorCode MeasureSlope(const ChaosDesign *d, PetscInt R, const PetscReal samples[], FitValue *slope) {
   PetscBool positive = (PetscBool)(d->counts > 1);
   PetscReal N[CHAOS_COUNTS];
-  PetscInt64 seed;
 
   PetscFunctionBeginUser;
   *slope = (FitValue){NAN, NAN, NAN};
   for (PetscInt i = 0; i < d->counts; i++) N[i] = (PetscReal)d->count[i];
   for (PetscInt i = 0; i < R * d->counts; i++) positive = (PetscBool)(positive && samples[i] > 0);
-  PetscCall(DeckGetInt("ensemble_seed", &seed));
-  if (positive) PetscCall(FitBootstrap((uint64_t)seed, R, d->counts, samples, 1, Slope, N, slope));
+  if (positive) PetscCall(IntervalOfStatistic(R, d->counts, samples, 1, Slope, N, slope));
   PetscFunctionReturn(0);
 }
 
@@ -94,13 +92,13 @@ static PetscErrorCode RecordSlopes(const ChaosDesign *d, PetscInt R, PetscReal *
 /* What was measured beside the rates of theory. */
 static PetscErrorCode PrintSlopes(const ChaosDesign *d, const EnsembleLayout *layout, const Slopes *slopes) {
   const MPI_Comm comm = layout->world;
-  const PetscBool intervals = (PetscBool)(layout->realizations > 1);
+  const PetscBool intervals = (PetscBool)(layout->realizations >= INTERVAL_LEAST);
 
   PetscFunctionBeginUser;
   if (d->counts == 1) PetscFunctionReturn(0);
   PetscCall(PetscPrintf(comm, "slopes of log E sup_t against log N, N = %" PetscInt64_FMT " .. %" PetscInt64_FMT "%s\n",
                         d->count[0], d->count[d->counts - 1],
-                        intervals ? ", with 95% intervals" : "; one realization gives no intervals"));
+                        intervals ? ", with 95% intervals" : "; fewer than 4 realizations give no intervals"));
   for (int k = 0; k < 3; k++) {
     const FitValue s = slopes->measured[k];
 

@@ -1,7 +1,7 @@
 /* What the errors say: the table, slopes in L and m, and the theorem's a/L + b/m. */
-#include <chorale/deck.h>
 #include <math.h>
 
+#include "law/stats/interval.h"
 #include "study/limits/limits.h"
 
 /* Numbers of one fit, each with an interval over realizations. */
@@ -198,18 +198,16 @@ PetscErrorCode LimitsReport(const LimitsGrid *grid, PetscInt R, const PetscReal 
   FitValue slopes[SLOPES], *fits;
   const PetscBool partial = FindingsArePartial(findings);
   PetscBool positive = PETSC_TRUE;
-  PetscInt64 seed;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetInt("ensemble_seed", &seed));
   PetscCall(PetscMalloc1(grid->counts * FITS, &fits));
   PetscCall(AddRows(grid, R, samples, findings, &positive));
   /* Errors of exactly 0, as without noise and attention, have no slope. */
   if (!positive) plan.slopes[SLOPE_DEPTH] = plan.slopes[SLOPE_WIDTH] = plan.fits = PETSC_FALSE;
-  PetscCall(FitBootstrap((uint64_t)seed, R, grid->cells, samples, SLOPES, Slopes, &plan, slopes));
+  PetscCall(IntervalOfStatistic(R, grid->cells, samples, SLOPES, Slopes, &plan, slopes));
   PetscCall(AddSlopes(&plan, slopes, findings));
   if (plan.fits) {
-    PetscCall(FitBootstrap((uint64_t)seed, R, grid->cells, samples, grid->counts * FITS, Fits, &plan, fits));
+    PetscCall(IntervalOfStatistic(R, grid->cells, samples, grid->counts * FITS, Fits, &plan, fits));
     PetscCall(AddFits(&plan, fits, findings));
   }
   PetscCall(FindingsFinish(findings, 0));
