@@ -54,6 +54,9 @@ static PetscErrorCode AddDistances(AnalyzeMeasures *m, Tokens tokens) {
                           to[m->reference]));
   m->quantity[m->count++] = (ObservableInfo){"w2sq", 1, 0, "1", m->text[0]};
   m->quantity[m->count++] = (ObservableInfo){"mmd2", 1, 0, "1", m->text[1]};
+  if (!strcmp(m->transport, "circle"))
+    m->quantity[m->count++] =
+        (ObservableInfo){"w2sq_low", 1, 0, "1", "lower bound of W2^2: equal to w2sq where that is exact"};
   PetscFunctionReturn(0);
 }
 
@@ -98,21 +101,25 @@ PetscErrorCode AnalyzeMeasuresView(const AnalyzeMeasures *m, Tokens tokens) {
 }
 
 PetscErrorCode AnalyzeMeasure(const AnalyzeMeasures *m, Tokens tokens, Tokens reference, PetscReal values[]) {
+  const PetscBool circle = (PetscBool)(m->transport && !strcmp(m->transport, "circle"));
   const char *method;
 
   PetscFunctionBeginUser;
   if (m->reference != DISTANCE_NONE) {
     values[0] = values[1] = NAN;
+    if (circle) values[2] = NAN;
     if (!reference)
       ;
     else if (!strcmp(m->transport, "sliced"))
       PetscCall(DistanceSliced(tokens, reference, DIRECTIONS, &values[0]));
     else if (!strcmp(m->transport, "sinkhorn"))
       PetscCall(DistanceSinkhorn(tokens, reference, DISTANCE_SINKHORN_TOL, &values[0]));
+    else if (circle)
+      PetscCall(DistanceCircleTransport(tokens, reference, &values[2], &values[0]));
     else
       PetscCall(DistanceTransport(tokens, reference, &values[0], &method));
     if (reference) PetscCall(DistanceMMD(tokens, reference, m->beta, &values[1]));
-    values += 2;
+    values += circle ? 3 : 2;
   }
   if (m->pairs) {
     PetscCall(HistogramPairs(tokens, m->bins, values));

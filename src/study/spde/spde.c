@@ -153,7 +153,7 @@ static PetscErrorCode View(Spde *s) {
 }
 
 static PetscErrorCode Measure(Spde *s, PetscReal numbers[SPDE_NUMBERS]) {
-  PetscReal mmd2, sobolev2, geodesic, chordal;
+  PetscReal mmd2, sobolev2, low, high;
   DensityMeasures m;
 
   PetscFunctionBeginUser;
@@ -169,8 +169,8 @@ static PetscErrorCode Measure(Spde *s, PetscReal numbers[SPDE_NUMBERS]) {
   PetscCall(AttentionEnergy(s->attention, s->tokens, &numbers[SPDE_TOKENS_ENERGY]));
   if (s->quantiles) {
     PetscCall(DensityQuantiles(s->density, s->quantiles));
-    PetscCall(DistanceCircle(s->tokens, s->quantiles, &geodesic, &chordal));
-    numbers[SPDE_DISTANCE] = PetscSqrtReal(chordal);
+    PetscCall(DistanceCircleTransport(s->tokens, s->quantiles, &low, &high));
+    numbers[SPDE_DISTANCE] = PetscSqrtReal(high);
   }
   PetscFunctionReturn(0);
 }
