@@ -72,8 +72,8 @@ requeue() {
   fi
   echo "stopped: back into the queue"
   trap - USR1 TERM
-  scontrol requeue "$(job_id)"
-  sleep 60 # Slurm ends this script
+  scontrol requeue "$(job_id)" || return
+  sleep infinity # until Slurm ends this script
 }
 
 # launch COMMAND...: runs it, hands on to it the signals that this script gets, and returns its exit code. A signal is repeated every
@@ -113,8 +113,9 @@ run_to_the_end() {
     *)
       keys=(-checkpoint_resume)
       left=$(seconds_left)
-      # The limit is the job's, and what chorale counts begins now: ten seconds go to starting and ending.
-      [ -z "$left" ] || keys+=(-checkpoint_walltime $((left > 20 ? left - 10 : 10)))
+      # The limit is the job's, and what chorale counts begins when it has started. So it is to stop before Slurm's signal, which comes a
+      # minute before the limit; should it have started so late that the signal is first, it stops at that.
+      [ -z "$left" ] || keys+=(-checkpoint_walltime $((left > 140 ? left - 70 : (left + 1) / 2)))
       ;;
   esac
   # $CHORALE_LAUNCH is a command with options. Decks stand before all options; yours come last and win. (bash before 4.4 takes an

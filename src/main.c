@@ -2,13 +2,14 @@
 #include <chorale/checkpoint.h>
 #include <chorale/deck.h>
 #include <chorale/error.h>
-#include <chorale/provenance.h>
 #include <chorale/study.h>
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "io/provenance.h"
 
 static void PrintUsage(void) {
   const Study *study;
@@ -19,6 +20,7 @@ static void PrintUsage(void) {
   puts("\nOptions:\n"
        "  STUDY -help           every key of the study with its default, unit, meaning and range\n"
        "  STUDY ... -dry_run    check the deck, print resolved parameters, memory and cost per rank\n"
+       "  --keys                the keys of all studies as a page in Markdown\n"
        "  --version             versions of chorale and its libraries\n"
        "  --help                this text\n"
        "PETSc's -log_view, -info, -malloc_debug, -start_in_debugger and the like work too.\n\n"
@@ -38,14 +40,20 @@ static PetscErrorCode Run(int argc, char **argv, PetscBool prints) {
     if (prints) PetscCall(ProvenancePrintVersion());
     PetscFunctionReturn(0);
   }
+  if (!strcmp(argv[1], "--keys")) {
+    PetscCall(DeckUse(StudyOptions, NULL));
+    PetscCall(DeckPrintKeys());
+    PetscFunctionReturn(0);
+  }
   study = StudyFind(argv[1]);
   PetscCheck(study, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%.64s: is not a study; see chorale --help", argv[1]);
+  PetscCall(DeckUse(StudyOptions, study->name));
   if (DeckAsksHelp(argc, argv)) {
-    PetscCall(DeckHelp(study->name));
+    PetscCall(DeckHelp());
     PetscFunctionReturn(0);
   }
   PetscCall(ProvenanceSetCommandLine(argc, argv));
-  PetscCall(DeckParse(argc, argv, study->name));
+  PetscCall(DeckParse(argc, argv));
   PetscCall(ProvenanceReadInputs());
   if (study->checkpoints) PetscCall(CheckpointCatchSignals());
   PetscCall(study->run());

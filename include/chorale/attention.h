@@ -1,4 +1,4 @@
-/* Self-attention as a field on the sphere (PAPER.md section 1):
+/* Self-attention as a field on the sphere (THEORY.md (1.2)):
  *
  *     Att[mu](x) = sum_j w_j e^{<Qx,Kx_j>} V x_j / sum_j w_j e^{<Qx,Kx_j>}        softmax
  *
@@ -15,34 +15,62 @@
 #ifndef CHORALE_ATTENTION_H
 #define CHORALE_ATTENTION_H
 
+#include <chorale/deck.h>
 #include <chorale/tokens.h>
 
 typedef struct _p_Attention *Attention;
 
-/* Reads the attention_* keys and sets up for tokens of this layout. Refuses (user input, alike on all ranks) weights of
+typedef struct {
+  const char *type, *engine; /* names */
+  PetscReal beta, value, tol;
+  char weights[PETSC_MAX_PATH_LEN]; /* a file, or empty */
+  PetscInt64 iterations;            /* of sinkhorn: at most so many, to this tolerance */
+  PetscReal sinkhorn_tol;
+} AttentionOptions;
+extern const OptionKey AttentionKeys[];
+/* attention_*. */
+PetscErrorCode AttentionOptionsRead(AttentionOptions *options);
+
+/* Sets up for tokens of this layout. Refuses (user input, alike on all ranks) weights of
  * wrong shape, sinkhorn or moments with weights, moments beyond 20000 harmonics or d = 300, usa beyond double
  * precision. Collective on the tokens' communicator. */
-PetscErrorCode AttentionCreate(Tokens tokens, Attention *attention);
+PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, Attention *attention);
 PetscErrorCode AttentionDestroy(Attention *attention);
 /* Type, engine, parameters and cost per step on stdout of the communicator's rank 0. Collective. */
 PetscErrorCode AttentionView(Attention attention);
 /* What one evaluation, or one iteration of sinkhorn, costs this rank: flops, bytes sent and received, bytes of memory.
  * Not collective. */
 PetscErrorCode AttentionGetCost(Attention attention, PetscReal *flops, PetscReal *travel, PetscReal *bytes);
+/* Attention as a gradient: with Z(x) = integral of e^{exponent (<x,y> - 1)} dmu(y),
+ *
+ *     P Att = strength grad log Z    (normalized)    or    strength grad Z.
+ *
+ * Refuses (user input) what is none: general weights, sinkhorn. Not collective. */
+typedef struct {
+  PetscBool zero, normalized;
+  PetscReal strength, exponent;
+  PetscReal most;      /* bounds |P Att| */
+  PetscReal beta, tol; /* of the energy; largest error of a kernel */
+} AttentionPotential;
+PetscErrorCode AttentionGetPotential(Attention attention, AttentionPotential *potential);
+/* The layout that attention was set up for. Not collective. */
+PetscErrorCode AttentionGetLayout(Attention attention, TokensLayout *layout);
 /* True when Att is identically zero (type none, or value 0): the step may be skipped. */
 PetscErrorCode AttentionIsZero(Attention attention, PetscBool *zero);
 
 /* drift_i = Att[mu](x_i), unprojected; a Vec of the tokens' layout (TokensCreateVec). Padding is set to 0. Fails with
  * PETSC_ERR_NOT_CONVERGED when sinkhorn needs more than attention_sinkhorn_iterations. Collective. */
 PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift);
-/* The same in pieces, for whoever moves tokens as soon as he has their drift: when *pieces, Prepare has seen all tokens
- * and Piece gives the drift at x, the positions that own blocks first .. first + blocks - 1 had then, x and drift
- * [blocks][d][B]. Not *pieces: nothing was done. Prepare is collective. */
+/* The same in pieces, so that a scheme can move the first tokens before it asks for the drift of the next ones. If
+ * *pieces, Prepare has made all kernel sums, and EvaluatePiece gives the drift of the own blocks first .. first +
+ * blocks
+ * - 1, whose positions were x when Prepare was called; x and drift are [blocks][d][B]. Else nothing was done. Prepare
+ * is collective. */
 PetscErrorCode AttentionPrepare(Attention attention, Tokens tokens, PetscBool *pieces);
 PetscErrorCode AttentionEvaluatePiece(Attention attention, PetscInt first, PetscInt blocks, const double *x,
                                       double *drift);
-/* E_beta(mu) = 1/2 sum_ij w_i w_j (e^beta - e^{beta <x_i,x_j>}) with beta = attention_beta, for every type (PAPER.md
- * section 5), in units of AttentionEnergyUnit. When the kernel sums of the drift serve (default weights: softmax, usa;
+/* E_beta(mu) = 1/2 sum_ij w_i w_j (e^beta - e^{beta <x_i,x_j>}) with beta = attention_beta, for every type (THEORY.md
+ * (5.1)), in units of AttentionEnergyUnit. When the kernel sums of the drift serve (default weights: softmax, usa;
  * l2 by moments) one pass does both: sums computed here are reused by AttentionEvaluate while the tokens do not change,
  * and the other way round. Collective. */
 PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *energy);

@@ -17,7 +17,9 @@
  *
  * Draws are functions of their keys, so random numbers have no state. Written every checkpoint_every steps (of the
  * group that is ahead), every checkpoint_interval seconds, and before stopping: at SIGUSR1 or SIGTERM on any rank, when
- * checkpoint_stop_file exists, and when the next step and write might not end before checkpoint_walltime. */
+ * checkpoint_stop_file exists, and when the next step and write might not end before checkpoint_walltime. The first
+ * rank hears of a signal that another caught, and looks for the file, a little later: at the latest at the next
+ * checkpoint (the file: or after half a second). */
 #ifndef CHORALE_CHECKPOINT_H
 #define CHORALE_CHECKPOINT_H
 

@@ -1,11 +1,14 @@
-/* The deck: every parameter of a run, from YAML files and command-line options, checked against one table of keys.
+/* The deck: every parameter of a run, from YAML files and command-line options.
  *
  *     chorale STUDY [DECK.yaml ...] [-option value ...]        later wins: decks in order, then options
  *
- * Nested YAML keys join with '_' into PETSc options (tokens: {count: 64} is -tokens_count 64). The table
- * (src/io/deck_keys.c) gives each key its type, default, range, unit, help text and the studies that read it; -help,
- * the checks, /parameters and the values that objects read all come from it. Bad input is refused in one line on stderr
- * and exit code 2: DeckParse and every object report it as PETSC_ERR_USER_INPUT, see ErrorHandlerPush.
+ * Nested YAML keys join with '_' into PETSc options (tokens: {count: 64} is -tokens_count 64). Whoever is configured by
+ * keys declares them in a table beside the code that uses them, with a struct of options that DeckRead fills once:
+ *
+ *     const OptionKey SchemeKeys[] = {CHOICE_KEY(SchemeOptions, type, "scheme_type", "layer", ...), {.name = NULL}};
+ *
+ * A study lists the tables that it takes. -help, the checks, /parameters and the page of all keys follow from them. Bad
+ * input is refused in one line on stderr and exit code 2, as PETSC_ERR_USER_INPUT, see ErrorHandlerPush.
  *
  * All functions are collective on PETSC_COMM_WORLD in the sense that every rank must call them alike and gets the same
  * answer. */
@@ -13,11 +16,89 @@
 #define CHORALE_DECK_H
 
 #include <petscsys.h>
+#include <stddef.h>
 
-/* Reads decks and options into the PETSc options database and checks all of them for the study named in argv[1]:
- * unknown keys (with a did-you-mean), wrong types, ranges, choices, lists where a scalar is due, missing or malformed
- * files. */
-PetscErrorCode DeckParse(int argc, char **argv, const char *study);
+typedef enum {
+  KEY_INT,    /* PetscInt64 */
+  KEY_REAL,   /* PetscReal */
+  KEY_CHOICE, /* const char *, one of the words */
+  KEY_STRING, /* char[PETSC_MAX_PATH_LEN], empty when unset */
+  KEY_FLAG    /* PetscBool */
+} OptionType;
+
+/* A condition: some key of these names has one of these values. Both are patterns as for names of files, separated by
+ * '|'; '!' before them: none of them. Keys that a study does not read pose no condition. */
+typedef struct {
+  const char *key, *of;
+} OptionNeed;
+enum { OPTION_NEEDS = 3 };
+
+typedef struct {
+  const char *name;         /* section_key; the section is what stands before the first '_' */
+  OptionType type;          /* of the value, or of each value of a list */
+  size_t at;                /* offset of the value in the struct of options */
+  const char *preset;       /* default as text, "" when unset */
+  const char *shown;        /* what -help prints for an unset default */
+  const char *const *words; /* the choices, ending with NULL; a number may be word i of them, read as -1 - i */
+  const char *(*choices)(PetscInt i); /* the same from a registry, NULL past the end */
+  PetscInt64 least, most;
+  PetscReal low, high; /* closed, except low when above is set */
+  PetscBool above;     /* real > low */
+  const char *unit;
+  PetscBool lists;                /* may be a list; read as a scalar it is the first value */
+  PetscBool input;                /* a file that results depend on: its checksum goes into /provenance */
+  PetscBool question;             /* about a deck, not a part of it; has no section */
+  OptionNeed needs[OPTION_NEEDS]; /* without which the key has no effect */
+  /* The default where it depends on others; leaves value alone where it does not. */
+  PetscErrorCode (*resolve)(MPI_Comm world, char *value, size_t size);
+  const char *help, *note; /* note: what a study adds */
+} OptionKey;
+
+#define OPTION_WORDS(...)                                                                                              \
+  (const char *const[]) {                                                                                              \
+    __VA_ARGS__, NULL                                                                                                  \
+  }
+/* Rows of a table, which ends with {.name = NULL}. What follows the named fields are further ones, .help the least. */
+#define INT_KEY(options, field, key, default_, min, max, unit_, ...)                                                   \
+  {                                                                                                                    \
+    .name = key, .type = KEY_INT, .at = offsetof(options, field), .preset = default_, .least = min, .most = max,       \
+    .unit = unit_, __VA_ARGS__                                                                                         \
+  }
+#define REAL_KEY(options, field, key, default_, min, max, unit_, ...)                                                  \
+  {                                                                                                                    \
+    .name = key, .type = KEY_REAL, .at = offsetof(options, field), .preset = default_, .low = min, .high = max,        \
+    .unit = unit_, __VA_ARGS__                                                                                         \
+  }
+#define CHOICE_KEY(options, field, key, default_, ...)                                                                 \
+  { .name = key, .type = KEY_CHOICE, .at = offsetof(options, field), .preset = default_, .unit = "-", __VA_ARGS__ }
+#define STRING_KEY(options, field, key, default_, ...)                                                                 \
+  { .name = key, .type = KEY_STRING, .at = offsetof(options, field), .preset = default_, .unit = "-", __VA_ARGS__ }
+#define FLAG_KEY(options, field, key, ...)                                                                             \
+  { .name = key, .type = KEY_FLAG, .at = offsetof(options, field), .preset = "false", .unit = "-", __VA_ARGS__ }
+
+/* Keys of a table that a study reads: names as in OptionNeed, NULL for all. */
+typedef struct {
+  const OptionKey *keys;
+  const char *names;
+} OptionGroup;
+
+/* All that a study reads. */
+typedef struct {
+  const char *study;
+  const OptionGroup *groups; /* ending with NULL */
+  const OptionKey *changes;  /* what is different here: fields that are set replace those of the key; NULL or ending
+                                with NULL */
+  const char *idle;          /* names of keys that have no effect without `need`, or NULL */
+  OptionNeed need;
+} OptionTable;
+
+/* The keys in use become those of this study, or of none (NULL). tables(i) are those of all studies, NULL past the end.
+ * Nothing of what was given before is forgotten but defaults that were resolved. */
+PetscErrorCode DeckUse(const OptionTable *(*tables)(PetscInt i), const char *study);
+/* Reads decks and options into the PETSc options database and checks all of them for the study in use: unknown keys
+ * (with a did-you-mean), wrong types, ranges, choices, lists where a scalar is due, keys without effect, missing or
+ * malformed files. */
+PetscErrorCode DeckParse(int argc, char **argv);
 
 /* The options among argv[1..] that are PETSc's own (-log_view, -malloc_debug, ...; with their values) into chosen,
  * which has room for argc words; returns how many. They must be passed to PetscInitialize and to nothing else. May be
@@ -28,7 +109,15 @@ int DeckPetscArguments(int argc, char **argv, char **chosen);
 PetscBool DeckIsHelp(const char *word);
 PetscBool DeckAsksHelp(int argc, char **argv);
 
-/* Values of checked keys, or the default of the table. A key that the table does not have is a programming error. */
+/* Fills the struct of options that the keys of a table belong to; those that are lists in the table itself are left
+ * out. With or without a study in use: programs that have no deck get the defaults. */
+PetscErrorCode DeckRead(const OptionKey keys[], void *options);
+/* The same for one key of a table, as text; value has room for PETSC_MAX_PATH_LEN characters. */
+PetscErrorCode DeckReadText(const OptionKey keys[], const char *key, char *value);
+/* What a key is that the user leaves open: for reading, /parameters and the deck's text, until the next DeckUse. */
+PetscErrorCode DeckResolve(const char *key, const char *value);
+
+/* Single keys; one that no study has is an error of the program. */
 PetscErrorCode DeckGetInt(const char *key, PetscInt64 *value);
 PetscErrorCode DeckGetReal(const char *key, PetscReal *value);
 PetscErrorCode DeckGetFlag(const char *key, PetscBool *value);
@@ -41,19 +130,19 @@ PetscErrorCode DeckGetIntList(const char *key, PetscInt *n, PetscInt64 values[])
 PetscErrorCode DeckGetRealList(const char *key, PetscInt *n, PetscReal values[]);
 /* Strings point into *storage, which the caller frees with PetscFree. */
 PetscErrorCode DeckGetStringList(const char *key, PetscInt *n, const char *values[], char **storage);
+/* The i-th key in use that names an input file, and the i-th key of all studies; NULL past the end. */
+const char *DeckInput(PetscInt i);
+const char *DeckName(PetscInt i);
 
-/* The names that mlp_activation may take, each behind a '|'. The registry that has them defines it
- * (src/law/kernel/activation.c), a floor above the deck, which only refers to it. */
-extern const char DeckChoicesOfActivation[];
-
-/* Calls visit(key, value, context) for every key of the study in table order, with its resolved value as text. */
-PetscErrorCode DeckVisit(const char *study, PetscErrorCode (*visit)(const char *key, const char *value, void *context),
-                         void *context);
+/* Calls visit(key, value, context) for every key in use, in the order of tables, with its resolved value as text. */
+PetscErrorCode DeckVisit(PetscErrorCode (*visit)(const char *key, const char *value, void *context), void *context);
 /* The resolved deck as YAML that runs as it stands. The caller frees *text with PetscFree. */
-PetscErrorCode DeckText(const char *study, char **text);
-/* -help: every key of the study with default, unit, range and meaning, on stdout of rank 0. */
-PetscErrorCode DeckHelp(const char *study);
+PetscErrorCode DeckText(char **text);
+/* -help: every key in use with default, unit, range and meaning, on stdout of rank 0. */
+PetscErrorCode DeckHelp(void);
 /* -dry_run: the resolved parameters on stdout of rank 0. */
-PetscErrorCode DeckView(const char *study);
+PetscErrorCode DeckView(void);
+/* --keys: the keys of all studies as a page in Markdown, on stdout of rank 0. */
+PetscErrorCode DeckPrintKeys(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* The state of the SPDE (PAPER.md section 4): a density on the circle (d = 2) or the sphere (d = 3), moved by its own
+/* The state of the SPDE (THEORY.md (4.1)): a density on the circle (d = 2) or the sphere (d = 3), moved by its own
  * attention and by the noise's field,
  *
  *     d rho + div(rho P (Att[rho] dt + o dW)) = 0      Stratonovich, scheme_type flow
@@ -21,14 +21,27 @@
 #ifndef CHORALE_DENSITY_H
 #define CHORALE_DENSITY_H
 
+#include <chorale/attention.h>
 #include <chorale/noise.h>
+#include <chorale/start.h>
 
 typedef struct _p_Density *Density;
 
-/* Reads spde_degree, spde_tol, spde_hyperviscosity, scheme_type, attention_* and tokens_*. Refuses (user input) dim
- * other than 2 and 3, schemes other than flow and euler, attention sinkhorn or with weights, noise that is no sum of
- * harmonics and degrees too low for the noise. The noise must outlive the density. Collective on comm. */
-PetscErrorCode DensityCreate(MPI_Comm comm, PetscInt dim, Noise noise, Density *density);
+typedef struct {
+  PetscInt64 degree;             /* -1: 512 on the circle, 64 on the sphere */
+  PetscReal tol, hyperviscosity; /* share of the norm at which degrees are outgrown; extra decay of the highest */
+  const char *scheme;            /* flow or euler, as tokens beside it take */
+  StartOptions start;            /* the initial law */
+} DensityOptions;
+extern const OptionKey DensityKeys[];
+/* spde_degree, spde_tol, spde_hyperviscosity, tokens_* and ensemble_seed; scheme flow. Collective. */
+PetscErrorCode DensityOptionsRead(DensityOptions *options);
+
+/* A density that attention and noise would move: on the sphere of the attention's tokens and on their communicator.
+ * Refuses (user input) dimensions other than 2 and 3, schemes other than flow and euler, attention without a potential,
+ * noise that is no sum of harmonics and degrees too low for the noise. The noise must outlive the density. Collective.
+ */
+PetscErrorCode DensityCreate(Attention attention, Noise noise, const DensityOptions *options, Density *density);
 PetscErrorCode DensityDestroy(Density *density);
 /* Degree, grid, scheme, memory on stdout of rank 0. Collective. */
 PetscErrorCode DensityView(Density density);
@@ -54,7 +67,7 @@ PetscErrorCode DensityStep(Density density, Field field, PetscReal dt);
 typedef struct {
   PetscReal mass;    /* integral of rho, by quadrature on the grid */
   PetscReal minimum; /* of rho on the grid, with respect to the surface measure: uniform is 1/|S| */
-  PetscReal energy;  /* E_beta, PAPER.md section 5 */
+  PetscReal energy;  /* E_beta, THEORY.md (5.1) */
   PetscReal entropy; /* -integral rho log(|S| rho) <= 0, 0 when uniform; where rho < 0 it counts as 0 */
   PetscReal tail;    /* share of the L2 norm in the upper third of the degrees, see DensityTail */
 } DensityMeasures;

@@ -3,14 +3,23 @@
 #ifndef CHORALE_ENSEMBLE_H
 #define CHORALE_ENSEMBLE_H
 
-#include <petscsys.h>
+#include <chorale/deck.h>
 
 typedef struct _p_Ensemble *Ensemble;
 
-/* Reads ensemble_realizations and ensemble_groups (auto or a divisor of the number of ranks). blocks is the number of
+enum { ENSEMBLE_GROUPS_AUTO = -1 };
+typedef struct {
+  PetscInt64 realizations, seed;
+  PetscInt64 groups; /* or ENSEMBLE_GROUPS_AUTO */
+} EnsembleOptions;
+extern const OptionKey EnsembleKeys[];
+/* ensemble_*. */
+PetscErrorCode EnsembleOptionsRead(EnsembleOptions *options);
+
+/* Refuses (user input) groups that do not divide the number of ranks. blocks is the number of
  * token blocks a shard can own. Automatic choice: the divisor G of the ranks P that minimises ceil(R/G) *
  * ceil(blocks/(P/G)); among equals the largest G, since groups do not communicate. Collective on PETSC_COMM_WORLD. */
-PetscErrorCode EnsembleCreate(PetscInt blocks, Ensemble *ensemble);
+PetscErrorCode EnsembleCreate(const EnsembleOptions *options, PetscInt blocks, Ensemble *ensemble);
 PetscErrorCode EnsembleDestroy(Ensemble *ensemble);
 /* The process grid in two or three lines on stdout of rank 0. Collective. */
 PetscErrorCode EnsembleView(Ensemble ensemble);

@@ -10,9 +10,9 @@ typedef struct _p_Field *Field;
 /* g_i = G(x_i) at the tokens; g is a Vec of the tokens' layout. Collective on the tokens' communicator: gram
  * gathers all tokens; mlp and spectral send nothing, since every rank draws the same numbers from keys. */
 PetscErrorCode FieldEvaluate(Field field, Tokens tokens, Vec g);
-/* The same in pieces, for whoever moves tokens as soon as he has their values: *pieces tells whether this noise can do
- * so, and then Piece gives G at x[blocks][d][B], in blocks of these tokens' size, until the field changes or is
- * evaluated elsewhere. Prepare is collective. */
+/* The same in pieces, so that a scheme can move the first tokens before it asks for the next ones: *pieces tells
+ * whether this noise can do so, and then EvaluatePiece gives G at x[blocks][d][B], in blocks of these tokens' size,
+ * until the field changes or is evaluated elsewhere. Prepare is collective. */
 PetscErrorCode FieldPrepare(Field field, Tokens tokens, PetscBool *pieces);
 PetscErrorCode FieldEvaluatePiece(Field field, PetscInt blocks, PetscInt B, const double *x, double *g);
 /* True when G is identically zero (noise none). */

@@ -1,6 +1,6 @@
 /* What a study of the theory leaves behind: its table (printed, CSV), the same columns as arrays, further arrays and
- * the scalars it prints, in the results file under /study/<name>, with /parameters and /provenance (DESIGN.md section
- * 6). Reads output_file, output_overwrite, output_table. */
+ * the scalars it prints, in the results file under /study/<name>, with /parameters and /provenance (the layout:
+ * tools/README.md). Reads output_file, output_overwrite, output_table. */
 #ifndef CHORALE_FINDINGS_H
 #define CHORALE_FINDINGS_H
 

@@ -24,7 +24,8 @@ PetscErrorCode HarmonicsDestroy(Harmonics *harmonics);
 /* K and, owned by the object, the degree of each index [K]. */
 PetscErrorCode HarmonicsGetSize(Harmonics harmonics, PetscInt *count, const PetscInt **degrees);
 
-/* A block is x[d][B], component-major, |x_t| = 1, B a multiple of 8 and at most 256. */
+/* A block is x[d][B], component-major, |x_t| = 1, B a multiple of 8 and at most HARMONICS_BLOCK. */
+#define HARMONICS_BLOCK 256
 /* Y[K][B]: the slow obvious kind, for tests and small work. */
 PetscErrorCode HarmonicsEvaluate(Harmonics harmonics, PetscInt B, const double *x, double *Y);
 /* moments[n][K] = sum_t f[c][t] Y_k(x_t) for the n <= 16 functions f[n][B] at the tokens. */

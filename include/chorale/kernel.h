@@ -1,4 +1,4 @@
-/* The covariance kernel k of the random MLP and what the theory makes of it (PAPER.md section 2). G has covariance
+/* The covariance kernel k of the random MLP and what the theory makes of it (THEORY.md section 2). G has covariance
  * k(<x,y>) I_d. Pure functions, no MPI. */
 #ifndef CHORALE_KERNEL_H
 #define CHORALE_KERNEL_H
@@ -20,8 +20,8 @@ PetscErrorCode KernelAtOne(Kernel kernel, PetscReal *k1, PetscReal *kp1);
 PetscErrorCode KernelLyapunov(Kernel kernel, PetscReal *lambda1);
 /* lambda_bar = (d-1) k'(1) - (d-3) k(1); negative is the coercivity condition. */
 PetscErrorCode KernelCoercivity(Kernel kernel, PetscReal *lambda_bar);
-/* lambda_bar'(beta) = -inf_{u in [-1,1)} F(u), the rate of the synchronization theorem (PAPER.md section 5), beta > 0.
- */
+/* lambda_bar'(beta) = -inf_{u in [-1,1)} F(u), the rate of the synchronization theorem, beta > 0: THEORY.md (2.8),
+ * (5.2). */
 PetscErrorCode KernelRate(Kernel kernel, PetscReal beta, PetscReal *rate);
 /* A number that lambda_bar'(beta) is certainly not above: KernelRate is the least value of F that was found, hence not
  * above it. The two differ by 1e-9 d (k(1) + k'(1)) or so. */

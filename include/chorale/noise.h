@@ -1,18 +1,31 @@
 /* The law of the random field that moves all tokens alike. Types: mlp, the paper's random one-hidden-layer network
- * G(y) = m^{-1/2} W sigma(d^{-1/2} U y + b_U) + b_W with fresh weights in every layer (PAPER.md section 1); spectral,
+ * G(y) = m^{-1/2} W sigma(d^{-1/2} U y + b_U) + b_W with fresh weights in every layer (THEORY.md (1.3)); spectral,
  * its limit of infinite width as a Karhunen-Loeve sum of harmonics up to noise_degree or where the tail falls under
- * noise_tol k(1) (PAPER.md section 3); gram, the same limit exact at the tokens by factorization of their kernel
+ * noise_tol k(1) (THEORY.md (3.3)); gram, the same limit exact at the tokens by factorization of their kernel
  * matrix, N up to 2048; none. */
 #ifndef CHORALE_NOISE_H
 #define CHORALE_NOISE_H
 
+#include <chorale/deck.h>
 #include <chorale/field.h>
 #include <chorale/kernel.h>
 
 typedef struct _p_Noise *Noise;
 
-/* Reads noise_*, mlp_* and ensemble_seed. Refuses a spectral noise of more than 20000 harmonics. Not collective. */
-PetscErrorCode NoiseCreate(PetscInt dim, Noise *noise);
+typedef struct {
+  const char *type, *activation; /* names */
+  PetscInt64 width;
+  PetscReal bias_u, bias_w;
+  PetscInt64 degree; /* -1: by tol */
+  PetscReal tol;
+  uint64_t seed;
+} NoiseOptions;
+extern const OptionKey MlpKeys[], NoiseKeys[];
+/* mlp_*, noise_* and ensemble_seed. */
+PetscErrorCode NoiseOptionsRead(NoiseOptions *options);
+
+/* Refuses (user input) a spectral noise of more than 20000 harmonics. Not collective. */
+PetscErrorCode NoiseCreate(PetscInt dim, const NoiseOptions *options, Noise *noise);
 PetscErrorCode NoiseDestroy(Noise *noise);
 /* Type, parameters and flops per token and step, on stdout of rank 0 of comm. Collective on comm. */
 PetscErrorCode NoiseView(Noise noise, MPI_Comm comm);
@@ -28,6 +41,8 @@ PetscErrorCode NoiseDrawBytes(Noise noise, PetscReal points, PetscReal *bytes);
 /* What one evaluation of a draw costs a rank that has `mine` of `count` tokens: flops, not counting those of random
  * numbers, and memory. Not collective. */
 PetscErrorCode NoiseGetCost(Noise noise, PetscReal count, PetscReal mine, PetscReal *flops, PetscReal *bytes);
+/* Name of the type, static. */
+PetscErrorCode NoiseGetType(Noise noise, const char **name);
 PetscErrorCode NoiseIsZero(Noise noise, PetscBool *zero);
 /* Highest degree of G as a sum of harmonics: of spectral; -1 for none, NOISE_DEGREE_NONE for laws that are no such sum.
  * Not collective. */

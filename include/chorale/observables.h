@@ -1,4 +1,4 @@
-/* What is measured on a token measure at one time (DESIGN.md section 6 has the list and README the table):
+/* What is measured on a token measure at one time (tools/README.md has the table):
  *   energy       E_beta in units of AttentionEnergyUnit              1 value, >= 0 up to rounding of e^beta
  *   order        |sum_i w_i x_i|                                      1 value in [0,1]
  *   cosine_mean  sum_{i != j} w_i w_j <x_i,x_j> / sum_{i != j} w_i w_j  1 value in [-1,1]; 1 for N = 1

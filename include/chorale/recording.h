@@ -26,8 +26,8 @@ PetscErrorCode RecordingDestroy(Recording *recording);
 PetscErrorCode RecordingGetInfo(Recording recording, RecordingInfo *info);
 /* Complete frames of realization r. */
 PetscInt RecordingFrames(Recording recording, PetscInt r);
-/* Puts those of these keys that the file was recorded with and that the user did not give into the options database;
- * *found is false when the file does not say. Collective on world. */
+/* Resolves those of these keys that the user did not give to what the file was recorded with (DeckResolve); *found is
+ * false when the file does not say. Collective on world. */
 PetscErrorCode RecordingAdopt(Recording recording, PetscInt n, const char *const keys[], PetscBool *found);
 /* Calls visit(key, value, context) for every key of study simulate's deck with which the file says that it was
  * recorded, in table order. Collective on world. */

@@ -1,8 +1,8 @@
-/* One step of the tokens. Types: layer, the transformer of PAPER.md section 1:
+/* One step of the tokens. Types: layer, the transformer of THEORY.md (1.1):
  *
  *     y_i = LN(x_i + dt Att[mu](x_i)),   x_i^next = LN(y_i + sqrt(dt) G(y_i)),   dt = T/L
  *
- * and three for the limit SDE of PAPER.md section 3 (with dW = sqrt(dt) G): euler, projected Euler-Maruyama of the Ito
+ * and three for the limit SDE of THEORY.md section 3 (with dW = sqrt(dt) G): euler, projected Euler-Maruyama of the Ito
  * form; heun, projected Heun of the Stratonovich form; flow, RK4 of dx/ds = P_x (Att(x) dt + dW(x)) over s in [0,1]
  * with the field frozen. */
 #ifndef CHORALE_SCHEME_H
@@ -14,10 +14,15 @@
 
 typedef struct _p_Scheme *Scheme;
 
-/* Reads scheme_type; work vectors for tokens of this layout. Collective. */
-PetscErrorCode SchemeCreate(Tokens tokens, Scheme *scheme);
-/* The same for a type that the study chooses. */
-PetscErrorCode SchemeCreateType(Tokens tokens, const char *type, Scheme *scheme);
+typedef struct {
+  const char *type; /* name */
+} SchemeOptions;
+extern const OptionKey SchemeKeys[];
+/* scheme_*. */
+PetscErrorCode SchemeOptionsRead(SchemeOptions *options);
+
+/* With work vectors for tokens of this layout. Collective. */
+PetscErrorCode SchemeCreate(Tokens tokens, const SchemeOptions *options, Scheme *scheme);
 PetscErrorCode SchemeDestroy(Scheme *scheme);
 PetscErrorCode SchemeView(Scheme scheme);
 /* Sets of points at which a step evaluates the noise. Not collective. */

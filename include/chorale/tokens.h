@@ -1,16 +1,18 @@
 /* Tokens: N weighted points on S^{d-1}, an empirical measure mu = sum_i w_i delta_{x_i}, split over the ranks of a
  * communicator.
  *
- * Tokens lie in blocks of B = 256 (for N < 256 one block of N rounded up to a multiple of 8), so the block size depends
- * on N alone. A block is component-major, x[c * B + t] for component c < d and token t < B: a GEMM panel (B x d,
- * column-major) and a SIMD array. A rank owns whole contiguous blocks. The padding of the last block holds e_1 with
- * weight 0. State is a PETSc Vec. */
+ * Tokens lie in blocks of B = TOKENS_BLOCK (for fewer tokens one block of N rounded up to a multiple of 8), so the
+ * block size depends on N alone. A block is component-major, x[c * B + t] for component c < d and token t < B: a GEMM
+ * panel (B x d, column-major) and a SIMD array. A rank owns whole contiguous blocks. The padding of the last block
+ * holds e_1 with weight 0. State is a PETSc Vec. */
 #ifndef CHORALE_TOKENS_H
 #define CHORALE_TOKENS_H
 
 #include <petscvec.h>
 
 typedef struct _p_Tokens *Tokens;
+
+#define TOKENS_BLOCK 256
 
 typedef struct {
   MPI_Comm comm;    /* the shards */
@@ -47,12 +49,12 @@ PetscErrorCode TokensCreateVec(Tokens tokens, Vec *v);
 /* Local weights [owned * B], owned by tokens; padding is 0; they add up to 1 over all ranks. Not collective. */
 PetscErrorCode TokensGetWeights(Tokens tokens, const double **weights);
 /* Replaces the weights of this rank's tokens: weights[owned * B], any positive scale; they are normalised (order-free)
- * unless they add up to 1 up to rounding, and padding is set to 0. Counts as a change of the positions' Vec for whoever
- * looks at its object state. Collective.
+ * unless they add up to 1 up to rounding, and padding is set to 0. Counts as a change of the positions' Vec: its
+ * object state increases. Collective.
  */
 PetscErrorCode TokensSetWeights(Tokens tokens, const double *weights);
 
-/* x_i <- LN(x_i + scale g_i) with LN(v) = v/|v| (PAPER.md section 1); g may be NULL for plain normalization. The result
+/* x_i <- LN(x_i + scale g_i) with LN(v) = v/|v| (THEORY.md (1.1)); g may be NULL for plain normalization. The result
  * has | |x|-1 | <= 1e-15 or so. A vector of norm 0 or not finite is a run-time failure. Padding stays e_1. Collective
  * on errors. */
 PetscErrorCode TokensMove(Tokens tokens, PetscReal scale, Vec g);

@@ -1,4 +1,4 @@
-/* Two tokens under the common noise (PAPER.md section 6, oracles 1 and 2): u_t = <X,Y> is a one-dimensional diffusion
+/* Two tokens under the common noise (THEORY.md (6.1), (6.4)): u_t = <X,Y> is a one-dimensional diffusion
  * with generator
  *
  *     A = (G0(u) + 2 v (1-u^2) e^{beta u}/(e^beta + e^{beta u})) d_u + (1-u^2)(k(1) - u k(u)) d_u^2

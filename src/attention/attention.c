@@ -1,6 +1,4 @@
 /* The class: types, options, and which kernel sums serve the drift, the energy or both. */
-#include <chorale/deck.h>
-#include <chorale/log.h>
 
 #include <math.h>
 #include <petsc/private/petscimpl.h> /* PetscObjectStateGet */
@@ -8,8 +6,9 @@
 #include <string.h>
 
 #include "attention/impl.h"
+#include "base/log.h"
 
-/* With default weights and on the sphere -|Qx-Ky|^2 = 2 beta (<x,y> - 1): l2 is softmax at 2 beta (PAPER.md section 1).
+/* With default weights and on the sphere -|Qx-Ky|^2 = 2 beta (<x,y> - 1): l2 is softmax at 2 beta (THEORY.md (1.5)).
  */
 static const AttentionType types[] = {
     {"softmax", "sum_j w_j e^{<Qx,Kx_j>} V x_j / sum_j w_j e^{<Qx,Kx_j>}", 1, FORM_NORMALIZED, PETSC_FALSE},
@@ -24,112 +23,138 @@ static const AttentionType types[] = {
 #define BETA_NATURAL 700   /* largest beta whose e^beta has room to be summed in double precision */
 
 static PetscLogEvent evaluate_event, energy_event;
-PetscLogEvent attention_reduce_event;
 
-static PetscErrorCode SetType(Attention a) {
-  char name[PETSC_MAX_PATH_LEN];
+const char *AttentionTypeName(PetscInt i) {
+  return i < (PetscInt)PETSC_STATIC_ARRAY_LENGTH(types) ? types[i].name : NULL;
+}
 
+static PetscErrorCode SetType(Attention attention, const char *name) {
   PetscFunctionBeginUser;
-  PetscCall(DeckGetString("attention_type", name));
   for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-    if (!strcmp(types[i].name, name)) a->type = &types[i];
+    if (!strcmp(types[i].name, name)) attention->type = &types[i];
   }
-  PetscCheck(a->type, a->layout.comm, PETSC_ERR_USER_INPUT,
-             "attention_type = %s: must be softmax, usa, l2, sinkhorn or none", name);
+  PetscCheck(attention->type, attention->layout.comm, PETSC_ERR_USER_INPUT,
+             "attention_type = %s: there is no such attention", name);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode AttentionCreate(Tokens tokens, Attention *attention) {
-  Attention a;
+PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, Attention *handle) {
+  Attention attention;
 
   PetscFunctionBeginUser;
   PetscCall(LogEvent("AttentionEval", &evaluate_event));
   PetscCall(LogEvent("AttentionEnergy", &energy_event));
-  PetscCall(LogEvent("AttnAllreduce", &attention_reduce_event));
-  PetscCall(PetscNew(&a));
-  PetscCall(TokensGetLayout(tokens, &a->layout));
-  a->shape = (TileShape){a->layout.block, a->layout.dim};
-  a->length = (size_t)a->layout.block * (a->layout.dim + 1);
-  PetscCall(SetType(a));
-  PetscCall(DeckGetReal("attention_beta", &a->beta));
-  PetscCall(DeckGetReal("attention_value", &a->value));
-  PetscCall(DeckGetString("attention_weights", a->file));
-  PetscCall(DeckGetInt("attention_sinkhorn_iterations", &a->iterations));
-  PetscCall(DeckGetReal("attention_sinkhorn_tol", &a->sinkhorn_tol));
-  a->exponent = (a->type->rate > 0 ? a->type->rate : 1) * a->beta;
-  PetscCheck(!a->file[0] || a->type->form != FORM_SINKHORN, a->layout.comm, PETSC_ERR_USER_INPUT,
+  PetscCall(PetscNew(&attention));
+  PetscCall(TokensGetLayout(tokens, &attention->layout));
+  attention->shape = (TileShape){attention->layout.block, attention->layout.dim};
+  attention->length = (size_t)attention->layout.block * (attention->layout.dim + 1);
+  PetscCall(SetType(attention, options->type));
+  attention->beta = options->beta;
+  attention->value = options->value;
+  attention->tol = options->tol;
+  PetscCall(PetscStrncpy(attention->choice, options->engine, sizeof(attention->choice)));
+  PetscCall(PetscStrcpy(attention->file, options->weights));
+  attention->iterations = options->iterations;
+  attention->sinkhorn_tol = options->sinkhorn_tol;
+  attention->exponent = (attention->type->rate > 0 ? attention->type->rate : 1) * attention->beta;
+  PetscCheck(!attention->file[0] || attention->type->form != FORM_SINKHORN, attention->layout.comm,
+             PETSC_ERR_USER_INPUT,
              "attention_type = sinkhorn: needs a symmetric kernel, so it takes no attention_weights");
   PetscCheck(
-      a->file[0] || a->type->form != FORM_PLAIN || a->type->rate == 0 ||
-          fabs(a->value) * exp(a->exponent) <= PLAIN_MOST,
-      a->layout.comm, PETSC_ERR_USER_INPUT,
+      attention->file[0] || attention->type->form != FORM_PLAIN || attention->type->rate == 0 ||
+          fabs(attention->value) * exp(attention->exponent) <= PLAIN_MOST,
+      attention->layout.comm, PETSC_ERR_USER_INPUT,
       "attention_beta = %.6g: attention_type usa has no denominator, so |attention_value| e^beta must be at most "
       "%g",
-      (double)a->beta, PLAIN_MOST);
-  if (a->file[0]) PetscCall(AttentionHeadsRead(a));
-  PetscCall(AttentionEngineCreate(a));
-  *attention = a;
+      (double)attention->beta, PLAIN_MOST);
+  if (attention->file[0]) PetscCall(AttentionHeadsRead(attention));
+  PetscCall(AttentionEngineCreate(attention));
+  *handle = attention;
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode AttentionDestroy(Attention *attention) {
-  Attention a = *attention;
+PetscErrorCode AttentionDestroy(Attention *handle) {
+  Attention attention = *handle;
 
   PetscFunctionBeginUser;
-  if (!a) PetscFunctionReturn(0);
-  PetscCall(AttentionDestroy(&a->gradient));
-  PetscCall(AttentionHeadsDestroy(a));
-  PetscCall(a->engine->destroy(a));
-  PetscCall(PanelsDestroy(&a->panels));
-  free(a->sums);
-  PetscCall(PetscFree(*attention));
+  if (!attention) PetscFunctionReturn(0);
+  PetscCall(AttentionDestroy(&attention->gradient));
+  PetscCall(AttentionHeadsDestroy(attention));
+  PetscCall(attention->engine->destroy(attention));
+  PetscCall(PanelsDestroy(&attention->panels));
+  free(attention->sums);
+  PetscCall(PetscFree(*handle));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode AttentionIsZero(Attention a, PetscBool *zero) {
+PetscErrorCode AttentionIsZero(Attention attention, PetscBool *zero) {
   PetscFunctionBeginUser;
-  *zero = (PetscBool)(a->type->rate == 0 || a->value == 0);
+  *zero = attention->type->rate == 0 || attention->value == 0 ? PETSC_TRUE : PETSC_FALSE;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode AttentionGetLayout(Attention attention, TokensLayout *layout) {
+  PetscFunctionBeginUser;
+  *layout = attention->layout;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode AttentionGetPotential(Attention attention, AttentionPotential *p) {
+  const PetscBool plain = attention->type->form == FORM_PLAIN ? PETSC_TRUE : PETSC_FALSE;
+
+  PetscFunctionBeginUser;
+  PetscCheck(!attention->file[0], attention->layout.comm, PETSC_ERR_USER_INPUT,
+             "attention_weights = %s: a density takes the default weights only", attention->file);
+  PetscCheck(attention->type->form != FORM_SINKHORN, attention->layout.comm, PETSC_ERR_USER_INPUT,
+             "attention_type = %s: has no potential, which a density needs", attention->type->name);
+  PetscCall(AttentionIsZero(attention, &p->zero));
+  p->normalized = !plain ? PETSC_TRUE : PETSC_FALSE;
+  p->exponent = attention->exponent;
+  p->strength = attention->value / attention->exponent * (plain ? exp(attention->exponent) : 1);
+  p->most = fabs(attention->value) * (plain ? exp(attention->exponent) : 1);
+  p->beta = attention->beta;
+  p->tol = attention->tol;
   PetscFunctionReturn(0);
 }
 
 /* Do the kernel sums of the drift serve the energy, too? */
-static PetscBool Shared(Attention a) {
-  return (PetscBool)(!a->heads && a->value != 0 && a->type->rate > 0 && a->type->form != FORM_SINKHORN &&
-                     (a->engine->any || a->type->rate == 1));
+static PetscBool Shared(Attention attention) {
+  return !attention->heads && attention->value != 0 && attention->type->rate > 0 &&
+                 attention->type->form != FORM_SINKHORN && (attention->engine->any || attention->type->rate == 1)
+             ? PETSC_TRUE
+             : PETSC_FALSE;
 }
 
 /* Brings the kernel sums of the drift up to date. The sums in hand serve if positions and weights are those they were
  * made from, on every rank. */
-static PetscErrorCode UpdateSums(Attention a, Tokens tokens) {
-  AttentionStamp *stamp = &a->stamp;
+static PetscErrorCode UpdateSums(Attention attention, Tokens tokens) {
+  AttentionStamp *stamp = &attention->stamp;
   PetscObjectId id;
   PetscObjectState state; /* new weights count as a change of positions, see tokens.h */
-  PetscMPIInt current;
+  PetscInt64 stale;       /* ranks whose sums do not serve */
   Vec x;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetVec(tokens, &x));
   PetscCall(PetscObjectGetId((PetscObject)x, &id));
   PetscCall(PetscObjectStateGet((PetscObject)x, &state));
-  current = stamp->id == id && stamp->state == state;
-  PetscCall(PetscLogEventBegin(attention_reduce_event, NULL, NULL, NULL, NULL));
-  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &current, 1, MPI_INT, MPI_MIN, a->layout.comm));
-  PetscCall(PetscLogEventEnd(attention_reduce_event, NULL, NULL, NULL, NULL));
-  if (current) PetscFunctionReturn(0);
-  PetscCall(a->engine->sum(a, tokens, NULL, PETSC_FALSE));
+  stale = stamp->id == id && stamp->state == state ? 0 : 1;
+  PetscCall(AttentionReduce(attention, 1, &stale));
+  if (!stale) PetscFunctionReturn(0);
+  PetscCall(attention->engine->sum(attention, tokens, NULL, PETSC_FALSE));
   stamp->id = id;
   stamp->state = state;
   PetscFunctionReturn(0);
 }
 
 /* The field of one block from its sums s[d + 1][B]; returns the smallest S0 that it was divided by. */
-static double FieldOfBlock(Attention a, PetscInt k, double *s, double *restrict out) {
-  const PetscInt B = a->layout.block, d = a->layout.dim, real = TokensFilled(&a->layout, k);
-  const double value = a->value, plain = value * exp(a->exponent);
+static double FieldOfBlock(Attention attention, PetscInt b, double *s, double *restrict out) {
+  const PetscInt B = attention->layout.block, d = attention->layout.dim, real = TokensFilled(&attention->layout, b);
+  const double value = attention->value, plain = value * exp(attention->exponent);
   double *restrict factor = s + d * B;
   double least = PETSC_MAX_REAL;
 
-  if (a->type->form == FORM_PLAIN) {
+  if (attention->type->form == FORM_PLAIN) {
     for (PetscInt t = 0; t < real; t++) factor[t] = plain;
   } else {
 #pragma omp simd reduction(min : least)
@@ -146,27 +171,29 @@ static double FieldOfBlock(Attention a, PetscInt k, double *s, double *restrict 
 }
 
 /* Can an S0 be too small at all? Weights add up to 1, so that without a scaling S0 >= e^{-2 exponent}. */
-static PetscBool Doubtful(Attention a) {
-  return (PetscBool)(a->type->form == FORM_SINKHORN ||
-                     (a->type->form == FORM_NORMALIZED && exp(-2 * a->exponent) < 2 * a->small));
+static PetscBool Doubtful(Attention attention) {
+  return attention->type->form == FORM_SINKHORN ||
+                 (attention->type->form == FORM_NORMALIZED && exp(-2 * attention->exponent) < 2 * attention->small)
+             ? PETSC_TRUE
+             : PETSC_FALSE;
 }
 
 /* The field v S / S0, or v e^{exponent} S, of some blocks from the sums in hand; *least is the smallest S0. */
-static PetscErrorCode FieldOfBlocks(Attention a, PetscInt first, PetscInt blocks, const double *x, double *out,
+static PetscErrorCode FieldOfBlocks(Attention attention, PetscInt first, PetscInt blocks, const double *x, double *out,
                                     double *least) {
-  const PetscInt length = a->layout.block * a->layout.dim, sums = length + a->layout.block;
-  const PetscInt most = a->engine->get_run ? ATTENTION_RUN : 1;
+  const PetscInt length = attention->layout.block * attention->layout.dim, sums = length + attention->layout.block;
+  const PetscInt most = attention->engine->get_run ? ATTENTION_RUN : 1;
 
   PetscFunctionBeginUser;
-  if (!a->sums) PetscCall(PackAllocate((size_t)(most * sums), &a->sums));
+  if (!attention->sums) PetscCall(PackAllocate((size_t)(most * sums), &attention->sums));
   for (PetscInt last = first + blocks; first < last; first += blocks, x += blocks * length, out += blocks * length) {
     blocks = PetscMin(most, last - first);
-    if (a->engine->get_run)
-      PetscCall(a->engine->get_run(a, blocks, x, a->sums));
+    if (attention->engine->get_run)
+      PetscCall(attention->engine->get_run(attention, blocks, x, attention->sums));
     else
-      PetscCall(a->engine->get(a, first, x, PETSC_FALSE, a->sums));
+      PetscCall(attention->engine->get(attention, first, x, PETSC_FALSE, attention->sums));
     for (PetscInt b = 0; b < blocks; b++) {
-      const double smallest = FieldOfBlock(a, first + b, a->sums + b * sums, out + b * length);
+      const double smallest = FieldOfBlock(attention, first + b, attention->sums + b * sums, out + b * length);
       *least = PetscMin(*least, smallest);
     }
   }
@@ -174,7 +201,7 @@ static PetscErrorCode FieldOfBlocks(Attention a, PetscInt first, PetscInt blocks
 }
 
 /* Of all blocks; *lost tells whether some S0 was too small. */
-static PetscErrorCode FieldOfSums(Attention a, Tokens tokens, Vec drift, PetscBool *lost) {
+static PetscErrorCode FieldOfSums(Attention attention, Tokens tokens, Vec drift, PetscBool *lost) {
   double least = PETSC_MAX_REAL;
   PetscMPIInt small;
   const double *x;
@@ -185,84 +212,88 @@ static PetscErrorCode FieldOfSums(Attention a, Tokens tokens, Vec drift, PetscBo
   PetscCall(TokensGetVec(tokens, &positions));
   PetscCall(VecGetArrayRead(positions, &x));
   PetscCall(VecGetArrayWrite(drift, &out));
-  PetscCall(FieldOfBlocks(a, 0, a->layout.owned, x, out, &least));
+  PetscCall(FieldOfBlocks(attention, 0, attention->layout.owned, x, out, &least));
   PetscCall(VecRestoreArrayWrite(drift, &out));
   PetscCall(VecRestoreArrayRead(positions, &x));
-  small = Doubtful(a) && least < a->small;
-  if (Doubtful(a)) PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &small, 1, MPI_INT, MPI_MAX, a->layout.comm));
-  *lost = (PetscBool)small;
+  small = Doubtful(attention) && least < attention->small;
+  if (Doubtful(attention))
+    PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &small, 1, MPI_INT, MPI_MAX, attention->layout.comm));
+  *lost = small ? PETSC_TRUE : PETSC_FALSE;
   PetscFunctionReturn(0);
 }
 
-/* Default weights. What the engine cannot divide by, the running maximum of online.c can. */
-static PetscErrorCode EvaluateDefault(Attention a, Tokens tokens, Vec drift) {
+/* Default weights. Where some S0 of the engine is too small to divide by, online.c makes the field with a running
+ * maximum. */
+static PetscErrorCode EvaluateDefault(Attention attention, Tokens tokens, Vec drift) {
   double *factors = NULL;
   PetscBool lost;
 
   PetscFunctionBeginUser;
-  if (a->type->form == FORM_SINKHORN) {
-    PetscCall(PetscMalloc1(a->layout.owned * a->layout.block, &factors));
-    PetscCall(AttentionSinkhorn(a, tokens, factors));
-    PetscCall(a->engine->sum(a, tokens, factors, PETSC_FALSE));
+  if (attention->type->form == FORM_SINKHORN) {
+    PetscCall(PetscMalloc1(attention->layout.owned * attention->layout.block, &factors));
+    PetscCall(AttentionSinkhorn(attention, tokens, factors));
+    PetscCall(attention->engine->sum(attention, tokens, factors, PETSC_FALSE));
   } else {
-    PetscCall(UpdateSums(a, tokens));
+    PetscCall(UpdateSums(attention, tokens));
   }
-  PetscCall(FieldOfSums(a, tokens, drift, &lost));
-  if (lost) PetscCall(AttentionOnline(a, tokens, factors, drift));
+  PetscCall(FieldOfSums(attention, tokens, drift, &lost));
+  if (lost) PetscCall(AttentionOnline(attention, tokens, factors, drift));
   PetscCall(PetscFree(factors));
   PetscFunctionReturn(0);
 }
 
 /* Attention is set up for one layout. */
-static PetscErrorCode CheckLayout(Attention a, Tokens tokens) {
+static PetscErrorCode CheckLayout(Attention attention, Tokens tokens) {
   TokensLayout layout;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCheck(layout.count == a->layout.count && layout.dim == a->layout.dim && layout.first == a->layout.first &&
-                 layout.owned == a->layout.owned,
-             a->layout.comm, PETSC_ERR_ARG_SIZ, "attention was set up for tokens of another layout");
+  PetscCheck(layout.count == attention->layout.count && layout.dim == attention->layout.dim &&
+                 layout.first == attention->layout.first && layout.owned == attention->layout.owned,
+             attention->layout.comm, PETSC_ERR_ARG_SIZ, "attention was set up for tokens of another layout");
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode AttentionEvaluate(Attention a, Tokens tokens, Vec drift) {
+PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift) {
   PetscBool zero;
 
   PetscFunctionBeginUser;
-  PetscCall(CheckLayout(a, tokens));
+  PetscCall(CheckLayout(attention, tokens));
   PetscCall(PetscLogEventBegin(evaluate_event, NULL, NULL, NULL, NULL));
-  PetscCall(AttentionIsZero(a, &zero));
+  PetscCall(AttentionIsZero(attention, &zero));
   if (zero)
     PetscCall(VecSet(drift, 0));
-  else if (a->heads)
-    PetscCall(AttentionOnline(a, tokens, NULL, drift));
+  else if (attention->heads)
+    PetscCall(AttentionOnline(attention, tokens, NULL, drift));
   else
-    PetscCall(EvaluateDefault(a, tokens, drift));
+    PetscCall(EvaluateDefault(attention, tokens, drift));
   PetscCall(PetscLogEventEnd(evaluate_event, NULL, NULL, NULL, NULL));
   PetscFunctionReturn(0);
 }
 
-/* Not where another pass over all pairs may be needed, nor where sums are in hand token by token. */
-PetscErrorCode AttentionPrepare(Attention a, Tokens tokens, PetscBool *pieces) {
+/* No pieces where a second pass over all pairs may be needed, nor with an engine that has no sums of whole runs of
+ * blocks. */
+PetscErrorCode AttentionPrepare(Attention attention, Tokens tokens, PetscBool *pieces) {
   PetscBool zero;
 
   PetscFunctionBeginUser;
-  PetscCall(CheckLayout(a, tokens));
-  PetscCall(AttentionIsZero(a, &zero));
-  *pieces = (PetscBool)(!zero && !a->heads && a->engine->get_run && !Doubtful(a));
+  PetscCall(CheckLayout(attention, tokens));
+  PetscCall(AttentionIsZero(attention, &zero));
+  *pieces = !zero && !attention->heads && attention->engine->get_run && !Doubtful(attention) ? PETSC_TRUE : PETSC_FALSE;
   if (!*pieces) PetscFunctionReturn(0);
   PetscCall(PetscLogEventBegin(evaluate_event, NULL, NULL, NULL, NULL));
-  PetscCall(UpdateSums(a, tokens));
+  PetscCall(UpdateSums(attention, tokens));
   PetscCall(PetscLogEventEnd(evaluate_event, NULL, NULL, NULL, NULL));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode AttentionEvaluatePiece(Attention a, PetscInt first, PetscInt blocks, const double *x, double *drift) {
+PetscErrorCode AttentionEvaluatePiece(Attention attention, PetscInt first, PetscInt blocks, const double *x,
+                                      double *drift) {
   double least = PETSC_MAX_REAL;
 
   PetscFunctionBeginUser;
   PetscCall(PetscLogEventBegin(evaluate_event, NULL, NULL, NULL, NULL));
-  PetscCall(FieldOfBlocks(a, first, blocks, x, drift, &least));
+  PetscCall(FieldOfBlocks(attention, first, blocks, x, drift, &least));
   PetscCall(PetscLogEventEnd(evaluate_event, NULL, NULL, NULL, NULL));
   PetscFunctionReturn(0);
 }
@@ -271,62 +302,64 @@ const char *AttentionEnergyUnit(PetscReal beta) {
   return beta <= BETA_NATURAL ? "1" : "e^beta";
 }
 
-PetscErrorCode AttentionEnergy(Attention a, Tokens tokens, PetscReal *energy) {
+PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *energy) {
   PetscReal gap;
 
   PetscFunctionBeginUser;
-  PetscCall(CheckLayout(a, tokens));
+  PetscCall(CheckLayout(attention, tokens));
   PetscCall(PetscLogEventBegin(energy_event, NULL, NULL, NULL, NULL));
-  if (Shared(a)) PetscCall(UpdateSums(a, tokens));
-  PetscCall(a->engine->energy(a, tokens, Shared(a), &gap));
-  *energy = 0.5 * (a->beta <= BETA_NATURAL ? exp(a->beta) : 1) * gap; /* PAPER.md section 5 */
+  if (Shared(attention)) PetscCall(UpdateSums(attention, tokens));
+  PetscCall(attention->engine->energy(attention, tokens, Shared(attention), &gap));
+  *energy = 0.5 * (attention->beta <= BETA_NATURAL ? exp(attention->beta) : 1) * gap; /* THEORY.md (5.1) */
   PetscCall(PetscLogEventEnd(energy_event, NULL, NULL, NULL, NULL));
   PetscFunctionReturn(0);
 }
 
 /* Whose sums are those at beta: l2's own are at 2 beta, so it keeps a softmax for them. */
-static PetscErrorCode GetGradient(Attention *attention) {
-  Attention a = *attention, sums;
+static PetscErrorCode GetGradient(Attention *handle) {
+  Attention attention = *handle, sums;
 
   PetscFunctionBeginUser;
-  if (a->exponent == a->beta) PetscFunctionReturn(0);
-  if (!a->gradient) {
+  if (attention->exponent == attention->beta) PetscFunctionReturn(0);
+  if (!attention->gradient) {
     PetscCall(PetscNew(&sums));
-    sums->layout = a->layout;
-    sums->shape = a->shape;
-    sums->length = a->length;
+    sums->layout = attention->layout;
+    sums->shape = attention->shape;
+    sums->length = attention->length;
     sums->type = &types[0];
-    sums->beta = sums->exponent = a->beta;
+    sums->beta = sums->exponent = attention->beta;
     sums->value = 1;
+    sums->tol = attention->tol;
+    PetscCall(PetscStrcpy(sums->choice, attention->choice));
     PetscCall(AttentionEngineCreate(sums));
-    a->gradient = sums;
+    attention->gradient = sums;
   }
-  *attention = a->gradient;
+  *handle = attention->gradient;
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode AttentionEnergyGradient(Attention a, Tokens tokens, Vec gradient) {
-  const PetscInt length = a->layout.block * a->layout.dim;
-  const PetscReal scale = -a->beta * exp(a->beta);
+PetscErrorCode AttentionEnergyGradient(Attention attention, Tokens tokens, Vec gradient) {
+  const PetscInt length = attention->layout.block * attention->layout.dim;
+  const PetscReal scale = -attention->beta * exp(attention->beta);
   const double *x;
   double *out, *s;
   Vec positions;
 
   PetscFunctionBeginUser;
-  PetscCall(CheckLayout(a, tokens));
-  PetscCall(GetGradient(&a));
+  PetscCall(CheckLayout(attention, tokens));
+  PetscCall(GetGradient(&attention));
   PetscCall(PetscLogEventBegin(energy_event, NULL, NULL, NULL, NULL));
-  if (Shared(a))
-    PetscCall(UpdateSums(a, tokens));
+  if (Shared(attention))
+    PetscCall(UpdateSums(attention, tokens));
   else
-    PetscCall(a->engine->sum(a, tokens, NULL, PETSC_FALSE));
-  PetscCall(PackAllocate((size_t)length + a->layout.block, &s));
+    PetscCall(attention->engine->sum(attention, tokens, NULL, PETSC_FALSE));
+  PetscCall(PackAllocate((size_t)length + attention->layout.block, &s));
   PetscCall(TokensGetVec(tokens, &positions));
   PetscCall(VecGetArrayRead(positions, &x));
   PetscCall(VecGetArrayWrite(gradient, &out));
-  for (PetscInt k = 0; k < a->layout.owned; k++) {
-    PetscCall(a->engine->get(a, k, x + k * length, PETSC_FALSE, s));
-    for (PetscInt i = 0; i < length; i++) out[k * length + i] = scale * s[i];
+  for (PetscInt b = 0; b < attention->layout.owned; b++) {
+    PetscCall(attention->engine->get(attention, b, x + b * length, PETSC_FALSE, s));
+    for (PetscInt i = 0; i < length; i++) out[b * length + i] = scale * s[i];
   }
   PetscCall(VecRestoreArrayWrite(gradient, &out));
   PetscCall(VecRestoreArrayRead(positions, &x));
@@ -335,19 +368,20 @@ PetscErrorCode AttentionEnergyGradient(Attention a, Tokens tokens, Vec gradient)
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode AttentionView(Attention a) {
+PetscErrorCode AttentionView(Attention attention) {
   PetscBool zero;
 
   PetscFunctionBeginUser;
-  PetscCall(AttentionIsZero(a, &zero));
-  PetscCall(PetscPrintf(a->layout.comm, "attention  %s, engine %s, beta %.6g, value %.6g\n", a->type->name,
-                        a->engine->name, a->beta, a->value));
-  if (!zero) PetscCall(PetscPrintf(a->layout.comm, "           Att(x) = %s\n", a->type->formula));
-  if (a->file[0])
-    PetscCall(PetscPrintf(a->layout.comm, "           %" PetscInt_FMT " heads from %s\n", a->heads, a->file));
-  if (a->beta > BETA_NATURAL)
-    PetscCall(
-        PetscPrintf(a->layout.comm, "           energy as E_beta e^{-beta}: e^beta is beyond double precision\n"));
-  PetscCall(AttentionEngineView(a));
+  PetscCall(AttentionIsZero(attention, &zero));
+  PetscCall(PetscPrintf(attention->layout.comm, "attention  %s, engine %s, beta %.6g, value %.6g\n",
+                        attention->type->name, attention->engine->name, attention->beta, attention->value));
+  if (!zero) PetscCall(PetscPrintf(attention->layout.comm, "           Att(x) = %s\n", attention->type->formula));
+  if (attention->file[0])
+    PetscCall(PetscPrintf(attention->layout.comm, "           %" PetscInt_FMT " heads from %s\n", attention->heads,
+                          attention->file));
+  if (attention->beta > BETA_NATURAL)
+    PetscCall(PetscPrintf(attention->layout.comm,
+                          "           energy as E_beta e^{-beta}: e^beta is beyond double precision\n"));
+  PetscCall(AttentionEngineView(attention));
   PetscFunctionReturn(0);
 }

@@ -13,13 +13,13 @@
 #include "attention/impl.h"
 
 /* Sums are exact to 2^-62 per tile, so a token whose S0 is smaller than this would lose digits. Every token sees
- * itself, S0 >= w_i: it takes tokens of (nearly) no weight, far from all others. */
+ * itself, so S0 >= w_i: only tokens of (nearly) no weight that are far from all others are so small. */
 #define SMALL_SUM 0x1p-24
 
 /* Does the owner of i work on the pair {i,j} when j is the panel? Of a pair i < j the owner of i does if i + j is even,
  * else that of j. */
 static PetscBool Mine(PetscInt i, PetscInt j) {
-  return (PetscBool)(i == j || (i < j) == ((i + j) % 2 == 0));
+  return i == j || (i < j) == ((i + j) % 2 == 0) ? PETSC_TRUE : PETSC_FALSE;
 }
 
 /* Sums that go back to the panel's owner: two in flight. */
@@ -29,170 +29,172 @@ typedef struct {
   PetscInt panel[2]; /* of which the request is, -1 for none */
 } Returns;
 
-static PetscErrorCode ReturnsCreate(Attention a, Returns *r) {
+static PetscErrorCode ReturnsCreate(Attention attention, Returns *returns) {
   PetscFunctionBeginUser;
   for (int s = 0; s < 2; s++) {
-    r->fixed[s] = NULL;
-    if (PanelsTravel(a->panels)) PetscCall(PackAllocate(a->length, &r->fixed[s]));
-    r->request[s] = MPI_REQUEST_NULL;
-    r->panel[s] = -1;
+    returns->fixed[s] = NULL;
+    if (PanelsTravel(attention->panels)) PetscCall(PackAllocate(attention->length, &returns->fixed[s]));
+    returns->request[s] = MPI_REQUEST_NULL;
+    returns->panel[s] = -1;
   }
   PetscFunctionReturn(0);
 }
 
 /* Completes the request of slot s, on the owner adds what arrived, and clears the slot. */
-static PetscErrorCode ReturnsFinish(Attention a, Returns *r, int s) {
-  PetscInt64 *fixed = a->data;
+static PetscErrorCode ReturnsFinish(Attention attention, Returns *returns, int s) {
+  PetscInt64 *fixed = attention->data;
   PetscMPIInt rank;
 
   PetscFunctionBeginUser;
-  if (r->panel[s] < 0) PetscFunctionReturn(0);
-  PetscCallMPI(MPI_Comm_rank(a->layout.comm, &rank));
-  PetscCallMPI(MPI_Wait(&r->request[s], MPI_STATUS_IGNORE));
-  if (PanelsOwner(a->panels, r->panel[s]) == rank) {
-    PetscInt64 *own = fixed + (r->panel[s] - a->layout.first) * a->length;
-    for (size_t i = 0; i < a->length; i++) own[i] += r->fixed[s][i];
+  if (returns->panel[s] < 0) PetscFunctionReturn(0);
+  PetscCallMPI(MPI_Comm_rank(attention->layout.comm, &rank));
+  PetscCallMPI(MPI_Wait(&returns->request[s], MPI_STATUS_IGNORE));
+  if (PanelsOwner(attention->panels, returns->panel[s]) == rank) {
+    PetscInt64 *own = fixed + (returns->panel[s] - attention->layout.first) * attention->length;
+    for (size_t i = 0; i < attention->length; i++) own[i] += returns->fixed[s][i];
   }
-  memset(r->fixed[s], 0, a->length * sizeof(PetscInt64));
-  r->panel[s] = -1;
+  memset(returns->fixed[s], 0, attention->length * sizeof(PetscInt64));
+  returns->panel[s] = -1;
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode ReturnsStart(Attention a, Returns *r, PetscInt j) {
-  const PetscMPIInt owner = PanelsOwner(a->panels, j);
+static PetscErrorCode ReturnsStart(Attention attention, Returns *returns, PetscInt j) {
+  const PetscMPIInt owner = PanelsOwner(attention->panels, j);
   const int s = j % 2;
   PetscMPIInt rank;
 
   PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Comm_rank(a->layout.comm, &rank));
-  PetscCallMPI(MPI_Ireduce(rank == owner ? MPI_IN_PLACE : (void *)r->fixed[s], r->fixed[s], (PetscMPIInt)a->length,
-                           MPIU_INT64, MPI_SUM, owner, a->layout.comm, &r->request[s]));
-  r->panel[s] = j;
+  PetscCallMPI(MPI_Comm_rank(attention->layout.comm, &rank));
+  PetscCallMPI(MPI_Ireduce(rank == owner ? MPI_IN_PLACE : (void *)returns->fixed[s], returns->fixed[s],
+                           (PetscMPIInt)attention->length, MPIU_INT64, MPI_SUM, owner, attention->layout.comm,
+                           &returns->request[s]));
+  returns->panel[s] = j;
   PetscFunctionReturn(0);
 }
 
 /* All own tiles of panel j; fixed are the sums of j. part[2] is zero on entry and on return. */
-static PetscErrorCode PanelSums(Attention a, PetscInt j, TilePack panel, PetscInt64 *fixed, Returns *r,
+static PetscErrorCode PanelSums(Attention attention, PetscInt j, TilePack panel, PetscInt64 *fixed, Returns *returns,
                                 double *part[2]) {
-  PetscInt64 *own_fixed = a->data;
+  PetscInt64 *own_fixed = attention->data;
 
   PetscFunctionBeginUser;
-  for (PetscInt k = 0; k < a->layout.owned; k++) {
-    const PetscInt i = a->layout.first + k;
-    const TilePack own = PanelsOwn(a->panels, k);
+  for (PetscInt b = 0; b < attention->layout.owned; b++) {
+    const PetscInt i = attention->layout.first + b;
+    const TilePack own = PanelsOwn(attention->panels, b);
     int done;
 
     if (!Mine(i, j)) continue;
-    /* The smaller block first, whoever works, so that no rounding can tell. */
+    /* The block of smaller index first, whichever rank does the work: rounding is then the same. */
     if (i == j)
-      TileSumSelf(a->shape, a->exponent, own, part[0]);
+      TileSumSelf(attention->shape, attention->exponent, own, part[0]);
     else if (i < j)
-      TileSumPair(a->shape, a->exponent, own, panel, part[0], part[1]);
+      TileSumPair(attention->shape, attention->exponent, own, panel, part[0], part[1]);
     else
-      TileSumPair(a->shape, a->exponent, panel, own, part[1], part[0]);
-    TileRound(a->length, part[0], own_fixed + k * a->length);
-    if (i != j) TileRound(a->length, part[1], fixed);
-    PetscCall(PanelsProgress(a->panels));
-    PetscCallMPI(MPI_Test(&r->request[(j + 1) % 2], &done, MPI_STATUS_IGNORE));
+      TileSumPair(attention->shape, attention->exponent, panel, own, part[1], part[0]);
+    TileRound(attention->length, part[0], own_fixed + b * attention->length);
+    if (i != j) TileRound(attention->length, part[1], fixed);
+    PetscCall(PanelsProgress(attention->panels));
+    PetscCallMPI(MPI_Test(&returns->request[(j + 1) % 2], &done, MPI_STATUS_IGNORE));
   }
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Sum(Attention a, Tokens tokens, const double *factors, PetscBool scalar) {
-  const PetscBool travel = PanelsTravel(a->panels);
-  const PetscInt first = a->layout.first, end = first + a->layout.owned;
-  PetscInt64 *fixed = a->data;
+static PetscErrorCode Sum(Attention attention, Tokens tokens, const double *factors, PetscBool scalar) {
+  const PetscBool travel = PanelsTravel(attention->panels);
+  const PetscInt first = attention->layout.first, end = first + attention->layout.owned;
+  PetscInt64 *fixed = attention->data;
   double *part[2];
   TilePack panel;
-  Returns r;
+  Returns returns;
 
   PetscFunctionBeginUser;
-  (void)scalar; /* most of the work is the kernel, which S needs no more of */
-  memset(fixed, 0, a->length * a->layout.owned * sizeof(PetscInt64));
-  for (int i = 0; i < 2; i++) PetscCall(PackAllocate(a->length, &part[i]));
-  PetscCall(ReturnsCreate(a, &r));
-  PetscCall(PanelsStart(a->panels, tokens, factors));
-  for (PetscInt j = 0; j < a->layout.blocks; j++) {
-    const PetscBool own = (PetscBool)(first <= j && j < end);
+  (void)scalar; /* S0 alone would save little: most of the work is the kernel */
+  memset(fixed, 0, attention->length * attention->layout.owned * sizeof(PetscInt64));
+  for (int i = 0; i < 2; i++) PetscCall(PackAllocate(attention->length, &part[i]));
+  PetscCall(ReturnsCreate(attention, &returns));
+  PetscCall(PanelsStart(attention->panels, tokens, factors));
+  for (PetscInt j = 0; j < attention->layout.blocks; j++) {
+    const PetscBool own = first <= j && j < end ? PETSC_TRUE : PETSC_FALSE;
 
-    PetscCall(PanelsNext(a->panels, &panel));
-    if (travel) PetscCall(ReturnsFinish(a, &r, j % 2));
-    PetscCall(PanelSums(a, j, panel, own ? fixed + (j - first) * a->length : r.fixed[j % 2], &r, part));
-    if (travel) PetscCall(ReturnsStart(a, &r, j));
+    PetscCall(PanelsNext(attention->panels, &panel));
+    if (travel) PetscCall(ReturnsFinish(attention, &returns, j % 2));
+    PetscCall(PanelSums(attention, j, panel, own ? fixed + (j - first) * attention->length : returns.fixed[j % 2],
+                        &returns, part));
+    if (travel) PetscCall(ReturnsStart(attention, &returns, j));
   }
   for (int s = 0; s < 2; s++) {
-    PetscCall(ReturnsFinish(a, &r, s));
-    free(r.fixed[s]);
+    PetscCall(ReturnsFinish(attention, &returns, s));
+    free(returns.fixed[s]);
     free(part[s]);
   }
   PetscFunctionReturn(0);
 }
 
 /* 2^61 sum_ij w_i w_j e^{beta (<x_i,x_j> - 1)}. */
-static PetscErrorCode TotalOfPairs(Attention a, Tokens tokens, PetscInt64 *total) {
+static PetscErrorCode TotalOfPairs(Attention attention, Tokens tokens, PetscInt64 *total) {
   const PetscReal scale = SumScale(1.0);
   TilePack panel;
 
   PetscFunctionBeginUser;
   *total = 0;
-  PetscCall(PanelsStart(a->panels, tokens, NULL));
-  for (PetscInt j = 0; j < a->layout.blocks; j++) {
-    PetscCall(PanelsNext(a->panels, &panel));
-    for (PetscInt k = 0; k < a->layout.owned; k++) {
-      const PetscInt i = a->layout.first + k;
-      const TilePack own = PanelsOwn(a->panels, k);
+  PetscCall(PanelsStart(attention->panels, tokens, NULL));
+  for (PetscInt j = 0; j < attention->layout.blocks; j++) {
+    PetscCall(PanelsNext(attention->panels, &panel));
+    for (PetscInt b = 0; b < attention->layout.owned; b++) {
+      const PetscInt i = attention->layout.first + b;
+      const TilePack own = PanelsOwn(attention->panels, b);
 
       if (!Mine(i, j)) continue;
       if (i == j)
-        *total += SumRound(TileEnergy(a->shape, a->beta, own, own), scale);
+        *total += SumRound(TileEnergy(attention->shape, attention->beta, own, own), scale);
       else if (i < j)
-        *total += SumRound(2 * TileEnergy(a->shape, a->beta, own, panel), scale);
+        *total += SumRound(2 * TileEnergy(attention->shape, attention->beta, own, panel), scale);
       else
-        *total += SumRound(2 * TileEnergy(a->shape, a->beta, panel, own), scale);
-      PetscCall(PanelsProgress(a->panels));
+        *total += SumRound(2 * TileEnergy(attention->shape, attention->beta, panel, own), scale);
+      PetscCall(PanelsProgress(attention->panels));
     }
   }
-  PetscCall(SumAllreduce(a->layout.comm, 1, total));
+  PetscCall(SumAllreduce(attention->layout.comm, 1, total));
   PetscFunctionReturn(0);
 }
 
 /* The same from the sums in hand, 2^61 sum_i w_i S0_i. */
-static PetscErrorCode TotalOfSums(Attention a, Tokens tokens, PetscInt64 *total) {
-  const PetscInt B = a->layout.block, n = a->layout.dim + 1;
-  const PetscInt64 *fixed = a->data;
+static PetscErrorCode TotalOfSums(Attention attention, Tokens tokens, PetscInt64 *total) {
+  const PetscInt B = attention->layout.block, n = attention->layout.dim + 1;
+  const PetscInt64 *fixed = attention->data;
   const double *weights;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetWeights(tokens, &weights));
   *total = 0;
-  for (PetscInt k = 0; k < a->layout.owned; k++) {
+  for (PetscInt b = 0; b < attention->layout.owned; b++) {
     double part = 0;
     for (PetscInt t = 0; t < B; t++) {
       const size_t i = ((size_t)(t / 8) * n + n - 1) * 8 + t % 8;
-      part += weights[k * B + t] * (double)fixed[k * a->length + i];
+      part += weights[b * B + t] * (double)fixed[b * attention->length + i];
     }
     *total += SumRound(part, 1.0);
   }
-  PetscCall(SumAllreduce(a->layout.comm, 1, total));
+  PetscCall(SumAllreduce(attention->layout.comm, 1, total));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Energy(Attention a, Tokens tokens, PetscBool current, PetscReal *gap) {
+static PetscErrorCode Energy(Attention attention, Tokens tokens, PetscBool current, PetscReal *gap) {
   const PetscReal scale = SumScale(1.0);
   PetscInt64 total;
 
   PetscFunctionBeginUser;
   if (current)
-    PetscCall(TotalOfSums(a, tokens, &total));
+    PetscCall(TotalOfSums(attention, tokens, &total));
   else
-    PetscCall(TotalOfPairs(a, tokens, &total));
+    PetscCall(TotalOfPairs(attention, tokens, &total));
   *gap = (double)((PetscInt64)scale - total) / scale; /* weights add up to 1; the difference is exact in fixed point */
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Get(Attention a, PetscInt k, const double *x, PetscBool scalar, double *s) {
-  const PetscInt B = a->layout.block, n = a->layout.dim + 1;
-  const PetscInt64 *fixed = (const PetscInt64 *)a->data + k * a->length;
+static PetscErrorCode Get(Attention attention, PetscInt b, const double *x, PetscBool scalar, double *s) {
+  const PetscInt B = attention->layout.block, n = attention->layout.dim + 1;
+  const PetscInt64 *fixed = (const PetscInt64 *)attention->data + b * attention->length;
   const PetscReal unit = 1 / SumScale(1.0);
 
   PetscFunctionBeginUser;
@@ -203,26 +205,27 @@ static PetscErrorCode Get(Attention a, PetscInt k, const double *x, PetscBool sc
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Create(Attention a) {
+static PetscErrorCode Create(Attention attention) {
   PetscFunctionBeginUser;
-  PetscCall(AttentionPanels(a));
-  PetscCall(PackAllocate(a->length * a->layout.owned, &a->data));
-  a->small = SMALL_SUM;
+  if (!attention->panels) PetscCall(PanelsCreate(&attention->layout, &attention->panels));
+  PetscCall(PackAllocate(attention->length * attention->layout.owned, &attention->data));
+  attention->small = SMALL_SUM;
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Destroy(Attention a) {
+static PetscErrorCode Destroy(Attention attention) {
   PetscFunctionBeginUser;
-  free(a->data);
+  free(attention->data);
   PetscFunctionReturn(0);
 }
 
-/* Panels travel there and their sums back; per head there only. */
-static void Cost(Attention a, double *travel, double *memory) {
-  const double length = (double)a->length * sizeof(double), passes = a->heads ? (double)a->heads : 2;
+/* Default weights: panels are sent out, and their sums come back. Heads: panels are sent out, once per head. */
+static void Cost(Attention attention, double *travel, double *memory) {
+  const double length = (double)attention->length * sizeof(double),
+               passes = attention->heads ? (double)attention->heads : 2;
 
-  *travel = PanelsTravel(a->panels) ? passes * length * a->layout.blocks : 0;
-  *memory = PanelsMemory(a->panels) + length * (a->layout.owned * (a->heads ? 3.0 : 1.0) + 4);
+  *travel = PanelsTravel(attention->panels) ? passes * length * attention->layout.blocks : 0;
+  *memory = PanelsMemory(attention->panels) + length * (attention->layout.owned * (attention->heads ? 3.0 : 1.0) + 4);
 }
 
 const AttentionEngine AttentionDirect = {"direct", PETSC_FALSE, Create, Destroy, Sum, Get, NULL, Energy, Cost};

@@ -15,21 +15,20 @@
 #define WIDTH   (12 / VECTORS)  /* tokens or components whose sums are held: 12 vectors, for 16 registers */
 #define CHUNK   64              /* coordinates multiplied at a time, so that both sides stay in the first-level cache */
 
-typedef double Vec __attribute__((vector_size(8 * LANES), may_alias));
 typedef uint64_t Bits __attribute__((vector_size(8 * LANES), may_alias));
 typedef double Quad __attribute__((vector_size(32), may_alias));
 
-INLINE Vec Load(const double *p) {
-  return *(const Vec *)p;
+INLINE AlignedLanes Load(const double *p) {
+  return *(const AlignedLanes *)p;
 }
 
-INLINE void Store(double *p, Vec v) {
-  *(Vec *)p = v;
+INLINE void Store(double *p, AlignedLanes v) {
+  *(AlignedLanes *)p = v;
 }
 
 /* Where `condition` holds (all bits set) a, else b. */
-INLINE Vec Select(Bits condition, Vec a, Vec b) {
-  return (Vec)((condition & (Bits)a) | (~condition & (Bits)b));
+INLINE AlignedLanes Select(Bits condition, AlignedLanes a, AlignedLanes b) {
+  return (AlignedLanes)((condition & (Bits)a) | (~condition & (Bits)b));
 }
 
 #define SHIFTER 0x1.8p52 /* adding it rounds to an integer, found in the low bits */
@@ -37,7 +36,7 @@ INLINE Vec Select(Bits condition, Vec a, Vec b) {
 /* 2^t for t <= 1, to 2 units in the last place. Below -900, where only `deep` arguments can be, 2^-900. Split into
  * integer and fraction in [-1/2,1/2], whose power is the Chebyshev fit of degree 11 (error 3.2e-18), in even and odd
  * powers apart: two short chains. Exact at 0, where a token meets itself. */
-INLINE Vec Exp2(PetscBool deep, Vec t) {
+INLINE AlignedLanes Exp2(PetscBool deep, AlignedLanes t) {
   static const double even[] = {1.0,
                                 0x1.ebfbdff82c5aep-3,
                                 0x1.3b2ab6fb9f1a5p-7,
@@ -46,17 +45,17 @@ INLINE Vec Exp2(PetscBool deep, Vec t) {
                                 0x1.e6228acd1c6e5p-28};
   static const double odd[] = {0x1.62e42fefa39efp-1,  0x1.c6b08d704a0c6p-5,  0x1.5d87fe78a3f9cp-10,
                                0x1.ffcbfc6da6ed1p-17, 0x1.b524ebd13a55fp-24, 0x1.e9ec1fcb69a7fp-32};
-  const Vec low = (Vec){0} - 900.0;
+  const AlignedLanes low = (AlignedLanes){0} - 900.0;
 
   if (deep) t = Select((Bits)(t < low), low, t);
-  const Vec n = t + SHIFTER, f = t - (n - SHIFTER), w = f * f;
-  Vec p = w * even[5] + even[4], q = w * odd[5] + odd[4];
+  const AlignedLanes n = t + SHIFTER, f = t - (n - SHIFTER), w = f * f;
+  AlignedLanes p = w * even[5] + even[4], q = w * odd[5] + odd[4];
   for (int i = 3; i >= 0; i--) {
     p = p * w + even[i];
     q = q * w + odd[i];
   }
   /* The low 12 bits of SHIFTER are 0, so what is shifted into the exponent is the integer alone. */
-  return (Vec)((Bits)(q * f + p) + ((Bits)n << 52));
+  return (AlignedLanes)((Bits)(q * f + p) + ((Bits)n << 52));
 }
 
 /* CASE(w) for all w up to WIDTH. */
@@ -76,13 +75,13 @@ INLINE void Products(int width, PetscInt n, PetscInt count, PetscBool first, Pet
 
   for (int k = 0; k < width; k++) key[k] = x + (j + k) / GROUP * n * GROUP + (j + k) % GROUP;
   for (PetscInt i = 0; i < ni; i += GROUP, q += n * GROUP, square += GROUP) {
-    Vec s[WIDTH][VECTORS];
+    AlignedLanes s[WIDTH][VECTORS];
 
     for (int k = 0; k < width; k++) {
-      for (int v = 0; v < VECTORS; v++) s[k][v] = first ? (Vec){0} : Load(square + k * SQUARE + v * LANES);
+      for (int v = 0; v < VECTORS; v++) s[k][v] = first ? (AlignedLanes){0} : Load(square + k * SQUARE + v * LANES);
     }
     for (PetscInt c = 0; c < count * GROUP; c += GROUP) {
-      Vec u[VECTORS];
+      AlignedLanes u[VECTORS];
       for (int v = 0; v < VECTORS; v++) u[v] = Load(q + c + v * LANES);
       for (int k = 0; k < width; k++) {
         for (int v = 0; v < VECTORS; v++) s[k][v] += u[v] * key[k][c];
@@ -107,7 +106,7 @@ static void AllProducts(TileShape shape, PetscInt ni, PetscInt nj, const double 
       switch (width) {
 #define CASE(w_)                                                                                                       \
   case w_:                                                                                                             \
-    Products(w_, n, count, (PetscBool)(c == 0), ni, q, x, j, e);                                                       \
+    Products(w_, n, count, c == 0 ? PETSC_TRUE : PETSC_FALSE, ni, q, x, j, e);                                         \
     break;
         CASES
 #undef CASE
@@ -158,14 +157,14 @@ INLINE void Transpose(PetscInt ni, PetscInt nj, const double *square, double *tu
 
 /* sum[c][i] += sum_k square[k][i] wx[c][k] for a group of i, `width` components and nk tokens k. */
 INLINE void Accumulate(int width, PetscInt n, PetscInt nk, const double *square, const double *wx, double *sum) {
-  Vec s[WIDTH][VECTORS];
+  AlignedLanes s[WIDTH][VECTORS];
 
   for (int c = 0; c < width; c++) {
-    for (int v = 0; v < VECTORS; v++) s[c][v] = (Vec){0};
+    for (int v = 0; v < VECTORS; v++) s[c][v] = (AlignedLanes){0};
   }
   for (PetscInt g = 0; g < nk; g += GROUP, wx += n * GROUP) {
     for (int k = 0; k < GROUP; k++, square += SQUARE) {
-      Vec e[VECTORS];
+      AlignedLanes e[VECTORS];
       for (int v = 0; v < VECTORS; v++) e[v] = Load(square + v * LANES);
       for (int c = 0; c < width; c++) {
         for (int v = 0; v < VECTORS; v++) s[c][v] += e[v] * wx[c * GROUP + k];
@@ -262,14 +261,14 @@ double TileEnergy(TileShape shape, double rate, TilePack a, TilePack b) {
 
 /* The new maxima of a group of queries over nk keys, and the sums so far scaled down to them. */
 static void RaiseMaximum(PetscInt n, PetscInt nk, const double *square, double *maximum, double *sum) {
-  Vec factor[VECTORS];
+  AlignedLanes factor[VECTORS];
 
   for (int v = 0; v < VECTORS; v++) {
-    const Vec old = Load(maximum + v * LANES);
-    Vec top = old;
+    const AlignedLanes old = Load(maximum + v * LANES);
+    AlignedLanes top = old;
 
     for (PetscInt k = 0; k < nk; k++) {
-      const Vec e = Load(square + k * SQUARE + v * LANES);
+      const AlignedLanes e = Load(square + k * SQUARE + v * LANES);
       top = Select((Bits)(e > top), e, top);
     }
     Store(maximum + v * LANES, top);
@@ -335,11 +334,11 @@ void TileRound(size_t n, double *sum, PetscInt64 *fixed) {
   for (size_t i = 0; i < n; i += LANES) {
     /* In two halves, since machines round vectors to 52 bits only: high is a multiple of 2^-29, what is left times 2^61
      * below 2^32. */
-    const Vec x = Load(sum + i), high = x * 0x1p29 + SHIFTER;
-    const Vec low = (x * 0x1p29 - (high - SHIFTER)) * 0x1p32 + SHIFTER;
+    const AlignedLanes x = Load(sum + i), high = x * 0x1p29 + SHIFTER;
+    const AlignedLanes low = (x * 0x1p29 - (high - SHIFTER)) * 0x1p32 + SHIFTER;
     const Bits whole = (((Bits)high - zero) << 32) + ((Bits)low - zero);
 
     *(Bits *)(fixed + i) += whole;
-    Store(sum + i, (Vec){0});
+    Store(sum + i, (AlignedLanes){0});
   }
 }

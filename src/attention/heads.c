@@ -1,27 +1,27 @@
 /* General weights: several heads of Q, K, V from an HDF5 file. */
-#include <chorale/h5.h>
 
 #include <math.h>
 
 #include "attention/impl.h"
+#include "io/hdf.h"
 
 /* heads/<name>/<matrix>, d x d, finite. All ranks read all of it. */
-static PetscErrorCode ReadMatrix(Attention a, H5 h5, const char *head, const char *matrix, double *values) {
-  const PetscInt d = a->layout.dim;
+static PetscErrorCode ReadMatrix(Attention attention, Hdf hdf, const char *head, const char *matrix, double *values) {
+  const PetscInt d = attention->layout.dim;
   char path[PETSC_MAX_PATH_LEN];
   PetscInt64 shape[8];
   int rank;
 
   PetscFunctionBeginUser;
   PetscCall(PetscSNPrintf(path, sizeof(path), "heads/%s/%s", head, matrix));
-  PetscCall(H5GetShape(h5, path, &rank, shape));
-  PetscCheck(rank == 2 && shape[0] == d && shape[1] == d, a->layout.comm, PETSC_ERR_USER_INPUT,
+  PetscCall(HdfGetShape(hdf, path, &rank, shape));
+  PetscCheck(rank == 2 && shape[0] == d && shape[1] == d, attention->layout.comm, PETSC_ERR_USER_INPUT,
              "attention_weights = %s: '%s' must have the shape %" PetscInt_FMT " x %" PetscInt_FMT " of tokens_dim",
-             a->file, path, d, d);
-  PetscCall(H5ReadRows(h5, path, 0, d, values));
+             attention->file, path, d, d);
+  PetscCall(HdfReadRows(hdf, path, 0, d, values));
   for (PetscInt i = 0; i < d * d; i++) {
-    PetscCheck(isfinite(values[i]), a->layout.comm, PETSC_ERR_USER_INPUT,
-               "attention_weights = %s: '%s' must hold finite numbers, not %.6g", a->file, path, values[i]);
+    PetscCheck(isfinite(values[i]), attention->layout.comm, PETSC_ERR_USER_INPUT,
+               "attention_weights = %s: '%s' must hold finite numbers, not %.6g", attention->file, path, values[i]);
   }
   PetscFunctionReturn(0);
 }
@@ -36,8 +36,8 @@ static void KeyQuery(PetscInt d, double scale, const double *key, const double *
   }
 }
 
-static PetscErrorCode ReadHead(Attention a, H5 h5, const char *name, AttentionHead *head) {
-  const PetscInt d = a->layout.dim;
+static PetscErrorCode ReadHead(Attention attention, Hdf hdf, const char *name, AttentionHead *head) {
+  const PetscInt d = attention->layout.dim;
   double *query;
 
   PetscFunctionBeginUser;
@@ -45,51 +45,51 @@ static PetscErrorCode ReadHead(Attention a, H5 h5, const char *name, AttentionHe
   PetscCall(PetscMalloc1(d * d, &head->key));
   PetscCall(PetscMalloc1(d * d, &head->value));
   PetscCall(PetscCalloc1(d * d, &head->query));
-  PetscCall(ReadMatrix(a, h5, name, "Q", query));
-  PetscCall(ReadMatrix(a, h5, name, "K", head->key));
-  PetscCall(ReadMatrix(a, h5, name, "V", head->value));
+  PetscCall(ReadMatrix(attention, hdf, name, "Q", query));
+  PetscCall(ReadMatrix(attention, hdf, name, "K", head->key));
+  PetscCall(ReadMatrix(attention, hdf, name, "V", head->value));
   /* -|Qx-Ky|^2 = 2 <Qx,Ky> - |Ky|^2 up to what depends on x alone. */
-  KeyQuery(d, a->type->distance ? 2 : 1, head->key, query, head->query);
-  if (!a->type->distance) PetscCall(PetscFree(head->key));
+  KeyQuery(d, attention->type->distance ? 2 : 1, head->key, query, head->query);
+  if (!attention->type->distance) PetscCall(PetscFree(head->key));
   PetscCall(PetscFree(query));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode ReadHeads(Attention a, H5 h5) {
+static PetscErrorCode ReadHeads(Attention attention, Hdf hdf) {
   char **names;
 
   PetscFunctionBeginUser;
-  PetscCall(H5List(h5, "heads", &a->heads, &names));
-  PetscCheck(a->heads > 0, a->layout.comm, PETSC_ERR_USER_INPUT,
-             "attention_weights = %s: group 'heads' must hold at least one head <h>/{Q,K,V}", a->file);
-  PetscCall(PetscCalloc1(a->heads, &a->head));
-  for (PetscInt h = 0; h < a->heads; h++) {
-    PetscCall(ReadHead(a, h5, names[h], &a->head[h]));
+  PetscCall(HdfList(hdf, "heads", &attention->heads, &names));
+  PetscCheck(attention->heads > 0, attention->layout.comm, PETSC_ERR_USER_INPUT,
+             "attention_weights = %s: group 'heads' must hold at least one head <h>/{Q,K,V}", attention->file);
+  PetscCall(PetscCalloc1(attention->heads, &attention->head));
+  for (PetscInt h = 0; h < attention->heads; h++) {
+    PetscCall(ReadHead(attention, hdf, names[h], &attention->head[h]));
     PetscCall(PetscFree(names[h]));
   }
   PetscCall(PetscFree(names));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode AttentionHeadsRead(Attention a) {
+PetscErrorCode AttentionHeadsRead(Attention attention) {
   PetscErrorCode code;
-  H5 h5;
+  Hdf hdf;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Open(a->layout.comm, a->file, "r", "attention_weights", &h5));
-  code = ReadHeads(a, h5);
-  PetscCall(H5Close_(&h5)); /* an open file would meet MPI_Finalize */
+  PetscCall(HdfOpen(attention->layout.comm, attention->file, "r", "attention_weights", &hdf));
+  code = ReadHeads(attention, hdf);
+  PetscCall(HdfClose(&hdf)); /* HDF5 would close an open file after MPI_Finalize, and fail */
   PetscCall(code);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode AttentionHeadsDestroy(Attention a) {
+PetscErrorCode AttentionHeadsDestroy(Attention attention) {
   PetscFunctionBeginUser;
-  for (PetscInt h = 0; h < a->heads; h++) {
-    PetscCall(PetscFree(a->head[h].query));
-    PetscCall(PetscFree(a->head[h].key));
-    PetscCall(PetscFree(a->head[h].value));
+  for (PetscInt h = 0; h < attention->heads; h++) {
+    PetscCall(PetscFree(attention->head[h].query));
+    PetscCall(PetscFree(attention->head[h].key));
+    PetscCall(PetscFree(attention->head[h].value));
   }
-  PetscCall(PetscFree(a->head));
+  PetscCall(PetscFree(attention->head));
   PetscFunctionReturn(0);
 }

@@ -30,6 +30,10 @@ typedef struct {
   double *value; /* V */
 } AttentionHead;
 
+/* The i-th name, NULL past the end: of types (attention.c) and engines (engine.c). */
+const char *AttentionTypeName(PetscInt i);
+const char *AttentionEngineName(PetscInt i);
+
 /* Makes the kernel sums of default weights: at every token i
  *
  *     S0_i = sum_j w_j f_j e^{exponent (<x_i,x_j> - 1)},    S_i = sum_j w_j f_j e^{exponent (<x_i,x_j> - 1)} x_j
@@ -42,9 +46,9 @@ typedef struct {
   PetscErrorCode (*destroy)(Attention attention);
   /* Makes the sums; S0 alone will be asked for when `scalar`. factors[owned * B], NULL for f = 1. Collective. */
   PetscErrorCode (*sum)(Attention attention, Tokens tokens, const double *factors, PetscBool scalar);
-  /* The sums in hand of own block k, whose positions are x[d][B], component-major: s[d + 1][B], S and, last, S0; s[B],
+  /* The sums in hand of own block b, whose positions are x[d][B], component-major: s[d + 1][B], S and, last, S0; s[B],
    * S0, when `scalar`. Finite at the padding, where they mean nothing. Not collective. */
-  PetscErrorCode (*get)(Attention attention, PetscInt k, const double *x, PetscBool scalar, double *s);
+  PetscErrorCode (*get)(Attention attention, PetscInt b, const double *x, PetscBool scalar, double *s);
   /* S and S0 of several own blocks, x[blocks][d][B] to s[blocks][d + 1][B]; NULL where one by one is as good. */
   PetscErrorCode (*get_run)(Attention attention, PetscInt blocks, const double *x, double *s);
   /* gap = sum_ij w_i w_j (1 - e^{beta (<x_i,x_j> - 1)}); the sums in hand serve when `current`. Collective. */
@@ -52,9 +56,6 @@ typedef struct {
   /* Of one evaluation: bytes that a rank sends and receives, and bytes of memory that it holds. Not collective. */
   void (*cost)(Attention attention, double *travel, double *memory);
 } AttentionEngine;
-
-/* AttnAllreduce: what a step waits for the other ranks, in sums of moments and whether sums in hand serve. */
-PETSC_INTERN PetscLogEvent attention_reduce_event;
 
 extern const AttentionEngine AttentionDirect, AttentionMoments;
 
@@ -83,8 +84,9 @@ struct _p_Attention {
   PetscReal sinkhorn_tol;
   TokensLayout layout;
   TileShape shape;
-  size_t length; /* numbers per pack */
-  Panels panels; /* made when first needed, see AttentionPanels */
+  size_t length;   /* numbers per pack */
+  Panels panels;   /* made by the first work on all pairs; NULL until then */
+  char choice[16]; /* attention_engine */
   const AttentionEngine *engine;
   void *data;      /* the engine's */
   PetscReal small; /* an S0 below this has lost its digits */
@@ -111,13 +113,14 @@ PetscErrorCode AttentionTruncate(Attention attention);
  */
 double AttentionMomentsFlops(Attention attention, PetscInt components);
 
-/* engine.c: reads attention_engine and attention_tol, chooses the engine and creates it. Collective. */
+/* reduce.c: SumAllreduce over the ranks of the tokens as the event AttnAllreduce: what a step waits for the other
+ * ranks. Collective. */
+PetscErrorCode AttentionReduce(Attention attention, PetscInt n, PetscInt64 values[]);
+
+/* engine.c: chooses the engine and creates it. Collective. */
 PetscErrorCode AttentionEngineCreate(Attention attention);
 /* Engine and costs on stdout of rank 0. Collective. */
 PetscErrorCode AttentionEngineView(Attention attention);
-
-/* panel.c's object for whoever visits all pairs. Collective. */
-PetscErrorCode AttentionPanels(Attention attention);
 
 /* online.c: drift <- value x sum over heads of the field with general weights; without heads, default weights with the
  * kernel e^{exponent <x,y>}, w_j f_j in place of w_j (factors[owned * B], NULL for f = 1). Any logits: softmax with a

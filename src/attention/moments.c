@@ -9,16 +9,16 @@
  * blocks are rounded to fixed point and added as integers (chorale/sum.h). Where tokens are many, only the moments of
  * w f are made from them and the others from those, see moments_grid.h. */
 #include <chorale/harmonics.h>
-#include <chorale/log.h>
 #include <chorale/sphere.h>
 #include <chorale/sum.h>
-#include <chorale/synthesis.h>
-#include <chorale/zonal.h>
 
 #include <stdlib.h>
 
 #include "attention/impl.h"
 #include "attention/moments_grid.h"
+#include "base/log.h"
+#include "law/sphere/synthesis.h"
+#include "law/sphere/zonal.h"
 
 #define TOGETHER 16 /* functions that an analysis takes at most */
 
@@ -49,118 +49,119 @@ typedef struct {
 
 static PetscLogEvent analyze_event;
 
-PetscErrorCode AttentionTruncate(Attention a) {
-  AttentionTruncation *t = &a->truncation;
-  const PetscReal exponent = PetscMax(a->exponent, a->beta);
+PetscErrorCode AttentionTruncate(Attention attention) {
+  AttentionTruncation *truncation = &attention->truncation;
+  const PetscReal exponent = PetscMax(attention->exponent, attention->beta);
 
   PetscFunctionBeginUser;
-  PetscCall(ZonalExponentialDegree(a->layout.dim, exponent, a->tol, &t->degree, &t->tail));
-  t->count = HarmonicsCount(a->layout.dim, t->degree);
+  PetscCall(
+      ZonalExponentialDegree(attention->layout.dim, exponent, attention->tol, &truncation->degree, &truncation->tail));
+  truncation->count = HarmonicsCount(attention->layout.dim, truncation->degree);
   PetscFunctionReturn(0);
 }
 
-double AttentionMomentsFlops(Attention a, PetscInt components) {
-  const Moments *m = a->data;
-  const PetscInt functions = m->grid ? 1 : components;
-  const double N = (double)a->layout.count;
+double AttentionMomentsFlops(Attention attention, PetscInt components) {
+  const Moments *moments = attention->data;
+  const PetscInt functions = moments->grid ? 1 : components;
+  const double N = (double)attention->layout.count;
   double analysis = 0;
   SynthesisCost cost;
 
   for (PetscInt c = 0; c < functions; c += TOGETHER)
-    analysis += HarmonicsFlops(m->basis.harmonics, PetscMin(functions - c, TOGETHER));
+    analysis += HarmonicsFlops(moments->basis.harmonics, PetscMin(functions - c, TOGETHER));
   if (components == 1) return N * analysis; /* for the energy alone */
-  (void)SynthesisGetCost(m->sums, &cost);
-  return a->layout.count < cost.from ? N * (analysis + cost.plain) : N * (analysis + cost.table) + cost.set;
+  (void)SynthesisGetCost(moments->sums, &cost);
+  return attention->layout.count < cost.from ? N * (analysis + cost.plain) : N * (analysis + cost.table) + cost.set;
 }
 
-static PetscErrorCode BasisCreate(PetscInt d, PetscInt degree, Basis *b) {
+static PetscErrorCode BasisCreate(PetscInt d, PetscInt degree, Basis *basis) {
   PetscFunctionBeginUser;
-  PetscCall(HarmonicsCreate(d, degree, &b->harmonics));
-  PetscCall(HarmonicsGetSize(b->harmonics, &b->K, &b->degrees));
-  PetscCall(PetscMalloc1(b->K, &b->inverse));
-  for (PetscInt k = 0; k < b->K; k++) {
-    const PetscReal mean = SphereHarmonicCount(d, b->degrees[k]) / SphereArea(d); /* of Y_k^2, and its bound */
-    b->inverse[k] = SumScale(PetscSqrtReal(mean)) / SumScale(1.0);
+  PetscCall(HarmonicsCreate(d, degree, &basis->harmonics));
+  PetscCall(HarmonicsGetSize(basis->harmonics, &basis->K, &basis->degrees));
+  PetscCall(PetscMalloc1(basis->K, &basis->inverse));
+  for (PetscInt k = 0; k < basis->K; k++) {
+    const PetscReal mean = SphereHarmonicCount(d, basis->degrees[k]) / SphereArea(d); /* of Y_k^2, and its bound */
+    basis->inverse[k] = SumScale(PetscSqrtReal(mean)) / SumScale(1.0);
   }
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode BasisDestroy(Basis *b) {
+static PetscErrorCode BasisDestroy(Basis *basis) {
   PetscFunctionBeginUser;
-  PetscCall(PetscFree(b->inverse));
-  PetscCall(HarmonicsDestroy(&b->harmonics));
+  PetscCall(PetscFree(basis->inverse));
+  PetscCall(HarmonicsDestroy(&basis->harmonics));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Factors(Attention a, Moments *m) {
-  const PetscInt d = a->layout.dim, degree = a->truncation.degree;
+static PetscErrorCode Factors(Attention attention, Moments *moments) {
+  const PetscInt d = attention->layout.dim, degree = attention->truncation.degree;
   PetscReal *e;
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc1(degree + 1, &e));
-  PetscCall(PetscMalloc2(m->basis.K, &m->factor, degree + 1, &m->energy));
-  PetscCall(ZonalExponential(d, a->exponent, degree, e));
-  PetscCall(ZonalExponential(d, a->beta, degree, m->energy));
-  for (PetscInt k = 0; k < m->basis.K; k++) {
-    const PetscInt n = m->basis.degrees[k];
-    m->factor[k] = e[n] * SphereArea(d) / SphereHarmonicCount(d, n);
+  PetscCall(PetscMalloc2(moments->basis.K, &moments->factor, degree + 1, &moments->energy));
+  PetscCall(ZonalExponential(d, attention->exponent, degree, e));
+  PetscCall(ZonalExponential(d, attention->beta, degree, moments->energy));
+  for (PetscInt k = 0; k < moments->basis.K; k++) {
+    const PetscInt n = moments->basis.degrees[k];
+    moments->factor[k] = e[n] * SphereArea(d) / SphereHarmonicCount(d, n);
   }
   PetscCall(PetscFree(e));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Create(Attention a) {
-  const PetscInt d = a->layout.dim, degree = a->truncation.degree;
+static PetscErrorCode Create(Attention attention) {
+  const PetscInt d = attention->layout.dim, degree = attention->truncation.degree;
   const PetscInt64 points = MomentsGridPoints(d, degree);
   size_t numbers;
-  Moments *m;
+  Moments *moments;
 
   PetscFunctionBeginUser;
   PetscCall(LogEvent("AttnAnalyze", &analyze_event));
-  PetscCall(PetscNew(&m));
-  PetscCall(BasisCreate(d, degree, &m->basis));
-  PetscCall(Factors(a, m));
-  numbers = (size_t)(d + 1) * m->basis.K;
-  if (points && 2 * points <= a->layout.count) {
-    PetscCall(BasisCreate(d, degree + 1, &m->wide));
-    PetscCall(MomentsGridCreate(d, degree, m->basis.harmonics, m->wide.harmonics, &m->grid));
+  PetscCall(PetscNew(&moments));
+  PetscCall(BasisCreate(d, degree, &moments->basis));
+  PetscCall(Factors(attention, moments));
+  numbers = (size_t)(d + 1) * moments->basis.K;
+  if (points && 2 * points <= attention->layout.count) {
+    PetscCall(BasisCreate(d, degree + 1, &moments->wide));
+    PetscCall(MomentsGridCreate(d, degree, moments->basis.harmonics, moments->wide.harmonics, &moments->grid));
   }
-  PetscCall(PackAllocate(PetscMax(numbers, (size_t)m->wide.K) + 8, &m->fixed)); /* rounded in groups of 8 */
-  PetscCall(PackAllocate(PetscMax(numbers, (size_t)m->wide.K) + 8, &m->part));
-  PetscCall(PackAllocate(numbers, &m->moments));
-  PetscCall(PackAllocate(numbers, &m->coefficients));
-  PetscCall(PackAllocate((size_t)(d + 1) * a->layout.block, &m->f));
-  PetscCall(SynthesisCreate(m->basis.harmonics, d + 1, &m->sums));
-  if (a->type->form == FORM_SINKHORN) PetscCall(SynthesisCreate(m->basis.harmonics, 1, &m->scalar));
-  a->data = m;
-  a->small = 16 * (a->truncation.tail + ROUNDING);
+  PetscCall(PackAllocate(PetscMax(numbers, (size_t)moments->wide.K) + 8, &moments->fixed)); /* rounded in groups of 8 */
+  PetscCall(PackAllocate(PetscMax(numbers, (size_t)moments->wide.K) + 8, &moments->part));
+  PetscCall(PackAllocate(numbers, &moments->moments));
+  PetscCall(PackAllocate(numbers, &moments->coefficients));
+  PetscCall(PackAllocate((size_t)(d + 1) * attention->layout.block, &moments->f));
+  PetscCall(SynthesisCreate(moments->basis.harmonics, d + 1, &moments->sums));
+  if (attention->type->form == FORM_SINKHORN) PetscCall(SynthesisCreate(moments->basis.harmonics, 1, &moments->scalar));
+  attention->data = moments;
+  attention->small = 16 * (attention->truncation.tail + ROUNDING);
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Destroy(Attention a) {
-  Moments *m = a->data;
+static PetscErrorCode Destroy(Attention attention) {
+  Moments *moments = attention->data;
 
   PetscFunctionBeginUser;
-  free(m->fixed);
-  free(m->part);
-  free(m->moments);
-  free(m->coefficients);
-  free(m->f);
-  PetscCall(PetscFree2(m->factor, m->energy));
-  PetscCall(SynthesisDestroy(&m->sums));
-  PetscCall(SynthesisDestroy(&m->scalar));
-  PetscCall(MomentsGridDestroy(&m->grid));
-  PetscCall(BasisDestroy(&m->wide));
-  PetscCall(BasisDestroy(&m->basis));
-  PetscCall(PetscFree(m));
-  a->data = NULL;
+  free(moments->fixed);
+  free(moments->part);
+  free(moments->moments);
+  free(moments->coefficients);
+  free(moments->f);
+  PetscCall(PetscFree2(moments->factor, moments->energy));
+  PetscCall(SynthesisDestroy(&moments->sums));
+  PetscCall(SynthesisDestroy(&moments->scalar));
+  PetscCall(MomentsGridDestroy(&moments->grid));
+  PetscCall(BasisDestroy(&moments->wide));
+  PetscCall(BasisDestroy(&moments->basis));
+  PetscCall(PetscFree(moments));
+  attention->data = NULL;
   PetscFunctionReturn(0);
 }
 
 /* The functions whose moments are due at block k: w f x_c and, last, w f; the last alone when `scalar`. */
-static void Functions(Attention a, const double *x, const double *weights, const double *factors, PetscBool scalar,
-                      double *out) {
-  const PetscInt B = a->layout.block, d = scalar ? 0 : a->layout.dim;
+static void Functions(Attention attention, const double *x, const double *weights, const double *factors,
+                      PetscBool scalar, double *out) {
+  const PetscInt B = attention->layout.block, d = scalar ? 0 : attention->layout.dim;
   double *restrict w = out + d * B;
 
   for (PetscInt t = 0; t < B; t++) w[t] = weights[t] * (factors ? factors[t] : 1);
@@ -171,132 +172,134 @@ static void Functions(Attention a, const double *x, const double *weights, const
 }
 
 /* The moments of a block, part[n][K], rounded into the sums. */
-static void Add(const Basis *b, PetscInt n, double *part, PetscInt64 *fixed) {
+static void Add(const Basis *basis, PetscInt n, double *part, PetscInt64 *fixed) {
   for (PetscInt c = 0; c < n; c++) {
-    double *restrict row = part + (size_t)c * b->K;
-    for (PetscInt k = 0; k < b->K; k++) row[k] *= b->inverse[k];
+    double *restrict row = part + (size_t)c * basis->K;
+    for (PetscInt k = 0; k < basis->K; k++) row[k] *= basis->inverse[k];
   }
-  TileRound(((size_t)n * b->K + 7) / 8 * 8, part, fixed);
+  TileRound(((size_t)n * basis->K + 7) / 8 * 8, part, fixed);
 }
 
-/* A block is a page or two, where hardware stops to read ahead. */
+/* The processor stops to read ahead at the end of a page, and a block is only a page or two. */
 static void Prefetch(PetscInt n, const double *next) {
   for (PetscInt i = 0; i < n; i += 8) __builtin_prefetch(next + i);
 }
 
 /* out[n][K], the moments of the functions at all tokens. */
-static PetscErrorCode Analyze(Attention a, Tokens tokens, const double *factors, const Basis *basis, PetscInt n,
+static PetscErrorCode Analyze(Attention attention, Tokens tokens, const double *factors, const Basis *basis, PetscInt n,
                               double *out) {
-  const PetscInt B = a->layout.block, d = a->layout.dim;
+  const PetscInt B = attention->layout.block, d = attention->layout.dim;
   const PetscReal unit = 1 / SumScale(1.0);
-  const Moments *m = a->data;
+  const Moments *moments = attention->data;
   const double *weights, *x;
   Vec positions;
 
   PetscFunctionBeginUser;
   PetscCall(PetscLogEventBegin(analyze_event, NULL, NULL, NULL, NULL));
-  PetscCall(PetscArrayzero(m->fixed, (size_t)n * basis->K));
+  PetscCall(PetscArrayzero(moments->fixed, (size_t)n * basis->K));
   PetscCall(TokensGetVec(tokens, &positions));
   PetscCall(TokensGetWeights(tokens, &weights));
   PetscCall(VecGetArrayRead(positions, &x));
-  for (PetscInt k = 0; k < a->layout.owned; k++) {
-    const double *block = x + k * d * B;
+  for (PetscInt b = 0; b < attention->layout.owned; b++) {
+    const double *block = x + b * d * B;
 
     Prefetch(d * B, block + d * B);
-    Prefetch(B, weights + (k + 1) * B);
-    if (AttentionIsIdle(B, weights + k * B)) continue;
-    Functions(a, block, weights + k * B, factors ? factors + k * B : NULL, (PetscBool)(n == 1), m->f);
+    Prefetch(B, weights + (b + 1) * B);
+    if (AttentionIsIdle(B, weights + b * B)) continue;
+    Functions(attention, block, weights + b * B, factors ? factors + b * B : NULL, n == 1 ? PETSC_TRUE : PETSC_FALSE,
+              moments->f);
     for (PetscInt c = 0; c < n; c += TOGETHER)
-      PetscCall(HarmonicsAnalyze(basis->harmonics, B, block, PetscMin(n - c, TOGETHER), m->f + c * B,
-                                 m->part + (size_t)c * basis->K));
-    Add(basis, n, m->part, m->fixed);
+      PetscCall(HarmonicsAnalyze(basis->harmonics, B, block, PetscMin(n - c, TOGETHER), moments->f + c * B,
+                                 moments->part + (size_t)c * basis->K));
+    Add(basis, n, moments->part, moments->fixed);
   }
   PetscCall(VecRestoreArrayRead(positions, &x));
   PetscCall(PetscLogEventEnd(analyze_event, NULL, NULL, NULL, NULL));
-  PetscCall(PetscLogEventBegin(attention_reduce_event, NULL, NULL, NULL, NULL));
-  PetscCall(SumAllreduce(a->layout.comm, n * basis->K, m->fixed));
-  PetscCall(PetscLogEventEnd(attention_reduce_event, NULL, NULL, NULL, NULL));
+  PetscCall(AttentionReduce(attention, n * basis->K, moments->fixed));
   for (PetscInt c = 0, i = 0; c < n; c++) {
-    for (PetscInt k = 0; k < basis->K; k++, i++) out[i] = unit * (double)m->fixed[i] / basis->inverse[k];
+    for (PetscInt k = 0; k < basis->K; k++, i++) out[i] = unit * (double)moments->fixed[i] / basis->inverse[k];
   }
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Sum(Attention a, Tokens tokens, const double *factors, PetscBool scalar) {
-  const PetscInt n = scalar ? 1 : a->layout.dim + 1;
-  Moments *m = a->data;
+static PetscErrorCode Sum(Attention attention, Tokens tokens, const double *factors, PetscBool scalar) {
+  const PetscInt n = scalar ? 1 : attention->layout.dim + 1;
+  Moments *moments = attention->data;
 
   PetscFunctionBeginUser;
-  if (m->grid && !scalar) {
-    PetscCall(Analyze(a, tokens, factors, &m->wide, 1, m->part));
-    PetscCall(MomentsGridApply(m->grid, m->part, m->moments));
-    PetscCall(PetscArrayzero(m->part, m->wide.K)); /* as the rounding of blocks leaves it */
+  if (moments->grid && !scalar) {
+    PetscCall(Analyze(attention, tokens, factors, &moments->wide, 1, moments->part));
+    PetscCall(MomentsGridApply(moments->grid, moments->part, moments->moments));
+    PetscCall(PetscArrayzero(moments->part, moments->wide.K)); /* as the rounding of blocks leaves it */
   } else {
-    PetscCall(Analyze(a, tokens, factors, &m->basis, n, m->moments));
+    PetscCall(Analyze(attention, tokens, factors, &moments->basis, n, moments->moments));
   }
   for (PetscInt c = 0, i = 0; c < n; c++) {
-    for (PetscInt k = 0; k < m->basis.K; k++, i++) m->coefficients[i] = m->moments[i] * m->factor[k];
+    for (PetscInt k = 0; k < moments->basis.K; k++, i++)
+      moments->coefficients[i] = moments->moments[i] * moments->factor[k];
   }
   if (!scalar)
-    PetscCall(SynthesisSet(m->sums, a->layout.count, m->coefficients));
-  else if (m->scalar)
-    PetscCall(SynthesisSet(m->scalar, a->layout.count, m->coefficients));
+    PetscCall(SynthesisSet(moments->sums, attention->layout.count, moments->coefficients));
+  else if (moments->scalar)
+    PetscCall(SynthesisSet(moments->scalar, attention->layout.count, moments->coefficients));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Get(Attention a, PetscInt k, const double *x, PetscBool scalar, double *s) {
-  const Moments *m = a->data;
+static PetscErrorCode Get(Attention attention, PetscInt b, const double *x, PetscBool scalar, double *s) {
+  const Moments *moments = attention->data;
 
   PetscFunctionBeginUser;
-  (void)k;
-  PetscCall(SynthesisEvaluate(scalar ? m->scalar : m->sums, 1, a->layout.block, x, s));
+  (void)b;
+  PetscCall(SynthesisEvaluate(scalar ? moments->scalar : moments->sums, 1, attention->layout.block, x, s));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode GetRun(Attention a, PetscInt blocks, const double *x, double *s) {
-  const Moments *m = a->data;
+static PetscErrorCode GetRun(Attention attention, PetscInt blocks, const double *x, double *s) {
+  const Moments *moments = attention->data;
 
   PetscFunctionBeginUser;
-  PetscCall(SynthesisEvaluate(m->sums, blocks, a->layout.block, x, s));
+  PetscCall(SynthesisEvaluate(moments->sums, blocks, attention->layout.block, x, s));
   PetscFunctionReturn(0);
 }
 
-/* PAPER.md section 5 in moments M of w: sum_n e_n (1 - |S|/dim(n) sum_j M_nj^2), no term of which is negative. Taken
+/* THEORY.md (5.1) in moments M of w: sum_n e_n (1 - |S|/dim(n) sum_j M_nj^2), no term of which is negative. Taken
  * one by one they keep the energy's digits where all tokens meet and it vanishes. */
-static PetscErrorCode Energy(Attention a, Tokens tokens, PetscBool current, PetscReal *gap) {
-  const PetscInt degree = a->truncation.degree;
-  const PetscReal area = SphereArea(a->layout.dim);
-  const Moments *m = a->data;
+static PetscErrorCode Energy(Attention attention, Tokens tokens, PetscBool current, PetscReal *gap) {
+  const PetscInt degree = attention->truncation.degree;
+  const PetscReal area = SphereArea(attention->layout.dim);
+  const Moments *moments = attention->data;
   const double *weight;
   PetscReal *power;
 
   PetscFunctionBeginUser;
-  if (!current) PetscCall(Sum(a, tokens, NULL, PETSC_TRUE));
-  weight = m->moments + (current ? (size_t)a->layout.dim * m->basis.K : 0);
+  if (!current) PetscCall(Sum(attention, tokens, NULL, PETSC_TRUE));
+  weight = moments->moments + (current ? (size_t)attention->layout.dim * moments->basis.K : 0);
   PetscCall(PetscCalloc1(degree + 1, &power));
-  for (PetscInt k = 0; k < m->basis.K; k++) power[m->basis.degrees[k]] += weight[k] * weight[k];
+  for (PetscInt k = 0; k < moments->basis.K; k++) power[moments->basis.degrees[k]] += weight[k] * weight[k];
   *gap = 0;
   for (PetscInt n = degree; n > 0; n--) {
-    const PetscReal share = power[n] * area / SphereHarmonicCount(a->layout.dim, n);
-    *gap += m->energy[n] * PetscMax(1 - share, 0);
+    const PetscReal share = power[n] * area / SphereHarmonicCount(attention->layout.dim, n);
+    *gap += moments->energy[n] * PetscMax(1 - share, 0);
   }
   PetscCall(PetscFree(power));
   PetscFunctionReturn(0);
 }
 
-static void Cost(Attention a, double *travel, double *memory) {
-  const Moments *m = a->data;
-  const double d = a->layout.dim, numbers = (d + 1) * m->basis.K, sent = m->grid ? m->wide.K : numbers;
-  const double points = m->grid ? (double)MomentsGridPoints(a->layout.dim, a->truncation.degree) : 0;
+static void Cost(Attention attention, double *travel, double *memory) {
+  const Moments *moments = attention->data;
+  const double d = attention->layout.dim, numbers = (d + 1) * moments->basis.K,
+               sent = moments->grid ? moments->wide.K : numbers;
+  const double points =
+      moments->grid ? (double)MomentsGridPoints(attention->layout.dim, attention->truncation.degree) : 0;
   PetscMPIInt size = 1;
   SynthesisCost cost;
 
-  (void)MPI_Comm_size(a->layout.comm, &size);
-  (void)SynthesisGetCost(m->sums, &cost);
+  (void)MPI_Comm_size(attention->layout.comm, &size);
+  (void)SynthesisGetCost(moments->sums, &cost);
   *travel = size > 1 ? 2 * sent * sizeof(double) : 0;
-  *memory =
-      sizeof(double) * (4 * numbers + (d + 1) * points + (double)a->layout.block * (1 + ATTENTION_RUN) * (d + 1)) +
-      (a->layout.count < cost.from ? 0 : cost.bytes);
+  *memory = sizeof(double) *
+                (4 * numbers + (d + 1) * points + (double)attention->layout.block * (1 + ATTENTION_RUN) * (d + 1)) +
+            (attention->layout.count < cost.from ? 0 : cost.bytes);
 }
 
 const AttentionEngine AttentionMoments = {"moments", PETSC_TRUE, Create, Destroy, Sum, Get, GetRun, Energy, Cost};

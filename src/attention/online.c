@@ -16,111 +16,113 @@ typedef struct {
   double *bias, *image;      /* of the panel: bias(y) and K y */
 } Work;
 
-static PetscErrorCode WorkCreate(Attention a, Work *w) {
+static PetscErrorCode WorkCreate(Attention attention, Work *work) {
   PetscFunctionBeginUser;
-  PetscCall(PackAllocate(a->length * a->layout.owned, &w->query));
-  PetscCall(PackAllocate(a->length * a->layout.owned, &w->sum));
-  PetscCall(PackAllocate(a->length, &w->out));
-  PetscCall(PackAllocate((size_t)a->layout.block * a->layout.owned, &w->maximum));
-  PetscCall(PackAllocate(a->layout.block, &w->bias));
-  PetscCall(PackAllocate(a->length, &w->image));
+  PetscCall(PackAllocate(attention->length * attention->layout.owned, &work->query));
+  PetscCall(PackAllocate(attention->length * attention->layout.owned, &work->sum));
+  PetscCall(PackAllocate(attention->length, &work->out));
+  PetscCall(PackAllocate((size_t)attention->layout.block * attention->layout.owned, &work->maximum));
+  PetscCall(PackAllocate(attention->layout.block, &work->bias));
+  PetscCall(PackAllocate(attention->length, &work->image));
   PetscFunctionReturn(0);
 }
 
-static void WorkDestroy(Work *w) {
-  free(w->query);
-  free(w->sum);
-  free(w->out);
-  free(w->maximum);
-  free(w->bias);
-  free(w->image);
+static void WorkDestroy(Work *work) {
+  free(work->query);
+  free(work->sum);
+  free(work->out);
+  free(work->maximum);
+  free(work->bias);
+  free(work->image);
 }
 
 /* Queries of own block k and empty sums. */
-static void StartBlock(Attention a, const AttentionHead *head, PetscInt k, Work *w) {
-  const double *x = PanelsOwn(a->panels, k).x;
-  double *query = w->query + k * a->length, *sum = w->sum + k * a->length;
+static void StartBlock(Attention attention, const AttentionHead *head, PetscInt b, Work *work) {
+  const double *x = PanelsOwn(attention->panels, b).x;
+  double *query = work->query + b * attention->length, *sum = work->sum + b * attention->length;
 
-  if (head) TileMultiply(a->shape, 1, head->query, x, query);
-  for (size_t i = 0; i < a->length; i++) {
-    if (!head) query[i] = a->exponent * x[i];
+  if (head) TileMultiply(attention->shape, 1, head->query, x, query);
+  for (size_t i = 0; i < attention->length; i++) {
+    if (!head) query[i] = attention->exponent * x[i];
     sum[i] = 0;
   }
-  for (PetscInt t = 0; t < a->layout.block; t++) w->maximum[k * a->layout.block + t] = -DBL_MAX;
+  for (PetscInt t = 0; t < attention->layout.block; t++) work->maximum[b * attention->layout.block + t] = -DBL_MAX;
 }
 
-static void Bias(Attention a, const AttentionHead *head, TilePack panel, Work *w) {
-  const PetscInt d = a->layout.dim, n = d + 1;
-  const PetscBool distance = (PetscBool)(head && head->key);
+static void Bias(Attention attention, const AttentionHead *head, TilePack panel, Work *work) {
+  const PetscInt d = attention->layout.dim, n = d + 1;
+  const PetscBool distance = head && head->key ? PETSC_TRUE : PETSC_FALSE;
 
-  if (distance) TileMultiply(a->shape, 1, head->key, panel.x, w->image);
-  for (PetscInt t = 0; t < a->layout.block; t++) {
+  if (distance) TileMultiply(attention->shape, 1, head->key, panel.x, work->image);
+  for (PetscInt t = 0; t < attention->layout.block; t++) {
     const size_t first = (size_t)(t / 8) * n * 8 + t % 8;
     double square = 0;
-    for (PetscInt c = 0; distance && c < d; c++) square += w->image[first + c * 8] * w->image[first + c * 8];
-    w->bias[t] = panel.x[first + (size_t)d * 8] > 0 ? -square : NEVER;
+    for (PetscInt c = 0; distance && c < d; c++) square += work->image[first + c * 8] * work->image[first + c * 8];
+    work->bias[t] = panel.x[first + (size_t)d * 8] > 0 ? -square : NEVER;
   }
 }
 
 /* drift of own block k += value V S/S0, or value V e^maximum S without normalization. */
-static void FinishBlock(Attention a, const AttentionHead *head, PetscInt k, Work *w, double *drift) {
-  const PetscInt B = a->layout.block, d = a->layout.dim, n = d + 1;
-  double *sum = w->sum + k * a->length, *out = w->out;
+static void FinishBlock(Attention attention, const AttentionHead *head, PetscInt b, Work *work, double *drift) {
+  const PetscInt B = attention->layout.block, d = attention->layout.dim, n = d + 1;
+  double *sum = work->sum + b * attention->length, *out = work->out;
 
   for (PetscInt t = 0; t < B; t++) {
     double *s = sum + (size_t)(t / 8) * n * 8 + t % 8;
-    const double factor = a->type->form != FORM_PLAIN ? 1 / s[d * 8] : exp(w->maximum[k * B + t]);
+    const double factor = attention->type->form != FORM_PLAIN ? 1 / s[d * 8] : exp(work->maximum[b * B + t]);
     for (PetscInt c = 0; c < d; c++) s[c * 8] *= factor;
   }
   if (head)
-    TileMultiply(a->shape, 1, head->value, sum, out);
+    TileMultiply(attention->shape, 1, head->value, sum, out);
   else
     out = sum;
-  for (PetscInt t = 0; t < B && (PetscInt64)(a->layout.first + k) * B + t < a->layout.count; t++) {
-    for (PetscInt c = 0; c < d; c++) drift[(k * d + c) * B + t] += a->value * out[(size_t)(t / 8 * n + c) * 8 + t % 8];
+  for (PetscInt t = 0; t < B && (PetscInt64)(attention->layout.first + b) * B + t < attention->layout.count; t++) {
+    for (PetscInt c = 0; c < d; c++)
+      drift[(b * d + c) * B + t] += attention->value * out[(size_t)(t / 8 * n + c) * 8 + t % 8];
   }
 }
 
-static PetscErrorCode AddHead(Attention a, Tokens tokens, const AttentionHead *head, const double *factors, Work *w,
-                              double *drift) {
-  const PetscInt B = a->layout.block;
+static PetscErrorCode AddHead(Attention attention, Tokens tokens, const AttentionHead *head, const double *factors,
+                              Work *work, double *drift) {
+  const PetscInt B = attention->layout.block;
   TilePack panel;
 
   PetscFunctionBeginUser;
-  PetscCall(PanelsStart(a->panels, tokens, factors));
-  for (PetscInt k = 0; k < a->layout.owned; k++) StartBlock(a, head, k, w);
-  for (PetscInt J = 0; J < a->layout.blocks; J++) {
-    PetscCall(PanelsNext(a->panels, &panel));
-    if (a->layout.owned) Bias(a, head, panel, w);
-    for (PetscInt k = 0; k < a->layout.owned; k++) {
-      TileSumOnline(a->shape, w->query + k * a->length, panel, w->bias, w->maximum + k * B, w->sum + k * a->length);
-      PetscCall(PanelsProgress(a->panels));
+  PetscCall(PanelsStart(attention->panels, tokens, factors));
+  for (PetscInt b = 0; b < attention->layout.owned; b++) StartBlock(attention, head, b, work);
+  for (PetscInt J = 0; J < attention->layout.blocks; J++) {
+    PetscCall(PanelsNext(attention->panels, &panel));
+    if (attention->layout.owned) Bias(attention, head, panel, work);
+    for (PetscInt b = 0; b < attention->layout.owned; b++) {
+      TileSumOnline(attention->shape, work->query + b * attention->length, panel, work->bias, work->maximum + b * B,
+                    work->sum + b * attention->length);
+      PetscCall(PanelsProgress(attention->panels));
     }
   }
-  for (PetscInt k = 0; k < a->layout.owned; k++) FinishBlock(a, head, k, w, drift);
+  for (PetscInt b = 0; b < attention->layout.owned; b++) FinishBlock(attention, head, b, work, drift);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode AttentionOnline(Attention a, Tokens tokens, const double *factors, Vec drift) {
-  const PetscInt length = a->layout.owned * a->layout.block * a->layout.dim;
+PetscErrorCode AttentionOnline(Attention attention, Tokens tokens, const double *factors, Vec drift) {
+  const PetscInt length = attention->layout.owned * attention->layout.block * attention->layout.dim;
   PetscMPIInt finite = 1;
   double *out;
-  Work w;
+  Work work;
 
   PetscFunctionBeginUser;
-  PetscCall(AttentionPanels(a));
-  PetscCall(WorkCreate(a, &w));
+  if (!attention->panels) PetscCall(PanelsCreate(&attention->layout, &attention->panels));
+  PetscCall(WorkCreate(attention, &work));
   PetscCall(VecSet(drift, 0));
   PetscCall(VecGetArray(drift, &out));
-  for (PetscInt h = 0; h < PetscMax(a->heads, 1); h++) {
-    PetscCall(AddHead(a, tokens, a->heads ? &a->head[h] : NULL, factors, &w, out));
+  for (PetscInt h = 0; h < PetscMax(attention->heads, 1); h++) {
+    PetscCall(AddHead(attention, tokens, attention->heads ? &attention->head[h] : NULL, factors, &work, out));
   }
   for (PetscInt i = 0; i < length; i++) finite = finite && isfinite(out[i]);
   PetscCall(VecRestoreArray(drift, &out));
-  WorkDestroy(&w);
-  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &finite, 1, MPI_INT, MPI_MIN, a->layout.comm));
-  PetscCheck(finite, a->layout.comm, PETSC_ERR_FP,
-             "attention_weights = %s: the field of type %s is not finite; its logits are too large", a->file,
-             a->type->name);
+  WorkDestroy(&work);
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &finite, 1, MPI_INT, MPI_MIN, attention->layout.comm));
+  PetscCheck(finite, attention->layout.comm, PETSC_ERR_FP,
+             "attention_weights = %s: the field of type %s is not finite; its logits are too large", attention->file,
+             attention->type->name);
   PetscFunctionReturn(0);
 }

@@ -22,23 +22,23 @@ PetscErrorCode PackAllocate(size_t n, void *pack) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode PanelsCreate(const TokensLayout *layout, Panels *panels) {
-  Panels p;
+PetscErrorCode PanelsCreate(const TokensLayout *layout, Panels *handle) {
+  Panels panels;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscNew(&p));
-  p->layout = *layout;
-  p->length = (size_t)layout->block * (layout->dim + 1);
-  p->request = MPI_REQUEST_NULL;
-  PetscCallMPI(MPI_Comm_rank(layout->comm, &p->rank));
-  PetscCallMPI(MPI_Comm_size(layout->comm, &p->size));
-  PetscCall(PackAllocate(p->length * layout->owned, &p->x));
-  PetscCall(PackAllocate(p->length * layout->owned, &p->wx));
-  if (PanelsTravel(p)) {
-    for (int i = 0; i < 2; i++) PetscCall(PackAllocate(p->length, &p->in[i]));
-    PetscCall(PackAllocate(p->length, &p->wide));
+  PetscCall(PetscNew(&panels));
+  panels->layout = *layout;
+  panels->length = (size_t)layout->block * (layout->dim + 1);
+  panels->request = MPI_REQUEST_NULL;
+  PetscCallMPI(MPI_Comm_rank(layout->comm, &panels->rank));
+  PetscCallMPI(MPI_Comm_size(layout->comm, &panels->size));
+  PetscCall(PackAllocate(panels->length * layout->owned, &panels->x));
+  PetscCall(PackAllocate(panels->length * layout->owned, &panels->wx));
+  if (PanelsTravel(panels)) {
+    for (int i = 0; i < 2; i++) PetscCall(PackAllocate(panels->length, &panels->in[i]));
+    PetscCall(PackAllocate(panels->length, &panels->wide));
   }
-  *panels = p;
+  *handle = panels;
   PetscFunctionReturn(0);
 }
 
@@ -67,22 +67,23 @@ static void Widen(const TokensLayout *layout, const double *x, double *wx) {
   }
 }
 
-/* The panel's coordinates where they are to be read: with their owner they never move. */
-static double *PanelOf(Panels p, PetscInt J) {
-  return PanelsOwner(p, J) == p->rank ? p->x + (J - p->layout.first) * p->length : p->in[J % 2];
+/* Where panel J can be read: in the owner's own pack, elsewhere where it arrived. */
+static double *PanelOf(Panels panels, PetscInt J) {
+  return PanelsOwner(panels, J) == panels->rank ? panels->x + (J - panels->layout.first) * panels->length
+                                                : panels->in[J % 2];
 }
 
-static PetscErrorCode Send(Panels p, PetscInt J) {
+static PetscErrorCode Send(Panels panels, PetscInt J) {
   PetscFunctionBeginUser;
-  if (PanelsTravel(p) && J < p->layout.blocks) {
-    PetscCallMPI(
-        MPI_Ibcast(PanelOf(p, J), (PetscMPIInt)p->length, MPI_DOUBLE, PanelsOwner(p, J), p->layout.comm, &p->request));
+  if (PanelsTravel(panels) && J < panels->layout.blocks) {
+    PetscCallMPI(MPI_Ibcast(PanelOf(panels, J), (PetscMPIInt)panels->length, MPI_DOUBLE, PanelsOwner(panels, J),
+                            panels->layout.comm, &panels->request));
   }
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode PanelsStart(Panels p, Tokens tokens, const double *factors) {
-  const PetscInt d = p->layout.dim, B = p->layout.block;
+PetscErrorCode PanelsStart(Panels panels, Tokens tokens, const double *factors) {
+  const PetscInt d = panels->layout.dim, B = panels->layout.block;
   const double *from, *weights;
   Vec x;
 
@@ -90,60 +91,61 @@ PetscErrorCode PanelsStart(Panels p, Tokens tokens, const double *factors) {
   PetscCall(TokensGetVec(tokens, &x));
   PetscCall(TokensGetWeights(tokens, &weights));
   PetscCall(VecGetArrayRead(x, &from));
-  for (PetscInt k = 0; k < p->layout.owned; k++) {
-    double *to = p->x + k * p->length;
+  for (PetscInt b = 0; b < panels->layout.owned; b++) {
+    double *to = panels->x + b * panels->length;
     for (PetscInt t = 0; t < B; t += 8, to += (d + 1) * 8) {
-      for (PetscInt c = 0; c < d; c++) memcpy(to + c * 8, from + (k * d + c) * B + t, 8 * sizeof(double));
-      for (int l = 0; l < 8; l++) to[d * 8 + l] = weights[k * B + t + l] * (factors ? factors[k * B + t + l] : 1);
+      for (PetscInt c = 0; c < d; c++) memcpy(to + c * 8, from + (b * d + c) * B + t, 8 * sizeof(double));
+      for (int l = 0; l < 8; l++) to[d * 8 + l] = weights[b * B + t + l] * (factors ? factors[b * B + t + l] : 1);
     }
-    Widen(&p->layout, p->x + k * p->length, p->wx + k * p->length);
+    Widen(&panels->layout, panels->x + b * panels->length, panels->wx + b * panels->length);
   }
   PetscCall(VecRestoreArrayRead(x, &from));
-  p->next = 0;
-  PetscCall(Send(p, 0));
+  panels->next = 0;
+  PetscCall(Send(panels, 0));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode PanelsNext(Panels p, TilePack *pack) {
-  const PetscInt J = p->next++;
+PetscErrorCode PanelsNext(Panels panels, TilePack *pack) {
+  const PetscInt J = panels->next++;
 
   PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Wait(&p->request, MPI_STATUS_IGNORE));
-  PetscCall(Send(p, J + 1));
-  if (PanelsOwner(p, J) == p->rank) {
-    *pack = PanelsOwn(p, J - p->layout.first);
+  PetscCallMPI(MPI_Wait(&panels->request, MPI_STATUS_IGNORE));
+  PetscCall(Send(panels, J + 1));
+  if (PanelsOwner(panels, J) == panels->rank) {
+    *pack = PanelsOwn(panels, J - panels->layout.first);
   } else {
-    if (PanelsTravel(p)) Widen(&p->layout, p->in[J % 2], p->wide);
-    *pack = (TilePack){p->in[J % 2], p->wide};
+    if (PanelsTravel(panels)) Widen(&panels->layout, panels->in[J % 2], panels->wide);
+    *pack = (TilePack){panels->in[J % 2], panels->wide};
   }
   PetscFunctionReturn(0);
 }
 
-TilePack PanelsOwn(Panels p, PetscInt k) {
-  return (TilePack){p->x + k * p->length, p->wx + k * p->length};
+TilePack PanelsOwn(Panels panels, PetscInt b) {
+  return (TilePack){panels->x + b * panels->length, panels->wx + b * panels->length};
 }
 
-PetscErrorCode PanelsProgress(Panels p) {
+PetscErrorCode PanelsProgress(Panels panels) {
   int done;
 
   PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Test(&p->request, &done, MPI_STATUS_IGNORE));
+  PetscCallMPI(MPI_Test(&panels->request, &done, MPI_STATUS_IGNORE));
   PetscFunctionReturn(0);
 }
 
-PetscMPIInt PanelsOwner(Panels p, PetscInt J) {
-  const PetscInt blocks = p->layout.blocks;
-  PetscMPIInt rank = (PetscMPIInt)((PetscInt64)J * p->size / blocks);
+PetscMPIInt PanelsOwner(Panels panels, PetscInt J) {
+  const PetscInt blocks = panels->layout.blocks;
+  PetscMPIInt rank = (PetscMPIInt)((PetscInt64)J * panels->size / blocks);
 
-  while (TokensFirstBlock(blocks, rank + 1, p->size) <= J) rank++;
-  while (TokensFirstBlock(blocks, rank, p->size) > J) rank--;
+  while (TokensFirstBlock(blocks, rank + 1, panels->size) <= J) rank++;
+  while (TokensFirstBlock(blocks, rank, panels->size) > J) rank--;
   return rank;
 }
 
-PetscBool PanelsTravel(Panels p) {
-  return (PetscBool)(p->size > 1 && p->layout.blocks > 1);
+PetscBool PanelsTravel(Panels panels) {
+  return panels->size > 1 && panels->layout.blocks > 1 ? PETSC_TRUE : PETSC_FALSE;
 }
 
-PetscLogDouble PanelsMemory(Panels p) {
-  return (double)sizeof(double) * (double)p->length * (2.0 * p->layout.owned + (PanelsTravel(p) ? 3 : 0));
+PetscLogDouble PanelsMemory(Panels panels) {
+  return (double)sizeof(double) * (double)panels->length *
+         (2.0 * panels->layout.owned + (PanelsTravel(panels) ? 3 : 0));
 }

@@ -22,8 +22,8 @@ PetscErrorCode PanelsDestroy(Panels *panels);
 PetscErrorCode PanelsStart(Panels panels, Tokens tokens, const double *factors);
 /* The next panel. A rank without blocks gets an empty pack when one rank owns all. Collective. */
 PetscErrorCode PanelsNext(Panels panels, TilePack *pack);
-/* The pack of own block k = 0 .. owned - 1 of the tokens of the last PanelsStart. Not collective. */
-TilePack PanelsOwn(Panels panels, PetscInt k);
+/* The pack of own block b = 0 .. owned - 1 of the tokens of the last PanelsStart. Not collective. */
+TilePack PanelsOwn(Panels panels, PetscInt b);
 /* Lets messages proceed (MPI moves them only when asked). Not collective. */
 PetscErrorCode PanelsProgress(Panels panels);
 /* The rank that owns block J, and whether panels travel at all. */

@@ -1,4 +1,4 @@
-/* Sinkhorn's scaling of the kernel K_ij = e^{exponent (<x_i,x_j> - 1)} with respect to mu (PAPER.md section 1). K is
+/* Sinkhorn's scaling of the kernel K_ij = e^{exponent (<x_i,x_j> - 1)} with respect to mu (THEORY.md (1.6)). K is
  * symmetric, so one positive function a serves both sides: a_i sum_j w_j K_ij a_j = 1.
  *
  * With r = -log(a K a), the iteration log a <- log a + r / 2 converges from everywhere. Near the solution r is -(1 + P)
@@ -23,9 +23,9 @@ typedef struct {
 } Scaling;
 
 /* factors = a / max a, 0 where w_i = 0. */
-static void Factors(Attention a, const Scaling *scaling, const double *weights, double *factors) {
+static void Factors(Attention attention, const Scaling *scaling, const double *weights, double *factors) {
   const double *log_a = scaling->a, top = scaling->top;
-  const PetscInt length = a->layout.owned * a->layout.block;
+  const PetscInt length = attention->layout.owned * attention->layout.block;
 
 #pragma omp simd
   for (PetscInt i = 0; i < length; i++) factors[i] = exp(log_a[i] - top);
@@ -33,13 +33,13 @@ static void Factors(Attention a, const Scaling *scaling, const double *weights, 
 }
 
 /* One step of own block k; raises most[2], the largest residual and log a. */
-static void Improve(Attention a, PetscInt k, const double *weights, const Scaling *scaling, PetscReal *most) {
-  const PetscInt B = a->layout.block;
-  const PetscBool close = (PetscBool)(scaling->residual < NEAR);
+static void Improve(Attention attention, PetscInt b, const double *weights, const Scaling *scaling, PetscReal *most) {
+  const PetscInt B = attention->layout.block;
+  const PetscBool close = scaling->residual < NEAR ? PETSC_TRUE : PETSC_FALSE;
   const double step = close ? STEP : 0.5, momentum = close ? MOMENTUM : 0, shift = scaling->top;
-  double *log_a = scaling->a + k * B, *before = scaling->before + k * B, *s = scaling->s;
+  double *log_a = scaling->a + b * B, *before = scaling->before + b * B, *s = scaling->s;
 
-  weights += k * B;
+  weights += b * B;
 #pragma omp simd
   for (PetscInt t = 0; t < B; t++) s[t] = log_a[t] + shift + log(s[t] > 1e-300 ? s[t] : 1e-300); /* log(a K a) */
   for (PetscInt t = 0; t < B; t++) {
@@ -53,44 +53,45 @@ static void Improve(Attention a, PetscInt k, const double *weights, const Scalin
   }
 }
 
-static PetscErrorCode Iterate(Attention a, Tokens tokens, const double *weights, double *factors, Scaling *scaling) {
-  const PetscInt length = a->layout.block * a->layout.dim;
+static PetscErrorCode Iterate(Attention attention, Tokens tokens, const double *weights, double *factors,
+                              Scaling *scaling) {
+  const PetscInt length = attention->layout.block * attention->layout.dim;
   PetscReal most[2] = {0, -PETSC_MAX_REAL}; /* residual, log a */
   const double *x;
   Vec positions;
 
   PetscFunctionBeginUser;
-  Factors(a, scaling, weights, factors);
-  PetscCall(a->engine->sum(a, tokens, factors, PETSC_TRUE));
+  Factors(attention, scaling, weights, factors);
+  PetscCall(attention->engine->sum(attention, tokens, factors, PETSC_TRUE));
   PetscCall(TokensGetVec(tokens, &positions));
   PetscCall(VecGetArrayRead(positions, &x));
-  for (PetscInt k = 0; k < a->layout.owned; k++) {
-    PetscCall(a->engine->get(a, k, x + k * length, PETSC_TRUE, scaling->s));
-    Improve(a, k, weights, scaling, most);
+  for (PetscInt b = 0; b < attention->layout.owned; b++) {
+    PetscCall(attention->engine->get(attention, b, x + b * length, PETSC_TRUE, scaling->s));
+    Improve(attention, b, weights, scaling, most);
   }
   PetscCall(VecRestoreArrayRead(positions, &x));
-  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, most, 2, MPIU_REAL, MPIU_MAX, a->layout.comm));
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, most, 2, MPIU_REAL, MPIU_MAX, attention->layout.comm));
   scaling->residual = most[0];
   scaling->top = most[1];
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode AttentionSinkhorn(Attention a, Tokens tokens, double *factors) {
-  const PetscInt length = a->layout.owned * a->layout.block;
+PetscErrorCode AttentionSinkhorn(Attention attention, Tokens tokens, double *factors) {
+  const PetscInt length = attention->layout.owned * attention->layout.block;
   Scaling scaling = {.residual = PETSC_MAX_REAL};
   PetscInt64 iterations = 0;
   const double *weights;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetWeights(tokens, &weights));
-  PetscCall(PetscCalloc3(length, &scaling.a, length, &scaling.before, a->layout.block, &scaling.s));
-  for (; iterations < a->iterations && scaling.residual > a->sinkhorn_tol; iterations++)
-    PetscCall(Iterate(a, tokens, weights, factors, &scaling));
+  PetscCall(PetscCalloc3(length, &scaling.a, length, &scaling.before, attention->layout.block, &scaling.s));
+  for (; iterations < attention->iterations && scaling.residual > attention->sinkhorn_tol; iterations++)
+    PetscCall(Iterate(attention, tokens, weights, factors, &scaling));
   PetscCall(PetscFree3(scaling.a, scaling.before, scaling.s));
-  PetscCheck(scaling.residual <= a->sinkhorn_tol, a->layout.comm, PETSC_ERR_NOT_CONVERGED,
+  PetscCheck(scaling.residual <= attention->sinkhorn_tol, attention->layout.comm, PETSC_ERR_NOT_CONVERGED,
              "attention_sinkhorn_iterations = %" PetscInt64_FMT
              ": the scaling of attention_type sinkhorn is still off by %.3g, attention_sinkhorn_tol is %.3g",
-             a->iterations, (double)scaling.residual, (double)a->sinkhorn_tol);
+             attention->iterations, (double)scaling.residual, (double)attention->sinkhorn_tol);
   PetscCall(PetscInfo(NULL, "attention: sinkhorn took %" PetscInt64_FMT " iterations\n", iterations));
   PetscFunctionReturn(0);
 }

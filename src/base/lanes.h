@@ -10,6 +10,10 @@
 #define LANES 2
 #endif
 
+/* A register of doubles: of an array that begins anywhere, and of one that begins on a multiple of the register. */
+typedef double Lanes __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
+typedef double AlignedLanes __attribute__((vector_size(8 * LANES), may_alias));
+
 /* Registers live through the small functions of a loop only if these are part of it. */
 #define INLINE static inline __attribute__((always_inline))
 

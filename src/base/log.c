@@ -1,4 +1,4 @@
-#include <chorale/log.h>
+#include "base/log.h"
 
 #include <petscsys.h>
 

@@ -14,11 +14,11 @@
 
 #include <Random123/philox.h>
 
-#define GROUPS  4                /* groups computed together */
-#define LANES   (RNG_GROUP / 2)  /* blocks of one group */
-#define BLOCKS  (GROUPS * LANES) /* blocks computed together */
-#define WIDTH   4                /* lanes of one vector */
-#define VECTORS (BLOCKS / WIDTH)
+#define GROUPS       4                       /* groups computed together */
+#define GROUP_BLOCKS (RNG_GROUP / 2)         /* blocks of one group */
+#define BLOCKS       (GROUPS * GROUP_BLOCKS) /* blocks computed together */
+#define WIDTH        4                       /* lanes of one vector */
+#define VECTORS      (BLOCKS / WIDTH)
 
 /* Vectors wider than the target's registers pass between inline functions only: no ABI is at stake. */
 #pragma GCC diagnostic ignored "-Wpsabi"
@@ -181,30 +181,30 @@ static inline double SineTurn(double v) {
 static void NormalGroups(const Schedule *schedule, uint64_t group, double *z) {
   uint64_t k[2][BLOCKS];
   double exponent[BLOCKS], s[BLOCKS];
-  Philox(schedule, group * LANES, k);
+  Philox(schedule, group * GROUP_BLOCKS, k);
 #pragma omp simd
   for (int i = 0; i < BLOCKS; i++) Split(Uniform(k[0][i]), &exponent[i], &s[i]);
 #pragma omp simd
   for (int i = 0; i < BLOCKS; i++) s[i] = MinusTwoLog(exponent[i], s[i]);
   for (int g = 0; g < GROUPS; g++) {
 #pragma omp simd
-    for (int i = 0; i < LANES; i++) {
-      const double radius = sqrt(s[g * LANES + i]);
-      const double t = Uniform(k[1][g * LANES + i]) - 0.5, a = fabs(t) - 0.25;
+    for (int i = 0; i < GROUP_BLOCKS; i++) {
+      const double radius = sqrt(s[g * GROUP_BLOCKS + i]);
+      const double t = Uniform(k[1][g * GROUP_BLOCKS + i]) - 0.5, a = fabs(t) - 0.25;
       z[g * RNG_GROUP + i] = radius * SineTurn(a);
-      z[g * RNG_GROUP + LANES + i] = radius * SineTurn(copysign(0.25 - fabs(a), -t));
+      z[g * RNG_GROUP + GROUP_BLOCKS + i] = radius * SineTurn(copysign(0.25 - fabs(a), -t));
     }
   }
 }
 
 static void UniformGroups(const Schedule *schedule, uint64_t group, double *u) {
   uint64_t k[2][BLOCKS];
-  Philox(schedule, group * LANES, k);
+  Philox(schedule, group * GROUP_BLOCKS, k);
   for (int g = 0; g < GROUPS; g++) {
 #pragma omp simd
-    for (int i = 0; i < LANES; i++) {
-      u[g * RNG_GROUP + i] = Uniform(k[0][g * LANES + i]);
-      u[g * RNG_GROUP + LANES + i] = Uniform(k[1][g * LANES + i]);
+    for (int i = 0; i < GROUP_BLOCKS; i++) {
+      u[g * RNG_GROUP + i] = Uniform(k[0][g * GROUP_BLOCKS + i]);
+      u[g * RNG_GROUP + GROUP_BLOCKS + i] = Uniform(k[1][g * GROUP_BLOCKS + i]);
     }
   }
 }

@@ -23,30 +23,30 @@ typedef struct {
   double *weights; /* [fine.size] */
 } Circle;
 
-static PetscErrorCode GridCreate(PetscInt size, Grid *g) {
+static PetscErrorCode GridCreate(PetscInt size, Grid *grid) {
   PetscFunctionBeginUser;
-  g->size = size;
-  g->value = fftw_alloc_real((size_t)size);
-  g->mode = fftw_alloc_complex((size_t)size / 2 + 1);
-  PetscCheck(g->value && g->mode, PETSC_COMM_SELF, PETSC_ERR_MEM, "a Fourier transform of length %d", (int)size);
-  g->to = fftw_plan_dft_r2c_1d(size, g->value, g->mode, FFTW_ESTIMATE | FFTW_PRESERVE_INPUT);
-  g->from = fftw_plan_dft_c2r_1d(size, g->mode, g->value, FFTW_ESTIMATE);
-  PetscCheck(g->to && g->from, PETSC_COMM_SELF, PETSC_ERR_LIB, "FFTW: no plan of length %d", (int)size);
+  grid->size = size;
+  grid->value = fftw_alloc_real((size_t)size);
+  grid->mode = fftw_alloc_complex((size_t)size / 2 + 1);
+  PetscCheck(grid->value && grid->mode, PETSC_COMM_SELF, PETSC_ERR_MEM, "a Fourier transform of length %d", (int)size);
+  grid->to = fftw_plan_dft_r2c_1d(size, grid->value, grid->mode, FFTW_ESTIMATE | FFTW_PRESERVE_INPUT);
+  grid->from = fftw_plan_dft_c2r_1d(size, grid->mode, grid->value, FFTW_ESTIMATE);
+  PetscCheck(grid->to && grid->from, PETSC_COMM_SELF, PETSC_ERR_LIB, "FFTW: no plan of length %d", (int)size);
   PetscFunctionReturn(0);
 }
 
-static void GridDestroy(Grid *g) {
-  fftw_destroy_plan(g->to);
-  fftw_destroy_plan(g->from);
-  fftw_free(g->value);
-  fftw_free(g->mode);
+static void GridDestroy(Grid *grid) {
+  fftw_destroy_plan(grid->to);
+  fftw_destroy_plan(grid->from);
+  fftw_free(grid->value);
+  fftw_free(grid->mode);
 }
 
 /* The modes up to `degree` of rho[K], those of degree n times factor[n] (NULL: 1), to values. Coefficients a_n of
  * cos(n theta)/sqrt(pi) and b_n of sin make c_n = (a_n - i b_n)/(2 sqrt(pi)); that of 1/sqrt(2 pi) is the first. */
-static void Synthesize(PetscInt N, const double *rho, PetscInt degree, const PetscReal *factor, Grid *g) {
+static void Synthesize(PetscInt N, const double *rho, PetscInt degree, const PetscReal *factor, Grid *grid) {
   const double half = 0.5 / sqrt(PETSC_PI);
-  double *restrict mode = (double *)g->mode;
+  double *restrict mode = (double *)grid->mode;
 
   mode[0] = rho[0] * (factor ? factor[0] : 1) / sqrt(2 * PETSC_PI);
   mode[1] = 0;
@@ -55,14 +55,14 @@ static void Synthesize(PetscInt N, const double *rho, PetscInt degree, const Pet
     mode[2 * n] = scale * rho[n];
     mode[2 * n + 1] = -scale * rho[N + n];
   }
-  for (PetscInt i = 2 * (degree + 1); i < g->size + 2; i++) mode[i] = 0;
-  fftw_execute(g->from);
+  for (PetscInt i = 2 * (degree + 1); i < grid->size + 2; i++) mode[i] = 0;
+  fftw_execute(grid->from);
 }
 
 /* As above, times i n: the derivative. */
-static void SynthesizeSlope(PetscInt N, const double *rho, PetscInt degree, const PetscReal *factor, Grid *g) {
+static void SynthesizeSlope(PetscInt N, const double *rho, PetscInt degree, const PetscReal *factor, Grid *grid) {
   const double half = 0.5 / sqrt(PETSC_PI);
-  double *restrict mode = (double *)g->mode;
+  double *restrict mode = (double *)grid->mode;
 
   mode[0] = mode[1] = 0;
   for (PetscInt n = 1; n <= degree; n++) {
@@ -70,135 +70,135 @@ static void SynthesizeSlope(PetscInt N, const double *rho, PetscInt degree, cons
     mode[2 * n] = scale * rho[N + n];
     mode[2 * n + 1] = scale * rho[n];
   }
-  for (PetscInt i = 2 * (degree + 1); i < g->size + 2; i++) mode[i] = 0;
-  fftw_execute(g->from);
+  for (PetscInt i = 2 * (degree + 1); i < grid->size + 2; i++) mode[i] = 0;
+  fftw_execute(grid->from);
 }
 
 /* The velocity on the coarse grid, in coarse.value, to the fine one. */
-static void Refine(Circle *c, PetscInt bandwidth) {
-  const double scale = 1 / (double)c->coarse.size;
-  const PetscInt most = PetscMin(bandwidth, (c->coarse.size - 1) / 2);
-  const double *restrict from = (const double *)c->coarse.mode;
-  double *restrict to = (double *)c->velocity.mode;
+static void Refine(Circle *circle, PetscInt bandwidth) {
+  const double scale = 1 / (double)circle->coarse.size;
+  const PetscInt most = PetscMin(bandwidth, (circle->coarse.size - 1) / 2);
+  const double *restrict from = (const double *)circle->coarse.mode;
+  double *restrict to = (double *)circle->velocity.mode;
 
-  fftw_execute(c->coarse.to);
+  fftw_execute(circle->coarse.to);
   for (PetscInt i = 0; i < 2 * (most + 1); i++) to[i] = scale * from[i];
-  for (PetscInt i = 2 * (most + 1); i < c->velocity.size + 2; i++) to[i] = 0;
-  fftw_execute(c->velocity.from);
+  for (PetscInt i = 2 * (most + 1); i < circle->velocity.size + 2; i++) to[i] = 0;
+  fftw_execute(circle->velocity.from);
 }
 
 /* The tokens of the coarse grid: angles 2 pi j / size. All on this rank: evaluating a field at them is less work than
  * gathering it. */
-static PetscErrorCode CreateNodes(Circle *c) {
+static PetscErrorCode CreateNodes(Circle *circle) {
   TokensLayout layout;
   double *x;
   Vec v;
 
   PetscFunctionBeginUser;
-  PetscCall(TokensCreate(PETSC_COMM_SELF, c->coarse.size, 2, &c->nodes));
-  PetscCall(TokensCreateVec(c->nodes, &c->field));
-  PetscCall(TokensGetLayout(c->nodes, &layout));
-  PetscCall(TokensGetVec(c->nodes, &v));
+  PetscCall(TokensCreate(PETSC_COMM_SELF, circle->coarse.size, 2, &circle->nodes));
+  PetscCall(TokensCreateVec(circle->nodes, &circle->field));
+  PetscCall(TokensGetLayout(circle->nodes, &layout));
+  PetscCall(TokensGetVec(circle->nodes, &v));
   PetscCall(VecGetArray(v, &x));
-  for (PetscInt j = 0; j < c->coarse.size; j++) {
+  for (PetscInt j = 0; j < circle->coarse.size; j++) {
     double *node = x + j / layout.block * 2 * layout.block + j % layout.block;
-    node[0] = cos(2 * PETSC_PI * j / c->coarse.size);
-    node[layout.block] = sin(2 * PETSC_PI * j / c->coarse.size);
+    node[0] = cos(2 * PETSC_PI * j / circle->coarse.size);
+    node[layout.block] = sin(2 * PETSC_PI * j / circle->coarse.size);
   }
   PetscCall(VecRestoreArray(v, &x));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Create(Density d) {
-  Circle *c;
+static PetscErrorCode Create(Density density) {
+  Circle *circle;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscNew(&c));
-  d->data = c;
-  PetscCall(GridCreate(DensityFastSize(2 * d->bandwidth + 2), &c->coarse));
-  PetscCall(GridCreate(c->coarse.size, &c->slope));
-  PetscCall(GridCreate(DensityFastSize(2 * d->degree + d->bandwidth + 1), &c->fine));
-  PetscCall(GridCreate(c->fine.size, &c->velocity));
-  PetscCall(PetscCalloc2(c->coarse.size, &c->noise, c->fine.size, &c->weights));
-  for (PetscInt j = 0; j < c->fine.size; j++) c->weights[j] = 2 * PETSC_PI / c->fine.size;
-  PetscCall(CreateNodes(c));
+  PetscCall(PetscNew(&circle));
+  density->data = circle;
+  PetscCall(GridCreate(DensityFastSize(2 * density->bandwidth + 2), &circle->coarse));
+  PetscCall(GridCreate(circle->coarse.size, &circle->slope));
+  PetscCall(GridCreate(DensityFastSize(2 * density->degree + density->bandwidth + 1), &circle->fine));
+  PetscCall(GridCreate(circle->fine.size, &circle->velocity));
+  PetscCall(PetscCalloc2(circle->coarse.size, &circle->noise, circle->fine.size, &circle->weights));
+  for (PetscInt j = 0; j < circle->fine.size; j++) circle->weights[j] = 2 * PETSC_PI / circle->fine.size;
+  PetscCall(CreateNodes(circle));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Destroy(Density d) {
-  Circle *c = d->data;
+static PetscErrorCode Destroy(Density density) {
+  Circle *circle = density->data;
 
   PetscFunctionBeginUser;
-  GridDestroy(&c->coarse);
-  GridDestroy(&c->slope);
-  GridDestroy(&c->fine);
-  GridDestroy(&c->velocity);
-  PetscCall(PetscFree2(c->noise, c->weights));
-  PetscCall(VecDestroy(&c->field));
-  PetscCall(TokensDestroy(&c->nodes));
-  PetscCall(PetscFree(d->data));
+  GridDestroy(&circle->coarse);
+  GridDestroy(&circle->slope);
+  GridDestroy(&circle->fine);
+  GridDestroy(&circle->velocity);
+  PetscCall(PetscFree2(circle->noise, circle->weights));
+  PetscCall(VecDestroy(&circle->field));
+  PetscCall(TokensDestroy(&circle->nodes));
+  PetscCall(PetscFree(density->data));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Freeze(Density d, Field field, PetscReal scale) {
-  Circle *c = d->data;
+static PetscErrorCode Freeze(Density density, Field field, PetscReal scale) {
+  Circle *circle = density->data;
   const double *x, *g;
   TokensLayout layout;
   Vec v;
 
   PetscFunctionBeginUser;
-  d->speed = 0;
+  density->speed = 0;
   if (field) {
-    PetscCall(FieldEvaluate(field, c->nodes, c->field));
-    PetscCall(TokensGetLayout(c->nodes, &layout));
-    PetscCall(TokensGetVec(c->nodes, &v));
+    PetscCall(FieldEvaluate(field, circle->nodes, circle->field));
+    PetscCall(TokensGetLayout(circle->nodes, &layout));
+    PetscCall(TokensGetVec(circle->nodes, &v));
     PetscCall(VecGetArrayRead(v, &x));
-    PetscCall(VecGetArrayRead(c->field, &g));
-    for (PetscInt j = 0; j < c->coarse.size; j++) {
+    PetscCall(VecGetArrayRead(circle->field, &g));
+    for (PetscInt j = 0; j < circle->coarse.size; j++) {
       const PetscInt cos_ = j / layout.block * 2 * layout.block + j % layout.block, sin_ = cos_ + layout.block;
-      c->noise[j] = scale * (g[sin_] * x[cos_] - g[cos_] * x[sin_]);
+      circle->noise[j] = scale * (g[sin_] * x[cos_] - g[cos_] * x[sin_]);
     }
-    PetscCall(VecRestoreArrayRead(c->field, &g));
+    PetscCall(VecRestoreArrayRead(circle->field, &g));
     PetscCall(VecRestoreArrayRead(v, &x));
   } else {
-    PetscCall(PetscArrayzero(c->noise, c->coarse.size));
+    PetscCall(PetscArrayzero(circle->noise, circle->coarse.size));
   }
-  for (PetscInt j = 0; j < c->coarse.size; j++) d->speed = PetscMax(d->speed, fabs(c->noise[j]));
-  PetscCall(PetscArraycpy(c->coarse.value, c->noise, c->coarse.size));
-  if (d->attention.zero) Refine(c, d->bandwidth);
+  for (PetscInt j = 0; j < circle->coarse.size; j++) density->speed = PetscMax(density->speed, fabs(circle->noise[j]));
+  PetscCall(PetscArraycpy(circle->coarse.value, circle->noise, circle->coarse.size));
+  if (density->attention.zero) Refine(circle, density->bandwidth);
   PetscFunctionReturn(0);
 }
 
 /* The velocity of attention and noise, on the fine grid. */
-static void Velocity(Density d, PetscReal dt, const double *rho) {
-  const DensityAttention *a = &d->attention;
-  Circle *c = d->data;
-  const double scale = dt * a->strength;
-  double *restrict z = c->coarse.value;
-  const double *restrict slope = c->slope.value, *restrict noise = c->noise;
+static void Velocity(Density density, PetscReal dt, const double *rho) {
+  const DensityPotential *potential = &density->potential;
+  Circle *circle = density->data;
+  const double scale = dt * density->attention.strength;
+  double *restrict z = circle->coarse.value;
+  const double *restrict slope = circle->slope.value, *restrict noise = circle->noise;
 
-  SynthesizeSlope(d->degree, rho, a->degree, a->zonal, &c->slope);
-  if (a->normalized) {
-    Synthesize(d->degree, rho, a->degree, a->zonal, &c->coarse);
-    for (PetscInt j = 0; j < c->coarse.size; j++) z[j] = scale * slope[j] * DensityInverse(z[j]) + noise[j];
+  SynthesizeSlope(density->degree, rho, potential->degree, potential->zonal, &circle->slope);
+  if (density->attention.normalized) {
+    Synthesize(density->degree, rho, potential->degree, potential->zonal, &circle->coarse);
+    for (PetscInt j = 0; j < circle->coarse.size; j++) z[j] = scale * slope[j] * DensityInverse(z[j]) + noise[j];
   } else {
-    for (PetscInt j = 0; j < c->coarse.size; j++) z[j] = scale * slope[j] + noise[j];
+    for (PetscInt j = 0; j < circle->coarse.size; j++) z[j] = scale * slope[j] + noise[j];
   }
-  Refine(c, d->bandwidth);
+  Refine(circle, density->bandwidth);
 }
 
-static PetscErrorCode Transport(Density d, PetscReal dt, const double *rho, double *out) {
-  const PetscInt N = d->degree;
-  Circle *c = d->data;
-  const double scale = 2 * sqrt(PETSC_PI) / (double)c->fine.size;
-  const double *restrict velocity = c->velocity.value, *restrict flux = (const double *)c->fine.mode;
-  double *restrict value = c->fine.value;
+static PetscErrorCode Transport(Density density, PetscReal dt, const double *rho, double *out) {
+  const PetscInt N = density->degree;
+  Circle *circle = density->data;
+  const double scale = 2 * sqrt(PETSC_PI) / (double)circle->fine.size;
+  const double *restrict velocity = circle->velocity.value, *restrict flux = (const double *)circle->fine.mode;
+  double *restrict value = circle->fine.value;
 
   PetscFunctionBeginUser;
-  if (!d->attention.zero) Velocity(d, dt, rho);
-  Synthesize(N, rho, N, NULL, &c->fine);
-  for (PetscInt j = 0; j < c->fine.size; j++) value[j] *= velocity[j];
-  fftw_execute(c->fine.to);
+  if (!density->attention.zero) Velocity(density, dt, rho);
+  Synthesize(N, rho, N, NULL, &circle->fine);
+  for (PetscInt j = 0; j < circle->fine.size; j++) value[j] *= velocity[j];
+  fftw_execute(circle->fine.to);
   out[0] = 0;
   for (PetscInt n = 1; n <= N; n++) { /* -i n times the flux's modes */
     out[n] = scale * (double)n * flux[2 * n + 1];
@@ -207,25 +207,27 @@ static PetscErrorCode Transport(Density d, PetscReal dt, const double *rho, doub
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Values(Density d, const double *rho, PetscInt *n, const double **values, const double **weights) {
-  Circle *c = d->data;
+static PetscErrorCode Values(Density density, const double *rho, PetscInt *n, const double **values,
+                             const double **weights) {
+  Circle *circle = density->data;
 
   PetscFunctionBeginUser;
-  Synthesize(d->degree, rho, d->degree, NULL, &c->fine);
-  *n = c->fine.size;
-  *values = c->fine.value;
-  *weights = c->weights;
+  Synthesize(density->degree, rho, density->degree, NULL, &circle->fine);
+  *n = circle->fine.size;
+  *values = circle->fine.value;
+  *weights = circle->weights;
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode View(Density d) {
-  const Circle *c = d->data;
+static PetscErrorCode View(Density density) {
+  const Circle *circle = density->data;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscPrintf(d->comm,
+  PetscCall(PetscPrintf(density->comm,
                         "           %" PetscInt_FMT " points for products, %" PetscInt_FMT
                         " for the velocity, on every rank: %.3g MB\n",
-                        c->fine.size, c->coarse.size, 8e-6 * (5 * c->fine.size + 6 * c->coarse.size + 5 * d->count)));
+                        circle->fine.size, circle->coarse.size,
+                        8e-6 * (5 * circle->fine.size + 6 * circle->coarse.size + 5 * density->count)));
   PetscFunctionReturn(0);
 }
 

@@ -5,19 +5,12 @@
 #include <chorale/density.h>
 #include <chorale/harmonics.h>
 
-/* Attention of a density is the gradient of a potential (PAPER.md section 5): with Z(x) = integral of e^{exponent
- * (<x,y> - 1)} rho(y),
- *
- *     P Att = strength grad log Z    (normalized: softmax, l2)    or    strength grad Z    (usa),
- *
- * and Z has the coefficients zonal[n] rho_k, diagonal in the harmonics. */
+/* The potential Z of attention (chorale/attention.h, THEORY.md (5.3)) has the coefficients zonal[n] rho_k, diagonal in
+ * the harmonics. */
 typedef struct {
-  PetscBool zero, normalized;
-  PetscReal strength, exponent;
-  PetscReal most;   /* bounds |P Att| */
   PetscInt degree;  /* of Z: at most the density's */
   PetscReal *zonal; /* [degree + 1]: e_n |S| / dim(n) */
-} DensityAttention;
+} DensityPotential;
 
 /* 1/Z. Z <= 1 is known to rounding errors of 1, and far from all mass, where it is less, 1/Z would be any number; there
  * is nothing to move there, but on the circle such a velocity would spread with its Fourier series. So 1/Z falls to 0
@@ -51,23 +44,22 @@ struct _p_Density {
   const PetscInt *degrees; /* [count] */
   Vec state;
   PetscBool ito; /* scheme_type euler */
-  PetscReal tolerance, hyperviscosity;
-  DensityAttention attention;
-  PetscReal beta;
+  DensityOptions options;
+  AttentionPotential attention;
+  DensityPotential potential;
   PetscInt energy_degree;
   PetscReal *energy;  /* [energy_degree + 1]: e_n of E_beta */
   PetscInt bandwidth; /* degree of the velocity that the grid holds */
   PetscInt needed;    /* degree that attention may have, which is more than bandwidth where it is too sharp */
   PetscReal speed;    /* of the frozen field, at most */
   double *work[3];    /* [count] */
-  uint64_t seed;      /* of centres of clusters */
   void *data;
 };
 
 extern const DensityKind DensityCircle, DensitySphere;
 
-/* Smallest n >= least that the fast Fourier transform likes: a multiple of 8, or 64 where it is long, without prime
- * factors above 7. */
+/* fourier.c: smallest n >= least that the fast Fourier transform likes: a multiple of 8, or 64 where it is long,
+ * without prime factors above 7. */
 PETSC_INTERN PetscInt DensityFastSize(PetscInt least);
 /* initial.c: coefficients of the initial law for realization r, *key: the deck key that sets how sharp it is. */
 PETSC_INTERN PetscErrorCode DensityInitial(Density density, PetscInt r, double *rho, const char **key);

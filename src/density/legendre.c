@@ -3,7 +3,7 @@
 #include <math.h>
 #include <petscblaslapack.h>
 
-#include <chorale/quadrature.h>
+#include "law/sphere/quadrature.h"
 
 enum { COLUMNS = 4 }; /* cosine and sine of two functions */
 
@@ -25,13 +25,13 @@ static PetscReal Step(PetscInt m, PetscInt n) {
 }
 
 /* Degrees m .. degree + 1 of one parity of n - m, and where a table keeps them. */
-static PetscInt Rows(Legendre l, PetscInt m, PetscInt parity) {
-  return (l->degree + 3 - m - parity) / 2;
+static PetscInt Rows(Legendre legendre, PetscInt m, PetscInt parity) {
+  return (legendre->degree + 3 - m - parity) / 2;
 }
 
-static double *Row(Legendre l, PetscInt m, PetscInt n) {
-  const PetscInt parity = (n - m) % 2, start = parity ? Rows(l, m, 0) : 0;
-  return l->table[m] + (size_t)(start + (n - m) / 2) * l->half;
+static double *Row(Legendre legendre, PetscInt m, PetscInt n) {
+  const PetscInt parity = (n - m) % 2, start = parity ? Rows(legendre, m, 0) : 0;
+  return legendre->table[m] + (size_t)(start + (n - m) / 2) * legendre->half;
 }
 
 PetscInt LegendreOffset(PetscInt degree, PetscInt m) {
@@ -40,17 +40,17 @@ PetscInt LegendreOffset(PetscInt degree, PetscInt m) {
 
 /* The values of order m by the recurrence in the degree. Near the poles those of high order underflow; all that follow
  * from them are then far below rounding. */
-static PetscErrorCode Tabulate(Legendre l, PetscInt m) {
+static PetscErrorCode Tabulate(Legendre legendre, PetscInt m) {
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc1((size_t)(l->degree + 2 - m) * l->half, &l->table[m]));
-  for (PetscInt i = 0; i < l->half; i++) {
-    const PetscReal z = l->z[l->half + i], sine = sqrt((1 - z) * (1 + z));
+  PetscCall(PetscMalloc1((size_t)(legendre->degree + 2 - m) * legendre->half, &legendre->table[m]));
+  for (PetscInt i = 0; i < legendre->half; i++) {
+    const PetscReal z = legendre->z[legendre->half + i], sine = sqrt((1 - z) * (1 + z));
     PetscReal before = 0, current = sqrt(0.5);
 
     for (PetscInt j = 1; j <= m; j++) current *= sine * sqrt(1 + 0.5 / (PetscReal)j);
-    for (PetscInt n = m; n <= l->degree + 1; n++) {
+    for (PetscInt n = m; n <= legendre->degree + 1; n++) {
       const PetscReal next = (z * current - Step(m, n) * before) / Step(m, n + 1);
-      Row(l, m, n)[i] = current;
+      Row(legendre, m, n)[i] = current;
       before = current;
       current = next;
     }
@@ -59,67 +59,69 @@ static PetscErrorCode Tabulate(Legendre l, PetscInt m) {
 }
 
 /* Consecutive orders to each rank, of about as many coefficients. */
-static void DealOrders(Legendre l) {
-  const PetscReal all = 0.5 * (PetscReal)(l->degree + 2) * (PetscReal)(l->degree + 1);
+static void DealOrders(Legendre legendre) {
+  const PetscReal all = 0.5 * (PetscReal)(legendre->degree + 2) * (PetscReal)(legendre->degree + 1);
   PetscReal before = 0;
   PetscMPIInt rank = 0;
 
-  l->first[0] = 0;
-  for (PetscInt m = 0; m <= l->degree; m++) {
-    while (rank + 1 < l->size && before >= all * (rank + 1) / l->size) l->first[++rank] = m;
-    before += (PetscReal)(l->degree + 1 - m);
+  legendre->first[0] = 0;
+  for (PetscInt m = 0; m <= legendre->degree; m++) {
+    while (rank + 1 < legendre->size && before >= all * (rank + 1) / legendre->size) legendre->first[++rank] = m;
+    before += (PetscReal)(legendre->degree + 1 - m);
   }
-  while (rank < l->size) l->first[++rank] = l->degree + 1;
+  while (rank < legendre->size) legendre->first[++rank] = legendre->degree + 1;
 }
 
-PetscErrorCode LegendreCreate(MPI_Comm comm, PetscInt degree, PetscInt rings, Legendre *legendre) {
-  Legendre l;
+PetscErrorCode LegendreCreate(MPI_Comm comm, PetscInt degree, PetscInt rings, Legendre *handle) {
+  Legendre legendre;
 
   PetscFunctionBeginUser;
   PetscCheck(rings % 2 == 0, comm, PETSC_ERR_ARG_OUTOFRANGE, "an even number of rings, not %d", (int)rings);
-  PetscCall(PetscNew(&l));
-  l->comm = comm;
-  l->degree = degree;
-  l->rings = rings;
-  l->half = rings / 2;
-  PetscCallMPI(MPI_Comm_rank(comm, &l->rank));
-  PetscCallMPI(MPI_Comm_size(comm, &l->size));
-  PetscCall(PetscMalloc2(rings, &l->z, rings, &l->w));
-  PetscCall(QuadratureLegendre(rings, -1, 1, l->z, l->w));
-  PetscCall(PetscMalloc3(l->size + 1, &l->first, l->size, &l->counts, l->size, &l->offsets));
-  DealOrders(l);
-  PetscCall(PetscCalloc1(degree + 1, &l->table));
-  for (PetscInt m = l->first[l->rank]; m < l->first[l->rank + 1]; m++) PetscCall(Tabulate(l, m));
-  PetscCall(PetscMalloc2(COLUMNS * (degree + 2), &l->packed, 2 * COLUMNS * l->half, &l->sum));
-  *legendre = l;
+  PetscCall(PetscNew(&legendre));
+  legendre->comm = comm;
+  legendre->degree = degree;
+  legendre->rings = rings;
+  legendre->half = rings / 2;
+  PetscCallMPI(MPI_Comm_rank(comm, &legendre->rank));
+  PetscCallMPI(MPI_Comm_size(comm, &legendre->size));
+  PetscCall(PetscMalloc2(rings, &legendre->z, rings, &legendre->w));
+  PetscCall(QuadratureLegendre(rings, -1, 1, legendre->z, legendre->w));
+  PetscCall(PetscMalloc3(legendre->size + 1, &legendre->first, legendre->size, &legendre->counts, legendre->size,
+                         &legendre->offsets));
+  DealOrders(legendre);
+  PetscCall(PetscCalloc1(degree + 1, &legendre->table));
+  for (PetscInt m = legendre->first[legendre->rank]; m < legendre->first[legendre->rank + 1]; m++)
+    PetscCall(Tabulate(legendre, m));
+  PetscCall(PetscMalloc2(COLUMNS * (degree + 2), &legendre->packed, 2 * COLUMNS * legendre->half, &legendre->sum));
+  *handle = legendre;
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode LegendreDestroy(Legendre *legendre) {
-  Legendre l = *legendre;
+PetscErrorCode LegendreDestroy(Legendre *handle) {
+  Legendre legendre = *handle;
 
   PetscFunctionBeginUser;
-  if (!l) PetscFunctionReturn(0);
-  for (PetscInt m = 0; m <= l->degree; m++) PetscCall(PetscFree(l->table[m]));
-  PetscCall(PetscFree(l->table));
-  PetscCall(PetscFree2(l->z, l->w));
-  PetscCall(PetscFree3(l->first, l->counts, l->offsets));
-  PetscCall(PetscFree2(l->packed, l->sum));
-  PetscCall(PetscFree(*legendre));
+  if (!legendre) PetscFunctionReturn(0);
+  for (PetscInt m = 0; m <= legendre->degree; m++) PetscCall(PetscFree(legendre->table[m]));
+  PetscCall(PetscFree(legendre->table));
+  PetscCall(PetscFree2(legendre->z, legendre->w));
+  PetscCall(PetscFree3(legendre->first, legendre->counts, legendre->offsets));
+  PetscCall(PetscFree2(legendre->packed, legendre->sum));
+  PetscCall(PetscFree(*handle));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode LegendreGetRule(Legendre l, const PetscReal **z, const PetscReal **weights) {
+PetscErrorCode LegendreGetRule(Legendre legendre, const PetscReal **z, const PetscReal **weights) {
   PetscFunctionBeginUser;
-  if (z) *z = l->z;
-  if (weights) *weights = l->w;
+  if (z) *z = legendre->z;
+  if (weights) *weights = legendre->w;
   PetscFunctionReturn(0);
 }
 
-PetscReal LegendreBytes(Legendre l) {
+PetscReal LegendreBytes(Legendre legendre) {
   PetscReal numbers = 0;
-  for (PetscInt m = l->first[l->rank]; m < l->first[l->rank + 1]; m++)
-    numbers += (PetscReal)(l->degree + 2 - m) * l->half;
+  for (PetscInt m = legendre->first[legendre->rank]; m < legendre->first[legendre->rank + 1]; m++)
+    numbers += (PetscReal)(legendre->degree + 2 - m) * legendre->half;
   return sizeof(double) * numbers;
 }
 
@@ -141,58 +143,61 @@ static PetscErrorCode Multiply(const char *transpose, PetscInt rows, PetscInt co
 }
 
 /* The ranks' parts of an array in which order m holds the numbers start(m) .. start(m + 1) - 1. */
-static PetscErrorCode Share(Legendre l, PetscInt (*start)(Legendre, PetscInt, PetscInt), PetscInt most, double *array) {
+static PetscErrorCode Share(Legendre legendre, PetscInt (*start)(Legendre, PetscInt, PetscInt), PetscInt most,
+                            double *array) {
   PetscFunctionBeginUser;
-  if (l->size == 1) PetscFunctionReturn(0);
-  for (PetscMPIInt r = 0; r < l->size; r++) {
-    const PetscInt begin = PetscMin(l->first[r], most + 1), end = PetscMin(l->first[r + 1], most + 1);
-    PetscCall(PetscMPIIntCast(start(l, most, begin), &l->offsets[r]));
-    PetscCall(PetscMPIIntCast(start(l, most, end) - start(l, most, begin), &l->counts[r]));
+  if (legendre->size == 1) PetscFunctionReturn(0);
+  for (PetscMPIInt r = 0; r < legendre->size; r++) {
+    const PetscInt begin = PetscMin(legendre->first[r], most + 1), end = PetscMin(legendre->first[r + 1], most + 1);
+    PetscCall(PetscMPIIntCast(start(legendre, most, begin), &legendre->offsets[r]));
+    PetscCall(PetscMPIIntCast(start(legendre, most, end) - start(legendre, most, begin), &legendre->counts[r]));
   }
-  PetscCallMPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, array, l->counts, l->offsets, MPI_DOUBLE, l->comm));
+  PetscCallMPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, array, legendre->counts, legendre->offsets,
+                              MPI_DOUBLE, legendre->comm));
   PetscFunctionReturn(0);
 }
 
-static PetscInt ModesStart(Legendre l, PetscInt most, PetscInt m) {
+static PetscInt ModesStart(Legendre legendre, PetscInt most, PetscInt m) {
   (void)most;
-  return 2 * m * l->rings;
+  return 2 * m * legendre->rings;
 }
 
-static PetscInt CoefficientsStart(Legendre l, PetscInt most, PetscInt m) {
+static PetscInt CoefficientsStart(Legendre legendre, PetscInt most, PetscInt m) {
   (void)most;
-  return m <= l->degree ? LegendreOffset(l->degree, m) : (l->degree + 1) * (l->degree + 1);
+  return m <= legendre->degree ? LegendreOffset(legendre->degree, m) : (legendre->degree + 1) * (legendre->degree + 1);
 }
 
 /* A column by parity of n - m: value(n) for n = m .. last to the room of l->packed. */
-static inline double *Place(Legendre l, PetscInt m, PetscInt column, PetscInt n) {
-  const PetscInt parity = (n - m) % 2, start = parity ? Rows(l, m, 0) : 0;
-  return l->packed + column * (l->degree + 2) + start + (n - m) / 2;
+static inline double *Place(Legendre legendre, PetscInt m, PetscInt column, PetscInt n) {
+  const PetscInt parity = (n - m) % 2, start = parity ? Rows(legendre, m, 0) : 0;
+  return legendre->packed + column * (legendre->degree + 2) + start + (n - m) / 2;
 }
 
 /* Columns 0 and 1: coefficients f_n of cosine and sine; 2 and 3: those of (1 - z^2) df/dz,
  * from (1 - z^2) dP_n/dz = (n + 1) e_n P_{n-1} - n e_{n+1} P_{n+1}. */
-static void Pack(Legendre l, PetscInt m, PetscInt most, const PetscReal *factor, const double *c, PetscBool slope) {
+static void Pack(Legendre legendre, PetscInt m, PetscInt most, const PetscReal *factor, const double *c,
+                 PetscBool slope) {
   for (PetscInt column = 0; column < 2; column++) {
-    const double *f = c + LegendreOffset(l->degree, m) + column * (l->degree + 1 - m) - m;
-    const PetscBool empty = (PetscBool)(m == 0 && column == 1);
+    const double *f = c + LegendreOffset(legendre->degree, m) + column * (legendre->degree + 1 - m) - m;
+    const PetscBool empty = m == 0 && column == 1 ? PETSC_TRUE : PETSC_FALSE;
 
     for (PetscInt n = m; n <= most + 1; n++) {
       const PetscReal below = n > m ? (PetscReal)(n - 1) : 0, above = (PetscReal)(n + 2);
       const double here = empty || n > most ? 0 : (factor ? factor[n] : 1) * f[n];
       const double lower = empty || n == m ? 0 : (factor ? factor[n - 1] : 1) * f[n - 1];
       const double upper = empty || n + 1 > most ? 0 : (factor ? factor[n + 1] : 1) * f[n + 1];
-      *Place(l, m, column, n) = here;
-      if (slope) *Place(l, m, 2 + column, n) = above * Step(m, n + 1) * upper - below * Step(m, n) * lower;
+      *Place(legendre, m, column, n) = here;
+      if (slope) *Place(legendre, m, 2 + column, n) = above * Step(m, n + 1) * upper - below * Step(m, n) * lower;
     }
   }
 }
 
 /* Complex modes on the rings from the sums over even and odd n - m of cosine and sine, column and column + 1. Those of
  * df/dz swap parities, which the packing has done. */
-static void Unfold(Legendre l, PetscInt m, PetscInt column, double *mode) {
+static void Unfold(Legendre legendre, PetscInt m, PetscInt column, double *mode) {
   const double scale = m ? 0.5 / sqrt(PETSC_PI) : 1 / sqrt(2 * PETSC_PI);
-  const PetscInt half = l->half;
-  const double *restrict even = l->sum + column * half, *restrict odd = even + COLUMNS * half;
+  const PetscInt half = legendre->half;
+  const double *restrict even = legendre->sum + column * half, *restrict odd = even + COLUMNS * half;
 
   for (PetscInt i = 0; i < half; i++) {
     double *north = mode + 2 * (half + i), *south = mode + 2 * (half - 1 - i);
@@ -203,32 +208,32 @@ static void Unfold(Legendre l, PetscInt m, PetscInt column, double *mode) {
   }
 }
 
-PetscErrorCode LegendreSynthesize(Legendre l, PetscInt most, const PetscReal *factor, const double *c, double *modes,
-                                  double *slope) {
-  const PetscInt columns = slope ? 4 : 2, end = PetscMin(l->first[l->rank + 1], most + 1);
+PetscErrorCode LegendreSynthesize(Legendre legendre, PetscInt most, const PetscReal *factor, const double *c,
+                                  double *modes, double *slope) {
+  const PetscInt columns = slope ? 4 : 2, end = PetscMin(legendre->first[legendre->rank + 1], most + 1);
 
   PetscFunctionBeginUser;
-  for (PetscInt m = l->first[l->rank]; m < end; m++) {
-    Pack(l, m, most, factor, c, (PetscBool)(slope != NULL));
+  for (PetscInt m = legendre->first[legendre->rank]; m < end; m++) {
+    Pack(legendre, m, most, factor, c, slope != NULL ? PETSC_TRUE : PETSC_FALSE);
     for (PetscInt parity = 0; parity < 2; parity++) {
-      const PetscInt rows = (most + 3 - m - parity) / 2, start = parity ? Rows(l, m, 0) : 0;
-      double *sum = l->sum + parity * COLUMNS * l->half;
-      PetscCall(Multiply("N", l->half, columns, rows, l->table[m] + (size_t)start * l->half, l->half, l->packed + start,
-                         l->degree + 2, sum, l->half));
+      const PetscInt rows = (most + 3 - m - parity) / 2, start = parity ? Rows(legendre, m, 0) : 0;
+      double *sum = legendre->sum + parity * COLUMNS * legendre->half;
+      PetscCall(Multiply("N", legendre->half, columns, rows, legendre->table[m] + (size_t)start * legendre->half,
+                         legendre->half, legendre->packed + start, legendre->degree + 2, sum, legendre->half));
     }
-    Unfold(l, m, 0, modes + 2 * m * l->rings);
-    if (slope) Unfold(l, m, 2, slope + 2 * m * l->rings);
+    Unfold(legendre, m, 0, modes + 2 * m * legendre->rings);
+    if (slope) Unfold(legendre, m, 2, slope + 2 * m * legendre->rings);
   }
-  PetscCall(Share(l, ModesStart, most, modes));
-  if (slope) PetscCall(Share(l, ModesStart, most, slope));
+  PetscCall(Share(legendre, ModesStart, most, modes));
+  if (slope) PetscCall(Share(legendre, ModesStart, most, slope));
   PetscFunctionReturn(0);
 }
 
 /* Cosine and sine parts of the integrals over longitude, by parity, with the weights of the rings. */
-static void Fold(Legendre l, PetscInt m, const PetscReal *weights, PetscInt column, const double *mode) {
+static void Fold(Legendre legendre, PetscInt m, const PetscReal *weights, PetscInt column, const double *mode) {
   const double scale = m ? 1 / sqrt(PETSC_PI) : 1 / sqrt(2 * PETSC_PI);
-  const PetscInt half = l->half;
-  double *restrict even = l->sum + column * half, *restrict odd = even + COLUMNS * half;
+  const PetscInt half = legendre->half;
+  double *restrict even = legendre->sum + column * half, *restrict odd = even + COLUMNS * half;
 
   for (PetscInt i = 0; i < half; i++) {
     const double *north = mode + 2 * (half + i), *south = mode + 2 * (half - 1 - i);
@@ -242,34 +247,36 @@ static void Fold(Legendre l, PetscInt m, const PetscReal *weights, PetscInt colu
 
 /* Coefficients of order m from moments of G_theta (columns 0, 1) and G_phi (2, 3): grad Y = (-(1 - z^2) dY/dz, dY/dphi)
  * / sin(theta). */
-static void Combine(Legendre l, PetscInt m, double *out) {
-  const PetscInt N = l->degree;
+static void Combine(Legendre legendre, PetscInt m, double *out) {
+  const PetscInt N = legendre->degree;
 
   for (PetscInt column = 0; column < (m ? 2 : 1); column++) {
     double *row = out + LegendreOffset(N, m) + column * (N + 1 - m) - m;
     const PetscReal turn = column ? (PetscReal)m : -(PetscReal)m;
 
     for (PetscInt n = m; n <= N; n++) {
-      const PetscReal below = n > m ? (PetscReal)(n + 1) * Step(m, n) * *Place(l, m, column, n - 1) : 0;
-      const PetscReal above = (PetscReal)n * Step(m, n + 1) * *Place(l, m, column, n + 1);
-      row[n] = above - below + turn * *Place(l, m, 3 - column, n);
+      const PetscReal below = n > m ? (PetscReal)(n + 1) * Step(m, n) * *Place(legendre, m, column, n - 1) : 0;
+      const PetscReal above = (PetscReal)n * Step(m, n + 1) * *Place(legendre, m, column, n + 1);
+      row[n] = above - below + turn * *Place(legendre, m, 3 - column, n);
     }
   }
 }
 
-PetscErrorCode LegendreDivergence(Legendre l, const PetscReal *weights, const double *theta, const double *phi,
+PetscErrorCode LegendreDivergence(Legendre legendre, const PetscReal *weights, const double *theta, const double *phi,
                                   double *out) {
   PetscFunctionBeginUser;
-  for (PetscInt m = l->first[l->rank]; m < l->first[l->rank + 1]; m++) {
-    Fold(l, m, weights, 0, theta + 2 * m * l->rings);
-    Fold(l, m, weights, 2, phi + 2 * m * l->rings);
+  for (PetscInt m = legendre->first[legendre->rank]; m < legendre->first[legendre->rank + 1]; m++) {
+    Fold(legendre, m, weights, 0, theta + 2 * m * legendre->rings);
+    Fold(legendre, m, weights, 2, phi + 2 * m * legendre->rings);
     for (PetscInt parity = 0; parity < 2; parity++) {
-      const PetscInt start = parity ? Rows(l, m, 0) : 0;
-      PetscCall(Multiply("T", Rows(l, m, parity), COLUMNS, l->half, l->table[m] + (size_t)start * l->half, l->half,
-                         l->sum + parity * COLUMNS * l->half, l->half, l->packed + start, l->degree + 2));
+      const PetscInt start = parity ? Rows(legendre, m, 0) : 0;
+      PetscCall(Multiply("T", Rows(legendre, m, parity), COLUMNS, legendre->half,
+                         legendre->table[m] + (size_t)start * legendre->half, legendre->half,
+                         legendre->sum + parity * COLUMNS * legendre->half, legendre->half, legendre->packed + start,
+                         legendre->degree + 2));
     }
-    Combine(l, m, out);
+    Combine(legendre, m, out);
   }
-  PetscCall(Share(l, CoefficientsStart, l->degree, out));
+  PetscCall(Share(legendre, CoefficientsStart, legendre->degree, out));
   PetscFunctionReturn(0);
 }

@@ -4,82 +4,84 @@
 
 #include <chorale/sphere.h>
 #include <chorale/sum.h>
-#include <chorale/zonal.h>
 
 #include "density/impl.h"
+#include "law/sphere/zonal.h"
 
-PetscErrorCode DensitySpectrum(Density d, PetscReal power[]) {
+PetscErrorCode DensitySpectrum(Density density, PetscReal power[]) {
   const double *rho;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscArrayzero(power, d->degree + 1));
-  PetscCall(VecGetArrayRead(d->state, &rho));
-  for (PetscInt k = 0; k < d->count; k++) power[d->degrees[k]] += rho[k] * rho[k];
-  PetscCall(VecRestoreArrayRead(d->state, &rho));
+  PetscCall(PetscArrayzero(power, density->degree + 1));
+  PetscCall(VecGetArrayRead(density->state, &rho));
+  for (PetscInt k = 0; k < density->count; k++) power[density->degrees[k]] += rho[k] * rho[k];
+  PetscCall(VecRestoreArrayRead(density->state, &rho));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode DensityTail(Density d, PetscReal *tail, PetscBool *outgrown) {
+PetscErrorCode DensityTail(Density density, PetscReal *tail, PetscBool *outgrown) {
   PetscReal upper = 0, all = 0;
   const double *rho;
 
   PetscFunctionBeginUser;
-  PetscCall(VecGetArrayRead(d->state, &rho));
-  for (PetscInt k = 0; k < d->count; k++) {
+  PetscCall(VecGetArrayRead(density->state, &rho));
+  for (PetscInt k = 0; k < density->count; k++) {
     all += rho[k] * rho[k];
-    if (3 * d->degrees[k] > 2 * d->degree) upper += rho[k] * rho[k];
+    if (3 * density->degrees[k] > 2 * density->degree) upper += rho[k] * rho[k];
   }
-  PetscCall(VecRestoreArrayRead(d->state, &rho));
+  PetscCall(VecRestoreArrayRead(density->state, &rho));
   if (tail) *tail = PetscSqrtReal(upper / all);
-  if (outgrown) *outgrown = (PetscBool) !(PetscSqrtReal(upper / all) <= d->tolerance); /* NaN has outgrown it, too */
+  if (outgrown)
+    *outgrown =
+        !(PetscSqrtReal(upper / all) <= density->options.tol) ? PETSC_TRUE : PETSC_FALSE; /* NaN has outgrown it, too */
   PetscFunctionReturn(0);
 }
 
-/* PAPER.md section 5 in moments: 1/2 e^beta sum_n e_n (1 - |S|/dim(n) sum_j rho_nj^2). */
-static PetscErrorCode Energy(Density d, PetscReal *energy) {
+/* THEORY.md (5.1) in moments: 1/2 e^beta sum_n e_n (1 - |S|/dim(n) sum_j rho_nj^2). */
+static PetscErrorCode Energy(Density density, PetscReal *energy) {
   PetscReal *power, sum = 0;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc1(d->degree + 1, &power));
-  PetscCall(DensitySpectrum(d, power));
-  for (PetscInt n = d->energy_degree; n > 0; n--)
-    sum += d->energy[n] * (1 - power[n] * d->area / SphereHarmonicCount(d->dim, n));
-  *energy = 0.5 * exp(d->beta) * sum;
+  PetscCall(PetscMalloc1(density->degree + 1, &power));
+  PetscCall(DensitySpectrum(density, power));
+  for (PetscInt n = density->energy_degree; n > 0; n--)
+    sum += density->energy[n] * (1 - power[n] * density->area / SphereHarmonicCount(density->dim, n));
+  *energy = 0.5 * exp(density->attention.beta) * sum;
   PetscCall(PetscFree(power));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode DensityMeasure(Density d, DensityMeasures *m) {
+PetscErrorCode DensityMeasure(Density density, DensityMeasures *measures) {
   const double *rho, *values, *weights;
   PetscInt n;
 
   PetscFunctionBeginUser;
-  PetscCall(DensityTail(d, &m->tail, NULL));
-  PetscCall(Energy(d, &m->energy));
-  PetscCall(VecGetArrayRead(d->state, &rho));
-  PetscCall(d->kind->grid(d, rho, &n, &values, &weights));
-  PetscCall(VecRestoreArrayRead(d->state, &rho));
-  m->mass = m->entropy = 0;
-  m->minimum = values[0];
+  PetscCall(DensityTail(density, &measures->tail, NULL));
+  PetscCall(Energy(density, &measures->energy));
+  PetscCall(VecGetArrayRead(density->state, &rho));
+  PetscCall(density->kind->grid(density, rho, &n, &values, &weights));
+  PetscCall(VecRestoreArrayRead(density->state, &rho));
+  measures->mass = measures->entropy = 0;
+  measures->minimum = values[0];
   for (PetscInt i = 0; i < n; i++) {
-    m->mass += weights[i] * values[i];
-    m->minimum = PetscMin(m->minimum, values[i]);
-    if (values[i] > 0) m->entropy -= weights[i] * values[i] * log(d->area * values[i]);
+    measures->mass += weights[i] * values[i];
+    measures->minimum = PetscMin(measures->minimum, values[i]);
+    if (values[i] > 0) measures->entropy -= weights[i] * values[i] * log(density->area * values[i]);
   }
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode DensityEvaluate(Density d, PetscInt B, const double *x, double *values) {
+PetscErrorCode DensityEvaluate(Density density, PetscInt B, const double *x, double *values) {
   const double *rho;
 
   PetscFunctionBeginUser;
-  PetscCall(VecGetArrayRead(d->state, &rho));
-  PetscCall(HarmonicsSynthesize(d->harmonics, B, x, 1, rho, values));
-  PetscCall(VecRestoreArrayRead(d->state, &rho));
+  PetscCall(VecGetArrayRead(density->state, &rho));
+  PetscCall(HarmonicsSynthesize(density->harmonics, B, x, 1, rho, values));
+  PetscCall(VecRestoreArrayRead(density->state, &rho));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode DensityWeigh(Density d, Tokens tokens) {
+PetscErrorCode DensityWeigh(Density density, Tokens tokens) {
   TokensLayout layout;
   const double *x, *old;
   double *weights;
@@ -92,7 +94,7 @@ PetscErrorCode DensityWeigh(Density d, Tokens tokens) {
   PetscCall(PetscMalloc1(layout.owned * layout.block, &weights));
   PetscCall(VecGetArrayRead(v, &x));
   for (PetscInt b = 0; b < layout.owned; b++)
-    PetscCall(DensityEvaluate(d, layout.block, x + b * layout.dim * layout.block, weights + b * layout.block));
+    PetscCall(DensityEvaluate(density, layout.block, x + b * layout.dim * layout.block, weights + b * layout.block));
   PetscCall(VecRestoreArrayRead(v, &x));
   for (PetscInt i = 0; i < layout.owned * layout.block; i++) weights[i] = old[i] * PetscMax(weights[i], 0);
   PetscCall(TokensSetWeights(tokens, weights));
@@ -101,7 +103,7 @@ PetscErrorCode DensityWeigh(Density d, Tokens tokens) {
 }
 
 /* Blocks are rounded to multiples of a power of two below |M_k| <= sqrt(dim(n)/|S|), the bound of the whole sum. */
-PetscErrorCode DensityMoments(Density d, Tokens tokens, double moments[]) {
+PetscErrorCode DensityMoments(Density density, Tokens tokens, double moments[]) {
   TokensLayout layout;
   const double *x, *weights;
   PetscInt64 *fixed;
@@ -113,42 +115,44 @@ PetscErrorCode DensityMoments(Density d, Tokens tokens, double moments[]) {
   PetscCall(TokensGetLayout(tokens, &layout));
   PetscCall(TokensGetVec(tokens, &v));
   PetscCall(TokensGetWeights(tokens, &weights));
-  PetscCall(PetscCalloc1(d->count, &fixed));
-  PetscCall(PetscMalloc2(d->count, &scale, d->count, &part));
-  for (PetscInt k = 0; k < d->count; k++)
-    scale[k] = SumScale(PetscSqrtReal(SphereHarmonicCount(d->dim, d->degrees[k]) / d->area));
+  PetscCall(PetscCalloc1(density->count, &fixed));
+  PetscCall(PetscMalloc2(density->count, &scale, density->count, &part));
+  for (PetscInt k = 0; k < density->count; k++)
+    scale[k] = SumScale(PetscSqrtReal(SphereHarmonicCount(density->dim, density->degrees[k]) / density->area));
   PetscCall(VecGetArrayRead(v, &x));
   for (PetscInt b = 0; b < layout.owned; b++) {
-    PetscCall(HarmonicsAnalyze(d->harmonics, layout.block, x + b * layout.dim * layout.block, 1,
+    PetscCall(HarmonicsAnalyze(density->harmonics, layout.block, x + b * layout.dim * layout.block, 1,
                                weights + b * layout.block, part));
-    for (PetscInt k = 0; k < d->count; k++) fixed[k] += SumRound(part[k], scale[k]);
+    for (PetscInt k = 0; k < density->count; k++) fixed[k] += SumRound(part[k], scale[k]);
   }
   PetscCall(VecRestoreArrayRead(v, &x));
-  PetscCall(SumAllreduce(layout.comm, d->count, fixed));
-  for (PetscInt k = 0; k < d->count; k++) moments[k] = (double)fixed[k] / scale[k];
+  PetscCall(SumAllreduce(layout.comm, density->count, fixed));
+  for (PetscInt k = 0; k < density->count; k++) moments[k] = (double)fixed[k] / scale[k];
   PetscCall(PetscFree2(scale, part));
   PetscCall(PetscFree(fixed));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode DensityCompare(Density d, Tokens tokens, PetscReal *mmd2, PetscReal *sobolev2) {
+PetscErrorCode DensityCompare(Density density, Tokens tokens, PetscReal *mmd2, PetscReal *sobolev2) {
   const double *rho;
   PetscReal *power;
   double *moments;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscCalloc1(d->degree + 1, &power));
-  PetscCall(PetscMalloc1(d->count, &moments));
-  PetscCall(DensityMoments(d, tokens, moments));
-  PetscCall(VecGetArrayRead(d->state, &rho));
-  for (PetscInt k = 0; k < d->count; k++) power[d->degrees[k]] += (rho[k] - moments[k]) * (rho[k] - moments[k]);
-  PetscCall(VecRestoreArrayRead(d->state, &rho));
+  PetscCall(PetscCalloc1(density->degree + 1, &power));
+  PetscCall(PetscMalloc1(density->count, &moments));
+  PetscCall(DensityMoments(density, tokens, moments));
+  PetscCall(VecGetArrayRead(density->state, &rho));
+  for (PetscInt k = 0; k < density->count; k++)
+    power[density->degrees[k]] += (rho[k] - moments[k]) * (rho[k] - moments[k]);
+  PetscCall(VecRestoreArrayRead(density->state, &rho));
   *mmd2 = *sobolev2 = 0;
-  for (PetscInt n = d->degree; n >= 0; n--) {
-    const PetscReal weight = 1 + (PetscReal)n * (PetscReal)(n + d->dim - 2);
-    *sobolev2 += d->area * power[n] / (weight * weight);
-    if (n <= d->energy_degree)
-      *mmd2 += exp(d->beta) * d->energy[n] * d->area / SphereHarmonicCount(d->dim, n) * power[n];
+  for (PetscInt n = density->degree; n >= 0; n--) {
+    const PetscReal weight = 1 + (PetscReal)n * (PetscReal)(n + density->dim - 2);
+    *sobolev2 += density->area * power[n] / (weight * weight);
+    if (n <= density->energy_degree)
+      *mmd2 += exp(density->attention.beta) * density->energy[n] * density->area /
+               SphereHarmonicCount(density->dim, n) * power[n];
   }
   PetscCall(PetscFree(moments));
   PetscCall(PetscFree(power));
@@ -163,24 +167,24 @@ static PetscReal Hermite(PetscReal h, const double f[2], const double g[2], Pets
 
 /* cdf[n + 1]: F at the nodes of the grid, made monotone where rho is negative; F' = rho there. The integral is exact.
  */
-static PetscErrorCode Distribution(Density d, double **slopes, double **cdf, PetscInt *n) {
-  const PetscInt N = d->degree;
+static PetscErrorCode Distribution(Density density, double **slopes, double **cdf, PetscInt *n) {
+  const PetscInt N = density->degree;
   const double *rho, *values, *weights;
   double *integral;
   PetscReal offset;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscCalloc1(d->count, &integral));
-  PetscCall(VecGetArrayRead(d->state, &rho));
-  PetscCall(d->kind->grid(d, rho, n, &values, &weights));
+  PetscCall(PetscCalloc1(density->count, &integral));
+  PetscCall(VecGetArrayRead(density->state, &rho));
+  PetscCall(density->kind->grid(density, rho, n, &values, &weights));
   PetscCall(PetscMalloc2(*n + 1, slopes, *n + 1, cdf));
   for (PetscInt j = 0; j <= *n; j++) (*slopes)[j] = PetscMax(values[j % *n], 0);
   for (PetscInt m = 1; m <= N; m++) {
     integral[m] = -rho[N + m] / (PetscReal)m;
     integral[N + m] = rho[m] / (PetscReal)m;
   }
-  PetscCall(VecRestoreArrayRead(d->state, &rho));
-  PetscCall(d->kind->grid(d, integral, n, &values, &weights));
+  PetscCall(VecRestoreArrayRead(density->state, &rho));
+  PetscCall(density->kind->grid(density, integral, n, &values, &weights));
   offset = values[0];
   for (PetscInt j = 0; j <= *n; j++) {
     const PetscReal f = (values[j % *n] - offset) + (PetscReal)j / (PetscReal)*n;
@@ -213,7 +217,7 @@ static PetscReal Quantile(PetscInt n, const double *slopes, const double *cdf, P
   return h * ((PetscReal)low + 0.5 * (a + b));
 }
 
-PetscErrorCode DensityQuantiles(Density d, Tokens tokens) {
+PetscErrorCode DensityQuantiles(Density density, Tokens tokens) {
   double *slopes, *cdf, *x;
   TokensLayout layout;
   PetscInt n;
@@ -221,8 +225,9 @@ PetscErrorCode DensityQuantiles(Density d, Tokens tokens) {
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCheck(d->dim == 2 && layout.dim == 2, d->comm, PETSC_ERR_ARG_OUTOFRANGE, "quantiles exist on the circle only");
-  PetscCall(Distribution(d, &slopes, &cdf, &n));
+  PetscCheck(density->dim == 2 && layout.dim == 2, density->comm, PETSC_ERR_ARG_OUTOFRANGE,
+             "quantiles exist on the circle only");
+  PetscCall(Distribution(density, &slopes, &cdf, &n));
   PetscCall(TokensGetVec(tokens, &v));
   PetscCall(VecGetArray(v, &x));
   for (PetscInt b = 0; b < layout.owned; b++) {

@@ -2,8 +2,8 @@
  * it has times the weight of the others: transport with integer masses has integer plans. Rank 0 solves, since paths
  * are found one after the other. */
 #include <chorale/distance.h>
-#include <chorale/log.h>
 
+#include "base/log.h"
 #include "distance/cloud.h"
 #include "distance/impl.h"
 #include "distance/lap.h"
@@ -15,11 +15,11 @@ static void Costs(const Cloud *a, const Cloud *b, PetscInt copies, PetscInt stri
   for (PetscInt i = 0; i < n; i++, cost += stride) {
     for (PetscInt j = 0; j < stride; j++) cost[j] = j < n ? 0 : PETSC_INFINITY;
     CloudToken(a, i / copies, x);
-    for (PetscInt k = 0; k < b->blocks; k++) {
-      const PetscInt filled = (PetscInt)PetscMin(b->block, n - k * b->block);
+    for (PetscInt block = 0; block < b->blocks; block++) {
+      const PetscInt filled = (PetscInt)PetscMin(b->block, n - block * b->block);
       for (PetscInt c = 0; c < b->dim; c++) {
-        const double *y = b->x + (size_t)(k * b->dim + c) * b->block;
-        for (PetscInt t = 0; t < filled; t++) cost[k * b->block + t] += (x[c] - y[t]) * (x[c] - y[t]);
+        const double *y = b->x + (size_t)(block * b->dim + c) * b->block;
+        for (PetscInt t = 0; t < filled; t++) cost[block * b->block + t] += (x[c] - y[t]) * (x[c] - y[t]);
       }
     }
   }
@@ -64,7 +64,7 @@ PetscErrorCode DistanceAssignable(Tokens mu, Tokens nu, PetscBool *assignable) {
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, bounds, 4, MPIU_REAL, MPIU_MAX, layouts[0].comm));
   const PetscInt64 less = PetscMin(layouts[0].count, layouts[1].count);
   const PetscInt64 more = PetscMax(layouts[0].count, layouts[1].count);
-  *assignable = (PetscBool)(more <= DISTANCE_ASSIGNMENT_MAX && more % less == 0);
+  *assignable = more <= DISTANCE_ASSIGNMENT_MAX && more % less == 0 ? PETSC_TRUE : PETSC_FALSE;
   for (int m = 0; m < 2; m++) /* normalisation rounds weights */
     if (bounds[2 * m] + bounds[2 * m + 1] > 1e-13 * bounds[2 * m]) *assignable = PETSC_FALSE;
   PetscFunctionReturn(0);

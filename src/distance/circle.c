@@ -4,8 +4,8 @@
 #include <math.h>
 
 #include <chorale/distance.h>
-#include <chorale/log.h>
 
+#include "base/log.h"
 #include "distance/circle.h"
 #include "distance/impl.h"
 

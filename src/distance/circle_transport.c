@@ -13,9 +13,9 @@
 #include <math.h>
 
 #include <chorale/distance.h>
-#include <chorale/log.h>
 #include <chorale/sum.h>
 
+#include "base/log.h"
 #include "distance/circle.h"
 #include "distance/impl.h"
 #include "distance/line.h"

@@ -78,7 +78,7 @@ static void ReduceColumns(Lap *lap) {
   for (PetscInt i = 1; i < lap->n; i++) {
     const double *c = lap->cost + (size_t)i * lap->stride;
     for (PetscInt j = 0; j < lap->stride; j++) {
-      const PetscBool less = (PetscBool)(c[j] < lap->v[j]);
+      const PetscBool less = c[j] < lap->v[j] ? PETSC_TRUE : PETSC_FALSE;
       lap->before[j] = less ? i : lap->before[j];
       lap->v[j] = less ? c[j] : lap->v[j];
     }

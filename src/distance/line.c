@@ -184,7 +184,7 @@ PetscErrorCode LineCost(const Line *mu, const Line *nu, PetscInt64 shift, PetscR
   const PetscReal bound = 16, mass_unit = 1 / (bound * (PetscReal)LINE_ONE);
   Cursor cursor = CursorAbove(nu, mu->begin + shift);
   PetscInt64 s = mu->begin;
-  Moves moves = {.chords = (PetscBool)(chord != NULL)};
+  Moves moves = {.chords = chord != NULL ? PETSC_TRUE : PETSC_FALSE};
 
   PetscFunctionBeginUser;
   for (PetscInt64 i = 0; i < mu->n; i++) {

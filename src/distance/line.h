@@ -34,8 +34,8 @@ PetscErrorCode LineMeet(Line *mu, Line *nu);
 /* All atoms of a line on every rank. Collective. */
 PetscErrorCode LineGather(Line *line);
 
-/* Below, mu and nu have met. The plan with shift a joins the quantile s of mu with the quantile s + a of nu;
- * beyond its ends nu goes on periodically, with the period LINE_LAP in place and LINE_ONE in mass. */
+/* The functions below need LineMeet(mu, nu) before. The plan with shift a joins the quantile s of mu with the quantile
+ * s + a of nu; beyond its ends nu goes on periodically, with the period LINE_LAP in place and LINE_ONE in mass. */
 
 /* Cost of the plan, sum of mass (unit D)^2 over its displacements D, and, unless NULL, of its chords on the circle of
  * radius 1, sum of mass (2 sin(unit D / 2))^2. Both must be below 16. Collective. */

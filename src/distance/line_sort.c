@@ -57,10 +57,10 @@ typedef struct {
 } Splitter;
 
 static int Compare(const void *a, const void *b) {
-  const Splitter *x = a, *y = b;
+  const Splitter *splitter = a, *y = b;
 
-  if (x->place != y->place) return x->place < y->place ? -1 : 1;
-  return (x->number > y->number) - (x->number < y->number);
+  if (splitter->place != y->place) return splitter->place < y->place ? -1 : 1;
+  return (splitter->number > y->number) - (splitter->number < y->number);
 }
 
 /* splitters[size - 1], the same on all ranks, or none of them when there is no atom at all. */

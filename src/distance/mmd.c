@@ -13,13 +13,13 @@
 
 #include <chorale/distance.h>
 #include <chorale/harmonics.h>
-#include <chorale/log.h>
 #include <chorale/sphere.h>
 #include <chorale/sum.h>
-#include <chorale/zonal.h>
 
+#include "base/log.h"
 #include "distance/cloud.h"
 #include "distance/impl.h"
+#include "law/sphere/zonal.h"
 
 #define TAIL   1e-14
 #define BUDGET 200000 /* moments: 1.6 MB each for the block, the sums and the difference */

@@ -14,8 +14,8 @@
 #include <math.h>
 
 #include <chorale/distance.h>
-#include <chorale/log.h>
 
+#include "base/log.h"
 #include "distance/cloud.h"
 #include "distance/impl.h"
 
@@ -30,24 +30,25 @@ typedef struct {
   double *sums[2]; /* of rows and of columns */
 } Problem;
 
-static PetscErrorCode ProblemCreate(const Cloud *mu, const Cloud *nu, PetscReal tol, Problem *p) {
+static PetscErrorCode ProblemCreate(const Cloud *mu, const Cloud *nu, PetscReal tol, Problem *problem) {
   PetscFunctionBeginUser;
-  *p = (Problem){.mu = mu, .nu = nu, .tol = tol};
-  PetscCall(PetscCalloc4(mu->rows, &p->f, nu->rows, &p->g, mu->rows, &p->sums[0], nu->rows, &p->sums[1]));
+  *problem = (Problem){.mu = mu, .nu = nu, .tol = tol};
+  PetscCall(PetscCalloc4(mu->rows, &problem->f, nu->rows, &problem->g, mu->rows, &problem->sums[0], nu->rows,
+                         &problem->sums[1]));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode ProblemDestroy(Problem *p) {
+static PetscErrorCode ProblemDestroy(Problem *problem) {
   PetscFunctionBeginUser;
-  PetscCall(PetscFree4(p->f, p->g, p->sums[0], p->sums[1]));
+  PetscCall(PetscFree4(problem->f, problem->g, problem->sums[0], problem->sums[1]));
   PetscFunctionReturn(0);
 }
 
 /* sums_i = sum_j v_j E_ij on every rank; *off = sum_i w_i |sums_i - 1|. */
-static PetscErrorCode Sums(const Problem *p, const Cloud *rows, const Cloud *columns, const double *f, const double *g,
-                           double *sums, PetscReal *off) {
+static PetscErrorCode Sums(const Problem *problem, const Cloud *rows, const Cloud *columns, const double *f,
+                           const double *g, double *sums, PetscReal *off) {
   PetscFunctionBeginUser;
-  CloudSums(rows, columns, 1 / p->epsilon, f, g, sums);
+  CloudSums(rows, columns, 1 / problem->epsilon, f, g, sums);
   PetscCall(CloudShare(rows, sums));
   *off = 0;
   for (PetscInt i = 0; i < rows->rows; i++)
@@ -69,41 +70,42 @@ static PetscReal Integral(const Cloud *cloud, const double *f) {
 }
 
 /* mu = nu: f = g by symmetry, and half steps converge within some ten. */
-static PetscErrorCode SolveSelf(Problem *p, PetscReal *value) {
+static PetscErrorCode SolveSelf(Problem *problem, PetscReal *value) {
   PetscReal off = PETSC_MAX_REAL;
 
   PetscFunctionBeginUser;
-  for (PetscInt k = 0; k < ITERATIONS && off > 0.01 * p->tol; k++) {
-    PetscCall(Sums(p, p->mu, p->mu, p->f, p->f, p->sums[0], &off));
-    Update(p->mu, p->epsilon / 2, p->sums[0], p->f);
+  for (PetscInt k = 0; k < ITERATIONS && off > 0.01 * problem->tol; k++) {
+    PetscCall(Sums(problem, problem->mu, problem->mu, problem->f, problem->f, problem->sums[0], &off));
+    Update(problem->mu, problem->epsilon / 2, problem->sums[0], problem->f);
   }
-  *value = 2 * Integral(p->mu, p->f);
+  *value = 2 * Integral(problem->mu, problem->f);
   PetscFunctionReturn(0);
 }
 
 /* Sinkhorn's steps converge linearly at a rate eta, which the first iterations show; overrelaxation by omega =
  * 2/(1 + sqrt(1 - eta)) makes it omega - 1 (Lehmann, von Renesse, Sambale, Uschmajew 2021). */
-static PetscErrorCode Solve(Problem *p, PetscReal *value) {
+static PetscErrorCode Solve(Problem *problem, PetscReal *value) {
   PetscReal off = PETSC_MAX_REAL, before, columns_off, omega = 1;
 
   PetscFunctionBeginUser;
   for (PetscInt k = 1;; k++) {
     before = off;
-    PetscCall(Sums(p, p->mu, p->nu, p->f, p->g, p->sums[0], &off));
-    if (off <= p->tol / 2) break;
-    PetscCheck(k < ITERATIONS, p->mu->comm, PETSC_ERR_NOT_CONVERGED,
+    PetscCall(Sums(problem, problem->mu, problem->nu, problem->f, problem->g, problem->sums[0], &off));
+    if (off <= problem->tol / 2) break;
+    PetscCheck(k < ITERATIONS, problem->mu->comm, PETSC_ERR_NOT_CONVERGED,
                "transport by Sinkhorn's steps: rows are still off by %.3g after %d iterations at epsilon = %.3g",
-               (double)off, ITERATIONS, (double)p->epsilon);
+               (double)off, ITERATIONS, (double)problem->epsilon);
     if (k % OBSERVED == 0 && off < before)
       omega = omega > 1 ? omega : 2 / (1 + PetscSqrtReal(PetscMax(1 - off / before, 1e-6)));
     else if (off > 10 * before)
       omega = 1;
-    Update(p->mu, omega * p->epsilon, p->sums[0], p->f);
-    PetscCall(Sums(p, p->nu, p->mu, p->g, p->f, p->sums[1], &columns_off));
-    Update(p->nu, omega * p->epsilon, p->sums[1], p->g);
+    Update(problem->mu, omega * problem->epsilon, problem->sums[0], problem->f);
+    PetscCall(Sums(problem, problem->nu, problem->mu, problem->g, problem->f, problem->sums[1], &columns_off));
+    Update(problem->nu, omega * problem->epsilon, problem->sums[1], problem->g);
   }
-  Update(p->mu, p->epsilon, p->sums[0], p->f); /* rows are exact: their sum in the dual value is 1 */
-  *value = Integral(p->mu, p->f) + Integral(p->nu, p->g);
+  Update(problem->mu, problem->epsilon, problem->sums[0],
+         problem->f); /* rows are exact: their sum in the dual value is 1 */
+  *value = Integral(problem->mu, problem->f) + Integral(problem->nu, problem->g);
   PetscFunctionReturn(0);
 }
 

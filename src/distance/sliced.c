@@ -2,11 +2,11 @@
  * the sum over the frame of the W2^2 of the projections, each of which has its own best plan, is at most W2^2. The mean
  * over random frames is d times the mean over directions. */
 #include <chorale/distance.h>
-#include <chorale/log.h>
 #include <chorale/rng.h>
 
 #include <petscblaslapack.h>
 
+#include "base/log.h"
 #include "distance/impl.h"
 #include "distance/line.h"
 
@@ -34,7 +34,7 @@ static PetscErrorCode Frame(PetscInt d, PetscInt number, double *frame) {
 /* The measure of <theta, x>. */
 static PetscErrorCode Project(Tokens tokens, const double *theta, Line *line) {
   const double *x;
-  double p[256];
+  double p[TOKENS_BLOCK];
   PetscInt64 n = 0, *places;
   TokensLayout layout;
   Vec positions;

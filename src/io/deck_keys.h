@@ -1,48 +1,54 @@
-/* The table of keys behind deck.h, and the checks of one key and one value. Private to base and its test. */
+/* The keys behind deck.h: those in use, those of all studies, and the checks of one key and one value. Private to io
+ * and to pages that are written from the keys. */
 #ifndef CHORALE_IO_DECK_KEYS_H
 #define CHORALE_IO_DECK_KEYS_H
 
-#include <petscsys.h>
+#include <chorale/deck.h>
 
-typedef enum { KEY_INT, KEY_REAL, KEY_CHOICE, KEY_STRING, KEY_FLAG } KeyType;
-
-typedef struct {
-  const char *name;    /* section_key; the section is what stands before the first '_' */
-  KeyType type;        /* of the value, or of each element of a list */
-  const char *preset;  /* default as text, "" when unset */
-  const char *shown;   /* what -help prints for an unset default */
-  const char *choices; /* words separated by '|'; for numbers, words allowed beside them */
-  PetscInt64 least, most;
-  PetscReal low, high; /* closed, except low when above is set */
-  PetscBool above;     /* real > low */
-  const char *unit;
-  unsigned studies; /* bit of every study that reads the key */
-  unsigned lists;   /* bit of every study for which it may be a list */
-  unsigned words;   /* for numbers: bit of every study that knows the words of choices; 0 for all */
-  const char *help;
-} DeckKey;
-
-/* The i-th key, NULL past the end. Keys of a section stand together. */
-const DeckKey *DeckKeyGet(PetscInt i);
-const DeckKey *DeckKeyFind(const char *name);
-/* The key as this study knows it: without words that are for other studies. */
-DeckKey DeckKeyOf(const DeckKey *key, unsigned study);
 #define DECK_KEYS_MAX 96
 
-/* The bit of a study, 0 for an unknown one. */
-unsigned DeckStudyBit(const char *study);
+/* The study in use, NULL for none; the i-th of all, NULL past the end. */
+const char *DeckStudy(void);
+const char *DeckStudyName(PetscInt i);
+/* The i-th key in use, as its study knows it, NULL past the end. Keys of a section stand together. */
+const OptionKey *DeckKeyGet(PetscInt i);
+/* The i-th key of all studies as its table has it, NULL past the end. */
+const OptionKey *DeckKeyGetAny(PetscInt i);
+/* By name: a key in use, else one of another study, else NULL; and one in use or NULL. */
+const OptionKey *DeckKeyFind(const char *name);
+const OptionKey *DeckKeyFindUsed(const char *name);
+/* What the i-th study makes of a key of DeckKeyGetAny; false when it does not read it. */
+PetscBool DeckKeyOf(PetscInt study, const OptionKey *key, OptionKey *known);
+
+/* What DeckResolve said, NULL for nothing. */
+const char *DeckKeyResolved(const char *name);
+
 /* Length of the section in a key's name. */
-size_t DeckKeySection(const char *name);
+size_t DeckKeySection(const OptionKey *key);
+/* The i-th word that the key takes, NULL past the end; which word a value is, -1 when it is none. */
+const char *DeckKeyWord(const OptionKey *key, PetscInt i);
+PetscInt DeckKeyWordIndex(const OptionKey *key, const char *value);
+/* What -help shows as its default. */
+const char *DeckKeyShown(const OptionKey *key);
 
 /* NULL if the value (one, not a list) is right; else what is allowed, as text in buffer. */
-const char *DeckKeyCheck(const DeckKey *key, const char *value, char *buffer, size_t size);
+const char *DeckKeyCheck(const OptionKey *key, const char *value, char *buffer, size_t size);
 /* What is allowed: "an integer from 2 to 4096", "one of: a b c". */
-void DeckKeyAllowed(const DeckKey *key, char *buffer, size_t size);
-/* The key of the study whose name is nearest to a misspelt one; NULL if none is near. */
-const DeckKey *DeckKeyNearest(const char *name, unsigned study);
+void DeckKeyAllowed(const OptionKey *key, char *buffer, size_t size);
+/* What the key needs to have an effect: "tokens_init vmf or clusters", empty for nothing. */
+void DeckKeyNeeds(const OptionKey *key, char *buffer, size_t size);
+/* Meaning, range and conditions. */
+void DeckKeyExplain(const OptionKey *key, char *buffer, size_t size);
+/* The key in use whose name is nearest to a misspelt one; NULL if none is near. */
+const OptionKey *DeckKeyNearest(const char *name);
+/* Does the text match one of the patterns (OptionNeed)? */
+PetscBool DeckMatches(const char *patterns, const char *text);
 
-/* Value as text, the user's (set) or the default. */
-PetscErrorCode DeckKeyValue(const DeckKey *key, const char **value, PetscBool *set);
+/* Value as text, the user's (set), or resolved, or the default. */
+PetscErrorCode DeckKeyValue(const OptionKey *key, const char **value, PetscBool *set);
+/* Refuses a key in use that is given, is not at its default, and has no effect; unless what it needs was given by a
+ * later deck or option, so that decks can be changed from outside. */
+PetscErrorCode DeckCheckNeeds(void);
 
 /* Full-text conversions; false when the text is not a number of that kind. */
 PetscBool DeckTextToInt(const char *text, PetscInt64 *value);
@@ -51,9 +57,12 @@ PetscBool DeckTextToFlag(const char *text, PetscBool *value);
 
 /* Refuses an unknown key, one of another study, or a wrong value (list: given as a YAML list or with commas) and puts
  * the value into the options database. where is " (deck.yaml, line 3)" or "". All ranks alike. */
-PetscErrorCode DeckSet(const char *study, const char *key, const char *value, PetscBool list, const char *where);
+PetscErrorCode DeckSet(const char *key, const char *value, PetscBool list, const char *where);
+/* What DeckSet is given from now on comes from the first, or from the next, deck or from the options. */
+void DeckNextSource(PetscBool first);
+PetscErrorCode DeckRefuse(const char *name, const char *value, const char *where);
 /* One deck into the options database. */
-PetscErrorCode DeckReadYaml(const char *study, const char *path);
+PetscErrorCode DeckReadYaml(const char *path);
 /* A value for messages: shortened. */
 const char *DeckQuote(const char *value, char *buffer, size_t size);
 

@@ -1,7 +1,5 @@
 /* chorale STUDY [DECK.yaml ...] [-option value ...]: strictly checked, into PETSc's options database. PETSc's own
  * parsing of the command line is not used: it ignores bare words and takes any option. */
-#include <chorale/deck.h>
-
 #include "io/deck_keys.h"
 
 #include <ctype.h>
@@ -46,7 +44,7 @@ PetscBool DeckIsHelp(const char *word) {
 
 PetscBool DeckAsksHelp(int argc, char **argv) {
   for (int i = 2; i < argc; i++) {
-    const DeckKey *before = argv[i - 1][0] == '-' ? DeckKeyFind(argv[i - 1] + 1) : NULL;
+    const OptionKey *before = argv[i - 1][0] == '-' ? DeckKeyFind(argv[i - 1] + 1) : NULL;
     if (DeckIsHelp(argv[i]) && (!before || before->type == KEY_FLAG)) return PETSC_TRUE;
   }
   return PETSC_FALSE;
@@ -62,75 +60,11 @@ int DeckPetscArguments(int argc, char **argv, char **chosen) {
   return n;
 }
 
-/* A word that is no key of the study: what may have been meant? */
-static PetscErrorCode RefuseName(const char *study, const char *name, const char *value, const char *where) {
-  char quote[64], word[64];
-  const unsigned bit = DeckStudyBit(study);
-  const DeckKey *key = DeckKeyFind(name), *nearest;
-  const char *given = DeckQuote(value, quote, sizeof(quote)), *is = *given ? " = " : "";
-  PetscFunctionBeginUser;
-  name = DeckQuote(name, word, sizeof(word));
-  PetscCheck(!key, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s%s%s: is not a key of study %s%s", name, is, given, study,
-             where);
-  for (PetscInt i = 0; (key = DeckKeyGet(i)); i++) {
-    PetscCheck(strlen(name) != DeckKeySection(key->name) || strncmp(name, key->name, strlen(name)), PETSC_COMM_WORLD,
-               PETSC_ERR_USER_INPUT, "%s%s%s: is a section, its keys are %s, ...; see chorale %s -help%s", name, is,
-               given, key->name, study, where);
-  }
-  nearest = DeckKeyNearest(name, bit);
-  PetscCheck(!nearest, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s%s%s: unknown key, did you mean %s?%s", name, is,
-             given, nearest->name, where);
-  SETERRQ(PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s%s%s: unknown key; see chorale %s -help%s", name, is, given, study,
-          where);
-}
-
-/* Each element of a comma list. */
-static PetscErrorCode CheckList(const DeckKey *key, const char *value, const char *where) {
-  PetscFunctionBeginUser;
-  for (const char *item = value;; item++) {
-    char word[64], allowed[512], quote[64];
-    const size_t n = strcspn(item, ",");
-    const char *wrong = "shorter";
-    if (n < sizeof(word)) {
-      memcpy(word, item, n);
-      word[n] = '\0';
-      wrong = DeckKeyCheck(key, word, allowed, sizeof(allowed));
-    }
-    PetscCheck(!wrong, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: each value must be %s%s", key->name,
-               DeckQuote(value, quote, sizeof(quote)), wrong, where);
-    item += n;
-    if (!*item) break;
-  }
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode DeckSet(const char *study, const char *name, const char *value, PetscBool list, const char *where) {
-  char option[PETSC_MAX_OPTION_NAME], allowed[512], quote[64];
-  const DeckKey *found = DeckKeyFind(name);
-  const unsigned bit = DeckStudyBit(study);
-  DeckKey key;
-  PetscFunctionBeginUser;
-  if (!found || !(found->studies & bit)) PetscCall(RefuseName(study, name, value, where));
-  key = DeckKeyOf(found, bit);
-  if (key.lists & bit) {
-    PetscCall(CheckList(&key, value, where));
-  } else {
-    const char *wrong = DeckKeyCheck(&key, value, allowed, sizeof(allowed));
-    PetscCheck(!list, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: study %s takes one value here, not a list%s",
-               name, DeckQuote(value, quote, sizeof(quote)), study, where);
-    PetscCheck(!wrong, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: must be %s%s", name,
-               DeckQuote(value, quote, sizeof(quote)), wrong, where);
-  }
-  PetscCall(PetscSNPrintf(option, sizeof(option), "-%s", name));
-  PetscCall(PetscOptionsSetValue(NULL, option, value));
-  PetscFunctionReturn(0);
-}
-
 /* argv[i] and the value behind it; *words is how many words that was. */
-static PetscErrorCode ReadOption(int argc, char **argv, int i, const char *study, int *words) {
+static PetscErrorCode ReadOption(int argc, char **argv, int i, int *words) {
   const char *name = argv[i] + 1, *next = i + 1 < argc ? argv[i + 1] : NULL, *equals = strchr(argv[i], '=');
   char word[64], quote[64];
-  const DeckKey *key;
+  const OptionKey *key;
   PetscBool flag;
   PetscFunctionBeginUser;
   *words = 1;
@@ -142,25 +76,29 @@ static PetscErrorCode ReadOption(int argc, char **argv, int i, const char *study
   PetscCheck(!equals, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "%s: write -option value, without =", DeckQuote(argv[i], quote, sizeof(quote)));
   key = DeckKeyFind(name);
-  if (!key) PetscCall(RefuseName(study, name, "", ""));
+  if (!key) PetscCall(DeckRefuse(name, "", ""));
   if (key->type == KEY_FLAG) {
     *words = next && DeckTextToFlag(next, &flag) ? 2 : 1;
-    PetscCall(DeckSet(study, name, *words == 2 ? next : "true", PETSC_FALSE, ""));
+    PetscCall(DeckSet(name, *words == 2 ? next : "true", PETSC_FALSE, ""));
     PetscFunctionReturn(0);
   }
   PetscCheck(next && !IsOption(next), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s: has no value", name);
   *words = 2;
-  PetscCall(DeckSet(study, name, next, key->type != KEY_STRING && strchr(next, ','), ""));
+  PetscCall(DeckSet(name, next, key->type != KEY_STRING && strchr(next, ','), ""));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode DeckParse(int argc, char **argv, const char *study) {
+PetscErrorCode DeckParse(int argc, char **argv) {
   int i = 2, words;
   PetscFunctionBeginUser;
-  PetscCheck(DeckStudyBit(study), PETSC_COMM_SELF, PETSC_ERR_PLIB, "study %s is not in the table of deck keys", study);
-  for (; i < argc && argv[i][0] != '-'; i++) PetscCall(DeckReadYaml(study, argv[i]));
-  for (; i < argc; i += words) {
-    if (!IsPetscOption(argc, argv, i, &words)) PetscCall(ReadOption(argc, argv, i, study, &words));
+  DeckNextSource(PETSC_TRUE);
+  for (; i < argc && argv[i][0] != '-'; i++) {
+    PetscCall(DeckReadYaml(argv[i]));
+    DeckNextSource(PETSC_FALSE);
   }
+  for (; i < argc; i += words) {
+    if (!IsPetscOption(argc, argv, i, &words)) PetscCall(ReadOption(argc, argv, i, &words));
+  }
+  PetscCall(DeckCheckNeeds());
   PetscFunctionReturn(0);
 }

@@ -1,33 +1,17 @@
 /* The deck as text: YAML, -help, -dry_run. */
-#include <chorale/deck.h>
-
 #include "io/deck_keys.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The i-th key of the study, its value and whether the user gave it; false past the end. i steps over keys of other
- * studies. */
-static PetscErrorCode NextKey(const char *study, PetscInt *i, const DeckKey **key, const char **value, PetscBool *set) {
-  const unsigned bit = DeckStudyBit(study);
-  PetscFunctionBeginUser;
-  while ((*key = DeckKeyGet(*i)) && !((*key)->studies & bit)) ++*i;
-  if (!*key) PetscFunctionReturn(0);
-  ++*i;
-  PetscCall(DeckKeyValue(*key, value, set));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode DeckVisit(const char *study, PetscErrorCode (*visit)(const char *, const char *, void *),
-                         void *context) {
-  const DeckKey *key;
+PetscErrorCode DeckVisit(PetscErrorCode (*visit)(const char *, const char *, void *), void *context) {
+  const OptionKey *key;
   const char *value;
   PetscBool set;
   PetscFunctionBeginUser;
-  for (PetscInt i = 0;;) {
-    PetscCall(NextKey(study, &i, &key, &value, &set));
-    if (!key) break;
+  for (PetscInt i = 0; (key = DeckKeyGet(i)); i++) {
+    PetscCall(DeckKeyValue(key, &value, &set));
     PetscCall(visit(key->name, value, context));
   }
   PetscFunctionReturn(0);
@@ -56,8 +40,8 @@ static PetscBool IsReserved(const char *word) {
   return PETSC_FALSE;
 }
 
-static void PrintValue(FILE *out, const DeckKey *key, const char *value) {
-  if (key->type == KEY_STRING || (key->choices && IsReserved(value)))
+static void PrintValue(FILE *out, const OptionKey *key, const char *value) {
+  if (key->type == KEY_STRING || (DeckKeyWord(key, 0) && IsReserved(value)))
     PrintQuoted(out, value);
   else if (strchr(value, ',')) {
     fputc('[', out);
@@ -67,8 +51,8 @@ static void PrintValue(FILE *out, const DeckKey *key, const char *value) {
     fputs(value, out);
 }
 
-PetscErrorCode DeckText(const char *study, char **text) {
-  const DeckKey *key;
+PetscErrorCode DeckText(char **text) {
+  const OptionKey *key;
   const char *value, *section = NULL;
   char *buffer = NULL;
   size_t size = 0;
@@ -76,13 +60,11 @@ PetscErrorCode DeckText(const char *study, char **text) {
   FILE *out = open_memstream(&buffer, &size);
   PetscFunctionBeginUser;
   PetscCheck(out, PETSC_COMM_SELF, PETSC_ERR_MEM, "no memory for the deck's text");
-  fprintf(out, "# chorale %s\n", study);
-  for (PetscInt i = 0;;) {
-    PetscCall(NextKey(study, &i, &key, &value, &set));
-    if (!key) break;
-    const size_t n = DeckKeySection(key->name);
-    /* a dry run is a question about a deck, not a part of it */
-    if (!*value || (key->type == KEY_FLAG && !set) || !strcmp(key->name, "dry_run")) continue;
+  fprintf(out, "# chorale %s\n", DeckStudy());
+  for (PetscInt i = 0; (key = DeckKeyGet(i)); i++) {
+    const size_t n = DeckKeySection(key);
+    PetscCall(DeckKeyValue(key, &value, &set));
+    if (!*value || (key->type == KEY_FLAG && !set) || key->question) continue;
     if (key->name[n] && (!section || strncmp(section, key->name, n + 1))) fprintf(out, "%.*s:\n", (int)n, key->name);
     section = key->name;
     if (key->name[n])
@@ -114,10 +96,9 @@ static void PrintWrapped(const char *text, int indent, int width) {
   putchar('\n');
 }
 
-PetscErrorCode DeckHelp(const char *study) {
+PetscErrorCode DeckHelp(void) {
   enum { NAME = 31, PRESET = 10, UNIT = 9, WIDTH = 100 };
-  const unsigned bit = DeckStudyBit(study);
-  const DeckKey *key;
+  const OptionKey *key;
   const char *section = "";
   PetscMPIInt rank;
   PetscFunctionBeginUser;
@@ -126,45 +107,33 @@ PetscErrorCode DeckHelp(const char *study) {
   printf(
       "chorale %s [DECK.yaml ...] [-option value ...]\n\nIn a deck, `section: {key: value}` is -section_key value.\n\n"
       "%-*s%-*s%-*s%s\n",
-      study, NAME, "option", PRESET, "default", UNIT, "unit", "meaning and range");
+      DeckStudy(), NAME, "option", PRESET, "default", UNIT, "unit", "meaning and range");
   for (PetscInt i = 0; (key = DeckKeyGet(i)); i++) {
-    char allowed[512], text[1024];
-    const size_t n = DeckKeySection(key->name);
-    if (!(key->studies & bit)) continue;
-    if (strncmp(section, key->name, n + 1)) putchar('\n');
+    char text[1024];
+    if (strncmp(section, key->name, DeckKeySection(key) + 1)) putchar('\n');
     section = key->name;
-    const DeckKey known = DeckKeyOf(key, bit);
-    DeckKeyAllowed(&known, allowed, sizeof(allowed));
-    snprintf(text, sizeof(text), "%s%s%s%s%s", key->help, key->type == KEY_STRING ? "" : " [",
-             key->type == KEY_STRING ? "" : allowed, key->lists & bit ? "; a list makes a sweep" : "",
-             key->type == KEY_STRING ? "" : "]");
-    printf("-%-*s%-*s%-*s", NAME - 1, key->name, PRESET,
-           *key->preset ? key->preset
-           : key->shown ? key->shown
-                        : "(none)",
-           UNIT, key->unit);
+    DeckKeyExplain(key, text, sizeof(text));
+    printf("-%-*s%-*s%-*s", NAME - 1, key->name, PRESET, DeckKeyShown(key), UNIT, key->unit);
     PrintWrapped(text, NAME + PRESET + UNIT, WIDTH - NAME - PRESET - UNIT);
   }
   fflush(stdout);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode DeckView(const char *study) {
-  const DeckKey *key;
+PetscErrorCode DeckView(void) {
+  const OptionKey *key;
   const char *value;
   PetscBool set;
   PetscMPIInt rank;
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
-  if (!rank) printf("Parameters of study %s (* given by the user)\n", study);
-  for (PetscInt i = 0;;) {
-    PetscCall(NextKey(study, &i, &key, &value, &set));
-    if (!key) break;
-    if (!rank) {
-      printf("%c %-29s %s", set ? '*' : ' ', key->name, *value ? value : key->shown ? key->shown : "(none)");
-      if (strcmp(key->unit, "-")) printf(" [%s]", key->unit);
-      putchar('\n');
-    }
+  if (!rank) printf("Parameters of study %s (* given by the user)\n", DeckStudy());
+  for (PetscInt i = 0; (key = DeckKeyGet(i)); i++) {
+    PetscCall(DeckKeyValue(key, &value, &set));
+    if (rank) continue;
+    printf("%c %-29s %s", set ? '*' : ' ', key->name, *value ? value : key->shown ? key->shown : "(none)");
+    if (strcmp(key->unit, "-")) printf(" [%s]", key->unit);
+    putchar('\n');
   }
   if (!rank) fflush(stdout);
   PetscFunctionReturn(0);

@@ -14,7 +14,7 @@
 
 typedef struct {
   yaml_parser_t parser;
-  const char *study, *path;
+  const char *path;
   /* names of sections and keys met so far: all are right ones, so there are few */
   struct {
     char name[MAX_NAME];
@@ -122,8 +122,8 @@ static PetscErrorCode ReadScalar(Reader *reader, const yaml_event_t *event, cons
   PetscCheck(strlen(text) == event->data.scalar.length, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "%s: has a null character%s", name, where);
   {
-    const DeckKey *key = DeckKeyFind(name);
-    PetscCall(DeckSet(reader->study, name, text, key && key->type != KEY_STRING && strchr(text, ','), where));
+    const OptionKey *key = DeckKeyFind(name);
+    PetscCall(DeckSet(name, text, key && key->type != KEY_STRING && strchr(text, ','), where));
   }
   PetscCall(Once(reader, name, line));
   PetscFunctionReturn(0);
@@ -155,16 +155,16 @@ static PetscErrorCode ReadList(Reader *reader, const char *name, int line) {
     PetscCheck(whole, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s: has a null character%s", name, where);
     PetscCheck(fits, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s: is too long a list%s", name, where);
   }
-  PetscCall(DeckSet(reader->study, name, value, PETSC_TRUE, where));
+  PetscCall(DeckSet(name, value, PETSC_TRUE, where));
   PetscCall(Once(reader, name, line));
   PetscFunctionReturn(0);
 }
 
 /* Do keys begin with this name and '_'? */
 static PetscBool IsSection(const char *name) {
-  const DeckKey *key;
+  const OptionKey *key;
   const size_t n = strlen(name);
-  for (PetscInt i = 0; (key = DeckKeyGet(i)); i++) {
+  for (PetscInt i = 0; (key = DeckKeyGetAny(i)); i++) {
     if (!strncmp(key->name, name, n) && key->name[n] == '_') return PETSC_TRUE;
   }
   return PETSC_FALSE;
@@ -243,7 +243,7 @@ static PetscErrorCode ReadDocument(Reader *reader) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode DeckReadYaml(const char *study, const char *path) {
+PetscErrorCode DeckReadYaml(const char *path) {
   Reader *reader;
   PetscErrorCode code;
   char *text;
@@ -254,7 +254,6 @@ PetscErrorCode DeckReadYaml(const char *study, const char *path) {
   if (code) PetscCall(PetscFree(text));
   PetscCall(code);
   PetscCall(PetscNew(&reader));
-  reader->study = study;
   reader->path = path;
   PetscCheck(yaml_parser_initialize(&reader->parser), PETSC_COMM_SELF, PETSC_ERR_MEM, "no memory to read %s", path);
   yaml_parser_set_input_string(&reader->parser, (unsigned char *)text, (size_t)size);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <chorale/npy.h>
+#include "io/npy.h"
 
 /* The format: 6 magic bytes, version major and minor, length of the header (2 bytes, from version 2 on 4,
  * little-endian), the header: a Python dictionary such as {'descr': '<f8', 'fortran_order': False, 'shape': (64, 3), }
@@ -85,7 +85,7 @@ static PetscBool ParseOrder(Header *header) {
 
     if ((size_t)(header->end - header->at) < length || memcmp(header->at, words[i], length) != 0) continue;
     header->at += length;
-    header->fortran = (PetscBool)i;
+    header->fortran = i ? PETSC_TRUE : PETSC_FALSE;
     return PETSC_TRUE;
   }
   return Wrong(header, "fortran_order in its header is neither True nor False");
@@ -235,12 +235,13 @@ static PetscBool ReadRun(FILE *file, const Header *header, PetscInt64 from, Pets
                          double *values) {
   enum { CHUNK = 1024 };
   unsigned char bytes[CHUNK * 8];
-  PetscBool good = (PetscBool)(fseeko(file, (off_t)(header->offset + from * header->size), SEEK_SET) == 0);
+  PetscBool good =
+      fseeko(file, (off_t)(header->offset + from * header->size), SEEK_SET) == 0 ? PETSC_TRUE : PETSC_FALSE;
 
   for (PetscInt64 done = 0; done < n && good; done += CHUNK) {
     const size_t count = (size_t)PetscMin(CHUNK, n - done);
 
-    good = (PetscBool)(fread(bytes, (size_t)header->size, count, file) == count);
+    good = fread(bytes, (size_t)header->size, count, file) == count ? PETSC_TRUE : PETSC_FALSE;
     for (size_t i = 0; i < count && good; i++)
       values[(done + (PetscInt64)i) * stride] = Decode(bytes + i * (size_t)header->size, header->size);
   }
@@ -260,7 +261,7 @@ PetscErrorCode NpyReadRows(MPI_Comm comm, const char *key, const char *path, Pet
              "rows %" PetscInt64_FMT " to %" PetscInt64_FMT " of %s, which has %" PetscInt64_FMT, first,
              first + count - 1, path, rows);
   file = fopen(path, "rb");
-  good = (PetscBool)(file != NULL);
+  good = file != NULL ? PETSC_TRUE : PETSC_FALSE;
   if (header.fortran)
     for (PetscInt64 c = 0; c < columns && good; c++)
       good = ReadRun(file, &header, c * rows + first, count, columns, values + c);

@@ -1,6 +1,6 @@
 /* Where a file came from. CHORALE_VERSION and CHORALE_FLAGS are defined by CMake for this file, CHORALE_REVISION in a
  * header that every build makes. */
-#include <chorale/provenance.h>
+#include "io/provenance.h"
 
 #include <chorale/deck.h>
 
@@ -42,21 +42,21 @@ PetscErrorCode ProvenanceSetCommandLine(int argc, char **argv) {
 }
 
 /* The files that a run is made from, as they were when it began. */
+enum { INPUTS = 8, PIECE = 1 << 20 };
 static struct {
-  const char *key, *name;
+  const char *key;
   char crc[12];
-} inputs[] = {{"tokens_file", "tokens_file_crc32", ""}, {"attention_weights", "attention_weights_crc32", ""}};
-enum { INPUTS = sizeof(inputs) / sizeof(inputs[0]), BLOCK = 1 << 20 };
+} inputs[INPUTS];
 
 /* On one rank: the CRC-32 of a file; nothing for what is no file, or cannot be read. */
 static void ReadCrc(const char *path, char crc[12]) {
   struct stat status;
   FILE *file = !stat(path, &status) && S_ISREG(status.st_mode) ? fopen(path, "rb") : NULL;
-  unsigned char *bytes = file ? malloc(BLOCK) : NULL;
+  unsigned char *bytes = file ? malloc(PIECE) : NULL;
   unsigned long sum = 0;
   size_t n;
 
-  while (bytes && (n = fread(bytes, 1, BLOCK, file))) sum = crc32(sum, bytes, (uInt)n);
+  while (bytes && (n = fread(bytes, 1, PIECE, file))) sum = crc32(sum, bytes, (uInt)n);
   if (bytes && !ferror(file)) (void)snprintf(crc, 12, "%08lx", sum);
   free(bytes);
   if (file) (void)fclose(file);
@@ -68,7 +68,7 @@ PetscErrorCode ProvenanceReadInputs(void) {
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
-  for (int i = 0; i < INPUTS; i++) {
+  for (PetscInt i = 0; i < INPUTS && (inputs[i].key = DeckInput(i)); i++) {
     PetscCall(DeckGetString(inputs[i].key, path));
     if (!path[0]) continue;
     if (!rank) ReadCrc(path, inputs[i].crc);
@@ -78,7 +78,7 @@ PetscErrorCode ProvenanceReadInputs(void) {
 }
 
 const char *ProvenanceInput(const char *key) {
-  for (int i = 0; i < INPUTS; i++)
+  for (int i = 0; i < INPUTS && inputs[i].key; i++)
     if (!strcmp(key, inputs[i].key)) return inputs[i].crc;
   return "";
 }
@@ -127,8 +127,10 @@ PetscErrorCode ProvenanceVisit(PetscErrorCode (*visit)(const char *, const char 
   strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
   PetscCall(visit("date", text, context));
   PetscCall(visit("command_line", command_line, context));
-  for (int i = 0; i < INPUTS; i++)
-    if (inputs[i].crc[0]) PetscCall(visit(inputs[i].name, inputs[i].crc, context));
+  for (int i = 0; i < INPUTS && inputs[i].key; i++) {
+    snprintf(text, sizeof(text), "%s_crc32", inputs[i].key);
+    if (inputs[i].crc[0]) PetscCall(visit(text, inputs[i].crc, context));
+  }
   PetscFunctionReturn(0);
 }
 

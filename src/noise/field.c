@@ -1,24 +1,32 @@
 #include "noise/impl.h"
 
-PetscErrorCode NoiseCreateField(Noise noise, Field *field) {
+PetscErrorCode FieldCreate(const FieldType *type, Noise noise, Field *field) {
   PetscFunctionBeginUser;
   PetscCall(PetscNew(field));
+  (*field)->type = type;
   (*field)->noise = noise;
-  if (noise->type->field_create) PetscCall(noise->type->field_create(*field));
+  if (type->create) PetscCall(type->create(*field));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode NoiseCreateField(Noise noise, Field *field) {
+  PetscFunctionBeginUser;
+  PetscCall(FieldCreate(&noise->type->field, noise, field));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode FieldDestroy(Field *field) {
   PetscFunctionBeginUser;
   if (!*field) PetscFunctionReturn(0);
-  if ((*field)->noise->type->field_destroy) PetscCall((*field)->noise->type->field_destroy(*field));
+  if ((*field)->type->destroy) PetscCall((*field)->type->destroy(*field));
   PetscCall(PetscFree(*field));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode NoiseDraw(Noise noise, PetscInt realization, PetscInt step, Field field) {
   PetscFunctionBeginUser;
-  PetscCheck(field->noise == noise, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG, "the field belongs to another noise");
+  PetscCheck(field->type == &noise->type->field && field->noise == noise, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG,
+             "the field belongs to another noise");
   PetscCheck(realization >= 0 && step >= 0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE,
              "realization %" PetscInt_FMT " and step %" PetscInt_FMT " must not be negative", realization, step);
   if (noise->type->draw) PetscCall(noise->type->draw(field, realization, step));
@@ -28,16 +36,19 @@ PetscErrorCode NoiseDraw(Noise noise, PetscInt realization, PetscInt step, Field
 
 PetscErrorCode FieldZero(Field field) {
   PetscFunctionBeginUser;
-  if (field->noise->type->clear) PetscCall(field->noise->type->clear(field));
+  PetscCheck(field->type->clear, PETSC_COMM_SELF, PETSC_ERR_SUP, "a field of this kind has no sums, and so no 0");
+  PetscCall(field->type->clear(field));
   field->drawn = PETSC_TRUE;
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode FieldAdd(Field y, PetscReal scale, Field x) {
   PetscFunctionBeginUser;
-  PetscCheck(y->noise == x->noise, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG, "FieldAdd of fields of two noises");
+  PetscCheck(y->type == x->type && y->noise == x->noise, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG,
+             "FieldAdd of fields of two noises");
+  PetscCheck(y->type->add, PETSC_COMM_SELF, PETSC_ERR_SUP, "a field of this kind has no sums");
   PetscCheck(x->drawn, PETSC_COMM_SELF, PETSC_ERR_ORDER, "FieldAdd before NoiseDraw");
-  if (y->noise->type->add) PetscCall(y->noise->type->add(y, scale, x));
+  PetscCall(y->type->add(y, scale, x));
   y->drawn = PETSC_TRUE;
   PetscFunctionReturn(0);
 }
@@ -57,23 +68,23 @@ static PetscErrorCode CheckTokens(Field field, Tokens tokens) {
 PetscErrorCode FieldEvaluate(Field field, Tokens tokens, Vec g) {
   PetscFunctionBeginUser;
   PetscCall(CheckTokens(field, tokens));
-  PetscCall(field->noise->type->evaluate(field, tokens, g));
+  PetscCall(field->type->evaluate(field, tokens, g));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode FieldPrepare(Field field, Tokens tokens, PetscBool *pieces) {
-  const NoiseType *type = field->noise->type;
+  const FieldType *type = field->type;
 
   PetscFunctionBeginUser;
   PetscCall(CheckTokens(field, tokens));
-  *pieces = (PetscBool)(type->prepare != NULL);
+  *pieces = type->prepare != NULL ? PETSC_TRUE : PETSC_FALSE;
   if (type->prepare) PetscCall(type->prepare(field, tokens));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode FieldEvaluatePiece(Field field, PetscInt blocks, PetscInt B, const double *x, double *g) {
   PetscFunctionBeginUser;
-  PetscCall(field->noise->type->evaluate_piece(field, blocks, B, x, g));
+  PetscCall(field->type->evaluate_piece(field, blocks, B, x, g));
   PetscFunctionReturn(0);
 }
 

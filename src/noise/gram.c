@@ -1,12 +1,12 @@
-/* The limit of infinite width (PAPER.md section 2) exactly at the tokens: Gaussian with covariance k(<x_i,x_j>) I_d, by
+/* The limit of infinite width (THEORY.md (2.1)) exactly at the tokens: Gaussian with covariance k(<x_i,x_j>) I_d, by
  * factorization of the kernel matrix (gram_draw.c). Any d, no truncation, O(N^3): the reference for the other types.
  *
  * A draw is made up where it is evaluated, so it must be remembered: fields hold their draws by key, and fields of one
  * noise that hold the same key share one draw, hence one function. Once no field holds a key it is forgotten; drawn
  * again, it is the same function only if it is asked for the same points in the same order. All ranks gather all tokens
  * and factorize alike: the same bits for any number of ranks. */
-#include <chorale/log.h>
 
+#include "base/log.h"
 #include "noise/gram_draw.h"
 #include "noise/impl.h"
 #include "noise/terms.h"
@@ -85,9 +85,9 @@ static PetscErrorCode Evaluate(Field field, Tokens tokens, Vec g) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Create(Noise noise) {
+static PetscErrorCode Create(Noise noise, const NoiseOptions *options) {
   PetscFunctionBeginUser;
-  (void)noise;
+  (void)noise, (void)options;
   PetscCall(LogEvent("GramApply", &apply_event));
   PetscFunctionReturn(0);
 }
@@ -121,11 +121,7 @@ const NoiseType NoiseTypeGram = {.name = "gram",
                                  .create = Create,
                                  .view = View,
                                  .cost = Cost,
-                                 .field_create = FieldTermsCreate,
-                                 .field_destroy = FieldTermsDestroy,
                                  .draw = FieldTermsDraw,
-                                 .clear = FieldTermsClear,
-                                 .add = FieldTermsAdd,
                                  .acquire = Acquire,
                                  .release = Release,
-                                 .evaluate = Evaluate};
+                                 .field = {FIELD_TERMS, .evaluate = Evaluate}};

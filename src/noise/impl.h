@@ -1,36 +1,45 @@
-/* What a type of noise implements. A new type is one file like none.c and one line in the registry of noise.c. */
+/* What a type of noise implements, and the fields that it draws. A new type is one file like none.c and a word in
+ * NOISES. */
 #ifndef CHORALE_NOISE_IMPL_H
 #define CHORALE_NOISE_IMPL_H
 
 #include <chorale/noise.h>
 #include <chorale/rng.h>
 
+/* What can be done with a field. */
 typedef struct {
-  const char *name; /* value of noise_type */
-  PetscBool zero;   /* G is identically zero */
-  PetscInt most;    /* tokens that a field can be evaluated at; 0 for any number */
-  PetscInt points;  /* different points that a draw can be evaluated at, all in all; 0 for any number */
-  /* Reads the type's own deck keys into noise->data. NULL when there is nothing to do, as for destroy. */
-  PetscErrorCode (*create)(Noise noise);
-  PetscErrorCode (*destroy)(Noise noise);
-  PetscErrorCode (*view)(Noise noise, MPI_Comm comm);
-  /* As NoiseGetCost; NULL where it is nothing. */
-  PetscErrorCode (*cost)(Noise noise, PetscReal count, PetscReal mine, PetscReal *flops, PetscReal *bytes);
-  /* A field's own data, field->data: fields start as 0. NULL when there is none. */
-  PetscErrorCode (*field_create)(Field field);
-  PetscErrorCode (*field_destroy)(Field field);
-  /* field <- the draw of this key; field <- 0; y <- y + scale x, where x may be y. */
-  PetscErrorCode (*draw)(Field field, PetscInt realization, PetscInt step);
+  /* Its own data, field->data: fields start as 0. NULL when there is none. */
+  PetscErrorCode (*create)(Field field);
+  PetscErrorCode (*destroy)(Field field);
+  /* field <- 0; y <- y + scale x, where x may be y. NULL where such fields have no sums. */
   PetscErrorCode (*clear)(Field field);
   PetscErrorCode (*add)(Field y, PetscReal scale, Field x);
-  /* What a keyed draw must remember as long as some field holds it (terms.h); NULL when a key is all. */
-  PetscErrorCode (*acquire)(Noise noise, PetscInt realization, PetscInt step, void **draw);
-  PetscErrorCode (*release)(Noise noise, void *draw);
   /* g_i = G(x_i) for every token of the owned blocks; values on the padding are finite and have no meaning. */
   PetscErrorCode (*evaluate)(Field field, Tokens tokens, Vec g);
   /* The same in pieces, see field.h; NULL where all tokens are needed at once. */
   PetscErrorCode (*prepare)(Field field, Tokens tokens);
   PetscErrorCode (*evaluate_piece)(Field field, PetscInt blocks, PetscInt B, const double *x, double *g);
+} FieldType;
+
+typedef struct {
+  const char *name; /* value of noise_type */
+  PetscBool zero;   /* G is identically zero */
+  PetscInt most;    /* tokens that a field can be evaluated at; 0 for any number */
+  PetscInt points;  /* different points that a draw can be evaluated at, all in all; 0 for any number */
+  /* Makes noise->data of the type's own options. NULL when there is nothing to do, as for destroy. */
+  PetscErrorCode (*create)(Noise noise, const NoiseOptions *options);
+  PetscErrorCode (*destroy)(Noise noise);
+  PetscErrorCode (*view)(Noise noise, MPI_Comm comm);
+  /* As NoiseGetCost; NULL where it is nothing. */
+  PetscErrorCode (*cost)(Noise noise, PetscReal count, PetscReal mine, PetscReal *flops, PetscReal *bytes);
+  /* As NoiseGetDegree; NULL where G is no sum of harmonics. */
+  PetscErrorCode (*degree)(Noise noise, PetscInt *degree);
+  /* field <- the draw of this key; NULL where all draws are the same. */
+  PetscErrorCode (*draw)(Field field, PetscInt realization, PetscInt step);
+  /* What a keyed draw must remember as long as some field holds it (terms.h); NULL when a key is all. */
+  PetscErrorCode (*acquire)(Noise noise, PetscInt realization, PetscInt step, void **draw);
+  PetscErrorCode (*release)(Noise noise, void *draw);
+  FieldType field;
 } NoiseType;
 
 struct _p_Noise {
@@ -44,7 +53,8 @@ struct _p_Noise {
 };
 
 struct _p_Field {
-  Noise noise;
+  const FieldType *type;
+  Noise noise;     /* whose law it has */
   PetscBool drawn; /* somebody has said what the field is */
   void *data;
 };
@@ -54,6 +64,15 @@ static inline RngStream NoiseStream(Noise noise, PetscInt realization, PetscInt 
   return (RngStream){noise->seed, (uint32_t)realization, (uint32_t)step, purpose};
 }
 
-extern const NoiseType NoiseTypeMlp, NoiseTypeSpectral, NoiseTypeGram, NoiseTypeNone;
+/* The i-th name of the registry, NULL past the end (noise.c). */
+const char *NoiseTypeName(PetscInt i);
+
+/* A field that is not drawn yet. */
+PetscErrorCode FieldCreate(const FieldType *type, Noise noise, Field *field);
+
+/* All types: NAME stands for the NoiseTypeNAME of its file. */
+#define NOISES(TYPE)     TYPE(Mlp), TYPE(Spectral), TYPE(Gram), TYPE(None)
+#define NOISE_TYPE(name) NoiseType##name
+extern const NoiseType NOISES(NOISE_TYPE);
 
 #endif

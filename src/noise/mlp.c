@@ -1,4 +1,4 @@
-/* The random MLP of PAPER.md section 1,
+/* The random MLP of THEORY.md (1.3),
  *
  *     G(y) = m^{-1/2} W sigma(d^{-1/2} U y + b_U) + b_W,
  *
@@ -13,9 +13,7 @@
 #include <math.h>
 #include <string.h>
 
-#include <chorale/deck.h>
-#include <chorale/log.h>
-
+#include "base/log.h"
 #include "noise/impl.h"
 #include "noise/mlp_tile.h"
 #include "noise/terms.h"
@@ -158,8 +156,8 @@ PetscErrorCode NoiseMlpWeights(Noise noise, PetscInt realization, PetscInt step,
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Create(Noise noise) {
-  PetscInt64 width;
+static PetscErrorCode Create(Noise noise, const NoiseOptions *options) {
+  const PetscInt64 width = options->width;
   PetscInt size;
   Mlp *mlp;
 
@@ -168,7 +166,6 @@ static PetscErrorCode Create(Noise noise) {
   PetscCall(LogEvent("MLPApply", &apply_event));
   PetscCall(PetscNew(&mlp));
   noise->data = mlp;
-  PetscCall(DeckGetInt("mlp_width", &width));
   PetscCheck(width >= 1 && width <= PETSC_MAX_INT - MLP_CHUNK, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
              "mlp_width = %" PetscInt64_FMT ": must be at least 1 and below 2^%d", width,
              (int)(8 * sizeof(PetscInt) - 1));
@@ -222,9 +219,5 @@ const NoiseType NoiseTypeMlp = {.name = "mlp",
                                 .destroy = Destroy,
                                 .view = View,
                                 .cost = Cost,
-                                .field_create = FieldTermsCreate,
-                                .field_destroy = FieldTermsDestroy,
                                 .draw = FieldTermsDraw,
-                                .clear = FieldTermsClear,
-                                .add = FieldTermsAdd,
-                                .evaluate = Evaluate};
+                                .field = {FIELD_TERMS, .evaluate = Evaluate}};

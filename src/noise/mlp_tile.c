@@ -12,12 +12,9 @@
 #define STRIP   4               /* groups whose hidden values are held */
 #define COORDS  64              /* coordinates multiplied at a time */
 
-/* Arrays of tokens are aligned to doubles only. */
-typedef double Vec __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
-
 /* One number of each token of a group. */
 typedef struct {
-  Vec v[VECTORS];
+  Lanes v[VECTORS];
 } Group;
 
 /* Inlined into one function, the loops would compete for registers with what lives around them. */
@@ -25,13 +22,13 @@ typedef struct {
 
 INLINE Group Load(const double *p) {
   Group group;
-  for (int v = 0; v < VECTORS; v++) group.v[v] = *(const Vec *)(p + v * LANES);
+  for (int v = 0; v < VECTORS; v++) group.v[v] = *(const Lanes *)(p + v * LANES);
   return group;
 }
 
 INLINE Group Splat(double a) {
   Group group;
-  for (int v = 0; v < VECTORS; v++) group.v[v] = (Vec){0} + a;
+  for (int v = 0; v < VECTORS; v++) group.v[v] = (Lanes){0} + a;
   return group;
 }
 
@@ -84,7 +81,7 @@ NOINLINE void AllProducts(const MlpUnits *units, PetscInt c, PetscInt groups, Pe
     switch (width) {
 #define CASE(w_)                                                                                                       \
   case w_:                                                                                                             \
-    Products(w_, (PetscBool)(c == 0), groups, count, x, U, bias, hidden + u);                                          \
+    Products(w_, c == 0 ? PETSC_TRUE : PETSC_FALSE, groups, count, x, U, bias, hidden + u);                            \
     break;
       CASES
 #undef CASE
@@ -112,7 +109,7 @@ INLINE void Accumulate(int width, PetscInt count, PetscInt B, double scale, cons
     }
   }
   for (int k = 0; k < width; k++) {
-    for (int v = 0; v < VECTORS; v++) *(Vec *)(G + k * B + v * LANES) += scale * s[k].v[v];
+    for (int v = 0; v < VECTORS; v++) *(Lanes *)(G + k * B + v * LANES) += scale * s[k].v[v];
   }
 }
 

@@ -8,6 +8,18 @@ static PetscErrorCode View(Noise noise, MPI_Comm comm) {
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode Clear(Field field) {
+  PetscFunctionBeginUser;
+  (void)field;
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Add(Field y, PetscReal scale, Field x) {
+  PetscFunctionBeginUser;
+  (void)y, (void)scale, (void)x;
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode Evaluate(Field field, Tokens tokens, Vec g) {
   PetscFunctionBeginUser;
   (void)field;
@@ -16,4 +28,5 @@ static PetscErrorCode Evaluate(Field field, Tokens tokens, Vec g) {
   PetscFunctionReturn(0);
 }
 
-const NoiseType NoiseTypeNone = {.name = "none", .zero = PETSC_TRUE, .view = View, .evaluate = Evaluate};
+const NoiseType NoiseTypeNone = {
+    .name = "none", .zero = PETSC_TRUE, .view = View, .field = {.clear = Clear, .add = Add, .evaluate = Evaluate}};

@@ -1,4 +1,4 @@
-/* The limit of infinite width as a Karhunen-Loeve sum of spherical harmonics, PAPER.md section 3:
+/* The limit of infinite width as a Karhunen-Loeve sum of spherical harmonics, THEORY.md (3.3):
  *
  *     G_c(x) = sum_k sqrt(a_n(k)) xi_kc Y_k(x),   a_n = c_n |S^{d-1}| / dim(n),
  *
@@ -6,12 +6,11 @@
  * degree} c_n P_n, by the addition theorem; nothing else is approximated. */
 #include <math.h>
 
-#include <chorale/deck.h>
 #include <chorale/harmonics.h>
-#include <chorale/log.h>
 #include <chorale/sphere.h>
-#include <chorale/synthesis.h>
 
+#include "base/log.h"
+#include "law/sphere/synthesis.h"
 #include "noise/impl.h"
 #include "noise/spectral.h"
 
@@ -38,13 +37,13 @@ static PetscInt LargestDegree(PetscInt dim) {
 }
 
 /* noise_degree, or else the smallest degree that noise_tol allows; refused beyond the budget. */
-static PetscErrorCode ChooseDegree(Noise noise, Kernel kernel, PetscInt *degree) {
+static PetscErrorCode ChooseDegree(Noise noise, const NoiseOptions *options, Kernel kernel, PetscInt *degree) {
   const PetscInt most = LargestDegree(noise->dim);
-  PetscInt64 wanted;
-  PetscReal tol, tail, k1;
+  const PetscInt64 wanted = options->degree;
+  const PetscReal tol = options->tol;
+  PetscReal tail, k1;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetInt("noise_degree", &wanted));
   if (wanted >= 0) {
     PetscCheck(wanted <= most, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
                "noise_degree = %" PetscInt64_FMT ": K = %.0f harmonics for tokens_dim = %" PetscInt_FMT
@@ -53,7 +52,6 @@ static PetscErrorCode ChooseDegree(Noise noise, Kernel kernel, PetscInt *degree)
     *degree = (PetscInt)wanted;
     PetscFunctionReturn(0);
   }
-  PetscCall(DeckGetReal("noise_tol", &tol));
   PetscCall(NoiseGetVariance(noise, &k1));
   PetscCall(KernelDegree(kernel, tol, most, degree, &tail));
   PetscCheck(tail <= tol * k1, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
@@ -68,78 +66,81 @@ static PetscErrorCode ChooseDegree(Noise noise, Kernel kernel, PetscInt *degree)
 /* sqrt(a_n) of each harmonic, and its place by (degree, member): a larger degree then extends the draws of a smaller
  * one. */
 static PetscErrorCode SetAmplitudes(Noise noise, Kernel kernel) {
-  Spectral *s = noise->data;
+  Spectral *spectral = noise->data;
   const PetscReal area = SphereArea(noise->dim);
   const PetscInt *degrees;
   PetscInt *next;
   PetscReal *c;
 
   PetscFunctionBeginUser;
-  PetscCall(HarmonicsGetSize(s->harmonics, &s->count, &degrees));
-  PetscCall(PetscMalloc3(s->count, &s->amplitude, s->count, &s->order, s->count * noise->dim, &s->normals));
-  PetscCall(PetscMalloc2(s->degree + 1, &c, s->degree + 1, &next));
-  PetscCall(KernelCoefficients(kernel, s->degree, c));
-  for (PetscInt n = 0; n <= s->degree; n++) next[n] = n ? (PetscInt)HarmonicsCount(noise->dim, n - 1) : 0;
-  for (PetscInt k = 0; k < s->count; k++) {
+  PetscCall(HarmonicsGetSize(spectral->harmonics, &spectral->count, &degrees));
+  PetscCall(PetscMalloc3(spectral->count, &spectral->amplitude, spectral->count, &spectral->order,
+                         spectral->count * noise->dim, &spectral->normals));
+  PetscCall(PetscMalloc2(spectral->degree + 1, &c, spectral->degree + 1, &next));
+  PetscCall(KernelCoefficients(kernel, spectral->degree, c));
+  for (PetscInt n = 0; n <= spectral->degree; n++) next[n] = n ? (PetscInt)HarmonicsCount(noise->dim, n - 1) : 0;
+  for (PetscInt k = 0; k < spectral->count; k++) {
     const PetscInt n = degrees[k];
-    s->amplitude[k] = sqrt(PetscMax(c[n], 0) * area / SphereHarmonicCount(noise->dim, n));
-    s->order[k] = next[n]++;
+    spectral->amplitude[k] = sqrt(PetscMax(c[n], 0) * area / SphereHarmonicCount(noise->dim, n));
+    spectral->order[k] = next[n]++;
   }
   PetscCall(PetscFree2(c, next));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Create(Noise noise) {
-  Spectral *s;
+static PetscErrorCode Create(Noise noise, const NoiseOptions *options) {
+  Spectral *spectral;
   Kernel kernel;
 
   PetscFunctionBeginUser;
   PetscCall(LogEvent("SpectralDraw", &draw_event));
   PetscCall(LogEvent("SpectralApply", &apply_event));
-  PetscCall(PetscNew(&s));
-  noise->data = s;
+  PetscCall(PetscNew(&spectral));
+  noise->data = spectral;
   PetscCheck(noise->dim <= HARMONICS_DIM, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
              "tokens_dim = %" PetscInt_FMT ": must be at most %d for noise_type spectral; take noise_type mlp or gram",
              noise->dim, HARMONICS_DIM);
   PetscCall(NoiseGetKernel(noise, &kernel));
-  PetscCall(ChooseDegree(noise, kernel, &s->degree));
+  PetscCall(ChooseDegree(noise, options, kernel, &spectral->degree));
   /* From here on all theory is that of the kernel which is really drawn. */
-  PetscCall(KernelTruncate(kernel, s->degree, &s->lost));
-  PetscCall(HarmonicsCreate(noise->dim, s->degree, &s->harmonics));
-  PetscCall(SynthesisCreate(s->harmonics, noise->dim, &s->synthesis));
+  PetscCall(KernelTruncate(kernel, spectral->degree, &spectral->lost));
+  PetscCall(HarmonicsCreate(noise->dim, spectral->degree, &spectral->harmonics));
+  PetscCall(SynthesisCreate(spectral->harmonics, noise->dim, &spectral->synthesis));
   PetscCall(SetAmplitudes(noise, kernel));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode Destroy(Noise noise) {
-  Spectral *s = noise->data;
+  Spectral *spectral = noise->data;
 
   PetscFunctionBeginUser;
-  PetscCall(SynthesisDestroy(&s->synthesis));
-  PetscCall(HarmonicsDestroy(&s->harmonics));
-  PetscCall(PetscFree3(s->amplitude, s->order, s->normals));
+  PetscCall(SynthesisDestroy(&spectral->synthesis));
+  PetscCall(HarmonicsDestroy(&spectral->harmonics));
+  PetscCall(PetscFree3(spectral->amplitude, spectral->order, spectral->normals));
   PetscCall(PetscFree(noise->data));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode View(Noise noise, MPI_Comm comm) {
-  const Spectral *s = noise->data;
+  const Spectral *spectral = noise->data;
   SynthesisCost cost;
   PetscReal k1;
 
   PetscFunctionBeginUser;
   PetscCall(NoiseGetVariance(noise, &k1));
-  PetscCall(SynthesisGetCost(s->synthesis, &cost));
+  PetscCall(SynthesisGetCost(spectral->synthesis, &cost));
   PetscCall(PetscPrintf(comm,
                         "noise      spectral, activation %s, bias_u %.6g, bias_w %.6g, degree %" PetscInt_FMT
                         ", %" PetscInt_FMT " harmonics\n",
-                        noise->activation->name, (double)noise->bias_u, (double)noise->bias_w, s->degree, s->count));
+                        noise->activation->name, (double)noise->bias_u, (double)noise->bias_w, spectral->degree,
+                        spectral->count));
   PetscCall(PetscPrintf(comm, "           variance %.6g, lost by truncation %.3g (%.3g of k(1))\n", (double)k1,
-                        (double)s->lost, (double)(s->lost / (k1 + s->lost))));
+                        (double)spectral->lost, (double)(spectral->lost / (k1 + spectral->lost))));
   PetscCall(PetscPrintf(comm,
                         "           %.6g flops per token and evaluation, %" PetscInt_FMT
                         " normals per draw and rank, %.3g MB per field\n",
-                        (double)cost.plain, s->count * noise->dim, 8e-6 * (double)s->count * (double)noise->dim));
+                        (double)cost.plain, spectral->count * noise->dim,
+                        8e-6 * (double)spectral->count * (double)noise->dim));
   if (cost.from < INT64_MAX)
     PetscCall(PetscPrintf(comm,
                           "           from N = %" PetscInt64_FMT
@@ -149,24 +150,24 @@ static PetscErrorCode View(Noise noise, MPI_Comm comm) {
 }
 
 static PetscErrorCode Cost(Noise noise, PetscReal count, PetscReal mine, PetscReal *flops, PetscReal *bytes) {
-  const Spectral *s = noise->data;
+  const Spectral *spectral = noise->data;
   SynthesisCost cost;
 
   PetscFunctionBeginUser;
-  PetscCall(SynthesisGetCost(s->synthesis, &cost));
-  const PetscBool table = (PetscBool)(count >= (PetscReal)cost.from);
+  PetscCall(SynthesisGetCost(spectral->synthesis, &cost));
+  const PetscBool table = count >= (PetscReal)cost.from ? PETSC_TRUE : PETSC_FALSE;
   *flops = table ? cost.set + cost.table * mine : cost.plain * mine;
-  *bytes = sizeof(double) * 2 * (PetscReal)s->count * noise->dim + (table ? cost.bytes : 0);
+  *bytes = sizeof(double) * 2 * (PetscReal)spectral->count * noise->dim + (table ? cost.bytes : 0);
   PetscFunctionReturn(0);
 }
 
 /* field->data is the array of coefficients [d][K], zeroed at first. */
 static PetscErrorCode FieldCreateCoefficients(Field field) {
-  const Spectral *s = field->noise->data;
+  const Spectral *spectral = field->noise->data;
   double *coefficients;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscCalloc1(field->noise->dim * s->count, &coefficients));
+  PetscCall(PetscCalloc1(field->noise->dim * spectral->count, &coefficients));
   field->data = coefficients;
   PetscFunctionReturn(0);
 }
@@ -179,58 +180,58 @@ static PetscErrorCode FieldDestroyCoefficients(Field field) {
 
 static PetscErrorCode Draw(Field field, PetscInt realization, PetscInt step) {
   const Noise noise = field->noise;
-  const Spectral *s = noise->data;
+  const Spectral *spectral = noise->data;
   const PetscInt d = noise->dim;
   double *coefficients = field->data;
 
   PetscFunctionBeginUser;
   PetscCall(PetscLogEventBegin(draw_event, 0, 0, 0, 0));
-  RngNormal(NoiseStream(noise, realization, step, RNG_SPECTRAL), 0, (size_t)(d * s->count), s->normals);
+  RngNormal(NoiseStream(noise, realization, step, RNG_SPECTRAL), 0, (size_t)(d * spectral->count), spectral->normals);
   for (PetscInt c = 0; c < d; c++)
-    for (PetscInt k = 0; k < s->count; k++)
-      coefficients[c * s->count + k] = s->amplitude[k] * s->normals[s->order[k] * d + c];
+    for (PetscInt k = 0; k < spectral->count; k++)
+      coefficients[c * spectral->count + k] = spectral->amplitude[k] * spectral->normals[spectral->order[k] * d + c];
   PetscCall(PetscLogEventEnd(draw_event, 0, 0, 0, 0));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode Clear(Field field) {
-  const Spectral *s = field->noise->data;
+  const Spectral *spectral = field->noise->data;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscArrayzero((double *)field->data, field->noise->dim * s->count));
+  PetscCall(PetscArrayzero((double *)field->data, field->noise->dim * spectral->count));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode Add(Field y, PetscReal scale, Field x) {
-  const Spectral *s = y->noise->data;
+  const Spectral *spectral = y->noise->data;
   const double *from = x->data;
   double *to = y->data;
 
   PetscFunctionBeginUser;
-  for (PetscInt i = 0; i < y->noise->dim * s->count; i++) to[i] += scale * from[i];
+  for (PetscInt i = 0; i < y->noise->dim * spectral->count; i++) to[i] += scale * from[i];
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode Prepare(Field field, Tokens tokens) {
-  const Spectral *s = field->noise->data;
+  const Spectral *spectral = field->noise->data;
   TokensLayout layout;
 
   PetscFunctionBeginUser;
   PetscCall(PetscLogEventBegin(apply_event, 0, 0, 0, 0));
   PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(SynthesisSet(s->synthesis, layout.count, field->data));
+  PetscCall(SynthesisSet(spectral->synthesis, layout.count, field->data));
   PetscCall(PetscLogEventEnd(apply_event, 0, 0, 0, 0));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode EvaluatePiece(Field field, PetscInt blocks, PetscInt B, const double *x, double *g) {
-  const Spectral *s = field->noise->data;
+  const Spectral *spectral = field->noise->data;
   PetscReal flops;
 
   PetscFunctionBeginUser;
   PetscCall(PetscLogEventBegin(apply_event, 0, 0, 0, 0));
-  PetscCall(SynthesisEvaluate(s->synthesis, blocks, B, x, g));
-  PetscCall(SynthesisGetFlops(s->synthesis, &flops));
+  PetscCall(SynthesisEvaluate(spectral->synthesis, blocks, B, x, g));
+  PetscCall(SynthesisGetFlops(spectral->synthesis, &flops));
   PetscCall(PetscLogFlops(flops * blocks * B));
   PetscCall(PetscLogEventEnd(apply_event, 0, 0, 0, 0));
   PetscFunctionReturn(0);
@@ -255,21 +256,29 @@ static PetscErrorCode Evaluate(Field field, Tokens tokens, Vec g) {
 }
 
 PetscErrorCode SpectralGetBasis(Noise noise, Harmonics *harmonics, PetscInt *degree) {
-  const Spectral *s = noise->data;
+  const Spectral *spectral = noise->data;
 
   PetscFunctionBeginUser;
   PetscCheck(noise->type == &NoiseTypeSpectral, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG,
              "noise of type %s has no harmonics", noise->type->name);
-  *harmonics = s->harmonics;
-  *degree = s->degree;
+  *harmonics = spectral->harmonics;
+  *degree = spectral->degree;
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode SpectralGetCoefficients(Field field, double **coefficients) {
   PetscFunctionBeginUser;
-  PetscCheck(field->noise->type == &NoiseTypeSpectral, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG,
+  PetscCheck(field->type == &NoiseTypeSpectral.field, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG,
              "a field of noise %s has no coefficients", field->noise->type->name);
   *coefficients = field->data;
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Degree(Noise noise, PetscInt *degree) {
+  const Spectral *spectral = noise->data;
+
+  PetscFunctionBeginUser;
+  *degree = spectral->degree;
   PetscFunctionReturn(0);
 }
 
@@ -278,11 +287,12 @@ const NoiseType NoiseTypeSpectral = {.name = "spectral",
                                      .destroy = Destroy,
                                      .view = View,
                                      .cost = Cost,
-                                     .field_create = FieldCreateCoefficients,
-                                     .field_destroy = FieldDestroyCoefficients,
+                                     .degree = Degree,
                                      .draw = Draw,
-                                     .clear = Clear,
-                                     .add = Add,
-                                     .evaluate = Evaluate,
-                                     .prepare = Prepare,
-                                     .evaluate_piece = EvaluatePiece};
+                                     .field = {.create = FieldCreateCoefficients,
+                                               .destroy = FieldDestroyCoefficients,
+                                               .clear = Clear,
+                                               .add = Add,
+                                               .evaluate = Evaluate,
+                                               .prepare = Prepare,
+                                               .evaluate_piece = EvaluatePiece}};

@@ -16,7 +16,9 @@ typedef struct {
   FieldTerm *list;
 } FieldTerms;
 
-/* The operations of NoiseType of the same names. */
+/* The operations of NoiseType and, but for evaluate, of FieldType. */
+#define FIELD_TERMS                                                                                                    \
+  .create = FieldTermsCreate, .destroy = FieldTermsDestroy, .clear = FieldTermsClear, .add = FieldTermsAdd
 PetscErrorCode FieldTermsCreate(Field field);
 PetscErrorCode FieldTermsDestroy(Field field);
 PetscErrorCode FieldTermsDraw(Field field, PetscInt realization, PetscInt step);

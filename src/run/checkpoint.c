@@ -295,8 +295,9 @@ static PetscErrorCode Hear(Checkpoint c) {
   PetscFunctionReturn(0);
 }
 
-/* On rank 0: does the run have to stop, and why? */
-static PetscErrorCode MustStop(Checkpoint c, double now, PetscBool *stop) {
+/* On rank 0: does the run have to stop, and why? due: a checkpoint is to be written, beside which a look costs nothing.
+ */
+static PetscErrorCode MustStop(Checkpoint c, double now, PetscBool due, PetscBool *stop) {
   struct stat status;
 
   PetscFunctionBeginUser;
@@ -305,7 +306,7 @@ static PetscErrorCode MustStop(Checkpoint c, double now, PetscBool *stop) {
     PetscCall(PetscSNPrintf(c->reason, sizeof(c->reason), "signal %d", (int)caught));
     PetscFunctionReturn(0);
   }
-  if (c->stop_file[0] && now - c->looked > LOOK) {
+  if (c->stop_file[0] && (due || now - c->looked > LOOK)) {
     c->looked = now;
     if (!stat(c->stop_file, &status)) {
       PetscCall(PetscSNPrintf(c->reason, sizeof(c->reason), "the stop file %.90s", c->stop_file));
@@ -323,17 +324,18 @@ static PetscErrorCode MustStop(Checkpoint c, double now, PetscBool *stop) {
 /* On rank 0: what is to be done now, and the news of it to all ranks. */
 static PetscErrorCode Decide(Checkpoint c, CheckpointEvent otherwise) {
   const double now = MPI_Wtime();
-  PetscBool stop;
+  PetscBool due, stop;
 
   PetscFunctionBeginUser;
   PetscCall(Hear(c));
-  PetscCall(MustStop(c, now, &stop));
+  due = (PetscBool)(c->due || (c->interval > 0 && now - c->written >= c->interval) || (c->wall > 0 && !c->writes));
+  PetscCall(MustStop(c, now, due, &stop));
   c->event = CHECKPOINT_GO;
   if (otherwise == CHECKPOINT_DONE)
     c->event = CHECKPOINT_DONE; /* nothing is left to stop */
   else if (stop)
     c->event = CHECKPOINT_STOP;
-  else if (c->due || (c->interval > 0 && now - c->written >= c->interval) || (c->wall > 0 && !c->writes))
+  else if (due)
     c->event = CHECKPOINT_WRITE;
   if (c->event != CHECKPOINT_GO && c->size > 1) {
     PetscCallMPI(MPI_Ibcast(&c->event, 1, MPI_INT, 0, c->events, &c->request));
@@ -359,6 +361,7 @@ static PetscErrorCode Look(Checkpoint c) {
 
 static PetscErrorCode Write(Checkpoint c) {
   const double start = MPI_Wtime();
+  double most[2];
 
   PetscFunctionBeginUser;
   if (c->flush) PetscCall(c->flush(c->flush_context));
@@ -369,7 +372,11 @@ static PetscErrorCode Write(Checkpoint c) {
   c->writes++;
   c->written = c->last = MPI_Wtime();
   c->cost = PetscMax(c->cost, c->written - start);
-  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &c->longest, 1, MPI_DOUBLE, MPI_MAX, c->layout.world));
+  most[0] = c->longest;
+  most[1] = caught;
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, most, 2, MPI_DOUBLE, MPI_MAX, c->layout.world));
+  c->longest = most[0];
+  if (!c->rank && !caught) caught = (sig_atomic_t)most[1]; /* the message that tells of it may be on its way */
   PetscFunctionReturn(0);
 }
 

@@ -12,7 +12,6 @@
 #include "run/checkpoint_impl.h"
 
 #include <chorale/deck.h>
-#include <chorale/provenance.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +21,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
+
+#include "io/provenance.h"
 
 #define FORMAT "2"
 #define PATH   256
@@ -110,19 +111,19 @@ static PetscErrorCode Commit(Checkpoint c) {
 
 /* Rows first .. first + n - 1 of a dataset [count][k] of the source. A file whose checksum is right may still be of a
  * run that kept other numbers under these names. */
-static PetscErrorCode ReadRows(H5 h5, const char *path, PetscInt64 count, PetscInt64 k, PetscInt64 first, PetscInt64 n,
-                               double *values) {
+static PetscErrorCode ReadRows(Hdf hdf, const char *path, PetscInt64 count, PetscInt64 k, PetscInt64 first,
+                               PetscInt64 n, double *values) {
   const PetscInt64 shape[2] = {count, k};
 
   PetscFunctionBeginUser;
-  PetscCall(H5CheckShape(h5, path, 2, shape));
-  PetscCall(H5ReadRows(h5, path, first, n, values));
+  PetscCall(HdfCheckShape(hdf, path, 2, shape));
+  PetscCall(HdfReadRows(hdf, path, first, n, values));
   PetscFunctionReturn(0);
 }
 
 /* This rank's part of an entry of realization r: from the objects if r is in progress here, else, when it waits for its
  * turn in a resumed run, from the source. rows has room for it. */
-static PetscErrorCode TakeTokens(H5 source, const char *path, Tokens tokens, PetscInt64 *first, PetscInt64 *n,
+static PetscErrorCode TakeTokens(Hdf source, const char *path, Tokens tokens, PetscInt64 *first, PetscInt64 *n,
                                  double *rows) {
   TokensLayout layout;
 
@@ -134,12 +135,12 @@ static PetscErrorCode TakeTokens(H5 source, const char *path, Tokens tokens, Pet
 }
 
 /* /state/REALIZATION/NAME, created by all ranks, written by the group that owns the realization. */
-static PetscErrorCode WriteState(Checkpoint c, H5 h5, PetscInt r) {
+static PetscErrorCode WriteState(Checkpoint c, Hdf hdf, PetscInt r) {
   const PetscBool mine = (PetscBool)(r % c->layout.groups == c->layout.group);
-  H5 source = NULL;
+  Hdf source = NULL;
 
   PetscFunctionBeginUser;
-  if (mine && r != c->current) PetscCall(H5Open(c->layout.shards, c->source, "r", NULL, &source));
+  if (mine && r != c->current) PetscCall(HdfOpen(c->layout.shards, c->source, "r", NULL, &source));
   for (PetscInt i = 0; i < c->count; i++) {
     const CheckpointEntry *entry = &c->entries[i];
     char path[PATH];
@@ -152,66 +153,66 @@ static PetscErrorCode WriteState(Checkpoint c, H5 h5, PetscInt r) {
       PetscCall(TokensGetLayout(entry->tokens, &layout));
       PetscCall(PetscMalloc1((size_t)layout.owned * layout.block * layout.dim, &rows));
       if (mine) PetscCall(TakeTokens(source, path, entry->tokens, &first, &n, rows));
-      PetscCall(H5WriteRows(h5, path, layout.count, layout.dim, first, 1, n, rows));
+      PetscCall(HdfWriteRows(hdf, path, layout.count, layout.dim, first, 1, n, rows));
       PetscCall(PetscFree(rows));
     } else if (entry->type == CHECKPOINT_REALS) {
       double *values;
       PetscCall(PetscMalloc1(entry->n, &values));
       PetscCall(PetscArraycpy(values, entry->values, entry->n));
       if (source) PetscCall(ReadRows(source, path, 1, entry->n, 0, 1, values));
-      PetscCall(H5WriteRows(h5, path, 1, entry->n, 0, 1, mine && !c->shard ? 1 : 0, values));
+      PetscCall(HdfWriteRows(hdf, path, 1, entry->n, 0, 1, mine && !c->shard ? 1 : 0, values));
       PetscCall(PetscFree(values));
     }
   }
-  PetscCall(H5Close_(&source));
+  PetscCall(HdfClose(&source));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode WriteContents(Checkpoint c, H5 h5) {
+static PetscErrorCode WriteContents(Checkpoint c, Hdf hdf) {
   const EnsembleLayout *e = &c->layout;
   const PetscInt64 shape[1] = {e->realizations};
 
   PetscFunctionBeginUser;
-  PetscCall(H5AttributeString(h5, "/checkpoint", "format", FORMAT));
-  PetscCall(H5AttributeString(h5, "/checkpoint", "study", c->study));
+  PetscCall(HdfAttributeString(hdf, "/checkpoint", "format", FORMAT));
+  PetscCall(HdfAttributeString(hdf, "/checkpoint", "study", c->study));
   /* Every group knows its own realizations; what it read of others may be more than they have done, if they had to
    * begin again. */
   for (PetscInt r = 0; r < e->realizations; r++)
     if (r % e->groups != e->group) c->step[r] = 0;
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, c->step, (PetscMPIInt)e->realizations, MPIU_INT64, MPI_MAX, e->world));
-  PetscCall(H5WriteInts(h5, "/status/step", 1, shape, c->step));
+  PetscCall(HdfWriteInts(hdf, "/status/step", 1, shape, c->step));
   for (PetscInt i = 0; i < c->count; i++) {
     const CheckpointEntry *entry = &c->entries[i];
     char path[PATH];
     if (entry->type == CHECKPOINT_SHARED) {
       PetscCall(PetscSNPrintf(path, sizeof(path), "/shared/%s", entry->name));
-      PetscCall(H5WriteRows(h5, path, 1, entry->n, 0, 1, c->rank ? 0 : 1, entry->values));
+      PetscCall(HdfWriteRows(hdf, path, 1, entry->n, 0, 1, c->rank ? 0 : 1, entry->values));
     }
     if (entry->type != CHECKPOINT_ROWS) continue;
     PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
-    PetscCall(
-        H5WriteRows(h5, path, e->realizations, entry->n, e->group, e->groups, c->shard ? 0 : e->owned, entry->values));
+    PetscCall(HdfWriteRows(hdf, path, e->realizations, entry->n, e->group, e->groups, c->shard ? 0 : e->owned,
+                           entry->values));
     if (!entry->frames) continue;
     const PetscInt64 frames[1] = {entry->frames};
     PetscCall(PetscSNPrintf(path, sizeof(path), "/frames/%s", entry->name));
-    PetscCall(H5WriteInts(h5, path, 1, frames, entry->step));
+    PetscCall(HdfWriteInts(hdf, path, 1, frames, entry->step));
   }
   for (PetscInt r = 0; r < e->realizations; r++)
-    if (0 < c->step[r] && c->step[r] < c->steps) PetscCall(WriteState(c, h5, r));
-  PetscCall(ResultsWriteOrigin(e->world, c->study, PETSC_FALSE, h5));
+    if (0 < c->step[r] && c->step[r] < c->steps) PetscCall(WriteState(c, hdf, r));
+  PetscCall(ResultsWriteOrigin(e->world, PETSC_FALSE, hdf));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode WriteTemporary(Checkpoint c) {
   int code;
-  H5 h5;
+  Hdf hdf;
 
   PetscFunctionBeginUser;
   PetscCall(OutputMakeDirectory(c->layout.world, &c->output));
-  PetscCall(H5Open(c->layout.world, c->temporary, "w", NULL, &h5));
-  PetscCall(WriteContents(c, h5));
-  PetscCall(H5Close_(&h5));
-  /* Every rank's part is on disk: what follows is rank 0's alone. Not by H5Flush_, in which others wait for a rank that
+  PetscCall(HdfOpen(c->layout.world, c->temporary, "w", NULL, &hdf));
+  PetscCall(WriteContents(c, hdf));
+  PetscCall(HdfClose(&hdf));
+  /* Every rank's part is on disk: what follows is rank 0's alone. Not by HdfFlush, in which others wait for a rank that
    * finds the disk full. */
   code = OutputSync(c->temporary, O_RDWR);
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &code, 1, MPI_INT, MPI_MAX, c->layout.world));
@@ -279,7 +280,7 @@ static PetscBool MayChange(const char *key) {
 typedef struct {
   MPI_Comm comm;
   const char *file;
-  H5 h5;
+  Hdf hdf;
   PetscInt steps; /* of a run that goes on from this checkpoint; 0 for complete results, -1 for what a run has left */
 } Comparison;
 
@@ -295,10 +296,10 @@ static PetscErrorCode CompareCadence(const Comparison *x, const char *old, const
              "output_every = %s: %s was made with %s; a resumed run may only take a multiple of that, whose frames are "
              "all recorded",
              value, x->file, old);
-  PetscCall(H5Exists(x->h5, "/frames", &found));
+  PetscCall(HdfExists(x->hdf, "/frames", &found));
   PetscCheck(found, x->comm, PETSC_ERR_USER_INPUT,
              "output_every = %s: %s was made with %s; what this study gathers depends on it", value, x->file, old);
-  PetscCall(H5ReadAttribute(x->h5, "/parameters", "output_trajectories", sizeof(count), count, &found));
+  PetscCall(HdfReadAttribute(x->hdf, "/parameters", "output_trajectories", sizeof(count), count, &found));
   PetscCheck(!found || !strcmp(count, "0"), x->comm, PETSC_ERR_USER_INPUT,
              "output_every = %s: %s was made with %s, which the frames of its output_trajectories = %s keep", value,
              x->file, old, count);
@@ -313,7 +314,7 @@ static PetscErrorCode CompareInput(const Comparison *x, const char *key, const c
   PetscFunctionBeginUser;
   if (!ProvenanceInput(key)[0]) PetscFunctionReturn(0);
   PetscCall(PetscSNPrintf(name, sizeof(name), "%s_crc32", key));
-  PetscCall(H5ReadAttribute(x->h5, "/provenance", name, sizeof(old), old, &found));
+  PetscCall(HdfReadAttribute(x->hdf, "/provenance", name, sizeof(old), old, &found));
   PetscCheck(!found || !strcmp(old, ProvenanceInput(key)), x->comm, PETSC_ERR_USER_INPUT,
              "%s = %s: the file had other contents when %s was made", key, value, x->file);
   PetscFunctionReturn(0);
@@ -326,7 +327,7 @@ static PetscErrorCode CompareKey(const char *key, const char *value, void *conte
 
   PetscFunctionBeginUser;
   if (MayChange(key)) PetscFunctionReturn(0);
-  PetscCall(H5ReadAttribute(comparison->h5, "/parameters", key, sizeof(old), old, &found));
+  PetscCall(HdfReadAttribute(comparison->hdf, "/parameters", key, sizeof(old), old, &found));
   if (found && !strcmp(old, value))
     PetscCall(CompareInput(comparison, key, value));
   else if (found && comparison->steps && !strcmp(key, "output_every"))
@@ -345,14 +346,14 @@ static PetscErrorCode CheckOwn(Checkpoint c, Comparison *comparison) {
 
   PetscFunctionBeginUser;
   PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", c->study));
-  PetscCall(H5Exists(comparison->h5, group, &same));
-  PetscCall(H5ReadAttribute(comparison->h5, "/provenance", "complete", sizeof(value), value, &found));
+  PetscCall(HdfExists(comparison->hdf, group, &same));
+  PetscCall(HdfReadAttribute(comparison->hdf, "/provenance", "complete", sizeof(value), value, &found));
   PetscCheck(found && same, comparison->comm, PETSC_ERR_USER_INPUT,
              "output_file = %s: exists and holds no results of study %s; output_overwrite replaces it",
              comparison->file, c->study);
   if (c->source[0]) PetscFunctionReturn(0);
   comparison->steps = strcmp(value, "true") ? -1 : 0; /* -1: no frame of it is kept */
-  PetscCall(DeckVisit(c->study, CompareKey, comparison));
+  PetscCall(DeckVisit(CompareKey, comparison));
   PetscFunctionReturn(0);
 }
 
@@ -367,33 +368,33 @@ PetscErrorCode CheckpointFileCheckResults(Checkpoint c) {
   if (!c->rank) there = !access(c->output.file, F_OK);
   PetscCallMPI(MPI_Bcast(&there, 1, MPI_INT, 0, c->layout.world));
   if (!there || overwrite) PetscFunctionReturn(0);
-  PetscCall(H5Open(c->layout.world, c->output.file, "r", "output_file", &comparison.h5));
+  PetscCall(HdfOpen(c->layout.world, c->output.file, "r", "output_file", &comparison.hdf));
   code = CheckOwn(c, &comparison);
-  PetscCall(H5Close_(&comparison.h5)); /* an open file would meet MPI_Finalize */
+  PetscCall(HdfClose(&comparison.hdf)); /* an open file would meet MPI_Finalize */
   PetscCall(code);
   PetscFunctionReturn(0);
 }
 
 /* Is source a checkpoint of this run? Reads how far the realizations are. */
-static PetscErrorCode ReadHeader(Checkpoint c, H5 h5) {
-  Comparison comparison = {c->layout.world, c->source, h5, c->steps};
+static PetscErrorCode ReadHeader(Checkpoint c, Hdf hdf) {
+  Comparison comparison = {c->layout.world, c->source, hdf, c->steps};
   char study[CHECKPOINT_NAME], format[CHECKPOINT_NAME];
   PetscInt64 shape[8];
   PetscBool found;
   int rank;
 
   PetscFunctionBeginUser;
-  PetscCall(H5ReadAttribute(comparison.h5, "/checkpoint", "format", sizeof(format), format, &found));
+  PetscCall(HdfReadAttribute(comparison.hdf, "/checkpoint", "format", sizeof(format), format, &found));
   PetscCheck(found && !strcmp(format, FORMAT), c->layout.world, PETSC_ERR_USER_INPUT,
              "checkpoint_resume = true: %s has format '%s', this program reads " FORMAT, c->source, format);
-  PetscCall(H5ReadAttribute(comparison.h5, "/checkpoint", "study", sizeof(study), study, &found));
+  PetscCall(HdfReadAttribute(comparison.hdf, "/checkpoint", "study", sizeof(study), study, &found));
   PetscCheck(!strcmp(study, c->study), c->layout.world, PETSC_ERR_USER_INPUT,
              "checkpoint_resume = true: %s is of study %s, not %s", c->source, study, c->study);
-  PetscCall(DeckVisit(c->study, CompareKey, &comparison));
-  PetscCall(H5GetShape(comparison.h5, "/status/step", &rank, shape));
+  PetscCall(DeckVisit(CompareKey, &comparison));
+  PetscCall(HdfGetShape(comparison.hdf, "/status/step", &rank, shape));
   PetscCheck(rank == 1 && shape[0] == c->layout.realizations, c->layout.world, PETSC_ERR_USER_INPUT,
              "checkpoint_resume = true: %s has another number of realizations", c->source);
-  PetscCall(H5ReadInts(comparison.h5, "/status/step", c->layout.realizations, c->step));
+  PetscCall(HdfReadInts(comparison.hdf, "/status/step", c->layout.realizations, c->step));
   for (PetscInt r = 0; r < c->layout.realizations; r++)
     PetscCheck(0 <= c->step[r] && c->step[r] <= c->steps, c->layout.world, PETSC_ERR_USER_INPUT,
                "checkpoint_resume = true: %s says that %" PetscInt64_FMT " of %" PetscInt_FMT " steps are done",
@@ -402,15 +403,15 @@ static PetscErrorCode ReadHeader(Checkpoint c, H5 h5) {
 }
 
 /* Opens the results; are they complete? All ranks fail alike where they cannot be read. */
-static PetscErrorCode OpenResults(Checkpoint c, H5 *h5) {
+static PetscErrorCode OpenResults(Checkpoint c, Hdf *hdf) {
   char value[CHECKPOINT_NAME];
   PetscErrorCode failed;
   PetscBool found;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Open(c->layout.world, c->output.file, "r", "output_file", h5));
-  failed = H5ReadAttribute(*h5, "/provenance", "complete", sizeof(value), value, &found);
-  if (failed) PetscCall(H5Close_(h5));
+  PetscCall(HdfOpen(c->layout.world, c->output.file, "r", "output_file", hdf));
+  failed = HdfReadAttribute(*hdf, "/provenance", "complete", sizeof(value), value, &found);
+  if (failed) PetscCall(HdfClose(hdf));
   PetscCall(failed);
   c->complete = (PetscBool)(found && !strcmp(value, "true"));
   PetscFunctionReturn(0);
@@ -426,12 +427,12 @@ PetscErrorCode CheckpointFileIsComplete(Checkpoint c) {
   PetscCallMPI(MPI_Bcast(&there, 1, MPI_INT, 0, c->layout.world));
   if (!there) PetscFunctionReturn(0);
   PetscCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL));
-  failed = OpenResults(c, &comparison.h5);
+  failed = OpenResults(c, &comparison.hdf);
   PetscCall(PetscPopErrorHandler());
   c->broken = (PetscBool)(failed != 0);
   if (failed) PetscFunctionReturn(0);
-  if (c->complete) different = DeckVisit(c->study, CompareKey, &comparison);
-  PetscCall(H5Close_(&comparison.h5)); /* an open file would meet MPI_Finalize */
+  if (c->complete) different = DeckVisit(CompareKey, &comparison);
+  PetscCall(HdfClose(&comparison.hdf)); /* an open file would meet MPI_Finalize */
   PetscCall(different);
   PetscFunctionReturn(0);
 }
@@ -439,14 +440,14 @@ PetscErrorCode CheckpointFileIsComplete(Checkpoint c) {
 /* Reads from the source, and closes it before bad input leads to MPI_Finalize, where an open file would be met. What
  * one group alone finds wrong is a failure of the run, so only the world's reader names the key: then the program
  * aborts, at once, since closing would wait for others that have the same to say. */
-static PetscErrorCode WithSource(Checkpoint c, MPI_Comm comm, PetscErrorCode (*read)(Checkpoint c, H5 h5)) {
+static PetscErrorCode WithSource(Checkpoint c, MPI_Comm comm, PetscErrorCode (*read)(Checkpoint c, Hdf hdf)) {
   PetscErrorCode code;
-  H5 h5;
+  Hdf hdf;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Open(comm, c->source, "r", comm == c->layout.world ? "checkpoint_resume" : NULL, &h5));
-  code = read(c, h5);
-  if (!code || code == PETSC_ERR_USER_INPUT) PetscCall(H5Close_(&h5));
+  PetscCall(HdfOpen(comm, c->source, "r", comm == c->layout.world ? "checkpoint_resume" : NULL, &hdf));
+  code = read(c, hdf);
+  if (!code || code == PETSC_ERR_USER_INPUT) PetscCall(HdfClose(&hdf));
   PetscCall(code);
   PetscFunctionReturn(0);
 }
@@ -474,7 +475,7 @@ PetscErrorCode CheckpointFileFind(Checkpoint c) {
 }
 
 /* Row r of an entry that begins with frames, those of the source being more: chosen by their steps. */
-static PetscErrorCode ReadFrames(Checkpoint c, H5 h5, const CheckpointEntry *entry, PetscInt r, PetscReal *row) {
+static PetscErrorCode ReadFrames(Checkpoint c, Hdf hdf, const CheckpointEntry *entry, PetscInt r, PetscReal *row) {
   const PetscErrorCode unfit = c->layout.groups == 1 ? PETSC_ERR_USER_INPUT : PETSC_ERR_FILE_READ; /* see WithSource */
   const PetscInt64 columns = entry->columns, tail = entry->n - entry->frames * columns;
   PetscInt64 shape[8], *step, k, j = 0, f;
@@ -484,14 +485,14 @@ static PetscErrorCode ReadFrames(Checkpoint c, H5 h5, const CheckpointEntry *ent
 
   PetscFunctionBeginUser;
   PetscCall(PetscSNPrintf(path, sizeof(path), "/frames/%s", entry->name));
-  PetscCall(H5GetShape(h5, path, &rank, shape));
+  PetscCall(HdfGetShape(hdf, path, &rank, shape));
   PetscCheck(rank == 1 && shape[0] <= c->steps + 1, c->layout.shards, unfit,
              "checkpoint_resume = true: %s: '%s' has another shape", c->source, path);
   k = shape[0] * columns + tail;
   PetscCall(PetscMalloc2(shape[0], &step, k, &old));
-  PetscCall(H5ReadInts(h5, path, shape[0], step));
+  PetscCall(HdfReadInts(hdf, path, shape[0], step));
   PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
-  PetscCall(ReadRows(h5, path, c->layout.realizations, k, r, c->shard ? 0 : 1, old));
+  PetscCall(ReadRows(hdf, path, c->layout.realizations, k, r, c->shard ? 0 : 1, old));
   for (f = 0; f < entry->frames; f++) {
     while (j < shape[0] && step[j] != entry->step[f]) j++;
     if (j == shape[0]) break;
@@ -504,7 +505,7 @@ static PetscErrorCode ReadFrames(Checkpoint c, H5 h5, const CheckpointEntry *ent
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode ReadAllRows(Checkpoint c, H5 h5) {
+static PetscErrorCode ReadAllRows(Checkpoint c, Hdf hdf) {
   const EnsembleLayout *e = &c->layout;
 
   PetscFunctionBeginUser;
@@ -513,7 +514,7 @@ static PetscErrorCode ReadAllRows(Checkpoint c, H5 h5) {
     char path[PATH];
     if (entry->type == CHECKPOINT_SHARED && e->group == 0) {
       PetscCall(PetscSNPrintf(path, sizeof(path), "/shared/%s", entry->name));
-      PetscCall(ReadRows(h5, path, 1, entry->n, 0, c->rank ? 0 : 1, entry->values));
+      PetscCall(ReadRows(hdf, path, 1, entry->n, 0, c->rank ? 0 : 1, entry->values));
     }
     if (entry->type != CHECKPOINT_ROWS) continue;
     PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
@@ -522,9 +523,9 @@ static PetscErrorCode ReadAllRows(Checkpoint c, H5 h5) {
       PetscReal *row = c->shard ? NULL : entry->values + (size_t)k * (size_t)entry->n; /* others may have no room */
       if (!c->step[r]) continue;
       if (entry->frames)
-        PetscCall(ReadFrames(c, h5, entry, r, row));
+        PetscCall(ReadFrames(c, hdf, entry, r, row));
       else
-        PetscCall(ReadRows(h5, path, e->realizations, entry->n, r, c->shard ? 0 : 1, row));
+        PetscCall(ReadRows(hdf, path, e->realizations, entry->n, r, c->shard ? 0 : 1, row));
     }
   }
   PetscFunctionReturn(0);
@@ -536,7 +537,7 @@ PetscErrorCode CheckpointFileReadRows(Checkpoint c) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode ReadState(Checkpoint c, H5 h5) {
+static PetscErrorCode ReadState(Checkpoint c, Hdf hdf) {
   const PetscInt r = c->current;
 
   PetscFunctionBeginUser;
@@ -551,11 +552,11 @@ static PetscErrorCode ReadState(Checkpoint c, H5 h5) {
       double *rows;
       PetscCall(TokensGetLayout(entry->tokens, &layout));
       PetscCall(PetscMalloc1((size_t)layout.owned * layout.block * layout.dim, &rows));
-      PetscCall(TakeTokens(h5, path, entry->tokens, &first, &n, rows));
+      PetscCall(TakeTokens(hdf, path, entry->tokens, &first, &n, rows));
       PetscCall(TokensSetRows(entry->tokens, rows));
       PetscCall(PetscFree(rows));
     } else if (entry->type == CHECKPOINT_REALS)
-      PetscCall(ReadRows(h5, path, 1, entry->n, 0, 1, entry->values));
+      PetscCall(ReadRows(hdf, path, 1, entry->n, 0, 1, entry->values));
   }
   PetscFunctionReturn(0);
 }

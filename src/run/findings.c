@@ -182,7 +182,7 @@ PetscErrorCode FindingsArray(Findings f, const char *key, int rank, const PetscI
 }
 
 /* The columns of the table as arrays; labels become an attribute, since arrays hold numbers. */
-static PetscErrorCode WriteColumns(Findings f, H5 h5, const char *group) {
+static PetscErrorCode WriteColumns(Findings f, Hdf hdf, const char *group) {
   const PetscInt skip = f->labels ? 1 : 0, width = f->width - skip;
   const PetscInt64 shape[1] = {f->rows};
   char path[PETSC_MAX_PATH_LEN], *names, *rest, *name;
@@ -194,32 +194,32 @@ static PetscErrorCode WriteColumns(Findings f, H5 h5, const char *group) {
   PetscCall(PetscMalloc1(f->rows, &column));
   for (name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest), c++) {
     if (c < skip) {
-      PetscCall(H5AttributeStrings(h5, group, name, (int)f->rows, (const char *const *)f->labels));
+      PetscCall(HdfAttributeStrings(hdf, group, name, (int)f->rows, (const char *const *)f->labels));
       continue;
     }
     for (PetscInt64 r = 0; r < f->rows; r++) column[r] = f->values[r * width + c - skip];
     PetscCall(PetscSNPrintf(path, sizeof(path), "%s/%s", group, name));
-    PetscCall(H5WriteReals(h5, path, 1, shape, column));
+    PetscCall(HdfWriteReals(hdf, path, 1, shape, column));
   }
   PetscCall(PetscFree(column));
   PetscCall(PetscFree(names));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode WriteItem(const Item *item, H5 h5, const char *group) {
+static PetscErrorCode WriteItem(const Item *item, Hdf hdf, const char *group) {
   char path[PETSC_MAX_PATH_LEN];
 
   PetscFunctionBeginUser;
   switch (item->type) {
   case ITEM_REAL:
-    PetscCall(H5AttributeReal(h5, group, item->name, item->real));
+    PetscCall(HdfAttributeReal(hdf, group, item->name, item->real));
     break;
   case ITEM_TEXT:
-    PetscCall(H5AttributeString(h5, group, item->name, item->text));
+    PetscCall(HdfAttributeString(hdf, group, item->name, item->text));
     break;
   case ITEM_ARRAY:
     PetscCall(PetscSNPrintf(path, sizeof(path), "%s/%s", group, item->name));
-    PetscCall(H5WriteReals(h5, path, item->rank, item->shape, item->values));
+    PetscCall(HdfWriteReals(hdf, path, item->rank, item->shape, item->values));
     break;
   }
   PetscFunctionReturn(0);
@@ -227,21 +227,21 @@ static PetscErrorCode WriteItem(const Item *item, H5 h5, const char *group) {
 
 static PetscErrorCode WriteFile(Findings f) {
   char group[NAME];
-  H5 h5;
+  Hdf hdf;
 
   PetscFunctionBeginUser;
   PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", f->study));
-  PetscCall(H5Open(f->comm, f->output.temporary, "w", NULL, &h5));
-  PetscCall(H5WriteGroup(h5, group));
-  if (f->rows) PetscCall(WriteColumns(f, h5, group));
-  for (PetscInt i = 0; i < f->count; i++) PetscCall(WriteItem(&f->items[i], h5, group));
-  PetscCall(ResultsWriteOrigin(f->comm, f->study, (PetscBool)!FindingsArePartial(f), h5));
+  PetscCall(HdfOpen(f->comm, f->output.temporary, "w", NULL, &hdf));
+  PetscCall(HdfWriteGroup(hdf, group));
+  if (f->rows) PetscCall(WriteColumns(f, hdf, group));
+  for (PetscInt i = 0; i < f->count; i++) PetscCall(WriteItem(&f->items[i], hdf, group));
+  PetscCall(ResultsWriteOrigin(f->comm, (PetscBool)!FindingsArePartial(f), hdf));
   if (FindingsArePartial(f)) {
     char done[NAME];
     PetscCall(PetscSNPrintf(done, sizeof(done), "%" PetscInt_FMT, f->realizations));
-    PetscCall(H5AttributeString(h5, "/provenance", "realizations_done", done));
+    PetscCall(HdfAttributeString(hdf, "/provenance", "realizations_done", done));
   }
-  PetscCall(H5Close_(&h5));
+  PetscCall(HdfClose(&hdf));
   PetscCall(OutputCommit(f->comm, &f->output));
   PetscFunctionReturn(0);
 }

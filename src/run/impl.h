@@ -3,9 +3,10 @@
 #define CHORALE_RUN_IMPL_H
 
 #include <chorale/checkpoint.h>
-#include <chorale/h5.h>
 #include <chorale/record.h>
 #include <chorale/trajectory.h>
+
+#include "io/hdf.h"
 
 /* Where the run's files go: DIRECTORY/STEM.EXT and DIRECTORY/STEM/realization_00000.h5md. */
 typedef struct {
@@ -68,7 +69,7 @@ PETSC_INTERN PetscErrorCode OutputCommit(MPI_Comm comm, const Output *output);
 PETSC_INTERN PetscErrorCode ResultsStatistics(Record record, double *mean, double *sem);
 /* /parameters, with the deck as text, and /provenance of an open results file or checkpoint; complete: nothing is to
  * come. Collective on comm, that of the file. */
-PETSC_INTERN PetscErrorCode ResultsWriteOrigin(MPI_Comm comm, const char *study, PetscBool complete, H5 h5);
+PETSC_INTERN PetscErrorCode ResultsWriteOrigin(MPI_Comm comm, PetscBool complete, Hdf hdf);
 /* The results file at path. Collective on the world. */
 PETSC_INTERN PetscErrorCode ResultsWrite(Record record, const char *path, PetscBool complete, const double *mean,
                                          const double *sem);

@@ -1,9 +1,9 @@
 #include <chorale/observables.h>
 
-#include <chorale/log.h>
 #include <chorale/sum.h>
 #include <petscblaslapack.h>
 
+#include "base/log.h"
 #include "run/pairs.h"
 
 #define CLUSTER_COSINE 0.99

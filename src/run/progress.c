@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BAR_WIDTH    28
@@ -20,12 +19,6 @@ struct _p_Progress {
   PetscBool shown;  /* something was printed */
   double interval, start, next;
 };
-
-static double Now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* Seconds as 4.2 s, 3:07 or 2:03:07. */
 static const char *Duration(double seconds, char *text, size_t room) {
@@ -84,7 +77,7 @@ PetscErrorCode ProgressCreate(MPI_Comm comm, const char *label, PetscInt64 total
     p->bar = OnTerminal();
     p->interval = p->bar ? BAR_INTERVAL : LOG_INTERVAL;
   }
-  p->start = Now();
+  p->start = MPI_Wtime();
   p->next = p->start + p->interval;
   *progress = p;
   PetscFunctionReturn(0);
@@ -112,7 +105,7 @@ PetscErrorCode ProgressUpdate(Progress progress, PetscInt64 done) {
   PetscFunctionBeginUser;
   progress->done = PetscMin(done, progress->total);
   if (!progress->active) PetscFunctionReturn(0);
-  now = Now();
+  now = MPI_Wtime();
   if (now < progress->next) PetscFunctionReturn(0);
   Print(progress, now - progress->start);
   progress->shown = PETSC_TRUE;
@@ -127,7 +120,7 @@ PetscErrorCode ProgressDestroy(Progress *progress) {
   PetscFunctionBeginUser;
   if (!p) PetscFunctionReturn(0);
   if (p->active && (p->bar || p->shown)) {
-    Duration(Now() - p->start, elapsed, sizeof(elapsed));
+    Duration(MPI_Wtime() - p->start, elapsed, sizeof(elapsed));
     fprintf(stderr, "%s%s: %" PetscInt64_FMT " of %" PetscInt64_FMT " in %s\n", p->bar ? "\r\033[K" : "", p->label,
             p->done, p->total, elapsed);
     fflush(stderr);

@@ -1,11 +1,12 @@
 #include <chorale/recording.h>
 
 #include <chorale/deck.h>
-#include <chorale/h5.h>
 #include <limits.h>
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "io/hdf.h"
 
 #define OFF_SPHERE 1e-4  /* norms this far from 1 are no rounding to single precision */
 #define EXACT      1e-12 /* as TokensIsValid */
@@ -25,7 +26,7 @@ struct _p_Recording {
   PetscInt64 count, dim;
   PetscInt64 *step; /* [frames] */
   PetscReal *time;
-  H5 h5; /* of realization `open`, -1 for none; of the group that reads */
+  Hdf hdf; /* of realization `open`, -1 for none; of the group that reads */
   PetscInt open;
   double *rows;
   char reason[2 * PETSC_MAX_PATH_LEN + 256]; /* what is wrong with the frames, empty if nothing */
@@ -38,7 +39,7 @@ static PetscErrorCode PathOf(const Source *source, const char *name, char path[P
 }
 
 /* The particle groups of the open file. A link's file is relative to the directory of the file that has the link. */
-static PetscErrorCode ListSources(Recording x, H5 h5) {
+static PetscErrorCode ListSources(Recording x, Hdf hdf) {
   const char *slash = strrchr(x->path, '/');
   const int directory = slash ? (int)(slash - x->path) + 1 : 0;
   char link[PETSC_MAX_PATH_LEN], file[PETSC_MAX_PATH_LEN], **names;
@@ -46,17 +47,17 @@ static PetscErrorCode ListSources(Recording x, H5 h5) {
   PetscInt n;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Exists(h5, "/particles", &exists));
+  PetscCall(HdfExists(hdf, "/particles", &exists));
   PetscCheck(exists, x->world, PETSC_ERR_USER_INPUT,
              "%s = %s: holds no trajectory (no group /particles); simulate records them with output_trajectories",
              x->key, x->path);
-  PetscCall(H5List(h5, "/particles", &n, &names));
+  PetscCall(HdfList(hdf, "/particles", &n, &names));
   PetscCall(PetscCalloc1(n, &x->source));
   x->realizations = n;
   for (PetscInt r = 0; r < n; r++) {
     Source *s = &x->source[r];
     PetscCall(PetscSNPrintf(link, sizeof(link), "/particles/%s", names[r]));
-    PetscCall(H5ReadLink(h5, link, PETSC_MAX_PATH_LEN, file, s->group));
+    PetscCall(HdfReadLink(hdf, link, PETSC_MAX_PATH_LEN, file, s->group));
     if (file[0])
       PetscCall(PetscSNPrintf(s->file, sizeof(s->file), "%.*s%s", file[0] == '/' ? 0 : directory, x->path, file));
     else {
@@ -71,7 +72,7 @@ static PetscErrorCode ListSources(Recording x, H5 h5) {
 }
 
 /* N, d and the number of complete frames of an open file. */
-static PetscErrorCode ReadShape(Recording x, Source *s, H5 h5) {
+static PetscErrorCode ReadShape(Recording x, Source *s, Hdf hdf) {
   char path[PETSC_MAX_PATH_LEN];
   PetscInt64 shape[8], steps[8], times[8], frames;
   int rank, step_rank, time_rank, valid;
@@ -79,20 +80,20 @@ static PetscErrorCode ReadShape(Recording x, Source *s, H5 h5) {
 
   PetscFunctionBeginUser;
   PetscCall(PathOf(s, "position/value", path));
-  PetscCall(H5GetShape(h5, path, &rank, shape));
-  PetscCall(H5IsReal(h5, path, &real));
+  PetscCall(HdfGetShape(hdf, path, &rank, shape));
+  PetscCall(HdfIsReal(hdf, path, &real));
   PetscCheck(rank == 3 && real && shape[1] >= 1 && shape[2] >= 2 && shape[2] <= PETSC_MAX_INT, x->world,
              PETSC_ERR_USER_INPUT, "%s = %s: '%s' must hold floating-point numbers [frames][tokens][dimension >= 2]",
              x->key, s->file, path);
   PetscCall(PathOf(s, "position/step", path));
-  PetscCall(H5GetShape(h5, path, &step_rank, steps));
+  PetscCall(HdfGetShape(hdf, path, &step_rank, steps));
   PetscCall(PathOf(s, "position/time", path));
-  PetscCall(H5GetShape(h5, path, &time_rank, times));
+  PetscCall(HdfGetShape(hdf, path, &time_rank, times));
   PetscCheck(step_rank == 1 && time_rank == 1, x->world, PETSC_ERR_USER_INPUT,
              "%s = %s: '%s/position' must have the step and the time of every frame", x->key, s->file, s->group);
   frames = PetscMin(shape[0], PetscMin(steps[0], times[0]));
   PetscCall(PathOf(s, "position", path));
-  PetscCall(H5ReadAttributeInt(h5, path, "frames_valid", &valid, &found));
+  PetscCall(HdfReadAttributeInt(hdf, path, "frames_valid", &valid, &found));
   if (found) frames = PetscMin(frames, valid);
   if (x->count == 0) x->count = shape[1], x->dim = shape[2];
   PetscCheck(x->count == shape[1] && x->dim == shape[2], x->world, PETSC_ERR_USER_INPUT,
@@ -104,7 +105,7 @@ static PetscErrorCode ReadShape(Recording x, Source *s, H5 h5) {
 }
 
 /* Steps and times of the frames: those of the realization that has most of them, the beginning of which all share. */
-static PetscErrorCode ReadClock(Recording x, const Source *s, H5 h5) {
+static PetscErrorCode ReadClock(Recording x, const Source *s, Hdf hdf) {
   char path[PETSC_MAX_PATH_LEN];
   PetscInt64 shape[8], *step;
   PetscReal *time;
@@ -113,11 +114,11 @@ static PetscErrorCode ReadClock(Recording x, const Source *s, H5 h5) {
 
   PetscFunctionBeginUser;
   PetscCall(PathOf(s, "position/step", path));
-  PetscCall(H5GetShape(h5, path, &rank, shape));
+  PetscCall(HdfGetShape(hdf, path, &rank, shape));
   PetscCall(PetscMalloc2(shape[0], &step, s->frames, &time));
-  PetscCall(H5ReadInts(h5, path, shape[0], step));
+  PetscCall(HdfReadInts(hdf, path, shape[0], step));
   PetscCall(PathOf(s, "position/time", path));
-  PetscCall(H5ReadRows(h5, path, 0, s->frames, time));
+  PetscCall(HdfReadRows(hdf, path, 0, s->frames, time));
   for (PetscInt f = 0; f < PetscMin(s->frames, x->frames); f++)
     if (step[f] != x->step[f] || time[f] != x->time[f]) same = PETSC_FALSE;
   if (same && s->frames > x->frames) {
@@ -138,17 +139,17 @@ static PetscErrorCode Inspect(Recording x, Source *s) {
   PetscErrorCode failed;
   PetscMPIInt rank;
   int missing = 0;
-  H5 h5;
+  Hdf hdf;
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_rank(x->world, &rank));
   if (!rank) missing = access(s->file, F_OK) != 0;
   PetscCallMPI(MPI_Bcast(&missing, 1, MPI_INT, 0, x->world));
   if (missing) PetscFunctionReturn(0);
-  PetscCall(H5Open(x->world, s->file, "r", x->key, &h5));
-  failed = ReadShape(x, s, h5);
-  if (!failed && s->frames) failed = ReadClock(x, s, h5);
-  PetscCall(H5Close_(&h5)); /* an open file would meet MPI_Finalize */
+  PetscCall(HdfOpen(x->world, s->file, "r", x->key, &hdf));
+  failed = ReadShape(x, s, hdf);
+  if (!failed && s->frames) failed = ReadClock(x, s, hdf);
+  PetscCall(HdfClose(&hdf)); /* an open file would meet MPI_Finalize */
   PetscCall(failed);
   PetscFunctionReturn(0);
 }
@@ -156,7 +157,7 @@ static PetscErrorCode Inspect(Recording x, Source *s) {
 PetscErrorCode RecordingOpen(MPI_Comm world, const char *key, Recording *recording) {
   PetscErrorCode failed;
   Recording x;
-  H5 h5;
+  Hdf hdf;
 
   PetscFunctionBeginUser;
   PetscCall(PetscNew(&x));
@@ -164,9 +165,9 @@ PetscErrorCode RecordingOpen(MPI_Comm world, const char *key, Recording *recordi
   x->key = key;
   x->open = -1;
   PetscCall(DeckGetString(key, x->path));
-  PetscCall(H5Open(world, x->path, "r", key, &h5));
-  failed = ListSources(x, h5);
-  PetscCall(H5Close_(&h5));
+  PetscCall(HdfOpen(world, x->path, "r", key, &hdf));
+  failed = ListSources(x, hdf);
+  PetscCall(HdfClose(&hdf));
   PetscCall(failed);
   for (PetscInt r = 0; r < x->realizations; r++) PetscCall(Inspect(x, &x->source[r]));
   PetscCheck(x->frames, world, PETSC_ERR_USER_INPUT, "%s = %s: has no complete frame", key, x->path);
@@ -179,7 +180,7 @@ PetscErrorCode RecordingDestroy(Recording *recording) {
 
   PetscFunctionBeginUser;
   if (!x) PetscFunctionReturn(0);
-  PetscCall(H5Close_(&x->h5));
+  PetscCall(HdfClose(&x->hdf));
   PetscCall(PetscFree2(x->step, x->time));
   PetscCall(PetscFree(x->source));
   PetscCall(PetscFree(x->rows));
@@ -197,59 +198,45 @@ PetscInt RecordingFrames(Recording x, PetscInt r) {
   return x->source[r].frames;
 }
 
-static PetscErrorCode Adopt(H5 h5, const char *key) {
-  char value[PETSC_MAX_PATH_LEN], option[64];
+static PetscErrorCode Adopt(Hdf hdf, const char *key) {
+  char value[PETSC_MAX_PATH_LEN];
   PetscBool given, found;
 
   PetscFunctionBeginUser;
   PetscCall(DeckHas(key, &given));
   if (given) PetscFunctionReturn(0);
-  PetscCall(H5ReadAttribute(h5, "/parameters", key, sizeof(value), value, &found));
+  PetscCall(HdfReadAttribute(hdf, "/parameters", key, sizeof(value), value, &found));
   if (!found || !value[0]) PetscFunctionReturn(0);
-  PetscCall(PetscSNPrintf(option, sizeof(option), "-%s", key));
-  PetscCall(PetscOptionsSetValue(NULL, option, value));
+  PetscCall(DeckResolve(key, value));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode RecordingAdopt(Recording x, PetscInt n, const char *const keys[], PetscBool *found) {
-  H5 h5;
+  Hdf hdf;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Open(x->world, x->path, "r", x->key, &h5));
-  PetscCall(H5Exists(h5, "/parameters", found));
-  for (PetscInt i = 0; *found && i < n; i++) PetscCall(Adopt(h5, keys[i]));
-  PetscCall(H5Close_(&h5));
-  PetscFunctionReturn(0);
-}
-
-typedef struct {
-  H5 h5;
-  PetscErrorCode (*visit)(const char *key, const char *value, void *context);
-  void *context;
-} Visitor;
-
-static PetscErrorCode VisitKey(const char *key, const char *resolved, void *context) {
-  const Visitor *v = (const Visitor *)context;
-  char value[PETSC_MAX_PATH_LEN];
-  PetscBool found;
-
-  PetscFunctionBeginUser;
-  (void)resolved; /* that of this run */
-  PetscCall(H5ReadAttribute(v->h5, "/parameters", key, sizeof(value), value, &found));
-  if (found) PetscCall(v->visit(key, value, v->context));
+  PetscCall(HdfOpen(x->world, x->path, "r", x->key, &hdf));
+  PetscCall(HdfExists(hdf, "/parameters", found));
+  for (PetscInt i = 0; *found && i < n; i++) PetscCall(Adopt(hdf, keys[i]));
+  PetscCall(HdfClose(&hdf));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode RecordingVisit(Recording x, PetscErrorCode (*visit)(const char *key, const char *value, void *context),
                               void *context) {
-  Visitor visitor = {NULL, visit, context};
-  PetscBool found;
+  char value[PETSC_MAX_PATH_LEN];
+  PetscBool found, there;
+  const char *key;
+  Hdf hdf;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Open(x->world, x->path, "r", x->key, &visitor.h5));
-  PetscCall(H5Exists(visitor.h5, "/parameters", &found));
-  if (found) PetscCall(DeckVisit("simulate", VisitKey, &visitor));
-  PetscCall(H5Close_(&visitor.h5));
+  PetscCall(HdfOpen(x->world, x->path, "r", x->key, &hdf));
+  PetscCall(HdfExists(hdf, "/parameters", &there));
+  for (PetscInt i = 0; there && (key = DeckName(i)); i++) {
+    PetscCall(HdfReadAttribute(hdf, "/parameters", key, sizeof(value), value, &found));
+    if (found) PetscCall(visit(key, value, context));
+  }
+  PetscCall(HdfClose(&hdf));
   PetscFunctionReturn(0);
 }
 
@@ -267,11 +254,11 @@ static PetscErrorCode ReadWeights(Recording x, const Source *s, const TokensLayo
   PetscCall(PetscMalloc1(l->owned * l->block, &weights));
   for (PetscInt i = 0; i < l->owned * l->block; i++) weights[i] = 1 / (double)l->count;
   PetscCall(PathOf(s, "mass", path));
-  PetscCall(H5Exists(x->h5, path, &exists));
+  PetscCall(HdfExists(x->hdf, path, &exists));
   if (exists) {
-    PetscCall(H5GetShape(x->h5, path, &rank, shape));
+    PetscCall(HdfGetShape(x->hdf, path, &rank, shape));
     positive = rank == 1 && shape[0] == l->count ? PETSC_TRUE : PETSC_FALSE;
-    if (positive) PetscCall(H5ReadRows(x->h5, path, first, n, weights));
+    if (positive) PetscCall(HdfReadRows(x->hdf, path, first, n, weights));
     for (PetscInt64 i = 0; i < n; i++)
       if (!(weights[i] >= 0 && weights[i] <= 1e6)) positive = PETSC_FALSE;
     PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &positive, 1, MPIU_BOOL, MPI_LAND, l->comm));
@@ -295,13 +282,13 @@ static PetscErrorCode ReadRows(Recording x, PetscInt r, PetscInt f, const Tokens
   PetscFunctionBeginUser;
   if (x->open != r) {
     x->open = -1;
-    PetscCall(H5Close_(&x->h5));
-    PetscCall(H5Open(l->comm, s->file, "r", x->key, &x->h5));
+    PetscCall(HdfClose(&x->hdf));
+    PetscCall(HdfOpen(l->comm, s->file, "r", x->key, &x->hdf));
     x->open = r;
   }
   if (!x->rows) PetscCall(PetscMalloc1((size_t)l->owned * l->block * l->dim, &x->rows));
   PetscCall(PathOf(s, "position/value", path));
-  PetscCall(H5ReadFrame(x->h5, path, f, first, n, x->rows));
+  PetscCall(HdfReadFrame(x->hdf, path, f, first, n, x->rows));
   PetscCall(ReadWeights(x, s, l, tokens));
   PetscFunctionReturn(0);
 }
@@ -362,6 +349,6 @@ PetscErrorCode RecordingCheck(Recording x) {
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT, MPI_MIN, x->world));
   if (first == INT_MAX) PetscFunctionReturn(0);
   PetscCallMPI(MPI_Bcast(x->reason, sizeof(x->reason), MPI_CHAR, first, x->world));
-  PetscCall(H5Close_(&x->h5)); /* an open file would meet MPI_Finalize */
+  PetscCall(HdfClose(&x->hdf)); /* an open file would meet MPI_Finalize */
   SETERRQ(x->world, PETSC_ERR_USER_INPUT, "%s", x->reason);
 }

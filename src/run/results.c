@@ -1,11 +1,12 @@
-/* The results file (DESIGN.md section 6). */
+/* The results file; tools/README.md has its layout. */
 #include "run/impl.h"
 
 #include <chorale/deck.h>
-#include <chorale/h5.h>
-#include <chorale/provenance.h>
 #include <math.h>
 #include <string.h>
+
+#include "io/hdf.h"
+#include "io/provenance.h"
 
 #define PATH  256
 #define PIECE ((size_t)1 << 27) /* doubles that are reduced at once: a count of MPI is an int */
@@ -58,18 +59,18 @@ static const char *At(char path[PATH], const char *group, const char *name) {
 }
 
 /* /GROUP/step and /GROUP/time */
-static PetscErrorCode WriteClock(Record x, H5 h5, const char *group) {
+static PetscErrorCode WriteClock(Record x, Hdf hdf, const char *group) {
   const PetscInt64 frames = x->frames;
   char path[PATH];
 
   PetscFunctionBeginUser;
-  PetscCall(H5WriteInts(h5, At(path, group, "step"), 1, &frames, x->step));
-  PetscCall(H5WriteReals(h5, At(path, group, "time"), 1, &frames, x->time));
+  PetscCall(HdfWriteInts(hdf, At(path, group, "step"), 1, &frames, x->step));
+  PetscCall(HdfWriteReals(hdf, At(path, group, "time"), 1, &frames, x->time));
   PetscFunctionReturn(0);
 }
 
 /* /observables/NAME: every rank that holds realizations writes its columns. */
-static PetscErrorCode WriteObservable(Record x, H5 h5, const ObservableInfo *info, const char *unit) {
+static PetscErrorCode WriteObservable(Record x, Hdf hdf, const ObservableInfo *info, const char *unit) {
   const EnsembleLayout *e = &x->ensemble;
   const PetscInt k = info->size, n = x->shard ? 0 : e->owned;
   char group[PATH / 2], path[PATH];
@@ -83,17 +84,17 @@ static PetscErrorCode WriteObservable(Record x, H5 h5, const ObservableInfo *inf
       memcpy(columns + ((size_t)t * (size_t)n + (size_t)i) * (size_t)k,
              x->values + ((size_t)i * (size_t)x->frames + (size_t)t) * (size_t)x->width + info->first,
              (size_t)k * sizeof(double));
-  PetscCall(WriteClock(x, h5, group));
+  PetscCall(WriteClock(x, hdf, group));
   At(path, group, "value");
-  PetscCall(H5WriteColumns(h5, path, x->frames, e->realizations, k == 1 ? 0 : k, e->group, e->groups, n, columns));
-  PetscCall(H5AttributeString(h5, path, "unit", unit));
-  PetscCall(H5AttributeString(h5, path, "description", info->description));
+  PetscCall(HdfWriteColumns(hdf, path, x->frames, e->realizations, k == 1 ? 0 : k, e->group, e->groups, n, columns));
+  PetscCall(HdfAttributeString(hdf, path, "unit", unit));
+  PetscCall(HdfAttributeString(hdf, path, "description", info->description));
   PetscCall(PetscFree(columns));
   PetscFunctionReturn(0);
 }
 
 /* Values first .. first+k-1 of every frame of mean or sem, which rank 0 holds, as a dataset [T] or [T][k]. */
-static PetscErrorCode WriteStatistic(Record x, H5 h5, const char *path, const double *statistic, PetscInt first,
+static PetscErrorCode WriteStatistic(Record x, Hdf hdf, const char *path, const double *statistic, PetscInt first,
                                      PetscInt k) {
   const PetscInt64 shape[2] = {x->frames, k};
   double *values;
@@ -103,13 +104,13 @@ static PetscErrorCode WriteStatistic(Record x, H5 h5, const char *path, const do
   for (PetscInt t = 0; t < x->frames && !x->rank; t++)
     memcpy(values + (size_t)t * (size_t)k, statistic + (size_t)t * (size_t)x->width + first,
            (size_t)k * sizeof(double));
-  PetscCall(H5WriteReals(h5, path, k == 1 ? 1 : 2, shape, values));
+  PetscCall(HdfWriteReals(hdf, path, k == 1 ? 1 : 2, shape, values));
   PetscCall(PetscFree(values));
   PetscFunctionReturn(0);
 }
 
 /* /observables, /ensemble and the columns of the study's table in /study. */
-static PetscErrorCode WriteObservables(Record x, H5 h5, const double *mean, const double *sem) {
+static PetscErrorCode WriteObservables(Record x, Hdf hdf, const double *mean, const double *sem) {
   char group[PATH / 2], path[PATH], column[64];
   PetscReal beta;
 
@@ -117,34 +118,34 @@ static PetscErrorCode WriteObservables(Record x, H5 h5, const double *mean, cons
   PetscCall(DeckGetReal("attention_beta", &beta));
   for (PetscInt o = 0; o < x->quantities; o++) {
     const ObservableInfo *info = &x->quantity[o];
-    PetscCall(WriteObservable(x, h5, info, o == OBSERVE_ENERGY ? AttentionEnergyUnit(beta) : info->unit));
+    PetscCall(WriteObservable(x, hdf, info, o == OBSERVE_ENERGY ? AttentionEnergyUnit(beta) : info->unit));
     PetscCall(PetscSNPrintf(group, sizeof(group), "/ensemble/%s", info->name));
-    PetscCall(WriteStatistic(x, h5, At(path, group, "mean"), mean, info->first, info->size));
-    PetscCall(WriteStatistic(x, h5, At(path, group, "sem"), sem, info->first, info->size));
+    PetscCall(WriteStatistic(x, hdf, At(path, group, "mean"), mean, info->first, info->size));
+    PetscCall(WriteStatistic(x, hdf, At(path, group, "sem"), sem, info->first, info->size));
   }
   PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", x->study));
-  PetscCall(WriteClock(x, h5, group));
-  for (PetscInt i = 0; i < x->texts; i++) PetscCall(H5AttributeString(h5, group, x->text[i][0], x->text[i][1]));
+  PetscCall(WriteClock(x, hdf, group));
+  for (PetscInt i = 0; i < x->texts; i++) PetscCall(HdfAttributeString(hdf, group, x->text[i][0], x->text[i][1]));
   for (PetscInt o = 0; o < x->quantities; o++) {
     const ObservableInfo *info = &x->quantity[o];
     const char *name = RecordColumn(x, o);
     if (!name) continue;
     PetscCall(PetscSNPrintf(column, sizeof(column), "%s_mean", name));
-    PetscCall(WriteStatistic(x, h5, At(path, group, column), mean, info->first, 1));
+    PetscCall(WriteStatistic(x, hdf, At(path, group, column), mean, info->first, 1));
     PetscCall(PetscSNPrintf(column, sizeof(column), "%s_sem", name));
-    PetscCall(WriteStatistic(x, h5, At(path, group, column), sem, info->first, 1));
+    PetscCall(WriteStatistic(x, hdf, At(path, group, column), sem, info->first, 1));
   }
   PetscFunctionReturn(0);
 }
 
 typedef struct {
-  H5 h5;
+  Hdf hdf;
   MPI_Comm world;
 } Attributes;
 
 static PetscErrorCode WriteParameter(const char *key, const char *value, void *context) {
   PetscFunctionBeginUser;
-  PetscCall(H5AttributeString(((Attributes *)context)->h5, "/parameters", key, value));
+  PetscCall(HdfAttributeString(((Attributes *)context)->hdf, "/parameters", key, value));
   PetscFunctionReturn(0);
 }
 
@@ -161,39 +162,39 @@ static PetscErrorCode WriteProvenance(const char *name, const char *value, void 
   PetscCall(PetscMalloc1(length, &text));
   if (!rank) memcpy(text, value, (size_t)length);
   PetscCallMPI(MPI_Bcast(text, length, MPI_CHAR, 0, a->world));
-  PetscCall(H5AttributeString(a->h5, "/provenance", name, text));
+  PetscCall(HdfAttributeString(a->hdf, "/provenance", name, text));
   PetscCall(PetscFree(text));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode ResultsWriteOrigin(MPI_Comm comm, const char *study, PetscBool complete, H5 h5) {
-  Attributes context = {h5, comm};
+PetscErrorCode ResultsWriteOrigin(MPI_Comm comm, PetscBool complete, Hdf hdf) {
+  Attributes context = {hdf, comm};
   char *deck;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckVisit(study, WriteParameter, &context));
-  PetscCall(DeckText(study, &deck));
-  PetscCall(H5WriteString(h5, "/parameters/deck", deck));
+  PetscCall(DeckVisit(WriteParameter, &context));
+  PetscCall(DeckText(&deck));
+  PetscCall(HdfWriteString(hdf, "/parameters/deck", deck));
   PetscCall(PetscFree(deck));
   PetscCall(ProvenanceVisit(WriteProvenance, &context));
-  PetscCall(H5AttributeString(h5, "/provenance", "complete", complete ? "true" : "false"));
+  PetscCall(HdfAttributeString(hdf, "/provenance", "complete", complete ? "true" : "false"));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode ResultsWrite(Record x, const char *path, PetscBool complete, const double *mean, const double *sem) {
   char target[PETSC_MAX_PATH_LEN], link[PATH];
-  H5 h5;
+  Hdf hdf;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Open(x->ensemble.world, path, "w", NULL, &h5));
-  PetscCall(WriteObservables(x, h5, mean, sem));
-  PetscCall(ResultsWriteOrigin(x->ensemble.world, x->study, complete, h5));
+  PetscCall(HdfOpen(x->ensemble.world, path, "w", NULL, &hdf));
+  PetscCall(WriteObservables(x, hdf, mean, sem));
+  PetscCall(ResultsWriteOrigin(x->ensemble.world, complete, hdf));
   for (PetscInt r = 0; r < x->trajectories; r++) {
     PetscCall(OutputTrajectory(&x->output, r, PETSC_TRUE, target));
     PetscCall(PetscSNPrintf(link, sizeof(link), "/particles/realization_%05d", (int)r));
-    PetscCall(H5ExternalLink(h5, link, target, "/particles/all"));
+    PetscCall(HdfExternalLink(hdf, link, target, "/particles/all"));
   }
-  PetscCall(H5Flush_(h5)); /* every rank's part is on disk */
-  PetscCall(H5Close_(&h5));
+  PetscCall(HdfFlush(hdf)); /* every rank's part is on disk */
+  PetscCall(HdfClose(&hdf));
   PetscFunctionReturn(0);
 }

@@ -2,11 +2,12 @@
 #include <chorale/trajectory.h>
 
 #include <chorale/deck.h>
-#include <chorale/h5.h>
-#include <chorale/provenance.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "io/hdf.h"
+#include "io/provenance.h"
 
 #define POSITION "/particles/all/position"
 /* HDF5 handles every chunk of a frame by itself, which costs more than writing it when chunks are small: a large frame
@@ -22,8 +23,8 @@
 struct _p_Trajectory {
   TokensLayout layout;
   PetscMPIInt rank;
-  H5 h5;
-  H5Series values;
+  Hdf hdf;
+  HdfSeries values;
   PetscInt frames, extent, written, listed; /* to come, in the file, written, in the sidecar */
   PetscBool single;
   PetscInt64 *step; /* [frames] */
@@ -41,7 +42,7 @@ static PetscErrorCode TakeVersion(const char *name, const char *value, void *con
 
 static PetscErrorCode WriteParameter(const char *key, const char *value, void *context) {
   PetscFunctionBeginUser;
-  PetscCall(H5AttributeString((H5)context, "/parameters", key, value));
+  PetscCall(HdfAttributeString((Hdf)context, "/parameters", key, value));
   PetscFunctionReturn(0);
 }
 
@@ -53,16 +54,16 @@ static PetscErrorCode WriteHeader(Trajectory t) {
 
   PetscFunctionBeginUser;
   PetscCall(ProvenanceVisit(TakeVersion, version));
-  PetscCall(H5AttributeInts(t->h5, "/h5md", "version", 2, standard));
-  PetscCall(H5AttributeString(t->h5, "/h5md/author", "name", "chorale"));
-  PetscCall(H5AttributeString(t->h5, "/h5md/creator", "name", "chorale"));
-  PetscCall(H5AttributeString(t->h5, "/h5md/creator", "version", version));
+  PetscCall(HdfAttributeInts(t->hdf, "/h5md", "version", 2, standard));
+  PetscCall(HdfAttributeString(t->hdf, "/h5md/author", "name", "chorale"));
+  PetscCall(HdfAttributeString(t->hdf, "/h5md/creator", "name", "chorale"));
+  PetscCall(HdfAttributeString(t->hdf, "/h5md/creator", "version", version));
   PetscCall(PetscMalloc1(dim, &boundary));
   for (int c = 0; c < dim; c++) boundary[c] = "none"; /* the sphere lies in R^d, which has no walls */
-  PetscCall(H5AttributeInt(t->h5, "/particles/all/box", "dimension", dim));
-  PetscCall(H5AttributeStrings(t->h5, "/particles/all/box", "boundary", dim, boundary));
+  PetscCall(HdfAttributeInt(t->hdf, "/particles/all/box", "dimension", dim));
+  PetscCall(HdfAttributeStrings(t->hdf, "/particles/all/box", "boundary", dim, boundary));
   PetscCall(PetscFree(boundary));
-  PetscCall(DeckVisit("simulate", WriteParameter, t->h5)); /* what the file was recorded with, whatever else is lost */
+  PetscCall(DeckVisit(WriteParameter, t->hdf)); /* what the file was recorded with, whatever else is lost */
   PetscFunctionReturn(0);
 }
 
@@ -100,38 +101,41 @@ static PetscErrorCode ChunkRows(const TokensLayout *l, PetscInt64 *rows) {
 
 PetscErrorCode TrajectoryCreate(Tokens tokens, const char *path, PetscInt frames, PetscBool single, PetscInt deflate,
                                 Trajectory *trajectory) {
-  PetscInt64 rows;
+  HdfSeriesShape shape = {.single = single, .deflate = (int)deflate};
   Trajectory t;
 
   PetscFunctionBeginUser;
   PetscCall(New(tokens, path, frames, single, &t));
-  PetscCall(ChunkRows(&t->layout, &rows));
-  PetscCall(H5Open(t->layout.comm, path, "w", NULL, &t->h5));
+  shape.frames = t->extent;
+  shape.N = t->layout.count;
+  shape.d = t->layout.dim;
+  PetscCall(ChunkRows(&t->layout, &shape.chunk_rows));
+  PetscCall(HdfOpen(t->layout.comm, path, "w", NULL, &t->hdf));
   PetscCall(WriteHeader(t));
-  PetscCall(H5SeriesCreate(t->h5, POSITION "/value", t->extent, t->layout.count, t->layout.dim, rows, single,
-                           (int)deflate, &t->values));
+  PetscCall(HdfSeriesCreate(t->hdf, POSITION "/value", &shape, &t->values));
   *trajectory = t;
   PetscFunctionReturn(0);
 }
 
 /* Opens the file and takes over what it says; an error when it is not whole. */
 static PetscErrorCode Reopen(Trajectory t, PetscInt done) {
-  PetscInt64 extent, N, clock[8];
+  HdfSeriesShape shape = {.d = t->layout.dim, .single = t->single};
+  PetscInt64 clock[8];
   int valid = 0, rank;
   PetscBool found;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Open(t->layout.comm, t->path, "r+", NULL, &t->h5));
-  PetscCall(H5ReadAttributeInt(t->h5, POSITION, "frames_valid", &valid, &found));
-  PetscCall(H5SeriesOpen(t->h5, POSITION "/value", t->layout.dim, t->single, &extent, &N, &t->values));
-  PetscCall(H5GetShape(t->h5, POSITION "/step", &rank, clock)); /* of a killed run it may have less than values */
-  PetscCheck(valid >= done && rank == 1 && clock[0] >= done && clock[0] <= t->frames && extent >= done &&
-                 extent <= t->frames && N == t->layout.count,
+  PetscCall(HdfOpen(t->layout.comm, t->path, "r+", NULL, &t->hdf));
+  PetscCall(HdfReadAttributeInt(t->hdf, POSITION, "frames_valid", &valid, &found));
+  PetscCall(HdfSeriesOpen(t->hdf, POSITION "/value", &shape, &t->values));
+  PetscCall(HdfGetShape(t->hdf, POSITION "/step", &rank, clock)); /* of a killed run it may have less than values */
+  PetscCheck(valid >= done && rank == 1 && clock[0] >= done && clock[0] <= t->frames && shape.frames >= done &&
+                 shape.frames <= t->frames && shape.N == t->layout.count,
              t->layout.comm, PETSC_ERR_FILE_READ, "%s: is not of this run", t->path);
-  t->extent = (PetscInt)extent;
+  t->extent = (PetscInt)shape.frames;
   t->written = done;
-  PetscCall(H5ReadInts(t->h5, POSITION "/step", clock[0], t->step));
-  PetscCall(H5ReadRows(t->h5, POSITION "/time", 0, clock[0], t->time));
+  PetscCall(HdfReadInts(t->hdf, POSITION "/step", clock[0], t->step));
+  PetscCall(HdfReadRows(t->hdf, POSITION "/time", 0, clock[0], t->time));
   PetscFunctionReturn(0);
 }
 
@@ -145,8 +149,8 @@ PetscErrorCode TrajectoryOpen(Tokens tokens, const char *path, PetscInt frames, 
   PetscCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL)); /* a file that is lost is no error here */
   failed = Reopen(t, done);
   if (failed) {
-    (void)H5SeriesDestroy(&t->values);
-    (void)H5Close_(&t->h5); /* of a damaged file this fails, too */
+    (void)HdfSeriesDestroy(&t->values);
+    (void)HdfClose(&t->hdf); /* of a damaged file this fails, too */
   }
   PetscCall(PetscPopErrorHandler());
   if (failed) {
@@ -171,7 +175,7 @@ static PetscErrorCode WriteWeights(Trajectory t, Tokens tokens) {
   for (PetscInt64 i = 0; i < end - first; i++)
     if (weights[i] != 1 / (double)l->count) uniform = PETSC_FALSE;
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &uniform, 1, MPIU_BOOL, MPI_LAND, l->comm));
-  if (!uniform) PetscCall(H5WriteRows(t->h5, "/particles/all/mass", l->count, 0, first, 1, end - first, weights));
+  if (!uniform) PetscCall(HdfWriteRows(t->hdf, "/particles/all/mass", l->count, 0, first, 1, end - first, weights));
   PetscFunctionReturn(0);
 }
 
@@ -180,10 +184,10 @@ static PetscErrorCode Flush(Trajectory t) {
   const int valid = t->written;
 
   PetscFunctionBeginUser;
-  PetscCall(H5GrowInts(t->h5, POSITION "/step", t->extent, t->step));
-  PetscCall(H5GrowReals(t->h5, POSITION "/time", t->extent, t->time));
-  PetscCall(H5AttributeInt(t->h5, POSITION, "frames_valid", valid));
-  PetscCall(H5Flush_(t->h5));
+  PetscCall(HdfGrowInts(t->hdf, POSITION "/step", t->extent, t->step));
+  PetscCall(HdfGrowReals(t->hdf, POSITION "/time", t->extent, t->time));
+  PetscCall(HdfAttributeInt(t->hdf, POSITION, "frames_valid", valid));
+  PetscCall(HdfFlush(t->hdf));
   PetscFunctionReturn(0);
 }
 
@@ -246,9 +250,9 @@ PetscErrorCode TrajectoryWrite(Trajectory t, PetscInt step, PetscReal time, Toke
   PetscCheck(t->written < t->frames, t->layout.comm, PETSC_ERR_ARG_OUTOFRANGE, "%s: more than %" PetscInt_FMT " frames",
              t->path, t->frames);
   if (!t->written) PetscCall(WriteWeights(t, tokens));
-  if (t->written == t->extent) PetscCall(H5SeriesExtend(t->values, ++t->extent));
+  if (t->written == t->extent) PetscCall(HdfSeriesExtend(t->values, ++t->extent));
   PetscCall(TokensGetRows(tokens, &first, &count, t->rows));
-  PetscCall(H5SeriesWrite(t->values, t->written, first, count, t->rows));
+  PetscCall(HdfSeriesWrite(t->values, t->written, first, count, t->rows));
   t->step[t->written] = step;
   t->time[t->written] = time;
   t->written++;
@@ -269,8 +273,8 @@ PetscErrorCode TrajectoryDestroy(Trajectory *trajectory) {
 
   PetscFunctionBeginUser;
   if (!t) PetscFunctionReturn(0);
-  PetscCall(H5SeriesDestroy(&t->values));
-  PetscCall(H5Close_(&t->h5));
+  PetscCall(HdfSeriesDestroy(&t->values));
+  PetscCall(HdfClose(&t->hdf));
   PetscCall(WriteSidecar(t));
   PetscCall(PetscFree2(t->step, t->time));
   PetscCall(PetscFree(t->rows));

@@ -1,4 +1,4 @@
-/* Projected Euler-Maruyama for the Ito form of the limit SDE, PAPER.md section 3. */
+/* Projected Euler-Maruyama for the Ito form of the limit SDE, THEORY.md (3.1). */
 #include "scheme/impl.h"
 
 static PetscReal Rate(Scheme scheme, PetscReal k1) {

@@ -1,4 +1,4 @@
-/* The flow of the frozen field for the Stratonovich form of the limit SDE, PAPER.md section 3. */
+/* The flow of the frozen field for the Stratonovich form of the limit SDE, THEORY.md (3.2). */
 #include "scheme/impl.h"
 
 /* x' = X(1), dX/ds = P_X (Att(X) dt + dW(X)), X(0) = x, by the classical Runge-Kutta rule of order 4. A smooth path of
@@ -15,12 +15,12 @@ static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, Pets
   PetscFunctionBeginUser;
   for (int i = 0; i < 4; i++) {
     if (i > 0) {
-      PetscCall(TokensCopy(tokens, scheme->stage));
-      PetscCall(TokensMove(scheme->stage, node[i], slope));
+      PetscCall(TokensCopy(tokens, scheme->inner));
+      PetscCall(TokensMove(scheme->inner, node[i], slope));
     }
-    PetscCall(SchemeSlope(attention, field, dt, i > 0 ? scheme->stage : tokens, scratch, slope, &zero));
+    PetscCall(SchemeSlope(attention, field, dt, i > 0 ? scheme->inner : tokens, scratch, slope, &zero));
     if (zero) PetscFunctionReturn(0);
-    PetscCall(SchemeAccumulate(sum, (PetscBool)(i == 0), weight[i], slope));
+    PetscCall(SchemeAccumulate(sum, i == 0 ? PETSC_TRUE : PETSC_FALSE, weight[i], slope));
   }
   PetscCall(TokensMove(tokens, 1, sum));
   PetscFunctionReturn(0);
@@ -30,5 +30,5 @@ const SchemeType SchemeTypeFlow = {.name = "flow",
                                    .description = "dx/ds = P (Att(x) dt + dW(x)) over s in [0,1] by RK4, Stratonovich",
                                    .stages = 4,
                                    .works = 3,
-                                   .stage = PETSC_TRUE,
+                                   .inner = PETSC_TRUE,
                                    .step = Step};

@@ -1,4 +1,4 @@
-/* Projected Heun for the Stratonovich form of the limit SDE, PAPER.md section 3. */
+/* Projected Heun for the Stratonovich form of the limit SDE, THEORY.md (3.2). */
 #include "scheme/impl.h"
 
 /* x* = LN(x + s(x)), x' = LN(x + (s(x) + s(x*))/2) with s(x) = P_x (Att(x) dt + dW(x)) and the same field in both.
@@ -10,9 +10,9 @@ static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, Pets
   PetscFunctionBeginUser;
   PetscCall(SchemeSlope(attention, field, dt, tokens, scratch, sum, &zero));
   if (zero) PetscFunctionReturn(0);
-  PetscCall(TokensCopy(tokens, scheme->stage));
-  PetscCall(TokensMove(scheme->stage, 1, sum));
-  PetscCall(SchemeSlope(attention, field, dt, scheme->stage, scratch, slope, &zero));
+  PetscCall(TokensCopy(tokens, scheme->inner));
+  PetscCall(TokensMove(scheme->inner, 1, sum));
+  PetscCall(SchemeSlope(attention, field, dt, scheme->inner, scratch, slope, &zero));
   PetscCall(SchemeAccumulate(sum, PETSC_FALSE, 1, slope));
   PetscCall(TokensMove(tokens, 0.5, sum));
   PetscFunctionReturn(0);
@@ -24,5 +24,5 @@ const SchemeType SchemeTypeHeun = {.name = "heun",
                                        "Stratonovich",
                                    .stages = 2,
                                    .works = 3,
-                                   .stage = PETSC_TRUE,
+                                   .inner = PETSC_TRUE,
                                    .step = Step};

@@ -1,4 +1,4 @@
-/* What a type of scheme implements. A new type is one file like layer.c and one line in the registry of scheme.c. */
+/* What a type of scheme implements. A new type is one file like layer.c and a word in SCHEMES. */
 #ifndef CHORALE_SCHEME_IMPL_H
 #define CHORALE_SCHEME_IMPL_H
 
@@ -11,8 +11,8 @@ typedef struct {
   const char *description; /* the step in one line, for SchemeView */
   PetscInt stages;         /* evaluations of the noise in a step */
   PetscInt works;          /* work vectors, at most SCHEME_WORK_MAX */
-  PetscBool pieces;        /* moves tokens in pieces where fields come so, and takes work vectors only where not */
-  PetscBool stage;         /* needs a second set of tokens */
+  PetscBool pieces;        /* moves tokens piece by piece where the fields allow it; else needs work vectors */
+  PetscBool inner;         /* needs a second set of tokens, for its stages inside a step */
   /* Refuses steps of size dt with noise of variance k1; NULL when the type takes any. */
   PetscErrorCode (*check)(Scheme scheme, PetscReal k1, PetscReal dt);
   PetscErrorCode (*step)(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens);
@@ -24,8 +24,8 @@ struct _p_Scheme {
   PetscInt dim;              /* d */
   Vec work[SCHEME_WORK_MAX]; /* fields at the tokens; NULL beyond type->works, and before SchemeWork */
   double *piece;             /* [works][SCHEME_PIECE][d][B]: fields at the tokens of a piece, or NULL */
-  Tokens stage;              /* tokens inside a step, or NULL */
-  PetscReal bytes, least;    /* of all these on the rank that has most; where tokens move in pieces */
+  Tokens inner;              /* the tokens at a stage inside a step, or NULL */
+  PetscReal bytes, least;    /* memory of the rank that has most: with work vectors; with pieces alone */
 };
 
 /* Work vectors, if there are none yet. Collective. */
@@ -38,13 +38,16 @@ PetscErrorCode SchemeFields(Attention attention, Field field, Tokens tokens, Vec
  * Collective. */
 PetscErrorCode SchemePrepare(Attention attention, Field field, Tokens tokens, PetscBool *drift, PetscBool *noise,
                              PetscBool *pieces);
-/* slope_i = P_{x_i} (Att[mu](x_i) dt + dW(x_i)) with dW = sqrt(dt) G: the Stratonovich increment of PAPER.md section 3.
+/* slope_i = P_{x_i} (Att[mu](x_i) dt + dW(x_i)) with dW = sqrt(dt) G: the Stratonovich increment of THEORY.md (3.2).
  * scratch holds G on the way. *zero when both fields are zero, and then slope is left alone. Collective. */
 PetscErrorCode SchemeSlope(Attention attention, Field field, PetscReal dt, Tokens tokens, Vec scratch, Vec slope,
                            PetscBool *zero);
 /* y <- (clear ? 0 : y) + scale x, with the same bits for any number of ranks. Not collective. */
 PetscErrorCode SchemeAccumulate(Vec y, PetscBool clear, PetscReal scale, Vec x);
 
-extern const SchemeType SchemeTypeLayer, SchemeTypeEuler, SchemeTypeHeun, SchemeTypeFlow;
+/* All types: NAME stands for the SchemeTypeNAME of its file. */
+#define SCHEMES(TYPE)     TYPE(Layer), TYPE(Euler), TYPE(Heun), TYPE(Flow)
+#define SCHEME_TYPE(name) SchemeType##name
+extern const SchemeType SCHEMES(SCHEME_TYPE);
 
 #endif

@@ -1,4 +1,4 @@
-/* One layer of the transformer, PAPER.md section 1. */
+/* One layer of the transformer, THEORY.md (1.1). */
 #include "scheme/impl.h"
 
 static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens) {

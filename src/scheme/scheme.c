@@ -1,53 +1,54 @@
 #include <string.h>
 
-#include <chorale/deck.h>
-#include <chorale/log.h>
-
+#include "base/log.h"
 #include "scheme/impl.h"
 
-static const SchemeType *const types[] = {&SchemeTypeLayer, &SchemeTypeEuler, &SchemeTypeHeun, &SchemeTypeFlow};
+#define ADDRESS(name) &SCHEME_TYPE(name)
+static const SchemeType *const types[] = {SCHEMES(ADDRESS)};
 static PetscLogEvent step_event;
 
-PetscErrorCode SchemeCreate(Tokens tokens, Scheme *scheme) {
-  char name[PETSC_MAX_PATH_LEN];
+static const char *TypeName(PetscInt i) {
+  return i < (PetscInt)PETSC_STATIC_ARRAY_LENGTH(types) ? types[i]->name : NULL;
+}
 
+const OptionKey SchemeKeys[] = {
+    CHOICE_KEY(SchemeOptions, type, "scheme_type", "layer", .choices = TypeName,
+               .help = "One step of the tokens: layer, the transformer's attention, MLP and layer norm; for the limit "
+                       "SDE euler (Ito), heun and flow (Stratonovich; flow is RK4 with the field frozen)."),
+    {.name = NULL}};
+
+PetscErrorCode SchemeOptionsRead(SchemeOptions *options) {
   PetscFunctionBeginUser;
-  PetscCall(DeckGetString("scheme_type", name));
-  PetscCall(SchemeCreateType(tokens, name, scheme));
+  PetscCall(DeckRead(SchemeKeys, options));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SchemeCreateType(Tokens tokens, const char *name, Scheme *scheme) {
+PetscErrorCode SchemeCreate(Tokens tokens, const SchemeOptions *options, Scheme *handle) {
   TokensLayout layout;
   PetscMPIInt size;
-  Scheme s;
+  Scheme scheme;
 
   PetscFunctionBeginUser;
   PetscCall(LogEvent("SchemeStep", &step_event));
   PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(PetscNew(&s));
+  PetscCall(PetscNew(&scheme));
   for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-    if (!strcmp(name, types[i]->name)) s->type = types[i];
-  PetscCheck(s->type, layout.comm, PETSC_ERR_USER_INPUT, "scheme_type = %s: must be layer, euler, heun or flow", name);
-  s->comm = layout.comm;
-  s->dim = layout.dim;
-  if (s->type->pieces)
-    PetscCall(PetscMalloc1((size_t)s->type->works * SCHEME_PIECE * layout.dim * layout.block, &s->piece));
+    if (!strcmp(options->type, types[i]->name)) scheme->type = types[i];
+  PetscCheck(scheme->type, layout.comm, PETSC_ERR_USER_INPUT, "scheme_type = %s: there is no such scheme",
+             options->type);
+  scheme->comm = layout.comm;
+  scheme->dim = layout.dim;
+  if (scheme->type->pieces)
+    PetscCall(PetscMalloc1((size_t)scheme->type->works * SCHEME_PIECE * layout.dim * layout.block, &scheme->piece));
   else
-    PetscCall(SchemeWork(s, tokens));
-  if (s->type->stage) PetscCall(TokensDuplicate(tokens, &s->stage));
-  PetscCallMPI(MPI_Comm_size(s->comm, &size));
+    PetscCall(SchemeWork(scheme, tokens));
+  if (scheme->type->inner) PetscCall(TokensDuplicate(tokens, &scheme->inner));
+  PetscCallMPI(MPI_Comm_size(scheme->comm, &size));
   const PetscReal most = (PetscReal)((layout.blocks + size - 1) / size) * layout.block; /* tokens of a rank */
-  s->bytes = most * (s->type->works * layout.dim + (s->type->stage ? layout.dim + 1 : 0)) * sizeof(double);
-  s->least = (PetscReal)s->type->works * SCHEME_PIECE * layout.dim * layout.block * sizeof(double);
-  *scheme = s;
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode SchemeWork(Scheme s, Tokens tokens) {
-  PetscFunctionBeginUser;
-  for (PetscInt i = 0; i < s->type->works; i++)
-    if (!s->work[i]) PetscCall(TokensCreateVec(tokens, &s->work[i]));
+  scheme->bytes =
+      most * (scheme->type->works * layout.dim + (scheme->type->inner ? layout.dim + 1 : 0)) * sizeof(double);
+  scheme->least = (PetscReal)scheme->type->works * SCHEME_PIECE * layout.dim * layout.block * sizeof(double);
+  *handle = scheme;
   PetscFunctionReturn(0);
 }
 
@@ -56,7 +57,7 @@ PetscErrorCode SchemeDestroy(Scheme *scheme) {
   if (!*scheme) PetscFunctionReturn(0);
   for (int i = 0; i < SCHEME_WORK_MAX; i++) PetscCall(VecDestroy(&(*scheme)->work[i]));
   PetscCall(PetscFree((*scheme)->piece));
-  PetscCall(TokensDestroy(&(*scheme)->stage));
+  PetscCall(TokensDestroy(&(*scheme)->inner));
   PetscCall(PetscFree(*scheme));
   PetscFunctionReturn(0);
 }
@@ -99,59 +100,5 @@ PetscErrorCode SchemeStep(Scheme scheme, Attention attention, Field field, Petsc
   PetscCall(PetscLogEventBegin(step_event, 0, 0, 0, 0));
   PetscCall(scheme->type->step(scheme, attention, field, dt, tokens));
   PetscCall(PetscLogEventEnd(step_event, 0, 0, 0, 0));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode SchemeFields(Attention attention, Field field, Tokens tokens, Vec *drift, Vec *noise) {
-  PetscBool zero;
-
-  PetscFunctionBeginUser;
-  PetscCall(AttentionIsZero(attention, &zero));
-  if (zero) *drift = NULL;
-  PetscCall(FieldIsZero(field, &zero));
-  if (zero) *noise = NULL;
-  if (*drift) PetscCall(AttentionEvaluate(attention, tokens, *drift));
-  if (*noise) PetscCall(FieldEvaluate(field, tokens, *noise));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode SchemePrepare(Attention attention, Field field, Tokens tokens, PetscBool *drift, PetscBool *noise,
-                             PetscBool *pieces) {
-  PetscBool zero;
-
-  PetscFunctionBeginUser;
-  PetscCall(AttentionIsZero(attention, &zero));
-  *drift = (PetscBool)!zero;
-  PetscCall(FieldIsZero(field, &zero));
-  *noise = (PetscBool)!zero;
-  *pieces = PETSC_TRUE;
-  if (*noise) PetscCall(FieldPrepare(field, tokens, pieces));
-  if (*drift && *pieces) PetscCall(AttentionPrepare(attention, tokens, pieces));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode SchemeSlope(Attention attention, Field field, PetscReal dt, Tokens tokens, Vec scratch, Vec slope,
-                           PetscBool *zero) {
-  Vec drift = slope, noise = scratch;
-
-  PetscFunctionBeginUser;
-  PetscCall(SchemeFields(attention, field, tokens, &drift, &noise));
-  *zero = (PetscBool)(!drift && !noise);
-  if (!*zero) PetscCall(TokensTangent(tokens, dt, drift, PetscSqrtReal(dt), noise, slope));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode SchemeAccumulate(Vec y, PetscBool clear, PetscReal scale, Vec x) {
-  const double *from;
-  double *to;
-  PetscInt n;
-
-  PetscFunctionBeginUser;
-  PetscCall(VecGetLocalSize(y, &n));
-  PetscCall(VecGetArrayRead(x, &from));
-  PetscCall(VecGetArray(y, &to));
-  for (PetscInt i = 0; i < n; i++) to[i] = (clear ? 0 : to[i]) + scale * from[i];
-  PetscCall(VecRestoreArray(y, &to));
-  PetscCall(VecRestoreArrayRead(x, &from));
   PetscFunctionReturn(0);
 }

@@ -1,39 +1,17 @@
-#include <chorale/deck.h>
-#include <chorale/start.h>
-
 #include "study/studies.h"
 
-PetscErrorCode StudyPrefer(const char *key, const char *value) {
-  char option[64];
-  PetscBool given;
-
+PetscErrorCode StudyObjectsRead(StudyObjects *o) {
   PetscFunctionBeginUser;
-  PetscCall(DeckHas(key, &given));
-  PetscCall(PetscSNPrintf(option, sizeof(option), "-%s", key));
-  if (!given) PetscCall(PetscOptionsSetValue(NULL, option, value));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode StudyPreferFile(void) {
-  char init[PETSC_MAX_PATH_LEN], text[32];
-  PetscInt64 rows, columns;
-  PetscBool file;
-
-  PetscFunctionBeginUser;
-  PetscCall(DeckGetString("tokens_init", init));
-  PetscCall(PetscStrcmp(init, "file", &file));
-  if (!file) PetscFunctionReturn(0);
-  PetscCall(StartFileShape(PETSC_COMM_WORLD, &rows, &columns));
-  PetscCall(PetscSNPrintf(text, sizeof(text), "%" PetscInt64_FMT, rows));
-  PetscCall(StudyPrefer("tokens_count", text));
-  PetscCall(PetscSNPrintf(text, sizeof(text), "%" PetscInt64_FMT, columns));
-  PetscCall(StudyPrefer("tokens_dim", text));
+  PetscCall(StartOptionsRead(&o->start));
+  PetscCall(AttentionOptionsRead(&o->attention));
+  PetscCall(NoiseOptionsRead(&o->noise));
+  PetscCall(SchemeOptionsRead(&o->scheme));
+  PetscCall(EnsembleOptionsRead(&o->ensemble));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode StudyGetSize(PetscInt64 *count, PetscInt64 *dim) {
   PetscFunctionBeginUser;
-  PetscCall(StudyPreferFile());
   PetscCall(DeckGetInt("tokens_count", count));
   PetscCall(DeckGetInt("tokens_dim", dim));
   PetscFunctionReturn(0);

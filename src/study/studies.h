@@ -2,7 +2,7 @@
 #ifndef CHORALE_STUDY_STUDIES_H
 #define CHORALE_STUDY_STUDIES_H
 
-#include <petscsys.h>
+#include "study/options.h"
 
 extern PetscErrorCode StudySimulate(void);
 extern PetscErrorCode StudyKernel(void);
@@ -12,10 +12,15 @@ extern PetscErrorCode StudyChaos(void);
 extern PetscErrorCode StudySync(void);
 extern PetscErrorCode StudyAnalyze(void);
 
-/* A default of this study where the table's is another; the parameters in the results have it. Collective. */
-extern PetscErrorCode StudyPrefer(const char *key, const char *value);
-/* N and d of a file of initial tokens as defaults. Collective. */
-extern PetscErrorCode StudyPreferFile(void);
+/* The options of the objects that most studies are made of. Collective. */
+typedef struct {
+  StartOptions start;
+  AttentionOptions attention;
+  NoiseOptions noise;
+  SchemeOptions scheme;
+  EnsembleOptions ensemble;
+} StudyObjects;
+extern PetscErrorCode StudyObjectsRead(StudyObjects *objects);
 /* N and d: from the deck, or from the file of initial tokens where the deck leaves them open. Collective. */
 extern PetscErrorCode StudyGetSize(PetscInt64 *count, PetscInt64 *dim);
 /* Refuses (user input) an attention_beta whose e^beta leaves double precision. Collective. */

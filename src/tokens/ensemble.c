@@ -1,17 +1,15 @@
 #include <limits.h>
-#include <stdlib.h>
 
-#include <chorale/deck.h>
 #include <chorale/ensemble.h>
 
 struct _p_Ensemble {
   EnsembleLayout layout;
   PetscInt next;   /* the realization that EnsembleNext returns */
-  PetscInt blocks; /* of tokens, what the automatic choice was made for */
+  PetscInt blocks; /* of tokens: the automatic choice was made for so many */
   PetscBool automatic;
 };
 
-/* Block updates in the time of which the slowest group advances all its realizations by one step. */
+/* The cost of a grid: blocks that a rank of the slowest group updates when all its realizations take one step. */
 static PetscInt64 Cost(PetscInt realizations, PetscInt blocks, PetscInt ranks, PetscInt groups) {
   const PetscInt shards = ranks / groups;
   return ((PetscInt64)realizations + groups - 1) / groups * ((blocks + shards - 1) / shards);
@@ -27,57 +25,48 @@ static PetscInt ChooseGroups(PetscInt realizations, PetscInt blocks, PetscInt ra
   return best;
 }
 
-/* ensemble_groups: auto or a divisor of the number of ranks. */
-static PetscErrorCode ReadGroups(PetscInt realizations, PetscInt blocks, PetscInt ranks, PetscInt *groups,
-                                 PetscBool *automatic) {
-  char text[PETSC_MAX_PATH_LEN], allowed[512] = "auto", *end;
+/* The groups that were asked for: a divisor of the number of ranks. */
+static PetscErrorCode CheckGroups(PetscInt64 groups, PetscInt ranks) {
+  char allowed[512] = "auto";
   size_t length;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetString("ensemble_groups", text));
-  PetscCall(PetscStrcmp(text, "auto", automatic));
-  if (*automatic) {
-    *groups = ChooseGroups(realizations, blocks, ranks);
-    PetscFunctionReturn(0);
-  }
+  if (groups >= 1 && groups <= ranks && ranks % groups == 0) PetscFunctionReturn(0);
   for (PetscInt g = 1; g <= ranks; g++) {
     if (ranks % g) continue;
     PetscCall(PetscStrlen(allowed, &length));
     PetscCall(PetscSNPrintf(allowed + length, sizeof(allowed) - length, ", %" PetscInt_FMT, g));
   }
-  const long value = strtol(text, &end, 10);
-  PetscCheck(end != text && !*end && value >= 1 && value <= ranks && ranks % value == 0, PETSC_COMM_WORLD,
-             PETSC_ERR_USER_INPUT, "ensemble_groups = %s: must divide the %" PetscInt_FMT " ranks (allowed: %s)", text,
-             ranks, allowed);
-  *groups = (PetscInt)value;
-  PetscFunctionReturn(0);
+  SETERRQ(PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+          "ensemble_groups = %" PetscInt64_FMT ": must divide the %" PetscInt_FMT " ranks (allowed: %s)", groups, ranks,
+          allowed);
 }
 
-PetscErrorCode EnsembleCreate(PetscInt blocks, Ensemble *ensemble) {
-  Ensemble e;
+PetscErrorCode EnsembleCreate(const EnsembleOptions *options, PetscInt blocks, Ensemble *handle) {
+  Ensemble ensemble;
   EnsembleLayout *layout;
-  PetscInt64 realizations;
   PetscMPIInt rank, size;
 
   PetscFunctionBeginUser;
   PetscCheck(blocks >= 1, PETSC_COMM_WORLD, PETSC_ERR_ARG_OUTOFRANGE, "an ensemble needs at least one block of tokens");
-  PetscCall(DeckGetInt("ensemble_realizations", &realizations));
-  PetscCheck(realizations >= 1 && realizations <= INT_MAX, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-             "ensemble_realizations = %" PetscInt64_FMT ": must be from 1 to %d", realizations, INT_MAX);
+  PetscCheck(options->realizations >= 1 && options->realizations <= INT_MAX, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "ensemble_realizations = %" PetscInt64_FMT ": must be from 1 to %d", options->realizations, INT_MAX);
   PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
   PetscCallMPI(MPI_Comm_size(PETSC_COMM_WORLD, &size));
-  PetscCall(PetscNew(&e));
-  layout = &e->layout;
+  PetscCall(PetscNew(&ensemble));
+  layout = &ensemble->layout;
   layout->world = PETSC_COMM_WORLD;
-  layout->realizations = (PetscInt)realizations;
-  e->blocks = blocks;
-  PetscCall(ReadGroups(layout->realizations, blocks, size, &layout->groups, &e->automatic));
+  layout->realizations = (PetscInt)options->realizations;
+  ensemble->blocks = blocks;
+  ensemble->automatic = options->groups == ENSEMBLE_GROUPS_AUTO ? PETSC_TRUE : PETSC_FALSE;
+  if (!ensemble->automatic) PetscCall(CheckGroups(options->groups, size));
+  layout->groups = ensemble->automatic ? ChooseGroups(layout->realizations, blocks, size) : (PetscInt)options->groups;
   layout->group = rank / (size / layout->groups);
   layout->owned =
       layout->group < layout->realizations ? (layout->realizations - 1 - layout->group) / layout->groups + 1 : 0;
   PetscCallMPI(MPI_Comm_split(PETSC_COMM_WORLD, layout->group, rank, &layout->shards));
-  e->next = layout->group;
-  *ensemble = e;
+  ensemble->next = layout->group;
+  *handle = ensemble;
   PetscFunctionReturn(0);
 }
 
@@ -130,18 +119,19 @@ PetscErrorCode EnsembleGetLayout(Ensemble ensemble, EnsembleLayout *layout) {
 }
 
 PetscErrorCode EnsembleGather(Ensemble ensemble, PetscInt n, const PetscReal mine[], PetscReal all[]) {
-  const EnsembleLayout *e = &ensemble->layout;
+  const EnsembleLayout *layout = &ensemble->layout;
   PetscMPIInt shard;
 
   PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Comm_rank(e->shards, &shard));
-  PetscCall(PetscArrayzero(all, (size_t)e->realizations * (size_t)n));
-  for (PetscInt i = 0; i < e->owned && !shard; i++)
-    PetscCall(PetscArraycpy(all + (size_t)(e->group + i * e->groups) * (size_t)n, mine + (size_t)i * (size_t)n, n));
+  PetscCallMPI(MPI_Comm_rank(layout->shards, &shard));
+  PetscCall(PetscArrayzero(all, (size_t)layout->realizations * (size_t)n));
+  for (PetscInt i = 0; i < layout->owned && !shard; i++)
+    PetscCall(
+        PetscArraycpy(all + (size_t)(layout->group + i * layout->groups) * (size_t)n, mine + (size_t)i * (size_t)n, n));
   /* One rank holds each number and the others add zeros, so that the sum is exact in any order. Realization by
    * realization: a count of MPI is an int. */
-  for (PetscInt r = 0; r < e->realizations; r++)
+  for (PetscInt r = 0; r < layout->realizations; r++)
     PetscCallMPI(
-        MPI_Allreduce(MPI_IN_PLACE, all + (size_t)r * (size_t)n, (PetscMPIInt)n, MPIU_REAL, MPI_SUM, e->world));
+        MPI_Allreduce(MPI_IN_PLACE, all + (size_t)r * (size_t)n, (PetscMPIInt)n, MPIU_REAL, MPI_SUM, layout->world));
   PetscFunctionReturn(0);
 }

@@ -1,10 +1,8 @@
-#include <chorale/deck.h>
-
 #include "tokens/start_impl.h"
 
 /* iid uniform on the sphere: d normals per token, token by token, then normalised by TokensStart. */
 static PetscErrorCode PlaceUniform(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x) {
-  const RngStream stream = {.seed = start->seed, .realization = (uint32_t)r, .purpose = RNG_START};
+  const RngStream stream = {.seed = start->options.seed, .realization = (uint32_t)r, .purpose = RNG_START};
   const PetscInt filled = TokensFilled(layout, b), dim = layout->dim, block = layout->block;
   const uint64_t first = (uint64_t)(layout->first + b) * (uint64_t)block * (uint64_t)dim;
   double *normals;
@@ -27,33 +25,32 @@ static const StartLaw registry[] = {
      .destroy = StartDestroyQuadrature},
     {.name = "vmf", .place = StartPlaceFisher},
     {.name = "clusters", .place = StartPlaceClusters},
-    {.name = "harmonic", .setup = StartSetUpHarmonic, .place = StartPlaceHarmonic},
+    {.name = "harmonic", .place = StartPlaceHarmonic},
     {.name = "file", .setup = StartSetUpFile, .place = StartPlaceFile, .destroy = StartDestroyFile},
 };
 
-PetscErrorCode StartCreate(Tokens tokens, Start *start) {
+const char *StartLawName(PetscInt i) {
+  return i < (PetscInt)PETSC_STATIC_ARRAY_LENGTH(registry) ? registry[i].name : NULL;
+}
+
+PetscErrorCode StartCreate(Tokens tokens, const StartOptions *options, Start *handle) {
   TokensLayout layout;
-  Start s;
-  char name[PETSC_MAX_PATH_LEN];
-  PetscInt64 seed;
+  Start start;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(PetscNew(&s));
-  PetscCall(DeckGetInt("ensemble_seed", &seed));
-  PetscCall(DeckGetReal("tokens_kappa", &s->kappa));
-  PetscCall(DeckGetInt("tokens_clusters", &s->clusters));
-  PetscCall(DeckGetString("tokens_init", name));
-  s->seed = (uint64_t)seed;
-  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(registry) && !s->law; i++) {
+  PetscCall(PetscNew(&start));
+  start->options = *options;
+  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(registry) && !start->law; i++) {
     PetscBool same;
 
-    PetscCall(PetscStrcmp(name, registry[i].name, &same));
-    if (same) s->law = &registry[i];
+    PetscCall(PetscStrcmp(options->init, registry[i].name, &same));
+    if (same) start->law = &registry[i];
   }
-  PetscCheck(s->law, layout.comm, PETSC_ERR_USER_INPUT, "tokens_init = %s: there is no such initial law", name);
-  if (s->law->setup) PetscCall(s->law->setup(s, &layout));
-  *start = s;
+  PetscCheck(start->law, layout.comm, PETSC_ERR_USER_INPUT, "tokens_init = %s: there is no such initial law",
+             options->init);
+  if (start->law->setup) PetscCall(start->law->setup(start, &layout));
+  *handle = start;
   PetscFunctionReturn(0);
 }
 

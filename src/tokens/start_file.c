@@ -1,10 +1,11 @@
 /* Tokens from the rows of tokens_file: a dataset of an HDF5 file, or a .npy file. */
 #include <math.h>
+#include <string.h>
 
 #include <chorale/deck.h>
-#include <chorale/h5.h>
-#include <chorale/npy.h>
 
+#include "io/hdf.h"
+#include "io/npy.h"
 #include "tokens/start_impl.h"
 
 static const char KEY[] = "tokens_file";
@@ -12,7 +13,7 @@ static const char KEY[] = "tokens_file";
 typedef struct {
   char path[PETSC_MAX_PATH_LEN], dataset[PETSC_MAX_PATH_LEN];
   PetscBool npy;
-  H5 h5; /* open while the file is read, unless npy */
+  Hdf hdf; /* open while the file is read, unless npy */
   PetscInt64 rows, columns;
 } Source;
 
@@ -22,10 +23,10 @@ static PetscErrorCode SourceInspectH5(MPI_Comm comm, Source *source, PetscInt64 
   int rank;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Exists(source->h5, source->dataset, &exists));
+  PetscCall(HdfExists(source->hdf, source->dataset, &exists));
   PetscCheck(exists, comm, PETSC_ERR_USER_INPUT, "tokens_dataset = %s: there is no such dataset in %s", source->dataset,
              source->path);
-  PetscCall(H5GetShape(source->h5, source->dataset, &rank, shape));
+  PetscCall(HdfGetShape(source->hdf, source->dataset, &rank, shape));
   PetscCheck(rank == 2, comm, PETSC_ERR_USER_INPUT,
              "tokens_dataset = %s: has %d dimension(s) in %s; 2 are needed, tokens x components", source->dataset, rank,
              source->path);
@@ -38,17 +39,15 @@ static PetscErrorCode SourceOpen(MPI_Comm comm, Source *source) {
   PetscErrorCode code;
 
   PetscFunctionBeginUser;
-  source->h5 = NULL;
-  PetscCall(DeckGetString(KEY, source->path));
-  PetscCall(DeckGetString("tokens_dataset", source->dataset));
+  source->hdf = NULL;
   PetscCheck(source->path[0], comm, PETSC_ERR_USER_INPUT, "tokens_file is not set: tokens_init = file needs it");
   PetscCall(PetscStrendswith(source->path, ".npy", &source->npy));
   if (source->npy) {
     PetscCall(NpyGetShape(comm, KEY, source->path, shape));
   } else {
-    PetscCall(H5Open(comm, source->path, "r", KEY, &source->h5));
+    PetscCall(HdfOpen(comm, source->path, "r", KEY, &source->hdf));
     code = SourceInspectH5(comm, source, shape);
-    if (code) (void)H5Close_(&source->h5); /* an open file would meet MPI_Finalize */
+    if (code) (void)HdfClose(&source->hdf); /* HDF5 would close an open file after MPI_Finalize, and fail */
     PetscCall(code);
   }
   source->rows = shape[0];
@@ -72,22 +71,17 @@ static PetscErrorCode SourceCheckShape(const Source *source, MPI_Comm comm, Pets
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode StartFileShape(MPI_Comm comm, PetscInt64 *count, PetscInt64 *dim) {
+PetscErrorCode StartFileShape(MPI_Comm world, const char *path, const char *dataset, PetscInt64 shape[2]) {
   Source source;
-  PetscBool count_given, dim_given;
-  PetscInt64 asked[2];
 
   PetscFunctionBeginUser;
-  PetscCall(SourceOpen(comm, &source));
-  PetscCall(H5Close_(&source.h5));
-  PetscCall(DeckHas("tokens_count", &count_given));
-  PetscCall(DeckHas("tokens_dim", &dim_given));
-  PetscCall(DeckGetInt("tokens_count", &asked[0]));
-  PetscCall(DeckGetInt("tokens_dim", &asked[1]));
-  PetscCall(
-      SourceCheckShape(&source, comm, count_given ? asked[0] : source.rows, dim_given ? asked[1] : source.columns));
-  *count = source.rows;
-  *dim = source.columns;
+  PetscCall(PetscStrncpy(source.path, path, sizeof(source.path)));
+  PetscCall(PetscStrncpy(source.dataset, dataset, sizeof(source.dataset)));
+  PetscCall(SourceOpen(world, &source));
+  PetscCall(HdfClose(&source.hdf));
+  PetscCall(SourceCheckShape(&source, world, source.rows, source.columns));
+  shape[0] = source.rows;
+  shape[1] = source.columns;
   PetscFunctionReturn(0);
 }
 
@@ -133,7 +127,7 @@ static PetscErrorCode SourceRead(const Source *source, const TokensLayout *layou
   if (source->npy)
     PetscCall(NpyReadRows(layout->comm, KEY, source->path, first, n, *rows));
   else
-    PetscCall(H5ReadRows(source->h5, source->dataset, first, n, *rows));
+    PetscCall(HdfReadRows(source->hdf, source->dataset, first, n, *rows));
   PetscFunctionReturn(0);
 }
 
@@ -146,9 +140,11 @@ PetscErrorCode StartSetUpFile(Start start, const TokensLayout *layout) {
   double *rows;
 
   PetscFunctionBeginUser;
+  PetscCall(PetscStrcpy(source.path, start->options.file));
+  PetscCall(PetscStrcpy(source.dataset, start->options.dataset));
   PetscCall(SourceOpen(layout->comm, &source));
   code = SourceRead(&source, layout, first, n, &rows);
-  PetscCall(H5Close_(&source.h5));
+  PetscCall(HdfClose(&source.hdf));
   PetscCall(code);
   start->data = rows; /* kept: every realization starts from them */
   PetscCall(FirstBadRow(layout->comm, first, n, layout->dim, rows, &bad));

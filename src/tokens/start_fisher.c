@@ -34,16 +34,16 @@ static PetscErrorCode Sample(Start start, PetscInt r, PetscInt64 i, PetscInt dim
 
   PetscFunctionBeginUser;
   for (uint32_t attempt = 0; attempt < attempts; attempt++) {
-    const RngStream normals = {start->seed, (uint32_t)r, attempt, RNG_START};
-    const RngStream radial = {start->seed, (uint32_t)r, attempt, RNG_START_RADIAL};
+    const RngStream normals = {start->options.seed, (uint32_t)r, attempt, RNG_START};
+    const RngStream radial = {start->options.seed, (uint32_t)r, attempt, RNG_START_RADIAL};
     double uniform;
 
     RngNormal(normals, (uint64_t)i * (uint64_t)dim, (size_t)dim, x);
     RngUniform(radial, (uint64_t)i, 1, &uniform);
-    if (Attempt(dim, start->kappa, uniform, x)) PetscFunctionReturn(0);
+    if (Attempt(dim, start->options.kappa, uniform, x)) PetscFunctionReturn(0);
   }
   SETERRQ(PETSC_COMM_SELF, PETSC_ERR_PLIB, "tokens_kappa = %.6g: no accepted sample for token %" PetscInt64_FMT,
-          (double)start->kappa, i);
+          (double)start->options.kappa, i);
 }
 
 PetscErrorCode StartPlaceFisher(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x) {
@@ -84,7 +84,7 @@ static void TurnTo(PetscInt dim, const double *centre, double *x) {
 }
 
 PetscErrorCode StartPlaceClusters(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x) {
-  const RngStream centres = {.seed = start->seed, .realization = (uint32_t)r, .purpose = RNG_START_CENTRES};
+  const RngStream centres = {.seed = start->options.seed, .realization = (uint32_t)r, .purpose = RNG_START_CENTRES};
   const PetscInt filled = TokensFilled(layout, b), dim = layout->dim, block = layout->block;
   const PetscInt64 first = (PetscInt64)(layout->first + b) * block;
   double *token, *centre;
@@ -95,7 +95,7 @@ PetscErrorCode StartPlaceClusters(Start start, const TokensLayout *layout, Petsc
     PetscCall(Sample(start, r, first + t, dim, token));
     /* Token i belongs to centre i mod clusters. Drawing the centre again for every token costs no more than the token.
      */
-    RngNormal(centres, (uint64_t)((first + t) % start->clusters) * (uint64_t)dim, (size_t)dim, centre);
+    RngNormal(centres, (uint64_t)((first + t) % start->options.clusters) * (uint64_t)dim, (size_t)dim, centre);
     TurnTo(dim, centre, token);
     for (PetscInt c = 0; c < dim; c++) x[c * block + t] = token[c];
   }

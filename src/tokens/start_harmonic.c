@@ -2,17 +2,7 @@
  * cosine and a sphere's sectoral harmonic of degree n. */
 #include <math.h>
 
-#include <chorale/deck.h>
-
 #include "tokens/start_impl.h"
-
-PetscErrorCode StartSetUpHarmonic(Start start, const TokensLayout *layout) {
-  PetscFunctionBeginUser;
-  (void)layout;
-  PetscCall(DeckGetInt("tokens_harmonic", &start->harmonic));
-  PetscCall(DeckGetReal("tokens_amplitude", &start->amplitude));
-  PetscFunctionReturn(0);
-}
 
 /* Rejection from uniform tokens, at least half of which are taken. As for von Mises-Fisher the attempt stands in the
  * step of the key. */
@@ -21,20 +11,20 @@ static PetscErrorCode Sample(Start start, PetscInt r, PetscInt64 i, PetscInt dim
 
   PetscFunctionBeginUser;
   for (uint32_t attempt = 0; attempt < attempts; attempt++) {
-    const RngStream normals = {start->seed, (uint32_t)r, attempt, RNG_START};
-    const RngStream radial = {start->seed, (uint32_t)r, attempt, RNG_START_RADIAL};
+    const RngStream normals = {start->options.seed, (uint32_t)r, attempt, RNG_START};
+    const RngStream radial = {start->options.seed, (uint32_t)r, attempt, RNG_START_RADIAL};
     PetscReal square = 0;
     double uniform;
 
     RngNormal(normals, (uint64_t)i * (uint64_t)dim, (size_t)dim, x);
     RngUniform(radial, (uint64_t)i, 1, &uniform);
     for (PetscInt c = 0; c < dim; c++) square += x[c] * x[c];
-    const PetscReal n = (PetscReal)start->harmonic, radius = sqrt((x[0] * x[0] + x[1] * x[1]) / square);
-    const PetscReal density = 1 + start->amplitude * pow(radius, n) * cos(n * atan2(x[1], x[0]));
-    if (square > 0 && uniform * (1 + fabs(start->amplitude)) < density) PetscFunctionReturn(0);
+    const PetscReal n = (PetscReal)start->options.harmonic, radius = sqrt((x[0] * x[0] + x[1] * x[1]) / square);
+    const PetscReal density = 1 + start->options.amplitude * pow(radius, n) * cos(n * atan2(x[1], x[0]));
+    if (square > 0 && uniform * (1 + fabs(start->options.amplitude)) < density) PetscFunctionReturn(0);
   }
   SETERRQ(PETSC_COMM_SELF, PETSC_ERR_PLIB, "tokens_amplitude = %.6g: no accepted sample for token %" PetscInt64_FMT,
-          (double)start->amplitude, i);
+          (double)start->options.amplitude, i);
 }
 
 PetscErrorCode StartPlaceHarmonic(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x) {

@@ -7,7 +7,7 @@
 
 typedef struct {
   const char *name; /* value of tokens_init */
-  /* Reads and checks what the law needs besides the common keys; may be NULL. Collective. */
+  /* Checks the options and reads what the law needs besides; may be NULL. Collective. */
   PetscErrorCode (*setup)(Start start, const TokensLayout *layout);
   /* Writes the tokens of this rank's block b for realization r to x[d][B], any norm > 0. What token i gets depends on
    * (seed, r, i, d) alone, so the first n of N tokens are the same for every N. Padding need not be written. Not
@@ -20,19 +20,18 @@ typedef struct {
 
 struct _p_Start {
   const StartLaw *law;
-  uint64_t seed;
-  PetscReal kappa;     /* concentration */
-  PetscInt64 clusters; /* number of centres */
-  PetscInt64 harmonic; /* degree and amplitude of the perturbation */
-  PetscReal amplitude;
+  StartOptions options;
   void *data; /* of the law */
 };
 
+/* The i-th name of the registry, NULL past the end (start.c). */
+const char *StartLawName(PetscInt i);
+/* start_file.c: rows and columns of a file of tokens; refuses (user input) what is none. Collective. */
+PetscErrorCode StartFileShape(MPI_Comm world, const char *path, const char *dataset, PetscInt64 shape[2]);
 /* vmf, clusters (start_fisher.c) */
 PetscErrorCode StartPlaceFisher(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
 PetscErrorCode StartPlaceClusters(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
 /* harmonic (start_harmonic.c) */
-PetscErrorCode StartSetUpHarmonic(Start start, const TokensLayout *layout);
 PetscErrorCode StartPlaceHarmonic(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
 /* quadrature (start_quadrature.c) */
 PetscErrorCode StartSetUpQuadrature(Start start, const TokensLayout *layout);

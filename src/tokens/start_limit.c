@@ -1,5 +1,5 @@
 /* The mean-field limit of an initial law, as a weighted quadrature rule (its push-forward solves the SPDE exactly,
- * PAPER.md section 4), and independent copies of it: tokens of the law with weight 0. */
+ * THEORY.md section 4), and independent copies of it: tokens of the law with weight 0. */
 #include <math.h>
 
 #include "tokens/start_impl.h"
@@ -20,7 +20,7 @@ static TokensLayout NodesLayout(const TokensLayout *layout, PetscInt64 nodes) {
 }
 
 static PetscBool IsNodes(const Limit *limit, const TokensLayout *layout, PetscInt b) {
-  return (PetscBool)((PetscInt64)(layout->first + b) * layout->block < limit->nodes);
+  return (PetscInt64)(layout->first + b) * layout->block < limit->nodes ? PETSC_TRUE : PETSC_FALSE;
 }
 
 static PetscErrorCode Place(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x) {
@@ -64,7 +64,7 @@ static PetscErrorCode Destroy(Start start) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode StartCreateLimit(Tokens tokens, PetscInt64 nodes, Start *start) {
+PetscErrorCode StartCreateLimit(Tokens tokens, const StartOptions *options, PetscInt64 nodes, Start *start) {
   static const StartLaw law = {.name = "limit", .place = Place, .weigh = Weigh, .destroy = Destroy};
   TokensLayout layout;
   PetscBool uniform, vmf;
@@ -80,12 +80,12 @@ PetscErrorCode StartCreateLimit(Tokens tokens, PetscInt64 nodes, Start *start) {
 
   PetscCall(PetscNew(&limit));
   limit->nodes = nodes;
-  PetscCall(StartCreate(tokens, &limit->law));
+  PetscCall(StartCreate(tokens, options, &limit->law));
   PetscCall(PetscStrcmp(limit->law->law->name, "uniform", &uniform));
   PetscCall(PetscStrcmp(limit->law->law->name, "vmf", &vmf));
   PetscCheck(uniform || vmf, layout.comm, PETSC_ERR_USER_INPUT,
              "tokens_init = %s: a quadrature of its law needs uniform or vmf", limit->law->law->name);
-  limit->kappa = vmf ? limit->law->kappa : 0;
+  limit->kappa = vmf ? limit->law->options.kappa : 0;
   PetscCall(StartCreateQuadrature(&part, &limit->rule));
   PetscCall(PetscMalloc1(layout.dim * layout.block, &limit->x));
   PetscCall(PetscNew(start));

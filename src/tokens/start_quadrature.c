@@ -1,11 +1,10 @@
 /* Tokens at the nodes of a quadrature rule of the uniform measure: the push-forward of such a rule solves the SPDE
- * exactly (PAPER.md section 4). d = 2: N equispaced angles, the first at half a step. d = 3: N = 2 n^2, n
+ * exactly (THEORY.md section 4). d = 2: N equispaced angles, the first at half a step. d = 3: N = 2 n^2, n
  * Gauss-Legendre nodes in z times 2n equispaced longitudes, the first at half a step; exact for polynomials of degree
  * 2n-1. */
 #include <math.h>
 
-#include <chorale/quadrature.h>
-
+#include "law/sphere/quadrature.h"
 #include "tokens/start_impl.h"
 
 typedef struct {

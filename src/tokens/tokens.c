@@ -5,8 +5,6 @@
 #include <chorale/sum.h>
 #include <chorale/tokens.h>
 
-#define BLOCK 256
-
 struct _p_Tokens {
   TokensLayout layout;
   Vec x;
@@ -14,7 +12,7 @@ struct _p_Tokens {
 };
 
 PetscInt TokensBlockSize(PetscInt64 count) {
-  return count >= BLOCK ? BLOCK : (PetscInt)((count + 7) / 8 * 8);
+  return count >= TOKENS_BLOCK ? TOKENS_BLOCK : (PetscInt)((count + 7) / 8 * 8);
 }
 
 PetscInt TokensBlockCount(PetscInt64 count) {
@@ -41,7 +39,8 @@ static PetscErrorCode Zeros(size_t n, double **array) {
 #ifdef MADV_HUGEPAGE
   if (bytes >= LARGE) {
     char *first = (char *)(((uintptr_t)*array + PAGE - 1) / PAGE * PAGE);
-    (void)madvise(first, (size_t)((char *)*array + bytes - first) / PAGE * PAGE, MADV_HUGEPAGE); /* a wish */
+    (void)madvise(first, (size_t)((char *)*array + bytes - first) / PAGE * PAGE,
+                  MADV_HUGEPAGE); /* advice: failure does no harm */
   }
 #endif
   PetscCall(PetscArrayzero(*array, n));
@@ -54,8 +53,8 @@ static void SetPadding(const TokensLayout *layout, PetscInt b, double *x) {
     for (PetscInt c = 0; c < layout->dim; c++) x[c * layout->block + t] = c == 0;
 }
 
-PetscErrorCode TokensCreate(MPI_Comm comm, PetscInt64 count, PetscInt dim, Tokens *tokens) {
-  Tokens t;
+PetscErrorCode TokensCreate(MPI_Comm comm, PetscInt64 count, PetscInt dim, Tokens *handle) {
+  Tokens tokens;
   TokensLayout *layout;
   PetscMPIInt rank, size;
   double *x;
@@ -63,16 +62,17 @@ PetscErrorCode TokensCreate(MPI_Comm comm, PetscInt64 count, PetscInt dim, Token
   PetscFunctionBeginUser;
   PetscCheck(count >= 1 && dim >= 2, comm, PETSC_ERR_ARG_OUTOFRANGE,
              "tokens need count >= 1 and dim >= 2, not %" PetscInt64_FMT " and %" PetscInt_FMT, count, dim);
-  /* The padded length is what a Vec must be able to count; rounding up to a block adds less than BLOCK tokens. */
-  PetscCheck(count <= (PetscInt64)PETSC_MAX_INT / dim - BLOCK, comm, PETSC_ERR_USER_INPUT,
+  /* The padded length is what a Vec must be able to count; rounding up to a block adds less than TOKENS_BLOCK tokens.
+   */
+  PetscCheck(count <= (PetscInt64)PETSC_MAX_INT / dim - TOKENS_BLOCK, comm, PETSC_ERR_USER_INPUT,
              "tokens_count = %" PetscInt64_FMT
              ": needs PETSc with 64-bit indices (with these of %d bits at most %" PetscInt64_FMT
              " tokens of tokens_dim = %" PetscInt_FMT ")",
-             count, (int)(8 * sizeof(PetscInt)), (PetscInt64)PETSC_MAX_INT / dim - BLOCK, dim);
+             count, (int)(8 * sizeof(PetscInt)), (PetscInt64)PETSC_MAX_INT / dim - TOKENS_BLOCK, dim);
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
   PetscCallMPI(MPI_Comm_size(comm, &size));
-  PetscCall(PetscNew(&t));
-  layout = &t->layout;
+  PetscCall(PetscNew(&tokens));
+  layout = &tokens->layout;
   layout->comm = comm;
   layout->count = count;
   layout->dim = dim;
@@ -80,16 +80,16 @@ PetscErrorCode TokensCreate(MPI_Comm comm, PetscInt64 count, PetscInt dim, Token
   layout->blocks = TokensBlockCount(count);
   layout->first = TokensFirstBlock(layout->blocks, rank, size);
   layout->owned = TokensFirstBlock(layout->blocks, rank + 1, size) - layout->first;
-  PetscCall(TokensCreateVec(t, &t->x));
-  PetscCall(Zeros((size_t)layout->owned * layout->block, &t->weights));
-  PetscCall(VecGetArray(t->x, &x));
+  PetscCall(TokensCreateVec(tokens, &tokens->x));
+  PetscCall(Zeros((size_t)layout->owned * layout->block, &tokens->weights));
+  PetscCall(VecGetArray(tokens->x, &x));
   for (PetscInt b = 0; b < layout->owned; b++) {
     double *first = x + b * dim * layout->block;
     for (PetscInt i = 0; i < layout->block; i++) first[i] = 1;
-    for (PetscInt i = 0; i < TokensFilled(layout, b); i++) t->weights[b * layout->block + i] = 1 / (double)count;
+    for (PetscInt i = 0; i < TokensFilled(layout, b); i++) tokens->weights[b * layout->block + i] = 1 / (double)count;
   }
-  PetscCall(VecRestoreArray(t->x, &x));
-  *tokens = t;
+  PetscCall(VecRestoreArray(tokens->x, &x));
+  *handle = tokens;
   PetscFunctionReturn(0);
 }
 
@@ -204,7 +204,7 @@ PetscErrorCode TokensSetWeights(Tokens tokens, const double *weights) {
   PetscCheck(sum > 0, layout->comm, PETSC_ERR_ARG_OUTOFRANGE, "all weights of the tokens are zero");
   /* Weights that add up to 1 up to the rounding of a block's sum have been normalised before, as those of a file: they
    * keep their bits. */
-  if (fabs(sum - 1) > BLOCK * PETSC_MACHINE_EPSILON)
+  if (fabs(sum - 1) > TOKENS_BLOCK * PETSC_MACHINE_EPSILON)
     for (PetscInt i = 0; i < layout->owned * layout->block; i++) tokens->weights[i] /= sum;
   PetscCall(PetscObjectStateIncrease((PetscObject)tokens->x));
   PetscFunctionReturn(0);
@@ -234,7 +234,7 @@ static PetscBool NormalizeExtreme(PetscInt dim, PetscInt block, double *v) {
  * error does not grow with d. */
 static void Squares(PetscInt dim, PetscInt block, const double *x, double *square) {
   enum { CHUNK = 32 };
-  double partial[BLOCK];
+  double partial[TOKENS_BLOCK];
 
   for (PetscInt t = 0; t < block; t++) square[t] = 0;
   for (PetscInt chunk = 0; chunk < dim; chunk += CHUNK) {
@@ -250,7 +250,7 @@ static void Squares(PetscInt dim, PetscInt block, const double *x, double *squar
 
 /* x <- LN(x) for one block; returns the first token without a direction, or filled. */
 static PetscInt NormalizeBlock(PetscInt dim, PetscInt block, PetscInt filled, double *x) {
-  double square[BLOCK], extreme = 0;
+  double square[TOKENS_BLOCK], extreme = 0;
 
   Squares(dim, block, x, square);
 #pragma omp simd reduction(+ : extreme)
@@ -288,7 +288,7 @@ static void RadialPart(PetscInt dim, PetscInt block, Sum f, const double *x, dou
 
 /* out_t = keep x_t + P_x f_t; out may be x, a or b. */
 static void TangentBlock(PetscInt dim, PetscInt block, double keep, Sum f, const double *x, double *out) {
-  double p[BLOCK];
+  double p[TOKENS_BLOCK];
 
   RadialPart(dim, block, f, x, p);
   for (PetscInt c = 0; c < dim; c++) {
@@ -348,7 +348,7 @@ static PetscErrorCode Move(Tokens tokens, PetscInt first, PetscInt blocks, Petsc
     SetPadding(layout, b, panel);
   }
   PetscCall(VecRestoreArray(tokens->x, &x));
-  /* Found by the rank that owns the token; asking the others would cost an allreduce per step. */
+  /* Only the rank that owns the token reports it: agreeing with the others would cost an allreduce per step. */
   PetscCheck(lost < 0, PETSC_COMM_SELF, PETSC_ERR_FP,
              "token %" PetscInt64_FMT " was moved to a vector that is zero or not finite, which has no direction",
              lost);

@@ -48,22 +48,22 @@ PetscErrorCode TokensIsValid(Tokens tokens, PetscBool *valid) {
   }
   PetscCall(VecRestoreArrayRead(v, &x));
   PetscCall(SumAllreduce(layout.comm, 2, total));
-  *valid = (PetscBool)(total[0] == 0 && fabs((double)total[1] / scale - 1) <= 1e-12);
+  *valid = total[0] == 0 && fabs((double)total[1] / scale - 1) <= 1e-12 ? PETSC_TRUE : PETSC_FALSE;
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode TokensIsEqual(Tokens a, Tokens b, PetscBool *equal) {
+PetscErrorCode TokensIsEqual(Tokens tokens, Tokens b, PetscBool *equal) {
   TokensLayout la, lb;
   Vec va, vb;
   const double *xa, *xb, *wa, *wb;
   PetscMPIInt same;
 
   PetscFunctionBeginUser;
-  PetscCall(TokensGetLayout(a, &la));
+  PetscCall(TokensGetLayout(tokens, &la));
   PetscCall(TokensGetLayout(b, &lb));
-  PetscCall(TokensGetVec(a, &va));
+  PetscCall(TokensGetVec(tokens, &va));
   PetscCall(TokensGetVec(b, &vb));
-  PetscCall(TokensGetWeights(a, &wa));
+  PetscCall(TokensGetWeights(tokens, &wa));
   PetscCall(TokensGetWeights(b, &wb));
   PetscCall(VecGetArrayRead(va, &xa));
   PetscCall(VecGetArrayRead(vb, &xb));
@@ -76,7 +76,7 @@ PetscErrorCode TokensIsEqual(Tokens a, Tokens b, PetscBool *equal) {
   PetscCall(VecRestoreArrayRead(va, &xa));
   PetscCall(VecRestoreArrayRead(vb, &xb));
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &same, 1, MPI_INT, MPI_LAND, la.comm));
-  *equal = (PetscBool)same;
+  *equal = same ? PETSC_TRUE : PETSC_FALSE;
   PetscFunctionReturn(0);
 }
 

@@ -43,7 +43,8 @@ static PetscErrorCode Plan(const TokensLayout *from, PetscInt64 shift, const Tok
       const Range target = RangeOfShard(to, way == 0 ? other : rank, size);
       const Range common = Overlap(source, (Range){target.first + shift, target.end + shift});
 
-      counts[way][other] = (PetscMPIInt)(common.end - common.first) * from->dim; /* a Vec counts it, too */
+      counts[way][other] =
+          (PetscMPIInt)(common.end - common.first) * from->dim; /* fits an int, as the length of a Vec does */
       offsets[way][other] = total;
       total += counts[way][other];
     }

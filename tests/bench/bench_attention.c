@@ -4,6 +4,7 @@
 #include <chorale/error.h>
 
 #include "bench.h"
+#include "keys.h"
 
 typedef struct {
   Tokens tokens;
@@ -35,7 +36,7 @@ static PetscErrorCode Measure(PetscInt N, PetscInt d, BenchResult *result) {
   RngNormal(stream, (uint64_t)layout.first * layout.block * d, (size_t)layout.owned * layout.block * d, values);
   PetscCall(VecRestoreArray(c.drift, &values));
   PetscCall(TokensMove(c.tokens, 1e6, c.drift)); /* uniform on the sphere */
-  PetscCall(AttentionCreate(c.tokens, &c.attention));
+  PetscCall(AttentionFromKeys(c.tokens, &c.attention));
   PetscCall(BenchBesideGemm(Evaluate, &c, 4.0 * N * N * d, result));
   PetscCall(AttentionDestroy(&c.attention));
   PetscCall(VecDestroy(&c.drift));

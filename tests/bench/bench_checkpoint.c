@@ -3,10 +3,12 @@
 #include <chorale/checkpoint.h>
 #include <chorale/deck.h>
 #include <chorale/error.h>
+#include <chorale/study.h>
 
 #include <unistd.h>
 
 #include "bench.h"
+#include "keys.h"
 
 enum { TOKENS = 1000000, DIM = 3, ROUNDS = 5 };
 
@@ -25,7 +27,7 @@ static PetscErrorCode Run(const char *directory) {
   PetscCallMPI(MPI_Bcast(path, sizeof(path), MPI_CHAR, 0, PETSC_COMM_WORLD));
   PetscCall(PetscOptionsSetValue(NULL, "-output_file", path));
   PetscCall(PetscOptionsSetValue(NULL, "-checkpoint_every", "1"));
-  PetscCall(EnsembleCreate(TokensBlockCount(TOKENS), &ensemble));
+  PetscCall(EnsembleFromKeys(TokensBlockCount(TOKENS), &ensemble));
   PetscCall(EnsembleGetLayout(ensemble, &layout));
   PetscCall(TokensCreate(layout.shards, TOKENS, DIM, &tokens));
   PetscCall(CheckpointCreate("simulate", ensemble, ROUNDS + 2, &checkpoint));
@@ -46,6 +48,8 @@ static PetscErrorCode Run(const char *directory) {
 }
 
 int main(int argc, char **argv) {
-  if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush() || Run(argc > 1 ? argv[1] : ".")) return 1;
+  if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush() || DeckUse(StudyOptions, NULL) ||
+      Run(argc > 1 ? argv[1] : "."))
+    return 1;
   return PetscFinalize() != 0;
 }

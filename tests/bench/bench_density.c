@@ -12,6 +12,8 @@
 
 #include <time.h>
 
+#include "keys.h"
+
 enum { REPEATS = 7 };
 
 static double Now(void) {
@@ -34,9 +36,9 @@ static PetscErrorCode Density_(PetscInt d, const char *scheme, PetscInt steps, d
 
   PetscFunctionBeginUser;
   PetscCall(Set("-scheme_type", scheme));
-  PetscCall(NoiseCreate(d, &noise));
+  PetscCall(NoiseFromKeys(d, &noise));
   PetscCall(NoiseCreateField(noise, &field));
-  PetscCall(DensityCreate(PETSC_COMM_SELF, d, noise, &density));
+  PetscCall(DensityFromKeys(PETSC_COMM_SELF, d, noise, &density));
   *least = 1e9;
   for (int i = 0; i < REPEATS; i++) {
     PetscCall(DensityStart(density, 0));
@@ -66,10 +68,10 @@ static PetscErrorCode Particles(PetscInt d, PetscInt64 count, PetscInt steps, do
   PetscCall(TokensCreate(PETSC_COMM_SELF, count, d, &tokens));
   PetscCall(StartCreateRule(tokens, &start));
   PetscCall(TokensStart(tokens, start, 0));
-  PetscCall(AttentionCreate(tokens, &attention));
-  PetscCall(NoiseCreate(d, &noise));
+  PetscCall(AttentionFromKeys(tokens, &attention));
+  PetscCall(NoiseFromKeys(d, &noise));
   PetscCall(NoiseCreateField(noise, &field));
-  PetscCall(SchemeCreate(tokens, &scheme));
+  PetscCall(SchemeFromKeys(tokens, &scheme));
   *least = 1e9;
   for (int i = 0; i < REPEATS; i++) {
     const double begin = Now();

@@ -4,6 +4,7 @@
 #include <chorale/noise.h>
 
 #include "bench.h"
+#include "keys.h"
 
 enum { WIDTH = 2048 };
 
@@ -29,7 +30,7 @@ static PetscErrorCode Layers(void *context) {
 static PetscErrorCode CaseCreate(PetscInt N, PetscInt d, PetscInt layers, Case *c) {
   PetscFunctionBeginUser;
   c->layers = layers;
-  PetscCall(NoiseCreate(d, &c->noise));
+  PetscCall(NoiseFromKeys(d, &c->noise));
   PetscCall(NoiseCreateField(c->noise, &c->field));
   PetscCall(TokensCreate(PETSC_COMM_WORLD, N, d, &c->tokens));
   PetscCall(TokensCreateVec(c->tokens, &c->g));

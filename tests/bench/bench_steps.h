@@ -9,6 +9,8 @@
 #include <chorale/rng.h>
 #include <chorale/scheme.h>
 
+#include "keys.h"
+
 enum { REPEATS = 4, TOKENS = 4000000 };
 
 /* One rank's own time, which others on the machine disturb least; of several, the time that passes. */
@@ -56,10 +58,10 @@ static inline PetscErrorCode Measure(PetscInt N, PetscInt d, double *best) {
   PetscFunctionBeginUser;
   PetscCall(TokensCreate(PETSC_COMM_WORLD, N, d, &tokens));
   PetscCall(Scatter(tokens));
-  PetscCall(AttentionCreate(tokens, &attention));
-  PetscCall(NoiseCreate(d, &noise));
+  PetscCall(AttentionFromKeys(tokens, &attention));
+  PetscCall(NoiseFromKeys(d, &noise));
   PetscCall(NoiseCreateField(noise, &field));
-  PetscCall(SchemeCreate(tokens, &scheme));
+  PetscCall(SchemeFromKeys(tokens, &scheme));
   for (PetscInt i = -1; i < PetscMax(REPEATS, TOKENS / N); i++) { /* the first warms up */
     PetscCallMPI(MPI_Barrier(PETSC_COMM_WORLD));
     const double start = Seconds();

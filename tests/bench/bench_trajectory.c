@@ -2,6 +2,7 @@
  * by TrajectoryWrite and by MPI_File_write_at_all of the same rows, in files of the same directory one after the other,
  * without and with an fsync at the end. Prints `name value unit` lines. */
 #include <chorale/error.h>
+#include <chorale/study.h>
 #include <chorale/trajectory.h>
 
 #include <fcntl.h>
@@ -105,6 +106,8 @@ static PetscErrorCode Run(const char *directory) {
 }
 
 int main(int argc, char **argv) {
-  if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush() || Run(argc > 1 ? argv[1] : ".")) return 1;
+  if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush() || DeckUse(StudyOptions, NULL) ||
+      Run(argc > 1 ? argv[1] : "."))
+    return 1;
   return PetscFinalize() != 0;
 }

@@ -1,42 +1,47 @@
-"""Bad input, from the outside: whatever is wrong with a command line, a deck or a file that it names, chorale says so in one line on
-stderr that names the key, exits with 2, leaves no file behind and does not hang, at any number of ranks. Also: -help, --version,
-precedence of decks and options, and that the environment cannot add options."""
+"""Bad input, from the outside: whatever is wrong with a command line, a deck or a file that it
+names, chorale says so in one line on stderr that names the key, exits with 2, leaves no file behind
+and does not hang, at any number of ranks. Also: -help, --version, precedence of decks and options,
+and that the environment cannot add options."""
 
-import concurrent.futures
 import os
 import re
-import shutil
 import subprocess
-import sys
-import tempfile
 
 import h5py
 import numpy as np
-
-CHORALE = os.environ["CHORALE"]
-TIMEOUT = 30
-RANKS = (1, 3)
+import pytest
+from run import CHORALE, TIMEOUT, command, own_lines
 
 KEYS = {
-    "simulate": """tokens_count tokens_dim tokens_init tokens_kappa tokens_clusters tokens_harmonic tokens_amplitude tokens_file tokens_dataset layers_depth
-        layers_horizon attention_type attention_beta attention_value attention_weights attention_engine attention_tol
-        attention_sinkhorn_iterations attention_sinkhorn_tol mlp_activation mlp_width
-        mlp_bias_u mlp_bias_w noise_type noise_degree noise_tol scheme_type ensemble_realizations ensemble_seed ensemble_groups output_file output_overwrite
+    "simulate": """
+        tokens_count tokens_dim tokens_init tokens_kappa tokens_clusters tokens_harmonic
+        tokens_amplitude tokens_file tokens_dataset layers_depth layers_horizon
+        attention_type attention_beta attention_value attention_weights attention_engine
+        attention_tol attention_sinkhorn_iterations attention_sinkhorn_tol mlp_activation
+        mlp_width mlp_bias_u mlp_bias_w noise_type noise_degree noise_tol scheme_type
+        ensemble_realizations ensemble_seed ensemble_groups output_file output_overwrite
         output_every output_trajectories output_precision output_compress output_table
-        checkpoint_every checkpoint_interval checkpoint_resume checkpoint_walltime checkpoint_stop_file progress dry_run""".split(),
-    "kernel": """tokens_dim attention_beta mlp_activation mlp_bias_u mlp_bias_w kernel_bias kernel_degree output_table
-        dry_run""".split(),
-    "analyze": """attention_beta attention_engine attention_tol ensemble_groups output_file output_overwrite output_table analyze_file
-        analyze_first analyze_last analyze_every analyze_distance analyze_other analyze_transport analyze_pairs analyze_coordinates
-        analyze_bins progress dry_run""".split(),
+        checkpoint_every checkpoint_interval checkpoint_resume checkpoint_walltime
+        checkpoint_stop_file progress dry_run
+    """.split(),
+    "kernel": """
+        tokens_dim attention_beta mlp_activation mlp_bias_u mlp_bias_w kernel_bias
+        kernel_degree output_table dry_run
+    """.split(),
+    "analyze": """
+        attention_beta attention_engine attention_tol ensemble_groups output_file
+        output_overwrite output_table analyze_file analyze_first analyze_last
+        analyze_every analyze_distance analyze_other analyze_transport analyze_pairs
+        analyze_coordinates analyze_bins progress dry_run
+    """.split(),
 }
 
 # Options after which a run would be quick if the mistake under test were overlooked.
 SMALL = "-layers_depth 2 -mlp_width 8 -progress off"
 
 
-def files(d):
-    """What the cases name: written once, copied into each case's own directory."""
+def write_files(d):
+    """What the cases name."""
     rng = np.random.default_rng(1)
     rows = rng.normal(size=(16, 3))
     np.save(d + "/good.npy", rows)
@@ -88,7 +93,8 @@ def files(d):
         f["Q"] = np.eye(3)
 
 
-# (study and options, deck or None, what the line must name). {d} is not needed: a case runs in a directory that holds the files.
+# (study and options, deck or None, what the line must name). A case runs in a directory that holds
+# the files.
 OPTIONS = [
     ("", None, "study"),
     ("simulat", None, "simulat"),
@@ -129,18 +135,38 @@ OPTIONS = [
     ("simulate -attention_tol 0.2", None, "attention_tol"),
     ("simulate -attention_sinkhorn_iterations 0", None, "attention_sinkhorn_iterations"),
     ("simulate -attention_sinkhorn_tol 0", None, "attention_sinkhorn_tol"),
-    ("simulate -tokens_dim 6 -attention_beta 50 -attention_engine moments", None, "attention_engine"),
-    ("simulate -attention_type sinkhorn -attention_weights weights-shape.h5", None, "attention_type"),
+    (
+        "simulate -tokens_dim 6 -attention_beta 50 -attention_engine moments",
+        None,
+        "attention_engine",
+    ),
+    (
+        "simulate -attention_type sinkhorn -attention_weights weights-shape.h5",
+        None,
+        "attention_type",
+    ),
     ("simulate -attention_beta 10001", None, "attention_beta"),
     ("simulate -attention_beta 1000 -attention_type usa", None, "attention_beta"),
-    ("simulate -tokens_dim 3 -attention_beta 1000 -attention_engine moments", None, "attention_engine"),
+    (
+        "simulate -tokens_dim 3 -attention_beta 1000 -attention_engine moments",
+        None,
+        "attention_engine",
+    ),
     ("simulate -attention_value inf", None, "attention_value"),
     ("simulate -attention_value 0x10", None, "attention_value"),
     ("simulate -mlp_activation swish", None, "mlp_activation"),
     ("simulate -mlp_bias_u -0.1", None, "mlp_bias_u"),
     ("simulate -noise_type harmonics", None, "noise_type"),
-    ("simulate -scheme_type euler -noise_type spectral -layers_depth 2 -layers_horizon 50", None, "scheme_type = euler: the step"),
-    ("sync -dry_run -scheme_type euler -noise_type gram -layers_depth 2 -layers_horizon 50", None, "scheme_type = euler: the step"),
+    (
+        "simulate -scheme_type euler -noise_type spectral -layers_depth 2 -layers_horizon 50",
+        None,
+        "scheme_type = euler: the step",
+    ),
+    (
+        "sync -dry_run -scheme_type euler -noise_type gram -layers_depth 2 -layers_horizon 50",
+        None,
+        "scheme_type = euler: the step",
+    ),
     ("simulate -output_file -h", None, "output_file: has no value"),
     ("simulate -layers_depth 40000000", None, "output_every = 1"),
     ("simulate -scheme_type milstein", None, "scheme_type"),
@@ -219,7 +245,11 @@ FILES = [
     ("simulate -tokens_init file -tokens_file empty.npy", None, "tokens_file"),
     ("simulate -tokens_init file -tokens_file words.npy", None, "tokens_file"),
     ("simulate -tokens_init file -tokens_file integers.npy", None, "tokens_file"),
-    ("simulate -tokens_init file -tokens_file good.npy -tokens_count 17", None, "tokens_count = 17"),
+    (
+        "simulate -tokens_init file -tokens_file good.npy -tokens_count 17",
+        None,
+        "tokens_count = 17",
+    ),
     ("simulate -tokens_init file -tokens_file good.npy -tokens_dim 4", None, "tokens_dim = 4"),
     ("simulate -tokens_init file -tokens_file tokens.h5 -tokens_dataset other", None, "tokens_"),
     ("simulate -tokens_init file -tokens_file tokens.h5 -tokens_dataset group", None, "tokens_"),
@@ -244,8 +274,17 @@ FILES = [
     ("simulate -output_table good.npy/table.csv", None, "output_table"),
     ("kernel -output_table missing/table.csv", None, "output_table"),
     ("kernel -output_table .", None, "output_table"),
-    ("simulate -output_file out.h5 -output_table ./out.h5", None, "output_file = out.h5: is also the output_table"),
-    ("simulate -output_overwrite -output_file tokens.h5 -tokens_init file -tokens_file ./tokens.h5", None, "is also the tokens_file"),
+    (
+        "simulate -output_file out.h5 -output_table ./out.h5",
+        None,
+        "output_file = out.h5: is also the output_table",
+    ),
+    (
+        "simulate -output_overwrite -output_file tokens.h5 "
+        "-tokens_init file -tokens_file ./tokens.h5",
+        None,
+        "is also the tokens_file",
+    ),
 ]
 
 # A directory that cannot be written may show at run time only.
@@ -256,139 +295,160 @@ RUNTIME = [
 ]
 
 
-def run(words, ranks, cwd, **variables):
-    command = [CHORALE] + words if ranks == 1 else ["mpirun", "-n", str(ranks), CHORALE] + words
-    environment = dict(os.environ, **variables)
-    return subprocess.run(command, cwd=cwd, env=environment, timeout=TIMEOUT, stdin=subprocess.DEVNULL, capture_output=True)
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Where they lie, written once."""
+    folder = tmp_path_factory.mktemp("files")
+    write_files(str(folder))
+    return folder
 
 
-def own_lines(stderr):
-    """stderr without what mpirun says when a program fails: blocks between dashes, and lines of its daemons."""
-    lines, inside = [], False
-    for line in stderr.decode(errors="replace").splitlines():
-        if re.fullmatch(r"-{20,}", line):
-            inside = not inside
-        elif not inside and line and not re.match(r"\[[^ ]*:\d+\] ", line):
-            lines.append(line)
-    return lines
+def run(words, ranks, **variables):
+    return subprocess.run(
+        command(words, ranks),
+        env={**os.environ, **variables},
+        timeout=TIMEOUT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
 
 
-def snapshot(d):
+def snapshot(folder):
     found = {}
-    for base, _, names in os.walk(d):
+    for base, _, names in os.walk(folder):
         for name in names:
             status = os.stat(os.path.join(base, name))
             found[os.path.join(base, name)] = (status.st_size, status.st_mtime_ns)
     return found
 
 
-def bad(case, codes, ranks, source):
-    """What is wrong with chorale's answer to a bad case: an empty list if nothing is."""
+def expect_refusal(folder, files, case, ranks, codes=(2,)):
+    """One line of chorale that names what is wrong, an exit code, and no file touched."""
     line, deck, name = case
+    for entry in os.listdir(files):
+        os.link(files / entry, folder / entry)
+    if deck is not None:
+        (folder / "deck.yaml").write_text(deck, encoding="utf-8")
     words = line.split()
-    with tempfile.TemporaryDirectory() as d:
-        for entry in os.listdir(source):
-            os.link(os.path.join(source, entry), os.path.join(d, entry))
-        if deck is not None:
-            with open(d + "/deck.yaml", "w") as f:
-                f.write(deck)
-        if words[:1] == ["simulate"] and case in FILES + RUNTIME:
-            words += SMALL.split()
-        before = snapshot(d)
-        try:
-            done = run(words, ranks, d)
-        except subprocess.TimeoutExpired:
-            return [f"{line} ({ranks} ranks): hangs"]
-        wrong = []
-        lines = own_lines(done.stderr)
-        if done.returncode not in codes:
-            wrong.append(f"exit code {done.returncode}, not {codes}")
-        if len(lines) != 1 or not lines[0].startswith("chorale: "):
-            wrong.append(f"not one line of chorale but {lines}")
-        elif name not in lines[0]:
-            wrong.append(f"'{name}' is not in '{lines[0]}'")
-        elif len(lines[0]) > 400:
-            wrong.append(f"the line has {len(lines[0])} characters")
-        if snapshot(d) != before:
-            wrong.append(f"files changed: {sorted(set(snapshot(d).items()) ^ set(before.items()))}")
-        return [f"{line or '(nothing)'} {deck[:60]!r} ({ranks} ranks): {w}" if deck else f"{line} ({ranks} ranks): {w}" for w in wrong]
+    if words[:1] == ["simulate"] and case in FILES + RUNTIME:
+        words += SMALL.split()
+    before = snapshot(folder)
+    done = run(words, ranks)
+    lines = own_lines(done.stderr)
+    assert done.returncode in codes, (done.returncode, lines)
+    assert len(lines) == 1 and lines[0].startswith("chorale: "), lines
+    assert name in lines[0] and len(lines[0]) <= 400, lines
+    after = snapshot(folder)
+    assert after == before, sorted(set(after.items()) ^ set(before.items()))
 
 
-def good(source):
-    """Questions and right input."""
-    wrong = []
+def name_of(case):
+    line, deck, _ = case
+    return line if deck is None else f"{line} < {deck[:40]!r}"
 
-    def check(condition, message):
-        if not condition:
-            wrong.append(message)
 
-    def answer(words, ranks=2, **variables):
-        with tempfile.TemporaryDirectory() as d:
-            for name, text in (("a.yaml", "tokens: {count: 10, dim: 4}\nmlp_width: 20\n"), ("b.yaml", "tokens:\n  count: 11\n"),
-                               ("empty.yaml", ""), (".petscrc", "-tokens_count 77\n-help\n")):
-                with open(f"{d}/{name}", "w") as f:
-                    f.write(text)
-            before = snapshot(d)
-            done = run(words.split(), ranks, d, HOME=d, **variables)
-            check(done.returncode == 0, f"{words}: exit code {done.returncode}: {done.stderr.decode()}")
-            check(own_lines(done.stderr) == [], f"{words}: stderr {done.stderr.decode()}")
-            check(snapshot(d) == before, f"{words}: files changed")
-            return done.stdout.decode()
+CASES = OPTIONS + DECKS + FILES
+# The checks of options are the same on all ranks, so every third of them runs on several too, and
+# so does all that looks at files.
+SHARED = [case for i, case in enumerate(CASES) if i % 3 == 0 or case in FILES]
+SAMPLE = SHARED[5::20]
 
-    usage = answer("--help")
+
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_bad_input_is_refused_in_one_line(folder, files, case):
+    expect_refusal(folder, files, case, 1)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=() if case in SAMPLE else pytest.mark.full) for case in SHARED],
+    ids=name_of,
+)
+def test_bad_input_is_refused_in_one_line_at_three_ranks(folder, files, case):
+    expect_refusal(folder, files, case, 3)
+
+
+@pytest.mark.parametrize("ranks", (1, 3))
+@pytest.mark.parametrize("case", RUNTIME, ids=name_of)
+def test_a_folder_that_cannot_be_written_is_told_in_one_line(folder, files, case, ranks):
+    expect_refusal(folder, files, case, ranks, codes=(1, 2))
+
+
+def answer(folder, words, ranks=2, **variables):
+    """What chorale says to a question: on stdout alone, and without touching a file."""
+    texts = {
+        "a.yaml": "tokens: {count: 10, dim: 4}\nmlp_width: 20\n",
+        "b.yaml": "tokens:\n  count: 11\n",
+        "empty.yaml": "",
+        ".petscrc": "-tokens_count 77\n-help\n",
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    before = snapshot(folder)
+    done = run(words.split(), ranks, HOME=str(folder), **variables)
+    assert done.returncode == 0 and own_lines(done.stderr) == [], (done.returncode, done.stderr)
+    assert snapshot(folder) == before
+    return done.stdout
+
+
+def test_help_lists_every_study_once(folder):
+    usage = answer(folder, "--help")
     for study in KEYS:
-        check(usage.count(f"\n  {study} ") == 1, f"--help: {study} is not listed once")
-    check("Exit code" in usage and "-help" in usage, "--help: no exit codes or no word of STUDY -help")
-    version = answer("--version")
+        assert usage.count(f"\n  {study} ") == 1, study
+    assert "Exit code" in usage and "-help" in usage, usage
+
+
+def test_version_names_the_libraries(folder):
+    version = answer(folder, "--version")
     for word in ("chorale ", "revision", "compiler", "flags", "petsc", "mpi", "hdf5"):
-        check(version.count("\n" + word) + version.count("  " + word) + version.startswith(word) >= 1, f"--version: no {word}")
-    for study, keys in KEYS.items():
-        for option in ("-help", "--help"):
-            text = answer(f"{study} {option}")
-            listed = re.findall(r"^-(\w+)", text, re.M)
-            check(sorted(listed) == sorted(keys), f"{study} {option}: {sorted(set(listed) ^ set(keys))} differ")
-            check(max(map(len, text.splitlines()), default=0) <= 100, f"{study} {option}: lines longer than 100")
-
-    for launcher in ([], ["mpirun", "-n", "2"]):  # a reader that has seen enough; mpirun has words of its own for it, and may even crash
-        done = subprocess.run(["bash", "-c", '"$@" | head -n 1', "bash", *launcher, CHORALE, "simulate", "-help"], timeout=TIMEOUT, capture_output=True)
-        said = [line for line in own_lines(done.stderr) if not launcher or "chorale" in str(line) or "ERROR" in str(line)]
-        check(done.stdout.startswith(b"chorale simulate") and said == [], f"-help | head: {done.stderr.decode()}")
-
-    def parameters(words, **variables):
-        text = answer(words + " -dry_run", **variables)
-        return dict(re.findall(r"^[* ] (\w+) +(\S+)", text, re.M))
-
-    p = parameters("simulate a.yaml b.yaml empty.yaml -mlp_width 22 -mlp_width 23")
-    for key, value in {"tokens_count": "11", "tokens_dim": "4", "mlp_width": "23", "layers_depth": "150"}.items():
-        check(p.get(key) == value, f"precedence: {key} = {p.get(key)}, not {value}")
-    p = parameters(f"simulate -tokens_init file -tokens_file {source}/eleven.npy")  # the file's own shape, for the results and their deck
-    for key, value in {"tokens_count": "11", "tokens_dim": "5"}.items():
-        check(p.get(key) == value, f"file: {key} = {p.get(key)}, not {value}")
-    p = parameters("simulate", PETSC_OPTIONS="-tokens_count 5 -ksp_foo bar -help", PETSC_OPTIONS_YAML="tokens: {dim: 9}")
-    for key, value in {"tokens_count": "64", "tokens_dim": "3"}.items():
-        check(p.get(key) == value, f"environment: {key} = {p.get(key)}, not {value}")
-    return wrong
+        assert re.search(f"(^|\n|  ){word}", version), word
 
 
-def main():
-    source = tempfile.mkdtemp(dir=tempfile.gettempdir())
-    try:
-        files(source)
-        cases = [(c, (2,)) for c in OPTIONS + DECKS + FILES] + [(c, (1, 2)) for c in RUNTIME]
-        wrong = good(source)
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            # all at one rank; what looks at files, and every third of the rest, whose checks are the same on all ranks, at three too
-            jobs = [pool.submit(bad, case, codes, ranks, source) for i, (case, codes) in enumerate(cases) for ranks in RANKS
-                    if ranks == 1 or i % 3 == 0 or case in FILES + RUNTIME]
-            for job in jobs:
-                wrong += job.result()
-    finally:
-        shutil.rmtree(source)
-    for line in wrong:
-        print(line)
-    print(f"{len(cases)} bad inputs, {len(jobs)} runs at {RANKS} ranks, {len(wrong)} wrong answers")
-    return bool(wrong)
+@pytest.mark.parametrize("option", ("-help", "--help"))
+@pytest.mark.parametrize("study", KEYS)
+def test_help_of_a_study_lists_its_keys(folder, study, option):
+    text = answer(folder, f"{study} {option}")
+    listed = re.findall(r"^-(\w+)", text, re.M)
+    assert sorted(listed) == sorted(KEYS[study])
+    assert max(map(len, text.splitlines())) <= 100
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+@pytest.mark.parametrize("launcher", ((), ("mpirun", "-n", "2")))
+def test_help_ends_quietly_when_its_reader_has_seen_enough(launcher):
+    """mpirun has words of its own for it, and may even crash."""
+    words = ["bash", "-c", '"$@" | head -n 1', "bash", *launcher, CHORALE, "simulate", "-help"]
+    done = subprocess.run(words, timeout=TIMEOUT, capture_output=True, text=True, check=False)
+    said = own_lines(done.stderr)
+    if launcher:
+        said = [line for line in said if "chorale" in line or "ERROR" in line]
+    assert done.stdout.startswith("chorale simulate") and said == [], done.stderr
+
+
+def parameters(folder, words, **variables):
+    """What a dry run says of its keys."""
+    text = answer(folder, words + " -dry_run", **variables)
+    return dict(re.findall(r"^[* ] (\w+) +(\S+)", text, re.M))
+
+
+def expect_keys(found, **keys):
+    assert {key: found.get(key) for key in keys} == {key: str(keys[key]) for key in keys}
+
+
+def test_later_decks_and_options_win(folder):
+    found = parameters(folder, "simulate a.yaml b.yaml empty.yaml -mlp_width 22 -mlp_width 23")
+    expect_keys(found, tokens_count=11, tokens_dim=4, mlp_width=23, layers_depth=150)
+
+
+def test_a_file_of_tokens_gives_their_number_and_dimension(folder, files):
+    """For the results and their deck."""
+    found = parameters(folder, f"simulate -tokens_init file -tokens_file {files}/eleven.npy")
+    expect_keys(found, tokens_count=11, tokens_dim=5)
+
+
+def test_the_environment_cannot_add_options(folder):
+    variables = dict(
+        PETSC_OPTIONS="-tokens_count 5 -ksp_foo bar -help", PETSC_OPTIONS_YAML="tokens: {dim: 9}"
+    )
+    expect_keys(parameters(folder, "simulate", **variables), tokens_count=64, tokens_dim=3)

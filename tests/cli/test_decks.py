@@ -1,61 +1,67 @@
-"""The decks of input/: each passes a dry run of the study it is for, which tells the cost; reference.yaml has every key with the default
-that -help tells."""
-import concurrent.futures
+"""The decks of input/: each passes a dry run of the study it is for, which tells the cost; the list
+of all keys, reference.yaml, has every one with the default that -help tells."""
+
 import os
 import re
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
-from run import CHORALE, options
+import pytest
+from run import chorale, options
 
 INPUT = Path(os.environ["CHORALE_SOURCE"]) / "input"
 STUDIES = "simulate kernel limits chaos sync spde analyze".split()
-COST = {"simulate": r"^total +per step and rank: [\d.e+-]+ Gflop beside random numbers; per rank: [\d.e+-]+ MB memory$", "kernel": r"^ +per rank: [\d.e+-]+ MB memory$",
-        "sync": r"^map +\d+ rows$|MB memory", "analyze": r"^record "}
+COST = {
+    "simulate": r"^total +per step and rank: [\d.e+-]+ Gflop beside random numbers; "
+    r"per rank: [\d.e+-]+ MB memory$",
+    "kernel": r"^ +per rank: [\d.e+-]+ MB memory$",
+    "sync": r"^map +\d+ rows$|MB memory",
+    "analyze": r"^record ",
+}
+DECKS = sorted(INPUT.rglob("*.yaml"))
 
 
-def run(folder, *words):
-    return subprocess.run([CHORALE, *words], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+@pytest.fixture
+def inputs(folder):
+    """A folder from which decks find input/ and nothing else."""
+    os.symlink(INPUT, "input")
+    return folder
 
 
-def dry_run(folder, deck):
-    """What is wrong with it."""
-    found = re.search(r"chorale ({}) input/{}".format("|".join(STUDIES), re.escape(deck.name)), deck.read_text(encoding="utf-8"))
+def expect_dry_run(deck):
+    text = deck.read_text(encoding="utf-8")
+    found = re.search(rf"chorale ({'|'.join(STUDIES)}) input/{re.escape(deck.name)}", text)
     study = found.group(1) if found else "simulate"
-    before = sorted(os.listdir(folder))
-    done = run(folder, study, str(deck), "-dry_run")
-    wrong = [] if done.returncode == 0 and not done.stderr else [f"exit code {done.returncode}, {done.stderr}"]
-    if not re.search(COST.get(study, "MB memory"), done.stdout, re.M):
-        wrong.append("does not tell its cost")
-    if sorted(os.listdir(folder)) != before:
-        wrong.append("leaves files")
-    return [f"{study} {deck.name}: {w}" for w in wrong]
+    before = sorted(os.listdir())
+    done = chorale([study, deck, "-dry_run"])
+    assert done.stderr == ""
+    assert re.search(COST.get(study, "MB memory"), done.stdout, re.M), "does not tell its cost"
+    assert sorted(os.listdir()) == before, "leaves files"
 
 
-def decks_run():
-    decks = sorted(INPUT.rglob("*.yaml"))
-    assert len(decks) > 20, decks
-    with tempfile.TemporaryDirectory() as folder:
-        os.symlink(INPUT, f"{folder}/input")
-        done = run(folder, "simulate", *options(tokens_count=8, layers_depth=2, output_trajectories=1, progress="off"))  # for analyze.yaml
-        assert done.returncode == 0, done.stderr
-        os.rename(f"{folder}/simulate.h5", f"{folder}/recorded.h5")
-        os.rename(f"{folder}/simulate", f"{folder}/recorded")
-        analyze = Path(folder, "analyze.yaml")
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            wrong = sum(pool.map(lambda deck: dry_run(folder, deck), [deck for deck in decks if deck.name != analyze.name]), [])
-        os.rename(f"{folder}/recorded.h5", f"{folder}/simulate.h5")
-        os.rename(f"{folder}/recorded", f"{folder}/simulate")
-        return wrong + dry_run(folder, INPUT / analyze.name), len(decks)
+def test_there_are_decks():
+    assert len(DECKS) > 20, DECKS
+
+
+@pytest.mark.parametrize(
+    "deck", [deck for deck in DECKS if deck.name != "analyze.yaml"], ids=lambda deck: deck.stem
+)
+def test_a_deck_passes_a_dry_run_that_tells_its_cost(inputs, deck):
+    expect_dry_run(deck)
+
+
+def test_the_deck_of_analyze_passes_a_dry_run_beside_a_recording(inputs):
+    run = dict(tokens_count=8, layers_depth=2, output_trajectories=1, progress="off")
+    chorale(["simulate"] + options(**run))
+    expect_dry_run(INPUT / "analyze.yaml")
 
 
 def reference():
-    """{key: value} of reference.yaml, also of lines that are commented out; only those are in the second set."""
+    """{key: value} of reference.yaml, also of lines that are commented out; only those are in the
+    second set."""
     keys, commented, path = {}, set(), []
+    line_of_a_key = re.compile(r"(# )?( *)(# )?(\w+):(?: +([^#\s][^#]*?))?(?: +#.*)?$")
     for line in (INPUT / "reference.yaml").read_text(encoding="utf-8").splitlines():
-        found = re.match(r"(# )?( *)(# )?(\w+):(?: +([^#\s][^#]*?))?(?: +#.*)?$", line)
+        found = line_of_a_key.match(line)
         if not found or found.group(4).isupper():
             continue
         hidden, depth = bool(found.group(1) or found.group(3)), len(found.group(2)) // 2
@@ -67,37 +73,35 @@ def reference():
     return keys, commented
 
 
-def reference_is_complete():
-    wrong, keys = [], {}
-    found, commented = reference()
+@pytest.fixture(scope="module")
+def defaults():
+    """{key: default} of all studies, as -help tells them."""
+    found = {}
     for study in STUDIES:
-        text = run(".", study, "-help").stdout
+        text = chorale([study, "-help"]).stdout
         for key, default in re.findall(r"^-(\w+) +(.*?) +(?:-|[a-z/0-9]+|s) +[^ ]", text, re.M):
-            keys.setdefault(key, default)
-    for key, default in keys.items():
-        value = found.get(key)
-        if value is None:
-            wrong.append(f"reference.yaml has no {key}")
-        elif key not in commented or key.split("_")[0] in ("sync", "chaos", "spde", "analyze", "limits"):
-            same = value == default or default.startswith("(") or "STUDY" in default or key == "limits_reference"
-            try:
-                same = same or float(value) == float(default)
-            except ValueError:
-                pass
-            if not same:
-                wrong.append(f"reference.yaml: {key} is {value}, its default {default}")
-    wrong += [f"reference.yaml: {key} is no key" for key in found.keys() - keys.keys()]
-    return wrong, len(keys)
+            found.setdefault(key, default)
+    return found
 
 
-def main():
-    wrong, decks = decks_run()
-    more, keys = reference_is_complete()
-    for line in wrong + more:
-        print(line)
-    print(f"{decks} decks, {keys} keys, {len(wrong + more)} mistakes")
-    return bool(wrong + more)
+def equal(value, default):
+    try:
+        return value == default or float(value) == float(default)
+    except ValueError:
+        return False
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def test_the_reference_has_every_key_and_no_other(defaults):
+    assert sorted(reference()[0]) == sorted(defaults)
+
+
+def test_the_reference_has_the_defaults(defaults):
+    """Those that a study chooses for itself may differ, and examples that are not commented out."""
+    found, commented = reference()
+    studies = ("sync", "chaos", "spde", "analyze", "limits")
+    for key, default in defaults.items():
+        if key in commented and key.split("_")[0] not in studies:
+            continue
+        if default.startswith("(") or "STUDY" in default or key == "limits_reference":
+            continue
+        assert equal(found[key], default), (key, found[key], default)

@@ -1,28 +1,41 @@
-"""Progress on stderr: off, lines at an interval, nothing for a short run in a log, a bar on a terminal; one rank speaks."""
+"""Progress on stderr: off, lines at an interval, nothing for a short run in a log, a bar on a
+terminal; one rank speaks. The clock of these runs goes on by a chosen time at every step."""
+
 import os
 import pty
 import re
 import subprocess
-import sys
-import tempfile
-import time
 
-from run import CHORALE, chorale, options
+import pytest
+from run import chorale, command, hooked, options
 
-RUN = dict(tokens_count=256, layers_depth=2500, mlp_width=256, output_every=2500, output_overwrite=True)
 LINE = re.compile(r"simulate: (\d+)%, (\d+) of (\d+), [\d.e+]+/s, ETA (\?|[\d.]+ s|[\d:]+)")
 LAST = re.compile(r"simulate: (\d+) of (\d+) in ([\d.]+ s|[\d:]+)")
+BAR = re.compile(r"simulate \[(#*)(\.*)\] +(\d+)%  [\d.e+]+/s  ETA \S+( s)?")
+STEPS = 100  # of each of two realizations
 
 
-def words(**more):
-    return ["simulate"] + options(**{**RUN, **more})
+def words(progress):
+    keys = dict(tokens_count=16, layers_depth=STEPS, mlp_width=8, output_every=STEPS)
+    more = dict(ensemble_realizations=2, output_overwrite=True, progress=progress)
+    return ["simulate"] + options(**keys, **more)
 
 
-def on_terminal(folder, launcher=(), **more):
-    """stderr of a run whose stderr is a terminal, and the seconds it took."""
+def clock(seconds):
+    """Every step takes so long."""
+    return f"-1 -1 0 clock={seconds}"
+
+
+def on_terminal(progress, step, ranks=1):
+    """stderr of a run whose stderr is a terminal."""
     master, slave = pty.openpty()
-    start = time.time()
-    process = subprocess.Popen([*launcher, CHORALE] + words(**more), cwd=folder, stdout=subprocess.DEVNULL, stderr=slave)
+    program, environment = hooked(clock(step))
+    process = subprocess.Popen(
+        command(words(progress), ranks, program),
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=slave,
+    )
     os.close(slave)
     output = b""
     while True:
@@ -34,42 +47,58 @@ def on_terminal(folder, launcher=(), **more):
             break
         output += part
     assert process.wait() == 0, output
-    return output.decode(), time.time() - start
+    return output.decode()
 
 
-def check_lines(lines, total, seconds, interval):
-    """Lines of a log: shares that grow to the end, not more often than asked, and a last one with the elapsed time."""
+@pytest.mark.parametrize("mode", ("off", "auto", "30"))
+def test_a_run_of_seconds_in_a_log_says_nothing(folder, mode):
+    assert chorale(words(mode), hook=clock(0.1)).stderr == ""
+
+
+@pytest.mark.parametrize(
+    "mode, step, interval", (("auto", 4, 30), ("10", 1, 10), ("0.05", 0.125, 0.05))
+)
+@pytest.mark.parametrize("ranks", (1, 2))
+def test_lines_of_a_log_come_at_the_interval(folder, ranks, mode, step, interval):
+    """Shares that grow to the end, not more often than asked; the last one has the elapsed time."""
+    total = 2 * STEPS // ranks  # what the first of as many groups does
+    lines = chorale(words(mode), ranks=ranks, hook=clock(step)).stderr.splitlines()
     assert len(lines) >= 2, lines
-    assert len(lines) - 1 <= seconds / interval
+    assert len(lines) - 1 <= step * total / interval
     steps = [LINE.fullmatch(line) for line in lines[:-1]]
     assert all(steps), lines
     done = [int(step[2]) for step in steps]
     assert done == sorted(set(done)) and done[0] > 0 and done[-1] <= total
-    assert all(int(step[3]) == total and int(step[1]) == 100 * int(step[2]) // total for step in steps), lines
+    for share, there, all_ in ([int(step[i]) for i in (1, 2, 3)] for step in steps):
+        assert all_ == total and share == 100 * there // total, lines
+    every = max(1, -(-interval // step))  # steps in an interval; the first step is told at time 0
+    assert done == list(range(1 + int(every), total + 1, int(every))), done
     last = LAST.fullmatch(lines[-1])
     assert last and int(last[1]) == int(last[2]) == total, lines[-1]
+    minutes, seconds = divmod(round(step * total), 60)
+    assert last[3] == (f"{minutes}:{seconds:02}" if minutes else f"{step * total:.1f} s"), lines[-1]
 
 
-def main():
-    with tempfile.TemporaryDirectory() as folder:
-        for mode in ("off", "auto", "30"):  # a run of seconds in a log
-            assert chorale(words(progress=mode), cwd=folder).stderr == ""
-        for ranks in (1, 2):  # one realization on two ranks would leave the second idle: two of them
-            start = time.time()
-            lines = chorale(words(progress=0.05, ensemble_realizations=2), ranks=ranks, cwd=folder).stderr.splitlines()
-            check_lines(lines, 5000 // ranks, time.time() - start, 0.05)
-        assert on_terminal(folder, progress="off")[0] == ""
-        output, seconds = on_terminal(folder, progress="auto")
-        bars, rest = output.split("\r\033[K")[1:-1], output.split("\r\033[K")[-1]
-        assert output.startswith("\r\033[K") and rest.count("\n") == 1 and LAST.fullmatch(rest.strip()), repr(output)
-        assert 1 <= len(bars) <= 10 * seconds and "\n" not in "".join(bars), repr(output)
-        for bar in bars:
-            match = re.fullmatch(r"simulate \[(#*)(\.*)\] +(\d+)%  [\d.e+]+/s  ETA \S+( s)?", bar)
-            assert match and len(match[1] + match[2]) == 28 and abs(len(match[1]) / 28 - int(match[3]) / 100) < 0.05, repr(bar)
-        shares = [int(re.search(r"(\d+)%", bar)[1]) for bar in bars]
-        assert shares == sorted(shares) and shares[-1] <= 100
-        output = on_terminal(folder, launcher=("mpirun", "-n", "2"), progress="auto")[0]  # mpirun's terminal counts
-        assert output.startswith("\r\033[Ksimulate [") and LAST.fullmatch(output.split("\r\033[K")[-1].strip()), repr(output)
+def test_a_terminal_shows_nothing_when_progress_is_off(folder):
+    assert on_terminal("off", 1) == ""
 
 
-sys.exit(main())
+def test_a_terminal_shows_a_bar(folder):
+    output = on_terminal("auto", 0.0625)
+    bars, rest = output.split("\r\033[K")[1:-1], output.split("\r\033[K")[-1]
+    assert output.startswith("\r\033[K") and rest.count("\n") == 1, repr(output)
+    assert LAST.fullmatch(rest.strip()), repr(output)
+    assert STEPS // 2 <= len(bars) <= 10 * 0.0625 * 2 * STEPS, len(bars)
+    assert "\n" not in "".join(bars), repr(output)
+    for bar in bars:
+        match = BAR.fullmatch(bar)
+        assert match and len(match[1] + match[2]) == 28, repr(bar)
+        assert abs(len(match[1]) / 28 - int(match[3]) / 100) < 0.05, repr(bar)
+    shares = [int(re.search(r"(\d+)%", bar)[1]) for bar in bars]
+    assert shares == sorted(shares) and shares[-1] <= 100
+
+
+def test_the_terminal_of_mpirun_counts(folder):
+    output = on_terminal("auto", 0.0625, ranks=2)
+    assert output.startswith("\r\033[Ksimulate ["), repr(output)
+    assert LAST.fullmatch(output.split("\r\033[K")[-1].strip()), repr(output)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <chorale/study.h>
 #include <hdf5.h>
 #include <petscsys.h>
 
@@ -37,6 +38,7 @@ static inline void FuzzStart(const char *suffix) {
   int argc = 3;
 
   MUST(PetscInitialize(&argc, &argv, NULL, NULL));
+  MUST(DeckUse(StudyOptions, NULL));
   MUST(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL));
   /* HDF5 keeps what it frees, half a megabyte for every file: more executions a second. */
   FuzzMust(H5set_free_list_limits(-1, -1, -1, -1, -1, -1) >= 0 ? PETSC_TRUE : PETSC_FALSE, "HDF5's free lists");

@@ -2,6 +2,7 @@
  * that of checkpoint.prev.h5: a reader that turns down the first must fall back to the second, and looks behind the
  * checksum there. */
 #include "fuzz/fuzz.h"
+#include "keys.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -28,7 +29,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
   FuzzStart(".h5");
   MUST(PetscOptionsSetValue(NULL, "-ensemble_realizations", "3"));
   MUST(PetscOptionsSetValue(NULL, "-output_file", fuzz_path));
-  MUST(EnsembleCreate(1, &ensemble));
+  MUST(EnsembleFromKeys(1, &ensemble));
   MUST(TokensCreate(PETSC_COMM_WORLD, 8, 2, &tokens));
   MUST(CheckpointCreate("kernel", ensemble, STEPS, &checkpoint));
   MUST(CheckpointAddTokens(checkpoint, "tokens", tokens));

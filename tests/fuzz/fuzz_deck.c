@@ -16,7 +16,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
   return 0;
 }
 
-static void Options(const char *study, const uint8_t *data, size_t size) {
+static void Options(const uint8_t *data, size_t size) {
   char name[] = "chorale", *words[WORDS] = {name, name}, *text = malloc(size + 1);
   int n = 2;
 
@@ -28,20 +28,20 @@ static void Options(const char *study, const uint8_t *data, size_t size) {
     if (next) *next++ = '\0';
     words[n++] = word;
   }
-  (void)FuzzTaken(DeckParse(n, words, study));
+  (void)FuzzTaken(DeckParse(n, words));
   free(text);
 }
 
-static void Deck(const char *study, const uint8_t *data, size_t size) {
+static void Deck(const uint8_t *data, size_t size) {
   char *first, *second;
 
   FuzzWrite(fuzz_path, data, size, NULL, 0);
-  if (!FuzzTaken(DeckReadYaml(study, fuzz_path))) return;
-  MUST(DeckText(study, &first));
+  if (!FuzzTaken(DeckReadYaml(fuzz_path))) return;
+  if (!FuzzTaken(DeckText(&first))) return; /* defaults may come from a file that it names */
   MUST(PetscOptionsClear(NULL));
   FuzzWrite(fuzz_path, first, strlen(first), NULL, 0);
-  MUST(DeckReadYaml(study, fuzz_path));
-  MUST(DeckText(study, &second));
+  MUST(DeckReadYaml(fuzz_path));
+  MUST(DeckText(&second));
   FuzzMust(!strcmp(first, second), "the deck's text reads as another deck");
   MUST(PetscFree(first));
   MUST(PetscFree(second));
@@ -49,10 +49,12 @@ static void Deck(const char *study, const uint8_t *data, size_t size) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (!size) return 0;
+  const PetscBool deck = (PetscBool)(data[0] >= 'a' && data[0] < 'a' + STUDIES);
   MUST(PetscOptionsClear(NULL));
-  if (data[0] >= 'a' && data[0] < 'a' + STUDIES)
-    Deck(studies[data[0] - 'a'], data + 1, size - 1);
+  MUST(DeckUse(StudyOptions, studies[deck ? data[0] - 'a' : data[0] % STUDIES]));
+  if (deck)
+    Deck(data + 1, size - 1);
   else
-    Options(studies[data[0] % STUDIES], data + 1, size - 1);
+    Options(data + 1, size - 1);
   return 0;
 }

@@ -1,8 +1,9 @@
 /* .npy files: whatever the header says, all rows can be read, at once or in two parts. */
 #include "fuzz/fuzz.h"
 
-#include <chorale/npy.h>
 #include <string.h>
+
+#include "io/npy.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
   (void)argc, (void)argv;

@@ -14,14 +14,14 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  PetscInt64 count, dim;
+  StartOptions options;
   Tokens tokens;
   Start start;
 
   FuzzWrite(fuzz_path, data, size, NULL, 0);
-  if (FuzzTaken(StartFileShape(PETSC_COMM_WORLD, &count, &dim)) && count <= MOST && dim <= MOST / count) {
-    MUST(TokensCreate(PETSC_COMM_WORLD, count, (PetscInt)dim, &tokens));
-    if (FuzzTaken(StartCreate(tokens, &start))) {
+  if (FuzzTaken(StartOptionsRead(&options)) && options.count <= MOST && options.dim <= MOST / options.count) {
+    MUST(TokensCreate(PETSC_COMM_WORLD, options.count, (PetscInt)options.dim, &tokens));
+    if (FuzzTaken(StartCreate(tokens, &options, &start))) {
       PetscBool valid;
       MUST(TokensStart(tokens, start, 0));
       MUST(TokensIsValid(tokens, &valid));

@@ -1,5 +1,6 @@
 /* Attention weights: an HDF5 file with heads/<h>/{Q,K,V}. */
 #include "fuzz/fuzz.h"
+#include "keys.h"
 
 #include <chorale/attention.h>
 
@@ -17,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   Attention attention;
 
   FuzzWrite(fuzz_path, data, size, NULL, 0);
-  if (FuzzTaken(AttentionCreate(tokens, &attention))) MUST(AttentionDestroy(&attention));
+  if (FuzzTaken(AttentionFromKeys(tokens, &attention))) MUST(AttentionDestroy(&attention));
   FuzzNothingOpen();
   return 0;
 }

@@ -2,6 +2,7 @@
 #ifndef CHORALE_SCHEME_PATHS_H
 #define CHORALE_SCHEME_PATHS_H
 
+#include "keys.h"
 #include "scheme_model.h"
 
 enum { LEVELS = 5, STEPS = LEVELS - 1, PARTICLES = 16 }; /* STEPS to halve */
@@ -37,7 +38,7 @@ static inline void MakePaths(PetscInt count, PetscInt d, PetscInt coarsest, doub
   }
   for (int s = 0; s < SCHEMES; s++) {
     SetKey("scheme_type", schemes[s]);
-    OK(SchemeCreate(tokens, &p->scheme[s]));
+    OK(SchemeFromKeys(tokens, &p->scheme[s]));
     for (int i = 0; i < LEVELS; i++) {
       OK(TokensDuplicate(tokens, &p->tokens[s][i]));
       if (twins && i > 0) OK(TokensDuplicate(tokens, &p->twin[s][i]));

@@ -1,4 +1,4 @@
-"""One layer of chorale against PAPER.md section 1 written down in numpy, fed with the same weights, to 1e-12; and the same bits on 1, 2, 4 ranks."""
+"""One layer of chorale against THEORY.md section 1 written down in numpy, fed with the same weights, to 1e-12; and the same bits on 1, 2, 4 ranks."""
 import math
 import os
 import subprocess

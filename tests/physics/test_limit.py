@@ -1,4 +1,4 @@
-"""The limit SDE with spectral noise against the exact oracles of PAPER.md section 6, for the schemes euler, heun and flow, and for layer, the
+"""The limit SDE with spectral noise against the exact oracles of THEORY.md section 6, for the schemes euler, heun and flow, and for layer, the
 transformer of infinite width.
 
 Oracle 1 (and 2): the mean energy within 4 standard errors, extrapolated as in test_physics.py; the steps are larger than there, but for

@@ -1,5 +1,5 @@
-/* The schemes along Brownian paths: strong order, agreement of the Ito and Stratonovich forms (PAPER.md section 3), and
- * the cyclic order on the circle. */
+/* The schemes along Brownian paths: strong order, agreement of the Ito and Stratonovich forms (THEORY.md section 3),
+ * and the cyclic order on the circle. */
 #include "scheme_paths.h"
 
 static double MeanSquare(Tokens a, Tokens b) {

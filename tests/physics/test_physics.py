@@ -1,4 +1,4 @@
-"""Exact oracles of PAPER.md section 6 against whole ensembles: E[E_beta] of noise alone (oracle 1) and of two tokens with attention (oracle 2),
+"""Exact oracles of THEORY.md section 6 against whole ensembles: E[E_beta] of noise alone (oracle 1) and of two tokens with attention (oracle 2),
 and the outcome of the paper's Figure 1.
 
 Each oracle run has R = 4000 realizations at step h = T/L and as many (other seed) at 2h; the weak error of the layer is O(h), so

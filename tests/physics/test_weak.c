@@ -3,10 +3,10 @@
  * antisymmetric part, which changes its sign when the two halves of a step exchange their places: between a step and
  * the mean over both orders of its halves, which is no other law, nearly all of it cancels (Giles and Szpruch, Ann.
  * Appl. Probab. 24, 1585, 2014). */
-#include <chorale/quadrature.h>
 #include <chorale/sphere.h>
 #include <chorale/twopoint.h>
 
+#include "law/sphere/quadrature.h"
 #include "scheme_paths.h"
 
 enum { FUNCTIONS = 2, COARSEST = 8 };

@@ -1,4 +1,4 @@
-"""What README.md says of the word vectors, against shorter runs of input/words.yaml: the cone in which they begin, when their energy and that of
+"""What input/README.md says of the word vectors, against shorter runs of input/words.yaml: the cone in which they begin, when their energy and that of
 uniform tokens has fallen to a tenth, and the rate from there on.
 
 The times of single realizations scatter by 0.06, so the mean of two is within 0.15 of the number at 3.5 standard errors; layers are as
@@ -25,7 +25,7 @@ RUNS = {"words": {"layers_depth": 60, "layers_horizon": 3},
 
 
 def main():
-    readme = " ".join((SOURCE / "README.md").read_text(encoding="utf-8").split())
+    readme = " ".join((SOURCE / "input/README.md").read_text(encoding="utf-8").split())
     said = re.search(r"mean cosine ([\d.]+)\): their energy falls to a tenth at t = ([\d.]+), that of uniform tokens at ([\d.]+), and from there both at the rate ([\d.]+)", readme)
     cosine, *times, rate = map(float, said.groups())
     with tempfile.TemporaryDirectory() as folder:

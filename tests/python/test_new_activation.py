@@ -18,12 +18,12 @@ REGISTRY = "src/law/kernel/activation.c"
 def with_example(source):
     """The functions before the registry, the row as its last."""
     example = re.search(r"\*\*A new activation\*\*.*?```c\n(.*?)```", (SOURCE / "README.md").read_text(encoding="utf-8"), re.S)[1]
-    functions, row = example.split("  /*  name")
+    functions, row = example.split("    /* name")
     row = row.split("\n", 1)[1].strip()
-    assert row.startswith("ROW(") and row.endswith(")"), row
+    assert row.startswith("{") and row.endswith("},"), row
     before, registry = source.split("/* The registry:")
-    macro, after = registry.split("\n\n", 1)
-    return before + functions + "/* The registry:" + macro + " \\\n  " + row + "\n\n" + after
+    rows, after = registry.split("\n};\n", 1)
+    return before + functions + "/* The registry:" + rows + "\n    " + row + "\n};\n" + after
 
 
 def compiled(folder):

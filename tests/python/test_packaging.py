@@ -105,8 +105,8 @@ def check_versions():
     """All files that say the version say the same; the Spack recipe is Python and names what CMakeLists.txt looks for."""
     version = re.search(r"project\(chorale VERSION (\S+)", (SOURCE / "CMakeLists.txt").read_text())[1]
     recipe = (SOURCE / "tools/packaging/spack/packages/chorale/package.py").read_text()
-    readme, image = (SOURCE / "README.md").read_text(), (SOURCE / "tools/packaging/chorale.def").read_text()
-    for text, pattern in ((recipe, r"chorale@([\d.]+)"), (recipe, r'version\("([\d.]+)"\)'), (readme, r"chorale, version ([\d.]+)"), (readme, r"^\| (\d+\.\d+\.\d+) \|"),
+    citation, image = (SOURCE / "CITATION.cff").read_text(), (SOURCE / "tools/packaging/chorale.def").read_text()
+    for text, pattern in ((recipe, r"chorale@([\d.]+)"), (recipe, r'version\("([\d.]+)"\)'), (citation, r"^version: ([\d.]+)"),
                           (image, r"Version ([\d.]+)")):
         assert re.search(pattern, text, re.M)[1] == version, (pattern, version)
     calls = [node for node in ast.walk(ast.parse(recipe)) if isinstance(node, ast.Call)]

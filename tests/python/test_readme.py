@@ -1,4 +1,5 @@
-"""The commands of README.md, in their order, in one directory that has the tools and decks of the source tree, and its programs in Python.
+"""The commands of the pages, page by page in their order, each page in a directory that has the tools and decks of the source tree, and
+its programs in Python. What is run stands in blocks of the languages sh and python.
 
 Only sizes are changed: build/chorale is a wrapper that adds the options of SMALL, and jobs get two ranks. Left to others are the
 commands of ELSEWHERE."""
@@ -15,6 +16,7 @@ import tools
 
 import chorale_io
 
+PAGES = "README.md", "input/README.md", "tools/README.md", "jobs/README.md"
 SOURCE, CHORALE = Path(os.environ["CHORALE_SOURCE"]), os.environ["CHORALE"]
 # Installs, builds, or takes a minute; what runs it.
 ELSEWHERE = {"tools/quickstart": ".ci/run", "tools/test": ".ci/run", "tools/install-deps": ".ci/run", "cmake": "test_packaging.py"}
@@ -35,17 +37,13 @@ exec {chorale} "$@"
 
 
 def commands(text):
-    """Blocks that are to be run: an indented line is a command when it begins with a program."""
-    inside, program = False, []
-    for line in text.splitlines():
-        if line.startswith("```"):
-            if inside and program:
-                yield "python", "\n".join(program)
-            inside, program = line == "```python", []
-        elif inside:
-            program.append(line)
-        elif re.match(r"    (source|mpirun|build/chorale|tools/|jobs/|sbatch|seq|cmake|chorale (?!STUDY))", line):
-            yield "bash", re.sub(r"\s+# .*", "", line.strip())
+    """The blocks that are to be run: a program in Python as a whole, of a shell's block every line."""
+    for language, block in re.findall(r"^```(sh|python)\n(.*?)^```", text, re.M | re.S):
+        if language == "python":
+            yield language, block
+        else:
+            for line in block.replace("\\\n", " ").splitlines():
+                yield language, re.sub(r"\s+# .*", "", line.strip())
 
 
 def prepare(folder):
@@ -97,35 +95,43 @@ def named(folder, environment):
         assert run("bash", f"build/chorale {words}", folder, environment)
 
 
+def read(page, folder, environment):
+    """Runs what the page has, but for jobs, which it returns."""
+    jobs = []
+    for kind, text in commands((SOURCE / page).read_text(encoding="utf-8")):
+        program = text.split()[0]
+        if kind == "sh" and program in ELSEWHERE:
+            continue
+        if program in ("sbatch", "jobs/chain.sh"):
+            jobs.append(text)
+        elif program == "tools/grid":
+            grid(folder, environment)
+        else:
+            run(kind, text, folder, environment)
+    return jobs
+
+
 def main():
-    found = list(commands((SOURCE / "README.md").read_text(encoding="utf-8")))
-    assert len(found) > 30 and sum(kind == "python" for kind, _ in found) >= 2, found
     with tempfile.TemporaryDirectory() as name:
         os.chmod(name, 0o755)  # munge wants a path that all may walk
-        folder = Path(name) / "chorale"
-        folder.mkdir()
-        prepare(folder)
-        environment = dict(os.environ, PYTHONPATH=f"{folder}/tools", CHORALE=f"{folder}/build/chorale")
-        jobs = []
-        named(folder, environment)
-        for kind, text in found:
-            program = text.split()[0]
-            if kind == "bash" and program in ELSEWHERE:
+        for number, page in enumerate(PAGES):
+            folder = Path(name) / str(number)
+            folder.mkdir()
+            prepare(folder)
+            environment = dict(os.environ, PYTHONPATH=f"{folder}/tools", CHORALE=f"{folder}/build/chorale")
+            jobs = read(page, folder, environment)
+            if page == "README.md":
+                named(folder, environment)
+            if not jobs:
                 continue
-            if program in ("sbatch", "jobs/chain.sh"):
-                jobs.append(text)
-            elif program == "tools/grid":
-                grid(folder, environment)
-            else:
-                run(kind, text, folder, environment)
-        if slurm.missing():
-            print(f"not run, for {', '.join(slurm.missing())} is not installed: {jobs}")
-            return 0
-        (Path(name) / "slurm").mkdir()
-        with slurm.Slurm(f"{name}/slurm") as cluster:
-            cluster.environment.update(CHORALE=f"{folder}/build/chorale", SBATCH_OPTIONS="--ntasks 1")
-            for text in jobs:
-                submit(text, folder, cluster)
+            if slurm.missing():
+                print(f"not run, for {', '.join(slurm.missing())} is not installed: {jobs}")
+                continue
+            (Path(name) / "slurm").mkdir()
+            with slurm.Slurm(f"{name}/slurm") as cluster:
+                cluster.environment.update(CHORALE=f"{folder}/build/chorale", SBATCH_OPTIONS="--ntasks 1")
+                for text in jobs:
+                    submit(text, folder, cluster)
     return 0
 
 

@@ -8,9 +8,10 @@
  */
 #include <chorale/distance.h>
 #include <chorale/error.h>
-#include <chorale/h5.h>
 
-static PetscErrorCode ReadTokens(H5 h5, const char *path, Tokens *tokens) {
+#include "io/hdf.h"
+
+static PetscErrorCode ReadTokens(Hdf hdf, const char *path, Tokens *tokens) {
   PetscInt64 shape[8];
   TokensLayout layout;
   double *rows, *weights, *x;
@@ -18,14 +19,14 @@ static PetscErrorCode ReadTokens(H5 h5, const char *path, Tokens *tokens) {
   Vec positions;
 
   PetscFunctionBeginUser;
-  PetscCall(H5GetShape(h5, path, &rank, shape));
+  PetscCall(HdfGetShape(hdf, path, &rank, shape));
   PetscCheck(rank == 2, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s must have two dimensions", path);
   const PetscInt d = (PetscInt)shape[1] - 1;
   PetscCall(TokensCreate(PETSC_COMM_WORLD, shape[0], d, tokens));
   PetscCall(TokensGetLayout(*tokens, &layout));
   PetscCall(PetscMalloc1((size_t)(shape[0] * shape[1]), &rows));
   PetscCall(PetscCalloc1(layout.owned * layout.block, &weights));
-  PetscCall(H5ReadRows(h5, path, 0, shape[0], rows));
+  PetscCall(HdfReadRows(hdf, path, 0, shape[0], rows));
   PetscCall(TokensGetVec(*tokens, &positions));
   PetscCall(VecGetArray(positions, &x));
   for (PetscInt b = 0; b < layout.owned; b++) {
@@ -69,7 +70,7 @@ static PetscErrorCode Distance(const char *group, Tokens mu, Tokens nu, int *n, 
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Case(H5 h5, const char *group, const char *name) {
+static PetscErrorCode Case(Hdf hdf, const char *group, const char *name) {
   char path[128];
   PetscReal values[2];
   Tokens mu, nu;
@@ -77,9 +78,9 @@ static PetscErrorCode Case(H5 h5, const char *group, const char *name) {
 
   PetscFunctionBeginUser;
   PetscCall(PetscSNPrintf(path, sizeof(path), "%s/%s/mu", group, name));
-  PetscCall(ReadTokens(h5, path, &mu));
+  PetscCall(ReadTokens(hdf, path, &mu));
   PetscCall(PetscSNPrintf(path, sizeof(path), "%s/%s/nu", group, name));
-  PetscCall(ReadTokens(h5, path, &nu));
+  PetscCall(ReadTokens(hdf, path, &nu));
   PetscCall(Distance(group, mu, nu, &n, values));
   PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s/%s", group, name));
   for (int i = 0; i < n; i++) PetscCall(PetscPrintf(PETSC_COMM_WORLD, " %.17g", (double)values[i]));
@@ -92,25 +93,25 @@ static PetscErrorCode Case(H5 h5, const char *group, const char *name) {
 static PetscErrorCode Run(void) {
   static const char *const groups[] = {"circle", "assignment", "sinkhorn", "sliced", "mmd"};
   char path[PETSC_MAX_PATH_LEN] = "cases.h5";
-  H5 h5;
+  Hdf hdf;
 
   PetscFunctionBeginUser;
   PetscCall(PetscOptionsGetString(NULL, NULL, "-hook_file", path, sizeof(path), NULL));
-  PetscCall(H5Open(PETSC_COMM_WORLD, path, "r", "hook_file", &h5));
+  PetscCall(HdfOpen(PETSC_COMM_WORLD, path, "r", "hook_file", &hdf));
   for (size_t g = 0; g < sizeof(groups) / sizeof(groups[0]); g++) {
     PetscBool exists;
     PetscInt n = 0;
     char **names = NULL;
 
-    PetscCall(H5Exists(h5, groups[g], &exists));
-    if (exists) PetscCall(H5List(h5, groups[g], &n, &names));
+    PetscCall(HdfExists(hdf, groups[g], &exists));
+    if (exists) PetscCall(HdfList(hdf, groups[g], &n, &names));
     for (PetscInt i = 0; i < n; i++) {
-      PetscCall(Case(h5, groups[g], names[i]));
+      PetscCall(Case(hdf, groups[g], names[i]));
       PetscCall(PetscFree(names[i]));
     }
     PetscCall(PetscFree(names));
   }
-  PetscCall(H5Close_(&h5));
+  PetscCall(HdfClose(&hdf));
   PetscFunctionReturn(0);
 }
 

@@ -9,31 +9,33 @@
 
 #include <chorale/deck.h>
 #include <chorale/error.h>
-#include <chorale/h5.h>
 #include <chorale/noise.h>
 #include <chorale/scheme.h>
 #include <chorale/start.h>
+#include <chorale/study.h>
 
+#include "io/hdf.h"
+#include "keys.h"
 #include "noise/mlp.h"
 
 enum { REALIZATION = 1, STEP = 3 };
 
-static PetscErrorCode WriteWeights(H5 h5, Noise noise, PetscInt64 m, PetscInt64 d) {
+static PetscErrorCode WriteWeights(Hdf hdf, Noise noise, PetscInt64 m, PetscInt64 d) {
   double *U, *bias_u, *W, *bias_w;
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc4(m * d, &U, m, &bias_u, m * d, &W, d, &bias_w));
   PetscCall(NoiseMlpWeights(noise, REALIZATION, STEP, U, bias_u, W, bias_w));
-  PetscCall(H5WriteReals(h5, "U", 2, (PetscInt64[]){m, d}, U));
-  PetscCall(H5WriteReals(h5, "bias_u", 1, &m, bias_u));
-  PetscCall(H5WriteReals(h5, "W", 2, (PetscInt64[]){d, m}, W));
-  PetscCall(H5WriteReals(h5, "bias_w", 1, &d, bias_w));
+  PetscCall(HdfWriteReals(hdf, "U", 2, (PetscInt64[]){m, d}, U));
+  PetscCall(HdfWriteReals(hdf, "bias_u", 1, &m, bias_u));
+  PetscCall(HdfWriteReals(hdf, "W", 2, (PetscInt64[]){d, m}, W));
+  PetscCall(HdfWriteReals(hdf, "bias_w", 1, &d, bias_w));
   PetscCall(PetscFree4(U, bias_u, W, bias_w));
   PetscFunctionReturn(0);
 }
 
 /* All tokens as [N][d] on rank 0, in whatever order the blocks are owned. */
-static PetscErrorCode WriteTokens(H5 h5, const char *path, Tokens tokens) {
+static PetscErrorCode WriteTokens(Hdf hdf, const char *path, Tokens tokens) {
   PetscInt64 first, n;
   PetscMPIInt rank;
   TokensLayout layout;
@@ -50,13 +52,13 @@ static PetscErrorCode WriteTokens(H5 h5, const char *path, Tokens tokens) {
   for (size_t i = 0; i < (size_t)n * d; i++) all[(size_t)first * d + i] = rows[i];
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, all, (PetscMPIInt)(layout.count * layout.dim), MPI_DOUBLE, MPI_SUM,
                              PETSC_COMM_WORLD)); /* one rank has a token, the others add 0 */
-  PetscCall(H5WriteReals(h5, path, 2, (PetscInt64[]){layout.count, layout.dim}, rank == 0 ? all : NULL));
+  PetscCall(HdfWriteReals(hdf, path, 2, (PetscInt64[]){layout.count, layout.dim}, rank == 0 ? all : NULL));
   PetscCall(PetscFree(rows));
   PetscCall(PetscFree(all));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Layer(H5 h5) {
+static PetscErrorCode Layer(Hdf hdf) {
   PetscInt64 count, dim, width, depth;
   PetscReal horizon, energy;
   Attention attention;
@@ -73,19 +75,19 @@ static PetscErrorCode Layer(H5 h5) {
   PetscCall(DeckGetInt("layers_depth", &depth));
   PetscCall(DeckGetReal("layers_horizon", &horizon));
   PetscCall(TokensCreate(PETSC_COMM_WORLD, count, (PetscInt)dim, &tokens));
-  PetscCall(StartCreate(tokens, &start));
+  PetscCall(StartFromKeys(tokens, &start));
   PetscCall(TokensStart(tokens, start, REALIZATION));
-  PetscCall(AttentionCreate(tokens, &attention));
-  PetscCall(NoiseCreate((PetscInt)dim, &noise));
+  PetscCall(AttentionFromKeys(tokens, &attention));
+  PetscCall(NoiseFromKeys((PetscInt)dim, &noise));
   PetscCall(NoiseCreateField(noise, &field));
-  PetscCall(SchemeCreate(tokens, &scheme));
-  PetscCall(WriteWeights(h5, noise, width, dim));
-  PetscCall(WriteTokens(h5, "before", tokens));
+  PetscCall(SchemeFromKeys(tokens, &scheme));
+  PetscCall(WriteWeights(hdf, noise, width, dim));
+  PetscCall(WriteTokens(hdf, "before", tokens));
   PetscCall(AttentionEnergy(attention, tokens, &energy));
-  PetscCall(H5WriteReals(h5, "energy", 1, (PetscInt64[]){1}, &energy));
+  PetscCall(HdfWriteReals(hdf, "energy", 1, (PetscInt64[]){1}, &energy));
   PetscCall(NoiseDraw(noise, REALIZATION, STEP, field));
   PetscCall(SchemeStep(scheme, attention, field, horizon / (PetscReal)depth, tokens));
-  PetscCall(WriteTokens(h5, "after", tokens));
+  PetscCall(WriteTokens(hdf, "after", tokens));
   PetscCall(SchemeDestroy(&scheme));
   PetscCall(FieldDestroy(&field));
   PetscCall(NoiseDestroy(&noise));
@@ -97,18 +99,18 @@ static PetscErrorCode Layer(H5 h5) {
 
 static PetscErrorCode Run(void) {
   char path[PETSC_MAX_PATH_LEN] = "layer.h5";
-  H5 h5;
+  Hdf hdf;
 
   PetscFunctionBeginUser;
   PetscCall(PetscOptionsGetString(NULL, NULL, "-hook_file", path, sizeof(path), NULL));
-  PetscCall(H5Open(PETSC_COMM_WORLD, path, "w", NULL, &h5));
-  PetscCall(Layer(h5));
-  PetscCall(H5Close_(&h5));
+  PetscCall(HdfOpen(PETSC_COMM_WORLD, path, "w", NULL, &hdf));
+  PetscCall(Layer(hdf));
+  PetscCall(HdfClose(&hdf));
   PetscFunctionReturn(0);
 }
 
 int main(int argc, char **argv) {
-  if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush()) return 1;
+  if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush() || DeckUse(StudyOptions, NULL)) return 1;
   const PetscErrorCode code = Run();
   const int exit_code = ErrorExitCode(code);
   if (exit_code == 1) MPI_Abort(PETSC_COMM_WORLD, 1); /* perhaps of one rank only */

@@ -1,20 +1,127 @@
 """Runs chorale for the end-to-end tests and compares its files."""
+import contextlib
 import os
+import re
+import signal
 import subprocess
+import time
 
 import h5py
 import numpy as np
 
 CHORALE = os.environ["CHORALE"]
+TIMEOUT = 1200  # seconds after which a program hangs, on any machine
 
 
-def chorale(arguments, ranks=1, cwd=None, check=True, timeout=240):
-    """`chorale ARGUMENTS` on so many ranks; returns the completed process."""
-    command = ["mpirun", "-n", str(ranks), CHORALE] + [str(a) for a in arguments]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout)
+def command(arguments, ranks=1, program=CHORALE):
+    """The words that start `chorale ARGUMENTS` on so many ranks."""
+    launcher = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
+    return launcher + [program] + [str(a) for a in arguments]
+
+
+def hooked(hook):
+    """Program and environment of a run in which something happens at a step (support/step.c)."""
+    return os.environ["CHORALE_HOOKED"], {**os.environ, "CHORALE_HOOK": hook}
+
+
+def chorale(arguments, ranks=1, cwd=None, check=True, timeout=TIMEOUT, hook=None):
+    """`chorale ARGUMENTS` on so many ranks, with a hook or without; the completed process."""
+    program, environment = hooked(hook) if hook else (CHORALE, None)
+    words = command(arguments, ranks, program)
+    done = subprocess.run(
+        words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout
+    )
     if check and done.returncode:
-        raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        raise AssertionError(
+            f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        )
     return done
+
+
+class Running:
+    """A run in the background, which a hook `wait=FILE` holds at its place until release(FILE)."""
+
+    def __init__(self, arguments, ranks, cwd, hook):
+        program, environment = hooked(hook)
+        self.cwd, self.ranks = cwd or os.getcwd(), ranks
+        self.process = subprocess.Popen(
+            command(arguments, ranks, program),
+            cwd=cwd,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def wait_until_held(self, file, rank=0):
+        """Until this rank waits for the file; returns its process number."""
+        held = os.path.join(self.cwd, f"{file}.{rank}")
+        wait_until(lambda: os.path.exists(held) or self.process.poll() is not None, held)
+        assert os.path.exists(held), f"ended before it was held: {self.process.communicate()}"
+        with open(held, encoding="ascii") as text:
+            return int(text.read())
+
+    def release(self, file):
+        with open(os.path.join(self.cwd, file), "w", encoding="ascii"):
+            pass
+
+    def end(self):
+        """Waits for its end; returns the completed process."""
+        out, err = self.process.communicate(timeout=TIMEOUT)
+        return subprocess.CompletedProcess(self.process.args, self.process.returncode, out, err)
+
+    def kill(self):
+        """By SIGKILL, the launcher and all ranks, as when a node loses its power."""
+        for pid in [self.process.pid, *children(self.process.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def children(parent):
+    """Process numbers of the processes that a process has started."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            if int(file.read().rpartition(")")[2].split()[1]) == parent:
+                found.append(int(pid))
+    return sorted(found)
+
+
+@contextlib.contextmanager
+def running(arguments, ranks=1, cwd=None, hook=""):
+    """with running(...) as run: a run in the background, which does not outlive the block."""
+    run = Running(arguments, ranks, cwd, hook)
+    try:
+        yield run
+    finally:
+        if run.process.poll() is None:
+            run.kill()
+        run.process.communicate()
+
+
+def wait_until(ready, what, seconds=TIMEOUT):
+    """Looks often, and gives up only after a time that no machine needs."""
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end, f"waited {seconds} s for {what}"
+        time.sleep(0.01)
+
+
+def own_lines(stderr):
+    """stderr without mpirun's words on a failure: blocks between dashes, lines of its daemons."""
+    lines, inside = [], False
+    for line in stderr.splitlines():
+        if re.fullmatch(r"-{20,}", line):
+            inside = not inside
+        elif not inside and line and not re.match(r"\[[^ ]*:\d+\] |\[warn\] ", line):
+            lines.append(line)
+    return lines
+
+
+def spoken(done):
+    """What chorale itself said on stderr, line by line."""
+    return [line for line in done.stderr.splitlines() if line.startswith("chorale")]
 
 
 def options(**keys):
@@ -28,7 +135,7 @@ def options(**keys):
 
 
 def datasets(path, skip=("provenance", "parameters", "particles")):
-    """All datasets of a file outside the skipped top-level groups, by path. Particles are links to other files."""
+    """Datasets outside the skipped top-level groups, by path. Particles are links elsewhere."""
     found = {}
 
     def visit(name, item):
@@ -38,7 +145,9 @@ def datasets(path, skip=("provenance", "parameters", "particles")):
     with h5py.File(path, "r") as file:
         for group in file:
             if group not in skip:
-                file[group].visititems(lambda name, item, group=group: visit(f"{group}/{name}", item))
+                file[group].visititems(
+                    lambda name, item, group=group: visit(f"{group}/{name}", item)
+                )
     return found
 
 

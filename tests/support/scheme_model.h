@@ -9,6 +9,7 @@
 #include <chorale/scheme.h>
 #include <chorale/start.h>
 
+#include "keys.h"
 #include "test.h"
 
 enum { SCHEMES = 3 };
@@ -37,10 +38,10 @@ static inline Model MakeModel(Tokens tokens, const char *scheme, double beta, do
   SetKey("noise_type", noise);
   SetKey("mlp_width", "64");
   OK(TokensGetLayout(tokens, &layout));
-  OK(AttentionCreate(tokens, &model.attention));
-  OK(NoiseCreate(layout.dim, &model.noise));
+  OK(AttentionFromKeys(tokens, &model.attention));
+  OK(NoiseFromKeys(layout.dim, &model.noise));
   OK(NoiseCreateField(model.noise, &model.field));
-  OK(SchemeCreate(tokens, &model.scheme));
+  OK(SchemeFromKeys(tokens, &model.scheme));
   return model;
 }
 
@@ -56,7 +57,7 @@ static inline Tokens StartedTokens(MPI_Comm comm, PetscInt N, PetscInt d, const 
   Start start;
   SetKey("tokens_init", init);
   OK(TokensCreate(comm, N, d, &tokens));
-  OK(StartCreate(tokens, &start));
+  OK(StartFromKeys(tokens, &start));
   OK(TokensStart(tokens, start, realization));
   OK(StartDestroy(&start));
   return tokens;

@@ -1,12 +1,26 @@
-"""A real Slurm on this machine for tests: munged, slurmctld and slurmd as child processes, everything under one directory."""
+"""A real Slurm on this machine for tests: munged, slurmctld and slurmd as child processes,
+everything under one directory."""
 import getpass
 import os
+import random
 import shutil
 import socket
 import subprocess
 import time
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue", "scancel", "sinfo")
+from run import TIMEOUT
+
+PROGRAMS = (
+    "munged",
+    "slurmctld",
+    "slurmd",
+    "sbatch",
+    "srun",
+    "scontrol",
+    "squeue",
+    "scancel",
+    "sinfo",
+)
 CONFIGURATION = """ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser={user}
@@ -34,6 +48,10 @@ MpiDefault=pmix
 MailProg=/bin/true
 ReturnToService=2
 KillWait=5
+MinJobAge=86400
+MessageTimeout=100
+BatchStartTimeout=600
+UnkillableStepTimeout=600
 SlurmdParameters=config_overrides
 SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0
 NodeName={host} NodeAddr=127.0.0.1 CPUs=4 State=UNKNOWN
@@ -48,22 +66,27 @@ def missing():
 
 
 def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
+    """Ports below those that the system gives to whoever asks for any."""
+    found = []
+    while len(found) < count:
+        port = random.randrange(15000, 32000)
+        with socket.socket() as probe:
+            if port not in found and not probe.connect_ex(("127.0.0.1", port)) == 0:
+                found.append(port)
+    return found
 
 
 class Slurm:
-    """with Slurm(directory) as slurm: ...; slurm.environment holds what sbatch and its jobs need."""
+    """with Slurm(directory) as slurm: ...; its environment holds what sbatch and jobs need."""
 
     def __init__(self, top):
         self.top = str(top)
         self.children = []
-        self.environment = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", "SLURM_CONF": f"{self.top}/slurm.conf"}
+        self.environment = {
+            **os.environ,
+            "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin",
+            "SLURM_CONF": f"{self.top}/slurm.conf",
+        }
 
     def __enter__(self):
         os.chmod(self.top, 0o755)
@@ -75,15 +98,28 @@ class Slurm:
         host = socket.gethostname().split(".")[0]
         port, other = free_ports(2)
         with open(f"{self.top}/slurm.conf", "w", encoding="utf-8") as file:
-            file.write(CONFIGURATION.format(host=host, user=getpass.getuser(), top=self.top, port=port, other=other))
+            file.write(
+                CONFIGURATION.format(
+                    host=host, user=getpass.getuser(), top=self.top, port=port, other=other
+                )
+            )
         try:
-            self.spawn("munged", "-F", f"--key-file={key}", f"--socket={self.top}/munge.sock", f"--pid-file={self.top}/munged.pid",
-                       f"--log-file={self.top}/munged.log", f"--seed-file={self.top}/munge.seed")
+            self.spawn(
+                "munged",
+                "-F",
+                f"--key-file={key}",
+                f"--socket={self.top}/munge.sock",
+                f"--pid-file={self.top}/munged.pid",
+                f"--log-file={self.top}/munged.log",
+                f"--seed-file={self.top}/munge.seed",
+            )
             self.wait_until(lambda: os.path.exists(f"{self.top}/munge.sock"), "munged")
             self.spawn("slurmctld", "-D", "-i", "-f", f"{self.top}/slurm.conf")
             self.wait_until(lambda: "UP" in self.run("scontrol", "ping", check=False), "slurmctld")
             self.spawn("slurmd", "-D", "-f", f"{self.top}/slurm.conf", "-N", host)
-            self.wait_until(lambda: self.run("sinfo", "-h", "-o", "%T", check=False).strip() == "idle", "slurmd")
+            self.wait_until(
+                lambda: self.run("sinfo", "-h", "-o", "%T", check=False).strip() == "idle", "slurmd"
+            )
         except BaseException:
             self.__exit__()
             raise
@@ -92,60 +128,94 @@ class Slurm:
     def __exit__(self, *_):
         if len(self.children) == 3:
             self.run("scancel", "--user", getpass.getuser(), check=False)
-            time.sleep(0.5)
-        for child in sorted(self.children, key=lambda c: ("slurmctld", "slurmd", "munged").index(os.path.basename(c.args[0]))):
+            self.wait_until(lambda: not self.run("squeue", "-h", check=False).strip(), "an end")
+        names = ("slurmctld", "slurmd", "munged")
+        for child in sorted(self.children, key=lambda c: names.index(c.args[0])):
             child.terminate()
             try:
-                child.wait(timeout=15)
-            except subprocess.TimeoutExpired:
+                child.wait(timeout=TIMEOUT)
+            finally:
                 child.kill()
                 child.wait()
 
     def spawn(self, *command):
         with open(f"{self.top}/{command[0]}.out", "w", encoding="utf-8") as out:
-            self.children.append(subprocess.Popen(command, env=self.environment, stdout=out, stderr=subprocess.STDOUT))
+            self.children.append(
+                subprocess.Popen(
+                    command, env=self.environment, stdout=out, stderr=subprocess.STDOUT
+                )
+            )
 
-    def wait_until(self, ready, what, seconds=60):
-        end = time.monotonic() + seconds
+    def wait_until(self, ready, what):
+        end = time.monotonic() + TIMEOUT
         while not ready():
             if time.monotonic() > end or any(child.poll() is not None for child in self.children):
-                logs = "".join(open(f"{self.top}/{name}", encoding="utf-8", errors="replace").read()[-1500:] for name in os.listdir(self.top)
-                               if name.endswith((".out", ".log")))
-                raise AssertionError(f"{what} is not ready:\n{logs}")
+                raise AssertionError(f"{what} is not ready:\n{self.logs()}")
             time.sleep(0.05)
 
-    def run(self, *command, check=True, cwd=None):
-        done = subprocess.run(command, env=self.environment, cwd=cwd, capture_output=True, text=True, check=False)
-        assert done.returncode == 0 or not check, f"{' '.join(command)}: {done.stdout}{done.stderr}"
-        return done.stdout + done.stderr
+    def logs(self):
+        found = ""
+        for name in os.listdir(self.top):
+            if name.endswith((".out", ".log")):
+                with open(f"{self.top}/{name}", encoding="utf-8", errors="replace") as file:
+                    found += file.read()[-1500:]
+        return found
 
-    def submit(self, *words, cwd):
-        """sbatch; returns the job's id."""
-        return self.run("sbatch", "--parsable", *map(str, words), cwd=cwd).strip().split(";")[0]
+    def run(self, *command, check=True, cwd=None, **environment):
+        done = subprocess.run(
+            command,
+            env={**self.environment, **environment},
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT,
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == 0 or not check, f"{' '.join(command)}: {said}"
+        return said
+
+    def submit(self, *words, cwd=None, **environment):
+        """sbatch, for a job with this environment; returns the job's id."""
+        said = self.run("sbatch", "--parsable", *map(str, words), cwd=cwd, **environment)
+        return said.strip().split(";")[0]
+
+    def records(self, identity):
+        """{key: value} of scontrol show job, for a job or every record of an array."""
+        lines = self.run("scontrol", "-o", "show", "job", identity, check=False).splitlines()
+        return [
+            dict(word.split("=", 1) for word in line.split() if "=" in word)
+            for line in lines
+            if "JobState=" in line
+        ]
 
     def job(self, identity):
-        """{key: value} of scontrol show job; of the first record for an array."""
-        line = self.run("scontrol", "-o", "show", "job", identity, check=False).splitlines()[0]
-        return dict(word.split("=", 1) for word in line.split() if "=" in word)
+        return self.records(identity)[0]
 
     def states(self, identity):
-        """The states of all records of a job or array."""
-        lines = self.run("scontrol", "-o", "show", "job", identity, check=False).splitlines()
-        return [dict(word.split("=", 1) for word in line.split() if "=" in word).get("JobState", "") for line in lines if "JobState=" in line]
+        return [record["JobState"] for record in self.records(identity)]
 
-    def wait_for(self, identity, states=("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"), seconds=180):
-        """Waits until every record of a job is in one of the states, and returns them. Slurm lets a requeued job wait for two minutes;
-        here it goes on after the few seconds that the old credential needs to be forgotten."""
-        end, seen = time.monotonic() + seconds, {}
+    def hurry(self, identity, seen):
+        """Slurm lets a requeued job wait for two minutes. Here it goes on after the few seconds
+        that the old credential needs to be forgotten, and again should those have been too few."""
+        now = time.monotonic()
+        waiting = self.run("squeue", "-h", "-j", identity, "-o", "%i %r", check=False)
+        for line in waiting.splitlines():
+            job, _, reason = line.partition(" ")
+            if reason == "BeginTime" and now - seen.setdefault(job, now) > 3:
+                self.run("scontrol", "update", f"JobId={job}", "StartTime=now", check=False)
+                del seen[job]
+            elif "held" in reason.lower():
+                self.run("scontrol", "release", job, check=False)
+
+    def wait_for(self, identity):
+        """Waits until every record of a job has come to its end, and returns their states."""
+        ends = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY")
+        end, seen = time.monotonic() + TIMEOUT, {}
         while True:
             found = self.states(identity)
-            if found and all(state in states for state in found):
+            if found and all(state in ends for state in found):
                 return found
-            now = time.monotonic()
-            assert now < end, f"job {identity} is {found} after {seconds} s:\n{self.run('scontrol', 'show', 'job', identity, check=False)}"
-            for line in self.run("squeue", "-h", "-j", identity, "-o", "%i %r", check=False).splitlines():
-                job, _, reason = line.partition(" ")
-                if reason == "BeginTime" and now - seen.setdefault(job, now) > 3:
-                    self.run("scontrol", "update", f"JobId={job}", "StartTime=now", check=False)
-                    del seen[job]
+            assert time.monotonic() < end, f"job {identity}: {self.records(identity)}"
+            self.hurry(identity, seen)
             time.sleep(0.2)

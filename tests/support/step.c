@@ -1,11 +1,22 @@
-/* chorale_hooked: chorale with something happening at a step of a run, which a test chooses in the environment:
+/* chorale_hooked: chorale with something happening in the middle of a run, which a test chooses in the environment:
  *
- *     CHORALE_HOOK="REALIZATION STEP RANK ACTION[=ARGUMENT]"
+ *     CHORALE_HOOK="PLACE RANK ACTION[=ARGUMENT][; PLACE RANK ACTION ...]"
  *
- * When the rank of the world (-1: every rank) has done STEP steps of the realization (-1: of any), before the
- * checkpoint is asked for, it does the ACTION once: kill            ends by SIGKILL, without a word signal=NUMBER gets
- * this signal wait=FILE       makes FILE.RANK and goes on when FILE exists touch=FILE      makes FILE and goes on So
- * what a test does in the middle of a run does not depend on how fast the machine is. */
+ * PLACE       REALIZATION STEP   so many steps of the realization (-1: of any) are done, before a checkpoint is due
+ *             setup 1            signals are caught, and nothing is made yet
+ *             checkpoint N       the N-th checkpoint of this run is written
+ *             put N, rename N    before the N-th dataset is written by rows, before the N-th file is renamed
+ *             finish 1           this rank's group has no work left
+ * RANK        of the world; -1: every rank
+ * ACTION      kill               ends by SIGKILL, without a word
+ *             signal=NUMBER      gets this signal
+ *             wait=FILE          makes FILE.RANK, which holds the process number, and goes on when FILE exists
+ *             await=FILE         makes FILE.RANK, too, and goes on when it has got SIGUSR1 or SIGTERM
+ *             touch=FILE         makes FILE
+ *             clock=SECONDS      lets the run's clock go on by so much; with this action anywhere it stands still else
+ *
+ * Each happens once, or every time where STEP or N is -1. So what a test does in the middle of a run does not depend on
+ * how fast the machine is. */
 #include <chorale/checkpoint.h>
 
 #include <fcntl.h>
@@ -15,68 +26,201 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-  POLL = 10000,
-  PATIENCE = 1800
-}; /* microseconds between looks at FILE; seconds until a test that never tells is given up */
+#include "io/hdf.h"
+#include "run/checkpoint_impl.h"
 
+enum { HOOKS = 16, ARGUMENT = 4096, POLL = 10000 /* microseconds between looks at FILE */ };
+enum { PATIENCE = 3600 }; /* seconds until a test that never tells is given up */
+
+typedef enum { SETUP, STEP, WRITTEN, PUT, RENAME, FINISH } Place;
+
+typedef struct {
+  Place place;
+  int realization, number, rank; /* number: of steps, or the how manieth time */
+  PetscBool done;
+  char action[16], argument[ARGUMENT];
+} Hook;
+
+static Hook hooks[HOOKS];
+static int count;
+static PetscBool standing; /* the clock stands still but for hooks */
+static double passed;      /* seconds, on that clock */
+static volatile sig_atomic_t got;
+
+PetscErrorCode __real_CheckpointCatchSignals(void);
+PetscErrorCode __wrap_CheckpointCatchSignals(void);
 PetscErrorCode __real_CheckpointStep(Checkpoint checkpoint, PetscInt r, PetscInt step, PetscBool *stopped);
 PetscErrorCode __wrap_CheckpointStep(Checkpoint checkpoint, PetscInt r, PetscInt step, PetscBool *stopped);
+PetscErrorCode __real_CheckpointFinish(Checkpoint checkpoint, PetscBool *stopped);
+PetscErrorCode __wrap_CheckpointFinish(Checkpoint checkpoint, PetscBool *stopped);
+PetscErrorCode __real_CheckpointFileWrite(Checkpoint checkpoint);
+PetscErrorCode __wrap_CheckpointFileWrite(Checkpoint checkpoint);
+PetscErrorCode __real_HdfWriteRows(Hdf hdf, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
+                                   PetscInt64 stride, PetscInt64 n, const double *rows);
+PetscErrorCode __wrap_HdfWriteRows(Hdf hdf, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
+                                   PetscInt64 stride, PetscInt64 n, const double *rows);
+int __real_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+double __real_MPI_Wtime(void);
+double __wrap_MPI_Wtime(void);
 
 static void Fail(const char *what, const char *argument) {
   fprintf(stderr, "chorale_hooked: %s: %s\n", what, argument);
   _exit(3);
 }
 
-static void Touch(const char *path) {
+static void Parse(const char *text, Hook *hook) {
+  static const char *const places[] = {"setup", "", "checkpoint", "put", "rename", "finish"};
+  char place[16];
+
+  if (sscanf(text, "%15s %d %d %15[^= ]=%4095s", place, &hook->number, &hook->rank, hook->action, hook->argument) < 4)
+    Fail("CHORALE_HOOK", text);
+  for (int i = 0; i < (int)(sizeof(places) / sizeof(places[0])); i++) {
+    hook->place = (Place)i;
+    if (!strcmp(place, places[i])) return;
+  }
+  hook->place = STEP;
+  if (sscanf(place, "%d", &hook->realization) != 1) Fail("no such place", text);
+}
+
+/* Before main: whoever asks for the time first must know whether the clock stands. */
+__attribute__((constructor)) static void ParseAll(void) {
+  const char *given = getenv("CHORALE_HOOK");
+  char *text = strdup(given ? given : ""), *rest = text, *part;
+
+  while ((part = strsep(&rest, ";"))) {
+    if (!part[strspn(part, " ")]) continue;
+    if (count == HOOKS) Fail("too many hooks", given);
+    Parse(part, &hooks[count]);
+    if (!strcmp(hooks[count++].action, "clock")) standing = PETSC_TRUE;
+  }
+  free(text);
+}
+
+static void Touch(const char *path, const char *text) {
   const int file = open(path, O_WRONLY | O_CREAT, 0666);
-  if (file < 0 || close(file)) Fail("cannot make", path);
+  const ssize_t length = (ssize_t)strlen(text);
+  if (file < 0 || write(file, text, (size_t)length) != length || close(file)) Fail("cannot make", path);
+}
+
+static void Mark(const char *path, int rank) {
+  char mine[ARGUMENT + 16], new[ARGUMENT + 32], text[16];
+
+  (void)snprintf(mine, sizeof(mine), "%s.%d", path, rank);
+  (void)snprintf(new, sizeof(new), "%s.new", mine);
+  (void)snprintf(text, sizeof(text), "%d\n", (int)getpid());
+  Touch(new, text);
+  if (__real_rename(new, mine)) Fail("cannot make", mine);
 }
 
 static void Wait(const char *path, int rank) {
-  char mine[PETSC_MAX_PATH_LEN];
-  snprintf(mine, sizeof(mine), "%s.%d", path, rank);
-  Touch(mine);
+  Mark(path, rank);
   for (long looks = 0; access(path, F_OK); looks++) {
     if (looks > 1000000L / POLL * PATIENCE) Fail("nobody made", path);
-    usleep(POLL);
+    (void)usleep(POLL);
   }
 }
 
-static void Act(char *action, int rank) {
-  char *argument = strchr(action, '=');
-  if (argument) *argument++ = '\0';
-  if (!strcmp(action, "kill")) {
-    raise(SIGKILL);
-  } else if (!argument) {
-    Fail("no such action", action);
-  } else if (!strcmp(action, "signal")) {
-    raise(atoi(argument));
-  } else if (!strcmp(action, "wait")) {
-    Wait(argument, rank);
-  } else if (!strcmp(action, "touch")) {
-    Touch(argument);
-  } else {
-    Fail("no such action", action);
+static void Got(int number) {
+  got = number;
+}
+
+/* Whichever thread of this process gets the signal. What caught it before catches it again, afterwards. */
+static void Await(const char *path, int rank) {
+  const int numbers[2] = {SIGUSR1, SIGTERM};
+  const struct sigaction mine = {.sa_handler = Got};
+  struct sigaction before[2];
+
+  for (int i = 0; i < 2; i++) (void)sigaction(numbers[i], &mine, &before[i]);
+  Mark(path, rank);
+  for (long looks = 0; !got; looks++) {
+    if (looks > 1000000L / POLL * PATIENCE) Fail("no signal", path);
+    (void)usleep(POLL);
   }
+  for (int i = 0; i < 2; i++) (void)sigaction(numbers[i], &before[i], NULL);
+  (void)raise(got);
+}
+
+static void Act(const Hook *hook, int rank) {
+  const char *action = hook->action, *argument = hook->argument;
+  if (!strcmp(action, "kill"))
+    (void)raise(SIGKILL);
+  else if (!strcmp(action, "signal"))
+    (void)raise(atoi(argument));
+  else if (!strcmp(action, "wait"))
+    Wait(argument, rank);
+  else if (!strcmp(action, "await"))
+    Await(argument, rank);
+  else if (!strcmp(action, "touch"))
+    Touch(argument, "");
+  else if (!strcmp(action, "clock"))
+    passed += atof(argument);
+  else
+    Fail("no such action", action);
+}
+
+/* The rank is at this place. */
+static void Reach(Place place, int realization, int number) {
+  int rank;
+
+  if (!count) return;
+  MPI_Comm_rank(PETSC_COMM_WORLD, &rank);
+  for (int i = 0; i < count; i++) {
+    Hook *hook = &hooks[i];
+    if (hook->done || hook->place != place || (hook->number >= 0 && hook->number != number) ||
+        (hook->rank >= 0 && hook->rank != rank) ||
+        (place == STEP && hook->realization >= 0 && hook->realization != realization))
+      continue;
+    hook->done = (PetscBool)(hook->number >= 0);
+    Act(hook, rank);
+  }
+}
+
+PetscErrorCode __wrap_CheckpointCatchSignals(void) {
+  static int times;
+  PetscFunctionBeginUser;
+  PetscCall(__real_CheckpointCatchSignals());
+  Reach(SETUP, -1, ++times);
+  PetscFunctionReturn(0);
 }
 
 PetscErrorCode __wrap_CheckpointStep(Checkpoint checkpoint, PetscInt r, PetscInt step, PetscBool *stopped) {
-  const char *hook = getenv("CHORALE_HOOK");
-  static int done;
-  char action[PETSC_MAX_PATH_LEN];
-  int realization, due, who;
-  PetscMPIInt rank;
-
   PetscFunctionBeginUser;
-  if (hook && !done) {
-    if (sscanf(hook, "%d %d %d %4000s", &realization, &due, &who, action) != 4) Fail("CHORALE_HOOK", hook);
-    PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
-    if ((realization < 0 || realization == r) && due == step && (who < 0 || who == rank)) {
-      done = 1;
-      Act(action, rank);
-    }
-  }
+  Reach(STEP, (int)r, (int)step);
   PetscCall(__real_CheckpointStep(checkpoint, r, step, stopped));
   PetscFunctionReturn(0);
+}
+
+PetscErrorCode __wrap_CheckpointFinish(Checkpoint checkpoint, PetscBool *stopped) {
+  PetscFunctionBeginUser;
+  Reach(FINISH, -1, 1);
+  PetscCall(__real_CheckpointFinish(checkpoint, stopped));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode __wrap_CheckpointFileWrite(Checkpoint checkpoint) {
+  static int times;
+  PetscFunctionBeginUser;
+  PetscCall(__real_CheckpointFileWrite(checkpoint));
+  Reach(WRITTEN, -1, ++times);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode __wrap_HdfWriteRows(Hdf hdf, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
+                                   PetscInt64 stride, PetscInt64 n, const double *rows) {
+  static int times;
+  PetscFunctionBeginUser;
+  Reach(PUT, -1, ++times);
+  PetscCall(__real_HdfWriteRows(hdf, path, N, k, first, stride, n, rows));
+  PetscFunctionReturn(0);
+}
+
+int __wrap_rename(const char *from, const char *to) {
+  static int times;
+  Reach(RENAME, -1, ++times);
+  return __real_rename(from, to);
+}
+
+double __wrap_MPI_Wtime(void) {
+  return standing ? passed : __real_MPI_Wtime();
 }

@@ -12,6 +12,7 @@
 #include <petscsys.h>
 
 #include <chorale/error.h>
+#include <chorale/study.h>
 
 /* A chorale or PETSc call that must succeed. */
 #define OK(call) assert_int_equal((int)(call), 0)
@@ -36,7 +37,7 @@ static inline void SetKey(const char *key, const char *value) {
 
 /* main of a test program: int main(int argc, char **argv) { return TestMain(argc, argv, tests, count); } */
 static inline int TestMain(int argc, char **argv, const struct CMUnitTest *tests, size_t count) {
-  if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush()) return 1;
+  if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush() || DeckUse(StudyOptions, NULL)) return 1;
   int failed = _cmocka_run_group_tests("chorale", tests, count, NULL, NULL), worst = 1;
   if (MPI_Allreduce(&failed, &worst, 1, MPI_INT, MPI_MAX, PETSC_COMM_WORLD) || PetscFinalize()) return 1;
   return worst != 0;

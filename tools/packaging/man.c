@@ -1,4 +1,4 @@
-/* Prints chorale.1, the manual page: studies from their registry, keys from the table behind -help. */
+/* Prints chorale.1, the manual page: studies from their registry, keys from the tables behind -help. */
 #include <chorale/study.h>
 
 #include "io/deck_keys.h"
@@ -39,31 +39,31 @@ static void PrintStudies(void) {
 }
 
 /* Which studies do not read the key, or, when these are more, which do. */
-static void PrintReaders(const DeckKey *key) {
-  const Study *study;
+static void PrintReaders(const OptionKey *key) {
+  const char *name;
+  OptionKey known;
   PetscInt count = 0, readers = 0;
 
-  for (; (study = StudyGet(count)); count++) readers += key->studies & DeckStudyBit(study->name) ? 1 : 0;
+  for (; DeckStudyName(count); count++) readers += DeckKeyOf(count, key, &known);
   if (readers == count) return;
   const PetscBool named = 2 * readers <= count ? PETSC_TRUE : PETSC_FALSE;
   fputs(named ? " Only for" : " Not for", stdout);
-  for (PetscInt i = 0; (study = StudyGet(i)); i++) {
-    if (!(key->studies & DeckStudyBit(study->name)) != !!named) printf(" %s", study->name);
+  for (PetscInt i = 0; (name = DeckStudyName(i)); i++) {
+    if (DeckKeyOf(i, key, &known) == named) printf(" %s", name);
   }
   putchar('.');
 }
 
-static void PrintKey(const DeckKey *key) {
+static void PrintKey(const OptionKey *key) {
   static const char *const arguments[] = {
       [KEY_INT] = "integer", [KEY_REAL] = "number", [KEY_CHOICE] = "word", [KEY_STRING] = "text", [KEY_FLAG] = ""};
-  const char *preset = *key->preset ? key->preset : key->shown ? key->shown : "(none)";
   char tag[128], allowed[512];
 
   snprintf(tag, sizeof(tag), "-%s", key->name);
-  PrintTag(tag, arguments[key->type]);
+  PrintTag(tag, key->type <= KEY_REAL && DeckKeyWord(key, 0) ? "number or word" : arguments[key->type]);
   Print(key->help);
   fputs(" Default: ", stdout);
-  Print(preset);
+  Print(DeckKeyShown(key));
   if (strcmp(key->unit, "-") != 0 && *key->preset) printf(" %s", key->unit);
   if (key->type != KEY_STRING && key->type != KEY_FLAG) {
     DeckKeyAllowed(key, allowed, sizeof(allowed));
@@ -76,13 +76,13 @@ static void PrintKey(const DeckKey *key) {
 }
 
 static void PrintKeys(void) {
-  const DeckKey *key;
+  const OptionKey *key;
   const char *section = "";
 
   puts(".SH KEYS\nEvery key is an option; in a deck the part before the first underscore is a section:\n"
        ".BR \"tokens: {count: 64}\" \" is \" \"\\-tokens_count 64\" .");
-  for (PetscInt i = 0; (key = DeckKeyGet(i)); i++) {
-    const size_t n = DeckKeySection(key->name);
+  for (PetscInt i = 0; (key = DeckKeyGetAny(i)); i++) {
+    const size_t n = DeckKeySection(key);
     if (strncmp(section, key->name, n + 1)) printf(".SS %.*s\n", (int)n, key->name);
     section = key->name;
     PrintKey(key);
@@ -90,6 +90,7 @@ static void PrintKeys(void) {
 }
 
 int main(void) {
+  if (DeckUse(StudyOptions, NULL)) return 1;
   puts(".TH CHORALE 1 \"\" \"chorale " CHORALE_VERSION "\" \"User Commands\"\n.nh\n"
        ".SH NAME\nchorale \\- token dynamics of deep stochastic transformers\n"
        ".SH SYNOPSIS\n.RB [ mpirun\n.BI \\-n \" ranks\" ]\n.B chorale\n.I study\n.RI [ deck.yaml \" ...]\"\n"
@@ -105,6 +106,8 @@ int main(void) {
   puts("every key of the study with its default, unit, meaning and range");
   PrintTag("study ... -dry_run", "");
   puts("checks the deck; prints resolved parameters, memory and cost per rank");
+  PrintTag("--keys", "");
+  puts("the keys of all studies as a page in Markdown");
   PrintTag("--version", "");
   puts("versions of chorale and its libraries");
   PrintTag("--help", "");

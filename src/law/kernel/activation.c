@@ -1,11 +1,9 @@
-/* The activations: value and derivative for the theory (PAPER.md section 2), a vectorised apply for the MLP
+/* The activations: value and derivative for the theory (THEORY.md section 2), a vectorised apply for the MLP
  * (section 1).
  *
  * The formulas never overflow and lose no digits at either end: exponentials are taken of -|x| only, tails of the
  * normal law come from erfc. */
 #include <chorale/activation.h>
-
-#include <chorale/deck.h>
 
 #include "base/vmath.h"
 
@@ -116,23 +114,19 @@ static PetscReal IdentityDerivative(PetscReal x) {
 APPLY(IdentityApply, t)
 
 /* The registry: a new activation is its functions above and a row here. */
-#define ACTIVATIONS(ROW)                                                                                               \
-  /*  name          value      derivative           apply           kink         odd */                                \
-  ROW("relu", Relu, ReluDerivative, ReluApply, PETSC_TRUE, PETSC_FALSE)                                                \
-  ROW("leaky_relu", LeakyRelu, LeakyReluDerivative, LeakyReluApply, PETSC_TRUE, PETSC_FALSE)                           \
-  ROW("gelu", Gelu, GeluDerivative, GeluApply, PETSC_FALSE, PETSC_FALSE)                                               \
-  ROW("silu", Silu, SiluDerivative, SiluApply, PETSC_FALSE, PETSC_FALSE)                                               \
-  ROW("sigmoid", Sigmoid, SigmoidDerivative, SigmoidApply, PETSC_FALSE, PETSC_FALSE)                                   \
-  ROW("tanh", Tanh, TanhDerivative, TanhApply, PETSC_FALSE, PETSC_TRUE)                                                \
-  ROW("erf", Erf, ErfDerivative, ErfApply, PETSC_FALSE, PETSC_TRUE)                                                    \
-  ROW("softplus", Softplus, Sigmoid, SoftplusApply, PETSC_FALSE, PETSC_FALSE)                                          \
-  ROW("sin", Sin, SinDerivative, SinApply, PETSC_FALSE, PETSC_TRUE)                                                    \
-  ROW("identity", Identity, IdentityDerivative, IdentityApply, PETSC_FALSE, PETSC_TRUE)
-
-#define ENTRY(name, value, derivative, apply, kink, odd)  {name, value, derivative, apply, kink, odd},
-#define CHOICE(name, value, derivative, apply, kink, odd) "|" name
-static const Activation activations[] = {ACTIVATIONS(ENTRY)};
-const char DeckChoicesOfActivation[] = ACTIVATIONS(CHOICE);
+static const Activation activations[] = {
+    /* name        value      derivative           apply           kink         odd */
+    {"relu", Relu, ReluDerivative, ReluApply, PETSC_TRUE, PETSC_FALSE},
+    {"leaky_relu", LeakyRelu, LeakyReluDerivative, LeakyReluApply, PETSC_TRUE, PETSC_FALSE},
+    {"gelu", Gelu, GeluDerivative, GeluApply, PETSC_FALSE, PETSC_FALSE},
+    {"silu", Silu, SiluDerivative, SiluApply, PETSC_FALSE, PETSC_FALSE},
+    {"sigmoid", Sigmoid, SigmoidDerivative, SigmoidApply, PETSC_FALSE, PETSC_FALSE},
+    {"tanh", Tanh, TanhDerivative, TanhApply, PETSC_FALSE, PETSC_TRUE},
+    {"erf", Erf, ErfDerivative, ErfApply, PETSC_FALSE, PETSC_TRUE},
+    {"softplus", Softplus, Sigmoid, SoftplusApply, PETSC_FALSE, PETSC_FALSE},
+    {"sin", Sin, SinDerivative, SinApply, PETSC_FALSE, PETSC_TRUE},
+    {"identity", Identity, IdentityDerivative, IdentityApply, PETSC_FALSE, PETSC_TRUE},
+};
 
 const Activation *ActivationGet(PetscInt i) {
   const PetscInt count = (PetscInt)(sizeof(activations) / sizeof(activations[0]));

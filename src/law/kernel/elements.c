@@ -95,60 +95,60 @@ PetscErrorCode ElementsCreate(PetscInt elements, const PetscReal a[], const Pets
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode ElementsDestroy(Elements *elements) {
-  Elements x = *elements;
+PetscErrorCode ElementsDestroy(Elements *handle) {
+  Elements elements = *handle;
 
   PetscFunctionBeginUser;
-  if (!x) PetscFunctionReturn(0);
+  if (!elements) PetscFunctionReturn(0);
   for (int p = 0; p < POLES; p++) {
-    PetscCall(PetscFree(x->lu[p]));
-    PetscCall(PetscFree(x->pivots[p]));
+    PetscCall(PetscFree(elements->lu[p]));
+    PetscCall(PetscFree(elements->pivots[p]));
   }
-  PetscCall(PetscFree(x->right));
-  PetscCall(PetscFree(x->A));
-  PetscCall(PetscFree(*elements));
+  PetscCall(PetscFree(elements->right));
+  PetscCall(PetscFree(elements->A));
+  PetscCall(PetscFree(*handle));
   PetscFunctionReturn(0);
 }
 
 /* Does point i move by the equation, or is it bound to the others? */
 static PetscBool Moves(PetscInt i) {
-  return (PetscBool)(i % P != 0 || i == 0);
+  return i % P != 0 || i == 0 ? PETSC_TRUE : PETSC_FALSE;
 }
 
 /* LU of pole - tau A, with the pole on the rows of moving points alone. */
-static PetscErrorCode Factorize(Elements x, PetscReal tau, int p) {
-  const PetscBLASInt size = (PetscBLASInt)x->n + 1, band = P, leading = BAND;
-  double complex *ab = x->lu[p];
+static PetscErrorCode Factorize(Elements elements, PetscReal tau, int p) {
+  const PetscBLASInt size = (PetscBLASInt)elements->n + 1, band = P, leading = BAND;
+  double complex *ab = elements->lu[p];
   PetscBLASInt info;
 
   PetscFunctionBeginUser;
   for (PetscInt k = 0; k < size * BAND; k++) ab[k] = 0.0;
   for (PetscInt i = 0; i < size; i++) {
     for (PetscInt j = PetscMax(0, i - P); j <= PetscMin(size - 1, i + P); j++)
-      ab[j * BAND + 2 * P + i - j] = -tau * x->A[i * (2 * P + 1) + P + j - i];
+      ab[j * BAND + 2 * P + i - j] = -tau * elements->A[i * (2 * P + 1) + P + j - i];
     if (Moves(i)) ab[i * BAND + 2 * P] += pade[p].pole[0] + I * pade[p].pole[1];
   }
-  PetscCallBLAS("LAPACKgbtrf", zgbtrf_(&size, &size, &band, &band, ab, &leading, x->pivots[p], &info));
+  PetscCallBLAS("LAPACKgbtrf", zgbtrf_(&size, &size, &band, &band, ab, &leading, elements->pivots[p], &info));
   PetscCheck(info == 0, PETSC_COMM_SELF, PETSC_ERR_LIB, "two tokens: zgbtrf failed with %d", (int)info);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode ElementsAdvance(Elements x, PetscReal length, PetscInt steps, PetscReal f[]) {
-  const PetscBLASInt size = (PetscBLASInt)x->n + 1, band = P, leading = BAND, one = 1;
+PetscErrorCode ElementsAdvance(Elements elements, PetscReal length, PetscInt steps, PetscReal f[]) {
+  const PetscBLASInt size = (PetscBLASInt)elements->n + 1, band = P, leading = BAND, one = 1;
   PetscReal *sum;
   PetscBLASInt info;
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc1(size, &sum));
-  for (int p = 0; p < POLES; p++) PetscCall(Factorize(x, length / (PetscReal)steps, p));
+  for (int p = 0; p < POLES; p++) PetscCall(Factorize(elements, length / (PetscReal)steps, p));
   for (PetscInt step = 0; step < steps; step++) {
     PetscCall(PetscArrayzero(sum, size));
     for (int p = 0; p < POLES; p++) {
-      for (PetscInt i = 0; i < size; i++) x->right[i] = Moves(i) ? f[i] : 0.0;
-      PetscCallBLAS("LAPACKgbtrs",
-                    zgbtrs_("N", &size, &band, &band, &one, x->lu[p], &leading, x->pivots[p], x->right, &size, &info));
+      for (PetscInt i = 0; i < size; i++) elements->right[i] = Moves(i) ? f[i] : 0.0;
+      PetscCallBLAS("LAPACKgbtrs", zgbtrs_("N", &size, &band, &band, &one, elements->lu[p], &leading,
+                                           elements->pivots[p], elements->right, &size, &info));
       for (PetscInt i = 0; i < size; i++)
-        sum[i] += pade[p].residue[0] * creal(x->right[i]) - pade[p].residue[1] * cimag(x->right[i]);
+        sum[i] += pade[p].residue[0] * creal(elements->right[i]) - pade[p].residue[1] * cimag(elements->right[i]);
     }
     PetscCall(PetscArraycpy(f, sum, size));
   }

@@ -1,6 +1,7 @@
-#include "law/kernel/kernel_impl.h"
-#include <chorale/quadrature.h>
+#include "law/kernel/impl.h"
 #include <math.h>
+
+#include "law/sphere/quadrature.h"
 
 /* E[f(Z)^2], Z ~ N(0,v), by Gauss-Legendre panels with a break at 0. Panels are at most 1 wide both in Z, the scale of
  * every activation, and in standard deviations. */
@@ -148,7 +149,7 @@ PetscReal KernelSecant(Kernel kernel, PetscReal x) {
   return kernel->piecewise_linear ? KernelLinearSecant(kernel, x) : KernelSeriesSecant(kernel, 1.0 - x);
 }
 
-/* F of PAPER.md section 2 at u = 1 - x. With the secant S = (k(1) - k(u))/x the factor x cancels by hand:
+/* F of THEORY.md (2.8) at u = 1 - x. With the secant S = (k(1) - k(u))/x the factor x cancels by hand:
  *
  *     F = (beta x)/(e^{beta x} - 1) [ k(1)(d-2-u) - S (d-2+u^2) + beta x (1+u)(k(1) + u S) ],
  *

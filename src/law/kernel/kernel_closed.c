@@ -1,5 +1,5 @@
 /* E[sigma(Z1) sigma(Z2)] in closed form for centred Gaussians of variance v and covariance c. */
-#include "law/kernel/kernel_impl.h"
+#include "law/kernel/impl.h"
 #include <math.h>
 #include <string.h>
 

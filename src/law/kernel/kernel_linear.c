@@ -13,9 +13,10 @@
  *     tau_n(t) = (1-t^2)^{(d+1)/2} P^{(d+4)}_{n-2}(t) / (Z (d^2-1)),   Z = |S^{d-1}| / |S^{d-2}|.
  *
  * A square in closed form: no cancellation in any degree and dimension. */
-#include "law/kernel/kernel_impl.h"
-#include <chorale/quadrature.h>
+#include "law/kernel/impl.h"
 #include <math.h>
+
+#include "law/sphere/quadrature.h"
 
 /* sin a - a cos a of sin^2(a/2) and cos^2(a/2), without cancellation at small a. */
 static PetscReal SineMinusArc(PetscReal sine, PetscReal cosine) {
@@ -50,7 +51,8 @@ void KernelLinearDetect(Kernel kernel) {
   const Activation *a = kernel->activation;
   const PetscReal left = -a->value(-1.0), right = a->value(1.0);
 
-  kernel->piecewise_linear = (PetscBool)(a->kink && a->value(-4.0) == -4.0 * left && a->value(4.0) == 4.0 * right);
+  kernel->piecewise_linear =
+      a->kink && a->value(-4.0) == -4.0 * left && a->value(4.0) == 4.0 * right ? PETSC_TRUE : PETSC_FALSE;
   if (!kernel->piecewise_linear) return;
   const PetscReal v = kernel->variance, d = (PetscReal)kernel->dim;
   kernel->slope = left;

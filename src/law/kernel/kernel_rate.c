@@ -5,7 +5,7 @@
  *
  * with the secant S = (k(1) - k(u))/x, of which a covariance kernel tells that |k'| <= k'(1): so (k'(1) - S(x)) x is
  * >= 0 and grows with x, which bounds S between two points by its values there, down to x = 0. */
-#include "law/kernel/kernel_impl.h"
+#include "law/kernel/impl.h"
 #include <math.h>
 
 #define SPLITS    4000000 /* at most; what is left is bounded as it is */

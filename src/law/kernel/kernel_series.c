@@ -7,9 +7,10 @@
  * with orthonormal Hermite polynomials h_m. sigma varies over a unit scale while g/sqrt(d) stays small, so few terms
  * are needed for every bias, and all of them are squares: sums, secants and Gegenbauer coefficients never cancel. sum_m
  * A_m = E sigma(Z)^2 is known independently, so the remainder max_u |sum_{m>M} A_m u^m| is measured, not estimated. */
-#include "law/kernel/kernel_impl.h"
-#include <chorale/quadrature.h>
+#include "law/kernel/impl.h"
 #include <math.h>
+
+#include "law/sphere/quadrature.h"
 
 #define SERIES_TOLERANCE 2e-13 /* of k(1): remainder, and change under refinement */
 #define SERIES_LEVELS    4
@@ -86,7 +87,7 @@ static PetscBool Converged(Kernel kernel, PetscInt coarse_terms, const PetscReal
     change += fabs(fine[m] - (m < coarse_terms ? coarse[m] : 0.0));
   }
   sum += kernel->bias_w * kernel->bias_w;
-  return (PetscBool)(fabs(sum - kernel->k1) <= tolerance && change <= 2.0 * tolerance);
+  return fabs(sum - kernel->k1) <= tolerance && change <= 2.0 * tolerance ? PETSC_TRUE : PETSC_FALSE;
 }
 
 /* Drops the last terms whose sum is below rounding of k(1), which makes evaluation fast. */

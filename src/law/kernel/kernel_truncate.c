@@ -1,29 +1,5 @@
-/* The kernel cut off at a degree: k(u) = sum_{n <= degree} c_n P_n(u), what a spectral noise really draws. */
-#include "law/kernel/kernel_impl.h"
-#include <chorale/zonal.h>
-#include <math.h>
-
-PetscReal KernelTruncatedValue(Kernel kernel, PetscReal u) {
-  PetscReal value;
-
-  ZonalEvaluate(kernel->dim, kernel->degree, kernel->truncated, u, &value, NULL);
-  return value;
-}
-
-/* s_n = (1 - P_n(u))/(1 - u) inherits the recurrence of P_n, (n+d-2) s_{n+1} = (2n+d-2)(1 + u s_n) - n s_{n-1}; at u =
- * 1 it is P_n'(1), so nothing cancels near it. */
-PetscReal KernelTruncatedSecant(Kernel kernel, PetscReal x) {
-  const PetscReal u = 1.0 - x;
-  PetscReal s = 0.0, before = 0.0, sum = 0.0;
-
-  for (PetscInt n = 0; n < kernel->degree; n++) {
-    const PetscReal down = (PetscReal)n, up = (PetscReal)(n + kernel->dim - 2);
-    const PetscReal next = n == 0 ? 1.0 : ((down + up) * (1.0 + u * s) - down * before) / up;
-    before = s, s = next;
-    sum += kernel->truncated[n + 1] * s;
-  }
-  return sum;
-}
+/* Where to cut off a kernel, and what is lost: a spectral noise draws sum_{n <= degree} c_n P_n(u). */
+#include "law/kernel/impl.h"
 
 /* sum_{n > degree} c_n, given c[0..degree]. Smooth kernels and truncated ones end at a known degree. A kink leaves c_n
  * of order n^{-4}, so the sum over degree is of order degree^{-3} and the difference from k(1) has digits enough. */

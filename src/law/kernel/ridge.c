@@ -1,10 +1,10 @@
 /* Gauss-Legendre in the angle to the unit's direction. An activation with a kink is split where its argument changes
  * sign: on either side the integrand sigma(r cos t + b) P_n(cos t) sin^{d-2} t is analytic. */
-#include <chorale/ridge.h>
-
-#include <chorale/quadrature.h>
+#include "law/kernel/ridge.h"
 
 #include <math.h>
+
+#include "law/sphere/quadrature.h"
 
 struct _p_Ridge {
   const Activation *activation;
@@ -17,25 +17,25 @@ struct _p_Ridge {
   PetscReal *value;    /* [2 nodes], work */
 };
 
-PetscErrorCode RidgeCreate(const Activation *activation, PetscInt dim, PetscInt degree, Ridge *ridge) {
-  Ridge r;
+PetscErrorCode RidgeCreate(const Activation *activation, PetscInt dim, PetscInt degree, Ridge *handle) {
+  Ridge ridge;
 
   PetscFunctionBeginUser;
   PetscCheck(activation && dim >= 2 && degree >= 0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE,
              "ridge: needs an activation, dim = %d >= 2, degree = %d >= 0", (int)dim, (int)degree);
-  PetscCall(PetscNew(&r));
-  r->activation = activation;
-  r->dim = dim;
-  r->degree = degree;
+  PetscCall(PetscNew(&ridge));
+  ridge->activation = activation;
+  ridge->dim = dim;
+  ridge->degree = degree;
   /* A cosine of frequency degree + dim over a half turn takes 0.8 nodes per unit of frequency; the rest is for sigma.
    */
-  r->nodes = (degree + dim + 40) / 8 * 8;
-  r->split = -1;
-  PetscCall(PetscMalloc2(r->nodes, &r->x, r->nodes, &r->w));
-  PetscCall(PetscMalloc4(2 * r->nodes, &r->u, 2 * r->nodes, &r->mass, (degree + 1) * 2 * r->nodes, &r->P, 2 * r->nodes,
-                         &r->value));
-  PetscCall(QuadratureLegendre(r->nodes, 0, 1, r->x, r->w));
-  *ridge = r;
+  ridge->nodes = (degree + dim + 40) / 8 * 8;
+  ridge->split = -1;
+  PetscCall(PetscMalloc2(ridge->nodes, &ridge->x, ridge->nodes, &ridge->w));
+  PetscCall(PetscMalloc4(2 * ridge->nodes, &ridge->u, 2 * ridge->nodes, &ridge->mass, (degree + 1) * 2 * ridge->nodes,
+                         &ridge->P, 2 * ridge->nodes, &ridge->value));
+  PetscCall(QuadratureLegendre(ridge->nodes, 0, 1, ridge->x, ridge->w));
+  *handle = ridge;
   PetscFunctionReturn(0);
 }
 
@@ -49,30 +49,31 @@ PetscErrorCode RidgeDestroy(Ridge *ridge) {
 }
 
 /* Nodes on both sides of the angle `split`, with the density of the angle, and the polynomials there. */
-static void SetTables(Ridge r, PetscReal split) {
-  const PetscReal d = (PetscReal)r->dim, norm = exp(lgamma(d / 2) - lgamma((d - 1) / 2)) / sqrt(PETSC_PI);
-  const PetscInt all = 2 * r->nodes;
+static void SetTables(Ridge ridge, PetscReal split) {
+  const PetscReal d = (PetscReal)ridge->dim, norm = exp(lgamma(d / 2) - lgamma((d - 1) / 2)) / sqrt(PETSC_PI);
+  const PetscInt all = 2 * ridge->nodes;
 
   for (PetscInt q = 0; q < all; q++) {
-    const PetscBool second = (PetscBool)(q >= r->nodes);
-    const PetscReal length = second ? PETSC_PI - split : split, x = r->x[second ? q - r->nodes : q];
+    const PetscBool second = q >= ridge->nodes ? PETSC_TRUE : PETSC_FALSE;
+    const PetscReal length = second ? PETSC_PI - split : split, x = ridge->x[second ? q - ridge->nodes : q];
     const PetscReal angle = second ? split + length * x : length * x;
-    r->u[q] = cos(angle);
-    r->mass[q] = norm * length * r->w[second ? q - r->nodes : q] * PetscPowRealInt(sin(angle), r->dim - 2);
+    ridge->u[q] = cos(angle);
+    ridge->mass[q] =
+        norm * length * ridge->w[second ? q - ridge->nodes : q] * PetscPowRealInt(sin(angle), ridge->dim - 2);
   }
   /* (n + d - 2) P_{n+1} = (2n + d - 2) u P_n - n P_{n-1} */
   for (PetscInt q = 0; q < all; q++) {
     PetscReal P = 1, before = 0;
-    r->P[q] = r->mass[q];
-    for (PetscInt n = 0; n < r->degree; n++) {
+    ridge->P[q] = ridge->mass[q];
+    for (PetscInt n = 0; n < ridge->degree; n++) {
       const PetscReal down = (PetscReal)n, up = down + d - 2;
-      const PetscReal next = n == 0 ? r->u[q] : ((down + up) * r->u[q] * P - down * before) / up;
+      const PetscReal next = n == 0 ? ridge->u[q] : ((down + up) * ridge->u[q] * P - down * before) / up;
       before = P;
       P = next;
-      r->P[(n + 1) * all + q] = r->mass[q] * P;
+      ridge->P[(n + 1) * all + q] = ridge->mass[q] * P;
     }
   }
-  r->split = split;
+  ridge->split = split;
 }
 
 PetscErrorCode RidgeProject(Ridge ridge, PetscReal r, PetscReal b, PetscReal f[]) {

@@ -1,4 +1,4 @@
-/* The two-token diffusion of PAPER.md section 6 in the angle theta, u = cos theta. With x = 1-u and the secant
+/* The two-token diffusion of THEORY.md (6.1) in the angle theta, u = cos theta. With x = 1-u and the secant
  * S = (k(1) - k(u))/x everything cancels by hand:
  *
  *     A = h d_theta^2 - ((d-2) tan(theta/2) (k(1) - S) + 2 v sin(theta)/(1 + e^{beta x})) d_theta,
@@ -13,8 +13,8 @@
  * odd, or almost, is degenerate at theta = pi, too, and takes a large gamma. Large d or beta make fronts anywhere in
  * between: elements and steps become more until f no longer changes. */
 #include "law/kernel/elements.h"
-#include "law/kernel/kernel_impl.h"
-#include <chorale/quadrature.h>
+#include "law/kernel/impl.h"
+#include "law/sphere/quadrature.h"
 #include <chorale/twopoint.h>
 #include <math.h>
 
@@ -117,7 +117,7 @@ static void Coefficients(TwoPoint tp, Map map, PetscReal s, PetscReal rest, Pets
   PetscReal near;
 
   Angle(map, s, &near, NULL, NULL);
-  const PetscBool mirror = (PetscBool)(tp->even == 0.0 && near > 0.5 * PETSC_PI);
+  const PetscBool mirror = tp->even == 0.0 && near > 0.5 * PETSC_PI ? PETSC_TRUE : PETSC_FALSE;
   if (mirror) Angle(Mirror(map), rest, &near, NULL, NULL);
   const PetscReal sine = sin(0.5 * near), cosine = cos(0.5 * near);
   const PetscReal y = 2.0 * sine * sine, x = mirror ? 2.0 * cosine * cosine : y;
@@ -128,8 +128,8 @@ static void Coefficients(TwoPoint tp, Map map, PetscReal s, PetscReal rest, Pets
            2.0 * tp->value * sin(near) / (1.0 + exp(PetscMin(700.0, tp->beta * x)));
 }
 
-/* f at time t. What changes fast dies fast, so steps may grow with time: the interval up to t 2^{-doublings} and each
- * doubling from there have the same number of steps. */
+/* f at time t. Fast modes decay fast, so steps may grow with time: the interval up to t 2^{-doublings} and each
+ * doubling from there on have the same number of steps. */
 static PetscErrorCode Solve(TwoPoint tp, PetscReal t, PetscInt doublings, PetscInt steps, Solution *out) {
   const PetscInt n = out->elements * ELEMENTS_DEGREE;
   Elements elements;

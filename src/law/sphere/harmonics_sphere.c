@@ -12,14 +12,14 @@
  * columns of even order serve the next odd order too, after such a recurrence over its coefficients. The orthonormal
  * ones are s_k P_k; s goes to the coefficients. Up to the budget's degree 1482 the P stay below 1e168, but s_k may
  * reach 1e322 where w^m underflows: hence (1.5 w)^m in its place, below 1e261. */
-#include "law/sphere/harmonics_impl.h"
 #include "law/sphere/harmonics_tile.h"
+#include "law/sphere/impl.h"
 
 #include <math.h>
 
 #define BASE 1.5
-/* Pieces of work whose data stay in the first-level cache. Columns that were a power of 2 apart would compete for the
- * same lines of it. */
+/* Pieces of work whose data stay in the first-level cache. Columns at a distance that is a power of 2 would compete
+ * for the same cache lines. */
 #define CHUNK  128           /* columns of a strip, in a synthesis */
 #define BATCH  4             /* columns of a span, in an analysis: whole tiles */
 #define SPAN   128           /* tokens of a sub-block of an analysis */
@@ -36,56 +36,57 @@ struct HarmonicsSphere {
   PetscInt width, n;
 };
 
-PetscErrorCode HarmonicsSphereSetUp(Harmonics h) {
-  const PetscInt N = h->degree;
+PetscErrorCode HarmonicsSphereSetUp(Harmonics harmonics) {
+  const PetscInt N = harmonics->degree;
   const size_t pairs = HarmonicsPair(N, N + 1);
-  struct HarmonicsSphere *s;
+  struct HarmonicsSphere *sphere;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscNew(&s));
-  PetscCall(PetscMalloc3(pairs, &s->lower, pairs, &s->scale, pairs, &s->carry));
-  s->width = (N + BATCH) / BATCH * BATCH;
+  PetscCall(PetscNew(&sphere));
+  PetscCall(PetscMalloc3(pairs, &sphere->lower, pairs, &sphere->scale, pairs, &sphere->carry));
+  sphere->width = (N + BATCH) / BATCH * BATCH;
   for (PetscInt m = 0; m <= N; m++) {
-    double *lower = s->lower + HarmonicsPair(N, m), *scale = s->scale + HarmonicsPair(N, m);
-    scale[0] = h->seeds[m] * pow(BASE, -(double)m) / sqrt((m ? 1.0 : 2.0) * PETSC_PI);
+    double *lower = sphere->lower + HarmonicsPair(N, m), *scale = sphere->scale + HarmonicsPair(N, m);
+    scale[0] = harmonics->seeds[m] * pow(BASE, -(double)m) / sqrt((m ? 1.0 : 2.0) * PETSC_PI);
     for (PetscInt i = 0; i <= N - m; i++) {
       const double k = (double)i, l = (double)(m + i);
       lower[i] = 4.0 * k * (k + 2.0 * m) / ((2.0 * l + 1.0) * (2.0 * l - 1.0));
-      s->carry[HarmonicsPair(N, m) + i] = k * (k - 1.0) / ((l - 0.5) * (l - 1.5));
-      if (i < N - m) scale[i + 1] = scale[i] * 0.5 * h->steps[HarmonicsPair(N, m) + i].up;
+      sphere->carry[HarmonicsPair(N, m) + i] = k * (k - 1.0) / ((l - 0.5) * (l - 1.5));
+      if (i < N - m) scale[i + 1] = scale[i] * 0.5 * harmonics->steps[HarmonicsPair(N, m) + i].up;
     }
   }
-  h->sphere = s;
+  harmonics->sphere = sphere;
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode HarmonicsSphereDestroy(Harmonics h) {
-  struct HarmonicsSphere *s = h->sphere;
+PetscErrorCode HarmonicsSphereDestroy(Harmonics harmonics) {
+  struct HarmonicsSphere *sphere = harmonics->sphere;
 
   PetscFunctionBeginUser;
-  if (!s) PetscFunctionReturn(0);
-  PetscCall(PetscFree3(s->lower, s->scale, s->carry));
-  PetscCall(PetscFree(s->room));
-  PetscCall(PetscFree(h->sphere));
+  if (!sphere) PetscFunctionReturn(0);
+  PetscCall(PetscFree3(sphere->lower, sphere->scale, sphere->carry));
+  PetscCall(PetscFree(sphere->room));
+  PetscCall(PetscFree(harmonics->sphere));
   PetscFunctionReturn(0);
 }
 
 /* Products, columns of every second order, rotations and sums over the orders. */
-PetscReal HarmonicsSphereFlops(Harmonics h, PetscInt n) {
-  const PetscReal orders = (PetscReal)h->degree + 1.0;
-  return 2.0 * (PetscReal)n * (PetscReal)h->count + 0.75 * orders * (orders + 1.0) +
+PetscReal HarmonicsSphereFlops(Harmonics harmonics, PetscInt n) {
+  const PetscReal orders = (PetscReal)harmonics->degree + 1.0;
+  return 2.0 * (PetscReal)n * (PetscReal)harmonics->count + 0.75 * orders * (orders + 1.0) +
          (6.0 + 4.0 * (PetscReal)n) * orders;
 }
 
-static PetscErrorCode Reserve(struct HarmonicsSphere *s, PetscInt n) {
+static PetscErrorCode Reserve(struct HarmonicsSphere *sphere, PetscInt n) {
   PetscFunctionBeginUser;
-  if (n <= s->n) PetscFunctionReturn(0);
-  PetscCall(PetscFree(s->room));
-  PetscCall(PetscCalloc1((size_t)BATCH * COLUMN + (size_t)(4 * n) * (size_t)(COLUMN + s->width) + LINE, &s->room));
-  s->P = LineBegin(s->room);
-  s->F = s->P + BATCH * COLUMN;
-  s->G = s->F + (size_t)(4 * n) * COLUMN;
-  s->n = n;
+  if (n <= sphere->n) PetscFunctionReturn(0);
+  PetscCall(PetscFree(sphere->room));
+  PetscCall(
+      PetscCalloc1((size_t)BATCH * COLUMN + (size_t)(4 * n) * (size_t)(COLUMN + sphere->width) + LINE, &sphere->room));
+  sphere->P = LineBegin(sphere->room);
+  sphere->F = sphere->P + BATCH * COLUMN;
+  sphere->G = sphere->F + (size_t)(4 * n) * COLUMN;
+  sphere->n = n;
   PetscFunctionReturn(0);
 }
 
@@ -97,7 +98,7 @@ typedef struct {
 
 static void Begin(PetscInt B, const double *x, Points *p) {
   for (PetscInt t = 0; t < PADDED_BLOCK; t++) {
-    const PetscBool real = (PetscBool)(t < B);
+    const PetscBool real = t < B ? PETSC_TRUE : PETSC_FALSE;
     p->x[t] = real ? BASE * x[t] : 0.0;
     p->y[t] = real ? BASE * x[B + t] : 0.0;
     p->z[t] = real ? 2.0 * x[2 * B + t] : 0.0;
@@ -109,18 +110,18 @@ static void Begin(PetscInt B, const double *x, Points *p) {
 /* w^m to w^{m+1}, of tokens first .. last - 1. */
 INLINE void Turn(PetscInt first, PetscInt last, Points *p) {
   for (PetscInt t = first; t < last; t += LANES) {
-    const Vec8 x = Load(p->x + t), y = Load(p->y + t), re = Load(p->re + t), im = Load(p->im + t);
+    const Lanes x = Load(p->x + t), y = Load(p->y + t), re = Load(p->re + t), im = Load(p->im + t);
     Store(p->re + t, re * x - im * y);
     Store(p->im + t, re * y + im * x);
   }
 }
 
 /* The next `count` columns of a strip; P and Q are the values after them and at the last of them. */
-INLINE void Columns(PetscInt count, const double *lower, const Vec8 z[4], Vec8 next[4], Vec8 last[4], PetscInt stride,
-                    double *P) {
+INLINE void Columns(PetscInt count, const double *lower, const Lanes z[4], Lanes next[4], Lanes last[4],
+                    PetscInt stride, double *P) {
   for (PetscInt k = 0; k < count; k++, P += stride) {
     for (int v = 0; v < 4; v++) {
-      const Vec8 now = next[v];
+      const Lanes now = next[v];
       Store(P + v * LANES, now);
       next[v] = z[v] * now - lower[k] * last[v];
       last[v] = now;
@@ -134,13 +135,13 @@ static inline PetscInt Parts(PetscInt m) {
 }
 
 /* Coefficients of order m, times s, in terms of the columns of the even order: G[row][k]. */
-static void Pack(const Harmonics h, PetscInt m, PetscInt n, const double *coefficients, double *G) {
-  const PetscInt length = h->degree - m + 1, parts = Parts(m), width = h->sphere->width;
-  const double *scale = h->sphere->scale + HarmonicsPair(h->degree, m);
-  const double *carry = h->sphere->carry + HarmonicsPair(h->degree, m);
+static void Pack(const Harmonics harmonics, PetscInt m, PetscInt n, const double *coefficients, double *G) {
+  const PetscInt length = harmonics->degree - m + 1, parts = Parts(m), width = harmonics->sphere->width;
+  const double *scale = harmonics->sphere->scale + HarmonicsPair(harmonics->degree, m);
+  const double *carry = harmonics->sphere->carry + HarmonicsPair(harmonics->degree, m);
 
   for (PetscInt row = 0; row < n * parts; row++, G += width) {
-    const double *c = coefficients + (size_t)(row / parts) * h->count + row % parts * length;
+    const double *c = coefficients + (size_t)(row / parts) * harmonics->count + row % parts * length;
     for (PetscInt k = 0; k < length; k++) G[k] = scale[k] * c[k];
     if (m % 2 == 0) continue;
     for (PetscInt k = length - 3; k >= 0; k--) G[k] += carry[k + 2] * G[k + 2];
@@ -149,13 +150,13 @@ static void Pack(const Harmonics h, PetscInt m, PetscInt n, const double *coeffi
 }
 
 /* The transpose of Pack. */
-static void Unpack(const Harmonics h, PetscInt m, PetscInt n, double *G, double *moments) {
-  const PetscInt length = h->degree - m + 1, parts = Parts(m), width = h->sphere->width;
-  const double *scale = h->sphere->scale + HarmonicsPair(h->degree, m);
-  const double *carry = h->sphere->carry + HarmonicsPair(h->degree, m);
+static void Unpack(const Harmonics harmonics, PetscInt m, PetscInt n, double *G, double *moments) {
+  const PetscInt length = harmonics->degree - m + 1, parts = Parts(m), width = harmonics->sphere->width;
+  const double *scale = harmonics->sphere->scale + HarmonicsPair(harmonics->degree, m);
+  const double *carry = harmonics->sphere->carry + HarmonicsPair(harmonics->degree, m);
 
   for (PetscInt row = 0; row < n * parts; row++, G += width) {
-    double *c = moments + (size_t)(row / parts) * h->count + row % parts * length;
+    double *c = moments + (size_t)(row / parts) * harmonics->count + row % parts * length;
     for (PetscInt k = 2; m % 2 && k < length; k++) G[k] += carry[k] * G[k - 2];
     for (PetscInt k = 0; k < length; k++) c[k] = scale[k] * G[k];
   }
@@ -165,7 +166,7 @@ static void Unpack(const Harmonics h, PetscInt m, PetscInt n, double *G, double 
 INLINE void Combine(PetscInt m, PetscInt n, PetscInt count, const double *T, const double *re, const double *im,
                     PetscInt stride, double *out) {
   for (PetscInt t = 0; t < count; t += LANES) {
-    const Vec8 a = Load(re + t), b = Load(im + t);
+    const Lanes a = Load(re + t), b = Load(im + t);
     for (PetscInt i = 0; i < n; i++) {
       double *sum = out + i * stride + t;
       if (m == 0)
@@ -177,48 +178,48 @@ INLINE void Combine(PetscInt m, PetscInt n, PetscInt count, const double *T, con
 }
 
 /* Sums over degrees of `rows` rows, at one strip, in s->F. */
-static void Sum(const struct HarmonicsSphere *s, PetscInt rows, PetscInt length, const double *lower,
+static void Sum(const struct HarmonicsSphere *sphere, PetscInt rows, PetscInt length, const double *lower,
                 const double *z_strip) {
   _Alignas(64) double P[CHUNK * STRIP];
-  Vec8 z[4], next[4], last[4];
+  Lanes z[4], next[4], last[4];
 
   for (int v = 0; v < 4; v++) {
     z[v] = Load(z_strip + v * LANES);
-    next[v] = (Vec8){0} + 1.0;
-    last[v] = (Vec8){0};
+    next[v] = (Lanes){0} + 1.0;
+    last[v] = (Lanes){0};
   }
   for (PetscInt k = 0; k < length; k += CHUNK) {
     const PetscInt columns = PetscMin(CHUNK, length - k);
     Columns(columns, lower + k, z, next, last, STRIP, P);
-    SynthesisStrip(rows, columns, (ConstRows){s->G + k, s->width}, (ConstRows){P, STRIP}, (PetscBool)(k > 0),
-                   (Rows){s->F, COLUMN});
+    SynthesisStrip(rows, columns, (ConstRows){sphere->G + k, sphere->width}, (ConstRows){P, STRIP},
+                   k > 0 ? PETSC_TRUE : PETSC_FALSE, (Rows){sphere->F, COLUMN});
   }
 }
 
-PetscErrorCode HarmonicsSphereSynthesize(Harmonics h, PetscInt B, const double *x, PetscInt n,
+PetscErrorCode HarmonicsSphereSynthesize(Harmonics harmonics, PetscInt B, const double *x, PetscInt n,
                                          const double *coefficients, double *out) {
-  const struct HarmonicsSphere *s = h->sphere;
+  const struct HarmonicsSphere *sphere = harmonics->sphere;
   Points p;
 
   PetscFunctionBeginUser;
-  PetscCall(Reserve(h->sphere, n));
+  PetscCall(Reserve(harmonics->sphere, n));
   Begin(B, x, &p);
-  for (PetscInt m = 0; m <= h->degree; m += 2) {
-    const PetscInt length = h->degree - m + 1, even = n * Parts(m);
-    const PetscBool odd = (PetscBool)(length > 1); /* order m + 1 exists */
+  for (PetscInt m = 0; m <= harmonics->degree; m += 2) {
+    const PetscInt length = harmonics->degree - m + 1, even = n * Parts(m);
+    const PetscBool odd = length > 1 ? PETSC_TRUE : PETSC_FALSE; /* order m + 1 exists */
 
-    Pack(h, m, n, coefficients, s->G);
+    Pack(harmonics, m, n, coefficients, sphere->G);
     coefficients += Parts(m) * length;
-    if (odd) Pack(h, m + 1, n, coefficients, s->G + (size_t)even * s->width);
+    if (odd) Pack(harmonics, m + 1, n, coefficients, sphere->G + (size_t)even * sphere->width);
     coefficients += 2 * (length - 1);
     for (PetscInt t = 0; t < B; t += STRIP) {
       const PetscInt count = PetscMin(STRIP, B - t);
       if (m) Turn(t, t + STRIP, &p);
-      Sum(s, odd ? even + 2 * n : even, length, s->lower + HarmonicsPair(h->degree, m), p.z + t);
-      Combine(m, n, count, s->F, p.re + t, p.im + t, B, out + t);
+      Sum(sphere, odd ? even + 2 * n : even, length, sphere->lower + HarmonicsPair(harmonics->degree, m), p.z + t);
+      Combine(m, n, count, sphere->F, p.re + t, p.im + t, B, out + t);
       if (!odd) continue;
       Turn(t, t + STRIP, &p);
-      Combine(m + 1, n, count, s->F + even * COLUMN, p.re + t, p.im + t, B, out + t);
+      Combine(m + 1, n, count, sphere->F + even * COLUMN, p.re + t, p.im + t, B, out + t);
     }
   }
   PetscFunctionReturn(0);
@@ -229,7 +230,7 @@ static void Spread(PetscInt m, PetscInt n, PetscInt count, const double *re, con
                    const double *f, double *F) {
   for (PetscInt i = 0; i < n; i++, f += stride) {
     for (PetscInt t = 0; t < count; t += LANES) {
-      const Vec8 value = Load(f + t);
+      const Lanes value = Load(f + t);
       if (m == 0) {
         Store(F + t, value);
       } else {
@@ -242,15 +243,15 @@ static void Spread(PetscInt m, PetscInt n, PetscInt count, const double *re, con
 }
 
 /* G += products of the rows s->F with all columns, over `count` tokens. */
-static void Project(const struct HarmonicsSphere *s, PetscInt rows, PetscInt length, const double *lower,
+static void Project(const struct HarmonicsSphere *sphere, PetscInt rows, PetscInt length, const double *lower,
                     PetscInt count, const double *z_span) {
   _Alignas(64) double next[SPAN], last[SPAN];
-  double *P = s->P;
+  double *P = sphere->P;
 
   for (PetscInt t = 0; t < SPAN; t++) next[t] = 1.0, last[t] = 0.0;
   for (PetscInt k = 0; k < length; k += BATCH) {
     for (PetscInt t = 0; t < count; t += STRIP) {
-      Vec8 z[4], a[4], b[4];
+      Lanes z[4], a[4], b[4];
       for (int v = 0; v < 4; v++) {
         z[v] = Load(z_span + t + v * LANES);
         a[v] = Load(next + t + v * LANES);
@@ -263,38 +264,38 @@ static void Project(const struct HarmonicsSphere *s, PetscInt rows, PetscInt len
       }
     }
     for (PetscInt c = 0; c < BATCH; c += ANALYSIS_COLUMNS)
-      AnalysisRows(rows, count, (ConstRows){s->F, COLUMN}, (ConstRows){P + c * COLUMN, COLUMN},
-                   (Rows){s->G + k + c, s->width});
+      AnalysisRows(rows, count, (ConstRows){sphere->F, COLUMN}, (ConstRows){P + c * COLUMN, COLUMN},
+                   (Rows){sphere->G + k + c, sphere->width});
   }
 }
 
-PetscErrorCode HarmonicsSphereAnalyze(Harmonics h, PetscInt B, const double *x, PetscInt n, const double *f,
+PetscErrorCode HarmonicsSphereAnalyze(Harmonics harmonics, PetscInt B, const double *x, PetscInt n, const double *f,
                                       double *moments) {
-  const struct HarmonicsSphere *s = h->sphere;
+  const struct HarmonicsSphere *sphere = harmonics->sphere;
   Points p;
 
   PetscFunctionBeginUser;
-  PetscCall(Reserve(h->sphere, n));
+  PetscCall(Reserve(harmonics->sphere, n));
   Begin(B, x, &p);
-  for (PetscInt m = 0; m <= h->degree; m += 2) {
-    const PetscInt length = h->degree - m + 1, even = n * Parts(m);
-    const PetscBool odd = (PetscBool)(length > 1); /* order m + 1 exists */
+  for (PetscInt m = 0; m <= harmonics->degree; m += 2) {
+    const PetscInt length = harmonics->degree - m + 1, even = n * Parts(m);
+    const PetscBool odd = length > 1 ? PETSC_TRUE : PETSC_FALSE; /* order m + 1 exists */
     const PetscInt rows = odd ? even + 2 * n : even;
 
-    PetscCall(PetscArrayzero(s->G, (size_t)rows * (size_t)s->width));
+    PetscCall(PetscArrayzero(sphere->G, (size_t)rows * (size_t)sphere->width));
     for (PetscInt t = 0; t < B; t += SPAN) {
       const PetscInt count = PetscMin(SPAN, B - t);
       if (m) Turn(t, t + SPAN, &p);
-      Spread(m, n, count, p.re + t, p.im + t, B, f + t, s->F);
+      Spread(m, n, count, p.re + t, p.im + t, B, f + t, sphere->F);
       if (odd) {
         Turn(t, t + SPAN, &p);
-        Spread(m + 1, n, count, p.re + t, p.im + t, B, f + t, s->F + even * COLUMN);
+        Spread(m + 1, n, count, p.re + t, p.im + t, B, f + t, sphere->F + even * COLUMN);
       }
-      Project(s, rows, length, s->lower + HarmonicsPair(h->degree, m), count, p.z + t);
+      Project(sphere, rows, length, sphere->lower + HarmonicsPair(harmonics->degree, m), count, p.z + t);
     }
-    Unpack(h, m, n, s->G, moments);
+    Unpack(harmonics, m, n, sphere->G, moments);
     moments += Parts(m) * length;
-    if (odd) Unpack(h, m + 1, n, s->G + (size_t)even * s->width, moments);
+    if (odd) Unpack(harmonics, m + 1, n, sphere->G + (size_t)even * sphere->width, moments);
     moments += 2 * (length - 1);
   }
   PetscFunctionReturn(0);

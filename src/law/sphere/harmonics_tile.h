@@ -16,14 +16,12 @@
 #define TILE_ROWS        6           /* times 2 are 12 sums, which leaves registers for the operands among 16 */
 #define ANALYSIS_COLUMNS 2
 
-typedef double Vec8 __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
-
-INLINE Vec8 Load(const double *p) {
-  return *(const Vec8 *)p;
+INLINE Lanes Load(const double *p) {
+  return *(const Lanes *)p;
 }
 
-INLINE void Store(double *p, Vec8 v) {
-  *(Vec8 *)p = v;
+INLINE void Store(double *p, Lanes v) {
+  *(Lanes *)p = v;
 }
 
 /* Vectors that lie across two cache lines cost twice: LINE more doubles than needed leave room to begin on a line. */
@@ -44,14 +42,14 @@ typedef struct {
 
 /* T[row][0..GROUP-1] = (or +=, when add) sum_col G[row][col] P[col][0..GROUP-1]. */
 INLINE void SynthesisTile(PetscInt rows, PetscInt columns, ConstRows G, ConstRows P, PetscBool add, Rows T) {
-  Vec8 sum[TILE_ROWS][2];
+  Lanes sum[TILE_ROWS][2];
 
   for (PetscInt r = 0; r < rows; r++) {
-    for (int v = 0; v < 2; v++) sum[r][v] = add ? Load(T.data + r * T.stride + v * LANES) : (Vec8){0};
+    for (int v = 0; v < 2; v++) sum[r][v] = add ? Load(T.data + r * T.stride + v * LANES) : (Lanes){0};
   }
   for (PetscInt c = 0; c < columns; c++) {
     const double *p = P.data + c * P.stride;
-    const Vec8 p0 = Load(p), p1 = Load(p + LANES);
+    const Lanes p0 = Load(p), p1 = Load(p + LANES);
     for (PetscInt r = 0; r < rows; r++) {
       const double g = G.data[r * G.stride + c];
       sum[r][0] += g * p0;
@@ -97,7 +95,7 @@ static inline void SynthesisStrip(PetscInt rows, PetscInt columns, ConstRows G, 
 }
 
 /* The halves of the vector are added until one number is left. */
-INLINE double LaneSum(Vec8 v) {
+INLINE double LaneSum(Lanes v) {
   double lanes[LANES];
   for (int i = 0; i < LANES; i++) lanes[i] = v[i];
   for (int half = LANES / 2; half >= 1; half /= 2) {
@@ -108,15 +106,15 @@ INLINE double LaneSum(Vec8 v) {
 
 /* M[row][0..1] += sum_t F[row][t] P[0..1][t] over B tokens: one sum per lane, then LaneSum. */
 INLINE void AnalysisTile(PetscInt rows, PetscInt B, ConstRows F, ConstRows P, Rows M) {
-  Vec8 sum[TILE_ROWS][ANALYSIS_COLUMNS];
+  Lanes sum[TILE_ROWS][ANALYSIS_COLUMNS];
 
   for (PetscInt r = 0; r < rows; r++) {
-    for (int c = 0; c < ANALYSIS_COLUMNS; c++) sum[r][c] = (Vec8){0};
+    for (int c = 0; c < ANALYSIS_COLUMNS; c++) sum[r][c] = (Lanes){0};
   }
   for (PetscInt t = 0; t < B; t += LANES) {
-    const Vec8 p0 = Load(P.data + t), p1 = Load(P.data + P.stride + t);
+    const Lanes p0 = Load(P.data + t), p1 = Load(P.data + P.stride + t);
     for (PetscInt r = 0; r < rows; r++) {
-      const Vec8 f = Load(F.data + r * F.stride + t);
+      const Lanes f = Load(F.data + r * F.stride + t);
       sum[r][0] += f * p0;
       sum[r][1] += f * p1;
     }

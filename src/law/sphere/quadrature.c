@@ -4,7 +4,7 @@
  *
  * nodes are the eigenvalues of the Jacobi matrix (Golub and Welsch 1969) after Newton steps on p_n, weights are
  * Christoffel's 1 / sum_{k<n} p_k(x)^2. Only positive nodes are computed; symmetry then holds exactly. */
-#include <chorale/quadrature.h>
+#include "law/sphere/quadrature.h"
 #include <math.h>
 #include <petscblaslapack.h>
 

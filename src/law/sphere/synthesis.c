@@ -1,8 +1,8 @@
-#include <chorale/synthesis.h>
+#include "law/sphere/synthesis.h"
 
 #include <math.h>
 
-#include "law/sphere/harmonics_impl.h"
+#include "law/sphere/impl.h"
 #include "law/sphere/table.h"
 
 struct _p_Synthesis {
@@ -16,40 +16,40 @@ struct _p_Synthesis {
 };
 
 #define TOGETHER 16 /* functions that HarmonicsSynthesize takes at most */
-/* Tables are used where making them takes at most 1/SHARE of the time that they save: on one rank of several, which
- * makes the same table for fewer tokens, they still do. */
+/* A table is used where making it takes at most 1/SHARE of the time that it saves on one rank. So it still saves time
+ * on several ranks, each of which makes the same table for fewer tokens. */
 #define SHARE 8
 #define BYTES (1 << 25)
-/* Seconds per flop of HarmonicsSynthesize over those of a table, by measurement: it has more to do beside. */
+/* Measured: seconds per flop of HarmonicsSynthesize, relative to those of a table. */
 #define RATE_CIRCLE 1.0
 #define RATE_SPHERE 1.25
 
-static SynthesisCost Cost(Harmonics h, PetscInt n) {
+static SynthesisCost Cost(Harmonics harmonics, PetscInt n) {
   SynthesisCost cost = {.from = INT64_MAX};
   TableCost table;
   PetscReal saved;
 
-  for (PetscInt c = 0; c < n; c += TOGETHER) cost.plain += HarmonicsFlops(h, PetscMin(n - c, TOGETHER));
-  if (h->dim > 3 || n > TABLE_FUNCTIONS) return cost;
-  table = h->dim == 2 ? TableCircleCost(h->degree, n) : TableSphereCost(h->degree, n);
+  for (PetscInt c = 0; c < n; c += TOGETHER) cost.plain += HarmonicsFlops(harmonics, PetscMin(n - c, TOGETHER));
+  if (harmonics->dim > 3 || n > TABLE_FUNCTIONS) return cost;
+  table = harmonics->dim == 2 ? TableCircleCost(harmonics->degree, n) : TableSphereCost(harmonics->degree, n);
   cost.table = table.token;
   cost.set = table.set;
   cost.bytes = table.bytes;
-  saved = (h->dim == 2 ? RATE_CIRCLE : RATE_SPHERE) * cost.plain - table.token;
+  saved = (harmonics->dim == 2 ? RATE_CIRCLE : RATE_SPHERE) * cost.plain - table.token;
   if (saved > 0 && table.bytes <= BYTES) cost.from = (PetscInt64)ceil(SHARE * table.set / saved);
   return cost;
 }
 
-PetscErrorCode SynthesisCreate(Harmonics harmonics, PetscInt n, Synthesis *synthesis) {
-  Synthesis s;
+PetscErrorCode SynthesisCreate(Harmonics harmonics, PetscInt n, Synthesis *handle) {
+  Synthesis synthesis;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscNew(&s));
-  s->harmonics = harmonics;
-  s->n = n;
-  s->cost = Cost(harmonics, n);
-  PetscCall(HarmonicsGetSize(harmonics, &s->count, NULL));
-  *synthesis = s;
+  PetscCall(PetscNew(&synthesis));
+  synthesis->harmonics = harmonics;
+  synthesis->n = n;
+  synthesis->cost = Cost(harmonics, n);
+  PetscCall(HarmonicsGetSize(harmonics, &synthesis->count, NULL));
+  *handle = synthesis;
   PetscFunctionReturn(0);
 }
 
@@ -62,46 +62,46 @@ PetscErrorCode SynthesisDestroy(Synthesis *synthesis) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SynthesisSet(Synthesis s, PetscInt64 tokens, const double *coefficients) {
+PetscErrorCode SynthesisSet(Synthesis synthesis, PetscInt64 tokens, const double *coefficients) {
   PetscFunctionBeginUser;
-  s->coefficients = coefficients;
-  s->table = (PetscBool)(tokens >= s->cost.from);
-  if (s->table && s->harmonics->dim == 2) {
-    if (!s->circle) PetscCall(TableCircleCreate(s->harmonics, s->n, &s->circle));
-    PetscCall(TableCircleSet(s->circle, coefficients));
-  } else if (s->table) {
-    if (!s->sphere) PetscCall(TableSphereCreate(s->harmonics, s->n, &s->sphere));
-    PetscCall(TableSphereSet(s->sphere, coefficients));
+  synthesis->coefficients = coefficients;
+  synthesis->table = tokens >= synthesis->cost.from ? PETSC_TRUE : PETSC_FALSE;
+  if (synthesis->table && synthesis->harmonics->dim == 2) {
+    if (!synthesis->circle) PetscCall(TableCircleCreate(synthesis->harmonics, synthesis->n, &synthesis->circle));
+    PetscCall(TableCircleSet(synthesis->circle, coefficients));
+  } else if (synthesis->table) {
+    if (!synthesis->sphere) PetscCall(TableSphereCreate(synthesis->harmonics, synthesis->n, &synthesis->sphere));
+    PetscCall(TableSphereSet(synthesis->sphere, coefficients));
   }
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SynthesisEvaluate(Synthesis s, PetscInt blocks, PetscInt B, const double *x, double *out) {
+PetscErrorCode SynthesisEvaluate(Synthesis synthesis, PetscInt blocks, PetscInt B, const double *x, double *out) {
   PetscFunctionBeginUser;
   PetscCheck(blocks <= 1 || B == HARMONICS_BLOCK, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE,
              "%" PetscInt_FMT " blocks of %" PetscInt_FMT " tokens", blocks, B);
-  if (s->table && s->circle) {
-    PetscCall(TableCircleEvaluate(s->circle, blocks, B, x, out));
-  } else if (s->table) {
-    PetscCall(TableSphereEvaluate(s->sphere, blocks, B, x, out));
+  if (synthesis->table && synthesis->circle) {
+    PetscCall(TableCircleEvaluate(synthesis->circle, blocks, B, x, out));
+  } else if (synthesis->table) {
+    PetscCall(TableSphereEvaluate(synthesis->sphere, blocks, B, x, out));
   } else {
-    for (PetscInt b = 0; b < blocks; b++, x += s->harmonics->dim * B, out += s->n * B) {
-      for (PetscInt c = 0; c < s->n; c += TOGETHER)
-        PetscCall(HarmonicsSynthesize(s->harmonics, B, x, PetscMin(s->n - c, TOGETHER),
-                                      s->coefficients + (size_t)c * s->count, out + c * B));
+    for (PetscInt b = 0; b < blocks; b++, x += synthesis->harmonics->dim * B, out += synthesis->n * B) {
+      for (PetscInt c = 0; c < synthesis->n; c += TOGETHER)
+        PetscCall(HarmonicsSynthesize(synthesis->harmonics, B, x, PetscMin(synthesis->n - c, TOGETHER),
+                                      synthesis->coefficients + (size_t)c * synthesis->count, out + c * B));
     }
   }
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SynthesisGetCost(Synthesis s, SynthesisCost *cost) {
+PetscErrorCode SynthesisGetCost(Synthesis synthesis, SynthesisCost *cost) {
   PetscFunctionBeginUser;
-  *cost = s->cost;
+  *cost = synthesis->cost;
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SynthesisGetFlops(Synthesis s, PetscReal *flops) {
+PetscErrorCode SynthesisGetFlops(Synthesis synthesis, PetscReal *flops) {
   PetscFunctionBeginUser;
-  *flops = s->table ? s->cost.table : s->cost.plain;
+  *flops = synthesis->table ? synthesis->cost.table : synthesis->cost.plain;
   PetscFunctionReturn(0);
 }

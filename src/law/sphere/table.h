@@ -1,4 +1,4 @@
-/* Tables of a few functions on the circle and on the sphere, behind chorale/synthesis.h. */
+/* Tables of a few functions on the circle and on the sphere, behind law/sphere/synthesis.h. */
 #ifndef CHORALE_LAW_SPHERE_TABLE_H
 #define CHORALE_LAW_SPHERE_TABLE_H
 
@@ -15,7 +15,7 @@
 
 typedef double Quad __attribute__((vector_size(8 * TABLE_FUNCTIONS), aligned(8), may_alias));
 
-/* Not functions: those of this type have another calling convention on machines without such vectors. */
+/* Macros, since functions with arguments of this type are called differently on machines without such vectors. */
 #define QuadLoad(p)     (*(const Quad *)(p))
 #define QuadStore(p, v) (*(Quad *)(p) = (v))
 
@@ -39,7 +39,7 @@ typedef struct {
   PetscReal token, set, bytes;
 } TableCost;
 
-/* Arguments as in chorale/synthesis.h; n <= TABLE_FUNCTIONS. Cost is known before anything is allocated. */
+/* Arguments as in law/sphere/synthesis.h; n <= TABLE_FUNCTIONS. Cost is known before anything is allocated. */
 #define TABLE(Kind)                                                                                                    \
   typedef struct Table##Kind *Table##Kind;                                                                             \
   PETSC_INTERN TableCost Table##Kind##Cost(PetscInt degree, PetscInt n);                                               \

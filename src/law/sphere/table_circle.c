@@ -8,7 +8,7 @@
  * theorem 8.2). Re z <= R = 1/sqrt 2 + h ((rho + 1/rho)/2 - 1) and Im z <= b = h (rho - 1/rho)/2 there, and Im asin z =
  * acosh of half the sum of distances from 1 and -1, largest at R + ib. There are as many cells as make this less than
  * TOLERANCE at the best rho, for the highest n. */
-#include "law/sphere/harmonics_impl.h"
+#include "law/sphere/impl.h"
 #include "law/sphere/table.h"
 
 #include <math.h>
@@ -16,14 +16,13 @@
 #define TERMS     12
 #define TOLERANCE 4e-15
 #define FACES     4
-#define BLOCK     256
 
 struct TableCircle {
   Harmonics harmonics;
   PetscInt n, cells;                                      /* cells of a face */
   PetscInt stride;                                        /* doubles of a cell */
-  double *nodes;                                          /* per BLOCK of cells [TERMS][2][cells of the block] */
-  double *values;                                         /* [TERMS][n][BLOCK] */
+  double *nodes;                                          /* per HARMONICS_BLOCK cells [TERMS][2][cells of the block] */
+  double *values;                                         /* [TERMS][n][HARMONICS_BLOCK] */
   double chebyshev[TERMS * TERMS], powers[TERMS * TERMS]; /* see table.h */
   double *data;                                           /* [FACES cells][stride] */
 };
@@ -69,28 +68,28 @@ static void Point(PetscInt cells, PetscInt cell, double t, double *x, double *y)
   *y = face < 2 ? u : large;
 }
 
-PetscErrorCode TableCircleCreate(Harmonics harmonics, PetscInt n, TableCircle *table) {
-  TableCircle c;
+PetscErrorCode TableCircleCreate(Harmonics harmonics, PetscInt n, TableCircle *handle) {
+  TableCircle table;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscNew(&c));
-  c->harmonics = harmonics;
-  c->n = n;
-  c->cells = Cells(harmonics->degree);
-  c->stride = Stride(n);
-  PetscCall(PetscMalloc1(2 * TERMS * FACES * c->cells, &c->nodes));
-  PetscCall(PetscMalloc1(TERMS * n * BLOCK, &c->values));
-  PetscCall(PetscCalloc1(FACES * c->cells * c->stride, &c->data));
-  TableChebyshev(TERMS, c->chebyshev);
-  TablePowers(TERMS, c->powers);
-  for (PetscInt first = 0; first < FACES * c->cells; first += BLOCK) {
-    const PetscInt B = PetscMin(BLOCK, FACES * c->cells - first);
+  PetscCall(PetscNew(&table));
+  table->harmonics = harmonics;
+  table->n = n;
+  table->cells = Cells(harmonics->degree);
+  table->stride = Stride(n);
+  PetscCall(PetscMalloc1(2 * TERMS * FACES * table->cells, &table->nodes));
+  PetscCall(PetscMalloc1(TERMS * n * HARMONICS_BLOCK, &table->values));
+  PetscCall(PetscCalloc1(FACES * table->cells * table->stride, &table->data));
+  TableChebyshev(TERMS, table->chebyshev);
+  TablePowers(TERMS, table->powers);
+  for (PetscInt first = 0; first < FACES * table->cells; first += HARMONICS_BLOCK) {
+    const PetscInt B = PetscMin(HARMONICS_BLOCK, FACES * table->cells - first);
     for (PetscInt k = 0; k < TERMS; k++) {
-      double *x = c->nodes + 2 * (TERMS * first + k * B);
-      for (PetscInt t = 0; t < B; t++) Point(c->cells, first + t, TableNode(TERMS, k), x + t, x + B + t);
+      double *x = table->nodes + 2 * (TERMS * first + k * B);
+      for (PetscInt t = 0; t < B; t++) Point(table->cells, first + t, TableNode(TERMS, k), x + t, x + B + t);
     }
   }
-  *table = c;
+  *handle = table;
   PetscFunctionReturn(0);
 }
 
@@ -125,24 +124,24 @@ static void Transform(const double *matrix, PetscBool upper, PetscInt B, const d
   }
 }
 
-PetscErrorCode TableCircleSet(TableCircle c, const double *coefficients) {
-  const PetscInt n = c->n;
+PetscErrorCode TableCircleSet(TableCircle table, const double *coefficients) {
+  const PetscInt n = table->n;
 
   PetscFunctionBeginUser;
-  for (PetscInt first = 0; first < FACES * c->cells; first += BLOCK) {
-    const PetscInt B = PetscMin(BLOCK, FACES * c->cells - first);
+  for (PetscInt first = 0; first < FACES * table->cells; first += HARMONICS_BLOCK) {
+    const PetscInt B = PetscMin(HARMONICS_BLOCK, FACES * table->cells - first);
 
     for (PetscInt k = 0; k < TERMS; k++)
-      PetscCall(HarmonicsSynthesize(c->harmonics, B, c->nodes + 2 * (TERMS * first + k * B), n, coefficients,
-                                    c->values + k * n * B));
+      PetscCall(HarmonicsSynthesize(table->harmonics, B, table->nodes + 2 * (TERMS * first + k * B), n, coefficients,
+                                    table->values + k * n * B));
     for (PetscInt i = 0; i < n; i++) {
-      double series[TERMS * BLOCK], rows[TERMS * BLOCK];
+      double series[TERMS * HARMONICS_BLOCK], rows[TERMS * HARMONICS_BLOCK];
 
-      Transform(c->chebyshev, PETSC_FALSE, B, c->values + i * B, n * B, series);
-      Transform(c->powers, PETSC_TRUE, B, series, B, rows);
+      Transform(table->chebyshev, PETSC_FALSE, B, table->values + i * B, n * B, series);
+      Transform(table->powers, PETSC_TRUE, B, series, B, rows);
       for (PetscInt p = 0; p < TERMS; p++) {
-        double *cell = c->data + first * c->stride + Place(n, p, i);
-        for (PetscInt t = 0; t < B; t++) cell[t * c->stride] = rows[p * B + t];
+        double *cell = table->data + first * table->stride + Place(n, p, i);
+        for (PetscInt t = 0; t < B; t++) cell[t * table->stride] = rows[p * B + t];
       }
     }
   }
@@ -197,18 +196,18 @@ static void Quads(const double *data, PetscInt B, const int *restrict cell, cons
   }
 }
 
-PetscErrorCode TableCircleEvaluate(TableCircle c, PetscInt blocks, PetscInt B, const double *x, double *out) {
+PetscErrorCode TableCircleEvaluate(TableCircle table, PetscInt blocks, PetscInt B, const double *x, double *out) {
   PetscFunctionBeginUser;
-  for (PetscInt b = 0; b < blocks; b++, x += 2 * B, out += c->n * B) {
-    int cell[BLOCK];
-    double t[BLOCK];
+  for (PetscInt b = 0; b < blocks; b++, x += 2 * B, out += table->n * B) {
+    int cell[HARMONICS_BLOCK];
+    double t[HARMONICS_BLOCK];
 
     for (PetscInt i = 2 * B; i < 4 * B; i += TABLE_LINE) __builtin_prefetch(x + i); /* the next block */
-    Locate(c->cells, B, x, cell, t);
-    if (c->n <= 2)
-      Pairs(c->data, B, cell, t, c->n, out);
+    Locate(table->cells, B, x, cell, t);
+    if (table->n <= 2)
+      Pairs(table->data, B, cell, t, table->n, out);
     else
-      Quads(c->data, B, cell, t, c->n, out);
+      Quads(table->data, B, cell, t, table->n, out);
   }
   PetscFunctionReturn(0);
 }

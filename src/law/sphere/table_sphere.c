@@ -16,12 +16,12 @@
  * In theta the numbers g come from matrices made once per order m, in phi from another one: making a table is a product
  * of matrices. Tokens are visited in the order of tiles of the grid, which then are in the first-level cache; values do
  * not depend on that order. */
-#include <chorale/synthesis.h>
+#include "law/sphere/synthesis.h"
 
 #include <petscblaslapack.h>
 
 #include "base/vmath.h"
-#include "law/sphere/harmonics_impl.h"
+#include "law/sphere/impl.h"
 #include "law/sphere/table.h"
 
 #define WIDTH    TABLE_WIDTH
@@ -34,7 +34,7 @@
  * x = b/WIDTH/PIECES/2. */
 #define PIECES 16
 #define TERMS  9
-#define LANES  16 /* WIDTH in whole vectors */
+#define PADDED 16 /* WIDTH in whole vectors */
 #define TILE   16 /* cells of a tile in each direction */
 #define CHUNK  (SYNTHESIS_BLOCKS * HARMONICS_BLOCK)
 
@@ -46,7 +46,7 @@ struct TableSphere {
   double *orders;            /* [n][2 degree + 1][rows] */
   double *planes;            /* [n][rows][columns] */
   double *data;              /* [rows][columns][TABLE_FUNCTIONS] */
-  double *window;            /* [PIECES][TERMS][LANES] */
+  double *window;            /* [PIECES][TERMS][PADDED] */
   double *room;              /* where these two were allocated */
   PetscInt bins;
   uint32_t *begin;        /* [bins] */
@@ -63,7 +63,7 @@ static PetscInt Around(PetscInt degree) {
 TableCost TableSphereCost(PetscInt degree, PetscInt n) {
   const PetscReal rows = Around(degree) / 2 + WIDTH, columns = Around(degree) + WIDTH, orders = 2.0 * degree + 1;
   const PetscReal pairs = 0.5 * (degree + 1.0) * (degree + 2.0);
-  return (TableCost){.token = 2.0 * TABLE_FUNCTIONS * WIDTH * (WIDTH + 2) + 4.0 * LANES * (TERMS - 1) + 80,
+  return (TableCost){.token = 2.0 * TABLE_FUNCTIONS * WIDTH * (WIDTH + 2) + 4.0 * PADDED * (TERMS - 1) + 80,
                      .set = 2.0 * n * rows * (orders * columns + 2 * pairs),
                      .bytes = sizeof(double) * (rows * columns * (n + TABLE_FUNCTIONS) + pairs * rows +
                                                 orders * (columns + n * rows) + 4.0 * CHUNK)};
@@ -97,13 +97,13 @@ static void SetWindow(double *window) {
   TablePowers(TERMS, powers);
   for (PetscInt piece = 0; piece < PIECES; piece++) {
     for (PetscInt j = 0; j < WIDTH; j++) {
-      double values[TERMS], *out = window + piece * TERMS * LANES + j;
+      double values[TERMS], *out = window + piece * TERMS * PADDED + j;
       for (PetscInt k = 0; k < TERMS; k++)
         values[k] = Window((piece + 0.5 * (1 + TableNode(TERMS, k))) / PIECES - (double)(j - BEFORE));
       for (PetscInt i = 0; i < TERMS; i++) {
         double term = 0;
         for (PetscInt k = 0; k < TERMS; k++) term += chebyshev[i * TERMS + k] * values[k];
-        for (PetscInt p = 0; p <= i; p++) out[p * LANES] += powers[p * TERMS + i] * term;
+        for (PetscInt p = 0; p <= i; p++) out[p * PADDED] += powers[p * TERMS + i] * term;
       }
     }
   }
@@ -111,11 +111,11 @@ static void SetWindow(double *window) {
 
 /* Values at `samples` equidistant angles, in the plane y = 0 all around, of all harmonics: those with cos m phi are
  * there the functions of theta, continued over the poles. */
-static PetscErrorCode Sample(Harmonics h, PetscInt samples, double *values) {
+static PetscErrorCode Sample(Harmonics harmonics, PetscInt samples, double *values) {
   double x[3 * 8], *Y;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc1(8 * (size_t)h->count, &Y));
+  PetscCall(PetscMalloc1(8 * (size_t)harmonics->count, &Y));
   for (PetscInt first = 0; first < samples; first += 8) {
     for (PetscInt i = 0; i < 8; i++) {
       const double angle = 2 * PETSC_PI * (first + i) / samples;
@@ -123,8 +123,8 @@ static PetscErrorCode Sample(Harmonics h, PetscInt samples, double *values) {
       x[8 + i] = 0;
       x[16 + i] = cos(angle);
     }
-    PetscCall(HarmonicsEvaluate(h, 8, x, Y));
-    for (PetscInt k = 0; k < h->count; k++)
+    PetscCall(HarmonicsEvaluate(harmonics, 8, x, Y));
+    for (PetscInt k = 0; k < harmonics->count; k++)
       PetscCall(PetscArraycpy(values + (size_t)k * samples + first, Y + 8 * k, 8));
   }
   PetscCall(PetscFree(Y));
@@ -144,100 +144,104 @@ static PetscErrorCode Product(const char *transpose, PetscInt a, PetscInt b, Pet
 }
 
 /* Matrices from samples to g on the rows: trigonometric interpolation, each mode over its transform. */
-static PetscErrorCode SetTheta(TableSphere s, Harmonics h) {
-  const PetscInt N = s->degree, samples = (2 * N + 9) / 8 * 8;
+static PetscErrorCode SetTheta(TableSphere table, Harmonics harmonics) {
+  const PetscInt N = table->degree, samples = (2 * N + 9) / 8 * 8;
   double *values, *matrix, *inverse;
   PetscInt k = 0;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc3((size_t)samples * h->count, &values, (size_t)samples * s->rows, &matrix, N + 1, &inverse));
-  PetscCall(Sample(h, samples, values));
-  for (PetscInt j = 0; j <= N; j++) inverse[j] = (j ? 2.0 : 1.0) / (samples * Transform(s->M, j));
+  PetscCall(PetscMalloc3((size_t)samples * harmonics->count, &values, (size_t)samples * table->rows, &matrix, N + 1,
+                         &inverse));
+  PetscCall(Sample(harmonics, samples, values));
+  for (PetscInt j = 0; j <= N; j++) inverse[j] = (j ? 2.0 : 1.0) / (samples * Transform(table->M, j));
   for (PetscInt i = 0; i < samples; i++) {
-    for (PetscInt r = 0; r < s->rows; r++) {
-      const double angle = 2 * PETSC_PI * ((double)(r - BEFORE) / s->M - (double)i / samples);
+    for (PetscInt r = 0; r < table->rows; r++) {
+      const double angle = 2 * PETSC_PI * ((double)(r - BEFORE) / table->M - (double)i / samples);
       double sum = 0;
       for (PetscInt j = 0; j <= N; j++) sum += inverse[j] * cos(j * angle);
-      matrix[i * s->rows + r] = sum;
+      matrix[i * table->rows + r] = sum;
     }
   }
   for (PetscInt m = 0; m <= N; m++) {
     const PetscInt length = N - m + 1;
-    PetscCall(Product("N", s->rows, length, samples, matrix, s->rows, values + (size_t)k * samples, samples,
-                      s->theta + HarmonicsPair(N, m) * s->rows, s->rows));
+    PetscCall(Product("N", table->rows, length, samples, matrix, table->rows, values + (size_t)k * samples, samples,
+                      table->theta + HarmonicsPair(N, m) * table->rows, table->rows));
     k += (m ? 2 : 1) * length;
   }
   PetscCall(PetscFree3(values, matrix, inverse));
   PetscFunctionReturn(0);
 }
 
-static void SetPhi(TableSphere s) {
-  for (PetscInt m = 0; m <= s->degree; m++) {
-    const double inverse = 1 / Transform(s->M, m);
-    for (PetscInt j = 0; j < s->columns; j++) {
-      const double angle = 2 * PETSC_PI * m * ((double)(j - BEFORE) / s->M - 0.5);
-      s->phi[(m ? 2 * m - 1 : 0) * s->columns + j] = inverse * cos(angle);
-      if (m) s->phi[2 * m * s->columns + j] = inverse * sin(angle);
+static void SetPhi(TableSphere table) {
+  for (PetscInt m = 0; m <= table->degree; m++) {
+    const double inverse = 1 / Transform(table->M, m);
+    for (PetscInt j = 0; j < table->columns; j++) {
+      const double angle = 2 * PETSC_PI * m * ((double)(j - BEFORE) / table->M - 0.5);
+      table->phi[(m ? 2 * m - 1 : 0) * table->columns + j] = inverse * cos(angle);
+      if (m) table->phi[2 * m * table->columns + j] = inverse * sin(angle);
     }
   }
 }
 
-PetscErrorCode TableSphereCreate(Harmonics h, PetscInt n, TableSphere *table) {
-  const PetscInt degree = h->degree, orders = 2 * degree + 1;
-  TableSphere s;
+PetscErrorCode TableSphereCreate(Harmonics harmonics, PetscInt n, TableSphere *handle) {
+  const PetscInt degree = harmonics->degree, orders = 2 * degree + 1;
+  TableSphere table;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscNew(&s));
-  s->n = n;
-  s->degree = degree;
-  s->count = h->count;
-  s->M = Around(degree);
-  s->rows = s->M / 2 + WIDTH;
-  s->columns = s->M + WIDTH;
-  s->bins = (s->M / 2 / TILE + 1) * (s->M / TILE + 1);
-  PetscCall(PetscMalloc4(HarmonicsPair(degree, degree + 1) * s->rows, &s->theta, orders * s->columns, &s->phi,
-                         n * orders * s->rows, &s->orders, n * s->rows * s->columns, &s->planes));
-  PetscCall(PetscCalloc1(PIECES * TERMS * LANES + s->rows * s->columns * TABLE_FUNCTIONS + TABLE_LINE, &s->room));
-  s->window = TableBegin(s->room);
-  s->data = s->window + PIECES * TERMS * LANES;
-  PetscCall(PetscMalloc7(s->bins, &s->begin, CHUNK, &s->order, CHUNK, &s->key, CHUNK, &s->row, CHUNK, &s->column, CHUNK,
-                         &s->s, CHUNK, &s->t));
-  SetWindow(s->window);
-  SetPhi(s);
-  PetscCall(SetTheta(s, h));
-  *table = s;
+  PetscCall(PetscNew(&table));
+  table->n = n;
+  table->degree = degree;
+  table->count = harmonics->count;
+  table->M = Around(degree);
+  table->rows = table->M / 2 + WIDTH;
+  table->columns = table->M + WIDTH;
+  table->bins = (table->M / 2 / TILE + 1) * (table->M / TILE + 1);
+  PetscCall(PetscMalloc4(HarmonicsPair(degree, degree + 1) * table->rows, &table->theta, orders * table->columns,
+                         &table->phi, n * orders * table->rows, &table->orders, n * table->rows * table->columns,
+                         &table->planes));
+  PetscCall(PetscCalloc1(PIECES * TERMS * PADDED + table->rows * table->columns * TABLE_FUNCTIONS + TABLE_LINE,
+                         &table->room));
+  table->window = TableBegin(table->room);
+  table->data = table->window + PIECES * TERMS * PADDED;
+  PetscCall(PetscMalloc7(table->bins, &table->begin, CHUNK, &table->order, CHUNK, &table->key, CHUNK, &table->row,
+                         CHUNK, &table->column, CHUNK, &table->s, CHUNK, &table->t));
+  SetWindow(table->window);
+  SetPhi(table);
+  PetscCall(SetTheta(table, harmonics));
+  *handle = table;
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode TableSphereDestroy(TableSphere *table) {
-  TableSphere s = *table;
+PetscErrorCode TableSphereDestroy(TableSphere *handle) {
+  TableSphere table = *handle;
 
   PetscFunctionBeginUser;
-  if (!s) PetscFunctionReturn(0);
-  PetscCall(PetscFree4(s->theta, s->phi, s->orders, s->planes));
-  PetscCall(PetscFree(s->room));
-  PetscCall(PetscFree7(s->begin, s->order, s->key, s->row, s->column, s->s, s->t));
-  PetscCall(PetscFree(*table));
+  if (!table) PetscFunctionReturn(0);
+  PetscCall(PetscFree4(table->theta, table->phi, table->orders, table->planes));
+  PetscCall(PetscFree(table->room));
+  PetscCall(PetscFree7(table->begin, table->order, table->key, table->row, table->column, table->s, table->t));
+  PetscCall(PetscFree(*handle));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode TableSphereSet(TableSphere s, const double *coefficients) {
-  const PetscInt N = s->degree, orders = 2 * N + 1, points = s->rows * s->columns;
+PetscErrorCode TableSphereSet(TableSphere table, const double *coefficients) {
+  const PetscInt N = table->degree, orders = 2 * N + 1, points = table->rows * table->columns;
 
   PetscFunctionBeginUser;
   for (PetscInt m = 0, order = 0; m <= N; m++) {
-    const double *theta = s->theta + HarmonicsPair(N, m) * s->rows;
+    const double *theta = table->theta + HarmonicsPair(N, m) * table->rows;
     const PetscInt length = N - m + 1;
     for (PetscInt part = 0; part < (m ? 2 : 1); part++, order++, coefficients += length)
-      PetscCall(Product("N", s->rows, s->n, length, theta, s->rows, coefficients, s->count, s->orders + order * s->rows,
-                        orders * s->rows));
+      PetscCall(Product("N", table->rows, table->n, length, theta, table->rows, coefficients, table->count,
+                        table->orders + order * table->rows, orders * table->rows));
   }
-  for (PetscInt i = 0; i < s->n; i++)
-    PetscCall(Product("T", s->columns, s->rows, orders, s->phi, s->columns, s->orders + i * orders * s->rows, s->rows,
-                      s->planes + i * points, s->columns));
+  for (PetscInt i = 0; i < table->n; i++)
+    PetscCall(Product("T", table->columns, table->rows, orders, table->phi, table->columns,
+                      table->orders + i * orders * table->rows, table->rows, table->planes + i * points,
+                      table->columns));
   for (PetscInt p = 0; p < points; p++) {
-    double *at = s->data + TABLE_FUNCTIONS * p;
-    for (PetscInt i = 0; i < s->n; i++) at[i] = s->planes[i * points + p];
+    double *at = table->data + TABLE_FUNCTIONS * p;
+    for (PetscInt i = 0; i < table->n; i++) at[i] = table->planes[i * points + p];
   }
   PetscFunctionReturn(0);
 }
@@ -253,12 +257,13 @@ static inline uint32_t Piece(double angle, double most, double *where) {
 }
 
 /* Tokens of a block, by their angles in cells. */
-static void Locate(const TableSphere s, PetscInt B, const double *restrict x, PetscInt offset) {
+static void Locate(const TableSphere table, PetscInt B, const double *restrict x, PetscInt offset) {
   const double *restrict y = x + B, *restrict z = y + B;
-  const double scale = s->M / (2 * PETSC_PI), half = 0.5 * s->M, most = s->M;
-  double *restrict theta = s->s + offset, *restrict phi = s->t + offset;
-  uint32_t *restrict row = s->row + offset, *restrict column = s->column + offset, *restrict key = s->key + offset;
-  const uint32_t tiles = (uint32_t)(s->M / TILE + 1);
+  const double scale = table->M / (2 * PETSC_PI), half = 0.5 * table->M, most = table->M;
+  double *restrict theta = table->s + offset, *restrict phi = table->t + offset;
+  uint32_t *restrict row = table->row + offset, *restrict column = table->column + offset,
+                     *restrict key = table->key + offset;
+  const uint32_t tiles = (uint32_t)(table->M / TILE + 1);
 
 #pragma omp simd
   for (PetscInt i = 0; i < B; i++) {
@@ -274,33 +279,34 @@ static void Locate(const TableSphere s, PetscInt B, const double *restrict x, Pe
 }
 
 /* order: the tokens sorted by key. */
-static void Sort(TableSphere s, uint32_t count) {
+static void Sort(TableSphere table, uint32_t count) {
   uint32_t begin = 0;
 
-  for (PetscInt k = 0; k < s->bins; k++) s->begin[k] = 0;
-  for (uint32_t i = 0; i < count; i++) s->begin[s->key[i]]++;
-  for (PetscInt k = 0; k < s->bins; k++) {
-    const uint32_t length = s->begin[k];
-    s->begin[k] = begin;
+  for (PetscInt k = 0; k < table->bins; k++) table->begin[k] = 0;
+  for (uint32_t i = 0; i < count; i++) table->begin[table->key[i]]++;
+  for (PetscInt k = 0; k < table->bins; k++) {
+    const uint32_t length = table->begin[k];
+    table->begin[k] = begin;
     begin += length;
   }
-  for (uint32_t i = 0; i < count; i++) s->order[s->begin[s->key[i]]++] = i;
+  for (uint32_t i = 0; i < count; i++) table->order[table->begin[table->key[i]]++] = i;
 }
 
 /* Windows of a token in both directions. */
-static inline __attribute__((always_inline)) void Windows(const TableSphere s, uint32_t i, double *along,
+static inline __attribute__((always_inline)) void Windows(const TableSphere table, uint32_t i, double *along,
                                                           double *around) {
-  const double *a = s->window + s->row[i] % PIECES * (TERMS * LANES);
-  const double *b = s->window + s->column[i] % PIECES * (TERMS * LANES);
-  const Quad p = {s->s[i], s->s[i], s->s[i], s->s[i]}, q = {s->t[i], s->t[i], s->t[i], s->t[i]};
+  const double *a = table->window + table->row[i] % PIECES * (TERMS * PADDED);
+  const double *b = table->window + table->column[i] % PIECES * (TERMS * PADDED);
+  const Quad p = {table->s[i], table->s[i], table->s[i], table->s[i]},
+             q = {table->t[i], table->t[i], table->t[i], table->t[i]};
 
 #pragma GCC unroll 4
-  for (PetscInt v = 0; v < LANES; v += TABLE_FUNCTIONS) {
-    Quad A = QuadLoad(a + (TERMS - 1) * LANES + v), C = QuadLoad(b + (TERMS - 1) * LANES + v);
+  for (PetscInt v = 0; v < PADDED; v += TABLE_FUNCTIONS) {
+    Quad A = QuadLoad(a + (TERMS - 1) * PADDED + v), C = QuadLoad(b + (TERMS - 1) * PADDED + v);
 #pragma GCC unroll 16
     for (PetscInt k = TERMS - 2; k >= 0; k--) {
-      A = A * p + QuadLoad(a + k * LANES + v);
-      C = C * q + QuadLoad(b + k * LANES + v);
+      A = A * p + QuadLoad(a + k * PADDED + v);
+      C = C * q + QuadLoad(b + k * PADDED + v);
     }
     QuadStore(along + v, A);
     QuadStore(around + v, C);
@@ -336,22 +342,22 @@ static inline __attribute__((always_inline)) void Stencil(const double *grid, Pe
   QuadStore(out, even + odd);
 }
 
-PetscErrorCode TableSphereEvaluate(TableSphere s, PetscInt blocks, PetscInt B, const double *x, double *out) {
-  const PetscInt pitch = TABLE_FUNCTIONS * s->columns, n = s->n;
+PetscErrorCode TableSphereEvaluate(TableSphere table, PetscInt blocks, PetscInt B, const double *x, double *out) {
+  const PetscInt pitch = TABLE_FUNCTIONS * table->columns, n = table->n;
 
   PetscFunctionBeginUser;
   while (blocks > 0) {
     const PetscInt part = PetscMin(blocks, SYNTHESIS_BLOCKS);
 
-    for (PetscInt b = 0; b < part; b++) Locate(s, B, x + 3 * b * B, b * B);
-    Sort(s, (uint32_t)(part * B));
+    for (PetscInt b = 0; b < part; b++) Locate(table, B, x + 3 * b * B, b * B);
+    Sort(table, (uint32_t)(part * B));
     for (PetscInt k = 0; k < part * B; k++) {
-      const uint32_t i = s->order[k];
-      const double *grid = s->data + s->row[i] / PIECES * pitch + s->column[i] / PIECES * TABLE_FUNCTIONS;
+      const uint32_t i = table->order[k];
+      const double *grid = table->data + table->row[i] / PIECES * pitch + table->column[i] / PIECES * TABLE_FUNCTIONS;
       double *place = out + i / HARMONICS_BLOCK * (size_t)(n * B) + i % HARMONICS_BLOCK;
-      double along[LANES], around[LANES], values[TABLE_FUNCTIONS];
+      double along[PADDED], around[PADDED], values[TABLE_FUNCTIONS];
 
-      Windows(s, i, along, around);
+      Windows(table, i, along, around);
       Stencil(grid, pitch, along, around, values);
       for (PetscInt c = 0; c < n; c++) place[c * B] = values[c];
     }

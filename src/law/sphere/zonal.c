@@ -6,7 +6,7 @@
  * positive terms, and the scale from sum_n e_n = 1. The ratios e_n/e_{n-1} decrease with n, so the sequence has one
  * peak and what is beyond a term is bounded by a geometric series. Products start at the peak: nothing overflows for
  * any beta and d, and what underflows is below 1e-300. */
-#include <chorale/zonal.h>
+#include "law/sphere/zonal.h"
 #include <math.h>
 
 #define ZONAL_NEGLIGIBLE 1e-22L /* what may be left out of the sum, of its peak */

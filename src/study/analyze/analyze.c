@@ -28,18 +28,18 @@ typedef struct {
 } Analysis;
 
 /* The energy as the run computed it: from the kernel sums of its attention, so that its bits come back. */
-static PetscErrorCode AdoptAttention(Analysis *a) {
+static PetscErrorCode AdoptAttention(Analysis *a, AttentionOptions *options) {
   static const char *const keys[] = {"attention_type",   "attention_beta", "attention_value",
                                      "attention_engine", "attention_tol",  "attention_weights"};
-  char weights[PETSC_MAX_PATH_LEN];
 
   PetscFunctionBeginUser;
   PetscCall(RecordingAdopt(a->recording, sizeof(keys) / sizeof(keys[0]), keys, &a->adopted));
-  PetscCall(DeckGetString("attention_weights", weights));
-  if (weights[0]) { /* whose sums do not serve the energy */
-    PetscCall(PetscOptionsClearValue(NULL, "-attention_weights"));
-    PetscCall(PetscOptionsSetValue(NULL, "-attention_type", "none"));
-    PetscCall(PetscOptionsSetValue(NULL, "-attention_engine", "direct"));
+  PetscCall(AttentionOptionsRead(options));
+  if (options->weights[0]) { /* whose sums do not serve the energy */
+    PetscCall(DeckResolve("attention_weights", ""));
+    PetscCall(DeckResolve("attention_type", "none"));
+    PetscCall(DeckResolve("attention_engine", "direct"));
+    PetscCall(AttentionOptionsRead(options));
   }
   PetscFunctionReturn(0);
 }
@@ -80,8 +80,6 @@ static PetscErrorCode OpenOther(Analysis *a) {
 
   PetscFunctionBeginUser;
   PetscCall(DeckGetString("analyze_other", name));
-  PetscCheck(!name[0] || a->reference == DISTANCE_OTHER, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-             "analyze_other = %s: is for analyze_distance other", name);
   if (a->reference != DISTANCE_OTHER) PetscFunctionReturn(0);
   PetscCheck(name[0], PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "analyze_other is not set: analyze_distance = other needs it");
@@ -108,8 +106,8 @@ static PetscErrorCode OpenOther(Analysis *a) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Open(Analysis *a) {
-  char name[PETSC_MAX_PATH_LEN], realizations[32];
+static PetscErrorCode Open(Analysis *a, AttentionOptions *attention) {
+  char name[PETSC_MAX_PATH_LEN];
 
   PetscFunctionBeginUser;
   PetscCall(DeckGetString("analyze_file", name));
@@ -120,9 +118,7 @@ static PetscErrorCode Open(Analysis *a) {
   PetscCall(RecordingGetInfo(a->recording, &a->info));
   PetscCall(SelectFrames(a));
   PetscCall(OpenOther(a));
-  PetscCall(AdoptAttention(a));
-  PetscCall(PetscSNPrintf(realizations, sizeof(realizations), "%" PetscInt_FMT, a->info.realizations));
-  PetscCall(PetscOptionsSetValue(NULL, "-ensemble_realizations", realizations));
+  PetscCall(AdoptAttention(a, attention));
   PetscFunctionReturn(0);
 }
 
@@ -170,15 +166,20 @@ static PetscErrorCode NoteSource(Analysis *a) {
 }
 
 static PetscErrorCode Create(Analysis *a) {
+  AttentionOptions attention;
+  EnsembleOptions ensemble;
+
   PetscFunctionBeginUser;
-  PetscCall(Open(a));
-  PetscCall(EnsembleCreate(TokensBlockCount(a->info.count), &a->ensemble));
+  PetscCall(Open(a, &attention));
+  PetscCall(EnsembleOptionsRead(&ensemble));
+  ensemble.realizations = a->info.realizations;
+  PetscCall(EnsembleCreate(&ensemble, TokensBlockCount(a->info.count), &a->ensemble));
   PetscCall(EnsembleGetLayout(a->ensemble, &a->layout));
   PetscCall(TokensCreate(a->layout.shards, a->info.count, a->info.dim, &a->tokens));
   PetscCall(ReadFirst(a));
   if (a->reference != DISTANCE_NONE) PetscCall(TokensDuplicate(a->tokens, &a->compared));
   PetscCall(AnalyzeMeasuresCreate(a->tokens, &a->measures));
-  PetscCall(AttentionCreate(a->tokens, &a->attention));
+  PetscCall(AttentionCreate(a->tokens, &attention, &a->attention));
   PetscCall(RecordCreateFrames("analyze", a->ensemble, a->tokens, a->frames, a->step, a->time, a->measures.count,
                                a->measures.quantity, &a->record));
   PetscCall(NoteSource(a));
@@ -284,7 +285,7 @@ PetscErrorCode StudyAnalyze(void) {
   PetscFunctionBeginUser;
   PetscCall(DeckGetFlag("dry_run", &dry));
   code = Create(&a);
-  if (!code && dry) PetscCall(DeckView("analyze"));
+  if (!code && dry) PetscCall(DeckView());
   if (!code) PetscCall(View(&a));
   if (!code && !dry) code = Run(&a);
   /* What a user got wrong all ranks know: files are closed. After other failures ranks may be anywhere. */

@@ -1,5 +1,5 @@
 /* Study chaos: how fast the empirical measure of N tokens approaches the mean-field limit along the same common noise,
- * PAPER.md section 4. */
+ * THEORY.md (4.3). */
 #include <chorale/checkpoint.h>
 #include <chorale/deck.h>
 #include <chorale/progress.h>
@@ -53,13 +53,17 @@ static PetscErrorCode CheckNoise(const Chaos *c) {
 
 static PetscErrorCode Create(Chaos *c) {
   const ChaosDesign *d = &c->design;
+  EnsembleOptions ensemble;
+  NoiseOptions noise;
 
   PetscFunctionBeginUser;
   PetscCall(StudyCheckBeta());
   PetscCall(ChaosDesignRead(&c->design));
-  PetscCall(EnsembleCreate(TokensBlockCount(ChaosLargest(d)), &c->ensemble));
+  PetscCall(NoiseOptionsRead(&noise));
+  PetscCall(EnsembleOptionsRead(&ensemble));
+  PetscCall(EnsembleCreate(&ensemble, TokensBlockCount(ChaosLargest(d)), &c->ensemble));
   PetscCall(EnsembleGetLayout(c->ensemble, &c->layout));
-  PetscCall(NoiseCreate(d->dim, &c->noise));
+  PetscCall(NoiseCreate(d->dim, &noise, &c->noise));
   PetscCall(NoiseCheckCount(c->noise, ChaosLargest(d)));
   PetscCall(NoiseCreateField(c->noise, &c->field));
   PetscCall(ChaosSystemsCreate(d, c->layout.shards, &c->systems));
@@ -218,7 +222,7 @@ PetscErrorCode StudyChaos(void) {
   PetscCall(PetscNew(&c));
   PetscCall(Create(c));
   PetscCall(DeckGetFlag("dry_run", &dry));
-  if (dry) PetscCall(DeckView("chaos"));
+  if (dry) PetscCall(DeckView());
   PetscCall(View(c));
   PetscCall(CheckpointIsComplete(c->checkpoint, &complete));
   if (!dry && !complete) {

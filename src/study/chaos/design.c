@@ -67,15 +67,11 @@ static PetscErrorCode ReadNodes(ChaosDesign *d) {
 static PetscErrorCode ReadReference(ChaosDesign *d) {
   const PetscInt64 most = d->count[d->counts - 1];
   char text[PETSC_MAX_PATH_LEN];
-  PetscInt64 nodes;
   char *end;
 
   PetscFunctionBeginUser;
   PetscCall(DeckGetString("chaos_reference", text));
-  PetscCall(DeckGetInt("chaos_nodes", &nodes));
   d->reference = !strcmp(text, "twin") ? CHAOS_TWIN : !strcmp(text, "quadrature") ? CHAOS_QUADRATURE : CHAOS_NESTED;
-  PetscCheck(nodes == -1 || d->reference == CHAOS_QUADRATURE, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-             "chaos_nodes = %" PetscInt64_FMT ": it belongs to chaos_reference quadrature, not %s", nodes, text);
   d->size = 0;
   if (d->reference == CHAOS_QUADRATURE) PetscCall(ReadNodes(d));
   if (d->reference == CHAOS_NESTED) {

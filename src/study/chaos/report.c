@@ -1,5 +1,4 @@
-/* What study chaos found: suprema over time, means over realizations, slopes in N beside those of PAPER.md section 4.
- */
+/* What study chaos found: suprema over time, means over realizations, slopes in N beside those of THEORY.md (4.3). */
 
 #include <math.h>
 #include <string.h>

@@ -1,11 +1,13 @@
 /* The systems of study chaos: they start together and are moved by the same fields. */
 #include "study/chaos/chaos.h"
+#include "study/studies.h"
 
-static PetscErrorCode SystemCreate(MPI_Comm comm, PetscInt64 count, PetscInt dim, ChaosSystem *s) {
+static PetscErrorCode SystemCreate(MPI_Comm comm, PetscInt64 count, PetscInt dim, const StudyObjects *o,
+                                   ChaosSystem *s) {
   PetscFunctionBeginUser;
   PetscCall(TokensCreate(comm, count, dim, &s->tokens));
-  PetscCall(AttentionCreate(s->tokens, &s->attention));
-  PetscCall(SchemeCreate(s->tokens, &s->scheme));
+  PetscCall(AttentionCreate(s->tokens, &o->attention, &s->attention));
+  PetscCall(SchemeCreate(s->tokens, &o->scheme, &s->scheme));
   PetscFunctionReturn(0);
 }
 
@@ -32,34 +34,38 @@ static PetscErrorCode SystemView(const ChaosSystem *s) {
 }
 
 /* The nodes as a measure of their own: their weights never change. */
-static PetscErrorCode CreateNodes(const ChaosDesign *design, MPI_Comm shards, ChaosSystems *s) {
+static PetscErrorCode CreateNodes(const ChaosDesign *design, MPI_Comm shards, const StartOptions *options,
+                                  ChaosSystems *s) {
   Start start;
 
   PetscFunctionBeginUser;
-  PetscCall(StartCreateLimit(s->reference.tokens, s->size, &s->limit));
+  PetscCall(StartCreateLimit(s->reference.tokens, options, s->size, &s->limit));
   PetscCall(TokensCreate(shards, s->size, design->dim, &s->nodes));
-  PetscCall(StartCreateLimit(s->nodes, s->size, &start));
+  PetscCall(StartCreateLimit(s->nodes, options, s->size, &start));
   PetscCall(TokensStart(s->nodes, start, 0));
   PetscCall(StartDestroy(&start));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode ChaosSystemsCreate(const ChaosDesign *design, MPI_Comm shards, ChaosSystems *s) {
+  StudyObjects o;
+
   PetscFunctionBeginUser;
+  PetscCall(StudyObjectsRead(&o));
   PetscCall(PetscMemzero(s, sizeof(*s)));
   s->counts = design->counts;
   s->kind = design->reference;
   s->size = design->size;
   for (PetscInt i = 0; i < s->counts; i++) {
-    PetscCall(SystemCreate(shards, design->count[i], design->dim, &s->system[i]));
+    PetscCall(SystemCreate(shards, design->count[i], design->dim, &o, &s->system[i]));
     if (s->kind == CHAOS_TWIN)
-      PetscCall(SystemCreate(shards, design->count[i], design->dim, &s->twin[i]));
+      PetscCall(SystemCreate(shards, design->count[i], design->dim, &o, &s->twin[i]));
     else
       PetscCall(TokensCreate(shards, design->count[i], design->dim, &s->partner[i]));
   }
-  if (s->kind != CHAOS_TWIN) PetscCall(SystemCreate(shards, ChaosLargest(design), design->dim, &s->reference));
-  PetscCall(StartCreate(s->system[0].tokens, &s->start));
-  if (s->kind == CHAOS_QUADRATURE) PetscCall(CreateNodes(design, shards, s));
+  if (s->kind != CHAOS_TWIN) PetscCall(SystemCreate(shards, ChaosLargest(design), design->dim, &o, &s->reference));
+  PetscCall(StartCreate(s->system[0].tokens, &o.start, &s->start));
+  if (s->kind == CHAOS_QUADRATURE) PetscCall(CreateNodes(design, shards, &o.start, s));
   PetscFunctionReturn(0);
 }
 

@@ -1,4 +1,4 @@
-/* Study kernel: the theory of PAPER.md section 2 as a table, one row per activation, dimension, bias and beta. */
+/* Study kernel: THEORY.md section 2 as a table, one row per activation, dimension, bias and beta. */
 #include <chorale/deck.h>
 #include <chorale/kernel.h>
 #include <chorale/table.h>
@@ -108,7 +108,7 @@ PetscErrorCode StudyKernel(void) {
   PetscCall(TableCheckOutput(PETSC_COMM_WORLD, COLUMNS));
   PetscCall(DeckGetFlag("dry_run", &dry_run));
   if (dry_run) {
-    PetscCall(DeckView("kernel"));
+    PetscCall(DeckView());
     const long long laws = (long long)lists->activations * lists->dims * lists->biases, rows = laws * lists->betas;
     PetscCall(PetscPrintf(PETSC_COMM_WORLD,
                           "table      %lld rows of %d numbers; every rank computes all %lld kernels, each in "

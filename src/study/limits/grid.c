@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "study/limits/limits.h"
-#include "study/studies.h"
 
 /* A key as the user or the table gives it, for messages. */
 static PetscErrorCode Text(const char *key, char *text, size_t room) {
@@ -63,7 +62,6 @@ static PetscErrorCode ReadCounts(LimitsGrid *grid) {
 
   PetscFunctionBeginUser;
   grid->counts = LIMITS_LIST;
-  PetscCall(StudyPreferFile());
   PetscCall(DeckGetIntList("tokens_count", &grid->counts, grid->count));
   PetscCall(DeckGetInt("tokens_dim", &dim));
   PetscCall(DeckGetString("tokens_init", init));
@@ -79,16 +77,10 @@ static PetscErrorCode ReadCounts(LimitsGrid *grid) {
 }
 
 static PetscErrorCode ReadDepths(LimitsGrid *grid) {
-  PetscInt64 deepest = 0;
-  char text[32];
-
   PetscFunctionBeginUser;
   grid->depths = LIMITS_LIST;
   PetscCall(DeckGetIntList("layers_depth", &grid->depths, grid->depth));
   PetscCall(RefuseRepeated("layers_depth", grid->depths, grid->depth));
-  for (PetscInt j = 0; j < grid->depths; j++) deepest = PetscMax(deepest, grid->depth[j]);
-  PetscCall(PetscSNPrintf(text, sizeof(text), "%" PetscInt64_FMT, 8 * deepest));
-  PetscCall(StudyPrefer("limits_reference", text));
   PetscCall(DeckGetInt("limits_reference", &grid->reference));
   for (PetscInt j = 0; j < grid->depths; j++)
     PetscCheck(grid->reference % grid->depth[j] == 0, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
@@ -108,9 +100,6 @@ PetscErrorCode LimitsGridRead(LimitsGrid *grid) {
   PetscCall(ReadWidths(grid));
   PetscCall(DeckGetReal("layers_horizon", &grid->horizon));
   grid->cells = grid->counts * grid->depths * grid->widths;
-  /* Harmonics to the usual tolerance are few for d <= 5. */
-  PetscCall(StudyPrefer("noise_type", grid->dim <= 5 ? "spectral" : "gram"));
-  PetscCall(StudyPrefer("scheme_type", "heun"));
   PetscCall(DeckGetString("scheme_type", scheme));
   PetscCheck(
       strcmp(scheme, "layer"), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,

@@ -1,4 +1,4 @@
-/* Study limits: the theorem of PAPER.md section 3. Transformers of finite depth and width against the limit SDE on the
+/* Study limits: the theorem of THEORY.md (3.4). Transformers of finite depth and width against the limit SDE on the
  * same Brownian path: E max_t (1/N) sum_i |X_i^{L,m}(t) - X_i(t)|^2 over the layer times t. */
 #include <chorale/checkpoint.h>
 #include <chorale/deck.h>
@@ -20,9 +20,12 @@ typedef struct {
 } Limits;
 
 static PetscErrorCode Create(Limits *l) {
+  EnsembleOptions ensemble;
+
   PetscFunctionBeginUser;
   PetscCall(LimitsGridRead(&l->grid));
-  PetscCall(EnsembleCreate(TokensBlockCount(l->grid.most), &l->ensemble));
+  PetscCall(EnsembleOptionsRead(&ensemble));
+  PetscCall(EnsembleCreate(&ensemble, TokensBlockCount(l->grid.most), &l->ensemble));
   PetscCall(EnsembleGetLayout(l->ensemble, &l->layout));
   PetscCall(LimitsSystemsCreate(&l->grid, l->layout.shards, &l->systems));
   PetscCall(FindingsCreate(l->layout.world, "limits", "tokens,depth,width,error,sem", &l->findings));
@@ -117,7 +120,7 @@ PetscErrorCode StudyLimits(void) {
   PetscFunctionBeginUser;
   PetscCall(Create(&l));
   PetscCall(DeckGetFlag("dry_run", &dry));
-  if (dry) PetscCall(DeckView("limits"));
+  if (dry) PetscCall(DeckView());
   PetscCall(View(&l));
   PetscCall(CheckpointIsComplete(l.checkpoint, &complete));
   if (!dry && !complete) {

@@ -4,11 +4,12 @@
 
 #include <chorale/attention.h>
 #include <chorale/checkpoint.h>
-#include <chorale/coupling.h>
 #include <chorale/findings.h>
 #include <chorale/noise.h>
 #include <chorale/scheme.h>
 #include <chorale/start.h>
+
+#include "noise/coupling.h"
 
 enum { LIMITS_LIST = 32 };
 
@@ -29,8 +30,7 @@ static inline PetscInt LimitsCell(const LimitsGrid *grid, PetscInt i, PetscInt j
   return (i * grid->depths + j) * grid->widths + k;
 }
 
-/* Reads and checks the lists, and resolves what the deck leaves open: limits_reference, and noise_type and scheme_type,
- * whose general defaults are the transformer's. Collective on PETSC_COMM_WORLD. */
+/* Reads and checks the lists. Collective on PETSC_COMM_WORLD. */
 PetscErrorCode LimitsGridRead(LimitsGrid *grid);
 
 /* All systems of one realization: the limit SDE and the transformers, on the same path of the noise. */

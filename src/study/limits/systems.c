@@ -1,11 +1,12 @@
 /* The systems of one realization. The limit SDE takes F small steps; a transformer of depth L takes a layer whenever
- * its F/L steps are complete, with the sum of their fields, so that all see one Brownian path (PAPER.md section 3). */
+ * its F/L steps are complete, with the sum of their fields, so that all see one Brownian path (THEORY.md 9.5). */
 #include <string.h>
 
 #include <chorale/deck.h>
 #include <chorale/sum.h>
 
 #include "study/limits/limits.h"
+#include "study/studies.h"
 
 /* The transformers with one number of tokens. They share what does not move. */
 typedef struct {
@@ -19,10 +20,10 @@ typedef struct {
 struct _p_LimitsSystems {
   LimitsGrid grid;
   MPI_Comm comm;
-  Noise noise, coupling; /* coupling is NULL when all widths are infinite */
-  Field fine;            /* of one step of the limit SDE */
-  Field *layer;          /* [depths]: of the layer that fills, unit time */
-  Field coupled;         /* the same at a finite width */
+  Noise noise;
+  Coupling coupling; /* NULL when all widths are infinite */
+  Field fine;        /* of one step of the limit SDE */
+  Field *layer;      /* [depths]: of the layer that fills, unit time */
   Tokens reference;
   Start start;
   Attention attention;
@@ -30,7 +31,7 @@ struct _p_LimitsSystems {
   Family *families; /* [counts] */
 };
 
-static PetscErrorCode FamilyCreate(LimitsSystems s, PetscInt64 count, Family *family) {
+static PetscErrorCode FamilyCreate(LimitsSystems s, PetscInt64 count, const AttentionOptions *options, Family *family) {
   const PetscInt systems = s->grid.depths * s->grid.widths;
 
   PetscFunctionBeginUser;
@@ -43,8 +44,8 @@ static PetscErrorCode FamilyCreate(LimitsSystems s, PetscInt64 count, Family *fa
     PetscCall(TokensCreate(s->comm, count, s->grid.dim, &family->reference));
     for (PetscInt q = 0; q < systems; q++) PetscCall(TokensDuplicate(family->reference, &family->tokens[q]));
   }
-  PetscCall(AttentionCreate(family->reference, &family->attention));
-  PetscCall(SchemeCreateType(family->reference, "layer", &family->layer));
+  PetscCall(AttentionCreate(family->reference, options, &family->attention));
+  PetscCall(SchemeCreate(family->reference, &(SchemeOptions){"layer"}, &family->layer));
   PetscFunctionReturn(0);
 }
 
@@ -73,32 +74,33 @@ static PetscErrorCode CheckNoise(LimitsSystems s) {
                           " of mlp_width",
                           grid->most, grid->depths, grid->widths));
   PetscCall(NoiseCheckPoints(s->noise, points, what));
-  if (s->coupling) PetscCall(NoiseCheckCount(s->coupling, grid->most));
+  if (s->coupling) PetscCall(CouplingCheckCount(s->coupling, grid->most));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode LimitsSystemsCreate(const LimitsGrid *grid, MPI_Comm shards, LimitsSystems *systems) {
   LimitsSystems s;
+  StudyObjects o;
 
   PetscFunctionBeginUser;
+  PetscCall(StudyObjectsRead(&o));
   PetscCall(PetscNew(&s));
   s->grid = *grid;
   s->comm = shards;
   PetscCall(TokensCreate(shards, grid->most, grid->dim, &s->reference));
-  PetscCall(StartCreate(s->reference, &s->start));
-  PetscCall(AttentionCreate(s->reference, &s->attention));
-  PetscCall(SchemeCreate(s->reference, &s->scheme));
-  PetscCall(NoiseCreate(grid->dim, &s->noise));
+  PetscCall(StartCreate(s->reference, &o.start, &s->start));
+  PetscCall(AttentionCreate(s->reference, &o.attention, &s->attention));
+  PetscCall(SchemeCreate(s->reference, &o.scheme, &s->scheme));
+  PetscCall(NoiseCreate(grid->dim, &o.noise, &s->noise));
   PetscCall(CouplingCreate(s->noise, &s->coupling)); /* refuses noises without a field of the limit */
-  if (!grid->coupled) PetscCall(NoiseDestroy(&s->coupling));
+  if (!grid->coupled) PetscCall(CouplingDestroy(&s->coupling));
   PetscCall(CheckNoise(s));
   PetscCall(SchemeCheck(s->scheme, s->noise, grid->horizon / (PetscReal)grid->reference));
   PetscCall(NoiseCreateField(s->noise, &s->fine));
-  if (s->coupling) PetscCall(NoiseCreateField(s->coupling, &s->coupled));
   PetscCall(PetscCalloc1(grid->depths, &s->layer));
   for (PetscInt j = 0; j < grid->depths; j++) PetscCall(NoiseCreateField(s->noise, &s->layer[j]));
   PetscCall(PetscCalloc1(grid->counts, &s->families));
-  for (PetscInt i = 0; i < grid->counts; i++) PetscCall(FamilyCreate(s, grid->count[i], &s->families[i]));
+  for (PetscInt i = 0; i < grid->counts; i++) PetscCall(FamilyCreate(s, grid->count[i], &o.attention, &s->families[i]));
   *systems = s;
   PetscFunctionReturn(0);
 }
@@ -112,9 +114,8 @@ PetscErrorCode LimitsSystemsDestroy(LimitsSystems *systems) {
   PetscCall(PetscFree(s->families));
   for (PetscInt j = 0; j < s->grid.depths; j++) PetscCall(FieldDestroy(&s->layer[j]));
   PetscCall(PetscFree(s->layer));
-  if (s->coupling) PetscCall(FieldDestroy(&s->coupled));
   PetscCall(FieldDestroy(&s->fine));
-  PetscCall(NoiseDestroy(&s->coupling));
+  PetscCall(CouplingDestroy(&s->coupling));
   PetscCall(NoiseDestroy(&s->noise));
   PetscCall(SchemeDestroy(&s->scheme));
   PetscCall(AttentionDestroy(&s->attention));
@@ -167,7 +168,7 @@ PetscErrorCode LimitsSystemsView(LimitsSystems s) {
   PetscCall(TokensView(s->reference));
   PetscCall(AttentionView(s->attention));
   PetscCall(NoiseView(s->noise, s->comm));
-  if (s->coupling) PetscCall(NoiseView(s->coupling, s->comm));
+  if (s->coupling) PetscCall(CouplingView(s->coupling, s->comm));
   PetscCall(SchemeView(s->scheme));
   PetscCall(ViewCost(s));
   PetscFunctionReturn(0);
@@ -285,10 +286,7 @@ static PetscErrorCode LayersStep(LimitsSystems s, PetscInt r, PetscInt f, PetscI
   PetscFunctionBeginUser;
   for (PetscInt k = 0; k < grid->widths; k++) {
     Field field = s->layer[j];
-    if (grid->width[k] > 0) {
-      field = s->coupled;
-      PetscCall(CouplingDraw(field, r, begin, grid->width[k], s->layer[j]));
-    }
+    if (grid->width[k] > 0) PetscCall(CouplingDraw(s->coupling, r, begin, grid->width[k], s->layer[j], &field));
     for (PetscInt i = 0; i < grid->counts; i++) {
       Family *family = &s->families[i];
       Tokens tokens = family->tokens[j * grid->widths + k];

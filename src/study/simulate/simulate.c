@@ -1,4 +1,4 @@
-/* Study simulate: the transformer of PAPER.md section 1 as an ensemble of realizations, watched through its
+/* Study simulate: the transformer of THEORY.md section 1 as an ensemble of realizations, watched through its
  * observables. */
 #include <chorale/attention.h>
 #include <chorale/checkpoint.h>
@@ -30,21 +30,23 @@ typedef struct {
 static PetscErrorCode Create(Simulation *s) {
   PetscInt64 count, dim, depth;
   EnsembleLayout layout;
+  StudyObjects o;
 
   PetscFunctionBeginUser;
+  PetscCall(StudyObjectsRead(&o));
   PetscCall(StudyGetSize(&count, &dim));
   PetscCall(DeckGetInt("layers_depth", &depth));
   PetscCall(DeckGetReal("layers_horizon", &s->horizon));
   s->depth = (PetscInt)depth;
-  PetscCall(EnsembleCreate(TokensBlockCount(count), &s->ensemble));
+  PetscCall(EnsembleCreate(&o.ensemble, TokensBlockCount(count), &s->ensemble));
   PetscCall(EnsembleGetLayout(s->ensemble, &layout));
   PetscCall(TokensCreate(layout.shards, count, (PetscInt)dim, &s->tokens));
-  PetscCall(StartCreate(s->tokens, &s->start));
-  PetscCall(AttentionCreate(s->tokens, &s->attention));
-  PetscCall(NoiseCreate((PetscInt)dim, &s->noise));
+  PetscCall(StartCreate(s->tokens, &o.start, &s->start));
+  PetscCall(AttentionCreate(s->tokens, &o.attention, &s->attention));
+  PetscCall(NoiseCreate((PetscInt)dim, &o.noise, &s->noise));
   PetscCall(NoiseCheckCount(s->noise, count));
   PetscCall(NoiseCreateField(s->noise, &s->field));
-  PetscCall(SchemeCreate(s->tokens, &s->scheme));
+  PetscCall(SchemeCreate(s->tokens, &o.scheme, &s->scheme));
   PetscCall(SchemeCheck(s->scheme, s->noise, s->horizon / (PetscReal)s->depth));
   PetscCall(RecordCreate("simulate", s->ensemble, s->tokens, s->depth, s->horizon, &s->record));
   PetscCall(CheckpointCreate("simulate", s->ensemble, s->depth, &s->checkpoint));
@@ -167,7 +169,7 @@ PetscErrorCode StudySimulate(void) {
   PetscFunctionBeginUser;
   PetscCall(Create(&s));
   PetscCall(DeckGetFlag("dry_run", &dry));
-  if (dry) PetscCall(DeckView("simulate"));
+  if (dry) PetscCall(DeckView());
   PetscCall(View(&s));
   PetscCall(CheckpointIsComplete(s.checkpoint, &complete));
   if (!dry && !complete) PetscCall(Run(&s, &stopped));

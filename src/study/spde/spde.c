@@ -1,4 +1,4 @@
-/* Study spde: the limit of infinitely many tokens solved for directly (PAPER.md section 4), beside tokens that start
+/* Study spde: the limit of infinitely many tokens solved for directly (THEORY.md section 4), beside tokens that start
  * from the same density and are driven by the same noise. */
 #include <math.h>
 #include <string.h>
@@ -47,8 +47,6 @@ static PetscErrorCode Read(Spde *s, PetscInt64 *count) {
   PetscInt64 dim, depth, every;
 
   PetscFunctionBeginUser;
-  PetscCall(StudyPrefer("scheme_type", "flow"));
-  PetscCall(StudyPrefer("noise_type", "spectral"));
   PetscCall(DeckGetString("tokens_init", init));
   PetscCheck(
       strcmp(init, "file"), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
@@ -83,27 +81,32 @@ static PetscErrorCode CreateCheckpoint(Spde *s) {
 }
 
 static PetscErrorCode Create(Spde *s) {
+  DensityOptions density;
+  StudyObjects o;
   PetscInt64 count;
 
   PetscFunctionBeginUser;
   PetscCall(StudyCheckBeta());
   PetscCall(Read(s, &count));
-  PetscCall(EnsembleCreate(TokensBlockCount(count), &s->ensemble));
+  PetscCall(StudyObjectsRead(&o));
+  PetscCall(DensityOptionsRead(&density));
+  density.scheme = o.scheme.type;
+  PetscCall(EnsembleCreate(&o.ensemble, TokensBlockCount(count), &s->ensemble));
   PetscCall(EnsembleGetLayout(s->ensemble, &s->layout));
-  PetscCall(NoiseCreate(s->dim, &s->noise));
+  PetscCall(NoiseCreate(s->dim, &o.noise, &s->noise));
   PetscCall(NoiseCreateField(s->noise, &s->field));
-  PetscCall(DensityCreate(s->layout.shards, s->dim, s->noise, &s->density));
-  PetscCall(DensityCheckStarts(s->density, s->layout.world, s->layout.realizations));
   PetscCall(TokensCreate(s->layout.shards, count, s->dim, &s->tokens));
+  PetscCall(AttentionCreate(s->tokens, &o.attention, &s->attention));
+  PetscCall(DensityCreate(s->attention, s->noise, &density, &s->density));
+  PetscCall(DensityCheckStarts(s->density, s->layout.world, s->layout.realizations));
   if (s->rule)
     PetscCall(StartCreateRule(s->tokens, &s->start));
   else
-    PetscCall(StartCreate(s->tokens, &s->start));
+    PetscCall(StartCreate(s->tokens, &o.start, &s->start));
   if (s->dim == 2)
     PetscCall(TokensCreate(s->layout.shards, PetscMin(PetscMax(16 * count, QUANTILES_LEAST), QUANTILES_MOST), 2,
                            &s->quantiles));
-  PetscCall(AttentionCreate(s->tokens, &s->attention));
-  PetscCall(SchemeCreate(s->tokens, &s->scheme));
+  PetscCall(SchemeCreate(s->tokens, &o.scheme, &s->scheme));
   PetscCall(SchemeCheck(s->scheme, s->noise, s->horizon / (PetscReal)s->depth));
   PetscCall(SpdeSnapshotsCreate(s->density, s->tokens, s->frames, &s->snapshots));
   PetscCall(FindingsCreate(s->layout.world, "spde", COLUMNS, &s->findings));
@@ -300,7 +303,7 @@ PetscErrorCode StudySpde(void) {
   PetscFunctionBeginUser;
   PetscCall(Create(&s));
   PetscCall(DeckGetFlag("dry_run", &dry));
-  if (dry) PetscCall(DeckView("spde"));
+  if (dry) PetscCall(DeckView());
   PetscCall(View(&s));
   PetscCall(CheckpointIsComplete(s.checkpoint, &complete));
   if (!dry && !complete) {

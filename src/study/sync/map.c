@@ -1,4 +1,4 @@
-/* The phase map of PAPER.md section 5: where the theorem's conditions hold, over activation, dimension and bias. Pure
+/* The phase map of THEORY.md section 5: where the theorem's conditions hold, over activation, dimension and bias. Pure
  * theory. */
 #include <chorale/checkpoint.h>
 #include <chorale/deck.h>
@@ -144,10 +144,12 @@ static PetscErrorCode Fill(const Lists *lists, Findings findings) {
 /* There is nothing to checkpoint, but a job that resumes may replace only what is its own, and need not begin again. */
 static PetscErrorCode IsComplete(PetscBool *complete) {
   Checkpoint checkpoint;
+  EnsembleOptions options;
   Ensemble ensemble;
 
   PetscFunctionBeginUser;
-  PetscCall(EnsembleCreate(1, &ensemble));
+  PetscCall(EnsembleOptionsRead(&options));
+  PetscCall(EnsembleCreate(&options, 1, &ensemble));
   PetscCall(CheckpointCreate("sync", ensemble, 1, &checkpoint));
   PetscCall(CheckpointIsComplete(checkpoint, complete));
   PetscCall(CheckpointDestroy(&checkpoint));
@@ -167,7 +169,7 @@ PetscErrorCode SyncMap(void) {
   PetscCall(IsComplete(&complete));
   PetscCall(DeckGetFlag("dry_run", &dry_run));
   if (dry_run) {
-    PetscCall(DeckView("sync"));
+    PetscCall(DeckView());
     PetscCall(FindingsView(findings));
     PetscCall(PetscPrintf(PETSC_COMM_WORLD, "map        %lld rows\n",
                           (long long)lists->activations * lists->dims * lists->biases));

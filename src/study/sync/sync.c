@@ -1,4 +1,4 @@
-/* Study sync: synchronization by noise (PAPER.md section 5). The ensemble of study simulate, in which tokens have
+/* Study sync: synchronization by noise (THEORY.md section 5). The ensemble of study simulate, in which tokens have
  * twins, beside what is exact: the energy of the two-token diffusion, the bound of the theorem, the Lyapunov exponent.
  */
 #include <chorale/checkpoint.h>
@@ -45,7 +45,6 @@ typedef struct {
 /* Lists are for the map. */
 static PetscErrorCode CheckLists(void) {
   static const char *const keys[] = {"mlp_activation", "tokens_dim"};
-  PetscBool given;
 
   PetscFunctionBeginUser;
   for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
@@ -58,9 +57,6 @@ static PetscErrorCode CheckLists(void) {
                keys[i], values[0], values[1]);
     PetscCall(PetscFree(storage));
   }
-  PetscCall(DeckHas("kernel_bias", &given));
-  PetscCheck(!given, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-             "kernel_bias: is for sync_map; a run takes mlp_bias_u and mlp_bias_w");
   PetscFunctionReturn(0);
 }
 
@@ -108,28 +104,30 @@ static PetscErrorCode CreateCheckpoint(Sync *s) {
 
 static PetscErrorCode Create(Sync *s) {
   PetscInt64 dim, depth;
-  PetscReal distance;
+  PetscReal distance = DISTANCE;
+  StudyObjects o;
 
   PetscFunctionBeginUser;
   PetscCall(StudyCheckBeta());
   PetscCall(CheckLists());
+  PetscCall(StudyObjectsRead(&o));
   PetscCall(StudyGetSize(&s->count, &dim));
   PetscCall(GetTwins(s->count, &s->twin_count, &distance));
   PetscCall(DeckGetInt("layers_depth", &depth));
   PetscCall(DeckGetReal("layers_horizon", &s->horizon));
   s->depth = (PetscInt)depth;
   PetscCall(CreateFrames(s));
-  PetscCall(EnsembleCreate(TokensBlockCount(s->count + s->twin_count), &s->ensemble));
+  PetscCall(EnsembleCreate(&o.ensemble, TokensBlockCount(s->count + s->twin_count), &s->ensemble));
   PetscCall(EnsembleGetLayout(s->ensemble, &s->layout));
   PetscCall(TokensCreate(s->layout.shards, s->count, (PetscInt)dim, &s->tokens));
-  PetscCall(StartCreate(s->tokens, &s->start));
+  PetscCall(StartCreate(s->tokens, &o.start, &s->start));
   PetscCall(TwinsCreate(s->tokens, s->twin_count, distance, &s->twins));
   PetscCall(TwinsGetTokens(s->twins, &s->set));
-  PetscCall(AttentionCreate(s->set, &s->attention));
-  PetscCall(NoiseCreate((PetscInt)dim, &s->noise));
+  PetscCall(AttentionCreate(s->set, &o.attention, &s->attention));
+  PetscCall(NoiseCreate((PetscInt)dim, &o.noise, &s->noise));
   PetscCall(NoiseCheckCount(s->noise, s->count + s->twin_count));
   PetscCall(NoiseCreateField(s->noise, &s->field));
-  PetscCall(SchemeCreate(s->set, &s->scheme));
+  PetscCall(SchemeCreate(s->set, &o.scheme, &s->scheme));
   PetscCall(SchemeCheck(s->scheme, s->noise, s->horizon / (PetscReal)s->depth));
   PetscCall(TokensCreateVec(s->set, &s->drift));
   PetscCall(TokensCreateVec(s->set, &s->gradient));
@@ -309,7 +307,7 @@ static PetscErrorCode Simulate(void) {
   PetscFunctionBeginUser;
   PetscCall(Create(&s));
   PetscCall(DeckGetFlag("dry_run", &dry));
-  if (dry) PetscCall(DeckView("sync"));
+  if (dry) PetscCall(DeckView());
   PetscCall(View(&s));
   PetscCall(CheckpointIsComplete(s.checkpoint, &complete));
   if (!dry && !complete) {

@@ -49,7 +49,7 @@ enum { SYNC_CAP_LARGE, SYNC_CAP_SMALL, SYNC_CAP_NONE, SYNC_CAPS, SYNC_RATE = SYN
 #define SYNC_ROUNDING 1e-9 /* of e^beta: below, energies and their rates of change are rounding errors */
 #define SYNC_CREDIBLE 0.1  /* of a mean energy: largest standard error that a fit or a comparison accepts */
 
-/* dE_beta/dt of the measure along P Att alone (PAPER.md section 5); drift and gradient are work vectors. Collective. */
+/* dE_beta/dt of the measure along P Att alone (THEORY.md (5.4)); drift and gradient are work vectors. Collective. */
 PetscErrorCode SyncPush(Attention attention, Tokens set, Vec drift, Vec gradient, PetscReal *push);
 /* caps[SYNC_CAPS] about the axis through which most tokens pass. Collective. */
 PetscErrorCode SyncSplit(Tokens set, PetscReal caps[]);

@@ -1,4 +1,4 @@
-/* What PAPER.md sections 2, 5 and 6 say about a run of the study sync before it starts. */
+/* What THEORY.md sections 2, 5 and 6 say about a run of the study sync before it starts. */
 #include <chorale/deck.h>
 #include <chorale/twopoint.h>
 #include <math.h>

@@ -3,7 +3,7 @@
  *
  * Twins belong to the set that the scheme moves but have weight 0. So the field that separates a token from its twin is
  * that of mu at both: the linearised flow of x' = P(Att[mu](x) dt + dW(x)) along the given mu. For noise alone that is
- * the noise flow, of exponent lambda1 (PAPER.md section 2) in every direction from the first step on, since the flow is
+ * the noise flow, of exponent lambda1 (THEORY.md (2.6)) in every direction from the first step on, since the flow is
  * isotropic. With attention it is the exponent transverse to the meeting of two tokens of the system (they share mu as
  * well): negative means that neighbours meet.
  *

@@ -1,5 +1,6 @@
 /* Attention with default weights: direct sums against the definition. */
 #include "attention_oracle.h"
+#include "keys.h"
 
 static void CheckDefault(PetscInt N, PetscInt d, Shape shape, PetscBool weighted, const char *type, double beta,
                          double value) {
@@ -12,7 +13,7 @@ static void CheckDefault(PetscInt N, PetscInt d, Shape shape, PetscBool weighted
 
   SetKeys(type, beta, value);
   OK(TokensCreateVec(tokens, &drift));
-  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionFromKeys(tokens, &attention));
   OK(AttentionEvaluate(attention, tokens, drift));
   OK(AttentionEnergy(attention, tokens, &energy));
   OK(AttentionDestroy(&attention));
@@ -21,7 +22,7 @@ static void CheckDefault(PetscInt N, PetscInt d, Shape shape, PetscBool weighted
 
   /* The same bits from one rank that owns all, in the other order of calls. */
   OK(TokensCreateVec(alone, &drift_alone));
-  OK(AttentionCreate(alone, &attention));
+  OK(AttentionFromKeys(alone, &attention));
   OK(AttentionEnergy(attention, alone, &energy_alone));
   OK(AttentionEvaluate(attention, alone, drift_alone));
   OK(AttentionDestroy(&attention));
@@ -75,8 +76,8 @@ static void Weights(void **state) {
   }
 }
 
-/* A regular polygon is as good as the uniform law for kernels of degree below N: no tangential drift (PAPER.md section
- * 6, oracle 5). */
+/* A regular polygon is as good as the uniform law for kernels of degree below N: no tangential drift (THEORY.md
+ * (6.7)). */
 static void Equidistribution(void **state) {
   Cloud cloud = CloudCreate(320, 2, UNIFORM, PETSC_FALSE);
   (void)state;
@@ -95,7 +96,7 @@ static void Equidistribution(void **state) {
     SetKeys(kinds[k], 4, 1);
     OK(TokensGetLayout(tokens, &layout));
     OK(TokensCreateVec(tokens, &drift));
-    OK(AttentionCreate(tokens, &attention));
+    OK(AttentionFromKeys(tokens, &attention));
     OK(AttentionEvaluate(attention, tokens, drift));
     OK(VecGetArrayRead(drift, &out));
     for (PetscInt b = 0; b < layout.owned; b++) {
@@ -132,7 +133,7 @@ static void Reuse(void **state) {
   OK(TokensGetVec(tokens, &x));
   OK(TokensGetVec(target, &y));
   OK(TokensCreateVec(tokens, &drift));
-  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionFromKeys(tokens, &attention));
   OK(AttentionEnergy(attention, tokens, &energy[0]));
   OK(AttentionEnergy(attention, tokens, &energy[1]));
   assert_true(energy[0] == energy[1]);
@@ -189,7 +190,7 @@ static void Zero(void **state) {
     SetKeys(cases[i].type, 2, cases[i].value);
     OK(TokensCreateVec(tokens, &drift));
     OK(VecSet(drift, 7));
-    OK(AttentionCreate(tokens, &attention));
+    OK(AttentionFromKeys(tokens, &attention));
     OK(AttentionIsZero(attention, &zero));
     assert_int_equal(zero, cases[i].zero);
     OK(AttentionEvaluate(attention, tokens, drift));
@@ -217,7 +218,7 @@ static void OnePoint(void **state) {
   tokens = Place(PETSC_COMM_WORLD, &cloud);
   SetKeys("softmax", 20, 1);
   OK(TokensCreateVec(tokens, &drift));
-  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionFromKeys(tokens, &attention));
   OK(AttentionEnergy(attention, tokens, &energy));
   CLOSE(energy / exp(20), 0, 1e-14);
   OK(AttentionEvaluate(attention, tokens, drift));

@@ -1,7 +1,7 @@
 /* Attention with weights from a file: heads of general Q, K, V against the definition. */
 #include "attention_oracle.h"
-
-#include <chorale/h5.h>
+#include "io/hdf.h"
+#include "keys.h"
 
 /* One file per number of ranks: runs of this program may overlap. */
 static const char *WeightsFile(void) {
@@ -26,9 +26,9 @@ static int RemoveWeightsFile(void **state) {
 static Head *HeadsCreate(PetscInt count, PetscInt d, double size) {
   Head *heads = malloc(sizeof(*heads) * count);
   const PetscInt64 shape[] = {d, d};
-  H5 h5;
+  Hdf hdf;
 
-  OK(H5Open(PETSC_COMM_WORLD, WeightsFile(), "w", NULL, &h5));
+  OK(HdfOpen(PETSC_COMM_WORLD, WeightsFile(), "w", NULL, &hdf));
   for (PetscInt h = 0; h < count; h++) {
     double **matrix[] = {&heads[h].Q, &heads[h].K, &heads[h].V};
     for (int m = 0; m < 3; m++) {
@@ -38,10 +38,10 @@ static Head *HeadsCreate(PetscInt count, PetscInt d, double size) {
       RngNormal(stream, 0, (size_t)d * d, *matrix[m]);
       for (PetscInt i = 0; i < d * d; i++) (*matrix[m])[i] *= m == 2 ? 1 : size;
       snprintf(path, sizeof(path), "heads/%d/%c", (int)h, "QKV"[m]);
-      OK(H5WriteReals(h5, path, 2, shape, *matrix[m]));
+      OK(HdfWriteReals(hdf, path, 2, shape, *matrix[m]));
     }
   }
-  OK(H5Close_(&h5));
+  OK(HdfClose(&hdf));
   return heads;
 }
 
@@ -67,7 +67,7 @@ static void CheckHeads(PetscInt N, PetscInt d, PetscInt count, double size, cons
   SetKeys(type, 1.5, value);
   SetKey("attention_weights", WeightsFile());
   OK(TokensCreateVec(tokens, &drift));
-  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionFromKeys(tokens, &attention));
   OK(AttentionEvaluate(attention, tokens, drift));
   OK(AttentionEnergy(attention, tokens, &energy));
   OK(AttentionDestroy(&attention));
@@ -77,7 +77,7 @@ static void CheckHeads(PetscInt N, PetscInt d, PetscInt count, double size, cons
   CLOSE(energy / exp(1.5), Energy(&cloud, 1.5), 1e-13);
 
   OK(TokensCreateVec(alone, &drift_alone));
-  OK(AttentionCreate(alone, &attention));
+  OK(AttentionFromKeys(alone, &attention));
   OK(AttentionEvaluate(attention, alone, drift_alone));
   OK(AttentionDestroy(&attention));
   CheckSameBits(tokens, drift, drift_alone);
@@ -124,7 +124,7 @@ static void Refusals(void **state) {
   Attention attention;
   int named = 0;
   Vec drift;
-  H5 h5;
+  Hdf hdf;
   (void)state;
 
   OK(TokensCreateVec(tokens, &drift));
@@ -132,47 +132,47 @@ static void Refusals(void **state) {
   SetKey("attention_weights", WeightsFile());
   OK(PetscPushErrorHandler(Quiet, &named));
 
-  code = AttentionCreate(wrong, &attention); /* shape */
+  code = AttentionFromKeys(wrong, &attention); /* shape */
   assert_int_equal((int)code, PETSC_ERR_USER_INPUT);
   assert_true(named);
 
   SetKey("attention_engine", "moments"); /* there are no moments for general weights */
   named = 0;
-  code = AttentionCreate(tokens, &attention);
+  code = AttentionFromKeys(tokens, &attention);
   assert_int_equal((int)code, PETSC_ERR_USER_INPUT);
   assert_true(named);
   SetKey("attention_engine", "auto");
 
-  OK(AttentionCreate(tokens, &attention)); /* overflow, found when it happens */
+  OK(AttentionFromKeys(tokens, &attention)); /* overflow, found when it happens */
   named = 0;
   code = AttentionEvaluate(attention, tokens, drift);
   assert_int_equal((int)code, PETSC_ERR_FP);
   assert_true(named);
   OK(AttentionDestroy(&attention));
 
-  OK(H5Open(PETSC_COMM_WORLD, WeightsFile(), "w", NULL, &h5)); /* NaN */
+  OK(HdfOpen(PETSC_COMM_WORLD, WeightsFile(), "w", NULL, &hdf)); /* NaN */
   for (int m = 0; m < 3; m++) {
     char path[64];
     snprintf(path, sizeof(path), "heads/0/%c", "QKV"[m]);
-    OK(H5WriteReals(h5, path, 2, shape, bad));
+    OK(HdfWriteReals(hdf, path, 2, shape, bad));
   }
-  OK(H5Close_(&h5));
+  OK(HdfClose(&hdf));
   named = 0;
-  code = AttentionCreate(tokens, &attention);
+  code = AttentionFromKeys(tokens, &attention);
   assert_int_equal((int)code, PETSC_ERR_USER_INPUT);
   assert_true(named);
 
-  OK(H5Open(PETSC_COMM_WORLD, WeightsFile(), "w", NULL, &h5)); /* no heads */
-  OK(H5WriteGroup(h5, "heads"));
-  OK(H5Close_(&h5));
+  OK(HdfOpen(PETSC_COMM_WORLD, WeightsFile(), "w", NULL, &hdf)); /* no heads */
+  OK(HdfWriteGroup(hdf, "heads"));
+  OK(HdfClose(&hdf));
   named = 0;
-  code = AttentionCreate(tokens, &attention);
+  code = AttentionFromKeys(tokens, &attention);
   assert_int_equal((int)code, PETSC_ERR_USER_INPUT);
   assert_true(named);
 
   SetKey("attention_weights", "does-not-exist.h5");
   named = 0;
-  code = AttentionCreate(tokens, &attention);
+  code = AttentionFromKeys(tokens, &attention);
   assert_int_equal((int)code, PETSC_ERR_USER_INPUT);
   assert_true(named);
 

@@ -1,14 +1,15 @@
 /* Attention by moments of spherical harmonics: against the definition, against direct sums, and what it refuses. */
 #include "attention_oracle.h"
+#include "keys.h"
 
 #include "expect.h"
 
 #include <chorale/harmonics.h>
-#include <chorale/synthesis.h>
-#include <chorale/zonal.h>
 
 #include "attention/impl.h"
 #include "attention/moments_grid.h"
+#include "law/sphere/synthesis.h"
+#include "law/sphere/zonal.h"
 
 static void SetEngine(const char *engine, const char *tol) {
   SetKey("attention_engine", engine);
@@ -73,7 +74,7 @@ static void Sums(void **state) {
 
         SetKeys(type, cases[i].betas[b], 1);
         SetEngine("moments", NULL);
-        OK(AttentionCreate(tokens, &a));
+        OK(AttentionFromKeys(tokens, &a));
         assert_true(a->engine == &AttentionMoments);
         CLOSE(SumError(&cloud, tokens, a), 0, 1e-12);
         OK(AttentionDestroy(&a));
@@ -134,7 +135,7 @@ static void BeyondExp(void **state) {
       SetKeys("softmax", beta, 1);
       SetEngine(cases[i].engine, NULL);
       OK(TokensCreateVec(tokens, &drift));
-      OK(AttentionCreate(tokens, &a));
+      OK(AttentionFromKeys(tokens, &a));
       OK(AttentionEvaluate(a, tokens, drift));
       OK(AttentionEnergy(a, tokens, &energy));
       CLOSE(DriftError(&cloud, tokens, drift, beta), 0, tol);
@@ -184,7 +185,7 @@ static void SumsByGrid(void **state) {
       tokens = Place(PETSC_COMM_WORLD, &cloud);
       SetKeys(cases[i].beta == 700 ? "l2" : "softmax", cases[i].beta, 1);
       SetEngine("moments", NULL);
-      OK(AttentionCreate(tokens, &a));
+      OK(AttentionFromKeys(tokens, &a));
       assert_true(2 * MomentsGridPoints(cases[i].d, a->truncation.degree) <= cloud.N);
       assert_int_equal(HasTable(cases[i].d, a->truncation.degree, cases[i].N), cases[i].table);
       CLOSE(SumError(&cloud, tokens, a), 0, 1e-12);
@@ -209,7 +210,7 @@ static void Tolerances(void **state) {
 
       SetKeys("softmax", 1.5, 1);
       SetEngine("moments", tols[i]);
-      OK(AttentionCreate(tokens, &a));
+      OK(AttentionFromKeys(tokens, &a));
       assert_true(a->truncation.tail <= tol);
       CLOSE(SumError(&cloud, tokens, a), 0, tol + 1e-13);
       e = malloc(sizeof(double) * (a->truncation.degree + 1));
@@ -237,12 +238,12 @@ static void CheckField(PetscInt N, PetscInt d, Shape shape, const char *type, do
 
   SetKeys(type, beta, value);
   SetEngine("direct", tol);
-  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionFromKeys(tokens, &attention));
   OK(AttentionEnergy(attention, tokens, &energy_direct));
   OK(AttentionDestroy(&attention));
   SetEngine("moments", tol);
   OK(TokensCreateVec(tokens, &drift));
-  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionFromKeys(tokens, &attention));
   OK(AttentionEvaluate(attention, tokens, drift));
   OK(AttentionEnergy(attention, tokens, &energy));
   OK(AttentionDestroy(&attention));
@@ -253,7 +254,7 @@ static void CheckField(PetscInt N, PetscInt d, Shape shape, const char *type, do
   CLOSE(energy / exp(beta), energy_direct / exp(beta), error);
 
   OK(TokensCreateVec(alone, &drift_alone));
-  OK(AttentionCreate(alone, &attention));
+  OK(AttentionFromKeys(alone, &attention));
   OK(AttentionEnergy(attention, alone, &energy_alone));
   OK(AttentionEvaluate(attention, alone, drift_alone));
   OK(AttentionDestroy(&attention));
@@ -294,7 +295,7 @@ static void LargestDimension(void **state) {
     SetKeys("softmax", 1e-3, 1);
     SetEngine(engines[i], "1e-6");
     OK(TokensCreateVec(tokens, &drift[i]));
-    OK(AttentionCreate(tokens, &a));
+    OK(AttentionFromKeys(tokens, &a));
     OK(AttentionEvaluate(a, tokens, drift[i]));
     OK(AttentionEnergy(a, tokens, &energy[i]));
     OK(AttentionDestroy(&a));
@@ -322,7 +323,7 @@ static void EnergyAlone(void **state) {
     double energy;
     SetKeys(types[i], 3, 0);
     SetEngine("moments", NULL);
-    OK(AttentionCreate(tokens, &attention));
+    OK(AttentionFromKeys(tokens, &attention));
     OK(AttentionEnergy(attention, tokens, &energy));
     CLOSE(energy / exp(3), Energy(&cloud, 3), 1e-12);
     OK(AttentionDestroy(&attention));
@@ -348,7 +349,7 @@ static void NearlyTogether(void **state) {
     tokens = Place(PETSC_COMM_WORLD, &cloud);
     SetKeys("softmax", 5, 1);
     SetEngine("moments", NULL);
-    OK(AttentionCreate(tokens, &attention));
+    OK(AttentionFromKeys(tokens, &attention));
     OK(AttentionEnergy(attention, tokens, &energy));
     assert_true(energy >= 0);
     CLOSE(energy / exp(5), Energy(&cloud, 5), 1e-14);
@@ -373,7 +374,7 @@ static void Reuse(void **state) {
   OK(TokensGetVec(tokens, &x));
   OK(TokensGetVec(target, &y));
   OK(TokensCreateVec(tokens, &drift));
-  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionFromKeys(tokens, &attention));
   OK(AttentionEnergy(attention, tokens, &energy));
   CLOSE(energy / exp(1), Energy(&cloud, 1), 1e-12);
   OK(VecCopy(y, x));
@@ -417,7 +418,7 @@ static void OutOfReach(void **state) {
   SetKeys("softmax", 200, 1);
   SetEngine("moments", NULL);
   OK(TokensCreateVec(tokens, &drift));
-  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionFromKeys(tokens, &attention));
   OK(AttentionEvaluate(attention, tokens, drift));
   CLOSE(Difference(&cloud, tokens, drift, "softmax", 200, 1, 0, NULL, 40), 0, 1e-12);
   OK(AttentionDestroy(&attention));
@@ -444,7 +445,7 @@ static void Choice(void **state) {
     OK(TokensCreate(PETSC_COMM_WORLD, cases[i].N, cases[i].d, &tokens));
     SetKeys("softmax", cases[i].beta, 1);
     SetEngine("auto", NULL);
-    OK(AttentionCreate(tokens, &a));
+    OK(AttentionFromKeys(tokens, &a));
     assert_int_equal(a->engine == &AttentionMoments, cases[i].moments);
     OK(AttentionDestroy(&a));
     OK(TokensDestroy(&tokens));
@@ -459,19 +460,19 @@ static void Refusals(void **state) {
   OK(TokensCreate(PETSC_COMM_WORLD, 100, 6, &tokens));
   SetKeys("softmax", 50, 1);
   SetEngine("moments", NULL);
-  REFUSED(AttentionCreate(tokens, &attention), "attention_engine = moments: attention_beta = 50");
+  REFUSED(AttentionFromKeys(tokens, &attention), "attention_engine = moments: attention_beta = 50");
   SetKey("attention_tol", "0.1"); /* the remedy that the line names */
   SetKey("attention_beta", "2");
-  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionFromKeys(tokens, &attention));
   OK(AttentionDestroy(&attention));
   SetKey("attention_tol", NULL);
   OK(TokensDestroy(&tokens));
   OK(TokensCreate(PETSC_COMM_WORLD, 64, 440, &tokens));
   SetKey("attention_beta", "1e-6");
-  REFUSED(AttentionCreate(tokens, &attention),
+  REFUSED(AttentionFromKeys(tokens, &attention),
           "attention_engine = moments: must be auto or direct with tokens_dim = 440");
   SetKey("attention_engine", "fast");
-  REFUSED(AttentionCreate(tokens, &attention), "attention_engine = fast");
+  REFUSED(AttentionFromKeys(tokens, &attention), "attention_engine = fast");
   OK(TokensDestroy(&tokens));
 }
 

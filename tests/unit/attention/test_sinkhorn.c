@@ -1,5 +1,6 @@
 /* Attention with the Sinkhorn kernel on both engines: against a dense scaling in long double. */
 #include "attention_oracle.h"
+#include "keys.h"
 
 #include "expect.h"
 
@@ -112,7 +113,7 @@ static void CheckSinkhorn(PetscInt N, PetscInt d, Shape shape, PetscBool weighte
 
     SetKeys("sinkhorn", beta, value);
     SetKey("attention_engine", engines[e]);
-    OK(AttentionCreate(tokens, &attention));
+    OK(AttentionFromKeys(tokens, &attention));
     OK(AttentionEvaluate(attention, tokens, drift));
     CLOSE(Off(&cloud, tokens, drift, field), 0, e ? 1e-10 : 1e-11);
     OK(AttentionEnergy(attention, tokens, &energy)); /* of the plain kernel */
@@ -120,7 +121,7 @@ static void CheckSinkhorn(PetscInt N, PetscInt d, Shape shape, PetscBool weighte
     OK(AttentionEvaluate(attention, tokens, drift)); /* not disturbed by the energy */
     OK(AttentionDestroy(&attention));
 
-    OK(AttentionCreate(alone, &attention));
+    OK(AttentionFromKeys(alone, &attention));
     OK(AttentionEvaluate(attention, alone, drift_alone));
     CheckSameBits(tokens, drift, drift_alone);
     CheckScaling(&cloud, attention, alone, beta, e ? 1e-10 : 2e-12);
@@ -178,7 +179,7 @@ static void Equidistribution(void **state) {
     SetKeys("sinkhorn", 4, 1);
     SetKey("attention_engine", engines[e]);
     OK(TokensCreateVec(tokens, &drift));
-    OK(AttentionCreate(tokens, &attention));
+    OK(AttentionFromKeys(tokens, &attention));
     OK(AttentionEvaluate(attention, tokens, drift));
     CLOSE(Off(&cloud, tokens, drift, radial), 0, 1e-11);
     OK(AttentionDestroy(&attention));
@@ -199,17 +200,17 @@ static void Failures(void **state) {
   OK(TokensCreateVec(tokens, &drift));
   SetKeys("sinkhorn", 5, 1);
   SetKey("attention_sinkhorn_iterations", "3");
-  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionFromKeys(tokens, &attention));
   FAILS(AttentionEvaluate(attention, tokens, drift), PETSC_ERR_NOT_CONVERGED, "attention_sinkhorn_iterations = 3");
   OK(AttentionDestroy(&attention));
   SetKey("attention_sinkhorn_tol", "0.1"); /* which three iterations reach */
-  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionFromKeys(tokens, &attention));
   OK(AttentionEvaluate(attention, tokens, drift));
   OK(AttentionDestroy(&attention));
   SetKey("attention_sinkhorn_iterations", NULL);
   SetKey("attention_sinkhorn_tol", NULL);
   SetKey("attention_weights", "heads.h5");
-  REFUSED(AttentionCreate(tokens, &attention), "attention_type = sinkhorn");
+  REFUSED(AttentionFromKeys(tokens, &attention), "attention_type = sinkhorn");
   SetKey("attention_weights", NULL);
   OK(VecDestroy(&drift));
   OK(TokensDestroy(&tokens));

@@ -13,6 +13,7 @@
 #include <chorale/sphere.h>
 #include <chorale/start.h>
 
+#include "keys.h"
 #include "test.h"
 
 enum { MOST = 20000 };
@@ -53,10 +54,10 @@ static inline void PairCreate(MPI_Comm comm, PetscInt dim, PetscInt64 tokens, Pa
   Start start;
 
   p->dim = dim;
-  OK(NoiseCreate(dim, &p->noise));
+  OK(NoiseFromKeys(dim, &p->noise));
   OK(NoiseCreateField(p->noise, &p->field));
   OK(NoiseCreateField(p->noise, &p->part));
-  OK(DensityCreate(comm, dim, p->noise, &p->density));
+  OK(DensityFromKeys(comm, dim, p->noise, &p->density));
   OK(DensityGetSize(p->density, NULL, &p->count, NULL));
   OK(DensityGetVec(p->density, &p->state));
   OK(DensityStart(p->density, 0));
@@ -67,8 +68,8 @@ static inline void PairCreate(MPI_Comm comm, PetscInt dim, PetscInt64 tokens, Pa
   OK(TokensStart(p->tokens, start, 0));
   OK(StartDestroy(&start));
   OK(DensityWeigh(p->density, p->tokens));
-  OK(AttentionCreate(p->tokens, &p->attention));
-  OK(SchemeCreate(p->tokens, &p->scheme));
+  OK(AttentionFromKeys(p->tokens, &p->attention));
+  OK(SchemeFromKeys(p->tokens, &p->scheme));
 }
 
 static inline void PairDestroy(Pair *p) {

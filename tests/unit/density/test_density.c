@@ -1,7 +1,8 @@
 /* The density of the SPDE against tokens that carry the same measure: nodes of a quadrature rule with the density in
- * their weights, whose push-forward solves the same equation exactly (PAPER.md section 4). */
+ * their weights, whose push-forward solves the same equation exactly (THEORY.md section 4). */
 #include "density_pair.h"
 #include "expect.h"
+#include "keys.h"
 
 /* Initial densities against their formulas at points, the grid's mass and the moments of weighted nodes. */
 static void test_starts(void **unused) {
@@ -68,7 +69,7 @@ static void test_draws(void **unused) {
     SetKey("tokens_amplitude", "0.8");
     PairCreate(PETSC_COMM_SELF, d, 0, &p);
     OK(TokensCreate(PETSC_COMM_SELF, 65535, d, &tokens));
-    OK(StartCreate(tokens, &start));
+    OK(StartFromKeys(tokens, &start));
     for (PetscInt r = 0; r < (i < 2 ? 2 : 1); r++) {
       OK(DensityStart(p.density, r));
       OK(TokensStart(tokens, start, r));
@@ -198,7 +199,7 @@ static void test_sizes(void **unused) {
     PairCreate(PETSC_COMM_SELF, d, 0, &p);
     (void)snprintf(name, sizeof(name), "%d", (int)cases[c].low);
     SetKey("spde_degree", name);
-    OK(DensityCreate(PETSC_COMM_SELF, d, p.noise, &low));
+    OK(DensityFromKeys(PETSC_COMM_SELF, d, p.noise, &low));
     OK(DensityStart(low, 0));
     for (int step = 0; step < 2; step++) {
       Draw(&p, 0, step, 1);
@@ -325,7 +326,7 @@ static void test_bits(void **unused) {
 
     Keys(d == 2 ? "2" : "3", d == 2 ? "40" : "21", "vmf", "spectral", "flow");
     PairCreate(PETSC_COMM_WORLD, d, 0, &p);
-    OK(DensityCreate(PETSC_COMM_SELF, d, p.noise, &alone));
+    OK(DensityFromKeys(PETSC_COMM_SELF, d, p.noise, &alone));
     OK(DensityGetVec(alone, &state));
     OK(DensityStart(alone, 0));
     for (int step = 0; step < 5; step++) {
@@ -345,6 +346,19 @@ static void test_bits(void **unused) {
   }
 }
 
+static void StartIsRefused(Noise noise, const char *init, const char *text) {
+  DensityOptions options;
+  Density density;
+
+  OK(DensityOptionsRead(&options));
+  options.start.init = init;
+  options.start.kappa = 1000;
+  options.start.harmonic = 25;
+  OK(DensityAlone(PETSC_COMM_WORLD, 2, noise, &options, &density));
+  REFUSED(DensityStart(density, 0), text);
+  OK(DensityDestroy(&density));
+}
+
 /* Attention makes a cluster that a low degree cannot hold: the tail says so, and a start that is too sharp is refused.
  */
 static void test_outgrown(void **unused) {
@@ -361,14 +375,9 @@ static void test_outgrown(void **unused) {
     OK(DensityTail(p.density, NULL, &outgrown));
   }
   assert_true(outgrown && step > 2); /* e^{-2 t} or so is the width of the cluster */
-  SetKey("tokens_kappa", "1000");
-  REFUSED(DensityStart(p.density, 0), "lower tokens_kappa");
-  SetKey("tokens_init", "file");
-  REFUSED(DensityStart(p.density, 0), "tokens_init = file");
-  SetKey("tokens_init", "harmonic");
-  SetKey("tokens_harmonic", "25");
-  REFUSED(DensityStart(p.density, 0), "tokens_harmonic = 25");
-  SetKey("tokens_harmonic", NULL);
+  StartIsRefused(p.noise, "vmf", "lower tokens_kappa");
+  StartIsRefused(p.noise, "file", "tokens_init = file");
+  StartIsRefused(p.noise, "harmonic", "tokens_harmonic = 25");
   PairDestroy(&p);
 }
 
@@ -378,21 +387,21 @@ static void test_refusals(void **unused) {
 
   (void)unused;
   Keys("2", "6", "uniform", "spectral", "flow");
-  OK(NoiseCreate(2, &noise));
-  REFUSED(DensityCreate(PETSC_COMM_WORLD, 2, noise, &density), "spde_degree = 6: must be above the noise's degree 6");
+  OK(NoiseFromKeys(2, &noise));
+  REFUSED(DensityFromKeys(PETSC_COMM_WORLD, 2, noise, &density), "spde_degree = 6: must be above the noise's degree 6");
   SetKey("spde_degree", "257");
-  REFUSED(DensityCreate(PETSC_COMM_WORLD, 3, noise, &density), "spde_degree = 257: must be at most 256");
+  REFUSED(DensityFromKeys(PETSC_COMM_WORLD, 3, noise, &density), "spde_degree = 257: must be at most 256");
   SetKey("spde_degree", "16");
-  REFUSED(DensityCreate(PETSC_COMM_WORLD, 4, noise, &density), "tokens_dim = 4");
+  REFUSED(DensityFromKeys(PETSC_COMM_WORLD, 4, noise, &density), "tokens_dim = 4");
   SetKey("scheme_type", "heun");
-  REFUSED(DensityCreate(PETSC_COMM_WORLD, 2, noise, &density), "scheme_type = heun: must be flow or euler");
+  REFUSED(DensityFromKeys(PETSC_COMM_WORLD, 2, noise, &density), "scheme_type = heun: must be flow or euler");
   SetKey("scheme_type", "flow");
   SetKey("attention_type", "sinkhorn");
-  REFUSED(DensityCreate(PETSC_COMM_WORLD, 2, noise, &density), "attention_type = sinkhorn");
+  REFUSED(DensityFromKeys(PETSC_COMM_WORLD, 2, noise, &density), "attention_type = sinkhorn");
   OK(NoiseDestroy(&noise));
   Keys("2", "16", "uniform", "mlp", "flow");
-  OK(NoiseCreate(2, &noise));
-  REFUSED(DensityCreate(PETSC_COMM_WORLD, 2, noise, &density), "noise_type = mlp");
+  OK(NoiseFromKeys(2, &noise));
+  REFUSED(DensityFromKeys(PETSC_COMM_WORLD, 2, noise, &density), "noise_type = mlp");
   OK(NoiseDestroy(&noise));
 }
 

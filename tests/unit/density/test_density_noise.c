@@ -1,5 +1,6 @@
 /* Densities with noise: along one path beside tokens, strong order, and the mean over paths. */
 #include "density_pair.h"
+#include "keys.h"
 
 /* What a path with noise is like, see below. */
 typedef struct {
@@ -93,7 +94,7 @@ static void StrongErrors(PetscInt d, double square[2][SIZES][WALKS]) {
   OK(StartCreateRule(p.tokens, &start));
   density[0] = p.density;
   SetKey("scheme_type", "euler");
-  OK(DensityCreate(PETSC_COMM_SELF, d, p.noise, &density[1]));
+  OK(DensityFromKeys(PETSC_COMM_SELF, d, p.noise, &density[1]));
   for (PetscInt r = 0; r < WALKS; r++) {
     if (!Mine(r)) continue;
     OK(TokensStart(p.tokens, start, 0));
@@ -244,7 +245,7 @@ static void test_heat(void **unused) {
     SetKey("spde_tol", "0.5");
     PairCreate(PETSC_COMM_SELF, d, 0, &p);
     SetKey("scheme_type", "euler");
-    OK(DensityCreate(PETSC_COMM_SELF, d, p.noise, &euler));
+    OK(DensityFromKeys(PETSC_COMM_SELF, d, p.noise, &euler));
     OK(NoiseGetVariance(p.noise, &k1));
     OK(DensityGetSize(p.density, NULL, NULL, &degrees));
     OK(VecGetArrayRead(p.state, &rho));

@@ -1,5 +1,6 @@
 /* The deck: parsing, precedence, lists, defaults, round trip of the deck's text, integrity of the table of keys.
  * Refusals from the command line's point of view are in test_cli.py. */
+#include "expect.h"
 #include "test.h"
 
 #include <chorale/activation.h>
@@ -23,7 +24,8 @@ static PetscErrorCode Parse(const char *line) {
   words[0] = program;
   for (char *word = strtok(copy, " "); word && n < ARGUMENTS; word = strtok(NULL, " ")) words[n++] = word;
   OK(PetscOptionsClear(NULL));
-  return DeckParse(n, words, words[1]);
+  OK(DeckUse(StudyOptions, words[1]));
+  return DeckParse(n, words);
 }
 
 static char directory[] = "/tmp/chorale-deck-XXXXXX";
@@ -73,7 +75,7 @@ static PetscBool Has(const char *key) {
   return set;
 }
 
-/* The defaults of DESIGN.md section 5. */
+/* The defaults of input/README.md. */
 static void Defaults(void **state) {
   (void)state;
   OK(Parse("simulate"));
@@ -269,8 +271,8 @@ static void RoundTrip(void **state) {
   static Values before, after;
   static const char *const studies[] = {"simulate", "kernel"};
   static const char *const deck[] = {
-      "tokens: {count: 12, init: file, file: \"a \\\"b\\\" \\\\ 'c' # [x],{y}: \\n \\t é.npy\", kappa: 1e-3}\n"
-      "output: {overwrite: true, file: 'off', table: '~'}\nprogress: 'off'\nattention: {type: none, value: -1}\n",
+      "tokens: {count: 12, dim: 3, init: file, file: \"a \\\"b\\\" \\\\ 'c' # [x],{y}: \\n \\t é.npy\"}\n"
+      "output: {overwrite: true, file: 'off', table: '~'}\nprogress: 'off'\nattention: {type: usa, value: -1}\n",
       "tokens: {dim: [2, 3]}\nmlp: {activation: [relu, tanh, identity]}\nkernel: {bias: [0, 1e-1], degree: 4}\n"};
   (void)state;
   for (int s = 0; s < 2; s++) {
@@ -278,14 +280,14 @@ static void RoundTrip(void **state) {
     before.n = after.n = 0;
     Write(0, deck[s]);
     OK(Parse(Line(studies[s], 1, "")));
-    OK(DeckVisit(studies[s], Collect, &before));
-    OK(DeckText(studies[s], &text));
+    OK(DeckVisit(Collect, &before));
+    OK(DeckText(&text));
     assert_null(strstr(text, "dry_run"));
     Write(1, text);
     Write(0, "");
     OK(Parse(Line(studies[s], 2, "")));
-    OK(DeckVisit(studies[s], Collect, &after));
-    OK(DeckText(studies[s], &again));
+    OK(DeckVisit(Collect, &after));
+    OK(DeckText(&again));
     assert_string_equal(text, again);
     assert_true(before.n > 5 && before.n == after.n);
     for (int i = 0; i < before.n; i++) {
@@ -299,43 +301,132 @@ static void RoundTrip(void **state) {
 
 /* Each key stands in its section, is documented, and has a default that it would accept. */
 static void TableIntegrity(void **state) {
-  const DeckKey *key, *other;
+  const OptionKey *key, *other;
   (void)state;
-  for (PetscInt i = 0; (key = DeckKeyGet(i)); i++) {
+  OK(DeckUse(StudyOptions, NULL));
+  for (PetscInt i = 0; (key = DeckKeyGetAny(i)); i++) {
     char buffer[512];
-    const size_t n = DeckKeySection(key->name);
-    PetscBool left = PETSC_FALSE;
     assert_true(*key->name && strlen(key->name) < 30 && key->help && *key->help && key->unit && *key->unit);
-    assert_true(key->studies && !(key->lists & ~key->studies));
     assert_ptr_equal(DeckKeyFind(key->name), key);
     if (*key->preset && DeckKeyCheck(key, key->preset, buffer, sizeof(buffer)))
       fail_msg("%s = %s: not %s", key->name, key->preset, buffer);
-    if (key->type == KEY_CHOICE) assert_non_null(key->choices);
+    if (key->type == KEY_CHOICE) assert_non_null(DeckKeyWord(key, 1));
     if (key->type == KEY_INT) assert_true(key->least < key->most);
     if (key->type == KEY_REAL) assert_true(key->low < key->high);
-    for (PetscInt j = i + 1; (other = DeckKeyGet(j)); j++) {
-      const PetscBool same = !strncmp(other->name, key->name, n) && DeckKeySection(other->name) == n;
-      assert_string_not_equal(other->name, key->name);
-      assert_false(left && same); /* a section stands together */
-      left = left || !same ? PETSC_TRUE : PETSC_FALSE;
+    if (DeckKeyWord(key, 0) && key->type == KEY_INT) assert_true(key->least >= 0); /* words are negative numbers */
+    if (DeckKeyWord(key, 0) && key->type == KEY_REAL) assert_true(key->low >= 0);
+    for (int n = 0; n < OPTION_NEEDS && key->needs[n].key; n++) {
+      PetscBool found = PETSC_FALSE;
+      for (PetscInt j = 0; (other = DeckKeyGetAny(j)); j++)
+        found = found || DeckMatches(key->needs[n].key, other->name);
+      if (!found) fail_msg("%s needs %s, which is no key", key->name, key->needs[n].key);
     }
+    for (PetscInt j = i + 1; (other = DeckKeyGetAny(j)); j++) assert_string_not_equal(other->name, key->name);
   }
 }
 
-/* The table's words are those of the registries above base: none is missing, none is left over. */
-static void TableMatchesRegistries(void **state) {
-  const DeckKey *key = DeckKeyFind("mlp_activation");
-  const Activation *activation;
+/* In every study a section stands together, and what it changes are keys that it reads. */
+static void StudyTables(void **state) {
   const Study *study;
-  char buffer[512];
-  PetscInt words = 1, i;
   (void)state;
-  for (const char *c = key->choices; *c; c++) words += *c == '|';
-  for (i = 0; (activation = ActivationGet(i)); i++)
-    assert_null(DeckKeyCheck(key, activation->name, buffer, sizeof(buffer)));
-  assert_int_equal(i, words);
-  for (i = 0; (study = StudyGet(i)); i++) assert_true(DeckStudyBit(study->name) == 1U << i);
-  assert_int_equal(DeckStudyBit("limit"), 0);
+  for (PetscInt s = 0; (study = StudyGet(s)); s++) {
+    const OptionKey *key, *other;
+    OK(DeckUse(StudyOptions, study->name));
+    assert_string_equal(study->options->study, study->name);
+    for (PetscInt i = 0; (key = DeckKeyGet(i)); i++) {
+      const size_t n = DeckKeySection(key);
+      PetscBool left = PETSC_FALSE;
+      for (PetscInt j = i + 1; (other = DeckKeyGet(j)); j++) {
+        const PetscBool same = !strncmp(other->name, key->name, n) && DeckKeySection(other) == n;
+        assert_false(left && same);
+        left = left || !same ? PETSC_TRUE : PETSC_FALSE;
+      }
+    }
+    for (const OptionKey *change = study->options->changes; change && change->name; change++)
+      assert_non_null(DeckKeyFindUsed(change->name));
+  }
+}
+
+/* Keys without effect are refused, unless they are given as they are anyway. */
+static void Effects(void **state) {
+  static const char *const refused[] = {
+      "simulate -tokens_file x.npy",
+      "simulate -tokens_kappa 2",
+      "simulate -tokens_init clusters -tokens_harmonic 2",
+      "simulate -noise_degree 5",
+      "simulate -noise_type none -mlp_activation tanh",
+      "simulate -noise_type spectral -noise_degree 4 -noise_tol 1e-3",
+      "simulate -attention_sinkhorn_tol 1e-3",
+      "simulate -attention_type none -attention_value 2",
+      "simulate -output_compress 3",
+      "kernel -kernel_bias 0,1 -mlp_bias_u 1",
+      "limits -mlp_width inf -limits_coupling none",
+      "chaos -chaos_nodes 256",
+      "sync -kernel_bias 1",
+      "sync -sync_map -layers_depth 3",
+      "spde -mlp_width 3",
+      "analyze -analyze_file x.h5 -analyze_bins 3",
+      "analyze -analyze_file x.h5 -analyze_other y.h5",
+  };
+  static const char *const taken[] = {
+      "simulate -tokens_kappa 10.0 -noise_tol 0.00001 -mlp_width 512 -attention_sinkhorn_iterations 100",
+      "simulate -tokens_init clusters -tokens_kappa 2 -tokens_clusters 3",
+      "simulate -noise_type spectral -noise_tol 1e-3",
+      "simulate -output_trajectories 1 -output_precision single",
+      "kernel -mlp_bias_u 1",
+      "limits -mlp_width 64,inf -limits_coupling none -noise_degree 4", /* spectral unless given */
+      "chaos -chaos_reference quadrature -chaos_nodes 256",
+      "sync -sync_map on -kernel_bias 1,2 -tokens_dim 2,3",
+      "spde -noise_degree 5",
+      "analyze -analyze_file x.h5 -analyze_coordinates yes -analyze_bins 3",
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+    if (Parse(refused[i]) != PETSC_ERR_USER_INPUT) fail_msg("not refused: %s", refused[i]);
+  }
+  for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+    if (Parse(taken[i])) fail_msg("refused: %s", taken[i]);
+  }
+  Write(0, "tokens: {init: vmf, kappa: 3}\n");
+  Write(1, "tokens: {kappa: 4}\n");
+  OK(Parse(Line("simulate", 1, "-tokens_init uniform"))); /* a deck may be changed from outside */
+  assert_int_equal(Parse(Line("simulate", 2, "-tokens_init uniform -tokens_kappa 5")), PETSC_ERR_USER_INPUT);
+  Write(0, "tokens: {init: uniform}\n");
+  assert_int_equal(Parse(Line("simulate", 2, "")), PETSC_ERR_USER_INPUT);
+  REFUSED(Parse("simulate -tokens_kappa 5"),
+          "tokens_kappa = 5: has no effect with tokens_init uniform; it needs tokens_init vmf or clusters");
+  REFUSED(Parse("limits -tokens_dim 6 -noise_degree 3"), "noise_degree = 3: has no effect with noise_type gram");
+}
+
+/* Numbers that may be words, defaults of studies, and defaults that depend on others. */
+static void Resolved(void **state) {
+  (void)state;
+  OK(Parse("chaos"));
+  assert_int_equal(Int("chaos_reference"), -2);
+  assert_string_equal(String("chaos_reference"), "twin");
+  OK(Parse("chaos -chaos_reference 1000"));
+  assert_int_equal(Int("chaos_reference"), 1000);
+  OK(Parse("limits -layers_depth 4,32,8 -tokens_dim 7 -mlp_width inf,3"));
+  assert_string_equal(String("scheme_type"), "heun");
+  assert_string_equal(String("noise_type"), "gram");
+  assert_int_equal(Int("limits_reference"), 256);
+  assert_int_equal(Int("mlp_width"), -1); /* the first of the list */
+  assert_int_equal(Has("limits_reference"), PETSC_FALSE);
+  OK(DeckResolve("limits_reference", "64"));
+  assert_int_equal(Int("limits_reference"), 64);
+  OK(Parse("spde"));
+  assert_string_equal(String("scheme_type"), "flow");
+  assert_int_equal(Int("mlp_width"), 512);
+}
+
+/* The words of registries: none is missing, none is left over. */
+static void TableMatchesRegistries(void **state) {
+  const OptionKey *key = DeckKeyFind("mlp_activation");
+  const Activation *activation;
+  PetscInt i;
+  (void)state;
+  for (i = 0; (activation = ActivationGet(i)); i++) assert_string_equal(DeckKeyWord(key, i), activation->name);
+  assert_null(DeckKeyWord(key, i));
 }
 
 /* Passes the text and the blanks behind it. */
@@ -349,7 +440,7 @@ static void Help(void **state) {
   const Study *study;
   (void)state;
   for (PetscInt i = 0; (study = StudyGet(i)); i++) {
-    const DeckKey *key;
+    const OptionKey *key;
     char line[256];
     PetscInt k = 0, listed = 0;
     FILE *file = tmpfile();
@@ -357,25 +448,25 @@ static void Help(void **state) {
     assert_non_null(file);
     fflush(stdout);
     dup2(fileno(file), STDOUT_FILENO);
-    OK(DeckHelp(study->name));
+    OK(DeckUse(StudyOptions, study->name));
+    OK(DeckHelp());
     dup2(old, STDOUT_FILENO);
     close(old);
     rewind(file);
     while (fgets(line, sizeof(line), file)) {
       const char *at = line + 1;
       if (line[0] != '-') continue;
-      while ((key = DeckKeyGet(k)) && !(key->studies & DeckStudyBit(study->name))) k++;
+      key = DeckKeyGet(k);
       assert_non_null(key);
       at = Pass(at, key->name, line);
-      at = Pass(at, *key->preset ? key->preset : key->shown ? key->shown : "(none)", line);
+      at = Pass(at, DeckKeyShown(key), line);
       at = Pass(at, key->unit, line);
       if (strncmp(at, key->help, 12)) fail_msg("no help of %s: %s", key->name, line);
       k++;
       listed++;
     }
     fclose(file);
-    while ((key = DeckKeyGet(k)) && !(key->studies & DeckStudyBit(study->name))) k++;
-    assert_null(key); /* all are listed */
+    assert_null(DeckKeyGet(k)); /* all are listed */
     assert_true(listed > 5);
   }
 }
@@ -386,13 +477,15 @@ static void Nearest(void **state) {
       {"TOKENS_DIM", "tokens_dim"},           {"mlp_biasu", "mlp_bias_u"},      {"attention_betta", "attention_beta"},
       {"output_overwite", "output_overwrite"}};
   (void)state;
+  OK(DeckUse(StudyOptions, "simulate"));
   for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-    const DeckKey *key = DeckKeyNearest(pairs[i][0], DeckStudyBit("simulate"));
+    const OptionKey *key = DeckKeyNearest(pairs[i][0]);
     assert_non_null(key);
     assert_string_equal(key->name, pairs[i][1]);
   }
-  assert_null(DeckKeyNearest("zzzzzzzz", DeckStudyBit("simulate")));
-  assert_null(DeckKeyNearest("tokens_count", DeckStudyBit("kernel")));
+  assert_null(DeckKeyNearest("zzzzzzzz"));
+  OK(DeckUse(StudyOptions, "kernel"));
+  assert_null(DeckKeyNearest("tokens_count"));
 }
 
 int main(int argc, char **argv) {
@@ -401,7 +494,9 @@ int main(int argc, char **argv) {
       cmocka_unit_test(Precedence),     cmocka_unit_test(Lists),
       cmocka_unit_test(Refusals),       cmocka_unit_test(RoundTrip),
       cmocka_unit_test(TableIntegrity), cmocka_unit_test(TableMatchesRegistries),
-      cmocka_unit_test(Nearest),        cmocka_unit_test(Help),
+      cmocka_unit_test(StudyTables),    cmocka_unit_test(Effects),
+      cmocka_unit_test(Resolved),       cmocka_unit_test(Nearest),
+      cmocka_unit_test(Help),
   };
   int failed = !mkdtemp(directory);
   for (int i = 0; i < 2; i++) snprintf(paths[i], sizeof(paths[i]), "%s/deck%d.yaml", directory, i);

@@ -3,9 +3,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <chorale/npy.h>
-
 #include "expect.h"
+#include "io/npy.h"
 
 static const char path[] = "test_npy.npy";
 

@@ -10,6 +10,7 @@
 #include <chorale/rng.h>
 
 #include "expect.h"
+#include "keys.h"
 
 static inline void SetInt(const char *key, long value) {
   char text[32];
@@ -39,7 +40,7 @@ static inline Noise MakeNoise(PetscInt d, const char *type, const char *activati
                               int degree) {
   Noise noise;
   SetLaw(type, activation, bias_u, bias_w, degree);
-  OK(NoiseCreate(d, &noise));
+  OK(NoiseFromKeys(d, &noise));
   return noise;
 }
 

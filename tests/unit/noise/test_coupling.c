@@ -1,18 +1,19 @@
 /* Fields of finite width coupled to their limit (coupling.h): the law of G^m, given the hidden weights and on the
  * whole, against the MLP's; both couplings against the definition by plain loops; and E |G^m - G|^2 = O(1/m). */
-#include <chorale/coupling.h>
 #include <chorale/harmonics.h>
-#include <chorale/quadrature.h>
-#include <chorale/ridge.h>
 #include <chorale/sphere.h>
-#include <chorale/zonal.h>
 
+#include "law/kernel/ridge.h"
+#include "law/sphere/quadrature.h"
+#include "law/sphere/zonal.h"
+#include "noise/coupling.h"
 #include "noise/spectral.h"
 #include "noise_case.h"
 
 typedef struct {
-  Noise limit, coupled;
-  Field field, made; /* of the limit, of finite width */
+  Noise limit;
+  Coupling coupling;
+  Field field, made; /* of the limit; of finite width, the coupling's */
 } Pair;
 
 static Pair MakePair(PetscInt d, const char *type, const char *kind, const char *activation, double bias_u,
@@ -20,16 +21,14 @@ static Pair MakePair(PetscInt d, const char *type, const char *kind, const char 
   Pair pair;
   SetKey("limits_coupling", kind);
   pair.limit = MakeNoise(d, type, activation, bias_u, bias_w, degree);
-  OK(CouplingCreate(pair.limit, &pair.coupled));
+  OK(CouplingCreate(pair.limit, &pair.coupling));
   OK(NoiseCreateField(pair.limit, &pair.field));
-  OK(NoiseCreateField(pair.coupled, &pair.made));
   return pair;
 }
 
 static void FreePair(Pair *pair) {
-  OK(FieldDestroy(&pair->made));
   OK(FieldDestroy(&pair->field));
-  OK(NoiseDestroy(&pair->coupled));
+  OK(CouplingDestroy(&pair->coupling));
   OK(NoiseDestroy(&pair->limit));
 }
 
@@ -140,7 +139,7 @@ static void CheckConditional(PetscInt d, const char *type, const char *kind, con
   }
   for (PetscInt r = rank; r < DRAWS; r += size) {
     OK(NoiseDraw(pair.limit, r, 0, pair.field));
-    OK(CouplingDraw(pair.made, 3, 5, m, pair.field));
+    OK(CouplingDraw(pair.coupling, 3, 5, m, pair.field, &pair.made));
     ValuesAt(pair.made, tokens, work, g);
     for (PetscInt c = 0; c < d; c++)
       for (PetscInt i = 0; i < N; i++)
@@ -204,7 +203,7 @@ static void CheckLaw(PetscInt d, const char *type, const char *kind, const char 
       OK(KernelEvaluate(drawn, i == j ? 1 : Cosine(d, points + i * d, points + j * d), &known[i][j]));
   for (PetscInt r = rank; r < draws; r += size) {
     OK(NoiseDraw(pair.limit, r, 0, pair.field));
-    OK(CouplingDraw(pair.made, r, 0, m, pair.field));
+    OK(CouplingDraw(pair.coupling, r, 0, m, pair.field, &pair.made));
     ValuesAt(pair.made, tokens, work, g);
     if (control) ValuesAt(pair.field, tokens, work, limit);
     for (PetscInt c = 0; c < d; c++) {
@@ -295,7 +294,7 @@ static void test_definition_at_tokens(void **state) {
   tokens = TokensAt(PETSC_COMM_SELF, N, D, points);
   OK(TokensCreateVec(tokens, &work));
   OK(NoiseDraw(pair.limit, 2, 7, pair.field));
-  OK(CouplingDraw(pair.made, 2, 7, M, pair.field));
+  OK(CouplingDraw(pair.coupling, 2, 7, M, pair.field, &pair.made));
   ValuesAt(pair.field, tokens, work, g);
   ValuesAt(pair.made, tokens, work, made);
   OK(NoiseGetKernel(pair.limit, &kernel));
@@ -375,7 +374,7 @@ static void test_definition_in_harmonics(void **state) {
   tokens = TokensAt(PETSC_COMM_SELF, 8, D, points);
   OK(TokensCreateVec(tokens, &work));
   OK(NoiseDraw(pair.limit, 2, 7, pair.field));
-  OK(CouplingDraw(pair.made, 2, 7, M, pair.field));
+  OK(CouplingDraw(pair.coupling, 2, 7, M, pair.field, &pair.made));
   ValuesAt(pair.made, tokens, work, made);
   OK(SpectralGetCoefficients(pair.field, &from));
   for (int k = 0; k < K; k++)
@@ -420,7 +419,7 @@ static void CheckRate(const char *kind, const char *activation, double bias_u, d
     ValuesAt(pair.field, tokens, work, g);
     for (int q = 0; q < WIDTHS; q++) {
       double square = 0;
-      OK(CouplingDraw(pair.made, r, 0, width[q], pair.field));
+      OK(CouplingDraw(pair.coupling, r, 0, width[q], pair.field, &pair.made));
       ValuesAt(pair.made, tokens, work, made);
       for (int e = 0; e < N * D; e++) square += (made[e] - g[e]) * (made[e] - g[e]) / N;
       AddMoment(&sum[q], square, samples);
@@ -463,7 +462,7 @@ static void CheckBits(const char *type, const char *kind) {
     Vec g;
     OK(TokensCreateVec(tokens, &g));
     OK(NoiseDraw(pair.limit, 1, 2, pair.field));
-    OK(CouplingDraw(pair.made, 1, 2, 100, pair.field));
+    OK(CouplingDraw(pair.coupling, 1, 2, 100, pair.field, &pair.made));
     OK(FieldEvaluate(pair.made, tokens, g));
     OK(PetscMalloc1(N * D, &rows[which]));
     OK(TokensGather(tokens, g, rows[which]));
@@ -486,26 +485,38 @@ static void test_bits(void **state) {
 }
 
 static void test_refusals(void **state) {
-  Noise noise, coupled;
-  Field field;
+  Coupling coupling;
+  Field field, made;
+  Noise noise;
   (void)state;
   SetKey("limits_coupling", "tokens");
   noise = MakeNoise(3, "mlp", "relu", 0, 0, -1);
-  REFUSED(CouplingCreate(noise, &coupled), "noise_type = mlp");
+  REFUSED(CouplingCreate(noise, &coupling), "noise_type = mlp");
   OK(NoiseDestroy(&noise));
   SetKey("limits_coupling", "harmonics");
   noise = MakeNoise(3, "gram", "relu", 0, 0, -1);
-  REFUSED(CouplingCreate(noise, &coupled), "limits_coupling = harmonics");
+  REFUSED(CouplingCreate(noise, &coupling), "limits_coupling = harmonics");
   OK(NoiseDestroy(&noise));
   noise = MakeNoise(3, "spectral", "sigmoid", 0.3, 0, 60);
-  OK(CouplingCreate(noise, &coupled)); /* most of 3721 harmonics of a smooth kernel are nothing but rounding */
-  OK(NoiseCreateField(coupled, &field));
-  FAILS(NoiseDraw(coupled, 0, 0, field), PETSC_ERR_ORDER, "CouplingDraw");
+  OK(CouplingCreate(noise, &coupling)); /* most of 3721 harmonics of a smooth kernel are nothing but rounding */
+  OK(CouplingCheckCount(coupling, 1000000));
+  OK(NoiseCreateField(noise, &field));
+  FAILS(CouplingDraw(coupling, 0, 0, 1, field, &made), PETSC_ERR_ARG_OUTOFRANGE, "a limit field that is drawn");
+  OK(CouplingDestroy(&coupling));
+  SetKey("limits_coupling", "tokens");
+  OK(CouplingCreate(noise, &coupling));
+  REFUSED(CouplingCheckCount(coupling, 2049), "tokens_count = 2049");
+  OK(NoiseDraw(noise, 0, 0, field));
+  OK(CouplingDraw(coupling, 0, 0, 1, field, &made));
+  FAILS(FieldAdd(made, 1, made), PETSC_ERR_SUP, "no sums");
+  FAILS(FieldAdd(made, 1, field), PETSC_ERR_ARG_WRONG, "two noises");
+  FAILS(NoiseDraw(noise, 0, 0, made), PETSC_ERR_ARG_WRONG, "another noise");
   OK(FieldDestroy(&field));
-  OK(NoiseDestroy(&coupled));
+  OK(CouplingDestroy(&coupling));
+  SetKey("limits_coupling", "harmonics");
   OK(NoiseDestroy(&noise));
   noise = MakeNoise(3, "spectral", "relu", 0.3, 0, 70);
-  REFUSED(CouplingCreate(noise, &coupled), "noise_degree");
+  REFUSED(CouplingCreate(noise, &coupling), "noise_degree");
   OK(NoiseDestroy(&noise));
 }
 

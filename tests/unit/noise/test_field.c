@@ -1,4 +1,5 @@
 /* Fields as objects, for every type of noise: they add, draws are their keys, bits do not depend on ranks. */
+#include "keys.h"
 #include "noise_case.h"
 
 enum { TYPES = 3 };
@@ -109,7 +110,7 @@ static void DrawIsItsKey(void **state) {
       Field field;
       SetLaw(types[type], "tanh", 0.1, 0.1, 5);
       SetInt("ensemble_seed", keys[i % 4][0]);
-      OK(NoiseCreate(3, &noise));
+      OK(NoiseFromKeys(3, &noise));
       OK(NoiseCreateField(noise, &field));
       OK(NoiseDraw(noise, keys[i % 4][1], keys[i % 4][2], field));
       g[i] = Evaluated(field, tokens);

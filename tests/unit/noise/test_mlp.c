@@ -1,4 +1,5 @@
 /* The random MLP as a field: against a plain triple loop, against its covariance kernel, and draw by draw. */
+#include "keys.h"
 #include "test.h"
 
 #include <math.h>
@@ -28,7 +29,7 @@ static Noise MakeNoise(const char *activation, PetscInt m, PetscInt d, double bi
   SetKey("mlp_bias_w", text);
   snprintf(text, sizeof(text), "%d", seed);
   SetKey("ensemble_seed", text);
-  OK(NoiseCreate(d, &noise));
+  OK(NoiseFromKeys(d, &noise));
   return noise;
 }
 
@@ -296,7 +297,7 @@ static void WeightsAreIndependentNormals(void **state) {
   OK(NoiseDestroy(&noise));
 }
 
-/* The arc-cosine and arcsine kernels of PAPER.md section 2, in closed form. */
+/* The arc-cosine and arcsine kernels of THEORY.md (2.5), in closed form. */
 static double ExactKernel(PetscBool relu, PetscInt d, double bias_u, double bias_w, double u) {
   const double variance = 1.0 / d + bias_u * bias_u, rho = (u / d + bias_u * bias_u) / variance, pi = acos(-1.0);
   if (relu)
@@ -393,7 +394,7 @@ static void NoneIsZero(void **state) {
   (void)state;
 
   SetKey("noise_type", "none");
-  OK(NoiseCreate(4, &noise));
+  OK(NoiseFromKeys(4, &noise));
   OK(NoiseCreateField(noise, &field));
   OK(NoiseIsZero(noise, &zero));
   assert_true(zero);

@@ -1,9 +1,11 @@
 /* Noise spectral: its covariance is the truncated kernel, degrees nest, the lost variance is what the tail says. */
+#include "keys.h"
 #include "noise_case.h"
 
 #include <chorale/harmonics.h>
-#include <chorale/quadrature.h>
 #include <chorale/sphere.h>
+
+#include "law/sphere/quadrature.h"
 
 typedef struct {
   const char *activation;
@@ -97,7 +99,7 @@ static void DegreeIsTheSmallestForTheTolerance(void **state) {
       Noise noise;
       SetLaw("spectral", law->activation, law->bias_u, law->bias_w, -1);
       SetReal("noise_tol", tols[j]);
-      OK(NoiseCreate(law->dim, &noise));
+      OK(NoiseFromKeys(law->dim, &noise));
       OK(NoiseGetVariance(noise, &k1));
       for (PetscInt n = 0; n <= DEGREE_MAX && whole - kept > tols[j] * whole; n++) kept += c[n];
       assert_true(kept > 0 && whole - kept <= tols[j] * whole);
@@ -214,12 +216,12 @@ static void BudgetIsSaid(void **state) {
   Noise noise;
   (void)state;
   SetLaw("spectral", "relu", 0, 0, 200);
-  REFUSED(NoiseCreate(3, &noise), "noise_degree = 200: K = 40401 harmonics for tokens_dim = 3; must be at most 140");
+  REFUSED(NoiseFromKeys(3, &noise), "noise_degree = 200: K = 40401 harmonics for tokens_dim = 3; must be at most 140");
   SetLaw("spectral", "relu", 0, 0, -1);
-  REFUSED(NoiseCreate(64, &noise), "noise_tol = 0.001: needs more than the K <= 20000 harmonics allowed");
-  REFUSED(NoiseCreate(4000, &noise), "tokens_dim = 4000");
+  REFUSED(NoiseFromKeys(64, &noise), "noise_tol = 0.001: needs more than the K <= 20000 harmonics allowed");
+  REFUSED(NoiseFromKeys(4000, &noise), "tokens_dim = 4000");
   SetKey("mlp_activation", "identity"); /* linear fields have degree 1 in any dimension */
-  OK(NoiseCreate(64, &noise));
+  OK(NoiseFromKeys(64, &noise));
   OK(NoiseDestroy(&noise));
 }
 

@@ -3,12 +3,13 @@
 #include "expect.h"
 
 #include <chorale/findings.h>
-#include <chorale/h5.h>
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "io/hdf.h"
 
 static char path[64];
 
@@ -35,14 +36,14 @@ static int Remove(void **state) {
 }
 
 /* Reads a whole dataset of at most 8 numbers and checks them. */
-static void CheckDataset(H5 h5, const char *name, PetscInt64 rows, PetscInt n, const PetscReal expected[]) {
+static void CheckDataset(Hdf hdf, const char *name, PetscInt64 rows, PetscInt n, const PetscReal expected[]) {
   PetscReal values[8];
   PetscInt64 shape[8];
   int rank;
 
-  OK(H5GetShape(h5, name, &rank, shape));
+  OK(HdfGetShape(hdf, name, &rank, shape));
   assert_int_equal(shape[0], rows);
-  OK(H5ReadRows(h5, name, 0, rows, values));
+  OK(HdfReadRows(hdf, name, 0, rows, values));
   for (PetscInt i = 0; i < n; i++) {
     assert_true(values[i] == expected[i] || (isnan(values[i]) && isnan(expected[i])));
   }
@@ -54,7 +55,7 @@ static void columns_and_arrays_come_back(void **unused) {
   const PetscInt64 shape[2] = {2, 3};
   Findings findings;
   PetscBool exists;
-  H5 h5;
+  Hdf hdf;
 
   OK(FindingsCreate(PETSC_COMM_WORLD, "sync", "a,b", &findings));
   for (int r = 0; r < 3; r++) OK(FindingsRow(findings, rows[r]));
@@ -64,32 +65,32 @@ static void columns_and_arrays_come_back(void **unused) {
   OK(FindingsFit(findings, "slope", (FitValue){-1, -1.1, -0.9}));
   OK(FindingsFinish(findings, 0));
   OK(FindingsDestroy(&findings));
-  OK(H5Open(PETSC_COMM_WORLD, path, "r", NULL, &h5));
-  CheckDataset(h5, "/study/sync/a", 3, 3, (PetscReal[]){1, 2, INFINITY});
-  CheckDataset(h5, "/study/sync/b", 3, 3, (PetscReal[]){0.1, NAN, 1.0 / 3});
-  CheckDataset(h5, "/study/sync/spectrum", 2, 6, array[0]);
-  OK(H5Exists(h5, "/parameters/deck", &exists));
+  OK(HdfOpen(PETSC_COMM_WORLD, path, "r", NULL, &hdf));
+  CheckDataset(hdf, "/study/sync/a", 3, 3, (PetscReal[]){1, 2, INFINITY});
+  CheckDataset(hdf, "/study/sync/b", 3, 3, (PetscReal[]){0.1, NAN, 1.0 / 3});
+  CheckDataset(hdf, "/study/sync/spectrum", 2, 6, array[0]);
+  OK(HdfExists(hdf, "/parameters/deck", &exists));
   assert_true(exists);
-  OK(H5Exists(h5, "/provenance", &exists));
+  OK(HdfExists(hdf, "/provenance", &exists));
   assert_true(exists);
-  OK(H5Close_(&h5));
+  OK(HdfClose(&hdf));
 }
 
 static void labels_leave_the_numbers_alone(void **unused) {
   (void)unused;
   const PetscReal rows[2][2] = {{5, 0.5}, {6, 0.25}};
   Findings findings;
-  H5 h5;
+  Hdf hdf;
 
   OK(FindingsCreate(PETSC_COMM_WORLD, "sync", "activation,dim,k1", &findings));
   OK(FindingsLabeledRow(findings, "relu", rows[0]));
   OK(FindingsLabeledRow(findings, "tanh", rows[1]));
   OK(FindingsFinish(findings, 0));
   OK(FindingsDestroy(&findings));
-  OK(H5Open(PETSC_COMM_WORLD, path, "r", NULL, &h5));
-  CheckDataset(h5, "/study/sync/dim", 2, 2, (PetscReal[]){5, 6});
-  CheckDataset(h5, "/study/sync/k1", 2, 2, (PetscReal[]){0.5, 0.25});
-  OK(H5Close_(&h5));
+  OK(HdfOpen(PETSC_COMM_WORLD, path, "r", NULL, &hdf));
+  CheckDataset(hdf, "/study/sync/dim", 2, 2, (PetscReal[]){5, 6});
+  CheckDataset(hdf, "/study/sync/k1", 2, 2, (PetscReal[]){0.5, 0.25});
+  OK(HdfClose(&hdf));
 }
 
 static void a_file_in_the_way_is_refused(void **unused) {

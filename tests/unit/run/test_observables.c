@@ -1,5 +1,6 @@
 /* Observables against plain loops over all pairs and a Jacobi eigenvalue solver, and in configurations whose values are
  * known. */
+#include "keys.h"
 #include "test.h"
 
 #include <chorale/observables.h>
@@ -9,7 +10,7 @@
 typedef void (*Rule)(PetscInt64 i, PetscInt64 N, PetscInt d, double *x);
 
 /* A number in (-1,1) that depends on i and c alone. */
-static double Noise(PetscInt64 i, PetscInt c) {
+static double Random(PetscInt64 i, PetscInt c) {
   uint64_t z = (uint64_t)(i * 1031 + c + 1) * 0x9E3779B97F4A7C15u;
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
   z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
@@ -19,24 +20,24 @@ static double Noise(PetscInt64 i, PetscInt c) {
 
 static void Scattered(PetscInt64 i, PetscInt64 N, PetscInt d, double *x) {
   (void)N;
-  for (PetscInt c = 0; c < d; c++) x[c] = Noise(i, c);
+  for (PetscInt c = 0; c < d; c++) x[c] = Random(i, c);
 }
 
 /* Three groups of different sizes and widths. */
 static void Grouped(PetscInt64 i, PetscInt64 N, PetscInt d, double *x) {
   const PetscInt64 g = i % 6 < 3 ? 0 : i % 6 < 5 ? 1 : 2;
   (void)N;
-  for (PetscInt c = 0; c < d; c++) x[c] = Noise(-1 - g, c) + 0.05 * (double)(g + 1) * Noise(i, c);
+  for (PetscInt c = 0; c < d; c++) x[c] = Random(-1 - g, c) + 0.05 * (double)(g + 1) * Random(i, c);
 }
 
 static void Coincident(PetscInt64 i, PetscInt64 N, PetscInt d, double *x) {
   (void)i, (void)N;
-  for (PetscInt c = 0; c < d; c++) x[c] = Noise(7, c);
+  for (PetscInt c = 0; c < d; c++) x[c] = Random(7, c);
 }
 
 static void Antipodal(PetscInt64 i, PetscInt64 N, PetscInt d, double *x) {
   (void)N;
-  for (PetscInt c = 0; c < d; c++) x[c] = i % 2 ? -Noise(7, c) : Noise(7, c);
+  for (PetscInt c = 0; c < d; c++) x[c] = i % 2 ? -Random(7, c) : Random(7, c);
 }
 
 /* d + 1 points with equal cosines -1/d: the basis e_1 .. e_{d+1} of R^{d+1} less its mean, in coordinates of the mean's
@@ -61,7 +62,7 @@ static void Chains(PetscInt64 i, PetscInt64 N, PetscInt d, double *x) {
 }
 
 static double Weight(PetscInt64 i) {
-  return 1.5 + Noise(i, 9999);
+  return 1.5 + Random(i, 9999);
 }
 
 /* All positions as rows, normalised as TokensMove does, and weights. */
@@ -111,7 +112,7 @@ static void Observe(MPI_Comm comm, const Points *p, int weighted, double values[
   if (weighted) OK(TokensSetWeights(tokens, w));
   free(w);
 
-  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionFromKeys(tokens, &attention));
   OK(ObservablesEvaluate(tokens, attention, values));
   OK(AttentionDestroy(&attention));
   OK(TokensDestroy(&tokens));

@@ -1,4 +1,5 @@
-/* The layer scheme against exact solutions (PAPER.md section 6) and its invariants. */
+/* The layer scheme against exact solutions (THEORY.md section 6) and its invariants. */
+#include "keys.h"
 #include "test.h"
 
 #include <math.h>
@@ -28,10 +29,10 @@ static Model MakeModel(Tokens tokens, PetscInt d, const char *attention, double 
   SetReal("attention_value", value);
   SetKey("noise_type", noise);
   SetKey("mlp_width", "200");
-  OK(AttentionCreate(tokens, &model.attention));
-  OK(NoiseCreate(d, &model.noise));
+  OK(AttentionFromKeys(tokens, &model.attention));
+  OK(NoiseFromKeys(d, &model.noise));
   OK(NoiseCreateField(model.noise, &model.field));
-  OK(SchemeCreate(tokens, &model.scheme));
+  OK(SchemeFromKeys(tokens, &model.scheme));
   return model;
 }
 
@@ -54,7 +55,7 @@ static Tokens StartedTokens(MPI_Comm comm, PetscInt N, PetscInt d, const char *i
   Start start;
   SetKey("tokens_init", init);
   OK(TokensCreate(comm, N, d, &tokens));
-  OK(StartCreate(tokens, &start));
+  OK(StartFromKeys(tokens, &start));
   OK(TokensStart(tokens, start, 0));
   OK(StartDestroy(&start));
   return tokens;

@@ -1,5 +1,6 @@
 /* What study chaos is made of: ranges of tokens, the limit as nodes and copies, the correlation given the noise. */
 #include "attention_oracle.h"
+#include "keys.h"
 
 #include <chorale/start.h>
 
@@ -39,7 +40,7 @@ static Tokens Started(PetscInt N, PetscInt d, PetscInt r) {
   Start start;
 
   OK(TokensCreate(PETSC_COMM_WORLD, N, d, &tokens));
-  OK(StartCreate(tokens, &start));
+  OK(StartFromKeys(tokens, &start));
   OK(TokensStart(tokens, start, r));
   OK(StartDestroy(&start));
   return tokens;
@@ -47,11 +48,13 @@ static Tokens Started(PetscInt N, PetscInt d, PetscInt r) {
 
 static Tokens Limit(PetscInt N, PetscInt nodes, PetscInt d, PetscInt r) {
   PetscBool valid;
+  StartOptions options;
   Tokens tokens;
   Start start;
 
   OK(TokensCreate(PETSC_COMM_WORLD, N, d, &tokens));
-  OK(StartCreateLimit(tokens, nodes, &start));
+  OK(StartOptionsRead(&options));
+  OK(StartCreateLimit(tokens, &options, nodes, &start));
   OK(TokensStart(tokens, start, r));
   OK(TokensIsValid(tokens, &valid));
   assert_true(valid);
@@ -154,7 +157,7 @@ static Vec Drift(Tokens tokens) {
   Attention attention;
   Vec drift;
 
-  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionFromKeys(tokens, &attention));
   OK(TokensCreateVec(tokens, &drift));
   OK(AttentionEvaluate(attention, tokens, drift));
   OK(AttentionDestroy(&attention));

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "keys.h"
 #include "study/sync/sync.h"
 #include "test.h"
 
@@ -27,7 +28,7 @@ static Tokens Cloud(PetscInt64 count) {
   Tokens tokens = NULL;
   Start start = NULL;
   OK(TokensCreate(PETSC_COMM_WORLD, count, DIM, &tokens));
-  OK(StartCreate(tokens, &start));
+  OK(StartFromKeys(tokens, &start));
   OK(TokensStart(tokens, start, 3));
   OK(StartDestroy(&start));
   return tokens;
@@ -65,10 +66,10 @@ static void Pairs(void **state) {
       CLOSE(sqrt(square), distance, 1e-9 * distance + 1e-15);
     }
     /* the same measure: the same energy */
-    OK(AttentionCreate(tokens, &attention));
+    OK(AttentionFromKeys(tokens, &attention));
     OK(AttentionEnergy(attention, tokens, &energy[0]));
     OK(AttentionDestroy(&attention));
-    OK(AttentionCreate(set, &attention));
+    OK(AttentionFromKeys(set, &attention));
     OK(AttentionEnergy(attention, set, &energy[1]));
     OK(AttentionDestroy(&attention));
     CLOSE(energy[1], energy[0], 1e-13);
@@ -113,7 +114,7 @@ static void Gradient(void **state) {
     Vec drift, gradient, positions;
     PetscReal push, energy[2];
 
-    OK(AttentionCreate(tokens, &attention));
+    OK(AttentionFromKeys(tokens, &attention));
     OK(TokensCreateVec(tokens, &drift));
     OK(TokensCreateVec(tokens, &gradient));
     OK(SyncPush(attention, tokens, drift, gradient, &push));
@@ -197,11 +198,11 @@ static void EnergyOfNoise(void **state) {
   SetKey("noise_degree", "3");
   SetKey("mlp_activation", "sigmoid");
   OK(TokensCreate(PETSC_COMM_SELF, COUNT, SPACE, &tokens));
-  OK(StartCreate(tokens, &start));
-  OK(AttentionCreate(tokens, &attention));
-  OK(NoiseCreate(SPACE, &noise));
+  OK(StartFromKeys(tokens, &start));
+  OK(AttentionFromKeys(tokens, &attention));
+  OK(NoiseFromKeys(SPACE, &noise));
   OK(NoiseCreateField(noise, &field));
-  OK(SchemeCreateType(tokens, "flow", &scheme));
+  OK(SchemeCreate(tokens, &(SchemeOptions){"flow"}, &scheme));
   OK(TokensCreateVec(tokens, &gradient));
   OK(TokensCreateVec(tokens, &g));
   OK(SyncTheoryCreate(noise, attention, COUNT, &theory));

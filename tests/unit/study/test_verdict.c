@@ -1,8 +1,9 @@
 /* The bounds of epsilon against measures of all shapes, the bound of lambda_bar', and what is said of them. */
-#include <chorale/h5.h>
+#include "io/hdf.h"
 #include <chorale/rng.h>
 #include <math.h>
 
+#include "keys.h"
 #include "study/sync/sync.h"
 #include "test.h"
 
@@ -21,9 +22,9 @@ static const char *WeightsFile(void) {
 static void WriteHeads(PetscInt count, PetscInt d, uint64_t seed, double size) {
   const PetscInt64 shape[] = {d, d};
   double matrix[DIM_MOST * DIM_MOST];
-  H5 h5;
+  Hdf hdf;
 
-  OK(H5Open(PETSC_COMM_WORLD, WeightsFile(), "w", NULL, &h5));
+  OK(HdfOpen(PETSC_COMM_WORLD, WeightsFile(), "w", NULL, &hdf));
   for (PetscInt h = 0; h < count; h++)
     for (int m = 0; m < 3; m++) {
       const RngStream stream = {.seed = seed, .realization = (uint32_t)h, .step = (uint32_t)m, .purpose = RNG_TEST};
@@ -31,9 +32,9 @@ static void WriteHeads(PetscInt count, PetscInt d, uint64_t seed, double size) {
       RngNormal(stream, 0, (size_t)d * d, matrix);
       for (PetscInt i = 0; i < d * d; i++) matrix[i] *= size;
       snprintf(path, sizeof(path), "heads/%d/%c", (int)h, "QKV"[m]);
-      OK(H5WriteReals(h5, path, 2, shape, matrix));
+      OK(HdfWriteReals(hdf, path, 2, shape, matrix));
     }
-  OK(H5Close_(&h5));
+  OK(HdfClose(&hdf));
 }
 
 /* N tokens around a point at distances of about `spread`, some far out, with weights over some decades. */
@@ -79,7 +80,7 @@ static double Largest(PetscInt d, PetscReal *low, PetscReal *high) {
   OK(TokensCreate(PETSC_COMM_WORLD, MOST, d, &tokens));
   OK(TokensCreateVec(tokens, &drift));
   OK(TokensCreateVec(tokens, &gradient));
-  OK(AttentionCreate(tokens, &attention));
+  OK(AttentionFromKeys(tokens, &attention));
   OK(AttentionEnergyRate(attention, low, high));
   OK(PetscOptionsGetReal(NULL, NULL, "-attention_beta", &beta, NULL));
   for (uint32_t k = 0; k < 300; k++) {
@@ -151,14 +152,14 @@ static void DefaultWeightsOfAFile(void **state) {
   const PetscInt64 shape[] = {3, 3};
   const double root[9] = {2, 0, 0, 0, 2, 0, 0, 0, 2}, V[9] = {-0.5, 0, 0, 0, -0.5, 0, 0, 0, -0.5};
   PetscReal low, high;
-  H5 h5;
+  Hdf hdf;
   (void)state;
 
-  OK(H5Open(PETSC_COMM_WORLD, WeightsFile(), "w", NULL, &h5));
-  OK(H5WriteReals(h5, "heads/0/Q", 2, shape, root));
-  OK(H5WriteReals(h5, "heads/0/K", 2, shape, root));
-  OK(H5WriteReals(h5, "heads/0/V", 2, shape, V));
-  OK(H5Close_(&h5));
+  OK(HdfOpen(PETSC_COMM_WORLD, WeightsFile(), "w", NULL, &hdf));
+  OK(HdfWriteReals(hdf, "heads/0/Q", 2, shape, root));
+  OK(HdfWriteReals(hdf, "heads/0/K", 2, shape, root));
+  OK(HdfWriteReals(hdf, "heads/0/V", 2, shape, V));
+  OK(HdfClose(&hdf));
   SetKey("attention_weights", WeightsFile());
   set_keys("softmax", "4", "1");
   const double most = Largest(3, &low, &high);

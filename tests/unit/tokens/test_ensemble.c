@@ -5,6 +5,7 @@
 #include <chorale/ensemble.h>
 
 #include "expect.h"
+#include "keys.h"
 
 static void Configure(int realizations, const char *groups) {
   char text[16];
@@ -63,7 +64,7 @@ static void every_realization_is_visited_once(void **unused) {
       if (groups && size % groups) continue;
       if (groups) OK(PetscSNPrintf(text, sizeof(text), "%d", groups));
       Configure(realizations, text);
-      OK(EnsembleCreate(3, &ensemble));
+      OK(EnsembleFromKeys(3, &ensemble));
       OK(EnsembleGetLayout(ensemble, &layout));
       if (groups) assert_int_equal(layout.groups, groups);
       assert_int_equal(layout.realizations, realizations);
@@ -114,7 +115,7 @@ static void automatic_choice_is_the_cheapest(void **unused) {
         if (size % g == 0 && (!best || Walk(realizations, blocks, size, g) < Walk(realizations, blocks, size, best)))
           best = g;
       Configure(realizations, "auto");
-      OK(EnsembleCreate(blocks, &ensemble));
+      OK(EnsembleFromKeys(blocks, &ensemble));
       OK(EnsembleGetLayout(ensemble, &layout));
       assert_int_equal(layout.groups, best);
       OK(EnsembleDestroy(&ensemble));
@@ -137,7 +138,7 @@ static void gathered_samples_stand_in_order(void **unused) {
     if (size % groups) continue;
     OK(PetscSNPrintf(text, sizeof(text), "%d", groups));
     Configure(R, text);
-    OK(EnsembleCreate(2, &ensemble));
+    OK(EnsembleFromKeys(2, &ensemble));
     while (EnsembleNext(ensemble, &r)) {
       for (int v = 0; v < VALUES; v++) mine[i][v] = sin((double)r * VALUES + v);
       i++;
@@ -158,12 +159,12 @@ static void bad_groups_are_refused(void **unused) {
     Ensemble ensemble;
 
     Configure(4, bad[i]);
-    REFUSED(EnsembleCreate(1, &ensemble), "ensemble_groups = ");
+    REFUSED(EnsembleFromKeys(1, &ensemble), "ensemble_groups = ");
     assert_non_null(strstr(expect_message, bad[i]));
   }
   SetKey("ensemble_groups", "3");
   Ensemble ensemble;
-  REFUSED(EnsembleCreate(1, &ensemble), Size() == 4 ? "auto, 1, 2, 4" : Size() == 2 ? "auto, 1, 2" : "auto, 1");
+  REFUSED(EnsembleFromKeys(1, &ensemble), Size() == 4 ? "auto, 1, 2, 4" : Size() == 2 ? "auto, 1, 2" : "auto, 1");
 }
 
 static const struct CMUnitTest tests[] = {

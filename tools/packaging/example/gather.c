@@ -8,6 +8,7 @@
 #include <chorale/observables.h>
 #include <chorale/scheme.h>
 #include <chorale/start.h>
+#include <chorale/study.h>
 
 #define GATHERED 0.999 /* length of the mean token */
 
@@ -15,6 +16,8 @@
 static PetscErrorCode Gather(Tokens tokens, PetscInt64 depth, PetscReal dt, PetscInt64 *steps) {
   const ObservableInfo *order = ObservableGetInfo(OBSERVE_ORDER);
   PetscReal values[OBSERVE_VALUES] = {0};
+  AttentionOptions attention_options;
+  NoiseOptions noise_options;
   Attention attention;
   Scheme scheme;
   Noise noise;
@@ -22,11 +25,13 @@ static PetscErrorCode Gather(Tokens tokens, PetscInt64 depth, PetscReal dt, Pets
   TokensLayout layout;
 
   PetscFunctionBeginUser;
+  PetscCall(AttentionOptionsRead(&attention_options));
+  PetscCall(NoiseOptionsRead(&noise_options));
   PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(AttentionCreate(tokens, &attention));
-  PetscCall(NoiseCreate(layout.dim, &noise));
+  PetscCall(AttentionCreate(tokens, &attention_options, &attention));
+  PetscCall(NoiseCreate(layout.dim, &noise_options, &noise));
   PetscCall(NoiseCreateField(noise, &field));
-  PetscCall(SchemeCreate(tokens, &scheme));
+  PetscCall(SchemeCreate(tokens, &(SchemeOptions){"layer"}, &scheme)); /* options may be a program's own */
   for (*steps = 0; *steps <= depth; ++*steps) {
     PetscCall(ObservablesEvaluate(tokens, attention, values));
     if (values[order->first] > GATHERED) break;
@@ -41,26 +46,26 @@ static PetscErrorCode Gather(Tokens tokens, PetscInt64 depth, PetscReal dt, Pets
 }
 
 static PetscErrorCode Run(int argc, char **argv) {
-  PetscInt64 count, dim, depth, steps;
-  PetscReal horizon;
+  LayersOptions layers;
+  StartOptions options;
+  PetscInt64 steps;
   Tokens tokens;
   Start start;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckParse(argc, argv, "simulate"));
-  PetscCall(DeckGetInt("tokens_count", &count));
-  PetscCall(DeckGetInt("tokens_dim", &dim));
-  PetscCall(DeckGetInt("layers_depth", &depth));
-  PetscCall(DeckGetReal("layers_horizon", &horizon));
-  PetscCall(TokensCreate(PETSC_COMM_WORLD, count, (PetscInt)dim, &tokens));
-  PetscCall(StartCreate(tokens, &start));
+  PetscCall(DeckUse(StudyOptions, "simulate"));
+  PetscCall(DeckParse(argc, argv));
+  PetscCall(StartOptionsRead(&options));
+  PetscCall(LayersOptionsRead(&layers));
+  PetscCall(TokensCreate(PETSC_COMM_WORLD, options.count, (PetscInt)options.dim, &tokens));
+  PetscCall(StartCreate(tokens, &options, &start));
   PetscCall(TokensStart(tokens, start, 0));
-  PetscCall(Gather(tokens, depth, horizon / (PetscReal)depth, &steps));
-  if (steps > depth)
-    PetscCall(PetscPrintf(PETSC_COMM_WORLD, "not gathered by t = %g\n", (double)horizon));
+  PetscCall(Gather(tokens, layers.depth, layers.horizon / (PetscReal)layers.depth, &steps));
+  if (steps > layers.depth)
+    PetscCall(PetscPrintf(PETSC_COMM_WORLD, "not gathered by t = %g\n", (double)layers.horizon));
   else
     PetscCall(PetscPrintf(PETSC_COMM_WORLD, "gathered in one point at t = %.10g\n",
-                          (double)(horizon * (PetscReal)steps / (PetscReal)depth)));
+                          (double)(layers.horizon * (PetscReal)steps / (PetscReal)layers.depth)));
   PetscCall(StartDestroy(&start));
   PetscCall(TokensDestroy(&tokens));
   PetscFunctionReturn(0);

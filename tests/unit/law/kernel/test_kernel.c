@@ -1,11 +1,12 @@
 /* The covariance kernel against tables, closed forms and an independent two-dimensional quadrature. */
 #include "test.h"
 #include <chorale/kernel.h>
-#include <chorale/quadrature.h>
 #include <chorale/sphere.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "law/sphere/quadrature.h"
 
 static const struct {
   int dim;
@@ -353,7 +354,7 @@ static void ReluHighDimension(void **state) {
   OK(KernelDestroy(&kernel));
 }
 
-/* PAPER.md's F as it stands there, numerator and denominator divided by e^beta. */
+/* F as THEORY.md (2.8) has it, numerator and denominator divided by e^beta. */
 static double PlainF(Kernel kernel, double d, double beta, double u) {
   const double k = At(kernel, u), k1 = AtOne(kernel);
   const double g0 = k * (d - 2.0 + u * u) - k1 * (d - 1.0) * u, g1 = (1.0 - u * u) * (k1 - u * k);

@@ -1,11 +1,12 @@
 /* Two tokens under the common noise: reference values, exact slopes and limits, and a slow independent solver. */
 #include "expect.h"
 #include "test.h"
-#include <chorale/quadrature.h>
 #include <chorale/twopoint.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "law/sphere/quadrature.h"
 
 static Kernel Make(const char *name, int dim, double bias_u, double bias_w) {
   Kernel kernel = NULL;
@@ -23,7 +24,7 @@ static double Uniform(Kernel kernel, double beta, double value, double t) {
   return f;
 }
 
-/* The reference has 6 digits for ReLU and 8 for smooth activations (PAPER.md section 6); exact at t = 0, but printed
+/* The reference has 6 digits for ReLU and 8 for smooth activations (THEORY.md section 6); exact at t = 0, but printed
  * with 8 digits. */
 static void Reference(void **state) {
   FILE *file = fopen(TEST_DATA "/two_point.csv", "r");

@@ -1,13 +1,14 @@
 /* Harmonics: orthonormality, addition theorem, poles, high degrees, and analysis and synthesis against plain sums. */
 #include "test.h"
 #include <chorale/harmonics.h>
-#include <chorale/quadrature.h>
 #include <chorale/rng.h>
 #include <chorale/sphere.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "law/sphere/quadrature.h"
 
 /* x[d][B], uniform on the sphere. */
 static void Uniform(PetscInt d, PetscInt B, uint64_t first, double *x) {

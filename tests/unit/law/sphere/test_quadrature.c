@@ -1,8 +1,9 @@
 /* Gauss rules: order, exactness on polynomials of the highest degree, convergence on smooth functions. */
 #include "test.h"
-#include <chorale/quadrature.h>
 #include <chorale/sphere.h>
 #include <math.h>
+
+#include "law/sphere/quadrature.h"
 
 enum { MAX_NODES = 2048 };
 static double x[MAX_NODES], w[MAX_NODES], values[2 * MAX_NODES];

@@ -3,12 +3,12 @@
 #include "test.h"
 #include <chorale/rng.h>
 #include <chorale/sphere.h>
-#include <chorale/synthesis.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "law/sphere/synthesis.h"
 #include "law/sphere/table.h"
 
 enum { B = 256, MANY = INT32_MAX };

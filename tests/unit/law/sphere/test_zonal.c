@@ -1,10 +1,11 @@
 /* Zonal expansions of e^{beta(u-1)} against the power series of the Bessel functions and against quadrature. */
 #include "expect.h"
 #include "test.h"
-#include <chorale/quadrature.h>
 #include <chorale/sphere.h>
-#include <chorale/zonal.h>
 #include <math.h>
+
+#include "law/sphere/quadrature.h"
+#include "law/sphere/zonal.h"
 
 static const int dims[] = {2, 3, 4, 5, 6, 7, 8, 128};
 static const double betas[] = {1e-3, 0.01, 0.3, 1.0, 7.0, 100.0, 1e3, 1e4};

@@ -1,6 +1,6 @@
 /* Gauss rules. Pure functions, no MPI. Nodes ascend; arrays have n entries and belong to the caller. */
-#ifndef CHORALE_QUADRATURE_H
-#define CHORALE_QUADRATURE_H
+#ifndef CHORALE_LAW_SPHERE_QUADRATURE_H
+#define CHORALE_LAW_SPHERE_QUADRATURE_H
 
 #include <petscsys.h>
 

@@ -1,7 +1,7 @@
 /* Reader of NumPy .npy files (format 1.0 to 3.0): two-dimensional, little-endian float64 or float32, C or Fortran
  * order. */
-#ifndef CHORALE_NPY_H
-#define CHORALE_NPY_H
+#ifndef CHORALE_IO_NPY_H
+#define CHORALE_IO_NPY_H
 
 #include <petscsys.h>
 

@@ -2,10 +2,11 @@
  * words. */
 #include "test.h"
 
-#include <chorale/h5.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "io/hdf.h"
 
 static char directory[64] = "/tmp/chorale-h5-XXXXXX", path[PETSC_MAX_PATH_LEN], message[1024];
 static PetscMPIInt rank, ranks;
@@ -71,82 +72,82 @@ static void WriteReadArrays(void **state) {
   PetscInt64 size[8];
   PetscBool exists;
   int n;
-  H5 h5;
+  Hdf hdf;
 
   (void)state;
   for (int i = 0; i < 15; i++) values[i] = Value(i / 3, 0, i % 3);
-  OK(H5Open(PETSC_COMM_WORLD, File("arrays.h5"), "w", NULL, &h5));
-  OK(H5WriteReals(h5, "/a/b/values", 2, shape, rank ? NULL : values));
-  OK(H5WriteReals(h5, "/a/integers", 2, shape, rank ? NULL : values)); /* replaced by another shape and type */
-  OK(H5WriteInts(h5, "/a/integers", 2, other, rank ? NULL : integers));
-  OK(H5WriteReals(h5, "row", 1, shape, rank ? NULL : values));
+  OK(HdfOpen(PETSC_COMM_WORLD, File("arrays.h5"), "w", NULL, &hdf));
+  OK(HdfWriteReals(hdf, "/a/b/values", 2, shape, rank ? NULL : values));
+  OK(HdfWriteReals(hdf, "/a/integers", 2, shape, rank ? NULL : values)); /* replaced by another shape and type */
+  OK(HdfWriteInts(hdf, "/a/integers", 2, other, rank ? NULL : integers));
+  OK(HdfWriteReals(hdf, "row", 1, shape, rank ? NULL : values));
   values[4] = -7;
-  OK(H5WriteReals(h5, "/a/b/values", 2, shape, rank ? NULL : values)); /* overwrites */
-  OK(H5Close_(&h5));
-  assert_null(h5);
+  OK(HdfWriteReals(hdf, "/a/b/values", 2, shape, rank ? NULL : values)); /* overwrites */
+  OK(HdfClose(&hdf));
+  assert_null(hdf);
 
-  OK(H5Open(PETSC_COMM_WORLD, path, "r", "tokens_file", &h5));
-  OK(H5Exists(h5, "/a/b/values", &exists));
+  OK(HdfOpen(PETSC_COMM_WORLD, path, "r", "tokens_file", &hdf));
+  OK(HdfExists(hdf, "/a/b/values", &exists));
   assert_int_equal(exists, PETSC_TRUE);
-  OK(H5Exists(h5, "a/b", &exists));
+  OK(HdfExists(hdf, "a/b", &exists));
   assert_int_equal(exists, PETSC_TRUE);
-  OK(H5Exists(h5, "/a/c/values", &exists));
+  OK(HdfExists(hdf, "/a/c/values", &exists));
   assert_int_equal(exists, PETSC_FALSE);
-  OK(H5Exists(h5, "/a/b/values/x", &exists));
+  OK(HdfExists(hdf, "/a/b/values/x", &exists));
   assert_int_equal(exists, PETSC_FALSE);
-  OK(H5GetShape(h5, "a/b/values", &n, size));
+  OK(HdfGetShape(hdf, "a/b/values", &n, size));
   assert_int_equal(n, 2);
   assert_int_equal(size[0], 5);
   assert_int_equal(size[1], 3);
-  OK(H5GetShape(h5, "row", &n, size));
+  OK(HdfGetShape(hdf, "row", &n, size));
   assert_int_equal(n, 1);
   assert_int_equal(size[0], 5);
 
   /* every rank its own range, some of them empty */
   const PetscInt64 first = 5 * rank / ranks, count = 5 * (rank + 1) / ranks - first;
-  OK(H5ReadRows(h5, "/a/b/values", first, count, read));
+  OK(HdfReadRows(hdf, "/a/b/values", first, count, read));
   assert_true(All(!memcmp(read, values + 3 * first, 3 * (size_t)count * sizeof(double))));
-  OK(H5ReadRows(h5, "row", 1, rank ? 0 : 4, read));
+  OK(HdfReadRows(hdf, "row", 1, rank ? 0 : 4, read));
   values[4] = Value(1, 0, 1);
   assert_true(All(rank || !memcmp(read, values + 1, 4 * sizeof(double))));
 
-  FAILS(H5GetShape(h5, "/a/c", &n, size), PETSC_ERR_USER_INPUT, "tokens_file = /tmp/", "has no dataset '/a/c'");
-  FAILS(H5GetShape(h5, "/a/b", &n, size), PETSC_ERR_USER_INPUT, "tokens_file = ", "'/a/b' is not a dataset");
-  FAILS(H5ReadRows(h5, "/a/integers", 0, 4, read), PETSC_ERR_USER_INPUT,
+  FAILS(HdfGetShape(hdf, "/a/c", &n, size), PETSC_ERR_USER_INPUT, "tokens_file = /tmp/", "has no dataset '/a/c'");
+  FAILS(HdfGetShape(hdf, "/a/b", &n, size), PETSC_ERR_USER_INPUT, "tokens_file = ", "'/a/b' is not a dataset");
+  FAILS(HdfReadRows(hdf, "/a/integers", 0, 4, read), PETSC_ERR_USER_INPUT,
         "tokens_file = ", "must hold floating-point numbers");
-  FAILS(H5ReadRows(h5, "row", 0, rank == ranks - 1 ? 6 : 1, read), PETSC_ERR_USER_INPUT,
+  FAILS(HdfReadRows(hdf, "row", 0, rank == ranks - 1 ? 6 : 1, read), PETSC_ERR_USER_INPUT,
         "tokens_file = ", "has only 5 rows");
-  OK(H5Close_(&h5));
+  OK(HdfClose(&hdf));
 }
 
 static void ListsNames(void **state) {
   const char *expected[] = {"heads_0", "heads_1", "heads_10", "z"};
   char **names;
   PetscInt n;
-  H5 h5;
+  Hdf hdf;
 
   (void)state;
-  OK(H5Open(PETSC_COMM_WORLD, File("list.h5"), "w", NULL, &h5));
-  OK(H5WriteGroup(h5, "/g/z"));
-  OK(H5WriteGroup(h5, "/g/heads_10"));
-  OK(H5WriteGroup(h5, "/g/heads_0/deep"));
-  OK(H5WriteString(h5, "/g/heads_1", "text"));
-  OK(H5WriteGroup(h5, "/empty"));
-  OK(H5Close_(&h5));
-  OK(H5Open(PETSC_COMM_WORLD, path, "r", "key", &h5));
-  OK(H5List(h5, "/g", &n, &names));
+  OK(HdfOpen(PETSC_COMM_WORLD, File("list.h5"), "w", NULL, &hdf));
+  OK(HdfWriteGroup(hdf, "/g/z"));
+  OK(HdfWriteGroup(hdf, "/g/heads_10"));
+  OK(HdfWriteGroup(hdf, "/g/heads_0/deep"));
+  OK(HdfWriteString(hdf, "/g/heads_1", "text"));
+  OK(HdfWriteGroup(hdf, "/empty"));
+  OK(HdfClose(&hdf));
+  OK(HdfOpen(PETSC_COMM_WORLD, path, "r", "key", &hdf));
+  OK(HdfList(hdf, "/g", &n, &names));
   assert_int_equal(n, 4);
   for (int i = 0; i < 4; i++) {
     assert_string_equal(names[i], expected[i]);
     OK(PetscFree(names[i]));
   }
   OK(PetscFree(names));
-  OK(H5List(h5, "/empty", &n, &names));
+  OK(HdfList(hdf, "/empty", &n, &names));
   assert_int_equal(n, 0);
   OK(PetscFree(names));
-  FAILS(H5List(h5, "/nothing", &n, &names), PETSC_ERR_USER_INPUT, "key = ", "has no group '/nothing'");
-  FAILS(H5List(h5, "/g/heads_1", &n, &names), PETSC_ERR_USER_INPUT, "key = ", "has no group '/g/heads_1'");
-  OK(H5Close_(&h5));
+  FAILS(HdfList(hdf, "/nothing", &n, &names), PETSC_ERR_USER_INPUT, "key = ", "has no group '/nothing'");
+  FAILS(HdfList(hdf, "/g/heads_1", &n, &names), PETSC_ERR_USER_INPUT, "key = ", "has no group '/g/heads_1'");
+  OK(HdfClose(&hdf));
 }
 
 /* Runs h5dump on rank 0 and looks for text in what it prints. */
@@ -168,18 +169,18 @@ static int DumpHas(const char *file, const char *what, const char *text) {
 static void Attributes(void **state) {
   const char *boundary[3] = {"none", "periodic", ""};
   const int version[2] = {1, 1};
-  H5 h5;
+  Hdf hdf;
 
   (void)state;
-  OK(H5Open(PETSC_COMM_WORLD, File("attributes.h5"), "w", NULL, &h5));
-  OK(H5AttributeInts(h5, "/h5md", "version", 2, version));
-  OK(H5AttributeString(h5, "/h5md/author", "name", "someone"));
-  OK(H5AttributeString(h5, "/h5md/author", "name", "chorale"));
-  OK(H5AttributeReal(h5, "/h5md", "third", 0.25));
-  OK(H5AttributeString(h5, "/", "empty", ""));
-  OK(H5AttributeStrings(h5, "/box", "boundary", 3, boundary));
-  OK(H5WriteString(h5, "/deck", "tokens:\n  count: 64\n"));
-  OK(H5Close_(&h5));
+  OK(HdfOpen(PETSC_COMM_WORLD, File("attributes.h5"), "w", NULL, &hdf));
+  OK(HdfAttributeInts(hdf, "/h5md", "version", 2, version));
+  OK(HdfAttributeString(hdf, "/h5md/author", "name", "someone"));
+  OK(HdfAttributeString(hdf, "/h5md/author", "name", "chorale"));
+  OK(HdfAttributeReal(hdf, "/h5md", "third", 0.25));
+  OK(HdfAttributeString(hdf, "/", "empty", ""));
+  OK(HdfAttributeStrings(hdf, "/box", "boundary", 3, boundary));
+  OK(HdfWriteString(hdf, "/deck", "tokens:\n  count: 64\n"));
+  OK(HdfClose(&hdf));
   assert_true(DumpHas(path, "-a /h5md/version", "(0): 1, 1"));
   assert_true(DumpHas(path, "-a /h5md/author/name", "\"chorale\""));
   assert_true(DumpHas(path, "-a /h5md/third", "0.25"));
@@ -193,22 +194,22 @@ static void ExternalLinkResolves(void **state) {
   const double values[2] = {3, 4};
   double read[2];
   PetscBool exists;
-  H5 h5;
+  Hdf hdf;
 
   (void)state;
-  OK(H5Open(PETSC_COMM_WORLD, File("target.h5"), "w", NULL, &h5));
-  OK(H5WriteReals(h5, "/particles/all/x", 1, shape, rank ? NULL : values));
-  OK(H5Close_(&h5));
-  OK(H5Open(PETSC_COMM_WORLD, File("link.h5"), "w", NULL, &h5));
-  OK(H5ExternalLink(h5, "/particles/one", "target.h5", "/particles/all"));
-  OK(H5ExternalLink(h5, "/particles/none", "missing.h5", "/particles/all"));
-  OK(H5Close_(&h5));
-  OK(H5Open(PETSC_COMM_WORLD, path, "r", NULL, &h5));
-  OK(H5ReadRows(h5, "/particles/one/x", 0, 2, read));
+  OK(HdfOpen(PETSC_COMM_WORLD, File("target.h5"), "w", NULL, &hdf));
+  OK(HdfWriteReals(hdf, "/particles/all/x", 1, shape, rank ? NULL : values));
+  OK(HdfClose(&hdf));
+  OK(HdfOpen(PETSC_COMM_WORLD, File("link.h5"), "w", NULL, &hdf));
+  OK(HdfExternalLink(hdf, "/particles/one", "target.h5", "/particles/all"));
+  OK(HdfExternalLink(hdf, "/particles/none", "missing.h5", "/particles/all"));
+  OK(HdfClose(&hdf));
+  OK(HdfOpen(PETSC_COMM_WORLD, path, "r", NULL, &hdf));
+  OK(HdfReadRows(hdf, "/particles/one/x", 0, 2, read));
   assert_true(All(read[0] == 3 && read[1] == 4));
-  OK(H5Exists(h5, "/particles/none", &exists));
+  OK(HdfExists(hdf, "/particles/none", &exists));
   assert_int_equal(exists, PETSC_FALSE);
-  OK(H5Close_(&h5));
+  OK(HdfClose(&hdf));
 }
 
 /* The bytes of a dataset as h5dump writes them in native format. On rank 0 only. */
@@ -234,7 +235,7 @@ static int DumpBinary(const char *dataset, void *values, size_t bytes) {
 static void Columns(void **state) {
   enum { T = 7, MOST = 11, K = 4 };
   double mine[T * MOST * K], all[T * MOST * K];
-  H5 h5;
+  Hdf hdf;
 
   (void)state;
   for (PetscInt64 R = 1; R <= MOST; R += 5) {
@@ -244,25 +245,25 @@ static void Columns(void **state) {
       for (PetscInt64 t = 0; t < T; t++)
         for (PetscInt64 i = 0; i < n; i++)
           for (PetscInt64 c = 0; c < width; c++) mine[(t * n + i) * width + c] = Value(t, rank + i * ranks, c);
-      OK(H5Open(PETSC_COMM_WORLD, File("columns.h5"), "w", NULL, &h5));
-      OK(H5WriteColumns(h5, "/o/value", T, R, k, rank, ranks, n, n ? mine : NULL));
-      OK(H5Close_(&h5));
+      OK(HdfOpen(PETSC_COMM_WORLD, File("columns.h5"), "w", NULL, &hdf));
+      OK(HdfWriteColumns(hdf, "/o/value", T, R, k, rank, ranks, n, n ? mine : NULL));
+      OK(HdfClose(&hdf));
 
       PetscInt64 size[8];
       int dims;
-      OK(H5Open(PETSC_COMM_WORLD, path, "r", NULL, &h5));
-      OK(H5GetShape(h5, "/o/value", &dims, size));
+      OK(HdfOpen(PETSC_COMM_WORLD, path, "r", NULL, &hdf));
+      OK(HdfGetShape(hdf, "/o/value", &dims, size));
       assert_int_equal(dims, k ? 3 : 2);
       assert_int_equal(size[0], T);
       assert_int_equal(size[1], R);
       if (k) {
         assert_int_equal(size[2], k);
-        FAILS(H5ReadRows(h5, "/o/value", 0, 1, all), PETSC_ERR_FILE_READ, "/tmp/", "has rank 3, must be 1 or 2");
+        FAILS(HdfReadRows(hdf, "/o/value", 0, 1, all), PETSC_ERR_FILE_READ, "/tmp/", "has rank 3, must be 1 or 2");
       } else {
-        OK(H5ReadRows(h5, "/o/value", 0, T, all));
+        OK(HdfReadRows(hdf, "/o/value", 0, T, all));
         for (int i = 0; i < T * R; i++) same &= all[i] == Value(i / R, i % R, 0);
       }
-      OK(H5Close_(&h5));
+      OK(HdfClose(&hdf));
       if (k && !rank) {
         same &= DumpBinary("/o/value", all, (size_t)(T * R * k) * sizeof(double));
         for (int i = 0; i < T * R * k; i++) same &= all[i] == Value(i / (R * k), i / k % R, i % k);
@@ -278,23 +279,24 @@ static void CheckSeries(PetscBool single, int deflate) {
   const PetscInt64 block = 4, blocks = 3;
   const PetscInt64 from = PetscMin(N, block * (blocks * rank / ranks)),
                    to = PetscMin(N, block * (blocks * (rank + 1) / ranks));
+  const HdfSeriesShape shape = {.frames = 1, .N = N, .d = D, .single = single, .chunk_rows = block, .deflate = deflate};
   double rows[N * D];
   int same = 1;
-  H5 h5;
-  H5Series series;
+  Hdf hdf;
+  HdfSeries series;
 
-  OK(H5Open(PETSC_COMM_WORLD, File("series.h5"), "w", NULL, &h5));
-  OK(H5SeriesCreate(h5, "/particles/all/position/value", 1, N, D, block, single, deflate, &series));
+  OK(HdfOpen(PETSC_COMM_WORLD, File("series.h5"), "w", NULL, &hdf));
+  OK(HdfSeriesCreate(hdf, "/particles/all/position/value", &shape, &series));
   for (PetscInt64 t = 0; t < T; t++) {
     for (PetscInt64 i = from; i < to; i++)
       for (PetscInt64 c = 0; c < D; c++) rows[(i - from) * D + c] = Value(t, i, c);
-    if (t == 1) OK(H5SeriesExtend(series, T + 1));
-    OK(H5SeriesWrite(series, t, from, to - from, to > from ? rows : NULL));
-    if (t == 1) OK(H5Flush_(h5));
+    if (t == 1) OK(HdfSeriesExtend(series, T + 1));
+    OK(HdfSeriesWrite(series, t, from, to - from, to > from ? rows : NULL));
+    if (t == 1) OK(HdfFlush(hdf));
   }
-  FAILS(H5SeriesWrite(series, T + 1, from, to - from, rows), PETSC_ERR_ARG_OUTOFRANGE, "/tmp/", "past the end");
-  OK(H5SeriesDestroy(&series));
-  OK(H5Close_(&h5));
+  FAILS(HdfSeriesWrite(series, T + 1, from, to - from, rows), PETSC_ERR_ARG_OUTOFRANGE, "/tmp/", "past the end");
+  OK(HdfSeriesDestroy(&series));
+  OK(HdfClose(&hdf));
   if (!rank) {
     double read[(T + 1) * N * D];
     if (single) {
@@ -334,28 +336,28 @@ static void Spoil(const char *name, PetscInt64 size, const char *text) {
 static void RefusesBadFiles(void **state) {
   const PetscInt64 shape[1] = {1000};
   double values[1000] = {0};
-  H5 h5;
+  Hdf hdf;
 
   (void)state;
-  FAILS(H5Open(PETSC_COMM_WORLD, File("missing.h5"), "r", "tokens_file", &h5), PETSC_ERR_USER_INPUT,
+  FAILS(HdfOpen(PETSC_COMM_WORLD, File("missing.h5"), "r", "tokens_file", &hdf), PETSC_ERR_USER_INPUT,
         "tokens_file = /tmp/", "missing.h5: no such file");
-  assert_null(h5);
-  FAILS(H5Open(PETSC_COMM_WORLD, directory, "r", "tokens_file", &h5), PETSC_ERR_USER_INPUT,
+  assert_null(hdf);
+  FAILS(HdfOpen(PETSC_COMM_WORLD, directory, "r", "tokens_file", &hdf), PETSC_ERR_USER_INPUT,
         "tokens_file = ", ": not a regular file");
   Spoil(File("text.h5"), 0, "this is a text\n");
-  FAILS(H5Open(PETSC_COMM_WORLD, path, "r", "tokens_file", &h5), PETSC_ERR_USER_INPUT,
+  FAILS(HdfOpen(PETSC_COMM_WORLD, path, "r", "tokens_file", &hdf), PETSC_ERR_USER_INPUT,
         "tokens_file = ", ": not an HDF5 file");
   Spoil(File("empty.h5"), 0, "");
-  FAILS(H5Open(PETSC_COMM_WORLD, path, "r", NULL, &h5), PETSC_ERR_FILE_READ, "/tmp/", ": not an HDF5 file");
+  FAILS(HdfOpen(PETSC_COMM_WORLD, path, "r", NULL, &hdf), PETSC_ERR_FILE_READ, "/tmp/", ": not an HDF5 file");
   for (PetscInt64 size = 9000; size > 100; size /= 3) {
-    OK(H5Open(PETSC_COMM_WORLD, File("cut.h5"), "w", NULL, &h5));
-    OK(H5WriteReals(h5, "x", 1, shape, values));
-    OK(H5Close_(&h5));
+    OK(HdfOpen(PETSC_COMM_WORLD, File("cut.h5"), "w", NULL, &hdf));
+    OK(HdfWriteReals(hdf, "x", 1, shape, values));
+    OK(HdfClose(&hdf));
     Spoil(path, size, NULL);
-    FAILS(H5Open(PETSC_COMM_WORLD, path, "r", "tokens_file", &h5), PETSC_ERR_USER_INPUT,
+    FAILS(HdfOpen(PETSC_COMM_WORLD, path, "r", "tokens_file", &hdf), PETSC_ERR_USER_INPUT,
           "tokens_file = ", ": a truncated or damaged HDF5");
   }
-  FAILS(H5Open(PETSC_COMM_WORLD, File("no/such/directory.h5"), "w", NULL, &h5), PETSC_ERR_FILE_OPEN, "/tmp/",
+  FAILS(HdfOpen(PETSC_COMM_WORLD, File("no/such/directory.h5"), "w", NULL, &hdf), PETSC_ERR_FILE_OPEN, "/tmp/",
         "cannot create: No such");
 }
 
@@ -365,7 +367,7 @@ int main(int argc, char **argv) {
                                      cmocka_unit_test(Columns),         cmocka_unit_test(Series),
                                      cmocka_unit_test(RefusesBadFiles)};
   if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush()) return 1;
-  int failed = _cmocka_run_group_tests("h5", tests, sizeof(tests) / sizeof(tests[0]), MakeDirectory, RemoveDirectory),
+  int failed = _cmocka_run_group_tests("hdf", tests, sizeof(tests) / sizeof(tests[0]), MakeDirectory, RemoveDirectory),
       worst = 1;
   if (MPI_Allreduce(&failed, &worst, 1, MPI_INT, MPI_MAX, PETSC_COMM_WORLD) || PetscFinalize()) return 1;
   return worst != 0;

@@ -3,8 +3,8 @@
  *     f_n = E[sigma(r u + b) P_n(u)],   u = <X,e>, X uniform on S^{d-1},
  *
  * so that sigma(r <x,e> + b) = sum_n f_n |S^{d-1}| sum_j Y_nj(x) Y_nj(e). Pure functions, no MPI. */
-#ifndef CHORALE_RIDGE_H
-#define CHORALE_RIDGE_H
+#ifndef CHORALE_LAW_KERNEL_RIDGE_H
+#define CHORALE_LAW_KERNEL_RIDGE_H
 
 #include <chorale/activation.h>
 

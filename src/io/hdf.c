@@ -1,4 +1,4 @@
-#include "io/h5_impl.h"
+#include "io/hdf_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 /* Where reading fails, the message says "key = path: reason", or "path: reason" when no deck key named the file. */
-#define H5_FROM(h5) (h5)->key, (h5)->key[0] ? " = " : "", (h5)->path
+#define H5_FROM(hdf) (hdf)->key, (hdf)->key[0] ? " = " : "", (hdf)->path
 /* A user's mistake when a key named it, and then met by all ranks alike; else a failure of the run. */
-#define H5_UNREADABLE(h5) ((h5)->key[0] ? PETSC_ERR_USER_INPUT : PETSC_ERR_FILE_READ)
+#define H5_UNREADABLE(hdf) ((hdf)->key[0] ? PETSC_ERR_USER_INPUT : PETSC_ERR_FILE_READ)
 
-PetscErrorCode H5Agree(MPI_Comm comm, PetscBool *ok) {
+PetscErrorCode HdfAgree(MPI_Comm comm, PetscBool *ok) {
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, ok, 1, MPIU_BOOL, MPI_LAND, comm));
   PetscFunctionReturn(0);
@@ -64,16 +64,16 @@ static void InspectNewFile(const char *path, char *reason, size_t room) {
     close(fd);
 }
 
-PetscErrorCode H5Open(MPI_Comm comm, const char *path, const char *mode, const char *key, H5 *h5) {
+PetscErrorCode HdfOpen(MPI_Comm comm, const char *path, const char *mode, const char *key, Hdf *handle) {
   char reason[256] = "";
   const PetscBool create = mode[0] == 'w' ? PETSC_TRUE : PETSC_FALSE;
   PetscMPIInt rank;
   PetscBool ok;
   hid_t access;
-  H5 x;
+  Hdf hdf;
 
   PetscFunctionBeginUser;
-  *h5 = NULL;
+  *handle = NULL;
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
   if (!rank) (create ? InspectNewFile : InspectFile)(path, reason, sizeof(reason));
@@ -83,56 +83,56 @@ PetscErrorCode H5Open(MPI_Comm comm, const char *path, const char *mode, const c
     SETERRQ(comm, key ? PETSC_ERR_USER_INPUT : PETSC_ERR_FILE_READ, "%s%s%s: %s", key ? key : "", key ? " = " : "",
             path, reason);
   }
-  PetscCall(PetscNew(&x));
-  PetscCallMPI(MPI_Comm_dup(comm, &x->comm));
-  PetscCall(PetscStrncpy(x->path, path, sizeof(x->path)));
-  PetscCall(PetscStrncpy(x->key, key ? key : "", sizeof(x->key)));
-  access = AccessProperties(x->comm);
+  PetscCall(PetscNew(&hdf));
+  PetscCallMPI(MPI_Comm_dup(comm, &hdf->comm));
+  PetscCall(PetscStrncpy(hdf->path, path, sizeof(hdf->path)));
+  PetscCall(PetscStrncpy(hdf->key, key ? key : "", sizeof(hdf->key)));
+  access = AccessProperties(hdf->comm);
   if (create)
-    x->file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    hdf->file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
   else
-    x->file = H5Fopen(path, mode[1] == '+' ? H5F_ACC_RDWR : H5F_ACC_RDONLY, access);
+    hdf->file = H5Fopen(path, mode[1] == '+' ? H5F_ACC_RDWR : H5F_ACC_RDONLY, access);
   H5Pclose(access);
-  ok = x->file >= 0 ? PETSC_TRUE : PETSC_FALSE;
-  PetscCall(H5Agree(x->comm, &ok));
-  *h5 = x;
+  ok = hdf->file >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(HdfAgree(hdf->comm, &ok));
+  *handle = hdf;
   if (!ok) {
-    PetscCall(H5Close_(h5));
+    PetscCall(HdfClose(handle));
     SETERRQ(comm, PETSC_ERR_FILE_OPEN, "%s: cannot open on all ranks", path);
   }
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5Close_(H5 *h5) {
+PetscErrorCode HdfClose(Hdf *handle) {
   char path[PETSC_MAX_PATH_LEN];
   PetscBool ok = PETSC_TRUE;
-  H5 x = *h5;
+  Hdf hdf = *handle;
 
   PetscFunctionBeginUser;
-  if (!x) PetscFunctionReturn(0);
-  *h5 = NULL;
-  if (x->file >= 0 && H5Fclose(x->file) < 0) ok = PETSC_FALSE;
-  PetscCall(H5Agree(x->comm, &ok));
-  PetscCallMPI(MPI_Comm_free(&x->comm));
-  PetscCall(PetscStrncpy(path, x->path, sizeof(path)));
-  PetscCall(PetscFree(x));
+  if (!hdf) PetscFunctionReturn(0);
+  *handle = NULL;
+  if (hdf->file >= 0 && H5Fclose(hdf->file) < 0) ok = PETSC_FALSE;
+  PetscCall(HdfAgree(hdf->comm, &ok));
+  PetscCallMPI(MPI_Comm_free(&hdf->comm));
+  PetscCall(PetscStrncpy(path, hdf->path, sizeof(path)));
+  PetscCall(PetscFree(hdf));
   PetscCheck(ok, PETSC_COMM_SELF, PETSC_ERR_FILE_WRITE, "%s: cannot close", path);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5Flush_(H5 h5) {
+PetscErrorCode HdfFlush(Hdf hdf) {
   PetscBool ok;
 
   PetscFunctionBeginUser;
-  ok = H5Fflush(h5->file, H5F_SCOPE_GLOBAL) >= 0 ? PETSC_TRUE : PETSC_FALSE;
-  PetscCall(H5Agree(h5->comm, &ok));
-  PetscCheck(ok, h5->comm, PETSC_ERR_FILE_WRITE, "%s: cannot flush", h5->path);
+  ok = H5Fflush(hdf->file, H5F_SCOPE_GLOBAL) >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(HdfAgree(hdf->comm, &ok));
+  PetscCheck(ok, hdf->comm, PETSC_ERR_FILE_WRITE, "%s: cannot flush", hdf->path);
   PetscFunctionReturn(0);
 }
 
 /* Every link on the way must exist: HDF5 calls a missing intermediate group an error. A dangling link is as good as
  * none. */
-PetscErrorCode H5Exists(H5 h5, const char *path, PetscBool *exists) {
+PetscErrorCode HdfExists(Hdf hdf, const char *path, PetscBool *exists) {
   char *prefix, *slash;
 
   PetscFunctionBeginUser;
@@ -140,10 +140,10 @@ PetscErrorCode H5Exists(H5 h5, const char *path, PetscBool *exists) {
   PetscCall(PetscStrallocpy(path, &prefix));
   for (slash = strchr(prefix + 1, '/'); *exists && slash; slash = strchr(slash + 1, '/')) {
     *slash = '\0';
-    if (H5Lexists(h5->file, prefix, H5P_DEFAULT) <= 0) *exists = PETSC_FALSE;
+    if (H5Lexists(hdf->file, prefix, H5P_DEFAULT) <= 0) *exists = PETSC_FALSE;
     *slash = '/';
   }
-  if (*exists && H5Oexists_by_name(h5->file, path, H5P_DEFAULT) <= 0) *exists = PETSC_FALSE;
+  if (*exists && H5Oexists_by_name(hdf->file, path, H5P_DEFAULT) <= 0) *exists = PETSC_FALSE;
   PetscCall(PetscFree(prefix));
   PetscFunctionReturn(0);
 }
@@ -186,11 +186,11 @@ static PetscBool IsSound(hid_t dataset, int rank, const hsize_t size[], const hs
 enum { FAULT_NONE, FAULT_DAMAGED, FAULT_SHAPE, FAULT_OTHER, FAULT_MISSING };
 
 /* On this rank: opens the dataset and finds its shape. */
-static int TryOpenDataset(H5 h5, const char *path, hid_t *dataset, int *rank, PetscInt64 shape[8]) {
+static int TryOpenDataset(Hdf hdf, const char *path, hid_t *dataset, int *rank, PetscInt64 shape[8]) {
   hsize_t size[H5S_MAX_RANK], most[H5S_MAX_RANK];
   hid_t space;
 
-  *dataset = H5Dopen2(h5->file, path, H5P_DEFAULT);
+  *dataset = H5Dopen2(hdf->file, path, H5P_DEFAULT);
   if (*dataset < 0) return FAULT_OTHER;
   space = H5Dget_space(*dataset);
   *rank = H5Sget_simple_extent_dims(space, size, most);
@@ -203,7 +203,7 @@ static int TryOpenDataset(H5 h5, const char *path, hid_t *dataset, int *rank, Pe
 
 /* Opens a dataset that a user's file must have, and its dataspace's shape. A file may be damaged for one rank only: all
  * agree on what is wrong. */
-static PetscErrorCode OpenDataset(H5 h5, const char *path, hid_t *dataset, int *rank, PetscInt64 shape[8]) {
+static PetscErrorCode OpenDataset(Hdf hdf, const char *path, hid_t *dataset, int *rank, PetscInt64 shape[8]) {
   static const char *const faults[] = {"", "dataset '%s' is damaged", "dataset '%s' has no shape of rank 0 to 8",
                                        "'%s' is not a dataset", "has no dataset '%s'"};
   char text[PETSC_MAX_PATH_LEN + 64];
@@ -212,34 +212,34 @@ static PetscErrorCode OpenDataset(H5 h5, const char *path, hid_t *dataset, int *
 
   PetscFunctionBeginUser;
   *dataset = -1;
-  PetscCall(H5Exists(h5, path, &exists));
-  if (exists) fault = TryOpenDataset(h5, path, dataset, rank, shape);
-  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &fault, 1, MPI_INT, MPI_MAX, h5->comm));
+  PetscCall(HdfExists(hdf, path, &exists));
+  if (exists) fault = TryOpenDataset(hdf, path, dataset, rank, shape);
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &fault, 1, MPI_INT, MPI_MAX, hdf->comm));
   if (!fault) PetscFunctionReturn(0);
   if (*dataset >= 0) H5Dclose(*dataset);
   PetscCall(PetscSNPrintf(text, sizeof(text), faults[fault], path));
-  SETERRQ(h5->comm, H5_UNREADABLE(h5), "%s%s%s: %s", H5_FROM(h5), text);
+  SETERRQ(hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: %s", H5_FROM(hdf), text);
 }
 
-PetscErrorCode H5GetShape(H5 h5, const char *path, int *rank, PetscInt64 shape[8]) {
+PetscErrorCode HdfGetShape(Hdf hdf, const char *path, int *rank, PetscInt64 shape[8]) {
   hid_t dataset;
 
   PetscFunctionBeginUser;
-  PetscCall(OpenDataset(h5, path, &dataset, rank, shape));
+  PetscCall(OpenDataset(hdf, path, &dataset, rank, shape));
   H5Dclose(dataset);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5CheckShape(H5 h5, const char *path, int rank, const PetscInt64 shape[]) {
+PetscErrorCode HdfCheckShape(Hdf hdf, const char *path, int rank, const PetscInt64 shape[]) {
   PetscInt64 found[8];
   PetscBool same;
   int n;
 
   PetscFunctionBeginUser;
-  PetscCall(H5GetShape(h5, path, &n, found));
+  PetscCall(HdfGetShape(hdf, path, &n, found));
   same = n == rank ? PETSC_TRUE : PETSC_FALSE;
   for (int i = 0; same && i < rank; i++) same = found[i] == shape[i] ? PETSC_TRUE : PETSC_FALSE;
-  PetscCheck(same, h5->comm, H5_UNREADABLE(h5), "%s%s%s: dataset '%s' has another shape", H5_FROM(h5), path);
+  PetscCheck(same, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: dataset '%s' has another shape", H5_FROM(hdf), path);
   PetscFunctionReturn(0);
 }
 
@@ -256,31 +256,31 @@ static herr_t ReadPart(hid_t dataset, int rank, const PetscInt64 shape[], PetscI
   return status;
 }
 
-PetscErrorCode H5ReadRows(H5 h5, const char *path, PetscInt64 first, PetscInt64 count, double *values) {
+PetscErrorCode HdfReadRows(Hdf hdf, const char *path, PetscInt64 first, PetscInt64 count, double *values) {
   PetscInt64 shape[8];
   PetscBool real, range, read = PETSC_TRUE;
   hid_t dataset, type;
   int rank;
 
   PetscFunctionBeginUser;
-  PetscCall(OpenDataset(h5, path, &dataset, &rank, shape));
+  PetscCall(OpenDataset(hdf, path, &dataset, &rank, shape));
   type = H5Dget_type(dataset);
   real = H5Tget_class(type) == H5T_FLOAT ? PETSC_TRUE : PETSC_FALSE;
   H5Tclose(type);
   range = (rank == 1 || rank == 2) && first >= 0 && count >= 0 && first + count <= shape[0] ? PETSC_TRUE : PETSC_FALSE;
-  PetscCall(H5Agree(h5->comm, &range));
+  PetscCall(HdfAgree(hdf->comm, &range));
   /* Ranks read by themselves: their ranges differ, and a damaged chunk must not leave the others waiting. */
   if (real && range && count)
     read = ReadPart(dataset, rank, shape, first, count, values) >= 0 ? PETSC_TRUE : PETSC_FALSE;
-  PetscCall(H5Agree(h5->comm, &read));
+  PetscCall(HdfAgree(hdf->comm, &read));
   H5Dclose(dataset);
-  PetscCheck(real, h5->comm, H5_UNREADABLE(h5), "%s%s%s: dataset '%s' must hold floating-point numbers", H5_FROM(h5),
+  PetscCheck(real, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: dataset '%s' must hold floating-point numbers", H5_FROM(hdf),
              path);
-  PetscCheck(rank == 1 || rank == 2, h5->comm, H5_UNREADABLE(h5), "%s%s%s: dataset '%s' has rank %d, must be 1 or 2",
-             H5_FROM(h5), path, rank);
-  PetscCheck(range, h5->comm, H5_UNREADABLE(h5), "%s%s%s: dataset '%s' has only %" PetscInt64_FMT " rows", H5_FROM(h5),
-             path, shape[0]);
-  PetscCheck(read, h5->comm, H5_UNREADABLE(h5), "%s%s%s: dataset '%s' cannot be read", H5_FROM(h5), path);
+  PetscCheck(rank == 1 || rank == 2, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: dataset '%s' has rank %d, must be 1 or 2",
+             H5_FROM(hdf), path, rank);
+  PetscCheck(range, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: dataset '%s' has only %" PetscInt64_FMT " rows",
+             H5_FROM(hdf), path, shape[0]);
+  PetscCheck(read, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: dataset '%s' cannot be read", H5_FROM(hdf), path);
   PetscFunctionReturn(0);
 }
 
@@ -297,32 +297,33 @@ static herr_t ReadFramePart(hid_t dataset, PetscInt64 t, PetscInt64 first, Petsc
   return status;
 }
 
-PetscErrorCode H5ReadFrame(H5 h5, const char *path, PetscInt64 t, PetscInt64 first, PetscInt64 count, double *values) {
+PetscErrorCode HdfReadFrame(Hdf hdf, const char *path, PetscInt64 t, PetscInt64 first, PetscInt64 count,
+                            double *values) {
   PetscInt64 shape[8];
   PetscBool range, read = PETSC_TRUE;
   hid_t dataset;
   int rank;
 
   PetscFunctionBeginUser;
-  PetscCall(OpenDataset(h5, path, &dataset, &rank, shape));
+  PetscCall(OpenDataset(hdf, path, &dataset, &rank, shape));
   range = rank == 3 && t >= 0 && t < shape[0] && first >= 0 && first + count <= shape[1] ? PETSC_TRUE : PETSC_FALSE;
-  PetscCall(H5Agree(h5->comm, &range));
-  /* Each rank by itself, as in H5ReadRows. */
+  PetscCall(HdfAgree(hdf->comm, &range));
+  /* Each rank by itself, as in HdfReadRows. */
   if (range && count) read = ReadFramePart(dataset, t, first, count, shape[2], values) >= 0 ? PETSC_TRUE : PETSC_FALSE;
-  PetscCall(H5Agree(h5->comm, &read));
+  PetscCall(HdfAgree(hdf->comm, &read));
   H5Dclose(dataset);
-  PetscCheck(range && read, h5->comm, PETSC_ERR_USER_INPUT, "%s%s%s: frame %" PetscInt64_FMT " of '%s' cannot be read",
-             H5_FROM(h5), t, path);
+  PetscCheck(range && read, hdf->comm, PETSC_ERR_USER_INPUT, "%s%s%s: frame %" PetscInt64_FMT " of '%s' cannot be read",
+             H5_FROM(hdf), t, path);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5IsReal(H5 h5, const char *path, PetscBool *real) {
+PetscErrorCode HdfIsReal(Hdf hdf, const char *path, PetscBool *real) {
   PetscInt64 shape[8];
   hid_t dataset, type;
   int rank;
 
   PetscFunctionBeginUser;
-  PetscCall(OpenDataset(h5, path, &dataset, &rank, shape));
+  PetscCall(OpenDataset(hdf, path, &dataset, &rank, shape));
   type = H5Dget_type(dataset);
   *real = H5Tget_class(type) == H5T_FLOAT ? PETSC_TRUE : PETSC_FALSE;
   H5Tclose(type);
@@ -330,16 +331,16 @@ PetscErrorCode H5IsReal(H5 h5, const char *path, PetscBool *real) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5ReadLink(H5 h5, const char *path, size_t room, char *file, char *object) {
+PetscErrorCode HdfReadLink(Hdf hdf, const char *path, size_t room, char *file, char *object) {
   const char *to_file = NULL, *to_object = NULL;
   H5L_info_t info;
   char *value = NULL;
 
   PetscFunctionBeginUser;
   file[0] = object[0] = '\0';
-  if (H5Lget_info(h5->file, path, &info, H5P_DEFAULT) < 0 || info.type != H5L_TYPE_EXTERNAL) PetscFunctionReturn(0);
+  if (H5Lget_info(hdf->file, path, &info, H5P_DEFAULT) < 0 || info.type != H5L_TYPE_EXTERNAL) PetscFunctionReturn(0);
   PetscCall(PetscMalloc1(info.u.val_size, &value));
-  if (H5Lget_val(h5->file, path, value, info.u.val_size, H5P_DEFAULT) >= 0 &&
+  if (H5Lget_val(hdf->file, path, value, info.u.val_size, H5P_DEFAULT) >= 0 &&
       H5Lunpack_elink_val(value, info.u.val_size, NULL, &to_file, &to_object) >= 0) {
     PetscCall(PetscStrncpy(file, to_file, room));
     PetscCall(PetscStrncpy(object, to_object, room));
@@ -348,34 +349,34 @@ PetscErrorCode H5ReadLink(H5 h5, const char *path, size_t room, char *file, char
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5ReadInts(H5 h5, const char *path, PetscInt64 n, PetscInt64 *values) {
+PetscErrorCode HdfReadInts(Hdf hdf, const char *path, PetscInt64 n, PetscInt64 *values) {
   PetscInt64 shape[8];
   hid_t dataset;
   int rank;
   PetscBool right, read;
 
   PetscFunctionBeginUser;
-  PetscCall(OpenDataset(h5, path, &dataset, &rank, shape));
+  PetscCall(OpenDataset(hdf, path, &dataset, &rank, shape));
   right = rank == 1 && shape[0] == n ? PETSC_TRUE : PETSC_FALSE;
   read = right && H5Dread(dataset, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
   H5Dclose(dataset);
-  PetscCall(H5Agree(h5->comm, &read));
-  PetscCheck(read, h5->comm, H5_UNREADABLE(h5), "%s%s%s: '%s' must hold %" PetscInt64_FMT " integers", H5_FROM(h5),
+  PetscCall(HdfAgree(hdf->comm, &read));
+  PetscCheck(read, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: '%s' must hold %" PetscInt64_FMT " integers", H5_FROM(hdf),
              path, n);
   PetscFunctionReturn(0);
 }
 
 /* Reads the attribute `name` of the object at path as this type; false when there is none. */
-static PetscErrorCode ReadAttribute(H5 h5, const char *path, const char *name, hid_t type, void *value,
+static PetscErrorCode ReadAttribute(Hdf hdf, const char *path, const char *name, hid_t type, void *value,
                                     PetscBool *found) {
   PetscBool exists;
   hid_t object, attribute, space;
 
   PetscFunctionBeginUser;
   *found = PETSC_FALSE;
-  PetscCall(H5Exists(h5, path, &exists));
+  PetscCall(HdfExists(hdf, path, &exists));
   if (!exists) PetscFunctionReturn(0);
-  object = H5Oopen(h5->file, path, H5P_DEFAULT);
+  object = H5Oopen(hdf->file, path, H5P_DEFAULT);
   if (object >= 0 && H5Aexists(object, name) > 0) {
     attribute = H5Aopen(object, name, H5P_DEFAULT);
     space = attribute >= 0 ? H5Aget_space(attribute) : -1;
@@ -390,22 +391,23 @@ static PetscErrorCode ReadAttribute(H5 h5, const char *path, const char *name, h
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5ReadAttribute(H5 h5, const char *path, const char *name, size_t room, char *buffer, PetscBool *found) {
+PetscErrorCode HdfReadAttribute(Hdf hdf, const char *path, const char *name, size_t room, char *buffer,
+                                PetscBool *found) {
   const hid_t type = H5Tcopy(H5T_C_S1);
 
   PetscFunctionBeginUser;
   H5Tset_size(type, room);
   H5Tset_cset(type, H5T_CSET_UTF8);
   buffer[0] = '\0';
-  PetscCall(ReadAttribute(h5, path, name, type, buffer, found));
+  PetscCall(ReadAttribute(hdf, path, name, type, buffer, found));
   buffer[room - 1] = '\0';
   H5Tclose(type);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5ReadAttributeInt(H5 h5, const char *path, const char *name, int *value, PetscBool *found) {
+PetscErrorCode HdfReadAttributeInt(Hdf hdf, const char *path, const char *name, int *value, PetscBool *found) {
   PetscFunctionBeginUser;
-  PetscCall(ReadAttribute(h5, path, name, H5T_NATIVE_INT, value, found));
+  PetscCall(ReadAttribute(hdf, path, name, H5T_NATIVE_INT, value, found));
   PetscFunctionReturn(0);
 }
 
@@ -424,16 +426,16 @@ static herr_t AddName(hid_t group, const char *name, const H5L_info_t *info, voi
   return PetscStrallocpy(name, &list->names[list->n++]) ? -1 : 0;
 }
 
-PetscErrorCode H5List(H5 h5, const char *path, PetscInt *n, char ***names) {
+PetscErrorCode HdfList(Hdf hdf, const char *path, PetscInt *n, char ***names) {
   NameList list = {0, 0, NULL};
   H5G_info_t info;
   PetscBool exists, ok;
   hid_t group = -1;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Exists(h5, path, &exists));
-  if (exists) group = H5Gopen2(h5->file, path, H5P_DEFAULT);
-  PetscCheck(group >= 0, h5->comm, H5_UNREADABLE(h5), "%s%s%s: has no group '%s'", H5_FROM(h5), path);
+  PetscCall(HdfExists(hdf, path, &exists));
+  if (exists) group = H5Gopen2(hdf->file, path, H5P_DEFAULT);
+  PetscCheck(group >= 0, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: has no group '%s'", H5_FROM(hdf), path);
   ok = H5Gget_info(group, &info) >= 0 && info.nlinks <= LINKS_MOST ? PETSC_TRUE : PETSC_FALSE;
   if (ok) {
     list.room = (PetscInt)info.nlinks;
@@ -445,7 +447,7 @@ PetscErrorCode H5List(H5 h5, const char *path, PetscInt *n, char ***names) {
     for (PetscInt i = 0; i < list.n; i++) PetscCall(PetscFree(list.names[i]));
     PetscCall(PetscFree(list.names));
   }
-  PetscCheck(ok, h5->comm, H5_UNREADABLE(h5), "%s%s%s: group '%s' cannot be read", H5_FROM(h5), path);
+  PetscCheck(ok, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: group '%s' cannot be read", H5_FROM(hdf), path);
   *n = list.n;
   *names = list.names;
   PetscFunctionReturn(0);

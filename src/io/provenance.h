@@ -1,6 +1,6 @@
 /* Where a file came from: version, git revision, compiler, flags, library versions, ranks, host, date, command line. */
-#ifndef CHORALE_PROVENANCE_H
-#define CHORALE_PROVENANCE_H
+#ifndef CHORALE_IO_PROVENANCE_H
+#define CHORALE_IO_PROVENANCE_H
 
 #include <petscsys.h>
 

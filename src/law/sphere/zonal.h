@@ -1,6 +1,6 @@
 /* Zonal expansions f(u) = sum_n f_n P_n(u), P_n(1) = 1, and what truncation costs. Pure functions, no MPI. */
-#ifndef CHORALE_ZONAL_H
-#define CHORALE_ZONAL_H
+#ifndef CHORALE_LAW_SPHERE_ZONAL_H
+#define CHORALE_LAW_SPHERE_ZONAL_H
 
 #include <petscsys.h>
 

@@ -1,10 +1,8 @@
 /* What the kinds of the harmonics share. */
-#ifndef CHORALE_LAW_SPHERE_HARMONICS_IMPL_H
-#define CHORALE_LAW_SPHERE_HARMONICS_IMPL_H
+#ifndef CHORALE_LAW_SPHERE_IMPL_H
+#define CHORALE_LAW_SPHERE_IMPL_H
 
 #include <chorale/harmonics.h>
-
-#define HARMONICS_BLOCK 256 /* most tokens in a block */
 
 /* One step of the recurrence in the degree: next = up x current - down r^2 before. */
 typedef struct {

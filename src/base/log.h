@@ -1,6 +1,6 @@
 /* Events for PETSc's -log_view: one per expensive operation, registered on first use. */
-#ifndef CHORALE_LOG_H
-#define CHORALE_LOG_H
+#ifndef CHORALE_BASE_LOG_H
+#define CHORALE_BASE_LOG_H
 
 #include <petsclog.h>
 

@@ -1,7 +1,7 @@
-/* Inside of the covariance kernel, for src/law alone. Notation of PAPER.md section 2: v = 1/d + sigma_U^2 is the
+/* Inside of the covariance kernel, for src/law alone. Notation of THEORY.md section 2: v = 1/d + sigma_U^2 is the
  * variance of a pre-activation, c = u/d + sigma_U^2 the covariance at cosine u. */
-#ifndef CHORALE_LAW_KERNEL_KERNEL_IMPL_H
-#define CHORALE_LAW_KERNEL_KERNEL_IMPL_H
+#ifndef CHORALE_LAW_KERNEL_IMPL_H
+#define CHORALE_LAW_KERNEL_IMPL_H
 
 #include <chorale/kernel.h>
 
@@ -47,7 +47,7 @@ PetscReal KernelLinearValue(Kernel kernel, PetscReal u);
 PetscReal KernelLinearSecant(Kernel kernel, PetscReal x);
 PetscErrorCode KernelLinearCoefficients(Kernel kernel, PetscInt degree, PetscReal c[]);
 
-/* kernel_truncate.c. */
+/* kernel_sum.c: kernels that are cut off. */
 PetscReal KernelTruncatedValue(Kernel kernel, PetscReal u);
 PetscReal KernelTruncatedSecant(Kernel kernel, PetscReal x);
 

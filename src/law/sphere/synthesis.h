@@ -8,8 +8,8 @@
  *
  * Each rank makes the table for itself, and whether there is one follows from the functions and the number of tokens
  * over all ranks alone: values at a token depend on the token and the coefficients, not on the ranks. No MPI. */
-#ifndef CHORALE_SYNTHESIS_H
-#define CHORALE_SYNTHESIS_H
+#ifndef CHORALE_LAW_SPHERE_SYNTHESIS_H
+#define CHORALE_LAW_SPHERE_SYNTHESIS_H
 
 #include <chorale/harmonics.h>
 
@@ -20,7 +20,7 @@ PetscErrorCode SynthesisCreate(Harmonics harmonics, PetscInt n, Synthesis *synth
 PetscErrorCode SynthesisDestroy(Synthesis *synthesis);
 /* coefficients[n][K], which must stay unchanged as long as they are evaluated, at `tokens` tokens over all ranks. */
 PetscErrorCode SynthesisSet(Synthesis synthesis, PetscInt64 tokens, const double *coefficients);
-/* x[blocks][d][B] to out[blocks][n][B], blocks as in harmonics.h; B = 256 where there are several. */
+/* x[blocks][d][B] to out[blocks][n][B], blocks as in harmonics.h; B = HARMONICS_BLOCK where there are several. */
 PetscErrorCode SynthesisEvaluate(Synthesis synthesis, PetscInt blocks, PetscInt B, const double *x, double *out);
 /* Blocks that Evaluate likes to have at once. */
 #define SYNTHESIS_BLOCKS 16

@@ -1,4 +1,4 @@
-#include "io/h5_impl.h"
+#include "io/hdf_impl.h"
 
 #include <string.h>
 
@@ -11,29 +11,29 @@ static hid_t WithParents(void) {
   return properties;
 }
 
-PetscErrorCode H5WriteGroup(H5 h5, const char *path) {
+PetscErrorCode HdfWriteGroup(Hdf hdf, const char *path) {
   PetscBool exists;
   hid_t links, group;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Exists(h5, path, &exists));
+  PetscCall(HdfExists(hdf, path, &exists));
   if (exists) PetscFunctionReturn(0);
   links = WithParents();
-  group = H5Gcreate2(h5->file, path, links, H5P_DEFAULT, H5P_DEFAULT);
+  group = H5Gcreate2(hdf->file, path, links, H5P_DEFAULT, H5P_DEFAULT);
   H5Pclose(links);
-  H5Check(h5, group, path);
+  HdfCheck(hdf, group, path);
   H5Gclose(group);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5ExternalLink(H5 h5, const char *path, const char *file, const char *object) {
+PetscErrorCode HdfExternalLink(Hdf hdf, const char *path, const char *file, const char *object) {
   hid_t links = WithParents();
   herr_t status;
 
   PetscFunctionBeginUser;
-  status = H5Lcreate_external(file, object, h5->file, path, links, H5P_DEFAULT);
+  status = H5Lcreate_external(file, object, hdf->file, path, links, H5P_DEFAULT);
   H5Pclose(links);
-  H5Check(h5, status, path);
+  HdfCheck(hdf, status, path);
   PetscFunctionReturn(0);
 }
 
@@ -47,34 +47,34 @@ static hid_t StringType(size_t length) {
 }
 
 /* Sets an attribute of the object at path (a new group when there is none), replacing one of the same name. */
-static PetscErrorCode WriteAttribute(H5 h5, const char *path, const char *name, hid_t type, hid_t space,
+static PetscErrorCode WriteAttribute(Hdf hdf, const char *path, const char *name, hid_t type, hid_t space,
                                      const void *values) {
   hid_t object, attribute;
 
   PetscFunctionBeginUser;
-  PetscCall(H5WriteGroup(h5, path));
-  object = H5Oopen(h5->file, path, H5P_DEFAULT);
-  H5Check(h5, object, path);
-  if (H5Aexists(object, name) > 0) H5Check(h5, H5Adelete(object, name), name);
+  PetscCall(HdfWriteGroup(hdf, path));
+  object = H5Oopen(hdf->file, path, H5P_DEFAULT);
+  HdfCheck(hdf, object, path);
+  if (H5Aexists(object, name) > 0) HdfCheck(hdf, H5Adelete(object, name), name);
   attribute = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
-  H5Check(h5, attribute, name);
-  H5Check(h5, H5Awrite(attribute, type, values), name);
+  HdfCheck(hdf, attribute, name);
+  HdfCheck(hdf, H5Awrite(attribute, type, values), name);
   H5Aclose(attribute);
   H5Oclose(object);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5AttributeString(H5 h5, const char *path, const char *name, const char *value) {
+PetscErrorCode HdfAttributeString(Hdf hdf, const char *path, const char *name, const char *value) {
   const hid_t type = StringType(strlen(value)), space = H5Screate(H5S_SCALAR);
 
   PetscFunctionBeginUser;
-  PetscCall(WriteAttribute(h5, path, name, type, space, value));
+  PetscCall(WriteAttribute(hdf, path, name, type, space, value));
   H5Sclose(space);
   H5Tclose(type);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5AttributeStrings(H5 h5, const char *path, const char *name, int n, const char *const values[]) {
+PetscErrorCode HdfAttributeStrings(Hdf hdf, const char *path, const char *name, int n, const char *const values[]) {
   const hsize_t size = (hsize_t)n;
   const hid_t space = H5Screate_simple(1, &size, NULL);
   size_t length = 0;
@@ -86,37 +86,37 @@ PetscErrorCode H5AttributeStrings(H5 h5, const char *path, const char *name, int
   PetscCall(PetscCalloc1((size_t)n * (length + 1), &text));
   for (int i = 0; i < n; i++) memcpy(text + (size_t)i * (length + 1), values[i], strlen(values[i]));
   type = StringType(length);
-  PetscCall(WriteAttribute(h5, path, name, type, space, text));
+  PetscCall(WriteAttribute(hdf, path, name, type, space, text));
   H5Tclose(type);
   H5Sclose(space);
   PetscCall(PetscFree(text));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5AttributeReal(H5 h5, const char *path, const char *name, PetscReal value) {
+PetscErrorCode HdfAttributeReal(Hdf hdf, const char *path, const char *name, PetscReal value) {
   const hid_t space = H5Screate(H5S_SCALAR);
 
   PetscFunctionBeginUser;
-  PetscCall(WriteAttribute(h5, path, name, H5T_NATIVE_DOUBLE, space, &value));
+  PetscCall(WriteAttribute(hdf, path, name, H5T_NATIVE_DOUBLE, space, &value));
   H5Sclose(space);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5AttributeInt(H5 h5, const char *path, const char *name, int value) {
+PetscErrorCode HdfAttributeInt(Hdf hdf, const char *path, const char *name, int value) {
   const hid_t space = H5Screate(H5S_SCALAR);
 
   PetscFunctionBeginUser;
-  PetscCall(WriteAttribute(h5, path, name, H5T_NATIVE_INT, space, &value));
+  PetscCall(WriteAttribute(hdf, path, name, H5T_NATIVE_INT, space, &value));
   H5Sclose(space);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5AttributeInts(H5 h5, const char *path, const char *name, int n, const int values[]) {
+PetscErrorCode HdfAttributeInts(Hdf hdf, const char *path, const char *name, int n, const int values[]) {
   const hsize_t size = (hsize_t)n;
   const hid_t space = H5Screate_simple(1, &size, NULL);
 
   PetscFunctionBeginUser;
-  PetscCall(WriteAttribute(h5, path, name, H5T_NATIVE_INT, space, values));
+  PetscCall(WriteAttribute(hdf, path, name, H5T_NATIVE_INT, space, values));
   H5Sclose(space);
   PetscFunctionReturn(0);
 }
@@ -148,29 +148,29 @@ static PetscBool Grow(hid_t dataset, hid_t type, hid_t space) {
 
 /* A dataset to be filled: the one at path if it is like it or can become so, else a new one in its place, with missing
  * parents. Unwritten parts are left to the file system (zeros): HDF5 would write everything twice. */
-static PetscErrorCode CreateDataset(H5 h5, const char *path, hid_t type, hid_t space, hid_t create, hid_t *dataset) {
+static PetscErrorCode CreateDataset(Hdf hdf, const char *path, hid_t type, hid_t space, hid_t create, hid_t *dataset) {
   PetscBool exists;
   hid_t links;
 
   PetscFunctionBeginUser;
-  PetscCall(H5Exists(h5, path, &exists));
+  PetscCall(HdfExists(hdf, path, &exists));
   if (exists) {
-    *dataset = H5Dopen2(h5->file, path, H5P_DEFAULT);
-    H5Check(h5, *dataset, path);
+    *dataset = H5Dopen2(hdf->file, path, H5P_DEFAULT);
+    HdfCheck(hdf, *dataset, path);
     if (IsLike(*dataset, type, space) || Grow(*dataset, type, space)) PetscFunctionReturn(0);
     H5Dclose(*dataset);
-    H5Check(h5, H5Ldelete(h5->file, path, H5P_DEFAULT), path);
+    HdfCheck(hdf, H5Ldelete(hdf->file, path, H5P_DEFAULT), path);
   }
   links = WithParents();
-  *dataset = H5Dcreate2(h5->file, path, type, space, links, create, H5P_DEFAULT);
+  *dataset = H5Dcreate2(hdf->file, path, type, space, links, create, H5P_DEFAULT);
   H5Pclose(links);
-  H5Check(h5, *dataset, path);
+  HdfCheck(hdf, *dataset, path);
   PetscFunctionReturn(0);
 }
 
 /* Collective write of the selected part, whose type in memory is the one in the file: HDF5 does not convert in
  * collective writes. The ranks agree on success since a full disk may show on one of them only. */
-static PetscErrorCode WriteSelected(H5 h5, const char *path, hid_t dataset, hid_t type, hid_t memory, hid_t space,
+static PetscErrorCode WriteSelected(Hdf hdf, const char *path, hid_t dataset, hid_t type, hid_t memory, hid_t space,
                                     const void *values) {
   static const double nothing = 0; /* HDF5 wants an address even for an empty selection */
   PetscBool ok;
@@ -181,29 +181,30 @@ static PetscErrorCode WriteSelected(H5 h5, const char *path, hid_t dataset, hid_
   H5Pset_dxpl_mpio(transfer, H5FD_MPIO_COLLECTIVE);
   ok = H5Dwrite(dataset, type, memory, space, transfer, values ? values : &nothing) >= 0 ? PETSC_TRUE : PETSC_FALSE;
   H5Pclose(transfer);
-  PetscCall(H5Agree(h5->comm, &ok));
-  PetscCheck(ok, h5->comm, PETSC_ERR_FILE_WRITE, "%s: cannot write %s", h5->path, path);
+  PetscCall(HdfAgree(hdf->comm, &ok));
+  PetscCheck(ok, hdf->comm, PETSC_ERR_FILE_WRITE, "%s: cannot write %s", hdf->path, path);
   PetscFunctionReturn(0);
 }
 
 /* A whole dataset whose values rank 0 holds; in chunks of so many numbers, or in one piece for 0. */
-static PetscErrorCode WriteWhole(H5 h5, const char *path, hid_t type, hid_t space, hsize_t chunk, const void *values) {
+static PetscErrorCode WriteWhole(Hdf hdf, const char *path, hid_t type, hid_t space, hsize_t chunk,
+                                 const void *values) {
   PetscMPIInt rank;
   hid_t create, dataset, memory, part;
 
   PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Comm_rank(h5->comm, &rank));
+  PetscCallMPI(MPI_Comm_rank(hdf->comm, &rank));
   create = H5Pcreate(H5P_DATASET_CREATE);
   H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
   if (chunk) H5Pset_chunk(create, 1, &chunk);
-  PetscCall(CreateDataset(h5, path, type, space, create, &dataset));
+  PetscCall(CreateDataset(hdf, path, type, space, create, &dataset));
   memory = H5Scopy(space);
   part = H5Scopy(space);
   if (rank) {
     H5Sselect_none(memory);
     H5Sselect_none(part);
   }
-  PetscCall(WriteSelected(h5, path, dataset, type, memory, part, rank ? NULL : values));
+  PetscCall(WriteSelected(hdf, path, dataset, type, memory, part, rank ? NULL : values));
   H5Sclose(part);
   H5Sclose(memory);
   H5Dclose(dataset);
@@ -211,7 +212,7 @@ static PetscErrorCode WriteWhole(H5 h5, const char *path, hid_t type, hid_t spac
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode WriteArray(H5 h5, const char *path, hid_t type, int rank, const PetscInt64 shape[],
+static PetscErrorCode WriteArray(Hdf hdf, const char *path, hid_t type, int rank, const PetscInt64 shape[],
                                  const void *values) {
   hsize_t size[8];
   hid_t space;
@@ -219,50 +220,50 @@ static PetscErrorCode WriteArray(H5 h5, const char *path, hid_t type, int rank, 
   PetscFunctionBeginUser;
   for (int i = 0; i < rank; i++) size[i] = (hsize_t)shape[i];
   space = H5Screate_simple(rank, size, NULL);
-  PetscCall(WriteWhole(h5, path, type, space, 0, values));
+  PetscCall(WriteWhole(hdf, path, type, space, 0, values));
   H5Sclose(space);
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode GrowArray(H5 h5, const char *path, hid_t type, PetscInt64 n, const void *values) {
+static PetscErrorCode GrowArray(Hdf hdf, const char *path, hid_t type, PetscInt64 n, const void *values) {
   const hsize_t size = (hsize_t)n, most = H5S_UNLIMITED;
   const hid_t space = H5Screate_simple(1, &size, &most);
 
   PetscFunctionBeginUser;
-  PetscCall(WriteWhole(h5, path, type, space, GROW_CHUNK, values));
+  PetscCall(WriteWhole(hdf, path, type, space, GROW_CHUNK, values));
   H5Sclose(space);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5GrowReals(H5 h5, const char *path, PetscInt64 n, const double *values) {
+PetscErrorCode HdfGrowReals(Hdf hdf, const char *path, PetscInt64 n, const double *values) {
   PetscFunctionBeginUser;
-  PetscCall(GrowArray(h5, path, H5T_NATIVE_DOUBLE, n, values));
+  PetscCall(GrowArray(hdf, path, H5T_NATIVE_DOUBLE, n, values));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5GrowInts(H5 h5, const char *path, PetscInt64 n, const PetscInt64 *values) {
+PetscErrorCode HdfGrowInts(Hdf hdf, const char *path, PetscInt64 n, const PetscInt64 *values) {
   PetscFunctionBeginUser;
-  PetscCall(GrowArray(h5, path, H5T_NATIVE_INT64, n, values));
+  PetscCall(GrowArray(hdf, path, H5T_NATIVE_INT64, n, values));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5WriteReals(H5 h5, const char *path, int rank, const PetscInt64 shape[], const double *values) {
+PetscErrorCode HdfWriteReals(Hdf hdf, const char *path, int rank, const PetscInt64 shape[], const double *values) {
   PetscFunctionBeginUser;
-  PetscCall(WriteArray(h5, path, H5T_NATIVE_DOUBLE, rank, shape, values));
+  PetscCall(WriteArray(hdf, path, H5T_NATIVE_DOUBLE, rank, shape, values));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5WriteInts(H5 h5, const char *path, int rank, const PetscInt64 shape[], const PetscInt64 *values) {
+PetscErrorCode HdfWriteInts(Hdf hdf, const char *path, int rank, const PetscInt64 shape[], const PetscInt64 *values) {
   PetscFunctionBeginUser;
-  PetscCall(WriteArray(h5, path, H5T_NATIVE_INT64, rank, shape, values));
+  PetscCall(WriteArray(hdf, path, H5T_NATIVE_INT64, rank, shape, values));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5WriteString(H5 h5, const char *path, const char *value) {
+PetscErrorCode HdfWriteString(Hdf hdf, const char *path, const char *value) {
   const hid_t type = StringType(strlen(value)), space = H5Screate(H5S_SCALAR);
 
   PetscFunctionBeginUser;
-  PetscCall(WriteWhole(h5, path, type, space, 0, value));
+  PetscCall(WriteWhole(hdf, path, type, space, 0, value));
   H5Sclose(space);
   H5Tclose(type);
   PetscFunctionReturn(0);
@@ -270,7 +271,7 @@ PetscErrorCode H5WriteString(H5 h5, const char *path, const char *value) {
 
 /* The part of a dataset of this shape that starts at `start` and takes `count` entries with `step` between them along
  * every dimension; n == 0 writes nothing but takes part. */
-static PetscErrorCode WritePart(H5 h5, const char *path, int rank, const hsize_t size[], const hsize_t start[],
+static PetscErrorCode WritePart(Hdf hdf, const char *path, int rank, const hsize_t size[], const hsize_t start[],
                                 const hsize_t step[], const hsize_t count[], PetscInt64 n, const double *values) {
   hid_t create, space, memory, dataset;
 
@@ -278,15 +279,15 @@ static PetscErrorCode WritePart(H5 h5, const char *path, int rank, const hsize_t
   create = H5Pcreate(H5P_DATASET_CREATE);
   H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
   space = H5Screate_simple(rank, size, NULL);
-  PetscCall(CreateDataset(h5, path, H5T_NATIVE_DOUBLE, space, create, &dataset));
+  PetscCall(CreateDataset(hdf, path, H5T_NATIVE_DOUBLE, space, create, &dataset));
   memory = H5Screate_simple(rank, n ? count : size, NULL);
   if (n)
-    H5Check(h5, H5Sselect_hyperslab(space, H5S_SELECT_SET, start, step, count, NULL), path);
+    HdfCheck(hdf, H5Sselect_hyperslab(space, H5S_SELECT_SET, start, step, count, NULL), path);
   else {
     H5Sselect_none(space);
     H5Sselect_none(memory);
   }
-  PetscCall(WriteSelected(h5, path, dataset, H5T_NATIVE_DOUBLE, memory, space, n ? values : NULL));
+  PetscCall(WriteSelected(hdf, path, dataset, H5T_NATIVE_DOUBLE, memory, space, n ? values : NULL));
   H5Dclose(dataset);
   H5Sclose(memory);
   H5Sclose(space);
@@ -294,109 +295,103 @@ static PetscErrorCode WritePart(H5 h5, const char *path, int rank, const hsize_t
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5WriteColumns(H5 h5, const char *path, PetscInt64 T, PetscInt64 R, PetscInt64 k, PetscInt64 first,
-                              PetscInt64 stride, PetscInt64 n, const double *values) {
+PetscErrorCode HdfWriteColumns(Hdf hdf, const char *path, PetscInt64 T, PetscInt64 R, PetscInt64 k, PetscInt64 first,
+                               PetscInt64 stride, PetscInt64 n, const double *values) {
   const hsize_t size[3] = {(hsize_t)T, (hsize_t)R, (hsize_t)k}, count[3] = {(hsize_t)T, (hsize_t)n, (hsize_t)k};
   const hsize_t start[3] = {0, (hsize_t)first, 0}, step[3] = {1, (hsize_t)stride, 1};
 
   PetscFunctionBeginUser;
-  PetscCall(WritePart(h5, path, k ? 3 : 2, size, start, step, count, n, values));
+  PetscCall(WritePart(hdf, path, k ? 3 : 2, size, start, step, count, n, values));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5WriteRows(H5 h5, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first, PetscInt64 stride,
-                           PetscInt64 n, const double *values) {
+PetscErrorCode HdfWriteRows(Hdf hdf, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first, PetscInt64 stride,
+                            PetscInt64 n, const double *values) {
   const hsize_t size[2] = {(hsize_t)N, (hsize_t)k}, count[2] = {(hsize_t)n, (hsize_t)k};
   const hsize_t start[2] = {(hsize_t)first, 0}, step[2] = {(hsize_t)stride, 1};
 
   PetscFunctionBeginUser;
-  PetscCall(WritePart(h5, path, k ? 2 : 1, size, start, step, count, n, values));
+  PetscCall(WritePart(hdf, path, k ? 2 : 1, size, start, step, count, n, values));
   PetscFunctionReturn(0);
 }
 
-struct _p_H5Series {
-  H5 h5;
+struct _p_HdfSeries {
+  Hdf hdf;
   char path[256];
   hid_t dataset;
-  PetscInt64 frames, N, d;
-  PetscBool single;
+  HdfSeriesShape shape;
   PetscInt64 room; /* of narrow */
   float *narrow;
 };
 
-PetscErrorCode H5SeriesCreate(H5 h5, const char *path, PetscInt64 frames, PetscInt64 N, PetscInt64 d,
-                              PetscInt64 chunk_rows, PetscBool single, int deflate, H5Series *series) {
-  const hsize_t size[3] = {(hsize_t)frames, (hsize_t)N, (hsize_t)d}, most[3] = {H5S_UNLIMITED, (hsize_t)N, (hsize_t)d};
-  const hsize_t chunk[3] = {1, (hsize_t)PetscMin(chunk_rows, N), (hsize_t)d};
+PetscErrorCode HdfSeriesCreate(Hdf hdf, const char *path, const HdfSeriesShape *shape, HdfSeries *handle) {
+  const hsize_t N = (hsize_t)shape->N, d = (hsize_t)shape->d, rows = (hsize_t)PetscMin(shape->chunk_rows, shape->N);
+  const hsize_t size[3] = {(hsize_t)shape->frames, N, d}, most[3] = {H5S_UNLIMITED, N, d}, chunk[3] = {1, rows, d};
+  const hid_t type = shape->single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE;
   hid_t create, space;
-  H5Series x;
+  HdfSeries series;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscNew(&x));
-  x->h5 = h5;
-  x->frames = frames;
-  x->N = N;
-  x->d = d;
-  x->single = single;
-  PetscCall(PetscStrncpy(x->path, path, sizeof(x->path)));
+  PetscCall(PetscNew(&series));
+  series->hdf = hdf;
+  series->shape = *shape;
+  PetscCall(PetscStrncpy(series->path, path, sizeof(series->path)));
   create = H5Pcreate(H5P_DATASET_CREATE);
   H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
   H5Pset_chunk(create, 3, chunk);
-  if (deflate) {
+  if (shape->deflate) {
     H5Pset_shuffle(create);
-    H5Pset_deflate(create, (unsigned)deflate);
+    H5Pset_deflate(create, (unsigned)shape->deflate);
   }
   space = H5Screate_simple(3, size, most);
-  PetscCall(CreateDataset(h5, path, single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, space, create, &x->dataset));
+  PetscCall(CreateDataset(hdf, path, type, space, create, &series->dataset));
   H5Sclose(space);
   H5Pclose(create);
-  *series = x;
+  *handle = series;
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5SeriesOpen(H5 h5, const char *path, PetscInt64 d, PetscBool single, PetscInt64 *frames, PetscInt64 *N,
-                            H5Series *series) {
-  PetscInt64 shape[8];
+PetscErrorCode HdfSeriesOpen(Hdf hdf, const char *path, HdfSeriesShape *shape, HdfSeries *handle) {
+  PetscInt64 found[8];
   PetscBool same;
   hid_t type;
-  H5Series x;
+  HdfSeries series;
   int rank;
 
   PetscFunctionBeginUser;
-  PetscCall(H5GetShape(h5, path, &rank, shape));
-  PetscCall(PetscNew(&x));
-  x->h5 = h5;
-  x->dataset = H5Dopen2(h5->file, path, H5P_DEFAULT);
-  type = H5Dget_type(x->dataset);
-  same = H5Tequal(type, single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE) > 0 ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(HdfGetShape(hdf, path, &rank, found));
+  PetscCall(PetscNew(&series));
+  series->hdf = hdf;
+  series->dataset = H5Dopen2(hdf->file, path, H5P_DEFAULT);
+  type = H5Dget_type(series->dataset);
+  same = H5Tequal(type, shape->single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE) > 0 ? PETSC_TRUE : PETSC_FALSE;
   H5Tclose(type);
-  *series = x;
-  if (rank != 3 || shape[2] != d || !same) {
-    PetscCall(H5SeriesDestroy(series));
-    SETERRQ(h5->comm, PETSC_ERR_FILE_READ, "%s: '%s' is not of this run", h5->path, path);
+  *handle = series;
+  if (rank != 3 || found[2] != shape->d || !same) {
+    PetscCall(HdfSeriesDestroy(handle));
+    SETERRQ(hdf->comm, PETSC_ERR_FILE_READ, "%s: '%s' is not of this run", hdf->path, path);
   }
-  x->frames = *frames = shape[0];
-  x->N = *N = shape[1];
-  x->d = d;
-  x->single = single;
-  PetscCall(PetscStrncpy(x->path, path, sizeof(x->path)));
+  shape->frames = found[0];
+  shape->N = found[1];
+  series->shape = *shape;
+  PetscCall(PetscStrncpy(series->path, path, sizeof(series->path)));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5SeriesExtend(H5Series series, PetscInt64 frames) {
-  const hsize_t size[3] = {(hsize_t)frames, (hsize_t)series->N, (hsize_t)series->d};
+PetscErrorCode HdfSeriesExtend(HdfSeries series, PetscInt64 frames) {
+  const hsize_t size[3] = {(hsize_t)frames, (hsize_t)series->shape.N, (hsize_t)series->shape.d};
 
   PetscFunctionBeginUser;
-  H5Check(series->h5, H5Dset_extent(series->dataset, size), series->path);
-  series->frames = frames;
+  HdfCheck(series->hdf, H5Dset_extent(series->dataset, size), series->path);
+  series->shape.frames = frames;
   PetscFunctionReturn(0);
 }
 
 /* The values in the type of the file. */
-static PetscErrorCode InFileType(H5Series series, PetscInt64 n, const double *values, const void **stored) {
+static PetscErrorCode InFileType(HdfSeries series, PetscInt64 n, const double *values, const void **stored) {
   PetscFunctionBeginUser;
   *stored = values;
-  if (!series->single) PetscFunctionReturn(0);
+  if (!series->shape.single) PetscFunctionReturn(0);
   if (n > series->room) {
     PetscCall(PetscFree(series->narrow));
     PetscCall(PetscMalloc1(n, &series->narrow));
@@ -407,31 +402,33 @@ static PetscErrorCode InFileType(H5Series series, PetscInt64 n, const double *va
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5SeriesWrite(H5Series series, PetscInt64 t, PetscInt64 first, PetscInt64 count, const double *values) {
-  const hsize_t start[3] = {(hsize_t)t, (hsize_t)first, 0}, size[3] = {1, (hsize_t)count, (hsize_t)series->d};
+PetscErrorCode HdfSeriesWrite(HdfSeries series, PetscInt64 t, PetscInt64 first, PetscInt64 count,
+                              const double *values) {
+  const hsize_t start[3] = {(hsize_t)t, (hsize_t)first, 0}, size[3] = {1, (hsize_t)count, (hsize_t)series->shape.d};
   hid_t space, memory;
   const void *stored;
 
   PetscFunctionBeginUser;
-  PetscCheck(t >= 0 && t < series->frames, series->h5->comm, PETSC_ERR_ARG_OUTOFRANGE,
-             "%s: frame %" PetscInt64_FMT " is past the end", series->h5->path, t);
+  PetscCheck(t >= 0 && t < series->shape.frames, series->hdf->comm, PETSC_ERR_ARG_OUTOFRANGE,
+             "%s: frame %" PetscInt64_FMT " is past the end", series->hdf->path, t);
   space = H5Dget_space(series->dataset);
   memory = count ? H5Screate_simple(3, size, NULL) : H5Scopy(space);
   if (count)
-    H5Check(series->h5, H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, size, NULL), series->path);
+    HdfCheck(series->hdf, H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, size, NULL), series->path);
   else {
     H5Sselect_none(space);
     H5Sselect_none(memory);
   }
-  PetscCall(InFileType(series, count * series->d, values, &stored));
-  PetscCall(WriteSelected(series->h5, series->path, series->dataset,
-                          series->single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, memory, space, count ? stored : NULL));
+  PetscCall(InFileType(series, count * series->shape.d, values, &stored));
+  PetscCall(WriteSelected(series->hdf, series->path, series->dataset,
+                          series->shape.single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, memory, space,
+                          count ? stored : NULL));
   H5Sclose(memory);
   H5Sclose(space);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode H5SeriesDestroy(H5Series *series) {
+PetscErrorCode HdfSeriesDestroy(HdfSeries *series) {
   PetscFunctionBeginUser;
   if (!*series) PetscFunctionReturn(0);
   H5Dclose((*series)->dataset);

@@ -1,0 +1,38 @@
+/* Keys of attention. beta stops where positions rounded to double precision are still good for 12 digits of e^{beta
+ * (<x,y> - 1)}. */
+#include "attention/impl.h"
+
+const OptionKey AttentionKeys[] = {
+    CHOICE_KEY(AttentionOptions, type, "attention_type", "softmax", .choices = AttentionTypeName,
+               .help = "Attention map: softmax; usa, without its denominator; l2, with exp(-|Qx-Ky|^2); sinkhorn, "
+                       "scaled to be bistochastic; none."),
+    REAL_KEY(AttentionOptions, beta, "attention_beta", "1", 1e-6, 1e4, "-",
+             .help = "Inverse temperature: Q'K = beta I. Also the beta of the energy E_beta; beyond 700, where e^beta "
+                     "leaves double precision, the observable energy is E_beta e^{-beta}."),
+    REAL_KEY(AttentionOptions, value, "attention_value", "1", -1e6, 1e6, "1/time",
+             .needs = {{"attention_type", "!none"}},
+             .help = "Value scale v, V = v I: 1 attracts, -1 repels, 0 switches attention off."),
+    STRING_KEY(AttentionOptions, weights, "attention_weights", "", .shown = "(none)", .input = PETSC_TRUE,
+               .needs = {{"attention_type", "!none"}},
+               .help = "HDF5 file with heads/<h>/{Q,K,V}, d x d each: Q, K, v V in place of sqrt(beta) I, v I; heads "
+                       "add up."),
+    CHOICE_KEY(AttentionOptions, engine, "attention_engine", "auto", .choices = AttentionEngineName,
+               .help = "How kernel sums are made: direct visits all pairs of tokens, moments expands them in at most "
+                       "20000 harmonics (default weights only), auto takes the cheaper."),
+    REAL_KEY(AttentionOptions, tol, "attention_tol", "1e-12", 1e-14, 1e-1, "-",
+             .needs = {{"attention_engine", "!direct"}},
+             .help = "Largest error of the kernel e^{beta (u - 1)}, whose maximum is 1, by which attention_engine "
+                     "moments chooses its degree."),
+    INT_KEY(AttentionOptions, iterations, "attention_sinkhorn_iterations", "100", 1, 1000000, "sweeps",
+            .needs = {{"attention_type", "sinkhorn"}},
+            .help = "Most iterations that attention_type sinkhorn may take in one step before the run fails."),
+    REAL_KEY(AttentionOptions, sinkhorn_tol, "attention_sinkhorn_tol", "1e-12", 1e-14, 1e-1, "-",
+             .needs = {{"attention_type", "sinkhorn"}},
+             .help = "Largest deviation of a row sum from 1 at which attention_type sinkhorn stops."),
+    {.name = NULL}};
+
+PetscErrorCode AttentionOptionsRead(AttentionOptions *options) {
+  PetscFunctionBeginUser;
+  PetscCall(DeckRead(AttentionKeys, options));
+  PetscFunctionReturn(0);
+}

@@ -1,0 +1,125 @@
+/* A given key and its value: into the options database, or refused in one line. */
+#include "io/deck_keys.h"
+
+#include <string.h>
+
+/* A word that is no key of the study: what may have been meant? */
+PetscErrorCode DeckRefuse(const char *name, const char *value, const char *where) {
+  char quote[64], word[64];
+  const char *study = DeckStudy();
+  const OptionKey *key = DeckKeyFind(name), *nearest;
+  const char *given = DeckQuote(value, quote, sizeof(quote)), *is = *given ? " = " : "";
+  PetscFunctionBeginUser;
+  name = DeckQuote(name, word, sizeof(word));
+  PetscCheck(!key, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s%s%s: is not a key of study %s%s", name, is, given, study,
+             where);
+  for (PetscInt i = 0; (key = DeckKeyGetAny(i)); i++) {
+    PetscCheck(strlen(name) != DeckKeySection(key) || strncmp(name, key->name, strlen(name)), PETSC_COMM_WORLD,
+               PETSC_ERR_USER_INPUT, "%s%s%s: is a section, its keys are %s, ...; see chorale %s -help%s", name, is,
+               given, key->name, study, where);
+  }
+  nearest = DeckKeyNearest(name);
+  PetscCheck(!nearest, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s%s%s: unknown key, did you mean %s?%s", name, is,
+             given, nearest->name, where);
+  SETERRQ(PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s%s%s: unknown key; see chorale %s -help%s", name, is, given, study,
+          where);
+}
+
+/* Decks in order, then the options: where the i-th key in use was given last, 0 for nowhere. */
+static int source, given[DECK_KEYS_MAX];
+
+void DeckNextSource(PetscBool first) {
+  if (first) (void)PetscArrayzero(given, DECK_KEYS_MAX);
+  source = first ? 1 : source + 1;
+}
+
+/* Each element of a comma list. */
+static PetscErrorCode CheckList(const OptionKey *key, const char *value, const char *where) {
+  PetscFunctionBeginUser;
+  for (const char *item = value;; item++) {
+    char word[64], allowed[512], quote[64];
+    const size_t n = strcspn(item, ",");
+    const char *wrong = "shorter";
+    if (n < sizeof(word)) {
+      memcpy(word, item, n);
+      word[n] = '\0';
+      wrong = DeckKeyCheck(key, word, allowed, sizeof(allowed));
+    }
+    PetscCheck(!wrong, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: each value must be %s%s", key->name,
+               DeckQuote(value, quote, sizeof(quote)), wrong, where);
+    item += n;
+    if (!*item) break;
+  }
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode DeckSet(const char *name, const char *value, PetscBool list, const char *where) {
+  char option[PETSC_MAX_OPTION_NAME], allowed[512], quote[64];
+  const OptionKey *key = DeckKeyFindUsed(name);
+  PetscFunctionBeginUser;
+  if (!key) PetscCall(DeckRefuse(name, value, where));
+  if (key->lists) {
+    PetscCall(CheckList(key, value, where));
+  } else {
+    const char *wrong = DeckKeyCheck(key, value, allowed, sizeof(allowed));
+    PetscCheck(!list, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: study %s takes one value here, not a list%s",
+               name, DeckQuote(value, quote, sizeof(quote)), DeckStudy(), where);
+    PetscCheck(!wrong, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: must be %s%s", name,
+               DeckQuote(value, quote, sizeof(quote)), wrong, where);
+  }
+  PetscCall(PetscSNPrintf(option, sizeof(option), "-%s", name));
+  PetscCall(PetscOptionsSetValue(NULL, option, value));
+  given[key - DeckKeyGet(0)] = source;
+  PetscFunctionReturn(0);
+}
+
+/* Is the given value the default, however it is written? */
+static PetscBool IsDefault(const OptionKey *key, const char *value) {
+  PetscReal x, y;
+  PetscBool a, b;
+  if (key->type == KEY_FLAG && DeckTextToFlag(value, &a) && DeckTextToFlag(key->preset, &b))
+    return a == b ? PETSC_TRUE : PETSC_FALSE;
+  if (DeckTextToReal(value, &x) && DeckTextToReal(key->preset, &y)) return x == y ? PETSC_TRUE : PETSC_FALSE;
+  return !strcmp(value, key->preset) ? PETSC_TRUE : PETSC_FALSE;
+}
+
+/* Is the condition met, or was it changed after the key was given? If not, *other is the first of its keys and *is what
+ * that is. */
+static PetscErrorCode IsMet(const OptionNeed *need, int since, PetscBool *met, const OptionKey **other,
+                            const char **is) {
+  const OptionKey *key;
+  PetscFunctionBeginUser;
+  *other = NULL;
+  *met = PETSC_FALSE;
+  for (PetscInt i = 0; !*met && (key = DeckKeyGet(i)); i++) {
+    const char *value;
+    PetscBool set, flag;
+    if (!DeckMatches(need->key, key->name)) continue;
+    PetscCall(DeckKeyValue(key, &value, &set));
+    if (key->type == KEY_FLAG && DeckTextToFlag(value, &flag)) value = flag ? "true" : "false";
+    *met = given[i] > since || DeckMatches(need->of, value) ? PETSC_TRUE : PETSC_FALSE;
+    if (!*other) *other = key, *is = value;
+  }
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode DeckCheckNeeds(void) {
+  const OptionKey *key, *other;
+  char needs[256], quote[64], word[64];
+  const char *value, *is = "";
+  PetscBool set, met = PETSC_TRUE;
+  PetscFunctionBeginUser;
+  for (PetscInt i = 0; (key = DeckKeyGet(i)); i++) {
+    if (!key->needs[0].key) continue;
+    PetscCall(DeckKeyValue(key, &value, &set));
+    if (!set || IsDefault(key, value)) continue;
+    for (int n = 0; n < OPTION_NEEDS && key->needs[n].key; n++) {
+      PetscCall(IsMet(&key->needs[n], given[i], &met, &other, &is));
+      if (met) continue;
+      DeckKeyNeeds(key, needs, sizeof(needs));
+      SETERRQ(PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: has no effect with %s %s; it needs %s", key->name,
+              DeckQuote(value, quote, sizeof(quote)), other->name, DeckQuote(is, word, sizeof(word)), needs);
+    }
+  }
+  PetscFunctionReturn(0);
+}

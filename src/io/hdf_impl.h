@@ -1,0 +1,23 @@
+/* Private to hdf.c and hdf_write.c. */
+#ifndef CHORALE_IO_HDF_IMPL_H
+#define CHORALE_IO_HDF_IMPL_H
+
+#include <hdf5.h>
+
+#include "io/hdf.h"
+
+struct _p_Hdf {
+  MPI_Comm comm;
+  hid_t file;
+  char path[PETSC_MAX_PATH_LEN];
+  char key[64]; /* deck key that named the file, for messages; may be empty */
+};
+
+/* A write that HDF5 refuses is a run-time failure; metadata calls are collective and fail on all ranks alike. */
+#define HdfCheck(hdf, call, what)                                                                                      \
+  PetscCheck((call) >= 0, (hdf)->comm, PETSC_ERR_FILE_WRITE, "%s: cannot write %s", (hdf)->path, (what))
+
+/* ok on this rank becomes ok on every rank of comm, so that all of them fail or none. Collective. */
+PETSC_INTERN PetscErrorCode HdfAgree(MPI_Comm comm, PetscBool *ok);
+
+#endif

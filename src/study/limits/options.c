@@ -1,0 +1,56 @@
+/* What study limits reads: lists of numbers of tokens, depths and widths, and a limit SDE beside the transformers. */
+#include "study/options.h"
+#include "study/limits/limits.h"
+
+/* Steps of the limit SDE: 8 times the deepest. */
+static PetscErrorCode ResolveReference(MPI_Comm world, char *value, size_t size) {
+  PetscInt64 depth[LIMITS_LIST], deepest = 0;
+  PetscInt n = LIMITS_LIST;
+
+  PetscFunctionBeginUser;
+  (void)world;
+  PetscCall(DeckGetIntList("layers_depth", &n, depth));
+  for (PetscInt j = 0; j < n; j++) deepest = PetscMax(deepest, depth[j]);
+  PetscCall(PetscSNPrintf(value, size, "%" PetscInt64_FMT, 8 * deepest));
+  PetscFunctionReturn(0);
+}
+
+/* Harmonics to the usual tolerance are few for d <= 5. */
+static PetscErrorCode ResolveNoise(MPI_Comm world, char *value, size_t size) {
+  PetscInt64 dim;
+
+  PetscFunctionBeginUser;
+  (void)world;
+  PetscCall(DeckGetInt("tokens_dim", &dim));
+  PetscCall(PetscStrncpy(value, dim <= 5 ? "spectral" : "gram", size));
+  PetscFunctionReturn(0);
+}
+
+static const OptionKey keys[] = {
+    INT_KEY(LimitsOptions, reference, "limits_reference", "", 1, 100000000, "steps", .shown = "8 x depth",
+            .resolve = ResolveReference,
+            .help = "Steps of the limit SDE that the transformers are compared with; every layers_depth divides it. "
+                    "Its scheme is scheme_type, its noise noise_type."),
+    CHOICE_KEY(LimitsOptions, coupling, "limits_coupling", "tokens",
+               .words = OPTION_WORDS("tokens", "harmonics", "none"), .needs = {{"mlp_width", "!inf"}},
+               .help = "How finite widths share the normals of the limit: square roots of the Gram matrices at the "
+                       "tokens; of the coefficients' covariance in harmonics (of the activation cut off at "
+                       "noise_degree); none, own weights."),
+    {.name = NULL}};
+
+const OptionTable LimitsTable = {
+    .study = "limits",
+    .groups =
+        (const OptionGroup[]){
+            MODEL_KEYS, {OutputKeys, OUTPUT_FILES}, {.keys = keys}, {.keys = CheckpointKeys}, RUN_KEYS, {.keys = NULL}},
+    .changes = (const OptionKey[]){
+        {.name = "tokens_count", .lists = PETSC_TRUE},
+        {.name = "layers_depth", .lists = PETSC_TRUE},
+        {.name = "mlp_width", .lists = PETSC_TRUE, .words = OPTION_WORDS("inf"), .needs = {{"", ""}}},
+        {.name = "noise_type",
+         .preset = "",
+         .shown = "by dim",
+         .resolve = ResolveNoise,
+         .note = "limits: that of the limit SDE, spectral (up to d = 5 unless given) or gram."},
+        {.name = "scheme_type", .preset = "heun", .note = "limits: that of the limit SDE, any but layer."},
+        {.name = NULL}}};

@@ -1,0 +1,69 @@
+/* What the studies read: tables of keys that several of them take, and the table of each. */
+#ifndef CHORALE_STUDY_OPTIONS_H
+#define CHORALE_STUDY_OPTIONS_H
+
+#include <chorale/attention.h>
+#include <chorale/density.h>
+#include <chorale/ensemble.h>
+#include <chorale/noise.h>
+#include <chorale/scheme.h>
+#include <chorale/start.h>
+#include <chorale/study.h>
+
+#include "run/options.h"
+
+typedef struct {
+  PetscBool dry;
+} RunOptions;
+
+typedef struct {
+  PetscInt64 degree;
+} KernelOptions;
+
+typedef struct {
+  PetscInt64 reference;
+  const char *coupling;
+} LimitsOptions;
+
+enum { CHAOS_REFERENCE_QUADRATURE = -1, CHAOS_REFERENCE_TWIN = -2 };
+typedef struct {
+  PetscInt64 reference; /* a number of tokens, or one of these */
+  PetscInt64 nodes, restarts;
+} ChaosOptions;
+
+enum { SYNC_TWINS_AUTO = -1 };
+typedef struct {
+  PetscBool map;
+  PetscInt64 twins; /* or SYNC_TWINS_AUTO */
+} SyncOptions;
+
+typedef struct {
+  const char *particles;
+  PetscInt64 snapshots;
+} SpdeOptions;
+
+typedef struct {
+  char file[PETSC_MAX_PATH_LEN], other[PETSC_MAX_PATH_LEN];
+  PetscInt64 first, last, every, bins;
+  const char *distance, *transport;
+  PetscBool pairs, coordinates;
+} AnalyzeOptions;
+
+extern const OptionKey RunKeys[], KernelKeys[];
+extern const OptionTable SimulateTable, KernelTable, LimitsTable, ChaosTable, SyncTable, SpdeTable, AnalyzeTable;
+
+/* Groups that most studies take: of the model, which depth, horizon and ensemble belong to; of any run. */
+#define MODEL_KEYS                                                                                                     \
+  {.keys = StartKeys}, {.keys = LayersKeys}, {.keys = AttentionKeys}, {.keys = MlpKeys}, {.keys = NoiseKeys},          \
+      {.keys = SchemeKeys}, {                                                                                          \
+    .keys = EnsembleKeys                                                                                               \
+  }
+#define RUN_KEYS                                                                                                       \
+  {.keys = ProgressKeys}, {                                                                                            \
+    .keys = RunKeys                                                                                                    \
+  }
+/* Of output_*: the file of results and the table; these and frames. */
+#define OUTPUT_FILES  "output_file|output_overwrite|output_table"
+#define OUTPUT_FRAMES OUTPUT_FILES "|output_every"
+
+#endif

@@ -1,0 +1,7 @@
+/* What study simulate reads. */
+#include "study/options.h"
+
+const OptionTable SimulateTable = {
+    .study = "simulate",
+    .groups =
+        (const OptionGroup[]){MODEL_KEYS, {.keys = OutputKeys}, {.keys = CheckpointKeys}, RUN_KEYS, {.keys = NULL}}};

@@ -1,0 +1,24 @@
+/* What study spde reads. */
+#include "study/options.h"
+
+static const OptionKey keys[] = {
+    CHOICE_KEY(SpdeOptions, particles, "spde_particles", "iid", .words = OPTION_WORDS("iid", "quadrature"),
+               .help = "The tokens coupled to the density: independent draws of its initial law, or nodes of a "
+                       "quadrature rule with the density in their weights (tokens_count 2 n^2 for d = 3)."),
+    INT_KEY(SpdeOptions, snapshots, "spde_snapshots", "64", 0, 100000, "frames",
+            .help = "Frames of realization 0 whose density, spectrum and tokens are recorded, evenly chosen; at "
+                    "most."),
+    {.name = NULL}};
+
+const OptionTable SpdeTable = {
+    .study = "spde",
+    .groups = (const OptionGroup[]){MODEL_KEYS,
+                                    {OutputKeys, OUTPUT_FRAMES},
+                                    {.keys = DensityKeys},
+                                    {.keys = keys},
+                                    {.keys = CheckpointKeys},
+                                    RUN_KEYS,
+                                    {.keys = NULL}},
+    .changes = (const OptionKey[]){{.name = "noise_type", .preset = "spectral", .note = "spde: spectral or none."},
+                                   {.name = "scheme_type", .preset = "flow", .note = "spde: flow or euler."},
+                                   {.name = NULL}}};

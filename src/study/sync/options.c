@@ -1,0 +1,30 @@
+/* What study sync reads: a run, or lists for the map of the theory. */
+#include "study/options.h"
+
+static const OptionKey keys[] = {
+    FLAG_KEY(SyncOptions, map, "sync_map",
+             .help = "Draw the phase map of the theory over the lists mlp_activation, tokens_dim, kernel_bias; nothing "
+                     "is simulated."),
+    INT_KEY(SyncOptions, twins, "sync_twins", "auto", 0, 10000000000, "tokens", .words = OPTION_WORDS("auto"),
+            .help = "Tokens (the first ones) with a twin that measures the Lyapunov exponent; auto gives one to every "
+                    "token. Twins cost as much as tokens."),
+    {.name = NULL}};
+
+const OptionTable SyncTable = {
+    .study = "sync",
+    .groups = (const OptionGroup[]){MODEL_KEYS,
+                                    {OutputKeys, OUTPUT_FRAMES},
+                                    {KernelKeys, "kernel_bias"},
+                                    {.keys = CheckpointKeys},
+                                    {.keys = keys},
+                                    RUN_KEYS,
+                                    {.keys = NULL}},
+    .changes = (const OptionKey[]){{.name = "tokens_dim", .lists = PETSC_TRUE},
+                                   {.name = "mlp_activation", .lists = PETSC_TRUE},
+                                   {.name = "mlp_bias_u", .needs = {{"noise_type", "!none"}, {"kernel_bias", ""}}},
+                                   {.name = "mlp_bias_w", .needs = {{"noise_type", "!none"}, {"kernel_bias", ""}}},
+                                   {.name = "kernel_bias", .needs = {{"sync_map", "true"}}},
+                                   {.name = NULL}},
+    .idle = "tokens_[!d]*|tokens_dataset|layers_*|attention_[!b]*|mlp_width|noise_*|scheme_*|ensemble_*|output_every|"
+            "sync_twins",
+    .need = {"sync_map", "false"}};

@@ -1,0 +1,137 @@
+"""What job scripts do that needs no Slurm. A signal is never lost; and jobs/scaling.sbatch prints
+a table whatever the times are: a launcher in the place of srun and a clock in the place of `date`
+give each run the time that the test prescribes."""
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from run import TIMEOUT
+
+JOBS = Path(os.environ["CHORALE_SOURCE"]) / "jobs"
+# start ... -n RANKS ... -layers_depth STEPS ...: takes $START ms and $STEP ms, shared by the ranks,
+# for each step; $LATE ms more for the runs that are named by their number.
+LAUNCHER = """#!/bin/bash
+while [ $# -gt 0 ]; do
+  case $1 in -n) ranks=$2 ;; -layers_depth) steps=$2 ;; esac
+  shift
+done
+echo "$ranks $steps" >>runs
+took=$((START + STEP * steps / ranks))
+for late in $LATE; do [ "$late" -ne "$(wc -l <runs)" ] || took=$((took + 100000)); done
+echo $(($(cat clock) + took)) >clock
+"""
+CLOCK = """#!/bin/bash
+echo "$(cat clock)000000"
+"""
+
+
+def run(words, **how):
+    return subprocess.run(
+        words, capture_output=True, text=True, check=False, timeout=TIMEOUT, **how
+    )
+
+
+@pytest.mark.parametrize(
+    "script",
+    (
+        # when one run is just ending and the next has not begun
+        """launch bash -c 'sleep infinity & trap "kill $!; exit 0" USR1; kill -USR1 $PPID; wait'
+        echo $?; launch echo begun || echo $?""",
+        # between two runs
+        "launch true; echo $?; kill -USR1 $$; launch echo begun || echo $?",
+    ),
+    ids=("at an end", "between"),
+)
+def test_nothing_more_begins_after_a_signal(script):
+    """Nor does the signal end the script."""
+    done = run(["bash", "-c", f"source jobs/common.sh; {script}"], cwd=JOBS.parent)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0\n85\n", ""), done
+
+
+@pytest.fixture
+def scaling(folder):
+    """scaling(...): what two tables say for 1, 2 and 4 ranks, and [(ranks, steps)] of the runs that
+    were made for them."""
+    (folder / "bin").mkdir()
+    for name, script in (("bin/date", CLOCK), ("start", LAUNCHER)):
+        (folder / name).write_text(script, encoding="ascii")
+        (folder / name).chmod(stat.S_IRWXU)
+    (folder / "clock").write_text("1000\n", encoding="ascii")
+
+    def tables(start, step, late="", **more):
+        environment = dict(
+            os.environ,
+            PATH=f"{folder}/bin:{os.environ['PATH']}",
+            CHORALE_JOBS=str(JOBS),
+            CHORALE_LAUNCH=f"{folder}/start",
+            SLURM_NTASKS="4",
+            SCALING_TOKENS="1000",
+            START=str(start),
+            STEP=str(step),
+            LATE=late,
+            **more,
+        )
+        (folder / "runs").write_text("", encoding="ascii")
+        done = run([JOBS / "scaling.sbatch"], env=environment)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        lines = done.stdout.splitlines()
+        assert [lines[0], lines[5]] == ["strong scaling", "weak scaling"] and len(
+            lines
+        ) == 10, lines
+        for rows, tokens in ((lines[2:5], (1000, 1000, 1000)), (lines[7:10], (1000, 2000, 4000))):
+            found = [tuple(map(int, row.split()[:2])) for row in rows]
+            assert found == list(zip((1, 2, 4), tokens)), rows
+        runs = (folder / "runs").read_text(encoding="ascii").splitlines()
+        values = [row.split(maxsplit=2)[2] for row in lines[2:5] + lines[7:10]]
+        return values, [tuple(map(int, run.split())) for run in runs]
+
+    return tables
+
+
+def test_times_are_differences_of_runs(scaling):
+    values, runs = scaling(start=100, step=40)
+    strong = ["40.000         100%", "20.000         100%", "10.000         100%"]
+    assert values == strong + ["40.000         100%", "20.000         200%", "10.000         400%"]
+    assert runs == 2 * [(ranks, steps) for ranks in (1, 2, 4) for steps in (20, 40)]
+
+
+def test_runs_get_longer_until_steps_take_most_of_the_time(scaling):
+    values, runs = scaling(start=1000, step=8)
+    assert values[:3] == ["8.000         100%", "4.000         100%", "2.000         100%"]
+    assert [steps for ranks, steps in runs[:5]] == [20, 40, 80, 160, 320]
+    assert max(steps for ranks, steps in runs) == 1280
+
+
+def test_a_short_run_that_was_late_is_made_up_for(scaling):
+    """A negative difference, and one of nothing, are no times."""
+    values, runs = scaling(start=100, step=40, late="1")
+    assert values[:3] == ["40.000         100%", "20.000         100%", "10.000         100%"]
+    assert runs[:3] == [(1, 20), (1, 40), (1, 80)]
+
+
+def test_a_row_that_is_too_short_to_measure_says_so_and_is_kept(scaling):
+    values, runs = scaling(start=100, step=0, SCALING_DOUBLINGS="3")
+    assert values == 6 * ["too short to measure"]
+    assert runs == 2 * [(ranks, 20 * 2**i) for ranks in (1, 2, 4) for i in range(5)]
+
+
+def test_what_is_measured_stays(scaling):
+    first, _ = scaling(start=100, step=40)
+    again, runs = scaling(start=100, step=80)
+    assert again == first and runs == []
+    values, runs = scaling(start=100, step=0, SCALING_STEPS="10", SCALING_DOUBLINGS="1")
+    assert values == 6 * ["too short to measure"] and len(runs) == 18
+    _, runs = scaling(start=100, step=0, SCALING_STEPS="10", SCALING_DOUBLINGS="1")
+    assert runs == []
+
+
+def test_a_failed_run_fails_the_job(folder):
+    environment = dict(
+        os.environ, CHORALE_JOBS=str(JOBS), CHORALE_LAUNCH="ls --no-such-option", SLURM_NTASKS="1"
+    )
+    done = run([JOBS / "scaling.sbatch"], env=environment)
+    assert done.returncode == 1 and "no-such-option" in done.stderr, done
+    assert os.listdir("scaling") == []  # no scratch is left
