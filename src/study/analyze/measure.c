@@ -55,8 +55,8 @@ static PetscErrorCode AddDistances(AnalyzeMeasures *m, Tokens tokens) {
   m->quantity[m->count++] = (ObservableInfo){"w2sq", 1, 0, "1", m->text[0]};
   m->quantity[m->count++] = (ObservableInfo){"mmd2", 1, 0, "1", m->text[1]};
   if (!strcmp(m->transport, "circle"))
-    m->quantity[m->count++] =
-        (ObservableInfo){"w2sq_low", 1, 0, "1", "lower bound of W2^2: equal to w2sq where that is exact"};
+    m->quantity[m->count++] = (ObservableInfo){
+        "w2sq_bounds", 2, 0, "1", "certified bounds of W2^2, from below and above: equal where it is exact"};
   PetscFunctionReturn(0);
 }
 
@@ -107,19 +107,20 @@ PetscErrorCode AnalyzeMeasure(const AnalyzeMeasures *m, Tokens tokens, Tokens re
   PetscFunctionBeginUser;
   if (m->reference != DISTANCE_NONE) {
     values[0] = values[1] = NAN;
-    if (circle) values[2] = NAN;
+    if (circle) values[2] = values[3] = NAN;
     if (!reference)
       ;
     else if (!strcmp(m->transport, "sliced"))
       PetscCall(DistanceSliced(tokens, reference, DIRECTIONS, &values[0]));
     else if (!strcmp(m->transport, "sinkhorn"))
       PetscCall(DistanceSinkhorn(tokens, reference, DISTANCE_SINKHORN_TOL, &values[0]));
-    else if (circle)
-      PetscCall(DistanceCircleTransport(tokens, reference, &values[2], &values[0]));
-    else
+    else if (circle) {
+      PetscCall(DistanceCircleTransport(tokens, reference, &values[2], &values[3]));
+      values[0] = values[3];
+    } else
       PetscCall(DistanceTransport(tokens, reference, &values[0], &method));
     if (reference) PetscCall(DistanceMMD(tokens, reference, m->beta, &values[1]));
-    values += circle ? 3 : 2;
+    values += circle ? 4 : 2;
   }
   if (m->pairs) {
     PetscCall(HistogramPairs(tokens, m->bins, values));

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "law/stats/interval.h"
+#include "law/stats/range.h"
 #include "study/chaos/chaos.h"
 
 static const char *const names[CHAOS_NUMBERS] = {"w2sq", "mmd2", "coupling", "correlation"};
@@ -31,26 +32,32 @@ static const char *IntrinsicText(PetscInt d) {
 /* Slopes of log mean against log N. */
 typedef struct {
   FitValue measured[3]; /* NaN where there is none */
+  FitValue end[3];      /* at the largest N */
   PetscReal bound, intrinsic;
+  const char *verdict; /* of W2^2 beside the bound */
 } Slopes;
 
 static PetscErrorCode Slope(PetscInt n, const PetscReal mean[], void *context, PetscReal values[]) {
   PetscFunctionBeginUser;
   values[0] = FitSlope(n, context, mean);
+  PetscCall(RangeEndSlope(n, context, mean, &values[1]));
   PetscFunctionReturn(0);
 }
 
 /* With its interval; NaN where a value is not positive (no attention: tokens never part from their copies) or not
  * defined (twins have no coupling), and for a single N. */
-static PetscErrorCode MeasureSlope(const ChaosDesign *d, PetscInt R, const PetscReal samples[], FitValue *slope) {
+static PetscErrorCode MeasureSlope(const ChaosDesign *d, PetscInt R, const PetscReal samples[], FitValue *slope,
+                                   FitValue *end) {
   PetscBool positive = (PetscBool)(d->counts > 1);
   PetscReal N[CHAOS_COUNTS];
 
   PetscFunctionBeginUser;
-  *slope = (FitValue){NAN, NAN, NAN};
+  FitValue found[2] = {{NAN, NAN, NAN}, {NAN, NAN, NAN}};
   for (PetscInt i = 0; i < d->counts; i++) N[i] = (PetscReal)d->count[i];
   for (PetscInt i = 0; i < R * d->counts; i++) positive = (PetscBool)(positive && samples[i] > 0);
-  if (positive) PetscCall(IntervalOfStatistic(R, d->counts, samples, 1, Slope, N, slope));
+  if (positive) PetscCall(IntervalOfStatistic(R, d->counts, samples, 2, Slope, N, found));
+  *slope = found[0];
+  *end = found[1];
   PetscFunctionReturn(0);
 }
 
@@ -75,16 +82,22 @@ static PetscErrorCode RecordRate(const ChaosDesign *d, const char *name, PetscRe
 
 static PetscErrorCode RecordSlopes(const ChaosDesign *d, PetscInt R, PetscReal *const samples[], Findings findings,
                                    Slopes *slopes) {
+  PetscReal mean[CHAOS_COUNTS], largest = 0;
   char key[64];
 
   PetscFunctionBeginUser;
   for (int k = 0; k < 3; k++) {
-    PetscCall(MeasureSlope(d, R, samples[k], &slopes->measured[k]));
+    PetscCall(MeasureSlope(d, R, samples[k], &slopes->measured[k], &slopes->end[k]));
     PetscCall(PetscSNPrintf(key, sizeof(key), "slope_%s", names[k]));
     PetscCall(FindingsFit(findings, key, slopes->measured[k]));
   }
   PetscCall(RecordRate(d, "bound", Bound, findings, &slopes->bound));
   PetscCall(RecordRate(d, "intrinsic", Intrinsic, findings, &slopes->intrinsic));
+  FitMean(R, d->counts, samples[CHAOS_W2SQ], mean, NULL);
+  for (PetscInt i = 0; i < d->counts; i++) largest = PetscMax(largest, mean[i]);
+  slopes->verdict =
+      RangeWord(RangeJudge(slopes->measured[CHAOS_W2SQ], slopes->end[CHAOS_W2SQ], largest, slopes->bound));
+  PetscCall(FindingsText(findings, "slope_w2sq_verdict", slopes->verdict));
   PetscFunctionReturn(0);
 }
 
@@ -106,8 +119,8 @@ static PetscErrorCode PrintSlopes(const ChaosDesign *d, const EnsembleLayout *la
     if (intervals) PetscCall(PetscPrintf(comm, "  [%.3f, %.3f]", (double)s.low, (double)s.high));
     PetscCall(PetscPrintf(comm, "\n"));
   }
-  PetscCall(PetscPrintf(comm, "  %-10s %7.3f  W2^2 by the paper, r_%" PetscInt_FMT "(N) = %s\n", "bound",
-                        (double)slopes->bound, d->dim, BoundText(d->dim)));
+  PetscCall(PetscPrintf(comm, "  %-10s %7.3f  W2^2 by the paper, r_%" PetscInt_FMT "(N) = %s: %s\n", "bound",
+                        (double)slopes->bound, d->dim, BoundText(d->dim), slopes->verdict));
   PetscCall(PetscPrintf(comm, "  %-10s %7.3f  W2^2 of smooth laws in %" PetscInt_FMT " dimensions, %s\n", "intrinsic",
                         (double)slopes->intrinsic, d->dim - 1, IntrinsicText(d->dim)));
   PetscFunctionReturn(0);

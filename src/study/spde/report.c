@@ -1,4 +1,5 @@
-/* What study spde found: means over the realizations whose density is still held by its degrees. */
+/* What study spde found: means over all realizations, up to the time when the first of them outgrows its degrees. Those
+ * that are left later are a choice: they concentrate late, and a mean over them jumps whenever one more is gone. */
 #include <math.h>
 
 #include "study/spde/spde.h"
@@ -6,8 +7,8 @@
 static const char *const names[SPDE_NUMBERS] = {"mass", "min_density",   "energy", "distance", "entropy",
                                                 "tail", "tokens_energy", "mmd",    "sobolev"};
 
-/* Over the values that are not NaN, in order of realizations, and how many they are; NaN for fewer than half of R. One
- * value has no standard error. */
+/* Over all R, in order of realizations; NaN where one is missing. Returns how many there are. One value has no standard
+ * error. */
 static PetscInt Mean(PetscInt R, size_t stride, const PetscReal values[], PetscReal *mean, PetscReal *sem) {
   PetscReal sum = 0, square = 0;
   PetscInt n = 0;
@@ -18,12 +19,12 @@ static PetscInt Mean(PetscInt R, size_t stride, const PetscReal values[], PetscR
     sum += value;
     n++;
   }
-  *mean = 2 * n >= R ? sum / (PetscReal)n : NAN;
+  *mean = n == R ? sum / (PetscReal)n : NAN;
   for (PetscInt r = 0; r < R; r++) {
     const PetscReal difference = values[(size_t)r * stride] - *mean;
     if (!isnan(difference)) square += difference * difference;
   }
-  *sem = n > 1 && 2 * n >= R ? PetscSqrtReal(square / ((PetscReal)n * (PetscReal)(n - 1))) : NAN;
+  *sem = n > 1 && n == R ? PetscSqrtReal(square / ((PetscReal)n * (PetscReal)(n - 1))) : NAN;
   return n;
 }
 
@@ -44,36 +45,34 @@ static PetscErrorCode RecordSingle(PetscInt R, PetscInt frames, PetscInt number,
   PetscFunctionReturn(0);
 }
 
-/* The last frame that at least so many realizations have reached; the first is reached by all. */
-static PetscReal LastTime(PetscInt frames, const PetscReal time[], const PetscReal resolved[], PetscReal least) {
+/* The time of the last frame that all realizations have reached; the first is reached by all. */
+static PetscReal LastTime(PetscInt R, PetscInt frames, const PetscReal time[], const PetscReal resolved[]) {
   PetscInt f = frames - 1;
 
-  while (f > 0 && resolved[f] < least) f--;
+  while (f > 0 && resolved[f] < (PetscReal)R) f--;
   return time[f];
 }
 
 /* Says when densities outgrew their degrees, and what that makes of the table. */
-static PetscErrorCode PrintOutgrown(MPI_Comm comm, PetscInt R, PetscInt frames, const PetscReal time[],
-                                    const PetscReal resolved[], PetscInt count, PetscInt first, PetscReal when) {
-  const PetscReal all = LastTime(frames, time, resolved, R), half = LastTime(frames, time, resolved, 0.5 * R);
-
+static PetscErrorCode PrintOutgrown(MPI_Comm comm, PetscInt R, PetscInt count, PetscInt first, PetscReal when,
+                                    PetscReal until) {
   PetscFunctionBeginUser;
   PetscCall(PetscPrintf(comm,
                         "the density has outgrown its degrees in %" PetscInt_FMT " of %" PetscInt_FMT
                         " realizations, first in realization %" PetscInt_FMT
                         " at t = %.4g: they are compared up to there (raise spde_degree to go on)\n",
                         count, R, first, (double)when));
-  PetscCall(PetscPrintf(comm, "rows up to t = %.4g are means over all realizations", (double)all));
-  if (half > all)
-    PetscCall(PetscPrintf(comm, ", later ones, up to t = %.4g, over those left, at least half of them", (double)half));
-  if (time[frames - 1] > half) PetscCall(PetscPrintf(comm, "; from there on fewer than half are left: no means"));
-  PetscCall(PetscPrintf(comm, " (/study/spde/resolved)\n"));
+  PetscCall(PetscPrintf(comm,
+                        "means are over all realizations, up to t = %.4g; later there are none "
+                        "(single realizations: /study/spde/NAME_realizations)\n",
+                        (double)until));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode ReportOutgrown(MPI_Comm comm, PetscInt R, PetscInt frames, const PetscReal time[],
                                      const PetscReal resolved[], const PetscReal outgrown[], Findings findings) {
   const PetscInt64 shape[1] = {R};
+  const PetscReal until = LastTime(R, frames, time, resolved);
   PetscInt count = 0, first = 0;
 
   PetscFunctionBeginUser;
@@ -82,8 +81,8 @@ static PetscErrorCode ReportOutgrown(MPI_Comm comm, PetscInt R, PetscInt frames,
     if (!count || outgrown[r] < outgrown[first]) first = r;
     count++;
   }
-  if (count && !FindingsArePartial(findings))
-    PetscCall(PrintOutgrown(comm, R, frames, time, resolved, count, first, outgrown[first]));
+  if (count && !FindingsArePartial(findings)) PetscCall(PrintOutgrown(comm, R, count, first, outgrown[first], until));
+  PetscCall(FindingsScalar(findings, "means_until", until));
   PetscCall(FindingsScalar(findings, "outgrown_count", (PetscReal)count));
   PetscCall(FindingsScalar(findings, "outgrown_first", count ? outgrown[first] : NAN));
   PetscCall(FindingsArray(findings, "outgrown", 1, shape, outgrown));

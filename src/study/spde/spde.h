@@ -43,8 +43,8 @@ PetscErrorCode SpdeSnapshotsTake(SpdeSnapshots *snapshots, PetscInt frame, Petsc
 PetscErrorCode SpdeSnapshotsRecord(SpdeSnapshots *snapshots, MPI_Comm comm, Findings findings);
 
 /* The table and arrays over frames from all[R][frames][SPDE_NUMBERS], NaN from where a density has outgrown its degrees
- * at outgrown[R] (NaN: never). Frames of which fewer than half of the realizations are left have no means: what is left
- * is a choice of those that concentrate late. Collective on comm. */
+ * at outgrown[R] (NaN: never). Means are over all realizations; from the first that is outgrown on there are none.
+ * Collective on comm. */
 PetscErrorCode SpdeReport(MPI_Comm comm, PetscInt dim, PetscInt R, PetscInt frames, const PetscReal time[],
                           const PetscReal all[], const PetscReal outgrown[], Findings findings);
 
