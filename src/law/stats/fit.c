@@ -1,10 +1,7 @@
 #include <chorale/fit.h>
 
-#include <chorale/rng.h>
-
 #include <math.h>
 #include <petscblaslapack.h>
-#include <stdlib.h>
 
 PetscInt FitMoments(PetscInt R, size_t stride, const PetscReal values[], PetscReal *mean, PetscReal *squares) {
   PetscReal sum = 0, square = 0;
@@ -97,53 +94,5 @@ PetscErrorCode FitLinear(PetscInt n, PetscInt p, const PetscReal a[], const Pets
   PetscCall(PetscArraycpy(c, right, p));
   PetscCall(PetscFree3(matrix, right, work));
   if (r2) *r2 = Explained(n, p, a, y, weight, c);
-  PetscFunctionReturn(0);
-}
-
-static int Ascending(const void *a, const void *b) {
-  const PetscReal x = *(const PetscReal *)a, y = *(const PetscReal *)b;
-  return (x > y) - (x < y);
-}
-
-/* The q-quantile of sorted values, linear between order statistics. */
-static PetscReal Quantile(PetscInt n, const PetscReal sorted[], PetscReal q) {
-  const PetscReal at = q * (PetscReal)(n - 1);
-  const PetscInt i = PetscMin((PetscInt)at, n - 2);
-  return sorted[i] + (at - (PetscReal)i) * (sorted[i + 1] - sorted[i]);
-}
-
-PetscErrorCode FitBootstrap(uint64_t seed, PetscInt R, PetscInt n, const PetscReal samples[], PetscInt k,
-                            FitStatistic statistic, void *context, FitValue values[]) {
-  const RngStream stream = {.seed = seed, .purpose = RNG_BOOTSTRAP};
-  PetscReal *mean, *drawn, *found, *column; /* column: one statistic over the resamples */
-
-  PetscFunctionBeginUser;
-  if (R == 1) { /* one realization says nothing about its error */
-    PetscCall(PetscMalloc1(k, &found));
-    PetscCall(statistic(n, samples, context, found));
-    for (PetscInt j = 0; j < k; j++) values[j] = (FitValue){found[j], NAN, NAN};
-    PetscCall(PetscFree(found));
-    PetscFunctionReturn(0);
-  }
-  PetscCall(PetscMalloc4(n, &mean, R, &drawn, (size_t)FIT_RESAMPLES * (size_t)k, &found, FIT_RESAMPLES, &column));
-  for (PetscInt b = 0; b < FIT_RESAMPLES; b++) {
-    PetscCall(PetscArrayzero(mean, n));
-    RngUniform(stream, (uint64_t)b * (uint64_t)R, (size_t)R, drawn);
-    for (PetscInt i = 0; i < R; i++) {
-      const PetscReal *row = samples + (size_t)(drawn[i] * (PetscReal)R) * (size_t)n;
-      for (PetscInt j = 0; j < n; j++) mean[j] += row[j] / (PetscReal)R;
-    }
-    PetscCall(statistic(n, mean, context, found + (size_t)b * (size_t)k));
-  }
-  FitMean(R, n, samples, mean, NULL);
-  PetscCall(statistic(n, mean, context, column));
-  for (PetscInt j = 0; j < k; j++) values[j].value = column[j];
-  for (PetscInt j = 0; j < k; j++) {
-    for (PetscInt b = 0; b < FIT_RESAMPLES; b++) column[b] = found[(size_t)b * (size_t)k + (size_t)j];
-    qsort(column, FIT_RESAMPLES, sizeof(*column), Ascending);
-    values[j].low = Quantile(FIT_RESAMPLES, column, 0.025);
-    values[j].high = Quantile(FIT_RESAMPLES, column, 0.975);
-  }
-  PetscCall(PetscFree4(mean, drawn, found, column));
   PetscFunctionReturn(0);
 }

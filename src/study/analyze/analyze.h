@@ -5,7 +5,7 @@
 #include <chorale/quantity.h>
 #include <chorale/tokens.h>
 
-enum { ANALYZE_QUANTITIES = 4 }; /* at most: w2sq, mmd2, pair_hist, coordinate_hist */
+enum { ANALYZE_QUANTITIES = 5 }; /* at most: w2sq, mmd2, w2sq_bounds, pair_hist, coordinate_hist */
 
 typedef enum { DISTANCE_NONE, DISTANCE_FIRST, DISTANCE_PREVIOUS, DISTANCE_OTHER } AnalyzeReference;
 

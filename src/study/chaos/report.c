@@ -1,9 +1,10 @@
 /* What study chaos found: suprema over time, means over realizations, slopes in N beside those of THEORY.md (4.3). */
-#include <chorale/deck.h>
 
 #include <math.h>
 #include <string.h>
 
+#include "law/stats/interval.h"
+#include "law/stats/range.h"
 #include "study/chaos/chaos.h"
 
 static const char *const names[CHAOS_NUMBERS] = {"w2sq", "mmd2", "coupling", "correlation"};
@@ -31,28 +32,32 @@ static const char *IntrinsicText(PetscInt d) {
 /* Slopes of log mean against log N. */
 typedef struct {
   FitValue measured[3]; /* NaN where there is none */
+  FitValue end[3];      /* at the largest N */
   PetscReal bound, intrinsic;
+  const char *verdict; /* of W2^2 beside the bound */
 } Slopes;
 
 static PetscErrorCode Slope(PetscInt n, const PetscReal mean[], void *context, PetscReal values[]) {
   PetscFunctionBeginUser;
   values[0] = FitSlope(n, context, mean);
+  PetscCall(RangeEndSlope(n, context, mean, &values[1]));
   PetscFunctionReturn(0);
 }
 
 /* With its interval; NaN where a value is not positive (no attention: tokens never part from their copies) or not
  * defined (twins have no coupling), and for a single N. */
-static PetscErrorCode MeasureSlope(const ChaosDesign *d, PetscInt R, const PetscReal samples[], FitValue *slope) {
+static PetscErrorCode MeasureSlope(const ChaosDesign *d, PetscInt R, const PetscReal samples[], FitValue *slope,
+                                   FitValue *end) {
   PetscBool positive = (PetscBool)(d->counts > 1);
   PetscReal N[CHAOS_COUNTS];
-  PetscInt64 seed;
 
   PetscFunctionBeginUser;
-  *slope = (FitValue){NAN, NAN, NAN};
+  FitValue found[2] = {{NAN, NAN, NAN}, {NAN, NAN, NAN}};
   for (PetscInt i = 0; i < d->counts; i++) N[i] = (PetscReal)d->count[i];
   for (PetscInt i = 0; i < R * d->counts; i++) positive = (PetscBool)(positive && samples[i] > 0);
-  PetscCall(DeckGetInt("ensemble_seed", &seed));
-  if (positive) PetscCall(FitBootstrap((uint64_t)seed, R, d->counts, samples, 1, Slope, N, slope));
+  if (positive) PetscCall(IntervalOfStatistic(R, d->counts, samples, 2, Slope, N, found));
+  *slope = found[0];
+  *end = found[1];
   PetscFunctionReturn(0);
 }
 
@@ -77,28 +82,34 @@ static PetscErrorCode RecordRate(const ChaosDesign *d, const char *name, PetscRe
 
 static PetscErrorCode RecordSlopes(const ChaosDesign *d, PetscInt R, PetscReal *const samples[], Results results,
                                    Slopes *slopes) {
+  PetscReal mean[CHAOS_COUNTS], largest = 0;
   char key[64];
 
   PetscFunctionBeginUser;
   for (int k = 0; k < 3; k++) {
-    PetscCall(MeasureSlope(d, R, samples[k], &slopes->measured[k]));
+    PetscCall(MeasureSlope(d, R, samples[k], &slopes->measured[k], &slopes->end[k]));
     PetscCall(PetscSNPrintf(key, sizeof(key), "slope_%s", names[k]));
     PetscCall(ResultsFit(results, key, slopes->measured[k]));
   }
   PetscCall(RecordRate(d, "bound", Bound, results, &slopes->bound));
   PetscCall(RecordRate(d, "intrinsic", Intrinsic, results, &slopes->intrinsic));
+  FitMean(R, d->counts, samples[CHAOS_W2SQ], mean, NULL);
+  for (PetscInt i = 0; i < d->counts; i++) largest = PetscMax(largest, mean[i]);
+  slopes->verdict =
+      RangeWord(RangeJudge(slopes->measured[CHAOS_W2SQ], slopes->end[CHAOS_W2SQ], largest, slopes->bound));
+  PetscCall(ResultsText(results, "slope_w2sq_verdict", slopes->verdict));
   PetscFunctionReturn(0);
 }
 
 /* What was measured beside the rates of theory. */
 static PetscErrorCode PrintSlopes(const ChaosDesign *d, PetscInt R, const Slopes *slopes, Results results) {
-  const PetscBool intervals = (PetscBool)(R > 1);
+  const PetscBool intervals = R >= INTERVAL_LEAST ? PETSC_TRUE : PETSC_FALSE;
 
   PetscFunctionBeginUser;
   if (d->counts == 1) PetscFunctionReturn(0);
   PetscCall(ResultsSay(
       results, "slopes of log E sup_t against log N, N = %" PetscInt64_FMT " .. %" PetscInt64_FMT "%s\n", d->count[0],
-      d->count[d->counts - 1], intervals ? ", with 95% intervals" : "; one realization gives no intervals"));
+      d->count[d->counts - 1], intervals ? ", with 95% intervals" : "; fewer than 4 realizations give no intervals"));
   for (int k = 0; k < 3; k++) {
     const FitValue s = slopes->measured[k];
 
@@ -107,8 +118,8 @@ static PetscErrorCode PrintSlopes(const ChaosDesign *d, PetscInt R, const Slopes
     if (intervals) PetscCall(ResultsSay(results, "  [%.3f, %.3f]", (double)s.low, (double)s.high));
     PetscCall(ResultsSay(results, "\n"));
   }
-  PetscCall(ResultsSay(results, "  %-10s %7.3f  W2^2 by the paper, r_%" PetscInt_FMT "(N) = %s\n", "bound",
-                       (double)slopes->bound, d->dim, BoundText(d->dim)));
+  PetscCall(ResultsSay(results, "  %-10s %7.3f  W2^2 by the paper, r_%" PetscInt_FMT "(N) = %s: %s\n", "bound",
+                       (double)slopes->bound, d->dim, BoundText(d->dim), slopes->verdict));
   PetscCall(ResultsSay(results, "  %-10s %7.3f  W2^2 of smooth laws in %" PetscInt_FMT " dimensions, %s\n", "intrinsic",
                        (double)slopes->intrinsic, d->dim - 1, IntrinsicText(d->dim)));
   PetscFunctionReturn(0);

@@ -1,11 +1,15 @@
 /* What the errors say: the table, slopes in L and m, and the theorem's a/L + b/m. */
 #include <chorale/deck.h>
 #include <math.h>
+#include <string.h>
 
+#include "law/stats/interval.h"
+#include "law/stats/range.h"
 #include "study/limits/limits.h"
 
-/* Numbers of one fit, each with an interval over realizations. */
-enum { SLOPE_DEPTH, SLOPE_WIDTH, SLOPES };
+/* Numbers of one fit, each with an interval over realizations; after the slopes those at the end of the range. */
+enum { SLOPE_DEPTH, SLOPE_WIDTH, SLOPES, SLOPE_NUMBERS = 2 * SLOPES };
+#define RATE -1.0 /* of the theorem */
 enum { FIT_DEPTH, FIT_WIDTH, FIT_TOKENS, FIT_R2, FITS };
 
 /* What can be fitted: infinite width, the deepest depth and the largest number of tokens in the lists, or -1. */
@@ -44,13 +48,14 @@ static PetscErrorCode Slopes(PetscInt n, const PetscReal mean[], void *context, 
 
   PetscFunctionBeginUser;
   (void)n;
-  values[SLOPE_DEPTH] = values[SLOPE_WIDTH] = 0;
+  PetscCall(PetscArrayzero(values, SLOPE_NUMBERS));
   if (plan->slopes[SLOPE_DEPTH]) {
     for (PetscInt j = 0; j < grid->depths; j++) {
       x[j] = (PetscReal)grid->depth[j];
       y[j] = mean[LimitsCell(grid, plan->largest, j, plan->infinite)];
     }
     values[SLOPE_DEPTH] = FitSlope(grid->depths, x, y);
+    PetscCall(RangeEndSlope(grid->depths, x, y, &values[SLOPES + SLOPE_DEPTH]));
   }
   if (plan->slopes[SLOPE_WIDTH]) {
     const PetscReal floor = mean[LimitsCell(grid, plan->largest, plan->deepest, plan->infinite)];
@@ -61,6 +66,7 @@ static PetscErrorCode Slopes(PetscInt n, const PetscReal mean[], void *context, 
       y[count++] = PetscMax(error - floor, 1e-6 * error); /* lost in the floor: the interval tells */
     }
     values[SLOPE_WIDTH] = FitSlope(count, x, y);
+    PetscCall(RangeEndSlope(count, x, y, &values[SLOPES + SLOPE_WIDTH]));
   }
   PetscFunctionReturn(0);
 }
@@ -136,10 +142,38 @@ static PetscErrorCode AddFitArray(const LimitsGrid *grid, const char *key, Petsc
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode AddSlopes(const Plan *plan, const FitValue slopes[], Results results) {
+/* What the slopes say of the theorem. Without a coupling it says nothing of the width. */
+static PetscErrorCode Judge(const Plan *plan, PetscInt R, const PetscReal samples[], const FitValue slopes[],
+                            const char *words[SLOPES]) {
+  const LimitsGrid *grid = plan->grid;
+  PetscReal largest[SLOPES] = {0, 0}, *mean;
+  char coupling[PETSC_MAX_PATH_LEN];
+
   PetscFunctionBeginUser;
-  if (plan->slopes[SLOPE_DEPTH]) PetscCall(ResultsFit(results, "slope_depth", slopes[SLOPE_DEPTH]));
-  if (plan->slopes[SLOPE_WIDTH]) PetscCall(ResultsFit(results, "slope_width", slopes[SLOPE_WIDTH]));
+  PetscCall(DeckGetString("limits_coupling", coupling));
+  PetscCall(PetscMalloc1(grid->cells, &mean));
+  FitMean(R, grid->cells, samples, mean, NULL);
+  for (PetscInt j = 0; j < grid->depths && plan->infinite >= 0; j++)
+    largest[SLOPE_DEPTH] = PetscMax(largest[SLOPE_DEPTH], mean[LimitsCell(grid, plan->largest, j, plan->infinite)]);
+  for (PetscInt k = 0; k < grid->widths; k++)
+    largest[SLOPE_WIDTH] = PetscMax(largest[SLOPE_WIDTH], mean[LimitsCell(grid, plan->largest, plan->deepest, k)]);
+  for (int v = 0; v < SLOPES; v++) words[v] = RangeWord(RangeJudge(slopes[v], slopes[SLOPES + v], largest[v], RATE));
+  if (!strcmp(coupling, "none")) words[SLOPE_WIDTH] = "no rate without a coupling";
+  PetscCall(PetscFree(mean));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode AddSlopes(const Plan *plan, const FitValue slopes[], const char *const words[], Results results) {
+  static const char *const names[SLOPES] = {"slope_depth", "slope_width"};
+  char key[64];
+
+  PetscFunctionBeginUser;
+  for (int v = 0; v < SLOPES; v++) {
+    if (!plan->slopes[v]) continue;
+    PetscCall(ResultsFit(results, names[v], slopes[v]));
+    PetscCall(PetscSNPrintf(key, sizeof(key), "%s_verdict", names[v]));
+    PetscCall(ResultsText(results, key, words[v]));
+  }
   PetscFunctionReturn(0);
 }
 
@@ -168,7 +202,8 @@ static PetscErrorCode PrintValue(const char *text, FitValue value, Results resul
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Print(const Plan *plan, const FitValue slopes[], const FitValue fits[], Results results) {
+static PetscErrorCode Print(const Plan *plan, const FitValue slopes[], const char *const words[], const FitValue fits[],
+                            Results results) {
   static const char *const text[SLOPES] = {"slope in L at infinite width:",
                                            "slope in m at the largest L, less the error of infinite width:"};
   const LimitsGrid *grid = plan->grid;
@@ -177,7 +212,7 @@ static PetscErrorCode Print(const Plan *plan, const FitValue slopes[], const Fit
   for (int v = 0; v < SLOPES; v++) {
     if (!plan->slopes[v]) continue;
     PetscCall(PrintValue(text[v], slopes[v], results));
-    PetscCall(ResultsSay(results, ", the theorem's is -1\n"));
+    PetscCall(ResultsSay(results, ", the theorem's is -1: %s\n", words[v]));
   }
   for (PetscInt i = 0; i < grid->counts && plan->fits; i++) {
     const FitValue *fit = fits + i * FITS;
@@ -193,23 +228,23 @@ static PetscErrorCode Print(const Plan *plan, const FitValue slopes[], const Fit
 
 PetscErrorCode LimitsReport(const LimitsGrid *grid, PetscInt R, const PetscReal samples[], Results results) {
   Plan plan = MakePlan(grid);
-  FitValue slopes[SLOPES], *fits;
+  FitValue slopes[SLOPE_NUMBERS], *fits;
+  const char *words[SLOPES];
   PetscBool positive = PETSC_TRUE;
-  PetscInt64 seed;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetInt("ensemble_seed", &seed));
   PetscCall(PetscMalloc1(grid->counts * FITS, &fits));
   PetscCall(AddRows(grid, R, samples, results, &positive));
   /* Errors of exactly 0, as without noise and attention, have no slope. */
   if (!positive) plan.slopes[SLOPE_DEPTH] = plan.slopes[SLOPE_WIDTH] = plan.fits = PETSC_FALSE;
-  PetscCall(FitBootstrap((uint64_t)seed, R, grid->cells, samples, SLOPES, Slopes, &plan, slopes));
-  PetscCall(AddSlopes(&plan, slopes, results));
+  PetscCall(IntervalOfStatistic(R, grid->cells, samples, SLOPE_NUMBERS, Slopes, &plan, slopes));
+  PetscCall(Judge(&plan, R, samples, slopes, words));
+  PetscCall(AddSlopes(&plan, slopes, words, results));
   if (plan.fits) {
-    PetscCall(FitBootstrap((uint64_t)seed, R, grid->cells, samples, grid->counts * FITS, Fits, &plan, fits));
+    PetscCall(IntervalOfStatistic(R, grid->cells, samples, grid->counts * FITS, Fits, &plan, fits));
     PetscCall(AddFits(&plan, fits, results));
   }
-  PetscCall(Print(&plan, slopes, fits, results));
+  PetscCall(Print(&plan, slopes, words, fits, results));
   PetscCall(PetscFree(fits));
   PetscFunctionReturn(0);
 }

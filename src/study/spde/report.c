@@ -1,4 +1,5 @@
-/* What study spde found: means over the realizations whose density is still held by its degrees. */
+/* What study spde found: means over all realizations, up to the time when the first of them outgrows its degrees. Those
+ * that are left later are a choice: they concentrate late, and a mean over them jumps whenever one more is gone. */
 #include <math.h>
 
 #include "study/spde/spde.h"
@@ -6,8 +7,8 @@
 static const char *const names[SPDE_NUMBERS] = {"mass", "min_density",   "energy", "distance", "entropy",
                                                 "tail", "tokens_energy", "mmd",    "sobolev"};
 
-/* Over the values that are not NaN, in order of realizations, and how many they are; NaN for fewer than half of R. One
- * value has no standard error. Not by FitMoments, which is compiled to other roundings: files keep their bits. */
+/* Over all realizations, in their order; NaN where one is missing. Returns how many there are. One value has no
+ * standard error. Not by FitMoments, which is compiled to other roundings: files keep their bits. */
 static PetscInt Mean(const Samples *samples, const PetscReal values[], PetscReal *mean, PetscReal *sem) {
   const PetscInt R = samples->realizations;
   const size_t stride = (size_t)samples->width;
@@ -20,48 +21,42 @@ static PetscInt Mean(const Samples *samples, const PetscReal values[], PetscReal
     sum += value;
     n++;
   }
-  *mean = 2 * n >= R ? sum / (PetscReal)n : NAN;
+  *mean = n == R ? sum / (PetscReal)n : NAN;
   for (PetscInt r = 0; r < R; r++) {
     const PetscReal difference = values[(size_t)r * stride] - *mean;
     if (!isnan(difference)) square += difference * difference;
   }
-  *sem = 2 * n >= R ? FitError(n, square) : NAN;
+  *sem = n == R ? FitError(n, square) : NAN;
   return n;
 }
 
-/* The last frame that at least so many realizations have reached; the first is reached by all. */
-static PetscReal LastTime(const Frames *frames, const PetscReal resolved[], PetscReal least) {
-  PetscInt f = frames->count - 1;
+/* The time of the last frame that all realizations have reached; the first is reached by all. */
+static PetscReal LastTime(const Samples *samples, const PetscReal resolved[]) {
+  PetscInt f = samples->frames->count - 1;
 
-  while (f > 0 && resolved[f] < least) f--;
-  return frames->time[f];
+  while (f > 0 && resolved[f] < (PetscReal)samples->realizations) f--;
+  return samples->frames->time[f];
 }
 
 /* Says when densities outgrew their degrees, and what that makes of the table. */
-static PetscErrorCode PrintOutgrown(const Samples *samples, const PetscReal resolved[], PetscInt count, PetscInt first,
-                                    PetscReal when, Results results) {
-  const PetscInt R = samples->realizations;
-  const Frames *frames = samples->frames;
-  const PetscReal all = LastTime(frames, resolved, R), half = LastTime(frames, resolved, 0.5 * R);
-
+static PetscErrorCode PrintOutgrown(PetscInt R, PetscInt count, PetscInt first, PetscReal when, PetscReal until,
+                                    Results results) {
   PetscFunctionBeginUser;
   PetscCall(ResultsSay(results,
                        "the density has outgrown its degrees in %" PetscInt_FMT " of %" PetscInt_FMT
                        " realizations, first in realization %" PetscInt_FMT
                        " at t = %.4g: they are compared up to there (raise spde_degree to go on)\n",
                        count, R, first, (double)when));
-  PetscCall(ResultsSay(results, "rows up to t = %.4g are means over all realizations", (double)all));
-  if (half > all)
-    PetscCall(
-        ResultsSay(results, ", later ones, up to t = %.4g, over those left, at least half of them", (double)half));
-  if (frames->time[frames->count - 1] > half)
-    PetscCall(ResultsSay(results, "; from there on fewer than half are left: no means"));
-  PetscCall(ResultsSay(results, " (/study/spde/resolved)\n"));
+  PetscCall(ResultsSay(results,
+                       "means are over all realizations, up to t = %.4g; later there are none "
+                       "(single realizations: /study/spde/NAME_realizations)\n",
+                       (double)until));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode ReportOutgrown(const Samples *samples, const PetscReal resolved[], Results results) {
   const PetscReal *outgrown = samples->all + samples->width - 1; /* the only number of a realization */
+  const PetscReal until = LastTime(samples, resolved);
   const size_t width = (size_t)samples->width;
   PetscInt count = 0, first = 0;
 
@@ -72,7 +67,8 @@ static PetscErrorCode ReportOutgrown(const Samples *samples, const PetscReal res
     count++;
   }
   const PetscReal when = count ? outgrown[(size_t)first * width] : NAN;
-  if (count) PetscCall(PrintOutgrown(samples, resolved, count, first, when, results));
+  if (count) PetscCall(PrintOutgrown(samples->realizations, count, first, when, until, results));
+  PetscCall(ResultsScalar(results, "means_until", until));
   PetscCall(ResultsScalar(results, "outgrown_count", (PetscReal)count));
   PetscCall(ResultsScalar(results, "outgrown_first", when));
   PetscFunctionReturn(0);

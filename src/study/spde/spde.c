@@ -47,6 +47,7 @@ static const QuantityText texts[] = {
     {"outgrown", "time", "time at which the density of a realization outgrew its degrees; NaN: never"},
     {"outgrown_count", "realizations", "realizations whose density outgrew its degrees"},
     {"outgrown_first", "time", "time at which the first of them did"},
+    {"means_until", "time", "up to when all realizations are resolved: means end there"},
     {"resolved", "realizations", "realizations whose density is still held by its degrees"},
     {"snapshot_time", "time", "times of the snapshots of realization 0"},
     {"snapshot_angle", "rad", "angles of the map of the density: longitudes on the sphere"},
@@ -183,7 +184,7 @@ static PetscErrorCode View(void *state) {
 }
 
 static PetscErrorCode MeasureNumbers(Spde *spde, PetscReal numbers[SPDE_NUMBERS]) {
-  PetscReal mmd2, sobolev2, geodesic, chordal;
+  PetscReal mmd2, sobolev2, low, high;
   DensityMeasures m;
 
   PetscFunctionBeginUser;
@@ -199,8 +200,8 @@ static PetscErrorCode MeasureNumbers(Spde *spde, PetscReal numbers[SPDE_NUMBERS]
   PetscCall(AttentionEnergy(spde->attention, spde->tokens, &numbers[SPDE_TOKENS_ENERGY]));
   if (spde->quantiles) {
     PetscCall(DensityQuantiles(spde->density, spde->quantiles));
-    PetscCall(DistanceCircle(spde->tokens, spde->quantiles, &geodesic, &chordal));
-    numbers[SPDE_DISTANCE] = PetscSqrtReal(chordal);
+    PetscCall(DistanceCircleTransport(spde->tokens, spde->quantiles, &low, &high));
+    numbers[SPDE_DISTANCE] = PetscSqrtReal(high);
   }
   PetscFunctionReturn(0);
 }

@@ -43,8 +43,8 @@ PetscErrorCode SpdeSnapshotsTake(SpdeSnapshots *snapshots, PetscInt frame, Petsc
 PetscErrorCode SpdeSnapshotsRecord(SpdeSnapshots *snapshots, MPI_Comm comm, Results results);
 
 /* The table and arrays over frames from rows [frames][SPDE_NUMBERS], NaN from where a density has outgrown its degrees,
- * and the time of that (NaN: never). Frames of which fewer than half of the realizations are left have no means: what
- * is left is a choice of those that concentrate late. */
+ * and the time of that (NaN: never). Means are over all realizations; from the first that is outgrown on there are
+ * none. */
 PetscErrorCode SpdeReport(PetscInt dim, const Samples *samples, Results results);
 
 #endif

@@ -4,19 +4,20 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "law/stats/interval.h"
 #include "study/sync/sync.h"
 
-#define CREDIBLE   0.1 /* of the mean: largest standard error that a fit accepts */
 #define FIT_FRAMES 3
 
 typedef struct {
   const SyncTheory *theory;
   const SyncSamples *samples;
   Results results;
-  char words[4096];            /* printed below the table */
-  PetscReal *mean, *sem;       /* [frames * SYNC_COLUMNS + SYNC_TAIL] */
-  PetscReal *bound;            /* [frames] */
-  PetscReal epsilon, measured; /* of the theorem; the supremum over the run */
+  char words[4096];      /* printed below the table */
+  PetscReal *mean, *sem; /* [frames * SYNC_COLUMNS + SYNC_TAIL] */
+  PetscReal *bound;      /* [frames] */
+  PetscReal measured;    /* the largest rate in the run: a lower bound of epsilon */
+  SyncTheorem theorem;
 } Report;
 
 static void Say(Report *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -57,73 +58,83 @@ static PetscReal LargestRate(const Report *x) {
   return most;
 }
 
-/* e^{(epsilon + lambda_bar') t} E_0 where lambda_bar < 0. */
+/* e^{(epsilon + lambda_bar') t} E_0 where lambda_bar < 0, from the upper bounds of both. */
 static void Bound(Report *x) {
   const SyncTheory *t = x->theory;
   const PetscReal start = isnan(t->energy_start) ? x->mean[SYNC_ENERGY] : t->energy_start;
 
   x->measured = LargestRate(x);
-  x->epsilon = t->value == 0 || t->gradient ? 0 : PetscMax(x->measured, 0);
-  if (isnan(x->measured) && x->epsilon == 0 && t->value != 0 && !t->gradient) x->epsilon = NAN;
+  x->theorem = SyncJudgeTheorem(t, x->measured);
   for (PetscInt f = 0; f < x->samples->frames; f++)
-    x->bound[f] =
-        t->kernel && t->lambda_bar < 0 ? exp((x->epsilon + t->lambda_rate) * x->samples->time[f]) * start : NAN;
+    x->bound[f] = t->kernel && t->lambda_bar < 0 ? exp(x->theorem.rate * x->samples->time[f]) * start : NAN;
 }
 
 static PetscErrorCode ReportTheorem(Report *x) {
   const SyncTheory *t = x->theory;
-  const PetscReal rate = x->epsilon + t->lambda_rate;
-  const char *verdict = "the theorem does not speak of this attention";
+  const SyncTheorem *theorem = &x->theorem;
 
   PetscFunctionBeginUser;
-  if (!t->kernel)
-    verdict = "no noise, no synchronization by noise";
-  else if (!(t->lambda_bar < 0))
-    verdict = "lambda_bar >= 0: the theorem does not apply";
-  else if (rate < 0)
-    verdict = "epsilon + lambda_bar' < 0: the theorem proves synchronization";
-  else if (rate >= 0)
-    verdict = "epsilon + lambda_bar' >= 0: the theorem proves no synchronization";
-  Say(x, "theorem    lambda_bar %.6g, lambda_bar'(beta) %.6g, epsilon ", (double)t->lambda_bar, (double)t->lambda_rate);
-  if (isnan(x->epsilon))
-    Say(x, "not known");
+  Say(x, "theorem    lambda_bar %.6g, lambda_bar'(beta) %.6g, ", (double)t->lambda_bar, (double)t->lambda_rate);
+  if (t->value == 0)
+    Say(x, "epsilon 0 (no attention)\n");
+  else if (theorem->low == theorem->high)
+    Say(x, "epsilon %.6g (proved)\n", (double)theorem->high);
   else
-    Say(x, "%.6g%s", (double)x->epsilon,
-        t->value == 0 ? " (no attention)"
-        : t->gradient ? " (attention lowers the energy)"
-                      : " (supremum over all steps)");
-  Say(x, "\n           %s\n", verdict);
+    Say(x, "epsilon from %.6g to %.6g (proved)\n", (double)theorem->low, (double)theorem->high);
+  if (!isnan(x->measured))
+    Say(x, "           attention alone made the energy grow at the rate %.6g at most in this run\n",
+        (double)x->measured);
+  Say(x, "           %s\n", theorem->sentence);
   PetscCall(ResultsScalar(x->results, "lambda_bar", t->lambda_bar));
   PetscCall(ResultsScalar(x->results, "lambda_rate", t->lambda_rate));
-  PetscCall(ResultsScalar(x->results, "epsilon", x->epsilon));
+  PetscCall(ResultsScalar(x->results, "lambda_rate_bound", t->rate_bound));
+  PetscCall(ResultsScalar(x->results, "epsilon", theorem->high));
+  PetscCall(ResultsScalar(x->results, "epsilon_low", theorem->low));
   PetscCall(ResultsScalar(x->results, "attention_rate", x->measured));
-  PetscCall(ResultsText(x->results, "verdict", verdict));
+  PetscCall(ResultsText(x->results, "theorem", theorem->word));
+  PetscCall(ResultsText(x->results, "verdict", theorem->sentence));
   PetscFunctionReturn(0);
 }
 
 /* ---- energy ---- */
 
-/* How far the measured energy is off the exact one, and above the bound, in standard errors, at worst. Frames where the
- * energy is too small for the oracle's digits do not count. */
+/* "1.23", or of deviations below and above a bound "1.23 standard errors below". */
+static void SayEnergy(Report *x, const SyncComparison *exact, const SyncComparison *bound) {
+  const SyncVerdict verdicts[2] = {exact->verdict, bound->verdict};
+
+  if (!isnan(exact->off))
+    Say(x, "energy     at most %.2f standard errors off the exact value at %d times up to t = %.4g: %s\n",
+        fabs((double)exact->off), (int)exact->frames, (double)exact->until, SyncVerdictWord(exact->verdict));
+  if (bound->off <= 0)
+    Say(x, "           always at least %.2f standard errors below the bound\n", (double)-bound->off);
+  else if (bound->off > 0)
+    Say(x, "           at most %.2f standard errors above the bound: %s\n", (double)bound->off,
+        bound->verdict == SYNC_AGREES      ? "within chance"
+        : bound->verdict == SYNC_DISAGREES ? "exceeds it"
+                                           : "not resolved");
+  for (int i = 0; i < 2; i++)
+    if (verdicts[i] == SYNC_WITHIN_STEP)
+      Say(x, "           what is more than chance may be the step's error: take more layers_depth\n");
+}
+
+/* How far the measured energy is off the exact one, and above the bound, in standard errors, at worst, over the frames
+ * whose mean is resolved. */
 static PetscErrorCode ReportEnergy(Report *x) {
   const SyncSamples *s = x->samples;
-  PetscReal off = NAN, above = NAN;
-  PetscInt frames = 0;
+  const PetscInt R = s->realizations;
+  const SyncComparison exact =
+      SyncCompareEnergy(x->theory, R, s->frames, SYNC_COLUMNS, s->time, x->mean, x->sem, s->exact, PETSC_FALSE);
+  const SyncComparison bound =
+      SyncCompareEnergy(x->theory, R, s->frames, SYNC_COLUMNS, s->time, x->mean, x->sem, x->bound, PETSC_TRUE);
 
   PetscFunctionBeginUser;
-  for (PetscInt f = 0; f < s->frames; f++) {
-    const PetscReal mean = x->mean[f * SYNC_COLUMNS], sem = x->sem[f * SYNC_COLUMNS];
-    const PetscReal excess = (mean - x->bound[f]) / sem, error = fabs(mean - x->samples->exact[f]) / sem;
-    if (!(sem > 0) || mean < SYNC_ROUNDING * exp(x->theory->beta)) continue;
-    frames++;
-    if (!(error <= off)) off = error;
-    if (!(excess <= above)) above = excess;
-  }
-  if (!isnan(off))
-    Say(x, "energy     at most %.2f standard errors off the exact value at %d times\n", (double)off, (int)frames);
-  if (!isnan(above)) Say(x, "           at most %+.2f standard errors above the bound\n", (double)above);
-  PetscCall(ResultsScalar(x->results, "energy_off", off));
-  PetscCall(ResultsScalar(x->results, "bound_excess", above));
+  SayEnergy(x, &exact, &bound);
+  PetscCall(ResultsScalar(x->results, "energy_off", fabs(exact.off)));
+  PetscCall(ResultsScalar(x->results, "energy_off_time", exact.time));
+  PetscCall(ResultsScalar(x->results, "energy_resolved", exact.until));
+  PetscCall(ResultsText(x->results, "energy_verdict", SyncVerdictWord(exact.verdict)));
+  PetscCall(ResultsScalar(x->results, "bound_excess", bound.off));
+  PetscCall(ResultsText(x->results, "bound_verdict", SyncVerdictWord(bound.verdict)));
   PetscFunctionReturn(0);
 }
 
@@ -156,10 +167,8 @@ static Decay FindDecay(const Report *x) {
   Decay decay = {.time = x->samples->time};
 
   while (decay.first < frames && x->mean[decay.first * SYNC_COLUMNS] > 0.5 * x->mean[SYNC_ENERGY]) decay.first++;
-  for (PetscInt f = decay.first; f < frames; f++, decay.n++) {
-    const PetscReal mean = x->mean[f * SYNC_COLUMNS];
-    if (mean < SYNC_ROUNDING * exp(x->theory->beta) || x->sem[f * SYNC_COLUMNS] > CREDIBLE * mean) break;
-  }
+  for (PetscInt f = decay.first; f < frames; f++, decay.n++)
+    if (!SyncIsCredible(x->theory->beta, x->mean[f * SYNC_COLUMNS], x->sem[f * SYNC_COLUMNS])) break;
   return decay;
 }
 
@@ -175,7 +184,7 @@ static PetscErrorCode ReportDecay(Report *x) {
     for (PetscInt r = 0; r < s->realizations; r++)
       for (PetscInt i = 0; i < decay.n; i++)
         energy[r * decay.n + i] = PetscMax(Sample(s, r, decay.first + i, SYNC_ENERGY), PETSC_MACHINE_EPSILON);
-    PetscCall(FitBootstrap(s->seed, s->realizations, decay.n, energy, 1, DecayRate, &decay, &rate));
+    PetscCall(IntervalOfStatistic(s->realizations, decay.n, energy, 1, DecayRate, &decay, &rate));
     PetscCall(PetscFree(energy));
     if (x->theory->exact) PetscCall(DecayRate(decay.n, x->samples->exact + decay.first, &decay, &exact));
     Say(x, "decay      rate of the energy %.4g, 95%% interval ", (double)rate.value);
@@ -185,9 +194,14 @@ static PetscErrorCode ReportDecay(Report *x) {
       Say(x, "[%.4g, %.4g]", (double)rate.low, (double)rate.high);
     Say(x, ", over t in [%.4g, %.4g]\n", (double)s->time[decay.first], (double)s->time[decay.first + decay.n - 1]);
     if (x->theory->exact) Say(x, "           rate of the exact energy there %.4g\n", (double)exact);
+    if (exact < rate.low || exact > rate.high)
+      Say(x,
+          "           outside of the interval: late means of few rare events come out low, and the fit's window, up to "
+          "where the mean is known to %.0f%%, is chosen by them\n",
+          100 * SYNC_CREDIBLE);
   } else {
     Say(x, "decay      no rate: under a half of the start, %d frames at least must have a mean known to %.0f%%\n",
-        FIT_FRAMES, 100 * CREDIBLE);
+        FIT_FRAMES, 100 * SYNC_CREDIBLE);
   }
   PetscCall(ResultsFit(x->results, "decay", rate));
   PetscCall(ResultsScalar(x->results, "decay_exact", exact));
@@ -220,6 +234,7 @@ static void SayMeasured(Report *x, PetscReal mean, PetscReal sem) {
 static void SayExponent(Report *x, PetscReal mean, PetscReal sem, PetscReal late, PetscReal late_sem) {
   const SyncTheory *t = x->theory;
   const PetscReal off = mean - t->lambda1;
+  const SyncVerdict verdict = SyncCompareExponent(t, x->samples->realizations, mean, sem, t->lambda1);
 
   Say(x, "lambda1    measured");
   SayMeasured(x, mean, sem);
@@ -227,7 +242,9 @@ static void SayExponent(Report *x, PetscReal mean, PetscReal sem, PetscReal late
     Say(x, ", exact %.6g", (double)t->lambda1);
     if (sem > 0) Say(x, ": off by %+.2f standard errors", (double)(off / sem));
     if (t->kernel) Say(x, ", %+.2f%%", (double)(100 * off / fabs(t->lambda1)));
-    Say(x, "\n");
+    Say(x, ": %s\n", SyncVerdictWord(verdict));
+    if (verdict == SYNC_WITHIN_STEP)
+      Say(x, "           more than chance, but steps of this size may do that: take more layers_depth\n");
     return;
   }
   Say(x, ", in the second half of the run");
@@ -255,6 +272,10 @@ static PetscErrorCode ReportExponent(Report *x) {
   PetscCall(ResultsScalar(x->results, "lambda1", mean));
   PetscCall(ResultsScalar(x->results, "lambda1_sem", sem));
   PetscCall(ResultsScalar(x->results, "lambda1_exact", x->theory->lambda1));
+  if (x->theory->value == 0) {
+    const SyncVerdict verdict = SyncCompareExponent(x->theory, s->realizations, mean, sem, x->theory->lambda1);
+    PetscCall(ResultsText(x->results, "lambda1_verdict", SyncVerdictWord(verdict)));
+  }
   PetscCall(ResultsScalar(x->results, "lambda1_late", late));
   PetscCall(ResultsScalar(x->results, "lambda1_late_sem", late_sem));
   PetscCall(ResultsScalar(x->results, "lambda1_cluster", x->theory->lambda1_cluster));
