@@ -14,34 +14,49 @@ import numpy as np
 
 CHORALE = os.environ["CHORALE"]
 DATA = Path(__file__).parent / "data"  # what others computed
-SESSIONS = tempfile.TemporaryDirectory(prefix="chorale-")  # of Open MPI, while Python runs
 TIMEOUT = 1200  # seconds after which a program hangs, on any machine
 
 
-def command(arguments, ranks=1, program=CHORALE):
-    """The words that start `chorale ARGUMENTS` on so many ranks."""
+@contextlib.contextmanager
+def prepared(arguments, ranks=1, hook=None, program=CHORALE, **variables):
+    """The words and the environment that start `chorale ARGUMENTS` on so many ranks. hook: what is
+    to happen at a step (support/step.c)."""
     launcher = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
-    return launcher + [program] + [str(a) for a in arguments]
+    program = os.environ["CHORALE_HOOKED"] if hook else program
+    words = launcher + [program] + [str(a) for a in arguments]
+    environment = {**os.environ, **variables, "CHORALE_HOOK": hook or ""}
+    if launcher:
+        yield words, environment
+        return
+    # Without mpirun a run starts a daemon and waits for it, unless it is to be alone. Such runs
+    # must not share their folder.
+    with tempfile.TemporaryDirectory(prefix="chorale-") as session:
+        alone = dict(OMPI_MCA_ess_singleton_isolated="1", OMPI_MCA_orte_tmpdir_base=session)
+        yield words, {**environment, **alone}
 
 
-def own_session():
-    """The environment of a run with a session directory of its own: a run without mpirun takes the
-    one that all such runs share away when it ends, under the others."""
-    return {**os.environ, "OMPI_MCA_orte_tmpdir_base": tempfile.mkdtemp(dir=SESSIONS.name)}
-
-
-def hooked(hook):
-    """Program and environment of a run in which something happens at a step (support/step.c)."""
-    return os.environ["CHORALE_HOOKED"], {**own_session(), "CHORALE_HOOK": hook}
-
-
-def chorale(arguments, ranks=1, cwd=None, check=True, timeout=TIMEOUT, hook=None, program=CHORALE):
-    """`chorale ARGUMENTS` on so many ranks, with a hook or without; the completed process."""
-    program, environment = hooked(hook) if hook else (program, own_session())
-    words = command(arguments, ranks, program)
-    done = subprocess.run(
-        words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout
-    )
+def chorale(
+    arguments,
+    ranks=1,
+    cwd=None,
+    check=True,
+    timeout=TIMEOUT,
+    hook=None,
+    program=CHORALE,
+    **variables,
+):
+    """Runs it to its end; returns the completed process."""
+    with prepared(arguments, ranks, hook, program, **variables) as (words, environment):
+        done = subprocess.run(
+            words,
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+        )
     if check and done.returncode:
         raise AssertionError(
             f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
@@ -52,13 +67,13 @@ def chorale(arguments, ranks=1, cwd=None, check=True, timeout=TIMEOUT, hook=None
 class Running:
     """A run in the background, which a hook `wait=FILE` holds at its place until release(FILE)."""
 
-    def __init__(self, arguments, ranks, cwd, hook):
-        program, environment = hooked(hook)
-        self.cwd, self.ranks = cwd or os.getcwd(), ranks
+    def __init__(self, words, environment, cwd):
+        self.cwd = cwd or os.getcwd()
         self.process = subprocess.Popen(
-            command(arguments, ranks, program),
+            words,
             cwd=cwd,
             env=environment,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -102,13 +117,14 @@ def children(parent):
 @contextlib.contextmanager
 def running(arguments, ranks=1, cwd=None, hook=""):
     """with running(...) as run: a run in the background, which does not outlive the block."""
-    run = Running(arguments, ranks, cwd, hook)
-    try:
-        yield run
-    finally:
-        if run.process.poll() is None:
-            run.kill()
-        run.process.communicate()
+    with prepared(arguments, ranks, hook) as (words, environment):
+        run = Running(words, environment, cwd)
+        try:
+            yield run
+        finally:
+            if run.process.poll() is None:
+                run.kill()
+            run.process.communicate()
 
 
 def wait_until(ready, what, seconds=TIMEOUT):
