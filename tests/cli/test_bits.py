@@ -10,6 +10,7 @@ from run import chorale, datasets, options, same_bits
 COMMON = dict(
     layers_depth=4,
     layers_horizon=1,
+    mlp_width=96,
     output_every=2,
     output_trajectories=1,
     output_overwrite=True,
@@ -178,8 +179,8 @@ def write_heads(path):
 def run(case, ranks, folder, **more):
     """Every dataset of its results and trajectories."""
     keys = {**COMMON, **CASES[case], **more}
-    if "noise_type" not in keys:
-        keys.setdefault("mlp_width", 96)
+    if keys.get("noise_type", "mlp") != "mlp":
+        del keys["mlp_width"]  # would have no effect
     if "attention_weights" in keys:
         write_heads(folder / keys["attention_weights"])
     chorale(["simulate"] + options(**keys), ranks=ranks, cwd=folder)
