@@ -1,6 +1,7 @@
 /* The results file of a study of the theory: columns and arrays come back, files in the way are refused. Attributes are
  * read by the end-to-end test of every study. */
 #include "expect.h"
+#include "scratch.h"
 
 #include <chorale/findings.h>
 
@@ -13,26 +14,16 @@
 
 static char path[64];
 
-static int Directory(void **state) {
-  char directory[] = "/tmp/chorale-findings-XXXXXX";
-  PetscMPIInt rank;
-  (void)state;
-  OK(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
-  if (!rank && !mkdtemp(directory)) return 1;
-  OK(MPI_Bcast(directory, sizeof(directory), MPI_CHAR, 0, PETSC_COMM_WORLD));
-  snprintf(path, sizeof(path), "%s/f.h5", directory);
+static int Setup(void **state) {
+  const int failed = ScratchMake(state);
+  snprintf(path, sizeof(path), "%s/f.h5", scratch);
   SetKey("output_file", path);
-  return 0;
+  return failed;
 }
 
-static int Remove(void **state) {
-  (void)state;
-  OK(MPI_Barrier(PETSC_COMM_WORLD));
-  unlink(path);
-  *strrchr(path, '/') = '\0';
-  rmdir(path);
+static int Teardown(void **state) {
   SetKey("output_file", NULL);
-  return 0;
+  return ScratchRemove(state);
 }
 
 /* Reads a whole dataset of at most 8 numbers and checks them. */
@@ -110,8 +101,8 @@ static void a_file_in_the_way_is_refused(void **unused) {
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test_setup_teardown(columns_and_arrays_come_back, Directory, Remove),
-    cmocka_unit_test_setup_teardown(labels_leave_the_numbers_alone, Directory, Remove),
-    cmocka_unit_test_setup_teardown(a_file_in_the_way_is_refused, Directory, Remove),
+    cmocka_unit_test_setup_teardown(columns_and_arrays_come_back, Setup, Teardown),
+    cmocka_unit_test_setup_teardown(labels_leave_the_numbers_alone, Setup, Teardown),
+    cmocka_unit_test_setup_teardown(a_file_in_the_way_is_refused, Setup, Teardown),
 };
 TEST_MAIN(tests)
