@@ -72,9 +72,7 @@ def energies(folder, case, depth, realizations, seed, **more):
         layers_horizon=HORIZON,
         attention_beta=beta,
         attention_type="softmax" if value else "none",
-        attention_value=value or 0,
         mlp_activation=activation,
-        mlp_width=16,  # the covariance is exact at every width
         mlp_bias_u=bias,
         mlp_bias_w=bias,
         ensemble_realizations=realizations,
@@ -85,6 +83,10 @@ def energies(folder, case, depth, realizations, seed, **more):
         output_overwrite=True,
         progress="off",
     )
+    if value:
+        keys["attention_value"] = value
+    if "noise_type" not in more:
+        keys["mlp_width"] = 16  # the covariance is exact at every width
     chorale(["simulate"] + options(**keys, **more), ranks=2)
     with h5py.File(name + ".h5", "r") as file:
         times = file["observables/energy/time"][()]
