@@ -235,7 +235,7 @@ TOKENS.update(ensemble_realizations=3, noise_degree=3)
 KINDS = {
     "tokens": TOKENS,
     "harmonics": dict(TOKENS, limits_coupling="harmonics"),
-    "gram": dict(TOKENS, noise_type="gram", tokens_count="24,16"),
+    "gram": dict(TOKENS, noise_type="gram", noise_degree=-1, tokens_count="24,16"),
 }
 
 
@@ -307,10 +307,13 @@ REFUSED = [
     (dict(tokens_count="16,16"), "tokens_count"),
     (dict(tokens_count="32,72", tokens_init="quadrature"), "tokens_count"),
     (dict(limits_coupling="token"), "limits_coupling"),
-    (dict(noise_type="mlp"), "noise_type = mlp"),
-    (dict(noise_type="none"), "noise_type = none"),
-    (dict(noise_type="gram", limits_coupling="harmonics"), "limits_coupling = harmonics"),
-    (dict(noise_type="gram", tokens_count=2048), "tokens_count"),
+    (dict(noise_type="mlp", noise_degree=-1), "noise_type = mlp"),
+    (dict(noise_type="none", noise_degree=-1), "noise_type = none"),
+    (
+        dict(noise_type="gram", noise_degree=-1, limits_coupling="harmonics"),
+        "limits_coupling = harmonics",
+    ),
+    (dict(noise_type="gram", noise_degree=-1, tokens_count=2048), "tokens_count"),
     (
         MANY,
         "tokens_count = 256, 5 values of layers_depth, 7 of mlp_width: "
