@@ -166,11 +166,11 @@ def test_a_density_that_outgrows_its_degrees_is_said_and_not_compared_after(fold
     assert "outgrown its degrees in 1 of 1 realizations" in said
 
 
-def test_means_are_over_the_densities_that_are_left_while_these_are_half(folder):
-    """And the words say how many rows that is."""
+def test_means_are_over_all_realizations_until_the_first_density_is_outgrown(folder):
+    """And the words say up to when."""
     case = dict(CIRCLE, layers_horizon=2, layers_depth=80, spde_degree=24, spde_tol=0.01)
     case.update(ensemble_realizations=5, output_every=4, spde_snapshots=0, output_table="few.csv")
-    said, _, found = spde(case, ranks=2)
+    said, attributes, found = spde(case, ranks=2)
     single, left = found["energy_realizations"], found["resolved"]
     assert np.array_equal(left, np.isfinite(single).sum(axis=1))
     assert left[0] == 5 and 3 in left and left[-1] < 3, left
@@ -183,9 +183,9 @@ def test_means_are_over_the_densities_that_are_left_while_these_are_half(folder)
             np.testing.assert_allclose(pair, with_error(there), rtol=1e-12)
     empty = [row["energy"] == "" for row in table("few.csv")]
     assert empty == [count < 5 for count in left]
-    every, half = found["time"][left == 5][-1], found["time"][2 * left >= 5][-1]
-    assert f"rows up to t = {every:.4g} are means over all realizations" in said
-    assert f"later ones, up to t = {half:.4g}" in said and "fewer than half are left" in said
+    until = found["time"][left == 5][-1]
+    assert attributes["means_until"] == until
+    assert f"means are over all realizations, up to t = {until:.4g}; later there are none" in said
 
 
 # ---- stops ----
