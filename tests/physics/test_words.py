@@ -15,7 +15,7 @@ import tools  # noqa: F401  makes what follows importable
 from run import chorale, options
 
 import chorale_io
-from plotting import together
+from chorale.plot import together
 
 SOURCE = Path(os.environ["CHORALE_SOURCE"])
 RUNS = {

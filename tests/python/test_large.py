@@ -1,41 +1,34 @@
-"""Files that are larger than the memory: info, plot, report and analyze on a trajectory of 10 GB within 1 GB, project where a frame is larger
-than what it may have. The files are sparse: chunks that were never written read as the fill value, a point of the sphere."""
+"""Files that are larger than the memory: info, plot, report and analyze on a trajectory of 10 GB
+within 1 GB, project where a frame is larger than what it may have. The files are sparse: chunks
+that were never written read as the fill value, a point of the sphere."""
+
 import os
-import resource
 import subprocess
-import sys
-import tempfile
 
 import h5py
 import numpy as np
+import pytest
+import tools
+from run import CHORALE, TIMEOUT, options
 
-from run import CHORALE, options
+pytestmark = pytest.mark.full
 
-TOOLS = os.path.join(os.environ["CHORALE_SOURCE"], "tools")
 MOST = 1 << 30  # bytes that a process may have
 FRAMES, TOKENS = 100, 4200000  # 100 MB a frame
+MOVED = 4096  # tokens of the first and of the last frame that are somewhere else than all others
 
 
 def trajectory(path, frames, tokens):
-    """In R^3; some tokens of the first and of the last frame are somewhere else than all others."""
+    """In R^3."""
     with h5py.File(path, "w") as file:
         file.create_group("h5md").attrs["version"] = [1, 1]
         group = file.create_group("particles/all/position")
-        value = group.create_dataset("value", (frames, tokens, 3), chunks=(1, 1 << 18, 3), dtype=float, fillvalue=3**-0.5)
+        keys = {"chunks": (1, 1 << 18, 3), "dtype": float, "fillvalue": 3**-0.5}
+        value = group.create_dataset("value", (frames, tokens, 3), **keys)
         group["step"], group["time"] = np.arange(frames), np.arange(frames) / 10
         for frame in (0, frames - 1):
-            x = np.random.default_rng(frame).normal(size=(4096, 3))
-            value[frame, :4096] = x / np.linalg.norm(x, axis=1, keepdims=True)
-
-
-def run(folder, words, most, limited=True):
-    """Within so much address space; what is measured is the largest resident size of all so far."""
-    limit = (lambda: resource.setrlimit(resource.RLIMIT_AS, (2 * most, 2 * most))) if limited else None
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, preexec_fn=limit, timeout=200)
-    assert done.returncode == 0, (words, done.returncode, done.stderr)
-    size = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10
-    assert size < most, f"{words}: {size / 1e9:.2f} GB"
-    return done.stdout
+            x = np.random.default_rng(frame).normal(size=(MOVED, 3))
+            value[frame, :MOVED] = x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
 def unfinished_results(path):
@@ -43,7 +36,8 @@ def unfinished_results(path):
     frames, realizations = 100000, 1000
     with h5py.File(path, "w") as file:
         group = file.create_group("observables/energy")
-        value = group.create_dataset("value", (frames, realizations), chunks=(10000, 1), dtype=float, fillvalue=np.nan)
+        keys = {"chunks": (10000, 1), "dtype": float, "fillvalue": np.nan}
+        value = group.create_dataset("value", (frames, realizations), **keys)
         value[:1000, 3] = 0.5
         group["step"], group["time"] = np.arange(frames), np.arange(frames) / 100
         file.create_group("study/simulate")
@@ -51,29 +45,73 @@ def unfinished_results(path):
         file.create_group("provenance").attrs.update(complete="false")
 
 
-def main():
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    with tempfile.TemporaryDirectory() as folder:
-        unfinished_results(f"{folder}/unfinished.h5")
-        text = run(folder, [f"{TOOLS}/info", "unfinished.h5"], MOST // 2)
-        assert "1000 frames, step 0 to 999" in text and "of 100000 frames" in text, text
-        trajectory(f"{folder}/wide.h5md", 1, 40000000)  # 0.96 GB a frame
-        text = run(folder, [f"{TOOLS}/info", "wide.h5md"], MOST // 2)
-        assert "40000000 tokens in R^3, double, 960 MB a frame" in text, text
-        trajectory(f"{folder}/long.h5md", FRAMES, TOKENS)
-        assert FRAMES * TOKENS * 24 > 1e10
-        assert "100 frames, step 0 to 99" in run(folder, [f"{TOOLS}/info", "long.h5md"], MOST // 2)
-        run(folder, [f"{TOOLS}/plot", "long.h5md"], MOST // 2)
-        run(folder, [f"{TOOLS}/report", "long.h5md"], MOST // 2)
-        trajectory(f"{folder}/project.h5md", 1, 12000000)  # 0.29 GB a frame
-        run(folder, [f"{TOOLS}/project", "project.h5md"], MOST // 2)
-        words = options(analyze_file="long.h5md", analyze_every=99, attention_beta=1, output_file="analyze.h5", progress="off")
-        run(folder, [CHORALE, "analyze", *words], MOST, limited=False)
-        with h5py.File(f"{folder}/analyze.h5") as file:
-            order = file["observables/order/value"][:, 0]
-        assert len(order) == 2 and (np.abs(order - (1 - 4096 / TOKENS)) < 1e-4).all(), order
-    return 0
+def within(most, words, address_space=None):
+    """What a program prints that is resident with less than so many bytes."""
+    prefix = ["/usr/bin/python3", "-c", MEASURED, str(address_space or -1)]
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    keys = {"env": environment, "capture_output": True, "text": True, "check": False}
+    done = subprocess.run([*prefix, *map(str, words)], timeout=TIMEOUT, **keys)
+    assert done.returncode == 0, (words, done.returncode, done.stderr)
+    size = int(done.stderr.splitlines()[-1])
+    assert size < most, f"{words}: {size / 1e9:.2f} GB"
+    return done.stdout
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+# Runs a program within an address space and says on stderr how large it has been.
+MEASURED = """
+import resource, subprocess, sys
+most, words = int(sys.argv[1]), sys.argv[2:]
+if most > 0:
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+code = subprocess.run(words).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10, file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def tool(name, *words):
+    """A tool that may have half of MOST."""
+    return within(MOST // 2, [os.path.join(tools.FOLDER, name), *words], MOST)
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory):
+    """A trajectory of 10 GB."""
+    assert FRAMES * TOKENS * 24 > 1e10
+    path = tmp_path_factory.mktemp("large") / "long.h5md"
+    trajectory(path, FRAMES, TOKENS)
+    return path
+
+
+def test_info_of_results_that_are_being_written(folder):
+    unfinished_results("unfinished.h5")
+    said = tool("info", "unfinished.h5")
+    assert "1000 frames, step 0 to 999" in said and "of 100000 frames" in said, said
+
+
+def test_info_of_a_frame_that_is_larger_than_the_memory(folder):
+    trajectory("wide.h5md", 1, 40000000)  # 0.96 GB a frame
+    said = tool("info", "wide.h5md")
+    assert "40000000 tokens in R^3, double, 960 MB a frame" in said, said
+
+
+def test_info_of_a_long_trajectory(long):
+    assert "100 frames, step 0 to 99" in tool("info", long)
+
+
+@pytest.mark.parametrize("name, ending", [("plot", "png"), ("report", "html")])
+def test_a_long_trajectory_is_drawn(long, folder, name, ending):
+    tool(name, long, "-o", f"long.{ending}")
+
+
+def test_a_large_frame_is_projected(folder):
+    trajectory("project.h5md", 1, 12000000)  # 0.29 GB a frame
+    tool("project", "project.h5md")
+
+
+def test_a_long_trajectory_is_analyzed(long, folder):
+    keys = {"analyze_file": long, "analyze_every": 99, "attention_beta": 1, "progress": "off"}
+    within(MOST, [CHORALE, "analyze", *options(**keys, output_file="analyze.h5")])
+    with h5py.File("analyze.h5") as file:
+        order = file["observables/order/value"][:, 0]
+    assert len(order) == 2 and (np.abs(order - (1 - MOVED / TOKENS)) < 1e-4).all(), order

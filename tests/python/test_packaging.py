@@ -1,55 +1,109 @@
-"""An installed chorale as other programs see it: the example of tools/packaging is built against it with CMake's find_package and with
-pkg-config, and says what chorale itself says; the installed program runs; the manual page has every study and every key."""
+"""An installed chorale as other programs see it: the example of tools/packaging is built against it
+with CMake's find_package and with pkg-config, and says what chorale itself says; the installed
+program and tools run; the manual page has every study and every key; all files say one version."""
+
 import ast
 import os
 import re
 import shlex
 import shutil
 import subprocess
-import sys
-import tempfile
+import tomllib
 from pathlib import Path
 
 import h5py
-from run import chorale, options
+import pytest
+from run import TIMEOUT, chorale, options
+
+import chorale as package
+
+pytestmark = pytest.mark.full
 
 SOURCE, BUILD = Path(os.environ["CHORALE_SOURCE"]), Path(os.environ["CHORALE_BUILD"])
-RUN = {"tokens_count": 300, "layers_depth": 400, "layers_horizon": 40, "mlp_width": 64, "ensemble_seed": 3}
+RUN = {
+    "tokens_count": 300,
+    "layers_depth": 400,
+    "layers_horizon": 40,
+    "mlp_width": 64,
+    "ensemble_seed": 3,
+}
+NEEDS = (
+    "mpi petsc hdf5 fftw-api blas lapack libyaml zlib-api random123 cmocka py-h5py py-matplotlib"
+)
 
 
-def run(*words, **keywords):
-    return subprocess.run([str(w) for w in words], check=True, capture_output=True, text=True, timeout=200, **keywords).stdout
+def run(*words, **keys):
+    """What a program prints that must succeed."""
+    done = subprocess.run(
+        [str(word) for word in words], capture_output=True, text=True, timeout=TIMEOUT, **keys
+    )
+    assert done.returncode == 0, (words, done.stdout, done.stderr)
+    return done.stdout
 
 
-def with_cmake(prefix, directory):
-    run("cmake", "-G", "Ninja", "-S", SOURCE / "tools/packaging/example", "-B", directory, f"-DCMAKE_PREFIX_PATH={prefix}")
-    run("cmake", "--build", directory)
-    return directory / "gather"
+def ends(*words, **keys):
+    """The completed process of a program that may fail."""
+    words = [str(word) for word in words]
+    return subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT, **keys)
 
 
-def with_pkg_config(prefix, directory):
-    path = ":".join([str(p) for p in prefix.glob("lib*/**/pkgconfig")] + [os.environ.get("PKG_CONFIG_PATH", "")])
-    flags = shlex.split(run("pkg-config", "--cflags", "--libs", "chorale", env=dict(os.environ, PKG_CONFIG_PATH=path)))
-    run("mpicc", "-std=c11", SOURCE / "tools/packaging/example/gather.c", *flags, "-o", directory / "gather2")
-    return directory / "gather2"
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory):
+    """Where chorale is installed."""
+    target = tmp_path_factory.mktemp("prefix")
+    run("cmake", "--install", BUILD, "--prefix", target)
+    return target
 
 
-def gathered(directory):
-    """The same time from chorale's own record of the order parameter."""
-    chorale(["simulate", *options(**RUN, output_file=directory / "own.h5", progress="off")], ranks=2)
-    with h5py.File(directory / "own.h5", "r") as file:
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """What the example says, from chorale's own record of the order parameter."""
+    path = tmp_path_factory.mktemp("own") / "own.h5"
+    chorale(["simulate", *options(**RUN, output_file=path, progress="off")], ranks=2)
+    with h5py.File(path, "r") as file:
         order = file["observables/order"]
         above = order["value"][:, 0] > 0.999
         assert above.any() and not above.all(), "the case says nothing: choose another seed"
         return f"gathered in one point at t = {order['time'][above.argmax()]:.10g}\n"
 
 
+def with_cmake(prefix, folder):
+    """The example, built by find_package."""
+    example = SOURCE / "tools/packaging/example"
+    run("cmake", "-G", "Ninja", "-S", example, "-B", folder, f"-DCMAKE_PREFIX_PATH={prefix}")
+    run("cmake", "--build", folder)
+    return folder / "gather"
+
+
+def with_pkg_config(prefix, folder):
+    """The example, built by pkg-config."""
+    places = [str(place) for place in prefix.glob("lib*/**/pkgconfig")]
+    path = ":".join([*places, os.environ.get("PKG_CONFIG_PATH", "")])
+    environment = {**os.environ, "PKG_CONFIG_PATH": path}
+    flags = shlex.split(run("pkg-config", "--cflags", "--libs", "chorale", env=environment))
+    source = SOURCE / "tools/packaging/example/gather.c"
+    run("mpicc", "-std=c11", source, *flags, "-o", folder / "gather")
+    return folder / "gather"
+
+
+@pytest.mark.parametrize("build", [with_cmake, with_pkg_config])
+def test_the_example_says_what_chorale_says(prefix, expected, folder, build):
+    program = build(prefix, folder)
+    words = ["simulate", *options(**RUN)]
+    for ranks in (1, 2):
+        assert run("mpirun", "-n", ranks, program, *words) == expected
+    refused = ends(program, "simulate", "-tokens_count", "x")
+    assert refused.returncode == 2 and "tokens_count = x" in refused.stderr, refused
+
+
 def plain(page):
-    return re.sub(r"\\f[A-Z]", "", page).replace("\\-", "-").replace("\\&", "").replace("\\e", "\\")
+    """Text of a manual page."""
+    page = re.sub(r"\\f[A-Z]", "", page)
+    return page.replace("\\-", "-").replace("\\&", "").replace("\\e", "\\")
 
 
-def check_manual(prefix, program):
-    page = plain((prefix / "share/man/man1/chorale.1").read_text())
+def test_the_manual_page_has_every_study_and_every_key(prefix):
+    page, program = plain((prefix / "share/man/man1/chorale.1").read_text()), prefix / "bin/chorale"
     studies = re.findall(r"^  (\w+) {2,}\S", run(program, "--help").split("Options:")[0], re.M)
     assert len(studies) >= 6, studies
     for study in studies:
@@ -58,62 +112,101 @@ def check_manual(prefix, program):
             assert re.search(rf"^\.B -{key}( |$)", page, re.M), f"{key} is not in the manual page"
 
 
-def check_revision(directory):
-    """What every build finds out: the commit, whether files differ from it, and nothing where there is no git; a header that is right stays."""
-    header = directory / "revision.h"
+class Clone:
+    """A repository, and the revision that a build finds there."""
 
-    def revision():
-        run("cmake", f"-DSOURCE={directory}", f"-DHEADER={header}", "-P", SOURCE / "tools/packaging/revision.cmake")
-        return re.fullmatch(r'#define CHORALE_REVISION "(.+)"\n', header.read_text()).group(1)
+    def __init__(self, folder, monkeypatch):
+        self.folder, self.header = folder / "clone", folder / "revision.h"
+        self.folder.mkdir()
+        monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(folder))
 
-    def git(*words):
-        return run("git", "-C", directory, "-c", "user.name=x", "-c", "user.email=x", *words).strip()
+    def git(self, *words):
+        who = ["-c", "user.name=x", "-c", "user.email=x"]
+        return run("git", "-C", self.folder, *who, *words).strip()
 
-    directory.mkdir()
-    os.environ["GIT_CEILING_DIRECTORIES"] = str(directory.parent)
-    assert revision() == "unknown"
-    git("init", "-q")
-    (directory / "file").write_text("a")
-    git("add", "file")
-    git("commit", "-qm", "a")
-    first = git("rev-parse", "--short", "HEAD")
-    assert revision() == first
-    before = header.stat().st_mtime_ns
-    assert revision() == first and header.stat().st_mtime_ns == before
-    (directory / "file").write_text("b")
-    assert revision() == first + "-dirty"
-    git("commit", "-qam", "b")
-    assert revision() == git("rev-parse", "--short", "HEAD") != first
+    def commit(self, text):
+        (self.folder / "file").write_text(text)
+        self.git("add", "file")
+        self.git("commit", "-qm", text)
+        return self.git("rev-parse", "--short", "HEAD")
+
+    def revision(self):
+        script = SOURCE / "tools/packaging/revision.cmake"
+        run("cmake", f"-DSOURCE={self.folder}", f"-DHEADER={self.header}", "-P", script)
+        text = self.header.read_text()
+        return re.fullmatch(r'#define CHORALE_REVISION "(.+)"\n', text).group(1)
 
 
-def check_tools(prefix, directory):
-    """The installed tools need neither the source tree nor a PATH."""
-    assert not (prefix / "libexec/chorale/bench").exists()
-    environment = {key: value for key, value in os.environ.items() if key not in ("CHORALE", "PYTHONPATH")}
-    sync = ["tokens_count", 8, "layers_depth", 6, "mlp_width", 8, "progress", "off"]
+def test_every_build_finds_its_revision(folder, monkeypatch):
+    """The commit, whether files differ from it, and nothing where there is no git; a header that is
+    right stays."""
+    clone = Clone(folder, monkeypatch)
+    assert clone.revision() == "unknown"
+    clone.git("init", "-q")
+    first = clone.commit("a")
+    assert clone.revision() == first
+    before = clone.header.stat().st_mtime_ns
+    assert clone.revision() == first and clone.header.stat().st_mtime_ns == before
+    (clone.folder / "file").write_text("b")
+    assert clone.revision() == first + "-dirty"
+    second = clone.commit("b")
+    assert clone.revision() == second != first
+
+
+def test_installed_tools_need_neither_the_source_tree_nor_a_path(prefix, folder):
+    tools = prefix / "libexec/chorale"
+    assert not (tools / "bench").exists()
+    keys = {"tokens_count": 8, "layers_depth": 6, "mlp_width": 8, "ensemble_realizations": 2}
     for seed in (1, 2):
-        words = options(**dict(zip(sync[::2], sync[1::2])), ensemble_seed=seed, ensemble_realizations=2, output_file=f"seed{seed}.h5")
-        run(prefix / "bin/chorale", "sync", *words, cwd=directory)
+        more = {"ensemble_seed": seed, "output_file": f"seed{seed}.h5", "progress": "off"}
+        run(prefix / "bin/chorale", "sync", *options(**keys, **more))
+    hidden = ("CHORALE", "CHORALE_SOURCE", "PYTHONPATH")
+    environment = {key: value for key, value in os.environ.items() if key not in hidden}
     environment["PATH"] = "/usr/bin:/bin"
-    said = run(prefix / "libexec/chorale/merge", "both.h5", "seed1.h5", "seed2.h5", cwd=directory, env=environment)
+    said = run(tools / "merge", "both.h5", "seed1.h5", "seed2.h5", env=environment)
     assert "4 realizations of 2 files" in said, said
-    assert "results of study sync, complete" in run(prefix / "libexec/chorale/info", "both.h5", cwd=directory, env=environment)
-    assert run(prefix / "libexec/chorale/plot", "both.h5", cwd=directory, env=environment) == "both.png\n"
+    said = run(tools / "info", "both.h5", env=environment)
+    assert "results of study sync, complete" in said
+    assert run(tools / "plot", "both.h5", env=environment) == "both.png\n"
+    assert run(tools / "report", "both.h5", env=environment) == "report.html\n"
+    reader = "import chorale_io; print(chorale_io.open('both.h5').study)"
+    environment["PYTHONPATH"] = str(tools)
+    assert run("/usr/bin/python3", "-c", reader, env=environment) == "sync\n"
 
 
-def check_versions():
-    """All files that say the version say the same; the Spack recipe is Python and names what CMakeLists.txt looks for."""
-    version = re.search(r"project\(chorale VERSION (\S+)", (SOURCE / "CMakeLists.txt").read_text())[1]
-    recipe = (SOURCE / "tools/packaging/spack/packages/chorale/package.py").read_text()
-    citation, image = (SOURCE / "CITATION.cff").read_text(), (SOURCE / "tools/packaging/chorale.def").read_text()
-    for text, pattern in ((recipe, r"chorale@([\d.]+)"), (recipe, r'version\("([\d.]+)"\)'), (citation, r"^version: ([\d.]+)"),
-                          (image, r"Version ([\d.]+)")):
-        assert re.search(pattern, text, re.M)[1] == version, (pattern, version)
-    calls = [node for node in ast.walk(ast.parse(recipe)) if isinstance(node, ast.Call)]
-    needs = {call.args[0].value.split("@")[0].split("+")[0] for call in calls if getattr(call.func, "id", "") == "depends_on"}
-    assert {"mpi", "petsc", "hdf5", "fftw-api", "blas", "lapack", "libyaml", "zlib-api", "random123", "cmocka", "py-h5py", "py-matplotlib"} <= needs, needs
+def text_of(name):
+    return (SOURCE / name).read_text(encoding="utf-8")
+
+
+VERSION = re.search(r"project\(chorale VERSION (\S+)", text_of("CMakeLists.txt"))[1]
+RECIPE = "tools/packaging/spack/packages/chorale/package.py"
+
+
+@pytest.mark.parametrize(
+    "name, pattern",
+    [
+        (RECIPE, r"chorale@([\d.]+)"),
+        (RECIPE, r'version\("([\d.]+)"\)'),
+        ("CITATION.cff", r"^version: ([\d.]+)"),
+        ("tools/packaging/chorale.def", r"Version ([\d.]+)"),
+        ("tools/chorale/__init__.py", r'^__version__ = "(.*)"'),
+    ],
+)
+def test_all_files_say_one_version(name, pattern):
+    assert re.search(pattern, text_of(name), re.M)[1] == VERSION == package.__version__
+
+
+def test_the_spack_recipe_is_python_and_names_what_cmake_looks_for():
+    calls = [node for node in ast.walk(ast.parse(text_of(RECIPE))) if isinstance(node, ast.Call)]
+    words = [call.args[0].value for call in calls if getattr(call.func, "id", "") == "depends_on"]
+    needs = {word.split("@")[0].split("+")[0] for word in words}
+    assert set(NEEDS.split()) <= needs, needs
+
+
+def test_the_image_copies_files_that_are_there():
+    image = text_of("tools/packaging/chorale.def")
     copied = re.search(r"%files\n(.*?)\n\n", image, re.S)[1].split("\n")
-    assert all((SOURCE / line.split()[0]).exists() for line in copied), copied
+    assert copied and all((SOURCE / line.split()[0]).exists() for line in copied), copied
 
 
 FAKE_QUERY = """#!/bin/sh
@@ -122,53 +215,79 @@ echo -n installed
 """
 # Installs, unless one of its packages is not to be had.
 FAKE_APT = """#!/bin/sh
-for word; do case " $LOST " in *" $word "*) echo "E: Unable to locate package $word" >&2; exit 100 ;; esac; done
+for word; do
+  case " $LOST " in *" $word "*) echo "E: Unable to locate package $word" >&2; exit 100 ;; esac
+done
 for word; do case " $MISSING " in *" $word "*) touch "$STATE/$word" ;; esac; done
 """
+FAKES = {"dpkg-query": FAKE_QUERY, "apt-get": FAKE_APT, "sudo": '#!/bin/sh\nexec "$@"\n'}
 
 
-def check_install_deps(directory):
-    """Without a package that only tests need, it goes on and says so in one line; without one that chorale needs, it fails."""
-    bin_, state = directory / "bin", directory / "state"
-    bin_.mkdir()
-    for name, text in (("dpkg-query", FAKE_QUERY), ("apt-get", FAKE_APT), ("sudo", '#!/bin/sh\nexec "$@"\n')):
-        (bin_ / name).write_text(text)
-        (bin_ / name).chmod(0o755)
-    for missing, lost, code, lines in (("", "", 0, 0), ("cmake paraview ffmpeg", "", 0, 0), ("cmake paraview ffmpeg", "paraview", 0, 1), ("cmake paraview", "cmake", 1, 2)):
-        shutil.rmtree(state, ignore_errors=True)
-        state.mkdir()
-        done = subprocess.run([SOURCE / "tools/install-deps"], capture_output=True, text=True, timeout=60, check=False,
-                              env=dict(os.environ, PATH=f"{bin_}:{os.environ['PATH']}", MISSING=missing, LOST=lost, STATE=str(state)))
-        assert done.returncode == code and len(done.stderr.splitlines()) == lines, (missing, lost, done)
-        assert sorted(path.name for path in state.iterdir()) == sorted(set(missing.split()) - set(lost.split())), (missing, lost)
-    for words in (["nothing"], ["all", "run"]):
-        done = subprocess.run([SOURCE / "tools/install-deps", *words], capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 2 and done.stderr.count("\n") == 1, done
-    for tool in ("quickstart", "format"):
-        done = subprocess.run([SOURCE / "tools" / tool, "nothing"], capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 2 and done.stderr.startswith(f"{tool}: ") and done.stderr.count("\n") == 1, done
+@pytest.fixture(name="debian")
+def machine_that_only_pretends(folder):
+    """A folder of programs that say which packages are missing, and install them."""
+    (folder / "bin").mkdir()
+    (folder / "state").mkdir()
+    for name, text in FAKES.items():
+        (folder / "bin" / name).write_text(text)
+        (folder / "bin" / name).chmod(0o755)
+    return folder
 
 
-def main():
-    check_versions()
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        prefix = directory / "prefix"
-        run("cmake", "--install", BUILD, "--prefix", prefix)
-        check_manual(prefix, prefix / "bin/chorale")
-        check_revision(directory / "revision")
-        check_tools(prefix, directory)
-        check_install_deps(directory)
-        words = ["simulate", *options(**RUN)]
-        expected = gathered(directory)
-        for program in (with_cmake(prefix, directory / "build"), with_pkg_config(prefix, directory)):
-            for ranks in (1, 2):
-                found = run("mpirun", "-n", ranks, program, *words)
-                assert found == expected, f"{program.name} on {ranks} ranks: {found!r}, not {expected!r}"
-        refused = subprocess.run([str(program), "simulate", "-tokens_count", "x"], capture_output=True, text=True, timeout=60)
-        assert refused.returncode == 2 and "tokens_count = x" in refused.stderr, refused
-    return 0
+@pytest.mark.parametrize(
+    "missing, lost, code, lines",
+    [
+        ("", "", 0, 0),
+        ("cmake paraview ffmpeg", "", 0, 0),
+        ("cmake paraview ffmpeg", "paraview", 0, 1),
+        ("cmake paraview", "cmake", 1, 2),
+    ],
+)
+def test_a_package_that_only_tests_need_may_be_lost(debian, missing, lost, code, lines):
+    """It goes on and says so in one line; without one that chorale needs, it fails."""
+    path, state = f"{debian}/bin:{os.environ['PATH']}", debian / "state"
+    variables = {"PATH": path, "MISSING": missing, "LOST": lost, "STATE": str(state)}
+    done = ends(SOURCE / "tools/install-deps", env={**os.environ, **variables})
+    assert done.returncode == code and len(done.stderr.splitlines()) == lines, done
+    installed = sorted(set(missing.split()) - set(lost.split()))
+    assert sorted(path.name for path in state.iterdir()) == installed
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+@pytest.mark.parametrize(
+    "words",
+    ["install-deps nothing", "install-deps all run", "quickstart nothing", "format nothing"],
+)
+def test_programs_of_the_tree_refuse_words_that_they_do_not_know(words):
+    tool, *rest = words.split()
+    done = ends(SOURCE / "tools" / tool, *rest)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done
+    assert done.stderr.startswith(f"{tool}: "), done
+
+
+@pytest.fixture(scope="module")
+def environment_of_pip(tmp_path_factory):
+    """A virtual environment with the packages of the system in which `pip install tools/` was run,
+    from a copy of tools/ and without a network."""
+    folder = tmp_path_factory.mktemp("pip")
+    if ends("/usr/bin/python3", "-c", "import ensurepip, setuptools, wheel").returncode:
+        pytest.skip("python3-venv, python3-setuptools or python3-wheel is not installed")
+    shutil.copytree(SOURCE / "tools", folder / "source/tools")
+    run("/usr/bin/python3", "-m", "venv", "--system-site-packages", folder / "venv")
+    pip = [folder / "venv/bin/pip", "install", "--no-build-isolation", "--no-index"]
+    run(*pip, folder / "source/tools")
+    left = {path.name for path in (folder / "source/tools").iterdir()}
+    assert left - {path.name for path in (SOURCE / "tools").iterdir()} <= {"chorale.egg-info"}
+    shutil.rmtree(folder / "source")
+    return folder / "venv/bin"
+
+
+def test_pip_installs_the_package_and_its_programs(environment_of_pip, prefix, have, folder):
+    have("alone")
+    scripts = tomllib.loads(text_of("tools/pyproject.toml"))["project"]["scripts"]
+    for name in scripts:
+        assert name.startswith("chorale-"), name
+        run(environment_of_pip / name, "--help")
+    program = "from chorale import io; print(io.open('alone.h5').study)"
+    assert run(environment_of_pip / "python", "-c", program) == "simulate\n"
+    assert run(environment_of_pip / "chorale-plot", "alone.h5") == "alone.png\n"
+    assert run(environment_of_pip / "chorale-report", "alone.h5") == "report.html\n"

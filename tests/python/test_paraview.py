@@ -1,15 +1,15 @@
-"""ParaView opens what chorale and tools/project write."""
-import os
+"""ParaView opens what chorale and tools/project write: all points at all times."""
+
 import shutil
 import subprocess
-import sys
-import tempfile
 
 import h5py
 import numpy as np
+import pytest
+import tools
+from run import TIMEOUT
 
-from run import CHORALE, options
-from test_tools import RUNS, SMALL, TRAJECTORY, projections_are_principal
+pytestmark = pytest.mark.full
 
 PARAVIEW = """
 import sys
@@ -19,34 +19,36 @@ for name in sys.argv[1:]:
     for time in reader.TimestepValues:
         reader.UpdatePipeline(time)
         data = servermanager.Fetch(reader)
-        print("POINTS", time, *(value for i in range(data.GetNumberOfPoints()) for value in data.GetPoint(i)), flush=True)
+        points = [value for i in range(data.GetNumberOfPoints()) for value in data.GetPoint(i)]
+        print("POINTS", time, *points, flush=True)
 """
 
 
-def paraview_shows_them(folder, path, expected, times):
-    """ParaView, by the reader that it takes by itself: all points at all times, of a trajectory in R^3 and of a projection."""
-    with open(f"{folder}/open.py", "w", encoding="ascii") as file:
-        file.write(PARAVIEW)
-    moved = shutil.copytree(f"{folder}/simulate", f"{folder}/moved")  # links are relative
-    with h5py.File(f"{folder}/{TRAJECTORY}", "r", locking=False) as file:
-        x, t = file["particles/all/position/value"][:], file["particles/all/position/time"][:]
-    done = subprocess.run(["pvpython", "--force-offscreen-rendering", f"{folder}/open.py", f"{moved}/realization_00000.xmf", f"{path}-projected.xmf"],
-                          capture_output=True, text=True, check=False, timeout=120)
-    rows = [np.array([float(word) for word in line.split()[1:]]) for line in done.stdout.splitlines() if line.startswith("POINTS")]
-    assert [row[0] for row in rows] == list(t) + list(times), done.stdout + done.stderr
-    for row, points in zip(rows, list(x) + list(expected)):
-        np.testing.assert_allclose(row[1:].reshape(-1, 3), points, atol=1e-6)
+def positions(path):
+    """time[T] and position[T][N][d] of a trajectory."""
+    with h5py.File(path, locking=False) as file:
+        group = file["particles/all/position"]
+        return group["time"][:], group["value"][:]
 
 
-def main():
+def test_points_of_a_trajectory_and_of_a_projection_at_all_times(have, folder):
+    """By the reader that ParaView takes by itself."""
     if not shutil.which("pvpython"):
-        print("skipped: there is no pvpython (tools/install-deps all installs paraview and python3-paraview)")
-        return 77
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([CHORALE, "simulate", *options(**{**SMALL, **RUNS["simulate"]}, output_file="simulate.h5")], cwd=folder, capture_output=True, check=True)
-        paraview_shows_them(folder, *projections_are_principal(folder))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        pytest.skip(
+            "pvpython is not installed (tools/install-deps all: paraview, python3-paraview)"
+        )
+    have("sphere", "beyond")
+    code, _, err = tools.run("project", "beyond/realization_00000.h5md")
+    assert code == 0, err
+    (folder / "open.py").write_text(PARAVIEW, encoding="ascii")
+    shutil.move("sphere", "moved")  # links are relative
+    names = ["moved/realization_00000", "beyond/realization_00000-projected"]
+    program = ["pvpython", "--force-offscreen-rendering", "open.py"]
+    words = program + [f"{name}.xmf" for name in names]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=TIMEOUT)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("POINTS")]
+    rows = [np.array([float(word) for word in line.split()[1:]]) for line in lines]
+    times, points = zip(*(positions(f"{name}.h5md") for name in names))
+    assert [row[0] for row in rows] == list(np.concatenate(times)), done.stdout + done.stderr
+    for row, expected in zip(rows, [*points[0], *points[1]]):
+        np.testing.assert_allclose(row[1:].reshape(-1, 3), expected, atol=1e-6)

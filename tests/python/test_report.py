@@ -1,58 +1,40 @@
-"""tools/report: pages of files of every study, of runs that are not complete and of a sweep: well-formed, of one piece, with the numbers of the
-files. tools/plot --together; refusals. In a browser: test_browser.py."""
+"""tools/report: pages of files of every study, of runs that are not complete and of a sweep:
+well-formed, of one piece, with the numbers of the files. tools/plot --together; refusals. In a
+browser: test_browser.py."""
+
 import html.parser
 import math
-import os
 import re
 import shutil
-import subprocess
-import sys
-import tempfile
 
 import h5py
 import numpy as np
-from run import CHORALE, options
+import pytest
+import tools
+from run import chorale, options
+from studies import RUNS, STUDIES
 
-TOOLS = os.path.join(os.environ["CHORALE_SOURCE"], "tools")
-os.environ["MPLCONFIGDIR"] = os.environ.get("MPLCONFIGDIR", os.path.join(tempfile.gettempdir(), f"chorale-matplotlib-{os.getuid()}"))
-sys.dont_write_bytecode = True
-sys.path.insert(0, TOOLS)
-import chorale_io
-import matplotlib
+from chorale import io
+from chorale.plot import together
+from chorale.report import content, page
 
-matplotlib.use("Agg")
-from plotting import together  # pylint: disable=wrong-import-position
-from reporting import content, page  # pylint: disable=wrong-import-position
-
-content.DPI = 25  # small pictures are written faster
-SMALL = {"mlp_width": 16, "layers_depth": 12, "progress": "off"}
-RUNS = {
-    "near": ("simulate", {**SMALL, "tokens_count": 24, "tokens_init": "vmf", "ensemble_realizations": 4, "layers_depth": 24, "layers_horizon": 12}),
-    "far": ("simulate", {**SMALL, "tokens_count": 24, "ensemble_realizations": 4, "layers_depth": 24, "layers_horizon": 12, "output_trajectories": 1}),
-    "limits": ("limits", {"tokens_count": "8", "layers_depth": "2,4", "mlp_width": "16,inf", "noise_degree": 4, "ensemble_realizations": 2}),
-    "chaos": ("chaos", {"tokens_count": "16,32", "tokens_dim": 2, "layers_depth": 6, "ensemble_realizations": 2, "noise_type": "spectral",
-                        "noise_degree": 4, "scheme_type": "heun"}),
-    "sync": ("sync", {"tokens_count": 8, "tokens_dim": 5, "layers_depth": 20, "layers_horizon": 1, "attention_type": "none", "noise_type": "spectral",
-                      "noise_degree": 3, "scheme_type": "flow", "mlp_activation": "sigmoid", "ensemble_realizations": 4, "output_every": 2}),
-    "map": ("sync", {"sync_map": True, "tokens_dim": "4,5", "mlp_activation": "relu", "kernel_bias": "0,0.2,0.4"}),
-    "density": ("spde", {"tokens_count": 64, "tokens_dim": 2, "layers_depth": 10, "layers_horizon": 0.1, "noise_degree": 3, "noise_type": "spectral",
-                         "scheme_type": "flow", "spde_degree": 32, "spde_snapshots": 5, "ensemble_realizations": 4}),
-    "analyze": ("analyze", {"analyze_file": "far.h5", "progress": "off"}),
-}
+# Two runs that differ in their start alone.
+LONG = {"mlp_width": 16, "tokens_count": 24, "layers_depth": 24, "layers_horizon": 12}
+SWEEP = {"near": {"tokens_init": "vmf"}, "far": {"output_trajectories": 1}}
 VOID = {"meta", "img", "source", "br"}
 
 
 class Page(html.parser.HTMLParser):
-    """Refuses tags that do not match; collects tables as lists of (text, number or None), and all addresses."""
+    """Refuses tags that do not match; collects tables as lists of (text, number or None), and all
+    addresses."""
 
-    def __init__(self, path):
+    def __init__(self, source):
         super().__init__()
-        self.open, self.tables, self.addresses, self.ids, self.text, self.images = [], [], [], [], "", 0
-        with open(path, encoding="utf-8") as file:
-            self.source = file.read()
-        self.feed(self.source)
+        self.open, self.tables, self.addresses, self.ids = [], [], [], []
+        self.text, self.images, self.source = "", 0, source
+        self.feed(source)
         self.close()
-        assert self.open == [], f"{path}: not closed: {self.open}"
+        assert self.open == [], f"not closed: {self.open}"
 
     def handle_starttag(self, tag, attrs):
         found = dict(attrs)
@@ -81,138 +63,239 @@ class Page(html.parser.HTMLParser):
         for table in self.tables:
             names = [cell[0] for cell in table[0]]
             if names[: len(heads)] == list(heads):
-                return {name: [row[c][0] if row[c][1] is None else row[c][1] for row in table[1:]] for c, name in enumerate(names)}
+                values = [[text if v is None else v for text, v in row] for row in table[1:]]
+                return {name: [row[c] for row in values] for c, name in enumerate(names)}
         raise AssertionError(f"no table of {heads}")
 
 
-def tool(name, *arguments, cwd=None):
-    return subprocess.run([os.path.join(TOOLS, name), *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
+def read(path):
+    """A page that a tool wrote."""
+    return Page(path.read_text(encoding="utf-8"))
 
 
-def write(folder, name, *files):
-    """A page of these files, by the functions of the tool."""
-    out = os.path.join(folder, name)
-    before = os.getcwd()
-    try:
-        os.chdir(folder)
-        body = (content.sweeps(files) if len(files) > 1 else "") + "".join(content.section(file, len(files) == 1) for file in files)
-    finally:
-        os.chdir(before)
-    with open(out, "w", encoding="utf-8") as file:
-        file.write(page.document(name, body))
-    return Page(out)
-
-
-def make(folder):
-    for name, (study, keys) in RUNS.items():
-        done = subprocess.run([CHORALE, study, *options(**{**keys, "output_file": f"{name}.h5"})], cwd=folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-    subprocess.run([CHORALE, "kernel", *options(tokens_dim="3,5", mlp_activation="relu,tanh", output_table="kernel.csv")], cwd=folder, capture_output=True, check=True)
-    shutil.copy(os.path.join(folder, "far.h5"), os.path.join(folder, "partial.h5"))
-    with h5py.File(os.path.join(folder, "partial.h5"), "r+") as file:
-        file["provenance"].attrs["complete"] = "false"
-        for group in file["observables"].values():
-            group["value"][9:] = np.nan
+def written(*files):
+    """The page of these files, by the functions of the tool."""
+    files = [str(file) for file in files]
+    body = content.sweeps(files) if len(files) > 1 else ""
+    for file in files:
+        body += content.section(file, len(files) == 1)
+    return Page(page.document("a page", body))
 
 
 def same(found, expected):
-    return len(found) == len(expected) and all(a == b or math.isnan(a) and math.isnan(b) for a, b in zip(found, map(float, expected)))
+    """Numbers to the last bit; NaN is NaN."""
+    pairs = list(zip(found, map(float, expected)))
+    return len(found) == len(expected) and all(
+        a == b or math.isnan(a) and math.isnan(b) for a, b in pairs
+    )
 
 
-def check_studies(folder):
-    """Every number of the printed tables is there, to the last bit; each page is of one piece and has its picture."""
-    content.THEMES = ("light",)  # one is drawn faster
-    for name in RUNS:
-        found = write(folder, f"{name}.html", f"{name}.h5")
-        assert found.images == 1 and "No picture" not in found.text, name
-        outside = [a for a in found.addresses if not a.startswith(("data:image/png;base64,", "#"))]
-        assert outside == [page.PAPER] and len(re.findall("https?://", found.source)) == 1, (name, outside)
-        with chorale_io.open(os.path.join(folder, f"{name}.h5")) as run:
-            table = {head: values for head, values in run.table().items() if np.ndim(values) == 1}
-            shown = found.columns(*table)
-            for head, values in table.items():
-                assert shown[head] == [str(v) for v in values] if head == "activation" else same(shown[head], values), (name, head)
-            assert dict(zip(*found.columns("key", "value").values())) == run.parameters
-            assert run.provenance["command_line"] in found.text and run.deck.strip() in found.text
-            numbers = {key: value for key, value in run.study_values.items() if isinstance(value, float) and not key.endswith(("_low", "_high"))}
-            if numbers:
-                shown = dict(zip(*list(found.columns("quantity", "value").values())[:2]))
-                assert all(same([shown[key]], [value]) for key, value in numbers.items()), name
-    for name, quantity in (("far", "energy at t = 0"), ("density", "|mass − 1|, at most"), ("sync", "λ1 of twin tokens")):
-        shown = Page(os.path.join(folder, f"{name}.html")).columns("quantity", "measured", "± s.e.", "theory", "its value", "s.e. apart", "verdict")
-        assert "✓ agrees" in shown["verdict"][shown["quantity"].index(quantity)], (name, shown)
-    text = Page(os.path.join(folder, "analyze.html")).text
-    assert "N = 24, d = 3, L = 24" in text and "1 realization, seed 1" in text, "what was analyzed is not said"
+@pytest.fixture(autouse=True)
+def small_pictures(monkeypatch):
+    """Written faster, and in one theme."""
+    monkeypatch.setattr(content, "DPI", 25)
+    monkeypatch.setattr(content, "THEMES", ("light",))
+
+
+@pytest.fixture(scope="module")
+def pages(runs):
+    """pages(name): the page of a shared run, made once."""
+    made = {}
+
+    def of(name):
+        if name not in made:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(content, "DPI", 25)
+                patch.setattr(content, "THEMES", ("light",))
+                made[name] = written(runs.path(name))
+        return made[name]
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    """A folder with two runs of which one starts near its end."""
+    folder = tmp_path_factory.mktemp("sweep")
+    for name, more in SWEEP.items():
+        keys = {**LONG, **more, "ensemble_realizations": 4, "output_file": f"{name}.h5"}
+        chorale(["simulate", *options(**keys, progress="off")], cwd=folder)
+    return folder
+
+
+def expect_table(found, run):
+    """Every number of the printed table."""
+    table = {head: values for head, values in run.table().items() if np.ndim(values) == 1}
+    shown = found.columns(*table)
+    for head, values in table.items():
+        if head == "activation":
+            assert shown[head] == [str(value) for value in values]
+        else:
+            assert same(shown[head], values), head
+
+
+def expect_numbers(found, run):
+    """Every number of the study that is not the end of an interval."""
+    numbers = {
+        key: value
+        for key, value in run.study_values.items()
+        if isinstance(value, float) and not key.endswith(("_low", "_high"))
+    }
+    if numbers:
+        columns = found.columns("quantity", "value")
+        shown = dict(zip(columns["quantity"], columns["value"]))
+        for key, value in numbers.items():
+            assert same([shown[key]], [value]), key
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_page_has_every_number_of_its_file_to_the_last_bit(runs, pages, name):
+    found = pages(name)
+    with io.open(runs.path(name)) as run:
+        expect_table(found, run)
+        expect_numbers(found, run)
+        parameters = found.columns("key", "value")
+        assert dict(zip(parameters["key"], parameters["value"])) == run.parameters
+        assert run.provenance["command_line"] in found.text and run.deck.strip() in found.text
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_page_is_of_one_piece_and_has_its_picture(pages, name):
+    found = pages(name)
+    assert found.images == 1 and "No picture" not in found.text
+    inside = ("data:image/png;base64,", "#")
+    outside = [address for address in found.addresses if not address.startswith(inside)]
+    assert outside == [page.PAPER], outside
+    assert len(re.findall("https?://", found.source)) == 1
+
+
+@pytest.mark.parametrize(
+    "name, quantity",
+    [
+        ("far", "energy at t = 0"),
+        ("density", "|mass − 1|, at most"),
+        ("sync", "λ1 of twin tokens"),
+    ],
+)
+def test_a_page_says_what_agrees_with_theory(pages, sweep, name, quantity):
+    found = written(sweep / "far.h5") if name == "far" else pages(name)
+    heads = ("quantity", "measured", "± s.e.", "theory", "its value", "s.e. apart", "verdict")
+    shown = found.columns(*heads)
+    assert "✓ agrees" in shown["verdict"][shown["quantity"].index(quantity)], shown
+
+
+def test_a_page_of_analyze_says_what_was_analyzed(pages):
+    text, keys = pages("analyze").text, RUNS["circle"][1]
+    said = f"N = {keys['tokens_count']}, d = {keys['tokens_dim']}, L = {keys['layers_depth']}"
+    assert said in text and "1 realization, seed 1" in text
     assert "not decided" in text  # by the one realization that was recorded
-    assert "✓" in Page(os.path.join(folder, "limits.html")).text + Page(os.path.join(folder, "density.html")).text
-    found = write(folder, "kernel.html", "kernel.csv")
-    assert found.columns("activation", "dim")["dim"] == [3.0, 5.0, 3.0, 5.0]
 
 
-def check_sweep(folder):
-    """A row for each file with the key that differs and the last mean; tokens that start near gather first."""
-    found = write(folder, "sweep.html", "far.h5", "near.h5")
-    content.THEMES = ("light", "dark")
-    assert "prefers-color-scheme: dark" in content.draw(lambda: together.figure_of([os.path.join(folder, f"{name}.h5") for name in ("far", "near")]), "")[0]
+def test_findings_with_verdicts_are_on_the_page(pages):
+    assert "✓" in pages("limits").text + pages("density").text
+
+
+def test_the_page_of_a_table_has_its_rows(runs):
+    rows = runs.path("kernel").read_text(encoding="utf-8").splitlines()[1:]
+    dims = [float(row.split(",")[1]) for row in rows]
+    assert len(dims) == 12 and set(dims) == {3, 5, 8}
+    assert written(runs.path("kernel")).columns("activation", "dim")["dim"] == dims
+
+
+def test_a_sweep_has_a_row_for_each_file(sweep):
+    """With the key that differs and the last mean; tokens that start near gather first."""
+    found = written(sweep / "far.h5", sweep / "near.h5")
     rows = found.columns("file", "state", "tokens_init", "until t", "energy")
     assert rows["tokens_init"] == ["uniform", "vmf"] and rows["state"] == ["complete"] * 2
     for name, energy, order in zip(("far", "near"), rows["energy"], rows["order"]):
-        with h5py.File(os.path.join(folder, f"{name}.h5")) as file:
-            assert energy == file["ensemble/energy/mean"][-1] and order == file["ensemble/order/mean"][-1]
+        with h5py.File(sweep / f"{name}.h5") as file:
+            assert energy == file["ensemble/energy/mean"][-1]
+            assert order == file["ensemble/order/mean"][-1]
     late, early = rows["t at a tenth of the energy"]
     assert found.images == 1 and early < late, (early, late)
-    done = tool("plot", "--together", "far.h5", "near.h5", cwd=folder)
-    assert done.returncode == 0 and done.stdout == "together.png\n" and os.path.getsize(os.path.join(folder, "together.png")) > 20000, done.stderr
 
 
-def check_decay(_):
+def test_pictures_have_both_themes(sweep, monkeypatch):
+    monkeypatch.setattr(content, "THEMES", ("light", "dark"))
+    paths = [str(sweep / f"{name}.h5") for name in ("far", "near")]
+    drawn, _ = content.draw(lambda: together.figure_of(paths), "")
+    assert "prefers-color-scheme: dark" in drawn
+
+
+def test_several_runs_are_drawn_together(sweep, folder):
+    for name in SWEEP:
+        shutil.copy(sweep / f"{name}.h5", folder)
+    code, out, err = tools.run("plot", "--together", "far.h5", "near.h5")
+    assert (code, out, err) == (0, "together.png\n", "")
+    assert (folder / "together.png").stat().st_size > 20000
+
+
+def test_the_time_to_a_tenth_and_the_rate_from_there():
     """Of c e^{-rt} a tenth is reached at log 10 / r."""
     time = np.linspace(0, 9, 91)
-    np.testing.assert_allclose(together.decay(time, 0.7 * np.exp(-1.3 * time)), (math.log(10) / 1.3, 1.3), rtol=1e-12)
+    found = together.decay(time, 0.7 * np.exp(-1.3 * time))
+    np.testing.assert_allclose(found, (math.log(10) / 1.3, 1.3), rtol=1e-12)
     assert np.isnan(together.decay(time, 1 / (1 + 0.1 * time))).all()
 
 
-def check_formulas(_):
-    assert page.formulas("$W_2^2$ < MMD$^2$ ✓") == 'W<sub>2</sub><sup>2</sup> &lt; MMD<sup>2</sup> <span class="good">✓</span>'
-    assert page.plain("$-\\bar\\lambda'(\\beta)$ is $4\\cdot10^{-5}$") == "−λ\u0304’(β) is 4·10−5"
+def test_formulas_of_pictures_become_html():
+    formula = "W<sub>2</sub><sup>2</sup> &lt; MMD<sup>2</sup>"
+    good = '<span class="good">✓</span>'
+    assert page.formulas("$W_2^2$ < MMD$^2$ ✓") == f"{formula} {good}"
+    plain = page.plain("$-\\bar\\lambda'(\\beta)$ is $4\\cdot10^{-5}$")
+    assert plain == "−λ\u0304’(β) is 4·10−5"
 
 
-def check_tool(folder):
-    """A folder: what is not complete is said, what cannot be read is skipped; files must be readable."""
-    inside = os.path.join(folder, "some")
-    os.makedirs(inside)
-    shutil.copy(os.path.join(folder, "partial.h5"), inside)
-    with open(os.path.join(inside, "text.h5"), "w", encoding="utf-8") as file:
-        file.write("not HDF5")
-    done = tool("report", inside)
-    assert done.returncode == 0 and done.stdout == os.path.join(inside, "report.html") + "\n", done.stderr
-    assert done.stderr == f"report: skipped {inside}/text.h5: not an HDF5 file\n"
-    text = Page(os.path.join(inside, "report.html")).text
-    assert "NOT COMPLETE: up to t = 4 of 12" in text and "Skipped: " in text and "-checkpoint_resume" in text
-    before = sorted(os.listdir(folder))
-    for arguments in (["missing.h5"], [os.path.join(inside, "text.h5")], ["kernel.csv", "-o", "no/where.html"]):
-        done = tool("report", *arguments, cwd=folder)
-        assert done.returncode == 2 and done.stdout == "" and done.stderr.startswith("report: ") and done.stderr.count("\n") == 1, (arguments, done.stderr)
-    for arguments in (["limits.h5", "far.h5"], ["far.h5"]):
-        done = tool("plot", "--together", *arguments, cwd=folder)
-        assert done.returncode == 2 and done.stderr.startswith("plot: ") and done.stderr.count("\n") == 1, (arguments, done.stderr)
-    assert sorted(os.listdir(folder)) == before
-    assert "exit codes" in tool("report", "--help").stdout
+@pytest.fixture(name="some")
+def some_files(sweep, folder):
+    """A folder with results that are not complete, and a file that cannot be read."""
+    (folder / "some").mkdir()
+    shutil.copy(sweep / "far.h5", folder / "some/partial.h5")
+    with h5py.File(folder / "some/partial.h5", "r+") as file:
+        file["provenance"].attrs["complete"] = "false"
+        for group in file["observables"].values():
+            group["value"][9:] = np.nan
+    (folder / "some/text.h5").write_text("not HDF5", encoding="utf-8")
+    return folder / "some"
 
 
-def main():
-    failed = 0
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        make(folder)
-        for check in (check_studies, check_sweep, check_decay, check_formulas, check_tool):
-            try:
-                check(folder)
-                print(f"{check.__name__}: ok")
-            except AssertionError as error:
-                print(f"{check.__name__}: failed: {error}")
-                failed += 1
-    return failed != 0
+def test_a_report_of_a_folder_says_what_is_not_complete_and_what_it_skipped(some):
+    code, out, err = tools.run("report", some)
+    assert (code, out) == (0, f"{some}/report.html\n")
+    assert err == f"report: skipped {some}/text.h5: not an HDF5 file\n"
+    text = read(some / "report.html").text
+    assert "NOT COMPLETE: up to t = 4 of 12" in text
+    assert "Skipped: " in text and "-checkpoint_resume" in text
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def test_a_report_with_a_run_that_is_not_complete_among_others(some, sweep):
+    (some / "text.h5").unlink()
+    shutil.copy(sweep / "near.h5", some)
+    code, _, err = tools.run("report", some)
+    assert (code, err) == (0, "")
+    rows = read(some / "report.html").columns("file", "state")
+    assert rows["state"] == ["complete", "NOT COMPLETE"]
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("report", "missing.h5"),
+        ("report", "some/text.h5"),
+        ("report", "kernel.csv -o no/where.html"),
+        ("plot", "--together limits.h5 far.h5"),
+        ("plot", "--together far.h5"),
+    ],
+)
+def test_what_cannot_be_reported_is_refused_in_one_line(some, folder, have, sweep, name, words):
+    have("kernel", "limits")
+    shutil.copy(sweep / "far.h5", folder)
+    before = sorted(folder.rglob("*"))
+    code, out, err = tools.run(name, *words.split())
+    assert (code, out) == (2, "") and err.startswith(f"{name}: ") and err.count("\n") == 1, err
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_help_tells_the_exit_codes():
+    code, out, _ = tools.run("report", "--help")
+    assert code == 0 and "exit codes" in out

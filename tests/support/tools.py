@@ -1,38 +1,62 @@
-"""Runs the tools of tools/ inside a test, which starts Python and reads matplotlib's fonts once."""
+"""Runs the programs of tools/ inside a test, which starts Python and reads fonts once."""
+
 import contextlib
-import importlib.machinery
-import importlib.util
+import importlib
 import io
 import os
+import subprocess
 import sys
-import tempfile
+import warnings
 
+from run import TIMEOUT
+
+from chorale import command
+from chorale.start import PROGRAMS
+
+os.environ["MPLBACKEND"] = "Agg"  # pictures need no screen
 FOLDER = os.path.join(os.environ["CHORALE_SOURCE"], "tools")
-os.environ["MPLCONFIGDIR"] = os.environ.get("MPLCONFIGDIR", os.path.join(tempfile.gettempdir(), f"chorale-matplotlib-{os.getuid()}"))
-sys.dont_write_bytecode = True
-sys.path.insert(0, FOLDER)
-import command
 
-loaded = {}
+
+def start(name, *arguments, cwd=None):
+    """A program of tools/ as users start it: (exit code, stdout, stderr)."""
+    words = [os.path.join(FOLDER, name), *map(str, arguments)]
+    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=TIMEOUT)
+    return done.returncode, done.stdout, done.stderr
 
 
 def load(name):
-    """A tool as a module, once."""
-    if name not in loaded:
-        loader = importlib.machinery.SourceFileLoader(f"tool_{name}", os.path.join(FOLDER, name))
-        loaded[name] = importlib.util.module_from_spec(importlib.util.spec_from_loader(f"tool_{name}", loader))
-        loader.exec_module(loaded[name])
-    return loaded[name]
+    """The module of a program."""
+    return importlib.import_module(PROGRAMS[name][0])
 
 
-def run(name, *arguments, cwd=None):
-    """A tool in this process: (exit code, stdout, stderr)."""
+def tell(message, category, filename, lineno, file=None, line=None):
+    """A warning, on what stands for stderr."""
+    print(f"{filename}:{lineno}: {category.__name__}: {message}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def told_warnings(shown):
+    """Warnings about numbers are told as Python does, or not at all, as the programs do."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if shown:
+            warnings.simplefilter("default", RuntimeWarning)
+            warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = tell
+        yield
+
+
+def run(name, *arguments, cwd=None, warn=True):
+    """A program, in this process where it is one of the package: (exit code, stdout, stderr). What
+    libraries warn of is on stderr, unless warn is False."""
+    if name not in PROGRAMS:
+        return start(name, *arguments, cwd=cwd)
     main = load(name).main
     out, err, before, argv = io.StringIO(), io.StringIO(), os.getcwd(), sys.argv
     sys.argv = [name, *map(str, arguments)]
     try:
         os.chdir(cwd or before)
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), told_warnings(warn):
             try:
                 code = command.run(name, main)
             except SystemExit as end:  # of the parser

@@ -1,0 +1,17 @@
+"""What ends a program of the package with one line."""
+
+
+class BadFile(Exception):
+    """A file that cannot be read, or has not what was asked for: "PATH: reason"."""
+
+    def __init__(self, path, reason: str):
+        super().__init__(f"{path}: {reason}")
+        self.path, self.reason = str(path), reason
+
+
+class Refused(Exception):
+    """What the user asked for cannot be had; the text is one line."""
+
+    def __init__(self, reason: str, code: int = 2):
+        super().__init__(reason)
+        self.code = code

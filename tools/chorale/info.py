@@ -1,0 +1,335 @@
+"""Says what is in files of chorale: results, trajectories, checkpoints; whether they are complete,
+how they were made, how to run them again."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any, Callable, Iterable, Sequence
+
+import h5py
+import numpy as np
+
+from chorale import io
+from chorale.command import Parser, of_file
+from chorale.errors import BadFile, Refused
+from chorale.io import Observable, Run
+
+WIDTH = 98
+LABEL = 12
+SHOWN = 24  # numbers of a study
+
+
+def size(count: float) -> str:
+    """Bytes for people."""
+    for unit in ("B", "KB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.3g} {unit}"
+        count /= 1000
+    return ""
+
+
+def plural(count: int, word: str) -> str:
+    return f"{count} {word}" + ("" if count == 1 else "s")
+
+
+def line(label: str, text: str) -> None:
+    """`  label      text`, wrapped."""
+    indent = " " * (LABEL + 2)
+    wide = WIDTH - len(indent)
+    wrapped = textwrap.wrap(text, wide, break_long_words=False, break_on_hyphens=False)
+    print(f"  {label:<{LABEL}}" + f"\n{indent}".join(wrapped or [""]))
+
+
+def system(get: Callable[..., Any]) -> list[str]:
+    """The parameters that say which experiment this is."""
+    attention = (
+        f"{get('attention_type')} attention, beta = {get('attention_beta')}, "
+        f"v = {get('attention_value')}"
+    )
+    if get("attention_type") == "none":
+        attention = "no attention"
+    noise = "no noise"
+    if get("noise_type", "mlp") == "mlp":
+        noise = f"{get('mlp_activation')} MLP of width {get('mlp_width')}"
+    elif get("noise_type") != "none":
+        noise = f"{get('mlp_activation')} noise ({get('noise_type')})"
+    keys = [key for key in ("mlp_bias_u", "mlp_bias_w") if get(key, "0") != "0"]
+    biases = "".join(f", {key[4:]} {get(key)}" for key in keys)
+    return [
+        f"N = {get('tokens_count')} tokens in R^{get('tokens_dim')}, {get('tokens_init')}; "
+        f"L = {get('layers_depth')}, T = {get('layers_horizon')}, "
+        f"scheme {get('scheme_type', 'layer')}",
+        f"{attention}; {noise}{biases}",
+    ]
+
+
+def describe_system(run: Run) -> None:
+    """What moved, and in how many realizations."""
+    keys = run.parameters
+    is_map = keys.get("sync_map") == "true"
+    if is_map and run.kind == "results":
+        line("map", f"of {keys.get('mlp_activation')} in dimensions {keys.get('tokens_dim')}")
+    elif "tokens_count" in run.system:
+        for i, text in enumerate(system(run.system.get)):
+            line("" if i else "system", text)
+    if run.study == "analyze":
+        line("analyzed", keys.get("analyze_file", "?"))
+    if "ensemble_seed" in run.system and not is_map:
+        seeds = run.system["ensemble_seed"]
+        count = plural(run.system.integer("ensemble_realizations"), "realization")
+        line("ensemble", f"{count}, seed{'s' if ',' in seeds else ''} {seeds}")
+
+
+def describe_origin(run: Run) -> None:
+    """How it was made, and how to make it again."""
+    describe_system(run)
+    made, ranks = run.provenance, run.ranks
+    if "merged" in made:
+        line("merged", "of " + made["merged"].replace(" ", ", "))
+    line(
+        "made",
+        f"{made.get('date', 'at an unknown time')} on {made.get('host', 'an unknown host')}, "
+        f"{plural(ranks, 'rank')}, chorale {made.get('version', '?')} "
+        f"({made.get('revision', '?')}), {made.get('compiler', 'unknown compiler')}",
+    )
+    command = made.get("command_line", "")
+    launch = f"mpirun -n {ranks} " if ranks > 1 else ""
+    if command and "merged" not in made:
+        line("command", launch + command)
+        if not run.complete and "-checkpoint_resume" not in command:
+            line("go on", "the same command with -checkpoint_resume")
+    if run.deck and "merged" not in made:
+        name = shlex.quote(run.path)
+        again = f"{launch}chorale {run.study} deck.yaml"
+        line("again", f"tools/info --deck {name} > deck.yaml; {again}")
+
+
+def clock(step: np.ndarray, time: np.ndarray) -> str:
+    """`4 frames, step 0 to 12, time 0 to 1`"""
+    if not len(step):
+        return "no frames"
+    span = f"step {int(step[0])} to {int(step[-1])}, time {time[0]:.6g} to {time[-1]:.6g}"
+    return f"{plural(len(step), 'frame')}, {span}"
+
+
+def arrays(title: str, rows: Iterable[Sequence[str]]) -> None:
+    """Rows of (name, shape, type, note), aligned; long notes go on below."""
+    rows = [(title, "shape", "type", ""), *rows]
+    if len(rows) == 1:
+        return
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    print()
+    for row in rows:
+        text = f"  {row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:<{widths[2]}}  "
+        notes = textwrap.wrap(row[3], WIDTH - len(text)) or [""]
+        print((text + f"\n{' ' * len(text)}".join(notes)).rstrip())
+
+
+def shape(dataset: h5py.Dataset) -> str:
+    return " x ".join(map(str, dataset.shape)) or "1"
+
+
+def kind(dataset: h5py.Dataset) -> str:
+    names = {"f8": "double", "f4": "single", "i8": "int64", "i4": "int32"}
+    return names.get(
+        dataset.dtype.str[1:],
+        "text" if h5py.check_string_dtype(dataset.dtype) else str(dataset.dtype),
+    )
+
+
+def number(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, (int, float)) else str(value)
+
+
+def describe_values(run: Run) -> None:
+    """Numbers and texts that the study says, fits with their intervals."""
+    lines, values = [], run.study_values
+    for key, value in sorted(run.scalars.items()):
+        if isinstance(value, float) and np.isnan(value):
+            continue
+        ends = [number(values[f"{key}_{end}"]) for end in ("low", "high") if f"{key}_low" in values]
+        lines.append(f"{key} = {number(value)}" + (f" [{', '.join(ends)}]" if ends else ""))
+    for i, text in enumerate(lines[:SHOWN]):
+        line("" if i else "found", text)
+    if len(lines) > SHOWN:
+        line("", f"and {len(lines) - SHOWN} more: attributes of /study")
+
+
+def realizations_begun(energy: Observable) -> int:
+    """Realizations that have a first frame."""
+    return int((~np.isnan(energy.value[0])).sum()) if len(energy) else 0
+
+
+def describe_progress(run: Run) -> None:
+    """What is recorded so far."""
+    energy = run.observables.get("energy")
+    if energy:
+        text = clock(energy.step, energy.time)
+        if not run.complete:
+            frames, realizations = energy.value.shape[:2]
+            text += f", of {plural(frames, 'frame')}; {realizations_begun(energy)} of "
+            text += f"{plural(realizations, 'realization')} begun"
+        line("recorded", text)
+    if not run.complete and run.realizations_done is not None:
+        wanted = run.parameters.get("ensemble_realizations", "?")
+        line("recorded", f"{run.realizations_done} of {wanted} realizations")
+    for r in run.realizations:
+        label = "trajectory" if r == run.realizations[0] else ""
+        try:
+            found = run.trajectory(r)
+            line(label, f"{os.path.relpath(found.path)}: {clock(found.step, found.time)}")
+        except BadFile as error:
+            line(label, str(error))
+
+
+def row_of(name: str, item: Observable) -> tuple[str, str, str, str]:
+    """An observable in the list of arrays."""
+    unit = f" [{item.unit}]" if item.unit != "1" else ""
+    return name, shape(item.value), kind(item.value), item.description + unit
+
+
+def describe_results(run: Run) -> None:
+    """Results: how far they are, numbers, table and arrays."""
+    describe_progress(run)
+    describe_values(run)
+    table = run.table()
+    line("table", f"{len(next(iter(table.values()), ()))} rows of {', '.join(table)}")
+    arrays("/observables/NAME/value", [row_of(*item) for item in run.observables.items()])
+    if run.ensemble:
+        print("  with step and time beside them; over the realizations: /ensemble/NAME/{mean,sem}")
+    others = {name: item for name, item in run.study_data.items() if name not in table}
+    describe_arrays(f"/study/{run.study}/NAME", others)
+
+
+def describe_arrays(title: str, items: dict[str, h5py.Dataset]) -> None:
+    """Their names, shapes and types."""
+    arrays(title, [(name, shape(item), kind(item), "") for name, item in items.items()])
+
+
+def describe_datasets(run: Run) -> None:
+    """All that a trajectory or checkpoint has."""
+    describe_arrays("dataset", {f"/{name}": item for name, item in run.datasets().items()})
+
+
+def describe_positions(found: io.Trajectory) -> None:
+    """Frames, and what one of them takes."""
+    room = f"; room for {found.extent}" if len(found) < found.extent else ""
+    line("recorded", clock(found.step, found.time) + room)
+    value = found.position
+    packed = f", deflate {value.compression_opts}" if value.compression else ""
+    frame = size(value.dtype.itemsize * found.tokens * found.dim)
+    what = f"{found.tokens} tokens in R^{found.dim}, {kind(value)}{packed}"
+    line("positions", f"{what}, {frame} a frame")
+    if found.weights is not None:
+        line("weights", "of their own, in /particles/all/mass")
+
+
+def describe_trajectory(run: Run) -> None:
+    """A trajectory, and the results or the checkpoint that it belongs to."""
+    with io.Trajectory(run.path) as found:
+        describe_positions(found)
+    for other in (run.results_path, str(Path(run.path).with_name("checkpoint.h5"))):
+        if not other or not os.path.exists(other):
+            continue
+        try:
+            with io.open(other) as origin:
+                what = f"{origin.kind} of study {origin.study}"
+                line("belongs to", f"{os.path.relpath(other)}, {what}")
+                describe_origin(origin)
+            break
+        except BadFile as error:
+            line("belongs to", str(error))
+    describe_datasets(run)
+
+
+def describe_checkpoint(run: Run) -> None:
+    """How far every realization has got."""
+    done = run.steps_done
+    steps = ", ".join(map(str, done)) if len(done) <= 12 else f"{done.min()} to {done.max()}"
+    line("steps done", f"{steps} in {plural(len(done), 'realization')}")
+    states = sorted(run.file.get("state", {}), key=int)
+    named = ": " + ", ".join(states[:12]) if states else ""
+    line("in progress", plural(len(states), "realization") + named)
+    describe_datasets(run)
+
+
+STATES = {
+    True: "complete",
+    False: "not complete: of a run that goes on or was stopped",
+    None: "no results beside it",
+}
+DESCRIBE = {
+    "results": describe_results,
+    "trajectory": describe_trajectory,
+    "checkpoint": describe_checkpoint,
+}
+
+
+def describe(path: str, before: str) -> None:
+    """Prints `before` and what is in a file."""
+    with io.open(path) as run:
+        state = STATES[run.complete]
+        what = {
+            "results": f"results of study {run.study}, {state}",
+            "trajectory": f"trajectory, {state}",
+            "checkpoint": f"checkpoint of study {run.study}",
+        }[run.kind]
+        print(f"{before}{path}: {what}, {size(os.path.getsize(path))}")
+        if run.kind != "trajectory":
+            describe_origin(run)
+        DESCRIBE[run.kind](run)
+
+
+def print_deck(path: str) -> None:
+    """The deck alone, of a trajectory that of the results beside it."""
+    with io.open(path) as run:
+        deck = run.deck
+        if not deck and run.results_path:
+            with io.open(run.results_path) as results:
+                deck = results.deck
+    if not deck:
+        raise BadFile(path, "has no deck: ask the results file of its run")
+    sys.stdout.write(deck)
+
+
+def parse() -> argparse.Namespace:
+    parser = Parser("info", __doc__)
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="results, trajectory or checkpoint, also of a running or killed job",
+    )
+    parser.add_argument(
+        "--deck",
+        action="store_true",
+        help="print only the deck that made the (one) FILE, which chorale runs as it stands",
+    )
+    arguments = parser.parse_args()
+    if arguments.deck and len(arguments.files) > 1:
+        raise Refused("--deck takes one FILE")
+    return arguments
+
+
+def main() -> int:
+    """Describes every file; one that cannot be read does not stop the others."""
+    arguments = parse()
+    if arguments.deck:
+        print_deck(arguments.files[0])
+        return 0
+    code, before = 0, ""
+    for path in arguments.files:
+        try:
+            with of_file(path):
+                describe(path, before)
+            before = "\n"
+        except BadFile as error:
+            sys.stdout.flush()
+            print(f"info: {error}", file=sys.stderr)
+            code = 2
+    return code

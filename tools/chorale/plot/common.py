@@ -1,0 +1,420 @@
+"""What the pictures of all studies share: themes and palette, type sizes, headline and caption,
+findings, statistics over realizations."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import namedtuple
+from dataclasses import dataclass, field
+from typing import Any, Callable, Optional, Union
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap
+from matplotlib.figure import Figure
+
+from chorale.errors import BadFile
+from chorale.io import Observable, Run
+
+DPI = 150
+FADED_TRACES = 40  # single realizations drawn behind the mean
+SLAB = 1 << 22  # numbers of a dataset that are read at once
+
+
+# A figure, what it finds in one line, and what its panels find (their titles); complete is False of
+# a run that goes on or was stopped.
+Picture = namedtuple("Picture", "figure headline findings complete")
+FINDING = "finding"  # group of the titles that say what is found, not what is drawn
+
+
+@dataclass
+class Sources:
+    """What a picture is drawn of where that is not one run: a table, or several runs."""
+
+    parameters: dict[str, str] = field(default_factory=dict)
+    complete: Optional[bool] = True
+
+    @property
+    def system(self) -> dict[str, str]:
+        return self.parameters
+
+
+Shown = Union[Run, Sources]
+
+
+class Look:
+    """Colours by what they are for; those of data are Okabe and Ito's, distinct for all kinds of
+    colour vision, on both papers."""
+
+    def use(self, theme: str) -> None:
+        self.__dict__.update(THEMES[theme])
+
+    def sequence(self, count: int) -> np.ndarray:
+        """Colours of ordered curves."""
+        return self.ordered(np.linspace(0, 1, count))
+
+
+def _part(name: str, low: float, high: float) -> ListedColormap:
+    return ListedColormap(matplotlib.colormaps[name](np.linspace(low, high, 256)))
+
+
+def _between(low: str, high: str) -> LinearSegmentedColormap:
+    return LinearSegmentedColormap.from_list("ball", [low, high])
+
+
+THEMES = {
+    "light": {
+        "paper": "#ffffff",
+        "ink": "#1b1f24",
+        "soft": "#4d5560",
+        "faint": "#8a8f98",
+        "grid": "#e3e6ea",
+        "panel": "#f3f4f6",
+        "blue": "#0072B2",
+        "orange": "#D55E00",
+        "green": "#009E73",
+        "purple": "#CC79A7",
+        "yellow": "#E69F00",
+        "sky": "#56B4E9",
+        "alarm": "#B03A00",
+        "ordered": _part("viridis", 0, 0.86),
+        "ball": _between("#b4b8be", "#fbfbfc"),
+        "phases": ("#e9d8a6", "#e4e7eb", "#b9c0ca"),
+    },
+    "dark": {
+        "paper": "#14171c",
+        "ink": "#eceef1",
+        "soft": "#b4bcc6",
+        "faint": "#858d98",
+        "grid": "#2b3139",
+        "panel": "#1e2228",
+        "blue": "#56B4E9",
+        "orange": "#E69F00",
+        "green": "#009E73",
+        "purple": "#CC79A7",
+        "yellow": "#F0E442",
+        "sky": "#0072B2",
+        "alarm": "#FF9A4D",
+        "ordered": _part("viridis", 0.3, 1),
+        "ball": _between("#15181d", "#454c56"),
+        "phases": ("#6d5f33", "#2b3139", "#4a525d"),
+    },
+}
+LOOK = Look()
+LOOK.use("light")
+
+
+def style() -> dict[str, Any]:
+    """matplotlib's settings for the theme in use; texts are large enough for a picture at half its
+    size."""
+    sizes = {"font.size": 14, "axes.titlesize": 15, "axes.labelsize": 14, "legend.fontsize": 12.5}
+    return {
+        **sizes,
+        "xtick.labelsize": 13,
+        "ytick.labelsize": 13,
+        "axes.grid": True,
+        "grid.color": LOOK.grid,
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "figure.facecolor": LOOK.paper,
+        "axes.facecolor": LOOK.paper,
+        "savefig.facecolor": LOOK.paper,
+        "text.color": LOOK.ink,
+        "axes.edgecolor": LOOK.soft,
+        "axes.labelcolor": LOOK.ink,
+        "axes.titlecolor": LOOK.ink,
+        "xtick.color": LOOK.soft,
+        "ytick.color": LOOK.soft,
+        "xtick.labelcolor": LOOK.ink,
+        "ytick.labelcolor": LOOK.ink,
+        "legend.facecolor": LOOK.paper,
+        "legend.edgecolor": LOOK.grid,
+        "legend.framealpha": 0.85,
+        "pdf.fonttype": 42,
+        "figure.constrained_layout.h_pad": 0.08,
+        "figure.constrained_layout.w_pad": 0.08,
+    }
+
+
+def found(axes: Axes, words: str) -> None:
+    """A title that is a finding."""
+    axes.set_title(words).set_gid(FINDING)
+
+
+def not_complete(run: Shown) -> str:
+    """What is said of a run that goes on or was stopped."""
+    return "NOT COMPLETE: " + reached(run)
+
+
+def dress(figure: Figure, run: Shown, headline: str, about: str = "") -> Picture:
+    """The finding above the panels; the parameters, and how to read the lines, below them."""
+    wide = int(6 * figure.get_figwidth())
+    unfinished = "" if run.complete is not False else not_complete(run) + "\n"
+    figure.suptitle(
+        unfinished + wrapped(headline, wide),
+        fontsize=19,
+        fontweight="bold",
+        color=LOOK.alarm if unfinished else LOOK.ink,
+    )
+    parts = [part.strip(". ").replace(". . ", ". ") for part in (parameters_line(run), about)]
+    words = ". ".join(filter(None, parts))
+    below = wrapped(words + ".", int(10.6 * figure.get_figwidth())) if words else ""
+    figure.supxlabel(below, fontsize=12.5, color=LOOK.soft)
+    titles = [axes.title for axes in figure.axes if axes.title.get_gid() == FINDING]
+    return Picture(figure, headline, [title.get_text() for title in titles], run.complete)
+
+
+def wrapped(words: str, wide: int) -> str:
+    """As few lines as fit, and those about equally long."""
+    words = words.replace(" = ", "\u00a0=\u00a0").replace(" − ", "\u00a0−\u00a0")
+    lines = len(textwrap.wrap(words, wide))
+    while wide > 20 and len(textwrap.wrap(words, wide - 1)) == lines:
+        wide -= 1
+    return textwrap.fill(words, wide)
+
+
+def reached(run: Shown) -> str:
+    """How far a run that is not complete has got."""
+    if isinstance(run, Sources):
+        return "one of these runs goes on or was stopped"
+    if run.observables:
+        time = next(iter(run.observables.values())).time
+        horizon = number(run.parameters.get("layers_horizon", "?"))
+        return f"up to t = {time[-1]:.3g} of {horizon}" if len(time) else "nothing is recorded yet"
+    done = run.realizations_done
+    if done is not None:
+        return f"{done} of {run.parameters.get('ensemble_realizations', '?')} realizations"
+    return "its run goes on or was stopped"
+
+
+LETTERS = (
+    ("N", "tokens_count"),
+    ("d", "tokens_dim"),
+    ("L", "layers_depth"),
+    ("T", "layers_horizon"),
+)
+
+
+def parameters_line(run: Shown) -> str:
+    """The parameters that say which experiment this is, in the paper's letters."""
+    get = run.system.get
+    parts = [f"{letter} = {range_of(get(key))}" for letter, key in LETTERS if get(key)]
+    if get("tokens_init", "uniform") != "uniform":
+        parts.append(f"start {get('tokens_init')}")
+    parts += [attention_words(get), *noise_words(get)]
+    if get("ensemble_realizations"):
+        plural = "" if get("ensemble_realizations") == "1" else "s"
+        parts.append(f"{get('ensemble_realizations')} realization{plural}")
+    if get("ensemble_seed"):
+        parts.append(f"seed {get('ensemble_seed')}")
+    return ", ".join(filter(None, parts))
+
+
+def attention_words(get: Callable[..., Any]) -> str:
+    """Of a function that gives a parameter: which attention; empty when it has none of its keys."""
+    if get("attention_type") == "none":
+        return "no attention"
+    if get("attention_weights"):
+        return f"{get('attention_type')} attention with weights of a file"
+    if get("attention_type"):
+        beta, value = (number(get(f"attention_{key}", "?")) for key in ("beta", "value"))
+        return f"{get('attention_type')} attention, β = {beta}, v = {value}"
+    return f"β = {number(get('attention_beta'))}" if get("attention_beta") else ""
+
+
+def noise_words(get: Callable[..., Any]) -> list[str]:
+    """Of a function that gives a parameter: which noise, and its biases."""
+    if get("noise_type") == "none":
+        return ["no MLP"]
+    if not get("mlp_activation"):
+        return []
+    kind = f"noise ({get('noise_type')})"
+    if get("noise_type", "mlp") == "mlp":
+        kind = f"MLP of width {range_of(get('mlp_width', '?'))}"
+    biases = [get(f"mlp_bias_{name}", 0) or 0 for name in "uw"]
+    if not any(map(float, biases)):
+        return [f"{get('mlp_activation')} {kind}"]
+    u, w = map(number, biases)
+    return [f"{get('mlp_activation')} {kind}", f"σ_U = {u}, σ_W = {w}"]
+
+
+def range_of(words: str) -> str:
+    """`64`, or of a list `8 … 128`."""
+    given = words.split(",")
+    return number(given[0]) if len(given) == 1 else f"{number(given[0])} … {number(given[-1])}"
+
+
+def number(value: Any) -> str:
+    """A number as it is, without its tail; what is none as it is."""
+    try:
+        return f"{float(value):.8g}"
+    except ValueError:
+        return value
+
+
+def short(value: float, digits: int = 2) -> str:
+    """A number as one writes it: 0.77, $4\\cdot10^{-5}$."""
+    if not np.isfinite(value):
+        return "?"
+    words = f"{value:.{digits}g}"
+    if "e" in words and 1 <= abs(value) < 1e6:
+        return f"{float(words):.0f}"
+    if "e" not in words:
+        return words.replace("-", "−")
+    factor, power = words.split("e")
+    before = f"${factor}\\cdot" if factor not in ("1", "-1") else "$" + factor[:-1]
+    return before + f"10^{{{int(power)}}}$"
+
+
+def change(first: float, last: float) -> str:
+    """`falls from 0.77 to 0.0006`"""
+    if not np.isfinite(first + last):
+        return "is not known at the end"
+    if abs(last - first) <= 0.02 * max(abs(first), abs(last)):
+        return f"stays near {short(last)}"
+    return f"{'falls' if last < first else 'rises'} from {short(first)} to {short(last)}"
+
+
+def columns(run: Run, *names: str) -> list[np.ndarray]:
+    """Datasets of a study's group as arrays; BadFile names the first that is missing."""
+    data = run.study_data
+    for name in names:
+        if name not in data:
+            raise BadFile(run.path, f"no study/{run.study}/{name}: the file is not complete")
+    return [data[name][:] for name in names]
+
+
+def interval(values: dict[str, Any], key: str) -> tuple[float, float, float]:
+    """(value, low, high) of a fitted number; NaN where there was nothing to fit, and for the
+    interval of one realization."""
+    value, low, high = (
+        float(values.get(name, np.nan)) for name in (key, f"{key}_low", f"{key}_high")
+    )
+    return (value, low, high) if low < high else (value, np.nan, np.nan)
+
+
+def with_interval(values: dict[str, Any], key: str, digits: int = 2) -> str:
+    """`−1.02 [−1.05, −0.98]`"""
+    value, low, high = interval(values, key)
+    words = f"{value:.{digits}f}"
+    if np.isfinite(low + high):
+        words += f" [{low:.{digits}f}, {high:.{digits}f}]"
+    return words.replace("-", "−")
+
+
+def plus_minus(value: float, error: float, digits: int = 4) -> str:
+    """`−0.1646 ± 0.0014`; of one realization no error is known."""
+    words = f"{value:.{digits}f}"
+    if np.isfinite(error):
+        words += f" ± {error:.{digits}f}"
+    return words.replace("-", "−")
+
+
+def bars(sem: np.ndarray) -> Optional[np.ndarray]:
+    """Half of 95% intervals for errorbar(); None where no error is known."""
+    return 1.96 * np.nan_to_num(sem) if np.isfinite(sem).any() else None
+
+
+def is_chance(off: float, count: int) -> Optional[bool]:
+    """Whether a mean over so many realizations may lie so many of its standard errors off: within
+    four standard deviations, Student's law taken to the normal one (Wallace). None where too few
+    realizations decide nothing."""
+    free = count - 1
+    if free < 3 or not np.isfinite(off):
+        return None
+    scale = (8 * free + 1) / (8 * free + 3)
+    return bool(scale * np.sqrt(free * np.log1p(off * off / free)) <= 4)
+
+
+def mark(holds: Optional[bool], *numbers: float) -> str:
+    """` ✓` or ` ✗`, nothing where one of the numbers that decide is not known."""
+    return "" if holds is None or not np.isfinite(numbers).all() else " ✓" if holds else " ✗"
+
+
+class Series:
+    """An observable over time: mean of the realizations, half of its 95% interval, and the first
+    realizations, in little memory."""
+
+    def __init__(self, run: Run, name: str):
+        if name not in run.observables:
+            raise BadFile(run.path, f"no observables/{name}: not results of chorale {run.study}")
+        seen = run.observables[name]
+        if not len(seen):
+            raise BadFile(run.path, f"no frame of {name} is recorded yet")
+        self.time, self.unit = seen.time, seen.unit
+        self.traces = seen.value[: len(seen), :FADED_TRACES]
+        self.count = seen.value.shape[1]
+        if run.complete and name in run.ensemble:
+            self.mean, sem = run.ensemble[name]
+            if self.count == 1:  # of one realization no error is known
+                sem = np.full_like(sem, np.nan)
+        else:
+            self.mean, sem = self.of_those_there(seen)
+        self.half = 1.96 * sem
+
+    @staticmethod
+    def of_those_there(seen: Observable) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard error of those realizations that have begun, as far as all of them have
+        got."""
+        rows = max(1, SLAB // max(1, int(np.prod(seen.value.shape[1:]))))
+        means, sems = [], []
+        for first in range(0, len(seen), rows):
+            values = seen.value[first : min(first + rows, len(seen))]
+            if not first:
+                known = np.isfinite(values[0].reshape(values.shape[1], -1)).all(axis=1)
+                started = np.flatnonzero(known)
+            values = values[:, started]
+            means.append(values.mean(axis=1))
+            if len(started) > 1:
+                sems.append(values.std(axis=1, ddof=1) / np.sqrt(len(started)))
+            else:
+                sems.append(np.full_like(means[-1], np.nan))
+        return np.concatenate(means), np.concatenate(sems)
+
+    @property
+    def end(self) -> np.ndarray:
+        """The last mean that is known."""
+        there = np.isfinite(self.mean.reshape(len(self.mean), -1)).all(axis=1)
+        return self.mean[np.flatnonzero(there)[-1]] if there.any() else self.mean[0]
+
+    def draw(self, axes: Axes, colour: str, label: Optional[str] = None) -> None:
+        if self.count > 1:
+            faded = min(0.35, 3 / self.count + 0.08)
+            axes.plot(self.time, self.traces, color=colour, alpha=faded, linewidth=0.7)
+            low, high = self.mean - self.half, self.mean + self.half
+            axes.fill_between(self.time, low, high, color=colour, alpha=0.3, linewidth=0)
+        dot = "o" if len(self.time) == 1 else None
+        axes.plot(self.time, self.mean, color=colour, linewidth=2.6, label=label, marker=dot)
+
+
+def count_axis(axes: Axes, values: np.ndarray, label: str) -> None:
+    """A log axis whose ticks are the values themselves, as many as fit."""
+    values = np.unique(values)
+    axes.set(xscale="log", xlabel=label)
+    axes.set_xticks(values[:: -(-len(values) // 7)])
+    axes.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    axes.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+
+
+def log_values(axes: Axes) -> None:
+    """A log axis of values: plain numbers at 1, 2 and 5 where it spans less than two decades."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if high < 100 * low:
+        axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+        axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+
+
+def time_axis(axes: Axes, time: np.ndarray) -> None:
+    """From the first to the last time."""
+    axes.set(xlabel="time t", xlim=(time[0], time[-1] if time[-1] > time[0] else time[0] + 1))
+
+
+def borders(time: np.ndarray) -> np.ndarray:
+    """Of an image whose columns are frames: halfway between them."""
+    if len(time) == 1:
+        return np.array([time[0], time[0] + 1])
+    return np.concatenate([time[:1], (time[1:] + time[:-1]) / 2, time[-1:]])

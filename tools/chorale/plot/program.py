@@ -1,0 +1,186 @@
+"""Draws files of chorale: a picture for every file, of the study that made it, or with --movie its
+tokens in motion.
+
+Takes results of any study, trajectories (.h5md), checkpoints and the CSV table of `chorale kernel`;
+of a run that goes on or was stopped it draws what is there and says so. A trajectory is read frame
+by frame, and of many tokens only some thousands are drawn.
+
+exit codes: 0 success, 1 failure at run time, 2 bad input
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+
+import matplotlib
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from chorale.command import Parser, of_file, whole
+from chorale.errors import Refused
+from chorale.plot import common, files, movie, together
+from chorale.plot.common import LOOK, style
+
+FORMATS = ("png", "pdf")
+WINDOWS = ("TkAgg", "QtAgg", "GTK3Agg")
+
+
+def outputs(path: str, arguments: argparse.Namespace) -> list[str]:
+    """The pictures to write of a file."""
+    if not arguments.out:
+        return [f"{os.path.splitext(path)[0]}.{ending}" for ending in arguments.formats]
+    if os.path.splitext(arguments.out)[1][1:].lower() not in FORMATS:
+        endings = ", ".join(f".{ending}" for ending in FORMATS)
+        raise Refused(f"-o {arguments.out}: the ending must be one of {endings}")
+    return [arguments.out]
+
+
+def save(figure: Figure, out: str) -> None:
+    """Writes a picture and says so."""
+    with whole(out) as temporary:
+        figure.savefig(temporary, dpi=common.DPI)
+    print(out)
+
+
+def open_window() -> None:
+    """Chooses a toolkit that can open windows."""
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise Refused("--show needs a display: neither DISPLAY nor WAYLAND_DISPLAY is set", 1)
+    for name in WINDOWS:
+        with contextlib.suppress(Exception):  # of whatever kind in a toolkit that is not installed
+            plt.switch_backend(name)
+            return
+    raise Refused("--show: no window can be opened on this display (is python3-tk installed?)", 1)
+
+
+def draw_together(arguments: argparse.Namespace) -> None:
+    """One picture of all files."""
+    with of_file(", ".join(arguments.files)):
+        figure = together.figure_of(arguments.files).figure
+    beside = os.path.join(os.path.dirname(arguments.files[0]), "together.h5")
+    for out in outputs(beside, arguments):
+        if arguments.out or not arguments.show:
+            save(figure, out)
+
+
+def draw_movie(path: str, arguments: argparse.Namespace) -> None:
+    """Tokens of a file in motion."""
+    with of_file(path):
+        print(movie.make(path, arguments.out, arguments.frames))
+
+
+def draw_file(path: str, arguments: argparse.Namespace) -> None:
+    """The picture of a file; one that is shown stays open."""
+    names = outputs(path, arguments)
+    with of_file(path):
+        figure = files.picture_of(path).figure
+    for out in names:
+        if arguments.out or not arguments.show:
+            save(figure, out)
+    if not arguments.show:
+        plt.close(figure)
+
+
+def draw(arguments: argparse.Namespace) -> None:
+    """Everything that was asked for."""
+    if arguments.together:
+        draw_together(arguments)
+    else:
+        for path in arguments.files:
+            (draw_movie if arguments.movie else draw_file)(path, arguments)
+    if arguments.show:
+        plt.show()
+
+
+def formats(words: str) -> list[str]:
+    """The value of --format."""
+    found = words.split(",")
+    if not set(found) <= set(FORMATS):
+        raise argparse.ArgumentTypeError(f"{words}: must be a list of " + ", ".join(FORMATS))
+    return found
+
+
+def frames(word: str) -> int:
+    """The value of --frames."""
+    if not word.isdigit() or not 1 <= int(word) <= 100000:
+        raise argparse.ArgumentTypeError(f"{word}: must be a whole number from 1 to 100000")
+    return int(word)
+
+
+def add_pictures(parser: Parser) -> None:
+    """Options of pictures."""
+    parser.add_argument(
+        "--format",
+        dest="formats",
+        type=formats,
+        default=["png"],
+        metavar="LIST",
+        help="png, pdf or png,pdf (default: png)",
+    )
+    parser.add_argument(
+        "--theme",
+        choices=("light", "dark"),
+        default="light",
+        help="colours of the paper and the ink (default: light)",
+    )
+    parser.add_argument(
+        "--show", action="store_true", help="open windows; pictures are then written only for -o"
+    )
+    parser.add_argument(
+        "--together",
+        action="store_true",
+        help="one picture of all FILEs: energy and order over time, a curve for each "
+        "(default: together.png beside the first)",
+    )
+
+
+def add_movies(parser: Parser) -> None:
+    """Options of movies."""
+    parser.add_argument(
+        "--movie",
+        action="store_true",
+        help="tokens in motion, from the recorded trajectory: mp4 where ffmpeg is installed, "
+        "else gif",
+    )
+    parser.add_argument(
+        "--frames",
+        type=frames,
+        default=200,
+        metavar="N",
+        help="most frames of a movie, evenly chosen (default: 200)",
+    )
+
+
+def parse() -> argparse.Namespace:
+    parser = Parser("plot", __doc__)
+    parser.add_argument("files", nargs="+", metavar="FILE", help="file of chorale")
+    parser.add_argument(
+        "-o",
+        dest="out",
+        metavar="OUT",
+        help="the picture, .png or .pdf, or the movie, .mp4 or .gif (one FILE only; default: FILE "
+        "with that ending)",
+    )
+    add_pictures(parser)
+    add_movies(parser)
+    arguments = parser.parse_args()
+    if arguments.together and (arguments.movie or len(arguments.files) < 2):
+        raise Refused("--together takes two or more FILEs, and no --movie")
+    if arguments.out and len(arguments.files) > 1 and not arguments.together:
+        raise Refused("-o names one picture, so it takes one FILE")
+    if arguments.movie and arguments.show:
+        raise Refused("--movie writes a file: take it without --show")
+    return arguments
+
+
+def main() -> None:
+    arguments = parse()
+    if arguments.show:
+        open_window()
+    else:
+        matplotlib.use("Agg")
+    LOOK.use(arguments.theme)
+    with matplotlib.rc_context(style()):
+        draw(arguments)

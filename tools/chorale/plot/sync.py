@@ -1,0 +1,254 @@
+"""Study sync: the energy beside the exact value, the bound of the theorem and the fitted rate;
+growth of the twins beside the exact Lyapunov exponent; clusters and order; and the split of an odd
+field, the pull of attention, or the energy's error. A map of activations: sync_map.py."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from chorale.io import Run
+from chorale.plot import sync_map
+from chorale.plot.common import (
+    FADED_TRACES,
+    LOOK,
+    Picture,
+    change,
+    columns,
+    dress,
+    found,
+    interval,
+    is_chance,
+    mark,
+    plus_minus,
+    short,
+    time_axis,
+    with_interval,
+)
+
+DOTS = (0, (1, 1.4))  # the line of what is exact
+
+
+def scalar(run: Run, key: str) -> float:
+    """A number of the study; NaN where it says none."""
+    return float(run.study_values.get(key, np.nan))
+
+
+def guaranteed(run: Run) -> float:
+    """The rate at which the theorem makes the energy fall, -(ε + λ̄'(β)); NaN where it proves
+    none."""
+    rate = -(scalar(run, "epsilon") + scalar(run, "lambda_rate"))
+    return rate if scalar(run, "lambda_bar") < 0 and rate > 0 else np.nan
+
+
+def draw_band(axes: Axes, time: np.ndarray, mean: np.ndarray, sem: np.ndarray, colour: str) -> None:
+    """A 95% interval of a mean."""
+    low, high = mean - 1.96 * sem, mean + 1.96 * sem
+    axes.fill_between(time, low, high, color=colour, alpha=0.3, linewidth=0)
+
+
+def draw_fit(run: Run, axes: Axes, time: np.ndarray, mean: np.ndarray) -> None:
+    """The fitted decay, through the energies that it was fitted to."""
+    decay, start, end = (scalar(run, key) for key in ("decay", "decay_from", "decay_to"))
+    inside = (time >= start) & (time <= end)
+    level = np.exp(np.log(mean[inside]).mean() + decay * time[inside].mean())
+    ends = np.array([start, end])
+    label = f"fitted rate {with_interval(run.study_values, 'decay')}"
+    look = {"color": LOOK.green, "linewidth": 2, "zorder": 4}
+    axes.plot(ends, level * np.exp(-decay * ends), label=label, **look)
+
+
+def energy_words(run: Run, mean: np.ndarray) -> str:
+    """What became of the energy, or of its bound where the theorem gives one."""
+    excess = scalar(run, "bound_excess")
+    if not np.isfinite(guaranteed(run) + excess):
+        return change(mean[0], mean[-1])
+    if excess <= 2:
+        return "stays under its bound"
+    return f"exceeds its bound by {excess:.1f} standard errors"
+
+
+def draw_energy(run: Run, axes: Axes, time: np.ndarray) -> None:
+    """Beside its exact value, its bound and its fit, where there are any."""
+    names = ("energy_mean", "energy_sem", "energy_exact", "energy_bound")
+    mean, sem, exact, bound = columns(run, *names)
+    traces = run.study_data["energy"][:, :FADED_TRACES]
+    axes.plot(time, traces, color=LOOK.faint, alpha=0.25, linewidth=0.6)
+    low, high = np.maximum(mean - 1.96 * sem, 1e-300), mean + 1.96 * sem
+    axes.fill_between(time, low, high, color=LOOK.blue, alpha=0.3, linewidth=0)
+    axes.plot(time, mean, color=LOOK.blue, linewidth=2.8, label="measured")
+    if np.isfinite(exact).any():
+        look = {"color": LOOK.ink, "linewidth": 1.6, "linestyle": DOTS}
+        axes.plot(time, exact, label="exact (two tokens)", **look)
+    if np.isfinite(bound).any():
+        look = {"color": LOOK.orange, "linewidth": 2, "linestyle": "--"}
+        label = f"bound of the theorem, rate {guaranteed(run):.2f}"
+        axes.plot(time, bound, label=label, **look)
+    if np.isfinite(scalar(run, "decay")):
+        draw_fit(run, axes, time, mean)
+    shown = np.concatenate([values[np.isfinite(values) & (values > 0)] for values in (mean, exact)])
+    if shown.min() < 0.2 * shown.max():
+        axes.set(yscale="log", ylim=(0.3 * shown.min(), 2.5 * shown.max()))
+    else:
+        axes.set_ylim(0, 1.2 * shown.max())
+    found(axes, f"Energy  $E_\\beta$ {energy_words(run, mean)}")
+    axes.legend(loc="lower left")
+
+
+def draw_exponent(run: Run, axes: Axes, time: np.ndarray) -> None:
+    """Growth of the twins beside the exact exponent."""
+    mean, sem = columns(run, "growth_mean", "growth_sem")
+    measured, error, exact, cluster = (
+        scalar(run, f"lambda1{ending}") for ending in ("", "_sem", "_exact", "_cluster")
+    )
+    draw_band(axes, time, mean, sem, LOOK.blue)
+    label = f"twins: $\\lambda_1$ = {plus_minus(measured, error)}"
+    axes.plot(time, mean, color=LOOK.blue, linewidth=2.8, label=label)
+    label = f"exact, noise alone: {exact:.4f}".replace("-", "−")
+    look = {"color": LOOK.ink, "linewidth": 1.6, "linestyle": DOTS}
+    axes.plot(time, exact * time, label=label, **look)
+    if np.isfinite(cluster) and cluster != exact:
+        label = f"once all have met: {cluster:.4f}".replace("-", "−")
+        look = {"color": LOOK.orange, "linewidth": 1.8, "linestyle": "--"}
+        axes.plot(time, cluster * time, label=label, **look)
+    off = abs(measured - exact) / error if error > 0 else np.nan
+    alone = run.parameters.get("attention_type") == "none"
+    apart = f" ({off:.1f} s.e. off)" if np.isfinite(off) and alone else ""
+    found(axes, f"$\\lambda_1$ = {measured:.3f}, exact {exact:.3f}{apart}".replace("-", "−"))
+    axes.set_ylabel("mean log distance of twins")
+    axes.legend(loc="best")
+
+
+def draw_clusters(run: Run, axes: Axes, time: np.ndarray) -> None:
+    """Their number, and on the right the order."""
+    names = ("clusters_mean", "clusters_sem", "order_mean", "order_sem")
+    clusters, clusters_sem, order, order_sem = columns(run, *names)
+    draw_band(axes, time, clusters, clusters_sem, LOOK.green)
+    axes.plot(time, clusters, color=LOOK.green, linewidth=2.8)
+    axes.set(yscale="log", ylim=(0.9, None))
+    became = f"{short(clusters[0])} clusters become {short(clusters[-1])}"
+    found(axes, f"{became}, order {change(order[0], order[-1])}")
+    axes.set_ylabel("clusters (cosine > 0.99)", color=LOOK.green)
+    axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+    right = axes.twinx()
+    right.grid(False)
+    right.spines["right"].set_visible(True)
+    draw_band(right, time, order, order_sem, LOOK.purple)
+    right.plot(time, order, color=LOOK.purple, linewidth=2.8, linestyle="--")
+    right.set(ylim=(0, 1.03))
+    right.set_ylabel("order $|\\langle x\\rangle|$ (dashed)", color=LOOK.purple)
+
+
+def draw_split(run: Run, axes: Axes) -> None:
+    """Shares of the larger cap; without dependence every token chooses a cap with a fair coin."""
+    (caps,) = columns(run, "caps")
+    count, share = run.parameters.integer("tokens_count"), caps[:, 0]
+    edges = np.linspace(0.5, 1, 26)
+    if count >= 26:
+        edges = np.arange(np.ceil(count / 2), count + 1, max(1, count // 50)) / count
+    axes.hist(share, bins=edges, color=LOOK.blue, alpha=0.85)
+    mean, opposite, neither = share.mean(), caps[:, 1].mean(), caps[:, 2].mean()
+    label = f"mean {mean:.3f}; opposite {opposite:.3f}, neither {neither:.3f}"
+    axes.axvline(mean, color=LOOK.orange, linewidth=2, label=label)
+    found(axes, f"Two antipodal points: the larger holds {100 * mean:.0f}%")
+    axes.set(xlabel="share of the tokens at the larger point", ylabel="realizations")
+    axes.legend(loc="upper right")
+
+
+def draw_push(run: Run, axes: Axes, time: np.ndarray) -> None:
+    """How fast attention alone makes the energy grow, beside what noise does."""
+    push, energy = columns(run, "attention_push_mean", "energy_mean")
+    largest, noise = scalar(run, "attention_rate"), -scalar(run, "lambda_rate")
+    label = "attention alone: mean of $\\dot E_\\beta$ / mean of $E_\\beta$"
+    axes.plot(time, push / energy, color=LOOK.blue, linewidth=2.6, label=label)
+    look = {"color": LOOK.orange, "linewidth": 2, "linestyle": "--"}
+    axes.axhline(largest, label=f"largest in the run: {largest:.4f}", **look)
+    look = {"color": LOOK.ink, "linewidth": 1.6, "linestyle": DOTS}
+    axes.axhline(noise, label=f"$-\\bar\\lambda'(\\beta)$ = {noise:.4f}", **look)
+    how = "slower" if largest < noise else "faster"
+    found(axes, f"Attention grows energy {how} than noise shrinks it")
+    axes.legend(loc="best")
+
+
+def deviations(mean: np.ndarray, sem: np.ndarray, exact: np.ndarray) -> np.ndarray:
+    """In standard errors; NaN where there is none: of one realization, and of what is the same in
+    all."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        off = (mean - exact) / sem
+    return np.where(np.isfinite(off), off, np.nan)
+
+
+def draw_error(run: Run, axes: Axes, time: np.ndarray) -> None:
+    """The energy less its exact mean."""
+    mean, sem, exact = columns(run, "energy_mean", "energy_sem", "energy_exact")
+    off = deviations(mean, sem, exact)
+    look = {"color": LOOK.blue, "linewidth": 1.6, "marker": "o", "markersize": 4}
+    if not np.isfinite(off).any():  # one realization has no standard error
+        axes.axhline(0, color=LOOK.soft, linewidth=0.8)
+        axes.plot(time, mean - exact, **look)
+        axes.set(title="One realization beside the exact mean", ylabel="energy less its exact mean")
+        return
+    axes.axhspan(-4, 4, color=LOOK.faint, alpha=0.18, linewidth=0)
+    axes.axhline(0, color=LOOK.soft, linewidth=0.8)
+    axes.plot(time, off, **look)
+    most = np.nanmax(np.abs(off))
+    chance = is_chance(most, run.study_data["energy"].shape[1])
+    words = f"Energy within {most:.1f} standard errors of exact"
+    if chance is False:
+        words = f"Energy up to {most:.1f} standard errors off exact"
+    found(axes, words + mark(chance, most))
+    axes.set(ylabel="standard errors off", ylim=(-max(5, 1.1 * most), max(5, 1.1 * most)))
+
+
+def headline(run: Run, energy: np.ndarray) -> str:
+    """The measured rate beside the guaranteed one, or what else there is to say."""
+    decay, proved = scalar(run, "decay"), guaranteed(run)
+    high = interval(run.study_values, "decay")[2]
+    falls = f"Energy falls at rate {decay:.2f}"
+    if np.isfinite(decay) and np.isfinite(proved):
+        verdict = mark(high >= proved, high)
+        return f"{falls}; the theorem guarantees {proved:.2f}{verdict}"
+    if scalar(run, "antipodal") == 1:
+        return "Odd noise without bias: the tokens gather at two opposite points, not at one"
+    theorem = "the theorem proves no rate here"
+    if np.isfinite(proved):
+        theorem = f"the theorem guarantees rate {proved:.2f}"
+    if np.isfinite(decay):
+        return f"{falls}; {theorem}"
+    return f"Energy {change(energy[0], energy[-1])}; {theorem}"
+
+
+def panels_of(run: Run) -> list[Callable[[Run, Axes, np.ndarray], None]]:
+    """What draws the panels over time of this run."""
+    panels = [draw_energy, draw_exponent, draw_clusters]
+    if "growth_mean" not in run.study_data:
+        panels = [draw_energy, draw_clusters]
+    if "attention_push_mean" in run.study_data:
+        panels.append(draw_push)
+    elif np.isfinite(columns(run, "energy_exact")[0]).any():
+        panels.append(draw_error)
+    return panels
+
+
+def figure(run: Run) -> Picture:
+    if "boundary" in run.study_data:
+        return sync_map.figure(run)
+    time, energy = columns(run, "time", "energy_mean")
+    antipodal = scalar(run, "antipodal") == 1
+    panels = panels_of(run)[: 3 if antipodal else None]
+    whole = plt.figure(figsize=(13, 10), layout="constrained")
+    places = whole.add_gridspec(2, 2)
+    for i, draw in enumerate(panels):
+        axes = whole.add_subplot(places[i // 2, i % 2])
+        draw(run, axes, time)
+        time_axis(axes, time)
+    if antipodal:
+        draw_split(run, whole.add_subplot(places[len(panels) // 2, len(panels) % 2]))
+    about = "Bands: 95% intervals of the mean; thin lines: single realizations"
+    several = run.study_data["energy"].shape[1] > 1
+    return dress(whole, run, headline(run, energy), about if several else "")

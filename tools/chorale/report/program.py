@@ -1,0 +1,106 @@
+"""Writes a report of runs of chorale: one HTML page that needs no other file and no network.
+
+It has for every file its finding, its picture, numbers beside what theory says of them, its table
+(a click on a head sorts it), parameters, provenance, and how to run it again; several results of
+one study also stand together in one picture and one table, by the keys in which they differ. Takes
+results of any study, also of runs that go on or were stopped, trajectories (.h5md), checkpoints,
+and the table of `chorale kernel` (.csv). Of a folder it takes the results in it and in the folders
+below, and says what it could not read; trajectories and checkpoints only where there are no
+results.
+
+exit codes: 0 success, 1 failure at run time, 2 bad input
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Optional, Sequence
+
+import matplotlib
+
+from chorale.command import Parser, of_file, whole
+from chorale.errors import BadFile
+from chorale.report import content, page
+
+ENDINGS = (".h5", ".hdf5", ".csv", ".h5md")
+
+
+def is_part(path: Path) -> bool:
+    """Of a run whose results are another file."""
+    return path.suffix == ".h5md" or path.name in ("checkpoint.h5", "checkpoint.prev.h5")
+
+
+def files_in(folder: str) -> list[str]:
+    """What a report of a folder takes."""
+    every = sorted(Path(folder).rglob("*"))
+    found = [path for path in every if path.suffix in ENDINGS and path.is_file()]
+    results = [path for path in found if not is_part(path)]
+    if not found:
+        raise BadFile(folder, "a folder without files of chorale")
+    return [str(path) for path in results or found]
+
+
+def read(paths: Sequence[str], named: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """{path: section} of files, and why others cannot be read; those that were named must be."""
+    sections, skipped = {}, []
+    for path in paths:
+        try:
+            with of_file(path):
+                sections[path] = content.section(path, len(paths) <= content.PICTURES)
+        except BadFile as error:
+            if path in named:
+                raise
+            skipped.append(str(error))
+    return sections, skipped
+
+
+def several(sections: dict[str, str]) -> str:
+    """Links to all sections, and what results of one study have in common."""
+    links = ""
+    for path in sections:
+        links += f'<li><a href="#{content.anchor(path)}">{page.escape(path)}</a></li>'
+    return f"<ul>{links}</ul>\n" + content.sweeps(sections)
+
+
+def report(names: Sequence[str], out: Optional[str]) -> None:
+    """Writes the page of files and folders; of OUT none is needed."""
+    folders = {name: files_in(name) for name in names if os.path.isdir(name)}
+    paths = list(dict.fromkeys(path for name in names for path in folders.get(name, [name])))
+    sections, skipped = read(paths, [name for name in names if name not in folders])
+    if not sections:
+        raise BadFile(names[0], f"nothing in this folder can be read; the first file: {skipped[0]}")
+    title = f"{len(sections)} files"
+    if len(names) == 1:
+        title = os.path.basename(os.path.abspath(names[0]))
+    head = f"<h1>{page.escape(title)}</h1>\n" if len(sections) > 1 or folders else ""
+    if len(sections) > 1:
+        head += several(sections)
+    if len(paths) > content.PICTURES:
+        few = f"Of more than {content.PICTURES} files none has a picture of its own here"
+        head += page.soft(f"{few}: tools/plot FILE draws it.")
+    for reason in skipped:
+        head += page.alarm(f"Skipped: {reason}")
+        print(f"report: skipped {reason}", file=sys.stderr)
+    out = out or os.path.join(names[0] if folders else os.path.dirname(names[0]), "report.html")
+    text = page.document(f"{title}: chorale", head + "".join(sections.values()))
+    with whole(out) as temporary:
+        Path(temporary).write_text(text, encoding="utf-8", errors="backslashreplace")
+    print(out)
+
+
+def main() -> None:
+    parser = Parser("report", __doc__)
+    parser.add_argument(
+        "names", nargs="+", metavar="DIR|FILE", help="folder of results, or file of chorale"
+    )
+    parser.add_argument(
+        "-o",
+        dest="out",
+        metavar="OUT",
+        help="the page (default: report.html in DIR, or beside the first FILE)",
+    )
+    arguments = parser.parse_args()
+    matplotlib.use("Agg")
+    report(arguments.names, arguments.out)
