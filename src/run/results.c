@@ -7,6 +7,7 @@
 
 #include "io/hdf.h"
 #include "io/provenance.h"
+#include "law/stats/interval.h"
 
 #define PATH  256
 #define PIECE ((size_t)1 << 27) /* doubles that are reduced at once: a count of MPI is an int */
@@ -85,6 +86,7 @@ static PetscErrorCode WriteObservable(Record x, Hdf hdf, const ObservableInfo *i
              x->values + ((size_t)i * (size_t)x->frames + (size_t)t) * (size_t)x->width + info->first,
              (size_t)k * sizeof(double));
   PetscCall(WriteClock(x, hdf, group));
+  PetscCall(HdfAttributeReal(hdf, group, "interval_factor", IntervalFactor(x->ensemble.realizations)));
   At(path, group, "value");
   PetscCall(HdfWriteColumns(hdf, path, x->frames, e->realizations, k == 1 ? 0 : k, e->group, e->groups, n, columns));
   PetscCall(HdfAttributeString(hdf, path, "unit", unit));

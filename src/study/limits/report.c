@@ -121,6 +121,7 @@ static PetscErrorCode AddRows(const LimitsGrid *grid, PetscInt R, const PetscRea
         if (!(mean[cell] > 0)) *positive = PETSC_FALSE;
       }
   PetscCall(FindingsArray(findings, "samples", 4, shape, samples));
+  PetscCall(FindingsScalar(findings, "interval_factor", IntervalFactor(R)));
   PetscCall(PetscFree2(mean, sem));
   PetscFunctionReturn(0);
 }

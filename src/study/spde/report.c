@@ -2,6 +2,7 @@
  * that are left later are a choice: they concentrate late, and a mean over them jumps whenever one more is gone. */
 #include <math.h>
 
+#include "law/stats/interval.h"
 #include "study/spde/spde.h"
 
 static const char *const names[SPDE_NUMBERS] = {"mass", "min_density",   "energy", "distance", "entropy",
@@ -113,6 +114,7 @@ PetscErrorCode SpdeReport(MPI_Comm comm, PetscInt dim, PetscInt R, PetscInt fram
   }
   PetscCall(FindingsArray(findings, "resolved", 1, shape, resolved));
   for (PetscInt i = 0; i < SPDE_NUMBERS; i++) PetscCall(RecordSingle(R, frames, i, all, findings));
+  PetscCall(FindingsScalar(findings, "interval_factor", IntervalFactor(R)));
   PetscCall(FindingsText(findings, "distance_kind", dim == 2 ? "W2" : "MMD"));
   PetscCall(ReportOutgrown(comm, R, frames, time, resolved, outgrown, findings));
   PetscCall(PetscFree3(mean, sem, resolved));

@@ -86,6 +86,7 @@ static PetscErrorCode ReportTheorem(Report *x) {
     Say(x, "           attention alone made the energy grow at the rate %.6g at most in this run\n",
         (double)x->measured);
   Say(x, "           %s\n", theorem->sentence);
+  PetscCall(FindingsScalar(x->findings, "interval_factor", IntervalFactor(x->samples->realizations)));
   PetscCall(FindingsScalar(x->findings, "lambda_bar", t->lambda_bar));
   PetscCall(FindingsScalar(x->findings, "lambda_rate", t->lambda_rate));
   PetscCall(FindingsScalar(x->findings, "lambda_rate_bound", t->rate_bound));
