@@ -14,7 +14,9 @@ def folder(tmp_path, monkeypatch):
 def pytest_report_teststatus(report):
     """The reasons of skips stand in ctest's log, one a line, where tools/test finds them."""
     if report.skipped and report.when in ("setup", "call") and isinstance(report.longrepr, tuple):
-        print(f"\nskipped: {os.path.basename(report.nodeid)}: {report.longrepr[2].removeprefix('Skipped: ')}")
+        print(
+            f"\nskipped: {os.path.basename(report.nodeid)}: {report.longrepr[2].removeprefix('Skipped: ')}"
+        )
 
 
 def pytest_sessionfinish(session, exitstatus):

@@ -78,6 +78,10 @@ PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *en
  * velocities xdot_i tangent to the sphere change E_beta at the rate sum_i w_i <gradient_i, xdot_i>. The kernel sums of
  * the drift serve as for AttentionEnergy; l2, whose sums are those of 2 beta, makes others. Collective. */
 PetscErrorCode AttentionEnergyGradient(Attention attention, Tokens tokens, Vec gradient);
+/* Bounds of epsilon, the supremum over all measures of d/dt log E_beta along attention alone: *low <= epsilon <= *high,
+ * both proved (src/attention/rate.c), *high possibly infinite. Equal, 0, for gradient flows of E_beta (softmax and usa,
+ * default weights, v >= 0) and, 2 |v| or 2 |v| e^beta, for default weights with v < 0. Not collective. */
+PetscErrorCode AttentionEnergyRate(Attention attention, PetscReal *low, PetscReal *high);
 /* "1" up to beta = 700. Beyond, where e^beta leaves double precision, "e^beta": the energy is E_beta e^{-beta}. */
 const char *AttentionEnergyUnit(PetscReal beta);
 

@@ -10,10 +10,16 @@
 #include <chorale/tokens.h>
 
 /* Circle (d = 2) only, user input error otherwise: the exact plan for the geodesic cost angle^2, any weights, cut
- * optimised, O(N log N): its geodesic cost, and the chordal cost of that plan (equal to W2^2 for nearby measures, an
- * upper bound otherwise). Masses are rounded to 2^-60. Memory: 48 bytes per own token, and 16 on every rank for each
- * token of the measure that has fewer. */
+ * optimised, O(N log N): its geodesic cost, and the chordal cost of that plan (an upper bound of W2^2). Masses are
+ * rounded to 2^-60. Memory: 48 bytes per own token, and 16 on every rank for each token of the measure that has fewer.
+ */
 PetscErrorCode DistanceCircle(Tokens mu, Tokens nu, PetscReal *geodesic, PetscReal *chordal);
+
+/* Circle only: W2^2 with chordal cost, any weights: *low = *high where the plan of quantiles is proved optimal
+ * (measures that are not far apart: O(N log N)), or where N M <= DISTANCE_CIRCLE_PAIRS (network simplex, to 1e-12);
+ * else *low <= W2^2 <= *high, both certified, W2 to 0.03 or so. */
+#define DISTANCE_CIRCLE_PAIRS ((PetscInt64)1 << 22)
+PetscErrorCode DistanceCircleTransport(Tokens mu, Tokens nu, PetscReal *low, PetscReal *high);
 
 /* Any d: exact assignment with chordal cost, equal weights only, the larger count a multiple of the other and at most
  * DISTANCE_ASSIGNMENT_MAX. User input error otherwise. O(N^3) on one rank at worst, 8 N^2 bytes. */
@@ -36,8 +42,8 @@ PetscErrorCode DistanceSliced(Tokens mu, Tokens nu, PetscInt directions, PetscRe
  * some 1e-15 e^beta (pairs, for large d). */
 PetscErrorCode DistanceMMD(Tokens mu, Tokens nu, PetscReal beta, PetscReal *mmd2);
 
-/* W2^2 by the best method for these measures: circle for d = 2 (chordal cost of the plan), assignment where it applies,
- * else Sinkhorn. *method: a static name for tables and logs ("circle", "assignment", "sinkhorn"). */
+/* W2^2 by the best method for these measures: circle for d = 2 (exact, or the upper of two bounds), assignment where it
+ * applies, else Sinkhorn. *method: a static name for tables and logs ("circle", "assignment", "sinkhorn"). */
 PetscErrorCode DistanceTransport(Tokens mu, Tokens nu, PetscReal *w2sq, const char **method);
 /* The method alone: what DistanceTransport would use for measures with these counts and weights. */
 PetscErrorCode DistanceTransportMethod(Tokens mu, Tokens nu, const char **method);

@@ -23,6 +23,9 @@ PetscErrorCode KernelCoercivity(Kernel kernel, PetscReal *lambda_bar);
 /* lambda_bar'(beta) = -inf_{u in [-1,1)} F(u), the rate of the synchronization theorem, beta > 0: THEORY.md (2.8),
  * (5.2). */
 PetscErrorCode KernelRate(Kernel kernel, PetscReal beta, PetscReal *rate);
+/* A number that lambda_bar'(beta) is certainly not above: KernelRate is the least value of F that was found, hence not
+ * above it. The two differ by 1e-9 d (k(1) + k'(1)) or so. */
+PetscErrorCode KernelRateBound(Kernel kernel, PetscReal beta, PetscReal *most);
 /* Schoenberg coefficients: k(u) = sum_n c_n P_n(u); c[0..degree]. */
 PetscErrorCode KernelCoefficients(Kernel kernel, PetscInt degree, PetscReal c[]);
 

@@ -21,7 +21,7 @@ typedef enum {
   RNG_TEST,          /* unit tests and benchmarks */
   RNG_SPECTRAL,      /* Karhunen-Loeve coefficients: by degree, member, component */
   RNG_GRAM,          /* normals of gram noise: dim per factorized point */
-  RNG_BOOTSTRAP,     /* resampling of realizations for intervals of fits */
+  RNG_BOOTSTRAP,     /* unused: keeps the numbers of those below */
   RNG_TWIN,          /* directions in which twin tokens are displaced: dim per twin */
   RNG_SLICES,        /* directions of the sliced distance: d^2 normals per frame */
   RNG_PURPOSES

@@ -6,8 +6,8 @@
 #include <chorale/distance.h>
 
 #include "base/log.h"
+#include "distance/circle.h"
 #include "distance/impl.h"
-#include "distance/line.h"
 
 static PetscErrorCode CircleLine(Tokens tokens, Line *line) {
   const PetscReal scale = (PetscReal)LINE_LAP / (2 * PETSC_PI);
@@ -35,23 +35,30 @@ static PetscErrorCode CircleLine(Tokens tokens, Line *line) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode CircleLines(Tokens mu, Tokens nu, Line *a, Line *b, PetscInt64 *shift) {
+  TokensLayout layout;
+
+  PetscFunctionBeginUser;
+  PetscCall(DistanceCheck(mu, nu));
+  PetscCall(TokensGetLayout(mu, &layout));
+  PetscCheck(layout.dim == 2, layout.comm, PETSC_ERR_USER_INPUT,
+             "tokens_dim = %" PetscInt_FMT ": transport on the circle needs 2", layout.dim);
+  PetscCall(CircleLine(mu, a));
+  PetscCall(CircleLine(nu, b));
+  PetscCall(LineMeet(a, b));
+  PetscCall(LineBestShift(a, b, shift));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode DistanceCircle(Tokens mu, Tokens nu, PetscReal *geodesic, PetscReal *chordal) {
   static PetscLogEvent event;
-  TokensLayout layout;
   Line a, b;
   PetscInt64 shift;
 
   PetscFunctionBeginUser;
   PetscCall(LogEvent("DistCircle", &event));
   PetscCall(PetscLogEventBegin(event, NULL, NULL, NULL, NULL));
-  PetscCall(DistanceCheck(mu, nu));
-  PetscCall(TokensGetLayout(mu, &layout));
-  PetscCheck(layout.dim == 2, layout.comm, PETSC_ERR_USER_INPUT,
-             "tokens_dim = %" PetscInt_FMT ": transport on the circle needs 2", layout.dim);
-  PetscCall(CircleLine(mu, &a));
-  PetscCall(CircleLine(nu, &b));
-  PetscCall(LineMeet(&a, &b));
-  PetscCall(LineBestShift(&a, &b, &shift));
+  PetscCall(CircleLines(mu, nu, &a, &b, &shift));
   PetscCall(LineCost(&a, &b, shift, 2 * PETSC_PI / (PetscReal)LINE_LAP, geodesic, chordal));
   PetscCall(LineDestroy(&a));
   PetscCall(LineDestroy(&b));

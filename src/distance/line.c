@@ -5,6 +5,8 @@
 
 #include <chorale/sum.h>
 
+#include <math.h>
+
 /* A sum of doubles of any signs whose absolute values add up to less than 1: two words, multiples of 2^-60 and of
  * 2^-90, so exact in any order and good for terms that are tiny beside the bound. */
 typedef struct {
@@ -71,8 +73,7 @@ PetscErrorCode LineCreate(Tokens tokens, const PetscInt64 *places, Line *line) {
   PetscFunctionReturn(0);
 }
 
-/* All atoms on every rank, in place of the piece. */
-static PetscErrorCode Gather(Line *line) {
+PetscErrorCode LineGather(Line *line) {
   PetscMPIInt size, mine, *counts, *starts;
   MPI_Datatype type;
   Atom *all;
@@ -104,7 +105,7 @@ PetscErrorCode LineMeet(Line *mu, Line *nu) {
     *nu = *mu;
     *mu = more;
   }
-  PetscCall(Gather(nu));
+  PetscCall(LineGather(nu));
   PetscFunctionReturn(0);
 }
 
@@ -213,8 +214,10 @@ PetscErrorCode LineCost(const Line *mu, const Line *nu, PetscInt64 shift, PetscR
  *
  *     C'(a) = sum_j (x - y_{j+1})^2 - (x - y_j)^2 = sum_j (y_{j+1} - y_j) (y_j + y_{j+1} - 2 x).
  *
- * It stays the same while no jump of nu passes one of mu: for shifts from a - slack[0] to a + slack[1] - 1. */
-static PetscErrorCode Slope(const Line *mu, const Line *nu, PetscInt64 shift, PetscReal *slope, PetscInt64 slack[2]) {
+ * It stays the same while no jump of nu passes one of mu: for shifts from a - slack[0] to a + slack[1] - 1. Of chords
+ * |D| = 2 sin(D/2) the difference is 4 sin((y_{j+1} - y_j)/2) sin((y_j + y_{j+1})/2 - x). */
+static PetscErrorCode Slope(const Line *mu, const Line *nu, PetscInt64 shift, PetscBool chords, PetscReal *slope,
+                            PetscInt64 slack[2]) {
   const PetscReal unit = 1 / (PetscReal)LINE_LAP;
   const PetscInt64 end = mu->n ? mu->atoms[mu->n - 1].mass : mu->begin;
   Cursor cursor = CursorAbove(nu, mu->begin + shift);
@@ -230,7 +233,8 @@ static PetscErrorCode Slope(const Line *mu, const Line *nu, PetscInt64 shift, Pe
     CursorNext(nu, &cursor);
     const PetscReal jump = (PetscReal)(CursorPlace(nu, cursor) - y) * unit;
     const PetscReal twice = (PetscReal)(y - mu->atoms[i].place) * 2 * unit + jump;
-    SumAdd(&sum, jump * twice * 0x1p-5); /* |twice| <= 7 and the jumps add up to at most 1 + 1 */
+    const PetscReal change = chords ? 4 * sin(PETSC_PI * jump) * sin(PETSC_PI * twice) : jump * twice;
+    SumAdd(&sum, change * 0x1p-5); /* |twice| <= 7, 4 sin(pi jump) <= 13 jump, and the jumps add up to at most 1 + 1 */
     slack[0] = PetscMin(slack[0], mu->atoms[i].mass - s);
     slack[1] = PetscMin(slack[1], s - (i ? mu->atoms[i - 1].mass : mu->begin));
   }
@@ -239,22 +243,125 @@ static PetscErrorCode Slope(const Line *mu, const Line *nu, PetscInt64 shift, Pe
   PetscFunctionReturn(0);
 }
 
-/* The cost is convex in the shift (Delon, Salomon, Sobolevski 2010) and linear between integers: the first shift whose
- * right derivative is not negative. At LINE_ONE all of nu lies ahead of mu and at -LINE_ONE behind. */
-PetscErrorCode LineBestShift(const Line *mu, const Line *nu, PetscInt64 *shift) {
-  PetscInt64 low = -LINE_ONE, high = LINE_ONE, slack[2];
+/* The first shift above low whose right derivative is not negative: that of low is negative, that of high is not. */
+static PetscErrorCode Bisect(const Line *mu, const Line *nu, PetscBool chords, PetscInt64 low, PetscInt64 high,
+                             PetscInt64 *shift) {
+  PetscInt64 slack[2];
 
   PetscFunctionBeginUser;
   while (high - low > 1) {
     const PetscInt64 middle = low + (high - low) / 2;
     PetscReal slope;
 
-    PetscCall(Slope(mu, nu, middle, &slope, slack));
+    PetscCall(Slope(mu, nu, middle, chords, &slope, slack));
     if (slope >= 0)
       high = PetscMax(middle - slack[0], low + 1);
     else
       low = PetscMin(middle + slack[1] - 1, high - 1);
   }
   *shift = high;
+  PetscFunctionReturn(0);
+}
+
+/* The cost is convex in the shift (Delon, Salomon, Sobolevski 2010) and linear between integers. At LINE_ONE all of nu
+ * lies ahead of mu and at -LINE_ONE behind. */
+PetscErrorCode LineBestShift(const Line *mu, const Line *nu, PetscInt64 *shift) {
+  PetscFunctionBeginUser;
+  PetscCall(Bisect(mu, nu, PETSC_FALSE, -LINE_ONE, LINE_ONE, shift));
+  PetscFunctionReturn(0);
+}
+
+/* Steps away from *shift double until the derivative has the other sign. */
+PetscErrorCode LineChordShift(const Line *mu, const Line *nu, PetscInt64 *shift, PetscBool *found) {
+  const PetscInt64 begin = *shift;
+  PetscInt64 ends[2] = {begin - 1, begin}, slack[2];
+  PetscReal slopes[2];
+
+  PetscFunctionBeginUser;
+  for (int i = 0; i < 2; i++) PetscCall(Slope(mu, nu, ends[i], PETSC_TRUE, &slopes[i], slack));
+  *found = PETSC_TRUE;
+  if (slopes[0] <= 0 && slopes[1] >= 0) PetscFunctionReturn(0);
+  const PetscBool up = (PetscBool)(slopes[1] < 0);
+  for (PetscInt64 step = 1; up ? slopes[1] < 0 : slopes[0] >= 0; step *= 2) {
+    if (step > LINE_ONE / 4) *found = PETSC_FALSE;
+    if (!*found) PetscFunctionReturn(0);
+    ends[!up] = ends[up];
+    ends[up] = begin + (up ? step : -step);
+    PetscCall(Slope(mu, nu, ends[up], PETSC_TRUE, &slopes[up], slack));
+  }
+  PetscCall(Bisect(mu, nu, PETSC_TRUE, ends[0], ends[1], shift));
+  PetscFunctionReturn(0);
+}
+
+PetscInt64 LineFirst(const Line *nu, PetscInt64 shift) {
+  return CursorAbove(nu, shift).j;
+}
+
+/* What ranks tell each other: the first atom of their piece. */
+typedef struct {
+  PetscInt64 place, n;
+  double reach; /* of an atom: its largest |D| */
+} Border;
+
+/* reach[n]: the largest displacement of each atom of mu, in units. */
+static void Reaches(const Line *mu, const Line *nu, PetscInt64 shift, PetscReal unit, double *reach) {
+  Cursor cursor = CursorAbove(nu, mu->begin + shift);
+  PetscInt64 s = mu->begin;
+
+  for (PetscInt64 i = 0; i < mu->n; i++) {
+    reach[i] = 0;
+    while (s < mu->atoms[i].mass) {
+      const PetscInt64 edge = CursorEnd(nu, cursor) - shift;
+
+      reach[i] = PetscMax(reach[i], fabs((PetscReal)(mu->atoms[i].place - CursorPlace(nu, cursor)) * unit));
+      s = PetscMin(mu->atoms[i].mass, edge);
+      if (s == edge) CursorNext(nu, &cursor);
+    }
+  }
+}
+
+/* The atom after the last of this rank's: of the next rank that has any, once around beyond the last rank. */
+static PetscErrorCode Next(const Line *mu, const double *reach, Border *next) {
+  const Border mine = {mu->n ? mu->atoms[0].place : 0, mu->n, mu->n ? reach[0] : 0};
+  PetscMPIInt size, rank;
+  Border *all;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_size(mu->comm, &size));
+  PetscCallMPI(MPI_Comm_rank(mu->comm, &rank));
+  PetscCall(PetscMalloc1(size, &all));
+  PetscCallMPI(MPI_Allgather(&mine, sizeof(mine), MPI_BYTE, all, sizeof(mine), MPI_BYTE, mu->comm));
+  for (PetscMPIInt r = 1; r <= size; r++) {
+    *next = all[(rank + r) % size];
+    if (rank + r >= size) next->place += LINE_LAP;
+    if (next->n) break;
+  }
+  PetscCall(PetscFree(all));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode LineExtent(const Line *mu, const Line *nu, PetscInt64 shift, PetscReal unit, PetscReal *widest,
+                          PetscReal *turn) {
+  double *reach;
+  Border next = {0, 0, 0};
+  Sum sum = {{0, 0}};
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1(mu->n, &reach));
+  Reaches(mu, nu, shift, unit, reach);
+  PetscCall(Next(mu, reach, &next));
+  *widest = 0;
+  for (PetscInt64 i = 0; i < mu->n; i++) {
+    const PetscBool last = (PetscBool)(i + 1 == mu->n);
+    const PetscInt64 place = last ? next.place : mu->atoms[i + 1].place;
+    const PetscReal most = PetscMax(reach[i], last ? next.reach : reach[i + 1]);
+
+    *widest = PetscMax(*widest, reach[i]);
+    SumAdd(&sum, (PetscReal)(place - mu->atoms[i].place) / (PetscReal)LINE_LAP * sin(PetscMin(most, PETSC_PI / 2)) / 2);
+  }
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, widest, 1, MPIU_REAL, MPIU_MAX, mu->comm));
+  PetscCall(SumReduce(mu->comm, &sum, turn));
+  *turn = *widest < PETSC_PI / 2 ? *turn * 2 * unit * (PetscReal)LINE_LAP : PETSC_INFINITY;
+  PetscCall(PetscFree(reach));
   PetscFunctionReturn(0);
 }

@@ -31,6 +31,8 @@ PetscErrorCode LineCreate(Tokens tokens, const PetscInt64 *places, Line *line);
 PetscErrorCode LineDestroy(Line *line);
 /* Makes nu the one with fewer atoms, by exchanging the two, and puts all of it on every rank. Collective. */
 PetscErrorCode LineMeet(Line *mu, Line *nu);
+/* All atoms of a line on every rank. Collective. */
+PetscErrorCode LineGather(Line *line);
 
 /* The functions below need LineMeet(mu, nu) before. The plan with shift a joins the quantile s of mu with the quantile
  * s + a of nu; beyond its ends nu goes on periodically, with the period LINE_LAP in place and LINE_ONE in mass. */
@@ -41,5 +43,14 @@ PetscErrorCode LineCost(const Line *mu, const Line *nu, PetscInt64 shift, PetscR
                         PetscReal *chord);
 /* The shift with the least cost. Collective. */
 PetscErrorCode LineBestShift(const Line *mu, const Line *nu, PetscInt64 *shift);
+/* On the circle, from a shift near it, often that itself: one at which the cost of chords has a local minimum among the
+ * shifts; *found false when there is none within a quarter of the mass. Collective. */
+PetscErrorCode LineChordShift(const Line *mu, const Line *nu, PetscInt64 *shift, PetscBool *found);
+/* Of the plan, in units: the largest displacement `widest` = max |D|, and `turn`, the integral over the circle of
+ * sin |D(x)| (of the larger of both ends in gaps of mu), infinite where |D| reaches a quarter turn. Collective. */
+PetscErrorCode LineExtent(const Line *mu, const Line *nu, PetscInt64 shift, PetscReal unit, PetscReal *widest,
+                          PetscReal *turn);
+/* The atom of nu that the plan joins with the quantiles of mu from 0 on. */
+PetscInt64 LineFirst(const Line *nu, PetscInt64 shift);
 
 #endif

@@ -18,12 +18,12 @@ PetscErrorCode DistanceTransportMethod(Tokens mu, Tokens nu, const char **method
 }
 
 PetscErrorCode DistanceTransport(Tokens mu, Tokens nu, PetscReal *w2sq, const char **method) {
-  PetscReal geodesic;
+  PetscReal low;
 
   PetscFunctionBeginUser;
   PetscCall(DistanceTransportMethod(mu, nu, method));
   if (!strcmp(*method, "circle"))
-    PetscCall(DistanceCircle(mu, nu, &geodesic, w2sq));
+    PetscCall(DistanceCircleTransport(mu, nu, &low, w2sq));
   else if (!strcmp(*method, "assignment"))
     PetscCall(DistanceAssignment(mu, nu, w2sq));
   else

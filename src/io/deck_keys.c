@@ -48,7 +48,7 @@ static PetscBool Known(const OptionTable *table, const OptionKey *key, OptionKey
         if (!strcmp(c->name, key->name)) Change(c, known);
       if (table->idle && DeckMatches(table->idle, key->name)) {
         int n = 0;
-        while (known->needs[n].key) n++;
+        while (n < OPTION_NEEDS - 1 && known->needs[n].key) n++;
         known->needs[n] = table->need;
       }
       return PETSC_TRUE;
@@ -57,28 +57,13 @@ static PetscBool Known(const OptionTable *table, const OptionKey *key, OptionKey
   return PETSC_FALSE;
 }
 
-/* Calls take for every key of the study's tables, whether it reads it or not. */
-static PetscErrorCode Collect(const OptionTable *table,
-                              PetscErrorCode (*take)(const OptionTable *, const OptionKey *)) {
+/* A key of some study; the same one for all that take its table. */
+static PetscErrorCode Add(const OptionKey *key) {
   PetscFunctionBeginUser;
-  for (const OptionGroup *group = table->groups; group->keys; group++)
-    for (const OptionKey *key = group->keys; key->name; key++) PetscCall(take(table, key));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode TakeAny(const OptionTable *table, const OptionKey *key) {
-  PetscFunctionBeginUser;
-  (void)table;
   for (PetscInt i = 0; i < total; i++)
     if (all[i] == key) PetscFunctionReturn(0);
   PetscCheck(total < DECK_KEYS_MAX, PETSC_COMM_SELF, PETSC_ERR_PLIB, "raise DECK_KEYS_MAX");
   all[total++] = key;
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode TakeUsed(const OptionTable *table, const OptionKey *key) {
-  PetscFunctionBeginUser;
-  if (!DeckKeyFindUsed(key->name) && Known(table, key, &keys[count])) count++;
   PetscFunctionReturn(0);
 }
 
@@ -100,13 +85,15 @@ PetscErrorCode DeckUse(const OptionTable *(*of)(PetscInt i), const char *name) {
   study = NULL;
   count = total = resolutions = 0;
   for (PetscInt i = 0; (table = tables(i)); i++) {
-    PetscCall(Collect(table, TakeAny));
-    if (!name || strcmp(table->study, name)) continue;
-    study = table->study;
-    PetscCall(Collect(table, TakeUsed));
+    if (name && !strcmp(table->study, name)) study = table->study;
+    for (const OptionGroup *group = table->groups; group->keys; group++)
+      for (const OptionKey *key = group->keys; key->name; key++) {
+        PetscCall(Add(key));
+        if (study == table->study && Known(table, key, &keys[count])) count++;
+      }
   }
-  for (PetscInt i = 0; i < count; i++) Prune(&keys[i]);
   PetscCheck(study || !name, PETSC_COMM_SELF, PETSC_ERR_PLIB, "there is no study %s", name);
+  for (PetscInt i = 0; i < count; i++) Prune(&keys[i]);
   PetscFunctionReturn(0);
 }
 

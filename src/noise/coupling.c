@@ -3,25 +3,40 @@
 
 #include <string.h>
 
-#include <chorale/deck.h>
-
 static const CouplingType *const types[] = {&CouplingTypeTokens, &CouplingTypeHarmonics, &CouplingTypeNone};
 
-PetscErrorCode CouplingCreate(Noise limit, Coupling *handle) {
+static const char *TypeName(PetscInt i) {
+  return i < (PetscInt)PETSC_STATIC_ARRAY_LENGTH(types) ? types[i]->name : NULL;
+}
+
+const OptionKey CouplingKeys[] = {
+    CHOICE_KEY(CouplingOptions, type, "limits_coupling", "tokens", .choices = TypeName,
+               .needs = {{"mlp_width", "!inf"}},
+               .help = "How finite widths share the normals of the limit: square roots of the Gram matrices at the "
+                       "tokens; of the coefficients' covariance in harmonics (of the activation cut off at "
+                       "noise_degree); none, own weights."),
+    {.name = NULL}};
+
+PetscErrorCode CouplingOptionsRead(CouplingOptions *options) {
+  PetscFunctionBeginUser;
+  PetscCall(DeckRead(CouplingKeys, options));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CouplingCreate(Noise limit, const CouplingOptions *options, Coupling *handle) {
   const PetscBool spectral = limit->type == &NoiseTypeSpectral ? PETSC_TRUE : PETSC_FALSE;
-  char name[PETSC_MAX_PATH_LEN];
+  const char *name = options->type;
   Coupling coupling;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetString("limits_coupling", name));
   PetscCheck(spectral || limit->type == &NoiseTypeGram, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
              "noise_type = %s: the limit of infinite width must be spectral or gram here", limit->type->name);
   PetscCall(PetscNew(&coupling));
   coupling->limit = limit;
   for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
     if (!strcmp(name, types[i]->name)) coupling->type = types[i];
-  PetscCheck(coupling->type, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
-             "limits_coupling = %s: must be tokens, harmonics or none", name);
+  PetscCheck(coupling->type, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT, "limits_coupling = %s: there is no such coupling",
+             name);
   PetscCheck(spectral || !coupling->type->spectral, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
              "limits_coupling = %s: needs noise_type spectral, noise_type %s couples at the tokens", name,
              limit->type->name);

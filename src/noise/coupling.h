@@ -16,10 +16,17 @@
 
 typedef struct _p_Coupling *Coupling;
 
-/* limit: a spectral or gram noise, which stays the caller's and must live as long. Reads limits_coupling. Refuses (user
+typedef struct {
+  const char *type; /* name */
+} CouplingOptions;
+extern const OptionKey CouplingKeys[];
+/* limits_coupling. */
+PetscErrorCode CouplingOptionsRead(CouplingOptions *options);
+
+/* limit: a spectral or gram noise, which stays the caller's and must live as long. Refuses (user
  * input) limits without values of their own to couple to (mlp, none), and harmonics of anything but spectral. Not
  * collective. */
-PetscErrorCode CouplingCreate(Noise limit, Coupling *coupling);
+PetscErrorCode CouplingCreate(Noise limit, const CouplingOptions *options, Coupling *coupling);
 PetscErrorCode CouplingDestroy(Coupling *coupling);
 /* The kind and what a layer costs, on stdout of rank 0 of comm. Collective on comm. */
 PetscErrorCode CouplingView(Coupling coupling, MPI_Comm comm);

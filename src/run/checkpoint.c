@@ -229,6 +229,18 @@ PetscErrorCode CheckpointAddShared(Checkpoint c, const char *name, PetscInt n, P
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode CheckpointGetShared(Checkpoint c, PetscInt i, const char **name, PetscInt *n, PetscReal **values) {
+  PetscFunctionBeginUser;
+  *name = NULL;
+  for (PetscInt e = 0; e < c->count && !*name; e++) {
+    if (c->entries[e].type != CHECKPOINT_SHARED || i--) continue;
+    *name = c->entries[e].name;
+    *n = c->entries[e].n;
+    *values = c->entries[e].values;
+  }
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode CheckpointSetFlush(Checkpoint c, PetscErrorCode (*flush)(void *context), void *context) {
   PetscFunctionBeginUser;
   c->flush = flush;

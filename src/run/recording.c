@@ -340,15 +340,22 @@ PetscErrorCode RecordingRead(Recording x, PetscInt r, PetscInt f, Tokens tokens,
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode RecordingClose(Recording x) {
+  PetscFunctionBeginUser;
+  x->open = -1;
+  PetscCall(HdfClose(&x->hdf));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode RecordingCheck(Recording x) {
   PetscMPIInt rank, first;
 
   PetscFunctionBeginUser;
+  PetscCall(RecordingClose(x)); /* an open file would meet MPI_Finalize */
   PetscCallMPI(MPI_Comm_rank(x->world, &rank));
   first = x->reason[0] ? rank : INT_MAX;
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT, MPI_MIN, x->world));
   if (first == INT_MAX) PetscFunctionReturn(0);
   PetscCallMPI(MPI_Bcast(x->reason, sizeof(x->reason), MPI_CHAR, first, x->world));
-  PetscCall(HdfClose(&x->hdf)); /* an open file would meet MPI_Finalize */
   SETERRQ(x->world, PETSC_ERR_USER_INPUT, "%s", x->reason);
 }

@@ -22,7 +22,6 @@ typedef struct {
 
 typedef struct {
   PetscInt64 reference;
-  const char *coupling;
 } LimitsOptions;
 
 enum { CHAOS_REFERENCE_QUADRATURE = -1, CHAOS_REFERENCE_TWIN = -2 };

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment, linprog
 
-from run import chorale, datasets, options, refused, running, same_bits, table
+from run import chorale, datasets, options, refused, running, same_bits, table, without
 
 OBSERVABLES = ("energy", "order", "cosine_mean", "cosine_hist", "nematic", "clusters")
 COMMON = dict(
@@ -385,7 +385,8 @@ def damaged_files(tmp_path_factory):
     simulate(cwd, **RUNS["seven"], output_file="other.h5", ensemble_seed=9)
     simulate(cwd, **RUNS["seven"], output_file="longer.h5", layers_horizon=2)
     simulate(cwd, **{**RUNS["seven"], "tokens_count": 41}, output_file="more.h5")
-    simulate(cwd, **RUNS["seven"], output_file="none.h5", output_trajectories=0)
+    seven = without(RUNS["seven"], "output_compress")
+    simulate(cwd, **seven, output_file="none.h5", output_trajectories=0)
     (cwd / "text.h5").write_text("no HDF5\n", encoding="utf-8")
     whole = (cwd / GOOD).read_bytes()
     (cwd / "cut.h5md").write_bytes(whole[: len(whole) // 2])
@@ -426,7 +427,10 @@ REFUSED = [
     (dict(attention_beta="1,2"), "attention_beta = 1,2"),
     (dict(analyze_distance="last"), "analyze_distance = last"),
     (OTHER, "analyze_other is not set"),
-    (dict(analyze_other="other.h5"), "analyze_other = other.h5: is for analyze_distance other"),
+    (
+        dict(analyze_other="other.h5"),
+        "analyze_other = other.h5: has no effect with analyze_distance none",
+    ),
     (dict(OTHER, analyze_other="missing.h5"), "analyze_other = missing.h5"),
     (dict(OTHER, analyze_other="more.h5"), "41 tokens"),
     (dict(OTHER, analyze_other=GOOD), "1 realizations"),

@@ -316,7 +316,7 @@ REFUSED = {
     "chaos_reference = half": dict(chaos_reference="half"),
     "chaos_nodes = 300": dict(tokens_dim=2, chaos_reference="quadrature", chaos_nodes=300),
     "chaos_nodes = 768": dict(tokens_dim=3, chaos_reference="quadrature", chaos_nodes=768),
-    "chaos_nodes = 256: it belongs to": dict(chaos_nodes=256),
+    "chaos_nodes = 256: has no effect with chaos_reference twin": dict(chaos_nodes=256),
     "tokens_init = clusters": dict(tokens_init="clusters"),
     "tokens_count = 1: must be at least 2": dict(tokens_count="1,8", chaos_restarts=3),
     "tokens_count = 4096: must be at most 2048": dict(tokens_count=4096, noise_type="gram"),

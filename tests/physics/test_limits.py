@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from run import chorale, datasets, options, refused, same_bits, study, table
+from run import chorale, datasets, options, refused, same_bits, study, table, without
 
 SMALL = dict(
     tokens_count=16,
@@ -23,11 +23,18 @@ SMALL = dict(
 FITS = ("slope_depth", "slope_width", "fit_depth", "fit_width")
 
 
+def small(**keys):
+    """Options of a small run with these keys; only spectral noise has a degree."""
+    keys = {**SMALL, **keys}
+    spectral = keys.get("noise_type", "spectral") == "spectral"
+    return options(**(keys if spectral else without(keys, "noise_degree")))
+
+
 def limits(ranks=2, **keys):
     """What was printed; attributes and datasets of /study/limits."""
-    keys = {**SMALL, "output_table": "limits.csv", "output_overwrite": True, **keys}
-    done = chorale(["limits"] + options(**keys), ranks)
-    return done.stdout, *study(keys["output_file"], "limits")
+    words = small(output_table="limits.csv", output_overwrite=True, **keys)
+    done = chorale(["limits"] + words, ranks)
+    return done.stdout, *study("limits.h5", "limits")
 
 
 def relative_fit(depth, width, error):
@@ -228,7 +235,7 @@ TOKENS.update(ensemble_realizations=3, noise_degree=3)
 KINDS = {
     "tokens": TOKENS,
     "harmonics": dict(TOKENS, limits_coupling="harmonics"),
-    "gram": dict(TOKENS, noise_type="gram", tokens_count="24,16"),
+    "gram": dict(TOKENS, noise_type="gram", noise_degree=-1, tokens_count="24,16"),
 }
 
 
@@ -300,10 +307,13 @@ REFUSED = [
     (dict(tokens_count="16,16"), "tokens_count"),
     (dict(tokens_count="32,72", tokens_init="quadrature"), "tokens_count"),
     (dict(limits_coupling="token"), "limits_coupling"),
-    (dict(noise_type="mlp"), "noise_type = mlp"),
-    (dict(noise_type="none"), "noise_type = none"),
-    (dict(noise_type="gram", limits_coupling="harmonics"), "limits_coupling = harmonics"),
-    (dict(noise_type="gram", tokens_count=2048), "tokens_count"),
+    (dict(noise_type="mlp", noise_degree=-1), "noise_type = mlp"),
+    (dict(noise_type="none", noise_degree=-1), "noise_type = none"),
+    (
+        dict(noise_type="gram", noise_degree=-1, limits_coupling="harmonics"),
+        "limits_coupling = harmonics",
+    ),
+    (dict(noise_type="gram", noise_degree=-1, tokens_count=2048), "tokens_count"),
     (
         MANY,
         "tokens_count = 256, 5 values of layers_depth, 7 of mlp_width: "
@@ -317,7 +327,7 @@ REFUSED = [
 @pytest.mark.parametrize("case", range(len(REFUSED)))
 def test_a_wrong_key_is_refused(folder, case):
     keys, text = REFUSED[case]
-    refused(["limits"] + options(**{**SMALL, **keys}), re.escape(text), 1 if case % 3 else 3)
+    refused(["limits"] + small(**keys), re.escape(text), 1 if case % 3 else 3)
 
 
 @pytest.mark.parametrize(

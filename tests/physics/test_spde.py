@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from run import chorale, datasets, options, refused, same_bits, study, table, with_error
+from run import chorale, datasets, options, refused, same_bits, study, table, with_error, without
 
 CIRCLE = dict(
     tokens_dim=2,
@@ -101,7 +101,7 @@ def test_the_squared_distance_of_tokens_from_their_density_falls_like_one_over_n
     keys.update(output_every=case["layers_depth"], spde_tol=0.1, spde_snapshots=0)
     late = []
     for count in (128, 2048):
-        _, _, found = spde(case, ranks=2, tokens_count=count, **keys)
+        _, _, found = spde(without(case, "tokens_kappa"), ranks=2, tokens_count=count, **keys)
         mean, sem = with_error(found["distance_realizations"].T ** 2)
         late.append(mean[-1])
         print(f"N = {count}: {mean} +- {sem}")
@@ -155,7 +155,8 @@ def test_any_ranks_have_the_bits_of_one(folder, name):
 
 
 def test_a_density_that_outgrows_its_degrees_is_said_and_not_compared_after(folder):
-    case = dict(CIRCLE, noise_type="none", layers_horizon=6, layers_depth=120, spde_degree=24)
+    case = without(CIRCLE, "mlp_activation", "mlp_bias_u")
+    case.update(noise_type="none", layers_horizon=6, layers_depth=120, spde_degree=24)
     said, attributes, found = spde(case, output_every=5)
     end = found["outgrown"][0]
     after = found["time"] > end - 1e-9  # what has outgrown is not measured
@@ -166,26 +167,26 @@ def test_a_density_that_outgrows_its_degrees_is_said_and_not_compared_after(fold
     assert "outgrown its degrees in 1 of 1 realizations" in said
 
 
-def test_means_are_over_the_densities_that_are_left_while_these_are_half(folder):
-    """And the words say how many rows that is."""
+def test_means_are_over_all_realizations_until_the_first_density_is_outgrown(folder):
+    """And the words say up to when."""
     case = dict(CIRCLE, layers_horizon=2, layers_depth=80, spde_degree=24, spde_tol=0.01)
     case.update(ensemble_realizations=5, output_every=4, spde_snapshots=0, output_table="few.csv")
-    said, _, found = spde(case, ranks=2)
+    said, attributes, found = spde(case, ranks=2)
     single, left = found["energy_realizations"], found["resolved"]
     assert np.array_equal(left, np.isfinite(single).sum(axis=1))
     assert left[0] == 5 and 3 in left and left[-1] < 3, left
     for f, count in enumerate(left):
         there = single[f][np.isfinite(single[f])]
-        if 2 * count < 5:
+        if count < 5:
             assert np.isnan(found["energy"][f]) and np.isnan(found["energy_sem"][f])
         else:
             pair = [found["energy"][f], found["energy_sem"][f]]
             np.testing.assert_allclose(pair, with_error(there), rtol=1e-12)
     empty = [row["energy"] == "" for row in table("few.csv")]
-    assert empty == [2 * count < 5 for count in left]
-    every, half = found["time"][left == 5][-1], found["time"][2 * left >= 5][-1]
-    assert f"rows up to t = {every:.4g} are means over all realizations" in said
-    assert f"later ones, up to t = {half:.4g}" in said and "fewer than half are left" in said
+    assert empty == [count < 5 for count in left]
+    until = found["time"][left == 5][-1]
+    assert attributes["means_until"] == until
+    assert f"means are over all realizations, up to t = {until:.4g}; later there are none" in said
 
 
 # ---- stops ----
@@ -231,7 +232,10 @@ REFUSED = [
 
 @pytest.mark.parametrize("keys, message", REFUSED, ids=[message for _, message in REFUSED])
 def test_a_wrong_key_is_refused(folder, keys, message):
-    refused(["spde"] + options(**{**CIRCLE, **keys}), message, ranks=2)
+    case = (
+        CIRCLE if keys.get("tokens_init") in (None, "clusters") else without(CIRCLE, "tokens_kappa")
+    )
+    refused(["spde"] + options(**{**case, **keys}), message, ranks=2)
 
 
 def test_a_dry_run_says_the_scheme_and_writes_nothing(folder):

@@ -1,6 +1,6 @@
-"""What input/README.md says of the word vectors, against shorter runs of input/words.yaml: the cone in
-which they begin, when their energy and that of uniform tokens has fallen to a tenth, and the rate
-from there on.
+"""What input/README.md says of the word vectors, against shorter runs of input/words.yaml: the cone
+in which they begin, when their energy and that of uniform tokens has fallen to a tenth, and the
+rate from there on.
 
 The times of single realizations scatter by 0.06, so the mean of two is within 0.15 of the number at
 3.5 standard errors; layers are as thick as in the deck."""

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.full, pytest.mark.skipif(not shutil.which("doxygen"), reason="doxygen is not installed")]
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.skipif(not shutil.which("doxygen"), reason="doxygen is not installed"),
+]
 SOURCE, BUILD = Path(os.environ["CHORALE_SOURCE"]), Path(os.environ["CHORALE_BUILD"])
 
 
@@ -27,25 +30,54 @@ def test_every_header_and_page(doxyfile, folder):
     assert done.returncode == 0 and not done.stderr, done.stderr
     made = {page.name for page in (folder / "html").iterdir()}
     headers = [f"{header.stem}_8h.html" for header in (SOURCE / "include/chorale").glob("*.h")]
-    pages = ["index.html", "md_src_THEORY.html", *(f"md_{name}_README.html" for name in ("src", "input", "input_paper", "tools", "jobs", "tests"))]
+    pages = [
+        "index.html",
+        "md_src_THEORY.html",
+        *(
+            f"md_{name}_README.html"
+            for name in ("src", "input", "input_paper", "tools", "jobs", "tests")
+        ),
+    ]
     assert len(headers) > 20 and made >= {*headers, *pages}, {*headers, *pages} - made
     for page in pages:
         text = (folder / "html" / page).read_text(encoding="utf-8")
-        assert [link for link in re.findall(r'href="([^":#]+)["#]', text) if not (folder / "html" / link).exists()] == [], page
+        assert [
+            link
+            for link in re.findall(r'href="([^":#]+)["#]', text)
+            if not (folder / "html" / link).exists()
+        ] == [], page
 
 
-@pytest.mark.parametrize("defect", ["/* See \\ref nothing. */\nint f(void);\n", "/* Bold <b> without an end. */\nint f(void);\n", "/* No end of a list: @endcode. */\nint f(void);\n"])
+@pytest.mark.parametrize(
+    "defect",
+    [
+        "/* See \\ref nothing. */\nint f(void);\n",
+        "/* Bold <b> without an end. */\nint f(void);\n",
+        "/* No end of a list: @endcode. */\nint f(void);\n",
+    ],
+)
 def test_a_warning_is_an_error(doxyfile, folder, defect):
     (folder / "bad.h").write_text(defect.replace("/*", "/**"), encoding="utf-8")
-    done = doxygen(f"{doxyfile}\nINPUT = {folder}/bad.h\nOUTPUT_DIRECTORY = {folder}\nFILTER_PATTERNS =\nUSE_MDFILE_AS_MAINPAGE =\n")
+    done = doxygen(
+        f"{doxyfile}\nINPUT = {folder}/bad.h\nOUTPUT_DIRECTORY = {folder}\nFILTER_PATTERNS =\nUSE_MDFILE_AS_MAINPAGE =\n"
+    )
     assert done.returncode == 1 and f"{folder}/bad.h:" in done.stderr, done.stderr
 
 
 def test_plain_text_is_escaped(doxyfile, folder):
     """The comments of headers are plain text: what Doxygen would take for a command stands as it is."""
-    (folder / "plain.h").write_text("/* A file. */\n/* Of <x,y>, heads/<h>/Q, a#b and file@key:\n *\n *     sum <x,y>\n */\nint f(void);\nint g; /* tail <b> */\n", encoding="utf-8")
-    done = doxygen(f"{doxyfile}\nINPUT = {folder}/plain.h\nOUTPUT_DIRECTORY = {folder}\nUSE_MDFILE_AS_MAINPAGE =\n")
+    (folder / "plain.h").write_text(
+        "/* A file. */\n/* Of <x,y>, heads/<h>/Q, a#b and file@key:\n *\n *     sum <x,y>\n */\nint f(void);\nint g; /* tail <b> */\n",
+        encoding="utf-8",
+    )
+    done = doxygen(
+        f"{doxyfile}\nINPUT = {folder}/plain.h\nOUTPUT_DIRECTORY = {folder}\nUSE_MDFILE_AS_MAINPAGE =\n"
+    )
     assert done.returncode == 0, done.stderr
     text = (folder / "html/plain_8h.html").read_text(encoding="utf-8")
-    for words in ("Of &lt;x,y&gt;, heads/&lt;h&gt;/Q, a#b and file@key", "sum &lt;x,y&gt;", "tail &lt;b&gt;"):
+    for words in (
+        "Of &lt;x,y&gt;, heads/&lt;h&gt;/Q, a#b and file@key",
+        "sum &lt;x,y&gt;",
+        "tail &lt;b&gt;",
+    ):
         assert words in text, words

@@ -17,7 +17,12 @@ SMALL = "-tokens_count 64 -ensemble_realizations 2 -progress off -output_overwri
 
 def recipes():
     """heading -> [(kind, file, block)]: the blocks of a recipe, diff and c with the file that the text before them names last."""
-    text = (SOURCE / "src/README.md").read_text(encoding="utf-8").split("\n## Adding to it\n")[1].split("\n## ")[0]
+    text = (
+        (SOURCE / "src/README.md")
+        .read_text(encoding="utf-8")
+        .split("\n## Adding to it\n")[1]
+        .split("\n## ")[0]
+    )
     found = {}
     for part in text.split("\n### ")[1:]:
         heading, body = part.split("\n", 1)
@@ -40,7 +45,9 @@ def apply(path, block):
     lines = path.read_text(encoding="utf-8").splitlines()
     signs = [(line[:1], line[1:]) for line in block.splitlines()]
     old = [words(text) for sign, text in signs if sign != "+"]
-    places = [i for i in range(len(lines)) if [words(line) for line in lines[i:i + len(old)]] == old]
+    places = [
+        i for i in range(len(lines)) if [words(line) for line in lines[i : i + len(old)]] == old
+    ]
     assert len(places) == 1, (path, places, old)
     new, at = [], places[0]
     for sign, text in signs:
@@ -49,7 +56,7 @@ def apply(path, block):
         else:
             new += [lines[at]] if sign != "-" else []
             at += 1
-    path.write_text("\n".join(lines[:places[0]] + new + lines[at:]) + "\n", encoding="utf-8")
+    path.write_text("\n".join(lines[: places[0]] + new + lines[at:]) + "\n", encoding="utf-8")
 
 
 @pytest.fixture(scope="module", name="built")
@@ -66,7 +73,11 @@ def extended(tmp_path_factory):
             elif kind == "c":
                 assert not (top / file).exists()
                 (top / file).write_text(block, encoding="utf-8")
-    subprocess.run(["cmake", "-G", "Ninja", "-S", top, "-B", top / "build", "-DCHORALE_WERROR=ON"], check=True, capture_output=True)
+    subprocess.run(
+        ["cmake", "-G", "Ninja", "-S", top, "-B", top / "build", "-DCHORALE_WERROR=ON"],
+        check=True,
+        capture_output=True,
+    )
     subprocess.run(["ninja", "-C", top / "build", "--quiet", "chorale"], check=True, timeout=1500)
     return top
 
@@ -79,20 +90,40 @@ def test_sizes():
             continue
         files = {file for kind, file, _ in blocks if kind in ("c", "diff")}
         new = {file for kind, file, _ in blocks if kind == "c"}
-        changed = [line for kind, file, block in blocks if kind == "diff" for line in block.splitlines() if line.startswith("+")]
+        changed = [
+            line
+            for kind, file, block in blocks
+            if kind == "diff"
+            for line in block.splitlines()
+            if line.startswith("+")
+        ]
         assert len(files) == 1 or (len(new) == 1 and len(files) == 2 and len(changed) == 1), heading
 
 
 @pytest.mark.parametrize("heading", RECIPES)
 def test_commands(built, heading):
-    lines = [line for kind, _, block in RECIPES[heading] if kind == "sh" for line in block.splitlines()]
+    lines = [
+        line for kind, _, block in RECIPES[heading] if kind == "sh" for line in block.splitlines()
+    ]
     assert lines
     for line in lines:
-        subprocess.run(["bash", "-c", f"{line} -output_overwrite" if "output_file" in line else line], cwd=built, check=True, capture_output=True)
+        subprocess.run(
+            ["bash", "-c", f"{line} -output_overwrite" if "output_file" in line else line],
+            cwd=built,
+            check=True,
+            capture_output=True,
+        )
 
 
 def run(top, name, *options):
-    line = [top / "build/chorale", "simulate", *SMALL.split(), *(word for option in options for word in option.split()), "-output_file", f"{name}.h5"]
+    line = [
+        top / "build/chorale",
+        "simulate",
+        *SMALL.split(),
+        *(word for option in options for word in option.split()),
+        "-output_file",
+        f"{name}.h5",
+    ]
     subprocess.run(line, cwd=top, check=True, capture_output=True)
     with h5py.File(top / f"{name}.h5") as file:
         return {key: group["value"][()] for key, group in file["observables"].items()}
@@ -100,24 +131,41 @@ def run(top, name, *options):
 
 def test_sharp_is_l2(built):
     """Softmax at 2 beta: on the sphere l2 is the same, THEORY.md (1.5)."""
-    sharp, l2 = (run(built, name, f"-attention_type {name} -layers_depth 20") for name in ("sharp", "l2"))
-    assert all(sharp[key].tobytes() == l2[key].tobytes() for key in l2) and not np.array_equal(sharp["energy"][0], sharp["energy"][-1])
+    sharp, l2 = (
+        run(built, name, f"-attention_type {name} -layers_depth 20") for name in ("sharp", "l2")
+    )
+    assert all(sharp[key].tobytes() == l2[key].tobytes() for key in l2) and not np.array_equal(
+        sharp["energy"][0], sharp["energy"][-1]
+    )
 
 
 def test_wind_is_degree_0(built):
     """Spectral noise cut off at degree 0 is the same field."""
     noise = "-attention_type none -scheme_type heun -layers_depth 20 -layers_horizon 1"
-    wind, spectral = run(built, "wind", noise, "-noise_type wind"), run(built, "degree", noise, "-noise_type spectral -noise_degree 0")
-    assert np.allclose(wind["order"], spectral["order"], rtol=0, atol=1e-12) and wind["order"].std() > 0.01
+    wind, spectral = run(built, "wind", noise, "-noise_type wind"), run(
+        built, "degree", noise, "-noise_type spectral -noise_degree 0"
+    )
+    assert (
+        np.allclose(wind["order"], spectral["order"], rtol=0, atol=1e-12)
+        and wind["order"].std() > 0.01
+    )
 
 
 @pytest.mark.parametrize("other", ["heun", "flow"])
 def test_midpoint_agrees_with(built, other):
     """Two schemes for one form along one path of the noise: they come together as steps shrink."""
+
     def far(depth):
-        found = [run(built, name, f"-noise_type spectral -noise_degree 2 -layers_horizon 0.5 -layers_depth {depth} -output_every {depth} -scheme_type {name}")["order"][-1]
-                 for name in ("midpoint", other)]
+        found = [
+            run(
+                built,
+                name,
+                f"-noise_type spectral -noise_degree 2 -layers_horizon 0.5 -layers_depth {depth} -output_every {depth} -scheme_type {name}",
+            )["order"][-1]
+            for name in ("midpoint", other)
+        ]
         return np.abs(found[0] - found[1]).max()
+
     assert far(40) < 1e-2 and far(640) < far(40) / 4
 
 
@@ -127,7 +175,10 @@ def test_longest_step(built, depth, code):
     done = subprocess.run(line.split(), cwd=built, capture_output=True, text=True, check=False)
     assert done.returncode == code
     if code:
-        assert done.stderr.startswith("chorale: scheme_longest = 0.01: ") and done.stderr.count("\n") == 1
+        assert (
+            done.stderr.startswith("chorale: scheme_longest = 0.01: ")
+            and done.stderr.count("\n") == 1
+        )
     else:
         with h5py.File(built / "key.h5") as file:
             assert file["parameters"].attrs["scheme_longest"] in ("0.01", b"0.01")
@@ -135,13 +186,35 @@ def test_longest_step(built, depth, code):
 
 def test_arctan(built):
     """The new activation has the numbers of Gauss quadrature, and is among the choices."""
-    subprocess.run([built / "build/chorale", "kernel", "-mlp_activation", "relu,arctan", "-tokens_dim", "3", "-output_table", "k.csv"], cwd=built, check=True, capture_output=True)
+    subprocess.run(
+        [
+            built / "build/chorale",
+            "kernel",
+            "-mlp_activation",
+            "relu,arctan",
+            "-tokens_dim",
+            "3",
+            "-output_table",
+            "k.csv",
+        ],
+        cwd=built,
+        check=True,
+        capture_output=True,
+    )
     rows = [line.split(",") for line in (built / "k.csv").read_text().splitlines()]
     found = dict(zip(rows[0], next(row for row in rows if row[0] == "arctan")))
-    x = np.linspace(-12, 12, 2400001)  # k(1) = E σ(g)², k'(1) = E σ'(g)² / d, g normal of variance 1/d
+    x = np.linspace(
+        -12, 12, 2400001
+    )  # k(1) = E σ(g)², k'(1) = E σ'(g)² / d, g normal of variance 1/d
     weight = np.exp(-x * x / 2) / np.sqrt(2 * np.pi) * (x[1] - x[0])
     g = x / np.sqrt(3)
     k1, kp1 = (weight * np.arctan(g) ** 2).sum(), (weight / (1 + g * g) ** 2).sum() / 3
     assert abs(float(found["k1"]) - k1) < 1e-8 and abs(float(found["kp1"]) - kp1) < 1e-8
-    refused = subprocess.run([built / "build/chorale", "kernel", "-mlp_activation", "nothing"], cwd=built, capture_output=True, text=True, check=False)
+    refused = subprocess.run(
+        [built / "build/chorale", "kernel", "-mlp_activation", "nothing"],
+        cwd=built,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert refused.returncode == 2 and "arctan" in refused.stderr

@@ -8,7 +8,11 @@ import pytest
 
 SOURCE = Path(os.environ["CHORALE_SOURCE"])
 FOLDERS = ("src", "include", "tests", "tools", "jobs", "input")
-PAGES = [SOURCE / "README.md", SOURCE / "CHANGELOG.md", *sorted(page for folder in FOLDERS for page in (SOURCE / folder).rglob("*.md"))]
+PAGES = [
+    SOURCE / "README.md",
+    SOURCE / "CHANGELOG.md",
+    *sorted(page for folder in FOLDERS for page in (SOURCE / folder).rglob("*.md")),
+]
 WIDTH = 120
 FENCE = re.compile(r"^```.*?^```$|^ {4}[^\n]*", re.M | re.S)
 
@@ -28,7 +32,10 @@ def anchors(page):
 
 
 def test_a_page_in_every_folder():
-    assert {name(page) for page in PAGES} >= {f"{folder}README.md" for folder in ("", "src/", "input/", "input/paper/", "tools/", "jobs/", "tests/")}
+    assert {name(page) for page in PAGES} >= {
+        f"{folder}README.md"
+        for folder in ("", "src/", "input/", "input/paper/", "tools/", "jobs/", "tests/")
+    }
     assert len((SOURCE / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
 
 
@@ -46,7 +53,9 @@ def test_links(page):
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_lines(page):
     text = page.read_text(encoding="utf-8")
-    assert [line for line in text.splitlines() if len(line) > WIDTH and not line.startswith("|")] == []
+    assert [
+        line for line in text.splitlines() if len(line) > WIDTH and not line.startswith("|")
+    ] == []
     assert text.endswith("\n") and not re.search(r"[ \t]$", text, re.M)
 
 
@@ -54,18 +63,30 @@ def test_lines(page):
 def test_files_that_are_named_exist(page):
     """`input/x.yaml`, `src/folder/x.c`, `tools/x`: names with a folder are paths from the root or from the page. Capitals
     stand for any name, and files that are new are those of recipes."""
-    for path in re.findall(r"`((?:\.\./)*(?:src|include|tests|tools|jobs|input)/[\w./\-]+\w)`(?!, new)", page.read_text(encoding="utf-8")):
-        assert re.search(r"/[A-Z]+$", path) or any((top / path).exists() for top in (SOURCE, page.parent)), path
+    for path in re.findall(
+        r"`((?:\.\./)*(?:src|include|tests|tools|jobs|input)/[\w./\-]+\w)`(?!, new)",
+        page.read_text(encoding="utf-8"),
+    ):
+        assert re.search(r"/[A-Z]+$", path) or any(
+            (top / path).exists() for top in (SOURCE, page.parent)
+        ), path
 
 
 def cited():
     """(file, number) for every THEORY.md (3.2), THEORY.md (6.1), (6.4), THEORY.md section 9, THEORY.md 9.5 in the tree."""
     for folder in FOLDERS:
         for file in sorted((SOURCE / folder).rglob("*")):
-            if file.suffix not in (".c", ".h", ".py", ".yaml", ".md", ".txt", "") or not file.is_file():
+            if (
+                file.suffix not in (".c", ".h", ".py", ".yaml", ".md", ".txt", "")
+                or not file.is_file()
+            ):
                 continue
-            text = re.sub(r"\n[ \t]*[*#]?[ \t]*", " ", file.read_text(encoding="utf-8", errors="replace"))
-            for words in re.findall(r"THEORY\.md\)? ((?:\(\d+\.\d+\)|[\d.]*\d|sections?|, | and | )+)", text):
+            text = re.sub(
+                r"\n[ \t]*[*#]?[ \t]*", " ", file.read_text(encoding="utf-8", errors="replace")
+            )
+            for words in re.findall(
+                r"THEORY\.md\)? ((?:\(\d+\.\d+\)|[\d.]*\d|sections?|, | and | )+)", text
+            ):
                 for number in re.findall(r"\(\d+\.\d+\)|\d+(?:\.\d+)?", words):
                     yield name(file), number
 
@@ -74,7 +95,9 @@ def test_equations_that_are_cited_exist():
     theory = (SOURCE / "src/THEORY.md").read_text(encoding="utf-8")
     equations = re.findall(r"^ {4,}(\(\d+\.\d+\)) ", theory, re.M)
     sections = set(re.findall(r"^##+ (\d+(?:\.\d+)?)\.? ", theory, re.M))
-    assert len(equations) == len(set(equations)) > 40 and equations == sorted(equations, key=lambda text: [int(n) for n in text[1:-1].split(".")])
+    assert len(equations) == len(set(equations)) > 40 and equations == sorted(
+        equations, key=lambda text: [int(n) for n in text[1:-1].split(".")]
+    )
     found = list(cited())
     assert len(found) > 60
     assert [one for one in found if one[1] not in sections and one[1] not in equations] == []

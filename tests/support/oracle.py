@@ -62,7 +62,8 @@ def controlled(values, controls):
 
 
 def energies(folder, case, depth, realizations, seed, **more):
-    """{time: (mean, sem)} of the energy at FRAMES times and the start; more are further keys."""
+    """{time: (mean, sem)} of the energy at FRAMES times and the start; more are further keys, of
+    the noise. Without any it is that of MLPs, whose covariance is exact at every width."""
     activation, dim, bias, beta, value = case
     name = os.path.join(folder, f"energies-{depth}-{seed}")
     keys = dict(
@@ -72,9 +73,7 @@ def energies(folder, case, depth, realizations, seed, **more):
         layers_horizon=HORIZON,
         attention_beta=beta,
         attention_type="softmax" if value else "none",
-        attention_value=value or 0,
         mlp_activation=activation,
-        mlp_width=16,  # the covariance is exact at every width
         mlp_bias_u=bias,
         mlp_bias_w=bias,
         ensemble_realizations=realizations,
@@ -85,7 +84,10 @@ def energies(folder, case, depth, realizations, seed, **more):
         output_overwrite=True,
         progress="off",
     )
-    chorale(["simulate"] + options(**keys, **more), ranks=2)
+    if value:
+        keys["attention_value"] = value
+    keys.update(more or dict(mlp_width=16))
+    chorale(["simulate"] + options(**keys), ranks=2)
     with h5py.File(name + ".h5", "r") as file:
         times = file["observables/energy/time"][()]
         values = file["observables/energy/value"][()].reshape(FRAMES + 1, realizations)

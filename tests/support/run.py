@@ -188,6 +188,11 @@ def same_bits(a, b):
 # ---- what the tests of the physics read of a run, and ask of it ----
 
 
+def without(keys, *names):
+    """The keys but those, which have no effect beside others and would be refused."""
+    return {key: value for key, value in keys.items() if key not in names}
+
+
 def refused(arguments, message, ranks=1, cwd=None):
     """Bad input: exit code 2, one line that matches the message, and not a file made or lost."""
     before = sorted(os.listdir(cwd or "."))

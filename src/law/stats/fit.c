@@ -1,11 +1,30 @@
 #include <chorale/fit.h>
 
-#include <chorale/rng.h>
-
 #include <math.h>
 #include <petscblaslapack.h>
-#include <stdlib.h>
 
+PetscInt FitMoments(PetscInt R, size_t stride, const PetscReal values[], PetscReal *mean, PetscReal *squares) {
+  PetscReal sum = 0, square = 0;
+  PetscInt n = 0;
+
+  for (size_t r = 0; r < (size_t)R; r++) {
+    if (PetscIsNanReal(values[r * stride])) continue;
+    sum += values[r * stride];
+    n++;
+  }
+  sum /= (PetscReal)n;
+  for (size_t r = 0; r < (size_t)R; r++)
+    if (!PetscIsNanReal(values[r * stride])) square += PetscSqr(values[r * stride] - sum);
+  *mean = sum;
+  *squares = square;
+  return n;
+}
+
+PetscReal FitError(PetscInt n, PetscReal squares) {
+  return n > 1 ? PetscSqrtReal(squares / ((PetscReal)(n - 1) * (PetscReal)n)) : NAN;
+}
+
+/* Not by FitMoments: these loops are compiled to other roundings, which files keep. */
 void FitMean(PetscInt R, PetscInt n, const PetscReal samples[], PetscReal mean[], PetscReal sem[]) {
   for (PetscInt i = 0; i < n; i++) {
     PetscReal sum = 0, squares = 0;
@@ -13,7 +32,7 @@ void FitMean(PetscInt R, PetscInt n, const PetscReal samples[], PetscReal mean[]
     sum /= (PetscReal)R;
     for (PetscInt r = 0; r < R; r++) squares += PetscSqr(samples[(size_t)r * (size_t)n + (size_t)i] - sum);
     mean[i] = sum;
-    if (sem) sem[i] = R > 1 ? PetscSqrtReal(squares / ((PetscReal)(R - 1) * (PetscReal)R)) : NAN;
+    if (sem) sem[i] = FitError(R, squares);
   }
 }
 
@@ -75,53 +94,5 @@ PetscErrorCode FitLinear(PetscInt n, PetscInt p, const PetscReal a[], const Pets
   PetscCall(PetscArraycpy(c, right, p));
   PetscCall(PetscFree3(matrix, right, work));
   if (r2) *r2 = Explained(n, p, a, y, weight, c);
-  PetscFunctionReturn(0);
-}
-
-static int Ascending(const void *a, const void *b) {
-  const PetscReal x = *(const PetscReal *)a, y = *(const PetscReal *)b;
-  return (x > y) - (x < y);
-}
-
-/* The q-quantile of sorted values, linear between order statistics. */
-static PetscReal Quantile(PetscInt n, const PetscReal sorted[], PetscReal q) {
-  const PetscReal at = q * (PetscReal)(n - 1);
-  const PetscInt i = PetscMin((PetscInt)at, n - 2);
-  return sorted[i] + (at - (PetscReal)i) * (sorted[i + 1] - sorted[i]);
-}
-
-PetscErrorCode FitBootstrap(uint64_t seed, PetscInt R, PetscInt n, const PetscReal samples[], PetscInt k,
-                            FitStatistic statistic, void *context, FitValue values[]) {
-  const RngStream stream = {.seed = seed, .purpose = RNG_BOOTSTRAP};
-  PetscReal *mean, *drawn, *found, *column; /* column: one statistic over the resamples */
-
-  PetscFunctionBeginUser;
-  if (R == 1) { /* one realization says nothing about its error */
-    PetscCall(PetscMalloc1(k, &found));
-    PetscCall(statistic(n, samples, context, found));
-    for (PetscInt j = 0; j < k; j++) values[j] = (FitValue){found[j], NAN, NAN};
-    PetscCall(PetscFree(found));
-    PetscFunctionReturn(0);
-  }
-  PetscCall(PetscMalloc4(n, &mean, R, &drawn, (size_t)FIT_RESAMPLES * (size_t)k, &found, FIT_RESAMPLES, &column));
-  for (PetscInt b = 0; b < FIT_RESAMPLES; b++) {
-    PetscCall(PetscArrayzero(mean, n));
-    RngUniform(stream, (uint64_t)b * (uint64_t)R, (size_t)R, drawn);
-    for (PetscInt i = 0; i < R; i++) {
-      const PetscReal *row = samples + (size_t)(drawn[i] * (PetscReal)R) * (size_t)n;
-      for (PetscInt j = 0; j < n; j++) mean[j] += row[j] / (PetscReal)R;
-    }
-    PetscCall(statistic(n, mean, context, found + (size_t)b * (size_t)k));
-  }
-  FitMean(R, n, samples, mean, NULL);
-  PetscCall(statistic(n, mean, context, column));
-  for (PetscInt j = 0; j < k; j++) values[j].value = column[j];
-  for (PetscInt j = 0; j < k; j++) {
-    for (PetscInt b = 0; b < FIT_RESAMPLES; b++) column[b] = found[(size_t)b * (size_t)k + (size_t)j];
-    qsort(column, FIT_RESAMPLES, sizeof(*column), Ascending);
-    values[j].low = Quantile(FIT_RESAMPLES, column, 0.025);
-    values[j].high = Quantile(FIT_RESAMPLES, column, 0.975);
-  }
-  PetscCall(PetscFree4(mean, drawn, found, column));
   PetscFunctionReturn(0);
 }

@@ -2,9 +2,7 @@
  * each other, so there are no checkpoints: a run that was stopped leaves nothing and is started again. */
 #include <chorale/attention.h>
 #include <chorale/deck.h>
-#include <chorale/ensemble.h>
-#include <chorale/progress.h>
-#include <chorale/record.h>
+#include <chorale/observables.h>
 #include <chorale/recording.h>
 #include <string.h>
 
@@ -19,12 +17,11 @@ typedef struct {
   PetscReal *time;
   AnalyzeReference reference;
   AnalyzeMeasures measures;
-  Ensemble ensemble;
   EnsembleLayout layout;
   Tokens tokens, compared;
   Attention attention;
-  Record record;
   PetscBool adopted; /* the file says how it was recorded */
+  PetscBool good;    /* all frames could be read so far */
 } Analysis;
 
 /* The energy as the run computed it: from the kernel sums of its attention, so that its bits come back. */
@@ -145,61 +142,63 @@ static PetscErrorCode Note(const char *key, const char *value, void *context) {
     if (!strncmp(key, aside[i], strlen(aside[i]))) PetscFunctionReturn(0);
   if (!strcmp(key, "tokens_count") || !strcmp(key, "tokens_dim")) PetscFunctionReturn(0); /* the positions say them */
   PetscCall(PetscSNPrintf(name, sizeof(name), "source_%s", key));
-  PetscCall(RecordText((Record)context, name, value));
+  PetscCall(ResultsText((Results)context, name, value));
   PetscFunctionReturn(0);
 }
 
 /* What was analyzed, as attributes source_KEY of /study/analyze: N, d and R of the positions, and the keys that
  * made them. */
-static PetscErrorCode NoteSource(Analysis *a) {
+static PetscErrorCode NoteSource(Analysis *a, Results results) {
   char number[32];
 
   PetscFunctionBeginUser;
   PetscCall(PetscSNPrintf(number, sizeof(number), "%" PetscInt64_FMT, a->info.count));
-  PetscCall(RecordText(a->record, "source_tokens_count", number));
+  PetscCall(ResultsText(results, "source_tokens_count", number));
   PetscCall(PetscSNPrintf(number, sizeof(number), "%" PetscInt_FMT, a->info.dim));
-  PetscCall(RecordText(a->record, "source_tokens_dim", number));
+  PetscCall(ResultsText(results, "source_tokens_dim", number));
   PetscCall(PetscSNPrintf(number, sizeof(number), "%" PetscInt_FMT, a->info.realizations));
-  PetscCall(RecordText(a->record, "source_ensemble_realizations", number));
-  PetscCall(RecordingVisit(a->recording, Note, a->record));
+  PetscCall(ResultsText(results, "source_ensemble_realizations", number));
+  PetscCall(RecordingVisit(a->recording, Note, results));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Create(Analysis *a) {
+static PetscErrorCode Create(void *state, Run run) {
+  Analysis *a = state;
   AttentionOptions attention;
   EnsembleOptions ensemble;
 
   PetscFunctionBeginUser;
+  a->good = PETSC_TRUE;
   PetscCall(Open(a, &attention));
   PetscCall(EnsembleOptionsRead(&ensemble));
   ensemble.realizations = a->info.realizations;
-  PetscCall(EnsembleCreate(&ensemble, TokensBlockCount(a->info.count), &a->ensemble));
-  PetscCall(EnsembleGetLayout(a->ensemble, &a->layout));
+  PetscCall(RunCreateEnsemble(run, &ensemble, TokensBlockCount(a->info.count), &a->layout));
   PetscCall(TokensCreate(a->layout.shards, a->info.count, a->info.dim, &a->tokens));
   PetscCall(ReadFirst(a));
   if (a->reference != DISTANCE_NONE) PetscCall(TokensDuplicate(a->tokens, &a->compared));
   PetscCall(AnalyzeMeasuresCreate(a->tokens, &a->measures));
   PetscCall(AttentionCreate(a->tokens, &attention, &a->attention));
-  PetscCall(RecordCreateFrames("analyze", a->ensemble, a->tokens, a->frames, a->step, a->time, a->measures.count,
-                               a->measures.quantity, &a->record));
-  PetscCall(NoteSource(a));
+  PetscCall(RunSetFrameList(run, a->frames, a->step, a->time));
+  PetscCall(RunDeclareObservables(run));
+  for (PetscInt q = 0; q < a->measures.count; q++) PetscCall(RunDeclare(run, &a->measures.quantity[q]));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Destroy(Analysis *a) {
+static PetscErrorCode Destroy(void *state) {
+  Analysis *a = state;
+
   PetscFunctionBeginUser;
-  PetscCall(RecordDestroy(&a->record));
   PetscCall(AttentionDestroy(&a->attention));
   PetscCall(TokensDestroy(&a->compared));
   PetscCall(TokensDestroy(&a->tokens));
-  PetscCall(EnsembleDestroy(&a->ensemble));
   PetscCall(PetscFree2(a->step, a->time));
   PetscCall(RecordingDestroy(&a->other));
   PetscCall(RecordingDestroy(&a->recording));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode View(Analysis *a) {
+static PetscErrorCode View(void *state) {
+  Analysis *a = state;
   PetscInt recorded = 0, whole = 0;
 
   PetscFunctionBeginUser;
@@ -207,7 +206,6 @@ static PetscErrorCode View(Analysis *a) {
     recorded += RecordingFrames(a->recording, r) > 0;
     whole += RecordingFrames(a->recording, r) == a->info.frames;
   }
-  PetscCall(EnsembleView(a->ensemble));
   PetscCall(PetscPrintf(a->layout.world,
                         "recording  %" PetscInt_FMT " frames up to step %" PetscInt64_FMT ", of %" PetscInt_FMT
                         " realizations %" PetscInt_FMT " have all of them, %" PetscInt_FMT " none; attention_* %s\n",
@@ -218,7 +216,6 @@ static PetscErrorCode View(Analysis *a) {
     PetscCall(AttentionView(a->attention));
     PetscCall(AnalyzeMeasuresView(&a->measures, a->tokens));
   }
-  PetscCall(RecordView(a->record));
   PetscFunctionReturn(0);
 }
 
@@ -238,57 +235,56 @@ static PetscErrorCode Compared(Analysis *a, PetscInt r, PetscInt f, Tokens *comp
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Frame(Analysis *a, PetscInt r, PetscInt f, PetscReal *values, PetscBool *good) {
+/* Reads frame f and what it is compared with; a realization ends where its recording does. */
+static PetscErrorCode Read(void *state, PetscInt r, PetscInt f, PetscBool *ended) {
+  Analysis *a = state;
+  const PetscInt frame = a->first + f * a->every;
+
+  PetscFunctionBeginUser;
+  if (a->good && frame < RecordingFrames(a->recording, r))
+    PetscCall(RecordingRead(a->recording, r, frame, a->tokens, &a->good));
+  else
+    *ended = PETSC_TRUE;
+  if (!a->good) *ended = PETSC_TRUE;
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Measure(void *state, PetscInt r, PetscInt f, PetscReal values[]) {
+  Analysis *a = state;
   Tokens compared;
 
   PetscFunctionBeginUser;
-  PetscCall(RecordingRead(a->recording, r, a->first + f * a->every, a->tokens, good));
-  if (*good) PetscCall(Compared(a, r, f, &compared, good));
-  if (!*good) PetscFunctionReturn(0);
+  PetscCall(Compared(a, r, f, &compared, &a->good));
+  if (!a->good) PetscFunctionReturn(0);
   PetscCall(ObservablesEvaluate(a->tokens, a->attention, values));
   PetscCall(AnalyzeMeasure(&a->measures, a->tokens, compared, values + OBSERVE_VALUES));
-  PetscCall(RecordValues(a->record, r, f, values));
   if (a->reference == DISTANCE_PREVIOUS) PetscCall(TokensCopy(a->tokens, a->compared));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Run(Analysis *a) {
-  PetscInt width = OBSERVE_VALUES, r;
-  PetscBool good = PETSC_TRUE;
-  PetscInt64 done = 0;
-  PetscReal *values;
-  Progress progress;
+/* Whether all groups could read their frames; the table of observables speaks for itself. */
+static PetscErrorCode Report(void *state, const Samples *samples, Results results) {
+  Analysis *a = state;
 
   PetscFunctionBeginUser;
-  for (PetscInt q = 0; q < a->measures.count; q++) width += a->measures.quantity[q].size;
-  PetscCall(PetscMalloc1(width, &values));
-  PetscCall(ProgressCreate(a->layout.world, "analyze", (PetscInt64)a->layout.owned * a->frames, &progress));
-  while (EnsembleNext(a->ensemble, &r)) {
-    for (PetscInt f = 0; f < a->frames && good; f++) {
-      if (a->first + f * a->every < RecordingFrames(a->recording, r)) PetscCall(Frame(a, r, f, values, &good));
-      PetscCall(ProgressUpdate(progress, ++done));
-    }
-  }
-  PetscCall(ProgressDestroy(&progress));
-  PetscCall(PetscFree(values));
+  (void)samples;
+  if (a->other) PetscCall(RecordingClose(a->other));
   PetscCall(RecordingCheck(a->recording));
   if (a->other) PetscCall(RecordingCheck(a->other));
-  PetscCall(RecordFinish(a->record));
+  PetscCall(NoteSource(a, results));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode StudyAnalyze(void) {
-  Analysis a = {0};
-  PetscErrorCode code;
-  PetscBool dry;
-
-  PetscFunctionBeginUser;
-  PetscCall(DeckGetFlag("dry_run", &dry));
-  code = Create(&a);
-  if (!code && dry) PetscCall(DeckView());
-  if (!code) PetscCall(View(&a));
-  if (!code && !dry) code = Run(&a);
-  /* What a user got wrong all ranks know: files are closed. After other failures ranks may be anywhere. */
-  if (!code || code == PETSC_ERR_USER_INPUT) PetscCall(Destroy(&a));
-  PetscFunctionReturn(code);
-}
+const Study StudyAnalyze = {
+    .name = "analyze",
+    .options = &AnalyzeTable,
+    .summary = "recorded trajectories: observables, distances and histograms of their frames",
+    .form = {.integers = 1, .rows = 20},
+    .size = sizeof(Analysis),
+    .create = Create,
+    .view = View,
+    .step = Read,
+    .frame = Measure,
+    .report = Report,
+    .destroy = Destroy,
+};

@@ -52,8 +52,13 @@ static PetscErrorCode AddDistances(AnalyzeMeasures *m, Tokens tokens) {
   PetscCall(PetscSNPrintf(m->text[1], sizeof(m->text[1]),
                           "MMD^2, with the kernel e^(beta <x,y>), of the token measure to that of %s",
                           to[m->reference]));
-  m->quantity[m->count++] = (ObservableInfo){"w2sq", 1, 0, "1", m->text[0]};
-  m->quantity[m->count++] = (ObservableInfo){"mmd2", 1, 0, "1", m->text[1]};
+  m->quantity[m->count++] = (Quantity){"w2sq", "1", m->text[0], QUANTITY_OBSERVABLE, .column = "w2sq"};
+  m->quantity[m->count++] = (Quantity){"mmd2", "1", m->text[1], QUANTITY_OBSERVABLE, .column = "mmd2"};
+  if (!strcmp(m->transport, "circle"))
+    m->quantity[m->count++] =
+        (Quantity){"w2sq_bounds",       "1", "certified bounds of W2^2, from below and above: equal where it is exact",
+                   QUANTITY_OBSERVABLE, 1,   {2},
+                   .column = NULL};
   PetscFunctionReturn(0);
 }
 
@@ -74,12 +79,20 @@ PetscErrorCode AnalyzeMeasuresCreate(Tokens tokens, AnalyzeMeasures *m) {
   if (m->reference != DISTANCE_NONE) PetscCall(AddDistances(m, tokens));
   if (m->pairs)
     m->quantity[m->count++] =
-        (ObservableInfo){"pair_hist", m->bins, 0, "1",
-                         "share of all pairs i < j of tokens in each of the equal bins of <x_i,x_j> in [-1,1]"};
+        (Quantity){"pair_hist",
+                   "1",
+                   "share of all pairs i < j of tokens in each of the equal bins of <x_i,x_j> in [-1,1]",
+                   QUANTITY_OBSERVABLE,
+                   .rank = 1,
+                   .shape = {m->bins}};
   if (m->coordinates)
     m->quantity[m->count++] =
-        (ObservableInfo){"coordinate_hist", m->dim * m->bins, 0, "1",
-                         "weight of the tokens in each of the equal bins of [-1,1], coordinate after coordinate"};
+        (Quantity){"coordinate_hist",
+                   "1",
+                   "weight of the tokens in each of the equal bins of [-1,1], coordinate after coordinate",
+                   QUANTITY_OBSERVABLE,
+                   .rank = 1,
+                   .shape = {m->dim * m->bins}};
   PetscFunctionReturn(0);
 }
 
@@ -98,21 +111,26 @@ PetscErrorCode AnalyzeMeasuresView(const AnalyzeMeasures *m, Tokens tokens) {
 }
 
 PetscErrorCode AnalyzeMeasure(const AnalyzeMeasures *m, Tokens tokens, Tokens reference, PetscReal values[]) {
+  const PetscBool circle = (PetscBool)(m->transport && !strcmp(m->transport, "circle"));
   const char *method;
 
   PetscFunctionBeginUser;
   if (m->reference != DISTANCE_NONE) {
     values[0] = values[1] = NAN;
+    if (circle) values[2] = values[3] = NAN;
     if (!reference)
       ;
     else if (!strcmp(m->transport, "sliced"))
       PetscCall(DistanceSliced(tokens, reference, DIRECTIONS, &values[0]));
     else if (!strcmp(m->transport, "sinkhorn"))
       PetscCall(DistanceSinkhorn(tokens, reference, DISTANCE_SINKHORN_TOL, &values[0]));
-    else
+    else if (circle) {
+      PetscCall(DistanceCircleTransport(tokens, reference, &values[2], &values[3]));
+      values[0] = values[3];
+    } else
       PetscCall(DistanceTransport(tokens, reference, &values[0], &method));
     if (reference) PetscCall(DistanceMMD(tokens, reference, m->beta, &values[1]));
-    values += 2;
+    values += circle ? 4 : 2;
   }
   if (m->pairs) {
     PetscCall(HistogramPairs(tokens, m->bins, values));

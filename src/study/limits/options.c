@@ -1,5 +1,6 @@
 /* What study limits reads: lists of numbers of tokens, depths and widths, and a limit SDE beside the transformers. */
 #include "study/options.h"
+#include "noise/coupling.h"
 #include "study/limits/limits.h"
 
 /* Steps of the limit SDE: 8 times the deepest. */
@@ -31,18 +32,17 @@ static const OptionKey keys[] = {
             .resolve = ResolveReference,
             .help = "Steps of the limit SDE that the transformers are compared with; every layers_depth divides it. "
                     "Its scheme is scheme_type, its noise noise_type."),
-    CHOICE_KEY(LimitsOptions, coupling, "limits_coupling", "tokens",
-               .words = OPTION_WORDS("tokens", "harmonics", "none"), .needs = {{"mlp_width", "!inf"}},
-               .help = "How finite widths share the normals of the limit: square roots of the Gram matrices at the "
-                       "tokens; of the coefficients' covariance in harmonics (of the activation cut off at "
-                       "noise_degree); none, own weights."),
     {.name = NULL}};
 
 const OptionTable LimitsTable = {
     .study = "limits",
-    .groups =
-        (const OptionGroup[]){
-            MODEL_KEYS, {OutputKeys, OUTPUT_FILES}, {.keys = keys}, {.keys = CheckpointKeys}, RUN_KEYS, {.keys = NULL}},
+    .groups = (const OptionGroup[]){MODEL_KEYS,
+                                    {OutputKeys, OUTPUT_FILES},
+                                    {.keys = keys},
+                                    {.keys = CouplingKeys},
+                                    {.keys = CheckpointKeys},
+                                    RUN_KEYS,
+                                    {.keys = NULL}},
     .changes = (const OptionKey[]){
         {.name = "tokens_count", .lists = PETSC_TRUE},
         {.name = "layers_depth", .lists = PETSC_TRUE},

@@ -80,10 +80,12 @@ static PetscErrorCode CheckNoise(LimitsSystems s) {
 
 PetscErrorCode LimitsSystemsCreate(const LimitsGrid *grid, MPI_Comm shards, LimitsSystems *systems) {
   LimitsSystems s;
+  CouplingOptions coupling;
   StudyObjects o;
 
   PetscFunctionBeginUser;
   PetscCall(StudyObjectsRead(&o));
+  PetscCall(CouplingOptionsRead(&coupling));
   PetscCall(PetscNew(&s));
   s->grid = *grid;
   s->comm = shards;
@@ -92,7 +94,7 @@ PetscErrorCode LimitsSystemsCreate(const LimitsGrid *grid, MPI_Comm shards, Limi
   PetscCall(AttentionCreate(s->reference, &o.attention, &s->attention));
   PetscCall(SchemeCreate(s->reference, &o.scheme, &s->scheme));
   PetscCall(NoiseCreate(grid->dim, &o.noise, &s->noise));
-  PetscCall(CouplingCreate(s->noise, &s->coupling)); /* refuses noises without a field of the limit */
+  PetscCall(CouplingCreate(s->noise, &coupling, &s->coupling)); /* refuses noises without a field of the limit */
   if (!grid->coupled) PetscCall(CouplingDestroy(&s->coupling));
   PetscCall(CheckNoise(s));
   PetscCall(SchemeCheck(s->scheme, s->noise, grid->horizon / (PetscReal)grid->reference));
@@ -293,7 +295,7 @@ static PetscErrorCode LayersStep(LimitsSystems s, PetscInt r, PetscInt f, PetscI
       PetscReal *error = &worst[LimitsCell(grid, i, j, k)], now = 0;
       PetscCall(SchemeStep(family->layer, family->attention, field, dt, tokens));
       PetscCall(MeanSquare(tokens, family->reference, &now));
-      *error = PetscMax(*error, now);
+      if (!(*error >= now)) *error = now;
     }
   }
   PetscFunctionReturn(0);

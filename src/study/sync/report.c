@@ -4,20 +4,20 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "law/stats/interval.h"
 #include "study/sync/sync.h"
 
-#define CREDIBLE   0.1 /* of the mean: largest standard error that a fit accepts */
 #define FIT_FRAMES 3
 
 typedef struct {
-  MPI_Comm comm;
   const SyncTheory *theory;
   const SyncSamples *samples;
-  Findings findings;
-  char words[4096];            /* printed below the table */
-  PetscReal *mean, *sem;       /* [frames * SYNC_COLUMNS + SYNC_TAIL] */
-  PetscReal *bound;            /* [frames] */
-  PetscReal epsilon, measured; /* of the theorem; the supremum over the run */
+  Results results;
+  char words[4096];      /* printed below the table */
+  PetscReal *mean, *sem; /* [frames * SYNC_COLUMNS + SYNC_TAIL] */
+  PetscReal *bound;      /* [frames] */
+  PetscReal measured;    /* the largest rate in the run: a lower bound of epsilon */
+  SyncTheorem theorem;
 } Report;
 
 static void Say(Report *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -58,73 +58,83 @@ static PetscReal LargestRate(const Report *x) {
   return most;
 }
 
-/* e^{(epsilon + lambda_bar') t} E_0 where lambda_bar < 0. */
+/* e^{(epsilon + lambda_bar') t} E_0 where lambda_bar < 0, from the upper bounds of both. */
 static void Bound(Report *x) {
   const SyncTheory *t = x->theory;
   const PetscReal start = isnan(t->energy_start) ? x->mean[SYNC_ENERGY] : t->energy_start;
 
   x->measured = LargestRate(x);
-  x->epsilon = t->value == 0 || t->gradient ? 0 : PetscMax(x->measured, 0);
-  if (isnan(x->measured) && x->epsilon == 0 && t->value != 0 && !t->gradient) x->epsilon = NAN;
+  x->theorem = SyncJudgeTheorem(t, x->measured);
   for (PetscInt f = 0; f < x->samples->frames; f++)
-    x->bound[f] =
-        t->kernel && t->lambda_bar < 0 ? exp((x->epsilon + t->lambda_rate) * x->samples->time[f]) * start : NAN;
+    x->bound[f] = t->kernel && t->lambda_bar < 0 ? exp(x->theorem.rate * x->samples->time[f]) * start : NAN;
 }
 
 static PetscErrorCode ReportTheorem(Report *x) {
   const SyncTheory *t = x->theory;
-  const PetscReal rate = x->epsilon + t->lambda_rate;
-  const char *verdict = "the theorem does not speak of this attention";
+  const SyncTheorem *theorem = &x->theorem;
 
   PetscFunctionBeginUser;
-  if (!t->kernel)
-    verdict = "no noise, no synchronization by noise";
-  else if (!(t->lambda_bar < 0))
-    verdict = "lambda_bar >= 0: the theorem does not apply";
-  else if (rate < 0)
-    verdict = "epsilon + lambda_bar' < 0: the theorem proves synchronization";
-  else if (rate >= 0)
-    verdict = "epsilon + lambda_bar' >= 0: the theorem proves no synchronization";
-  Say(x, "theorem    lambda_bar %.6g, lambda_bar'(beta) %.6g, epsilon ", (double)t->lambda_bar, (double)t->lambda_rate);
-  if (isnan(x->epsilon))
-    Say(x, "not known");
+  Say(x, "theorem    lambda_bar %.6g, lambda_bar'(beta) %.6g, ", (double)t->lambda_bar, (double)t->lambda_rate);
+  if (t->value == 0)
+    Say(x, "epsilon 0 (no attention)\n");
+  else if (theorem->low == theorem->high)
+    Say(x, "epsilon %.6g (proved)\n", (double)theorem->high);
   else
-    Say(x, "%.6g%s", (double)x->epsilon,
-        t->value == 0 ? " (no attention)"
-        : t->gradient ? " (attention lowers the energy)"
-                      : " (supremum over all steps)");
-  Say(x, "\n           %s\n", verdict);
-  PetscCall(FindingsScalar(x->findings, "lambda_bar", t->lambda_bar));
-  PetscCall(FindingsScalar(x->findings, "lambda_rate", t->lambda_rate));
-  PetscCall(FindingsScalar(x->findings, "epsilon", x->epsilon));
-  PetscCall(FindingsScalar(x->findings, "attention_rate", x->measured));
-  PetscCall(FindingsText(x->findings, "verdict", verdict));
+    Say(x, "epsilon from %.6g to %.6g (proved)\n", (double)theorem->low, (double)theorem->high);
+  if (!isnan(x->measured))
+    Say(x, "           attention alone made the energy grow at the rate %.6g at most in this run\n",
+        (double)x->measured);
+  Say(x, "           %s\n", theorem->sentence);
+  PetscCall(ResultsScalar(x->results, "lambda_bar", t->lambda_bar));
+  PetscCall(ResultsScalar(x->results, "lambda_rate", t->lambda_rate));
+  PetscCall(ResultsScalar(x->results, "lambda_rate_bound", t->rate_bound));
+  PetscCall(ResultsScalar(x->results, "epsilon", theorem->high));
+  PetscCall(ResultsScalar(x->results, "epsilon_low", theorem->low));
+  PetscCall(ResultsScalar(x->results, "attention_rate", x->measured));
+  PetscCall(ResultsText(x->results, "theorem", theorem->word));
+  PetscCall(ResultsText(x->results, "verdict", theorem->sentence));
   PetscFunctionReturn(0);
 }
 
 /* ---- energy ---- */
 
-/* How far the measured energy is off the exact one, and above the bound, in standard errors, at worst. Frames where the
- * energy is too small for the oracle's digits do not count. */
+/* "1.23", or of deviations below and above a bound "1.23 standard errors below". */
+static void SayEnergy(Report *x, const SyncComparison *exact, const SyncComparison *bound) {
+  const SyncVerdict verdicts[2] = {exact->verdict, bound->verdict};
+
+  if (!isnan(exact->off))
+    Say(x, "energy     at most %.2f standard errors off the exact value at %d times up to t = %.4g: %s\n",
+        fabs((double)exact->off), (int)exact->frames, (double)exact->until, SyncVerdictWord(exact->verdict));
+  if (bound->off <= 0)
+    Say(x, "           always at least %.2f standard errors below the bound\n", (double)-bound->off);
+  else if (bound->off > 0)
+    Say(x, "           at most %.2f standard errors above the bound: %s\n", (double)bound->off,
+        bound->verdict == SYNC_AGREES      ? "within chance"
+        : bound->verdict == SYNC_DISAGREES ? "exceeds it"
+                                           : "not resolved");
+  for (int i = 0; i < 2; i++)
+    if (verdicts[i] == SYNC_WITHIN_STEP)
+      Say(x, "           what is more than chance may be the step's error: take more layers_depth\n");
+}
+
+/* How far the measured energy is off the exact one, and above the bound, in standard errors, at worst, over the frames
+ * whose mean is resolved. */
 static PetscErrorCode ReportEnergy(Report *x) {
   const SyncSamples *s = x->samples;
-  PetscReal off = NAN, above = NAN;
-  PetscInt frames = 0;
+  const PetscInt R = s->realizations;
+  const SyncComparison exact =
+      SyncCompareEnergy(x->theory, R, s->frames, SYNC_COLUMNS, s->time, x->mean, x->sem, s->exact, PETSC_FALSE);
+  const SyncComparison bound =
+      SyncCompareEnergy(x->theory, R, s->frames, SYNC_COLUMNS, s->time, x->mean, x->sem, x->bound, PETSC_TRUE);
 
   PetscFunctionBeginUser;
-  for (PetscInt f = 0; f < s->frames; f++) {
-    const PetscReal mean = x->mean[f * SYNC_COLUMNS], sem = x->sem[f * SYNC_COLUMNS];
-    const PetscReal excess = (mean - x->bound[f]) / sem, error = fabs(mean - x->samples->exact[f]) / sem;
-    if (!(sem > 0) || mean < SYNC_ROUNDING * exp(x->theory->beta)) continue;
-    frames++;
-    if (!(error <= off)) off = error;
-    if (!(excess <= above)) above = excess;
-  }
-  if (!isnan(off))
-    Say(x, "energy     at most %.2f standard errors off the exact value at %d times\n", (double)off, (int)frames);
-  if (!isnan(above)) Say(x, "           at most %+.2f standard errors above the bound\n", (double)above);
-  PetscCall(FindingsScalar(x->findings, "energy_off", off));
-  PetscCall(FindingsScalar(x->findings, "bound_excess", above));
+  SayEnergy(x, &exact, &bound);
+  PetscCall(ResultsScalar(x->results, "energy_off", fabs(exact.off)));
+  PetscCall(ResultsScalar(x->results, "energy_off_time", exact.time));
+  PetscCall(ResultsScalar(x->results, "energy_resolved", exact.until));
+  PetscCall(ResultsText(x->results, "energy_verdict", SyncVerdictWord(exact.verdict)));
+  PetscCall(ResultsScalar(x->results, "bound_excess", bound.off));
+  PetscCall(ResultsText(x->results, "bound_verdict", SyncVerdictWord(bound.verdict)));
   PetscFunctionReturn(0);
 }
 
@@ -157,10 +167,8 @@ static Decay FindDecay(const Report *x) {
   Decay decay = {.time = x->samples->time};
 
   while (decay.first < frames && x->mean[decay.first * SYNC_COLUMNS] > 0.5 * x->mean[SYNC_ENERGY]) decay.first++;
-  for (PetscInt f = decay.first; f < frames; f++, decay.n++) {
-    const PetscReal mean = x->mean[f * SYNC_COLUMNS];
-    if (mean < SYNC_ROUNDING * exp(x->theory->beta) || x->sem[f * SYNC_COLUMNS] > CREDIBLE * mean) break;
-  }
+  for (PetscInt f = decay.first; f < frames; f++, decay.n++)
+    if (!SyncIsCredible(x->theory->beta, x->mean[f * SYNC_COLUMNS], x->sem[f * SYNC_COLUMNS])) break;
   return decay;
 }
 
@@ -176,7 +184,7 @@ static PetscErrorCode ReportDecay(Report *x) {
     for (PetscInt r = 0; r < s->realizations; r++)
       for (PetscInt i = 0; i < decay.n; i++)
         energy[r * decay.n + i] = PetscMax(Sample(s, r, decay.first + i, SYNC_ENERGY), PETSC_MACHINE_EPSILON);
-    PetscCall(FitBootstrap(s->seed, s->realizations, decay.n, energy, 1, DecayRate, &decay, &rate));
+    PetscCall(IntervalOfStatistic(s->realizations, decay.n, energy, 1, DecayRate, &decay, &rate));
     PetscCall(PetscFree(energy));
     if (x->theory->exact) PetscCall(DecayRate(decay.n, x->samples->exact + decay.first, &decay, &exact));
     Say(x, "decay      rate of the energy %.4g, 95%% interval ", (double)rate.value);
@@ -186,14 +194,19 @@ static PetscErrorCode ReportDecay(Report *x) {
       Say(x, "[%.4g, %.4g]", (double)rate.low, (double)rate.high);
     Say(x, ", over t in [%.4g, %.4g]\n", (double)s->time[decay.first], (double)s->time[decay.first + decay.n - 1]);
     if (x->theory->exact) Say(x, "           rate of the exact energy there %.4g\n", (double)exact);
+    if (exact < rate.low || exact > rate.high)
+      Say(x,
+          "           outside of the interval: late means of few rare events come out low, and the fit's window, up to "
+          "where the mean is known to %.0f%%, is chosen by them\n",
+          100 * SYNC_CREDIBLE);
   } else {
     Say(x, "decay      no rate: under a half of the start, %d frames at least must have a mean known to %.0f%%\n",
-        FIT_FRAMES, 100 * CREDIBLE);
+        FIT_FRAMES, 100 * SYNC_CREDIBLE);
   }
-  PetscCall(FindingsFit(x->findings, "decay", rate));
-  PetscCall(FindingsScalar(x->findings, "decay_exact", exact));
-  PetscCall(FindingsScalar(x->findings, "decay_from", decay.n >= FIT_FRAMES ? s->time[decay.first] : NAN));
-  PetscCall(FindingsScalar(x->findings, "decay_to", decay.n >= FIT_FRAMES ? s->time[decay.first + decay.n - 1] : NAN));
+  PetscCall(ResultsFit(x->results, "decay", rate));
+  PetscCall(ResultsScalar(x->results, "decay_exact", exact));
+  PetscCall(ResultsScalar(x->results, "decay_from", decay.n >= FIT_FRAMES ? s->time[decay.first] : NAN));
+  PetscCall(ResultsScalar(x->results, "decay_to", decay.n >= FIT_FRAMES ? s->time[decay.first + decay.n - 1] : NAN));
   PetscFunctionReturn(0);
 }
 
@@ -221,6 +234,7 @@ static void SayMeasured(Report *x, PetscReal mean, PetscReal sem) {
 static void SayExponent(Report *x, PetscReal mean, PetscReal sem, PetscReal late, PetscReal late_sem) {
   const SyncTheory *t = x->theory;
   const PetscReal off = mean - t->lambda1;
+  const SyncVerdict verdict = SyncCompareExponent(t, x->samples->realizations, mean, sem, t->lambda1);
 
   Say(x, "lambda1    measured");
   SayMeasured(x, mean, sem);
@@ -228,7 +242,9 @@ static void SayExponent(Report *x, PetscReal mean, PetscReal sem, PetscReal late
     Say(x, ", exact %.6g", (double)t->lambda1);
     if (sem > 0) Say(x, ": off by %+.2f standard errors", (double)(off / sem));
     if (t->kernel) Say(x, ", %+.2f%%", (double)(100 * off / fabs(t->lambda1)));
-    Say(x, "\n");
+    Say(x, ": %s\n", SyncVerdictWord(verdict));
+    if (verdict == SYNC_WITHIN_STEP)
+      Say(x, "           more than chance, but steps of this size may do that: take more layers_depth\n");
     return;
   }
   Say(x, ", in the second half of the run");
@@ -250,15 +266,19 @@ static PetscErrorCode ReportExponent(Report *x) {
     Exponent(s, half, end, values, &late, &late_sem);
     Exponent(s, 0, end, values, &mean, &sem);
     SayExponent(x, mean, sem, late, late_sem);
-    PetscCall(FindingsArray(x->findings, "lambda1_realization", 1, shape, values));
+    PetscCall(ResultsArray(x->results, "lambda1_realization", 1, shape, values));
   }
   PetscCall(PetscFree(values));
-  PetscCall(FindingsScalar(x->findings, "lambda1", mean));
-  PetscCall(FindingsScalar(x->findings, "lambda1_sem", sem));
-  PetscCall(FindingsScalar(x->findings, "lambda1_exact", x->theory->lambda1));
-  PetscCall(FindingsScalar(x->findings, "lambda1_late", late));
-  PetscCall(FindingsScalar(x->findings, "lambda1_late_sem", late_sem));
-  PetscCall(FindingsScalar(x->findings, "lambda1_cluster", x->theory->lambda1_cluster));
+  PetscCall(ResultsScalar(x->results, "lambda1", mean));
+  PetscCall(ResultsScalar(x->results, "lambda1_sem", sem));
+  PetscCall(ResultsScalar(x->results, "lambda1_exact", x->theory->lambda1));
+  if (x->theory->value == 0) {
+    const SyncVerdict verdict = SyncCompareExponent(x->theory, s->realizations, mean, sem, x->theory->lambda1);
+    PetscCall(ResultsText(x->results, "lambda1_verdict", SyncVerdictWord(verdict)));
+  }
+  PetscCall(ResultsScalar(x->results, "lambda1_late", late));
+  PetscCall(ResultsScalar(x->results, "lambda1_late_sem", late_sem));
+  PetscCall(ResultsScalar(x->results, "lambda1_cluster", x->theory->lambda1_cluster));
   PetscFunctionReturn(0);
 }
 
@@ -267,29 +287,21 @@ static PetscErrorCode ReportExponent(Report *x) {
 static PetscErrorCode ReportClusters(Report *x) {
   const SyncSamples *s = x->samples;
   const PetscInt last = (s->frames - 1) * SYNC_COLUMNS + SYNC_CLUSTERS, caps = s->frames * SYNC_COLUMNS;
-  const PetscInt64 shape[2] = {s->realizations, SYNC_CAPS};
   const PetscReal *cap = x->mean + caps;
-  PetscReal *values;
 
   PetscFunctionBeginUser;
   Say(x, "clusters   %.4g at the end\n", (double)x->mean[last]);
-  PetscCall(FindingsScalar(x->findings, "clusters_end", x->mean[last]));
-  PetscCall(FindingsScalar(x->findings, "antipodal", x->theory->odd ? 1 : 0));
+  PetscCall(ResultsScalar(x->results, "clusters_end", x->mean[last]));
+  PetscCall(ResultsScalar(x->results, "antipodal", x->theory->odd ? 1 : 0));
   if (!x->theory->odd) PetscFunctionReturn(0);
   Say(x,
       "           the noise is an odd field: its own attractor%s is two antipodal points, not one\n"
       "           share of the tokens in the larger cap %.4g, in the opposite one %.4g, in none %.4g\n",
       x->theory->value == 0 ? "" : ", without the attention,", (double)cap[SYNC_CAP_LARGE], (double)cap[SYNC_CAP_SMALL],
       (double)cap[SYNC_CAP_NONE]);
-  PetscCall(FindingsScalar(x->findings, "cap_large", cap[SYNC_CAP_LARGE]));
-  PetscCall(FindingsScalar(x->findings, "cap_small", cap[SYNC_CAP_SMALL]));
-  PetscCall(FindingsScalar(x->findings, "cap_none", cap[SYNC_CAP_NONE]));
-  PetscCall(PetscMalloc1(s->realizations * SYNC_CAPS, &values));
-  for (PetscInt r = 0; r < s->realizations; r++)
-    for (PetscInt c = 0; c < SYNC_CAPS; c++)
-      values[r * SYNC_CAPS + c] = s->all[(size_t)r * (size_t)Width(s) + (size_t)(caps + c)];
-  PetscCall(FindingsArray(x->findings, "caps", 2, shape, values));
-  PetscCall(PetscFree(values));
+  PetscCall(ResultsScalar(x->results, "cap_large", cap[SYNC_CAP_LARGE]));
+  PetscCall(ResultsScalar(x->results, "cap_small", cap[SYNC_CAP_SMALL]));
+  PetscCall(ResultsScalar(x->results, "cap_none", cap[SYNC_CAP_NONE]));
   PetscFunctionReturn(0);
 }
 
@@ -302,37 +314,24 @@ static PetscErrorCode AddTable(Report *x) {
   for (PetscInt f = 0; f < s->frames; f++) {
     const PetscReal *mean = x->mean + f * SYNC_COLUMNS, *sem = x->sem + f * SYNC_COLUMNS;
     const PetscReal row[] = {s->time[f], mean[SYNC_ENERGY], sem[SYNC_ENERGY], x->samples->exact[f], x->bound[f]};
-    PetscCall(FindingsRow(x->findings, row));
+    PetscCall(ResultsRow(x->results, row));
   }
   PetscFunctionReturn(0);
 }
 
-/* One column of single realizations: NAME [frames][R]. */
-static PetscErrorCode AddSingle(Report *x, const char *name, PetscInt column, PetscReal *work) {
-  const SyncSamples *s = x->samples;
-  const PetscInt64 shape[2] = {s->frames, s->realizations};
-
-  PetscFunctionBeginUser;
-  for (PetscInt f = 0; f < s->frames; f++)
-    for (PetscInt r = 0; r < s->realizations; r++) work[f * s->realizations + r] = Sample(s, r, f, column);
-  PetscCall(FindingsArray(x->findings, name, 2, shape, work));
-  PetscFunctionReturn(0);
-}
-
-/* One column of all frames: NAME, NAME_mean and NAME_sem. */
+/* One column of all frames: NAME_mean and NAME_sem. */
 static PetscErrorCode AddColumn(Report *x, const char *name, PetscInt column, PetscReal *work) {
   const PetscInt frames = x->samples->frames;
   const PetscInt64 shape[1] = {frames};
   char key[64];
 
   PetscFunctionBeginUser;
-  PetscCall(AddSingle(x, name, column, work));
   for (PetscInt f = 0; f < frames; f++) work[f] = x->mean[f * SYNC_COLUMNS + column];
   PetscCall(PetscSNPrintf(key, sizeof(key), "%s_mean", name));
-  PetscCall(FindingsArray(x->findings, key, 1, shape, work));
+  PetscCall(ResultsArray(x->results, key, 1, shape, work));
   for (PetscInt f = 0; f < frames; f++) work[f] = x->sem[f * SYNC_COLUMNS + column];
   PetscCall(PetscSNPrintf(key, sizeof(key), "%s_sem", name));
-  PetscCall(FindingsArray(x->findings, key, 1, shape, work));
+  PetscCall(ResultsArray(x->results, key, 1, shape, work));
   PetscFunctionReturn(0);
 }
 
@@ -342,9 +341,9 @@ static PetscErrorCode AddArrays(Report *x) {
   PetscReal *work;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc1((size_t)s->frames * (size_t)s->realizations, &work));
+  PetscCall(PetscMalloc1(s->frames, &work));
   for (PetscInt f = 0; f < s->frames; f++) work[f] = (PetscReal)s->step[f];
-  PetscCall(FindingsArray(x->findings, "step", 1, shape, work));
+  PetscCall(ResultsArray(x->results, "step", 1, shape, work));
   PetscCall(AddColumn(x, "order", SYNC_ORDER, work));
   PetscCall(AddColumn(x, "clusters", SYNC_CLUSTERS, work));
   if (s->twins > 0) {
@@ -352,20 +351,12 @@ static PetscErrorCode AddArrays(Report *x) {
     PetscCall(AddColumn(x, "martingale", SYNC_MARTINGALE, work));
   }
   if (x->theory->pushes) PetscCall(AddColumn(x, "attention_push", SYNC_PUSH, work));
-  if (x->theory->pushes && !x->theory->gradient) {
-    const PetscInt64 single[1] = {s->realizations};
-    for (PetscInt r = 0; r < s->realizations; r++) work[r] = Sample(s, r, s->frames, SYNC_RATE);
-    PetscCall(FindingsArray(x->findings, "attention_rate_realization", 1, single, work));
-  }
-  PetscCall(AddSingle(x, "energy", SYNC_ENERGY, work));
   PetscCall(PetscFree(work));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SyncReport(MPI_Comm comm, const SyncTheory *theory, const SyncSamples *samples, Findings findings,
-                          PetscInt rows) {
-  Report x = {.comm = comm, .theory = theory, .samples = samples, .findings = findings};
-  const PetscBool partial = FindingsArePartial(findings);
+PetscErrorCode SyncReport(const SyncTheory *theory, const SyncSamples *samples, Results results) {
+  Report x = {.theory = theory, .samples = samples, .results = results};
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc3(Width(samples), &x.mean, Width(samples), &x.sem, samples->frames, &x.bound));
@@ -378,8 +369,7 @@ PetscErrorCode SyncReport(MPI_Comm comm, const SyncTheory *theory, const SyncSam
   PetscCall(ReportDecay(&x));
   PetscCall(ReportExponent(&x));
   PetscCall(ReportClusters(&x));
-  PetscCall(FindingsFinish(findings, rows));
-  if (!partial) PetscCall(PetscPrintf(comm, "%s", x.words));
+  PetscCall(ResultsSay(results, "%s", x.words));
   PetscCall(PetscFree3(x.mean, x.sem, x.bound));
   PetscFunctionReturn(0);
 }

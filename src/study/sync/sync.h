@@ -4,13 +4,13 @@
 
 #include <chorale/attention.h>
 #include <chorale/ensemble.h>
-#include <chorale/findings.h>
 #include <chorale/noise.h>
 #include <chorale/start.h>
+#include <chorale/study.h>
 
 /* Tokens and twins of the first `count` of them at a tiny distance: one set of tokens in which twins have weight 0.
  * They feel the noise and the attention of the measure of all tokens, as their tokens do, and move by the same scheme,
- * but add nothing to the measure (sync_twins.c). */
+ * but add nothing to the measure (twins.c). */
 typedef struct _p_Twins *Twins;
 
 /* For tokens of this layout; 0 <= count <= N. Collective on the tokens' communicator. */
@@ -47,6 +47,7 @@ enum {
  * largest d log E_beta/dt along attention alone after any step, NaN where it is not needed. */
 enum { SYNC_CAP_LARGE, SYNC_CAP_SMALL, SYNC_CAP_NONE, SYNC_CAPS, SYNC_RATE = SYNC_CAPS, SYNC_TAIL };
 #define SYNC_ROUNDING 1e-9 /* of e^beta: below, energies and their rates of change are rounding errors */
+#define SYNC_CREDIBLE 0.1  /* of a mean energy: largest standard error that a fit or a comparison accepts */
 
 /* dE_beta/dt of the measure along P Att alone (THEORY.md (5.4)); drift and gradient are work vectors. Collective. */
 PetscErrorCode SyncPush(Attention attention, Tokens set, Vec drift, Vec gradient, PetscReal *push);
@@ -64,6 +65,9 @@ typedef struct {
   PetscBool odd;                              /* G is odd */
   PetscBool gradient;                         /* attention is a gradient flow of E_beta: epsilon = 0 */
   PetscBool pushes;                           /* attention changes the energy; if not by a gradient flow, measure it */
+  PetscReal epsilon_low, epsilon_high;        /* proved bounds of epsilon (AttentionEnergyRate) */
+  PetscReal rate_bound;                       /* that lambda_bar'(beta) is certainly not above */
+  PetscReal bias;                             /* what the step does to an exponent, at most: stated, not proved */
 } SyncTheory;
 
 PetscErrorCode SyncTheoryCreate(Noise noise, Attention attention, PetscInt64 count, SyncTheory *theory);
@@ -71,6 +75,44 @@ PetscErrorCode SyncTheoryCreate(Noise noise, Attention attention, PetscInt64 cou
  * of warning from where on the oracle does not converge. Collective. */
 PetscErrorCode SyncTheoryEnergy(const SyncTheory *theory, PetscInt64 count, MPI_Comm comm, PetscInt n,
                                 const PetscReal time[], PetscReal energy[]);
+
+/* ---- verdicts (verdict.c) ---- */
+
+/* The theorem applies (proved: by the upper bound of epsilon), does not apply (a lower bound is already too large), or
+ * neither is known. */
+typedef struct {
+  PetscReal low, high; /* of epsilon; low is the larger of the proved one and of what the run shows */
+  PetscReal rate;      /* E[E_beta(mu_t)] <= e^{rate t} E[E_beta(mu_0)] where lambda_bar < 0: high + lambda_bar' */
+  const char *word;    /* "applies", "does not apply", "open" */
+  char sentence[192];
+} SyncTheorem;
+
+/* measured: the largest rate seen in the run, a lower bound of epsilon; may be NaN. */
+SyncTheorem SyncJudgeTheorem(const SyncTheory *theory, PetscReal measured);
+
+/* Of a mean beside what theory says of it: nothing is resolved; the difference is chance; it may be the discretisation
+ * (SyncTheory.bias) or the digits of the oracle; it is neither. In rising order. */
+typedef enum { SYNC_UNRESOLVED, SYNC_AGREES, SYNC_WITHIN_STEP, SYNC_DISAGREES } SyncVerdict;
+/* "agrees", "does not agree", "not resolved". */
+const char *SyncVerdictWord(SyncVerdict verdict);
+
+typedef struct {
+  PetscInt frames; /* that are resolved, and the time of the last */
+  PetscReal until;
+  PetscReal off, time; /* the largest deviation, in standard errors of the logarithm of the mean, with its sign; NaN
+                          where there is none */
+  SyncVerdict verdict;
+} SyncComparison;
+
+/* Of mean[f stride] +- sem[f stride] over R realizations with theory[f]; one_sided: theory bounds it from above. */
+SyncComparison SyncCompareEnergy(const SyncTheory *theory, PetscInt R, PetscInt frames, PetscInt stride,
+                                 const PetscReal time[], const PetscReal mean[], const PetscReal sem[],
+                                 const PetscReal bound[], PetscBool one_sided);
+SyncVerdict SyncCompareExponent(const SyncTheory *theory, PetscInt R, PetscReal mean, PetscReal sem, PetscReal exact);
+/* Is a mean energy known well enough? Of one realization no error is known: yes. */
+PetscBool SyncIsCredible(PetscReal beta, PetscReal mean, PetscReal sem);
+/* SyncTheory.bias for steps of size dt. */
+PetscErrorCode SyncStepBias(const SyncTheory *theory, PetscInt dim, const char *scheme, PetscReal dt, PetscReal *bias);
 
 /* All samples of a run, on every rank. */
 typedef struct {
@@ -83,11 +125,10 @@ typedef struct {
   const PetscReal *all;   /* [R][frames * SYNC_COLUMNS + SYNC_TAIL] */
 } SyncSamples;
 
-/* Everything from samples and theory to table, attributes, arrays and words on stdout. Collective on comm. */
-PetscErrorCode SyncReport(MPI_Comm comm, const SyncTheory *theory, const SyncSamples *samples, Findings findings,
-                          PetscInt rows);
+/* Everything from samples and theory to table, attributes, arrays and words. Called alike on all ranks. */
+PetscErrorCode SyncReport(const SyncTheory *theory, const SyncSamples *samples, Results results);
 
-/* The phase map of sync_map (sync_map.c). */
-extern PetscErrorCode SyncMap(void);
+/* The phase map of sync_map (map.c). */
+extern const Study StudySyncMap;
 
 #endif

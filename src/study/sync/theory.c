@@ -20,6 +20,7 @@ static PetscErrorCode Exponents(SyncTheory *theory) {
   PetscCall(KernelLyapunov(theory->kernel, &theory->lambda1));
   PetscCall(KernelCoercivity(theory->kernel, &theory->lambda_bar));
   PetscCall(KernelRate(theory->kernel, theory->beta, &theory->lambda_rate));
+  PetscCall(KernelRateBound(theory->kernel, theory->beta, &theory->rate_bound));
   PetscFunctionReturn(0);
 }
 
@@ -33,6 +34,20 @@ static PetscErrorCode IsOdd(PetscBool *odd) {
   PetscCall(DeckGetReal("mlp_bias_u", &bias_u));
   PetscCall(DeckGetReal("mlp_bias_w", &bias_w));
   *odd = (PetscBool)(ActivationFind(activation)->odd && bias_u == 0 && bias_w == 0);
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode StepBias(SyncTheory *theory) {
+  char scheme[PETSC_MAX_PATH_LEN];
+  PetscInt64 dim, depth;
+  PetscReal horizon;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetString("scheme_type", scheme));
+  PetscCall(DeckGetInt("tokens_dim", &dim));
+  PetscCall(DeckGetInt("layers_depth", &depth));
+  PetscCall(DeckGetReal("layers_horizon", &horizon));
+  PetscCall(SyncStepBias(theory, (PetscInt)dim, scheme, horizon / (PetscReal)depth, &theory->bias));
   PetscFunctionReturn(0);
 }
 
@@ -63,6 +78,8 @@ PetscErrorCode SyncTheoryCreate(Noise noise, Attention attention, PetscInt64 cou
   /* dE_beta/dt = -beta v sum_i w_i |P M_i|^2 / Z_i with M_i = sum_j w_j e^{beta <x_i,x_j>} x_j; Z_i = 1 for usa. */
   theory->gradient = (PetscBool)(!*weights && theory->value > 0 && (!strcmp(type, "softmax") || !strcmp(type, "usa")));
   theory->pushes = (PetscBool)(theory->value != 0);
+  PetscCall(AttentionEnergyRate(attention, &theory->epsilon_low, &theory->epsilon_high));
+  PetscCall(StepBias(theory));
   const PetscBool two = (PetscBool)(count == 2 && !*weights && !strcmp(type, "softmax"));
   const PetscBool uniform = (PetscBool)!strcmp(init, "uniform");
   theory->exact = (PetscBool)(theory->kernel && uniform && (theory->value == 0 || two));

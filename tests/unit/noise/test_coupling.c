@@ -16,12 +16,20 @@ typedef struct {
   Field field, made; /* of the limit; of finite width, the coupling's */
 } Pair;
 
+static PetscErrorCode CouplingFromKeys(Noise limit, Coupling *coupling) {
+  CouplingOptions options;
+  PetscFunctionBeginUser;
+  PetscCall(CouplingOptionsRead(&options));
+  PetscCall(CouplingCreate(limit, &options, coupling));
+  PetscFunctionReturn(0);
+}
+
 static Pair MakePair(PetscInt d, const char *type, const char *kind, const char *activation, double bias_u,
                      double bias_w, int degree) {
   Pair pair;
   SetKey("limits_coupling", kind);
   pair.limit = MakeNoise(d, type, activation, bias_u, bias_w, degree);
-  OK(CouplingCreate(pair.limit, &pair.coupling));
+  OK(CouplingFromKeys(pair.limit, &pair.coupling));
   OK(NoiseCreateField(pair.limit, &pair.field));
   return pair;
 }
@@ -491,20 +499,20 @@ static void test_refusals(void **state) {
   (void)state;
   SetKey("limits_coupling", "tokens");
   noise = MakeNoise(3, "mlp", "relu", 0, 0, -1);
-  REFUSED(CouplingCreate(noise, &coupling), "noise_type = mlp");
+  REFUSED(CouplingFromKeys(noise, &coupling), "noise_type = mlp");
   OK(NoiseDestroy(&noise));
   SetKey("limits_coupling", "harmonics");
   noise = MakeNoise(3, "gram", "relu", 0, 0, -1);
-  REFUSED(CouplingCreate(noise, &coupling), "limits_coupling = harmonics");
+  REFUSED(CouplingFromKeys(noise, &coupling), "limits_coupling = harmonics");
   OK(NoiseDestroy(&noise));
   noise = MakeNoise(3, "spectral", "sigmoid", 0.3, 0, 60);
-  OK(CouplingCreate(noise, &coupling)); /* most of 3721 harmonics of a smooth kernel are nothing but rounding */
+  OK(CouplingFromKeys(noise, &coupling)); /* most of 3721 harmonics of a smooth kernel are nothing but rounding */
   OK(CouplingCheckCount(coupling, 1000000));
   OK(NoiseCreateField(noise, &field));
   FAILS(CouplingDraw(coupling, 0, 0, 1, field, &made), PETSC_ERR_ARG_OUTOFRANGE, "a limit field that is drawn");
   OK(CouplingDestroy(&coupling));
   SetKey("limits_coupling", "tokens");
-  OK(CouplingCreate(noise, &coupling));
+  OK(CouplingFromKeys(noise, &coupling));
   REFUSED(CouplingCheckCount(coupling, 2049), "tokens_count = 2049");
   OK(NoiseDraw(noise, 0, 0, field));
   OK(CouplingDraw(coupling, 0, 0, 1, field, &made));
@@ -516,7 +524,7 @@ static void test_refusals(void **state) {
   SetKey("limits_coupling", "harmonics");
   OK(NoiseDestroy(&noise));
   noise = MakeNoise(3, "spectral", "relu", 0.3, 0, 70);
-  REFUSED(CouplingCreate(noise, &coupling), "noise_degree");
+  REFUSED(CouplingFromKeys(noise, &coupling), "noise_degree");
   OK(NoiseDestroy(&noise));
 }
 

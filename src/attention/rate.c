@@ -1,0 +1,168 @@
+/* How fast attention alone can make E_beta grow, over all measures: epsilon = sup (d/dt log E_beta). Bounds from above
+ * that are proved, and from below.
+ *
+ * From above. Tokens follow a field b on the sphere, tangent to it. Where every unit tangent vector e has
+ * <e, (grad b) e> <= g, tokens at angle theta part at the rate d/dt |x-y|^2 <= 2 g theta sin(theta)
+ * <= 2 g |x-y|^2, and since y/(e^y - 1) <= 1,
+ *
+ *     dE_beta/dt = (beta/4) int int e^{beta <x,y>} d/dt |x-y|^2 <= 2 g E_beta,  g >= 0:  epsilon <= 2 g.
+ *
+ * Att is a sum over heads of V m, m the mean of a probability p on the sphere with weights e^{<Bx,y>}, B = K^T Q, so
+ *
+ *     <e, (grad b) e> = sum_h Cov_p(<V^T e, y>, <B e, y>) - <x, V m>.
+ *
+ * Cov_p(<a,y>,<c,y>) <= (|a||c| + <a,c>)/2: from Cov(s A, C/s) <= Var(s A + C/s)/4 at the best s. Hence
+ *
+ *     g <= (sum_h |V||B| + lambda_max(sym sum_h V B))/2 + sum_h |V|,
+ *
+ * and for B = b I, V = v I: g = -v for v < 0, and for v > 0 the largest of v (b (1 - t^2) - t), t in [-1,1]. Sinkhorn's
+ * field is one of this kind with other weights. usa has e^{<Bx,y>} <= e^{|B|} in place of the denominator.
+ *
+ * From below. Tokens that have nearly met at x part at the rate -2 <x, sum_h V x>, e^{<Bx,x>} times that for usa.
+ *
+ * Softmax and usa with B = beta I, V = v I, v >= 0 are gradient flows: epsilon = 0. For l2 and sinkhorn with v > 0 the
+ * drift is another mean than that of the energy's gradient; Cauchy and Schwarz then give what Mixed() says. */
+#include <petscsys.h>
+
+#include <math.h>
+#include <petscblaslapack.h>
+
+#include "attention/impl.h"
+
+#define ROUNDING 1e-12 /* relative, of norms by LAPACK */
+
+/* Largest singular value of a, times what rounding may take. */
+static PetscErrorCode Norm(PetscInt d, const double *a, PetscReal *norm) {
+  PetscBLASInt n, room, info, one = 1;
+  double *copy, *values, *work, none;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscBLASIntCast(d, &n));
+  PetscCall(PetscBLASIntCast(64 * d, &room));
+  PetscCall(PetscMalloc3(d * d, &copy, d, &values, room, &work));
+  PetscCall(PetscArraycpy(copy, a, d * d));
+  PetscCallBLAS("LAPACKgesvd",
+                LAPACKgesvd_("N", "N", &n, &n, copy, &n, values, &none, &one, &none, &one, work, &room, &info));
+  PetscCheck(info == 0, PETSC_COMM_SELF, PETSC_ERR_LIB, "dgesvd returned %d", (int)info);
+  *norm = values[0] * (1 + ROUNDING * (PetscReal)d);
+  PetscCall(PetscFree3(copy, values, work));
+  PetscFunctionReturn(0);
+}
+
+/* Eigenvalues of the symmetric part of a, ascending; a becomes its eigenvectors, one per row. */
+static PetscErrorCode Eigen(PetscInt d, double *a, double *values) {
+  PetscBLASInt n, room, info;
+  double *work;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscBLASIntCast(d, &n));
+  PetscCall(PetscBLASIntCast(64 * d, &room));
+  PetscCall(PetscMalloc1(room, &work));
+  for (PetscInt i = 0; i < d; i++)
+    for (PetscInt j = 0; j < i; j++) a[i * d + j] = a[j * d + i] = 0.5 * (a[i * d + j] + a[j * d + i]);
+  PetscCallBLAS("LAPACKsyev", LAPACKsyev_("V", "U", &n, a, &n, values, work, &room, &info));
+  PetscCheck(info == 0, PETSC_COMM_SELF, PETSC_ERR_LIB, "dsyev returned %d", (int)info);
+  PetscCall(PetscFree(work));
+  PetscFunctionReturn(0);
+}
+
+/* sum += scale V B */
+static void AddProduct(PetscInt d, PetscReal scale, const double *V, const double *B, double *sum) {
+  for (PetscInt i = 0; i < d; i++)
+    for (PetscInt k = 0; k < d; k++)
+      for (PetscInt j = 0; j < d; j++) sum[i * d + j] += scale * V[i * d + k] * B[k * d + j];
+}
+
+/* <x, a y> */
+static PetscReal Form(PetscInt d, const double *a, const double *x) {
+  PetscReal sum = 0;
+
+  for (PetscInt i = 0; i < d; i++)
+    for (PetscInt j = 0; j < d; j++) sum += x[i] * a[i * d + j] * x[j];
+  return sum;
+}
+
+/* g of general weights, |value| times what the heads give with the sign of value. */
+static PetscErrorCode HeadsHigh(Attention a, PetscReal *high) {
+  const PetscInt d = a->layout.dim;
+  const PetscReal sign = a->value < 0 ? -1 : 1;
+  PetscReal V, B, norms = 0, products = 0, most;
+  double *sum, *values;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc2(d * d, &sum, d, &values));
+  PetscCall(PetscArrayzero(sum, d * d));
+  for (PetscInt h = 0; h < a->heads; h++) {
+    PetscCall(Norm(d, a->head[h].value, &V));
+    PetscCall(Norm(d, a->head[h].query, &B));
+    const PetscReal largest = a->type->form == FORM_PLAIN ? exp(B) : 1; /* of the weight of a pair */
+    norms += largest * V;
+    products += largest * V * B;
+    AddProduct(d, sign * largest, a->head[h].value, a->head[h].query, sum);
+  }
+  PetscCall(Eigen(d, sum, values));
+  most = values[d - 1] + ROUNDING * (PetscReal)d * products;
+  *high = 2 * fabs(a->value) * (0.5 * (products + most) + norms);
+  PetscCall(PetscFree2(sum, values));
+  PetscFunctionReturn(0);
+}
+
+/* At the eigenvectors of the symmetric part of sum_h V: for all but usa one of them is the best x. */
+static PetscErrorCode HeadsLow(Attention a, PetscReal *low) {
+  const PetscInt d = a->layout.dim;
+  double *sum, *values;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc2(d * d, &sum, d, &values));
+  PetscCall(PetscArrayzero(sum, d * d));
+  for (PetscInt h = 0; h < a->heads; h++)
+    for (PetscInt i = 0; i < d * d; i++) sum[i] += a->head[h].value[i];
+  PetscCall(Eigen(d, sum, values));
+  *low = -PETSC_MAX_REAL;
+  for (PetscInt i = 0; i < d; i++) {
+    PetscReal rate = 0;
+    for (PetscInt h = 0; h < a->heads; h++) {
+      const PetscReal weight = a->type->form == FORM_PLAIN ? exp(Form(d, a->head[h].query, sum + i * d)) : 1;
+      rate -= 2 * a->value * weight * Form(d, a->head[h].value, sum + i * d);
+    }
+    *low = PetscMax(*low, rate);
+  }
+  PetscCall(PetscFree2(sum, values));
+  PetscFunctionReturn(0);
+}
+
+/* The largest of b (1 - t^2) - t, t in [-1,1]. */
+static PetscReal Largest(PetscReal b) {
+  return 2 * b >= 1 ? b + 1 / (4 * b) : 1;
+}
+
+/* l2 and sinkhorn, v = 1. With Z = sum_j w_j e^{beta (u - 1)}, m the mean of the energy's gradient and m' the drift,
+ *
+ *     dE/dt = -beta sum_i w_i Z_i <P m_i, P m'_i> <= beta (sum w Z |P m|^2)^{1/2} (sum w Z |P m'|^2)^{1/2},
+ *
+ * in units of e^beta. The first sum is at most 2 E / beta: it is what softmax of v = -1 does. The second is at most
+ * 4 E / beta for l2, where |P m'|^2 <= -log(Z') / beta <= -2 log(Z) / beta; and 4 E / (1 - e^{-2 beta}) for sinkhorn,
+ * whose plan has less entropic cost than the independent one. */
+static PetscReal Mixed(Attention a) {
+  if (a->type->form == FORM_SINKHORN) return sqrt(8 * a->beta / -expm1(-2 * a->beta));
+  return 2 * PETSC_SQRT2;
+}
+
+PetscErrorCode AttentionEnergyRate(Attention a, PetscReal *low, PetscReal *high) {
+  const PetscReal plain = a->type->form == FORM_PLAIN ? exp(a->exponent) : 1;
+  PetscBool zero;
+
+  PetscFunctionBeginUser;
+  *low = *high = 0;
+  PetscCall(AttentionIsZero(a, &zero));
+  if (zero) PetscFunctionReturn(0);
+  if (a->heads) {
+    PetscCall(HeadsLow(a, low));
+    PetscCall(HeadsHigh(a, high));
+  } else if (a->value < 0) {
+    *low = *high = -2 * a->value * plain;
+  } else if (a->type->rate != 1 || a->type->form == FORM_SINKHORN) {
+    *high = a->value * PetscMin(Mixed(a), 2 * Largest(a->exponent));
+  }
+  PetscFunctionReturn(0);
+}

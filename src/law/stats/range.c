@@ -1,0 +1,36 @@
+#include "law/stats/range.h"
+
+#include <math.h>
+
+PetscErrorCode RangeEndSlope(PetscInt n, const PetscReal x[], const PetscReal y[], PetscReal *slope) {
+  PetscReal *a, *right, c[3];
+
+  PetscFunctionBeginUser;
+  *slope = NAN;
+  if (n < 3) PetscFunctionReturn(0);
+  PetscCall(PetscMalloc2(3 * n, &a, n, &right));
+  for (PetscInt i = 0; i < n; i++) {
+    const PetscReal z = PetscLogReal(x[i] / x[n - 1]);
+    a[3 * i] = 1;
+    a[3 * i + 1] = z;
+    a[3 * i + 2] = z * z;
+    right[i] = PetscLogReal(y[i]);
+  }
+  PetscCall(FitLinear(n, 3, a, right, NULL, c, NULL));
+  *slope = c[1];
+  PetscCall(PetscFree2(a, right));
+  PetscFunctionReturn(0);
+}
+
+RangeVerdict RangeJudge(FitValue slope, FitValue end, PetscReal largest, PetscReal rate) {
+  if (isnan(slope.low)) return RANGE_UNKNOWN;
+  if (slope.low <= rate) return RANGE_AGREES;
+  if (largest >= RANGE_SATURATED * RANGE_SPHERE || isnan(end.low) || end.low <= rate) return RANGE_SHORT;
+  return RANGE_SLOWER;
+}
+
+const char *RangeWord(RangeVerdict verdict) {
+  static const char *const words[] = {"not resolved", "agrees", "range too short for a rate", "slower than the rate"};
+
+  return words[verdict];
+}

@@ -1,0 +1,113 @@
+/* What may be said about the numbers of a run of sync: of the theorem, from bounds that are proved on the right side;
+ * of means beside what theory knows of them, only as far as they are resolved (CLAIMS in src/THEORY.md).
+ *
+ * Means of energies. The logarithm of a mean of positive numbers is closer to normal than the mean: deviations are
+ * taken there. Late in a run the mean is that of rare events which few realizations show, so the comparison ends with
+ * the first frame whose standard error is above SYNC_CREDIBLE of its mean. Frames in between are not chosen: those that
+ * come out with a small error by chance are the ones whose mean is too low. */
+#include <math.h>
+#include <stdio.h>
+
+#include "law/stats/interval.h"
+#include "study/sync/sync.h"
+
+#define CHANCE    4    /* normal standard deviations that chance may reach, over all frames of a run */
+#define ORACLE    1e-9 /* of e^beta: digits of the exact energy (chorale/twopoint.h) */
+#define GROWTH    4 /* biases of an exponent in the logarithm of the energy per time: it is of second order in lengths */
+#define STEP_FLOW 0.1 /* measured on seven kernels in d = 2 .. 5: at most 0.05 for flow, 0.3 for the others */
+#define STEP      0.5
+
+/* Rate at which the noise stirs tokens; attention adds its own. */
+PetscErrorCode SyncStepBias(const SyncTheory *theory, PetscInt dim, const char *scheme, PetscReal dt, PetscReal *bias) {
+  PetscReal k1 = 0, kp1 = 0;
+
+  PetscFunctionBeginUser;
+  if (theory->kernel) PetscCall(KernelAtOne(theory->kernel, &k1, &kp1));
+  const PetscReal rate = (PetscReal)dim * (k1 + kp1) + fabs(theory->value) * (1 + theory->beta);
+  *bias = (strcmp(scheme, "flow") ? STEP : STEP_FLOW) * rate * rate * dt;
+  PetscFunctionReturn(0);
+}
+
+static void Words(SyncTheorem *theorem, const char *word, const char *sentence) {
+  theorem->word = word;
+  (void)snprintf(theorem->sentence, sizeof(theorem->sentence), "%s", sentence);
+}
+
+SyncTheorem SyncJudgeTheorem(const SyncTheory *t, PetscReal measured) {
+  SyncTheorem theorem = {.low = t->epsilon_low, .high = t->epsilon_high, .rate = t->epsilon_high + t->rate_bound};
+  char text[sizeof(theorem.sentence)];
+
+  if (measured > theorem.low) theorem.low = PetscMin(measured, theorem.high); /* beyond high by rounding only */
+  if (!t->kernel) {
+    Words(&theorem, "does not apply", "the theorem does not apply: there is no noise");
+  } else if (!(t->lambda_bar < 0)) {
+    Words(&theorem, "does not apply",
+          "the theorem does not apply: lambda_bar >= 0; it neither proves nor excludes synchronization");
+  } else if (theorem.rate < 0) {
+    (void)snprintf(text, sizeof(text), "the theorem applies: it proves synchronization, at the rate %.6g at least",
+                   (double)-theorem.rate);
+    Words(&theorem, "applies", text);
+  } else if (theorem.low + t->lambda_rate >= 0) {
+    Words(&theorem, "does not apply",
+          "the theorem does not apply: epsilon + lambda_bar' >= 0; it neither proves nor excludes synchronization");
+  } else {
+    (void)snprintf(text, sizeof(text),
+                   "open: the theorem applies if epsilon < %.6g, which lies between the bounds of epsilon",
+                   (double)-t->lambda_rate);
+    Words(&theorem, "open", text);
+  }
+  return theorem;
+}
+
+/* In standard errors; NaN where there is none. */
+static PetscReal Deviation(PetscReal mean, PetscReal sem, PetscReal exact) {
+  return sem > 0 && mean > 0 && exact > 0 ? log(mean / exact) * mean / sem : NAN;
+}
+
+PetscBool SyncIsCredible(PetscReal beta, PetscReal mean, PetscReal sem) {
+  return (PetscBool)(mean >= SYNC_ROUNDING * exp(beta) && !(sem > SYNC_CREDIBLE * mean));
+}
+
+/* Is mean beyond exact, on the sides asked for, by more than chance, and by more than chance and what is known of the
+ * errors of both together? Raises *verdict. */
+static void Decide(PetscInt R, PetscReal off, PetscReal slack, PetscBool one_sided, SyncVerdict *verdict) {
+  const PetscReal beyond = one_sided ? off : fabs(off);
+
+  if (isnan(off)) return;
+  *verdict = PetscMax(*verdict, SYNC_AGREES);
+  if (!(beyond > 0) || IntervalDeviation(R, beyond) <= CHANCE) return;
+  const PetscBool explained = (PetscBool)(beyond <= slack || IntervalDeviation(R, beyond - slack) <= CHANCE);
+  *verdict = PetscMax(*verdict, explained ? SYNC_WITHIN_STEP : SYNC_DISAGREES);
+}
+
+SyncComparison SyncCompareEnergy(const SyncTheory *t, PetscInt R, PetscInt frames, PetscInt stride,
+                                 const PetscReal time[], const PetscReal mean[], const PetscReal sem[],
+                                 const PetscReal theory[], PetscBool one_sided) {
+  SyncComparison found = {.off = NAN, .time = NAN, .until = NAN, .verdict = SYNC_UNRESOLVED};
+
+  for (PetscInt f = 0; f < frames; f++) {
+    const PetscReal m = mean[f * stride], s = sem[f * stride], off = Deviation(m, s, theory[f]);
+    if (R < 2 || !SyncIsCredible(t->beta, m, s) || isnan(theory[f])) break;
+    if (one_sided && time[f] == 0) continue; /* the bound begins at the energy itself */
+    found.frames++;
+    found.until = time[f];
+    const PetscReal slack = (GROWTH * t->bias * time[f] * m + ORACLE * exp(t->beta)) / s;
+    if (R >= INTERVAL_LEAST) Decide(R, off, slack, one_sided, &found.verdict);
+    const PetscBool further = (PetscBool)(one_sided ? off > found.off : fabs(off) > fabs(found.off));
+    if (isnan(off) || (!isnan(found.off) && !further)) continue;
+    found.off = off;
+    found.time = time[f];
+  }
+  return found;
+}
+
+SyncVerdict SyncCompareExponent(const SyncTheory *t, PetscInt R, PetscReal mean, PetscReal sem, PetscReal exact) {
+  SyncVerdict verdict = SYNC_UNRESOLVED;
+
+  if (R >= INTERVAL_LEAST && sem > 0) Decide(R, (mean - exact) / sem, t->bias / sem, PETSC_FALSE, &verdict);
+  return verdict;
+}
+
+const char *SyncVerdictWord(SyncVerdict verdict) {
+  return verdict == SYNC_AGREES ? "agrees" : verdict == SYNC_DISAGREES ? "does not agree" : "not resolved";
+}
