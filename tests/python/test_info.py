@@ -3,7 +3,7 @@
 import pytest
 import tools
 from run import chorale, options
-from studies import STUDIES
+from studies import STUDIES, in_two_tiers
 
 TRAJECTORY = "every_fifth/realization_00000.h5md"
 
@@ -26,7 +26,7 @@ def test_every_study_is_described(have, name):
         assert word in said, word
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", in_two_tiers())
 def test_the_deck_runs_as_it_stands(have, folder, name):
     """On another number of ranks, to the same bits."""
     have(name, *(["circle"] if name == "analyze" else []))

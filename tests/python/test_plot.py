@@ -20,8 +20,8 @@ from chorale.plot import common, files, kernel, movie, simulate, tokens, verdict
 from chorale.plot.common import LOOK, Series, short
 
 PAPER = {"light": (255, 255, 255), "dark": (20, 23, 28)}
-QUICK = ("circle", "limits", "chaos", "sync", "map", "density", "kernel")  # a file of each kind
-LONGER = ("sphere", "beyond", "bare", "density_on_sphere", "analyze")
+QUICK = ("circle", "limits", "sync", "density", "kernel")
+LONGER = ("chaos", "map", "sphere", "beyond", "bare", "density_on_sphere", "analyze")
 SIZED = ("limits", "chaos", "sync", "density")  # whose results are of realizations that are done
 CHECKPOINT_OF_STOPPED = "stopped/checkpoint.h5"
 
@@ -180,6 +180,7 @@ def expect_movie(path, most, expected):
     assert all((a != b).any() for a, b in zip(pictures, pictures[1:])), "frames that do not move"
 
 
+@pytest.mark.full
 def test_a_movie_of_results(runs, folder):
     expect_movie(runs.path("circle"), 5, 5)
 

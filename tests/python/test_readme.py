@@ -1,6 +1,6 @@
-"""The commands of the pages, page by page in their order, each page in a directory that has the tools
-and decks of the source tree, and its programs in Python. What is run stands in blocks of the languages
-sh and python.
+"""The commands of the pages, page by page in their order, each page in a directory that has the
+tools and decks of the source tree, and its programs in Python. What is run stands in blocks of the
+languages sh and python.
 
 Only sizes are changed: build/chorale is a wrapper that adds the options of SMALL, and jobs get two
 ranks. Left to others are the commands of ELSEWHERE."""
@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -124,7 +125,7 @@ def submit(cluster, text):
 
 @pytest.mark.full
 @pytest.mark.parametrize("page", [page for page in PAGES if of_page(page)[1]])
-def test_the_jobs_of_a_page_run(tree, tmp_path_factory, page):
+def test_the_jobs_of_a_page_run(tree, page):
     """On a Slurm with one node."""
     absent = slurm.missing()
     if absent:
@@ -134,10 +135,7 @@ def test_the_jobs_of_a_page_run(tree, tmp_path_factory, page):
     for kind, text in found:
         if not text.startswith("tools/"):  # what jobs are made from
             run(kind, text)
-    top = tmp_path_factory.mktemp("slurm")
-    for place in (top, *top.parents[:-2]):  # munge wants a path that all may walk
-        place.chmod(0o755)
-    with slurm.Slurm(str(top)) as cluster:
+    with tempfile.TemporaryDirectory() as top, slurm.Slurm(top) as cluster:
         cluster.environment["CHORALE"] = f"{tree}/build/chorale"
         cluster.environment["SBATCH_OPTIONS"] = "--ntasks 1"
         for text in jobs:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tools
 from run import chorale, options
-from studies import RUNS, STUDIES
+from studies import RUNS, in_two_tiers
 
 from chorale import io
 from chorale.plot import together
@@ -148,7 +148,7 @@ def expect_numbers(found, run):
             assert same([shown[key]], [value]), key
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", in_two_tiers())
 def test_a_page_has_every_number_of_its_file_to_the_last_bit(runs, pages, name):
     found = pages(name)
     with io.open(runs.path(name)) as run:
@@ -159,7 +159,7 @@ def test_a_page_has_every_number_of_its_file_to_the_last_bit(runs, pages, name):
         assert run.provenance["command_line"] in found.text and run.deck.strip() in found.text
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", in_two_tiers())
 def test_a_page_is_of_one_piece_and_has_its_picture(pages, name):
     found = pages(name)
     assert found.images == 1 and "No picture" not in found.text
@@ -184,6 +184,7 @@ def test_a_page_says_what_agrees_with_theory(pages, sweep, name, quantity):
     assert "✓ agrees" in shown["verdict"][shown["quantity"].index(quantity)], shown
 
 
+@pytest.mark.full
 def test_a_page_of_analyze_says_what_was_analyzed(pages):
     text, keys = pages("analyze").text, RUNS["circle"][1]
     said = f"N = {keys['tokens_count']}, d = {keys['tokens_dim']}, L = {keys['layers_depth']}"

@@ -3,6 +3,7 @@ first asked for."""
 
 import shutil
 
+import pytest
 from run import chorale, options
 
 SPECTRAL = {"noise_type": "spectral", "noise_degree": 3}
@@ -119,6 +120,13 @@ KERNEL = {
     "kernel_degree": 40,
 }
 STUDIES = ("circle", "limits", "chaos", "sync", "map", "density", "analyze")  # one of each
+QUICK = ("circle", "limits", "sync", "density")  # which the quick tests look at
+
+
+def in_two_tiers(names=STUDIES):
+    """For pytest.mark.parametrize: the others only in the full tests."""
+    full = [pytest.mark.full]
+    return [pytest.param(name, marks=[] if name in QUICK else full) for name in names]
 
 
 class Runs:
