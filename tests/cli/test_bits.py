@@ -179,6 +179,8 @@ def write_heads(path):
 def run(case, ranks, folder, **more):
     """Every dataset of its results and trajectories."""
     keys = {**COMMON, **CASES[case], **more}
+    if keys.get("noise_type", "mlp") != "mlp":
+        del keys["mlp_width"]  # would have no effect
     if "attention_weights" in keys:
         write_heads(folder / keys["attention_weights"])
     chorale(["simulate"] + options(**keys), ranks=ranks, cwd=folder)

@@ -92,7 +92,7 @@ STOPS = {
         dict(checkpoint_every=10),
     ),  # rank 0 must hear of it
     "the stop file stop)": (
-        "checkpoint 1 0 touch=stop",
+        "setup 1 0 clock=0; checkpoint 1 0 touch=stop",  # no time goes by until a look is due
         3,
         1,
         dict(checkpoint_every=10, checkpoint_stop_file="stop"),

@@ -10,7 +10,7 @@ import subprocess
 import h5py
 import numpy as np
 import pytest
-from run import CHORALE, TIMEOUT, command, own_lines
+from run import CHORALE, TIMEOUT, chorale, own_lines
 
 KEYS = {
     "simulate": """
@@ -303,18 +303,6 @@ def files(tmp_path_factory):
     return folder
 
 
-def run(words, ranks, **variables):
-    return subprocess.run(
-        command(words, ranks),
-        env={**os.environ, **variables},
-        timeout=TIMEOUT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-    )
-
-
 def snapshot(folder):
     found = {}
     for base, _, names in os.walk(folder):
@@ -335,7 +323,7 @@ def expect_refusal(folder, files, case, ranks, codes=(2,)):
     if words[:1] == ["simulate"] and case in FILES + RUNTIME:
         words += SMALL.split()
     before = snapshot(folder)
-    done = run(words, ranks)
+    done = chorale(words, ranks=ranks, check=False)
     lines = own_lines(done.stderr)
     assert done.returncode in codes, (done.returncode, lines)
     assert len(lines) == 1 and lines[0].startswith("chorale: "), lines
@@ -387,7 +375,7 @@ def answer(folder, words, ranks=2, **variables):
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     before = snapshot(folder)
-    done = run(words.split(), ranks, HOME=str(folder), **variables)
+    done = chorale(words.split(), ranks=ranks, check=False, HOME=str(folder), **variables)
     assert done.returncode == 0 and own_lines(done.stderr) == [], (done.returncode, done.stderr)
     assert snapshot(folder) == before
     return done.stdout

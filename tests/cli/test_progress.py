@@ -7,7 +7,7 @@ import re
 import subprocess
 
 import pytest
-from run import chorale, command, hooked, options
+from run import chorale, options, prepared
 
 LINE = re.compile(r"simulate: (\d+)%, (\d+) of (\d+), [\d.e+]+/s, ETA (\?|[\d.]+ s|[\d:]+)")
 LAST = re.compile(r"simulate: (\d+) of (\d+) in ([\d.]+ s|[\d:]+)")
@@ -29,24 +29,21 @@ def clock(seconds):
 def on_terminal(progress, step, ranks=1):
     """stderr of a run whose stderr is a terminal."""
     master, slave = pty.openpty()
-    program, environment = hooked(clock(step))
-    process = subprocess.Popen(
-        command(words(progress), ranks, program),
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=slave,
-    )
-    os.close(slave)
-    output = b""
-    while True:
-        try:
-            part = os.read(master, 4096)
-        except OSError:  # the terminal is closed on the other side
-            break
-        if not part:
-            break
-        output += part
-    assert process.wait() == 0, output
+    with prepared(words(progress), ranks, clock(step)) as (command, environment):
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=slave
+        )
+        os.close(slave)
+        output = b""
+        while True:
+            try:
+                part = os.read(master, 4096)
+            except OSError:  # the terminal is closed on the other side
+                break
+            if not part:
+                break
+            output += part
+        assert process.wait() == 0, output
     return output.decode()
 
 

@@ -1,38 +1,37 @@
 """Study chaos against what it is made of.
 
-Nested and twin designs: distances recomputed in numpy and scipy from trajectories of study simulate, which has the same starts and noise.
-Quadrature: nodes, copies and systems moved by an independent numpy model (no noise). Twice the nodes change nothing.
-Slopes, the correlation given the noise, same bits at any number of ranks and groups, what is refused."""
-import os
-import sys
-import tempfile
+Nested and twin designs: distances recomputed in numpy and scipy from trajectories of study
+simulate, which has the same starts and noise. Quadrature: nodes, copies and systems moved by an
+independent numpy model (no noise). Twice the nodes change nothing. Slopes, the correlation given
+the noise, same bits at any number of ranks and groups, what is refused."""
 
-import h5py
+import os
+import re
+
 import numpy as np
+import pytest
 from scipy.optimize import linear_sum_assignment
 
-from run import chorale, datasets, options, same_bits
+from run import chorale, datasets, options, refused, same_bits, study, trajectories, with_error
 
 QUIET = dict(progress="off", output_overwrite=True)
 
 
-def chaos(folder, ranks=1, name="chaos.h5", **keys):
+def chaos(ranks=2, **keys):
     """{dataset or attribute: value} of /study/chaos, and what was printed."""
-    done = chorale(["chaos"] + options(output_file=name, **QUIET, **keys), ranks=ranks, cwd=folder)
-    with h5py.File(os.path.join(folder, name), "r") as file:
-        group = file["study/chaos"]
-        return {**{key: group[key][()] for key in group}, **dict(group.attrs), "printed": done.stdout}
+    done = chorale(["chaos"] + options(output_file="chaos.h5", **QUIET, **keys), ranks)
+    attributes, found = study("chaos.h5", "chaos")
+    return {**found, **attributes, "printed": done.stdout}
 
 
-def trajectories(folder, realizations, **keys):
+def walks(realizations, **keys):
     """positions[r][frame][N][d] of study simulate."""
-    chorale(["simulate"] + options(output_file="walk.h5", ensemble_realizations=realizations, output_trajectories=realizations, **QUIET, **keys),
-            ranks=2, cwd=folder)
-    found = []
-    for r in range(realizations):
-        with h5py.File(os.path.join(folder, "walk", f"realization_{r:05}.h5md"), "r") as file:
-            found.append(file["particles/all/position/value"][()])
-    return np.array(found)
+    keys.update(ensemble_realizations=realizations, output_trajectories=realizations)
+    chorale(["simulate"] + options(output_file="walk.h5", **QUIET, **keys), ranks=2)
+    return trajectories("walk", realizations)[1]
+
+
+# ---- distances ----
 
 
 def kernel_mean(x, y, beta, v=None, w=None):
@@ -43,7 +42,8 @@ def kernel_mean(x, y, beta, v=None, w=None):
 
 
 def mmd2(x, y, beta, w=None):
-    return kernel_mean(x, x, beta) - 2 * kernel_mean(x, y, beta, None, w) + kernel_mean(y, y, beta, w, w)
+    cross = kernel_mean(x, y, beta, None, w)
+    return kernel_mean(x, x, beta) - 2 * cross + kernel_mean(y, y, beta, w, w)
 
 
 def w2sq(x, y):
@@ -52,47 +52,73 @@ def w2sq(x, y):
     return cost[linear_sum_assignment(cost)].mean()
 
 
+def over(distance, systems, references):
+    """A distance at every frame of every realization."""
+    return np.array([[distance(x, y) for x, y in zip(*pair)] for pair in zip(systems, references)])
+
+
 def worst(found, expected):
     return np.abs(found - expected).max()
 
 
-def check_nested(folder, keys, counts, size, transport):
+# ---- designs ----
+
+
+@pytest.mark.parametrize(
+    "keys, counts, size",
+    [
+        (
+            dict(tokens_dim=3, noise_type="spectral", noise_degree=6, scheme_type="heun"),
+            (20, 100),
+            400,
+        ),
+        (dict(tokens_dim=2, noise_type="mlp", mlp_width=64, scheme_type="layer"), (7, 300), 700),
+    ],
+    ids=["spectral", "mlp"],
+)
+def test_nested_systems_are_those_of_simulate(folder, keys, counts, size):
     """The reference is simulate with `size` tokens, the systems simulate with N."""
     R, beta = 2, 1.5
     keys = dict(keys, layers_horizon=1, layers_depth=6, output_every=2, attention_beta=beta)
-    found = chaos(folder, 2, tokens_count=",".join(map(str, counts)), chaos_reference=size, ensemble_realizations=R, **keys)
-    reference = trajectories(folder, R, tokens_count=size, **keys)
+    words = dict(
+        tokens_count=",".join(map(str, counts)), chaos_reference=size, ensemble_realizations=R
+    )
+    found = chaos(**words, **keys)
+    reference = walks(R, tokens_count=size, **keys)
     off = []
     for i, N in enumerate(counts):
-        system = trajectories(folder, R, tokens_count=N, **keys)
-        assert np.array_equal(system[:, 0], reference[:, 0, :N]), "the first N tokens of a large start are not the start of N"
+        system = walks(R, tokens_count=N, **keys)
+        # the first N tokens of a large start are the start of N
+        assert np.array_equal(system[:, 0], reference[:, 0, :N])
         coupling = ((system - reference[:, :, :N]) ** 2).sum(axis=3).mean(axis=2)
         assert coupling[:, 0].max() == 0 and coupling[:, -1].min() > 1e-6, coupling
         off.append(worst(found["coupling_frames"][:, :, i], coupling))
-        distance = np.array([[mmd2(x, y, beta) for x, y in zip(*pair)] for pair in zip(system, reference)])
+        distance = over(lambda x, y: mmd2(x, y, beta), system, reference)
         off.append(worst(found["mmd2_frames"][:, :, i], distance))
         assert abs(found["mmd2"][i] - distance.max(axis=1).mean()) < 1e-12
-        assert abs(found["coupling_sem"][i] - coupling.max(axis=1).std(ddof=1) / np.sqrt(R)) < 1e-14
-        if transport:
-            distance = np.array([[w2sq(x, y) for x, y in zip(*pair)] for pair in zip(system, reference)])
-            off.append(worst(found["w2sq_frames"][:, :, i], distance))
-    print(f"nested {keys['noise_type']}, {keys['scheme_type']}, d = {keys['tokens_dim']}: off by at most {max(off):.1e}")
-    return not max(off) < 1e-12
+        assert abs(found["coupling_sem"][i] - with_error(coupling.max(axis=1))[1]) < 1e-14
+        if keys["tokens_dim"] > 2:  # on the circle the plan is that of the angles
+            off.append(worst(found["w2sq_frames"][:, :, i], over(w2sq, system, reference)))
+    assert max(off) < 1e-12, off
 
 
-def check_twin(folder):
-    """Without noise the twin of realization r is realization r + R."""
+def test_the_twin_of_a_realization_is_another_one_without_noise(folder):
+    """Of realization r it is realization r + R."""
     R, beta, counts = 2, 1.0, (17, 300)
-    keys = dict(tokens_dim=4, layers_horizon=2, layers_depth=4, noise_type="none", scheme_type="heun", tokens_init="vmf", tokens_kappa=1)
-    found = chaos(folder, 2, tokens_count="17,300", chaos_reference="twin", ensemble_realizations=R, **keys)
-    off = []
+    keys = dict(
+        tokens_dim=4, layers_horizon=2, layers_depth=4, noise_type="none", scheme_type="heun"
+    )
+    keys.update(tokens_init="vmf", tokens_kappa=1)
+    found = chaos(tokens_count="17,300", chaos_reference="twin", ensemble_realizations=R, **keys)
     for i, N in enumerate(counts):
-        x = trajectories(folder, 2 * R, tokens_count=N, **keys)
-        for r in range(R):
-            off.append(worst(found["w2sq_frames"][r, :, i], [w2sq(a, b) for a, b in zip(x[r], x[r + R])]))
-            off.append(worst(found["mmd2_frames"][r, :, i], [mmd2(a, b, beta) for a, b in zip(x[r], x[r + R])]))
-    print(f"twin: off by at most {max(off):.1e}")
-    return not (max(off) < 1e-12 and np.isnan(found["coupling"]).all() and np.isnan(found["slope_coupling"]))
+        x = walks(2 * R, tokens_count=N, **keys)
+        assert worst(found["w2sq_frames"][:, :, i], over(w2sq, x[:R], x[R:])) < 1e-12
+        distance = over(lambda x, y: mmd2(x, y, beta), x[:R], x[R:])
+        assert worst(found["mmd2_frames"][:, :, i], distance) < 1e-12
+    assert np.isnan(found["coupling"]).all() and np.isnan(found["slope_coupling"])
+
+
+# ---- quadrature ----
 
 
 def rule(dim, count):
@@ -103,8 +129,10 @@ def rule(dim, count):
     n = round((count / 2) ** 0.5)
     z, w = np.polynomial.legendre.leggauss(n)
     angle = np.pi * (np.arange(2 * n) + 0.5) / n
-    radius = np.sqrt(1 - z**2)
-    x = np.stack([radius[:, None] * np.cos(angle), radius[:, None] * np.sin(angle), np.repeat(z[:, None], 2 * n, axis=1)], axis=2)
+    around, up = np.column_stack([np.cos(angle), np.sin(angle)]), np.repeat(
+        z[:, None], 2 * n, axis=1
+    )
+    x = np.concatenate([np.sqrt(1 - z**2)[:, None, None] * around, up[..., None]], axis=2)
     return x.reshape(-1, 3), np.repeat(w, 2 * n) / w.sum() / (2 * n)
 
 
@@ -133,142 +161,179 @@ def step(scheme, x, y, w, beta, value, dt):
     return tuple(unit(z + (s + t) / 2) for z, s, t in zip((x, y), first, second))
 
 
-def check_quadrature(folder, dim, kappa, scheme):
+@pytest.mark.parametrize(
+    "dim, kappa, scheme",
+    [
+        (2, 0, "layer"),
+        (3, 0, "heun"),
+        (2, 3, "heun"),
+        pytest.param(3, 3, "layer", marks=pytest.mark.full),
+    ],
+)
+def test_copies_and_systems_move_with_the_nodes_of_a_quadrature(folder, dim, kappa, scheme):
     nodes, counts, beta, value, depth, horizon = 512, (9, 260), 2.0, 1.5, 5, 1.5
-    keys = dict(tokens_dim=dim, noise_type="none", scheme_type=scheme, layers_depth=depth, layers_horizon=horizon, attention_beta=beta, attention_value=value)
+    keys = dict(tokens_dim=dim, noise_type="none", scheme_type=scheme, layers_depth=depth)
+    keys.update(layers_horizon=horizon, attention_beta=beta, attention_value=value)
     keys.update(dict(tokens_init="vmf", tokens_kappa=kappa) if kappa else {})
-    found = chaos(folder, 2, tokens_count="9,260", chaos_reference="quadrature", chaos_nodes=nodes, **keys)
-    start = trajectories(folder, 1, tokens_count=counts[-1], **keys)[0, 0]
+    found = chaos(tokens_count="9,260", chaos_reference="quadrature", chaos_nodes=nodes, **keys)
+    copies = walks(1, tokens_count=counts[-1], **keys)[0, 0]
     y, w = rule(dim, nodes)
     w = w * np.exp(kappa * (y[:, 0] - 1))
     w /= w.sum()
-    copies, systems, off = start, [start[:N] for N in counts], []
-    for l in range(depth + 1):
+    systems, off = [copies[:N] for N in counts], []
+    for f in range(depth + 1):
         for i, (N, x) in enumerate(zip(counts, systems)):
-            off.append(abs(found["coupling_frames"][0, l, i] - ((x - copies[:N]) ** 2).sum(axis=1).mean()))
-            off.append(abs(found["mmd2_frames"][0, l, i] - mmd2(x, y, beta, w)))
-        systems = [step(scheme, x, x, np.full(len(x), 1 / len(x)), beta, value, horizon / depth)[0] for x in systems]
-        copies, y = step(scheme, copies, y, w, beta, value, horizon / depth)
-    print(f"quadrature d = {dim}, {scheme}, kappa {kappa}: off by at most {max(off):.1e}, coupling {found['coupling']}")
-    return not (max(off) < 1e-11 and found["coupling"].min() > 1e-5)
+            coupling = ((x - copies[:N]) ** 2).sum(axis=1).mean()
+            off.append(abs(found["coupling_frames"][0, f, i] - coupling))
+            off.append(abs(found["mmd2_frames"][0, f, i] - mmd2(x, y, beta, w)))
+        own = [np.full(N, 1 / N) for N in counts]
+        dt = horizon / depth
+        systems = [step(scheme, x, x, v, beta, value, dt)[0] for x, v in zip(systems, own)]
+        copies, y = step(scheme, copies, y, w, beta, value, dt)
+    assert max(off) < 1e-11 and found["coupling"].min() > 1e-5
 
 
-def check_nodes(folder):
-    """The limit is that of the continuous measure: twice the nodes give the same moments and copies (smooth noise)."""
-    keys = dict(tokens_dim=2, noise_type="spectral", noise_degree=12, scheme_type="euler", layers_depth=50, layers_horizon=1, output_every=10,
-                tokens_count=1024, chaos_reference="quadrature", attention_beta=2, ensemble_realizations=2)
-    few, many = (chaos(folder, chaos_nodes=nodes, **keys) for nodes in (2048, 4096))
-    change = {name: worst(few[name], many[name]) for name in ("coupling_frames", "mmd2_frames", "w2sq_frames")}
-    print("twice the nodes change", change, "of", few["coupling"], few["mmd2"], few["w2sq"])
-    # W2^2 sees the nodes themselves: theirs is about 3.3/M^2, and it enters through W2 as a cross term at most
-    return not (change["coupling_frames"] < 1e-12 and change["mmd2_frames"] < 1e-12 and change["w2sq_frames"] < 0.01 * few["w2sq"][0])
+@pytest.mark.full
+def test_twice_the_nodes_change_nothing(folder):
+    """The limit is that of the continuous measure: the same moments and copies (smooth noise)."""
+    keys = dict(tokens_dim=2, noise_type="spectral", noise_degree=12, scheme_type="euler")
+    keys.update(layers_depth=50, layers_horizon=1, output_every=10, tokens_count=1024)
+    keys.update(chaos_reference="quadrature", attention_beta=2, ensemble_realizations=2)
+    few, many = (chaos(chaos_nodes=nodes, **keys) for nodes in (2048, 4096))
+    for name in ("coupling_frames", "mmd2_frames"):
+        assert worst(few[name], many[name]) < 1e-12
+    # W2^2 sees the nodes themselves: theirs is about 3.3/M^2, and it enters through W2 as a cross
+    # term at most
+    assert worst(few["w2sq_frames"], many["w2sq_frames"]) < 0.01 * few["w2sq"][0]
 
 
-def check_slopes(folder):
-    """Circle: W2^2, MMD^2 and coupling fall like 1/N, and faster than the paper's bound N^{-1/2}. The bootstrap's standard error is a quarter
-    of its interval; -1 is within 4 of them, and they are small enough to tell -1 from -1/2."""
-    found = chaos(folder, 2, tokens_dim=2, tokens_count="64,128,256,512,1024,2048", chaos_reference="quadrature", ensemble_realizations=64, layers_depth=20,
-                  layers_horizon=1, output_every=5, noise_type="spectral", noise_degree=16, scheme_type="euler")
-    failed = 0
+# ---- rates ----
+
+
+@pytest.mark.full
+def test_distances_on_the_circle_fall_like_one_over_n(folder):
+    """Faster than the paper's bound N^{-1/2}. The bootstrap's standard error is a quarter of its
+    interval; -1 is within 4 of them, and they are small enough to tell -1 from -1/2."""
+    keys = dict(tokens_dim=2, tokens_count="64,128,256,512,1024,2048", chaos_reference="quadrature")
+    keys.update(ensemble_realizations=64, layers_depth=20, layers_horizon=1, output_every=5)
+    found = chaos(noise_type="spectral", noise_degree=16, scheme_type="euler", **keys)
     for name in ("w2sq", "mmd2", "coupling"):
         value, low, high = (found[f"slope_{name}{end}"] for end in ("", "_low", "_high"))
         sem = (high - low) / (2 * 1.96)
         print(f"slope of {name} {value:.3f} [{low:.3f}, {high:.3f}]")
-        failed += not (abs(value + 1) < 4 * sem and 4 * sem < 0.5)
+        assert abs(value + 1) < 4 * sem < 0.5
         fitted = np.polyfit(np.log(found["tokens"]), np.log(found[name]), 1)[0]
-        failed += not abs(value - fitted) < 1e-10
-        failed += not np.allclose(found[name], found[f"{name}_frames"].max(axis=1).mean(axis=0), rtol=1e-13, atol=0)
-        failed += f"{value:.3f}" not in found["printed"]
-    failed += not (abs(found["slope_bound"] + 0.5) < 1e-12 and abs(found["slope_intrinsic"] + 1) < 1e-12)
-    return failed
+        assert abs(value - fitted) < 1e-10
+        largest = found[f"{name}_frames"].max(axis=1).mean(axis=0)
+        np.testing.assert_allclose(found[name], largest, rtol=1e-13)
+        assert f"{value:.3f}" in found["printed"]
+    assert abs(found["slope_bound"] + 0.5) < 1e-12 and abs(found["slope_intrinsic"] + 1) < 1e-12
 
 
-def check_correlation(folder):
-    """Tokens that do not interact are independent given the noise; tokens that attract each other are not, to order 1/N."""
-    keys = dict(tokens_dim=3, tokens_count="8,32", chaos_restarts=9, ensemble_realizations=64, layers_depth=10, layers_horizon=1, output_every=10,
-                noise_type="spectral", noise_degree=6, scheme_type="euler")
-    free = chaos(folder, 2, attention_type="none", **keys)
-    bound = chaos(folder, 2, **keys)
-    for found in (free, bound):
-        assert found["correlation_frames"].shape == (64, 2, 2)
-        print("correlation", found["correlation"], "+-", found["correlation_sem"])
-    failed = not (np.abs(free["correlation"]) < 4 * free["correlation_sem"]).all()
-    failed += not (bound["correlation"] > 4 * bound["correlation_sem"]).all()
+PAIRS = dict(tokens_dim=3, tokens_count="8,32", chaos_restarts=9, ensemble_realizations=64)
+PAIRS.update(layers_depth=10, layers_horizon=1, output_every=10)
+PAIRS.update(noise_type="spectral", noise_degree=6, scheme_type="euler")
+
+
+@pytest.mark.full
+def test_tokens_that_do_not_interact_are_independent_given_the_noise(folder):
+    free = chaos(attention_type="none", **PAIRS)
+    print("correlation", free["correlation"], "+-", free["correlation_sem"])
+    assert free["correlation_frames"].shape == (64, 2, 2)
+    assert (np.abs(free["correlation"]) < 4 * free["correlation_sem"]).all()
+
+
+@pytest.mark.full
+def test_tokens_that_attract_each_other_are_correlated_like_one_over_n(folder):
+    bound = chaos(**PAIRS)
+    value, sem = bound["correlation"], bound["correlation_sem"]
+    print("correlation", value, "+-", sem)
+    assert bound["correlation_frames"].shape == (64, 2, 2)
+    assert (value > 4 * sem).all()
     # at time 0 all starts are independent
-    start = bound["correlation_frames"][:, 0]
-    failed += not (np.abs(start.mean(axis=0)) < 4 * start.std(axis=0, ddof=1) / 8).all()
-    ratio = 8 * bound["correlation"][0] / (32 * bound["correlation"][1])
-    error = ratio * np.hypot(*(bound["correlation_sem"] / bound["correlation"]))
+    start, start_sem = with_error(bound["correlation_frames"][:, 0])
+    assert (np.abs(start) < 4 * start_sem).all()
+    ratio = 8 * value[0] / (32 * value[1])
+    error = ratio * np.hypot(*(sem / value))
     print(f"N times the correlation: ratio {ratio:.2f} +- {error:.2f}")
-    return failed + (not (0.4 - 4 * error < ratio < 2 + 4 * error))
+    assert 0.4 - 4 * error < ratio < 2 + 4 * error
 
 
-def check_same_bits(folder):
+# ---- bits ----
+
+CIRCLE = dict(
+    tokens_dim=2, tokens_count="100,700,1300", chaos_reference="quadrature", chaos_restarts=1
+)
+CIRCLE.update(noise_type="spectral", noise_degree=16, scheme_type="euler")
+SPHERE = dict(tokens_dim=3, tokens_count="300", chaos_reference="quadrature", noise_type="spectral")
+SPHERE.update(noise_degree=6, attention_engine="direct", chaos_nodes=512, ensemble_realizations=1)
+NESTED = dict(tokens_dim=2, tokens_count="7,300,1000", chaos_reference=1500, mlp_width=64)
+BITS = {
+    "quadrature with restarts": CIRCLE,
+    "twin": dict(tokens_dim=4, tokens_count="60,300,520", mlp_width=64),
+    "nested": dict(NESTED, scheme_type="heun"),
+    "quadrature on the sphere": SPHERE,
+}
+
+
+def check_bits(name, layouts):
+    """Every (ranks, groups) makes the bits of one rank."""
     common = dict(ensemble_realizations=3, layers_depth=4, layers_horizon=1, output_every=2)
-    cases = {
-        "quadrature, restarts": dict(tokens_dim=2, tokens_count="100,700,1300", chaos_reference="quadrature", chaos_restarts=1, noise_type="spectral",
-                                     noise_degree=16, scheme_type="euler"),
-        "quadrature, d=3": dict(tokens_dim=3, tokens_count="300", chaos_reference="quadrature", noise_type="spectral", noise_degree=6,
-                                attention_engine="direct", chaos_nodes=512, ensemble_realizations=1),
-        "twin, mlp, d=4": dict(tokens_dim=4, tokens_count="60,300,520", mlp_width=64),
-        "nested, mlp, d=2": dict(tokens_dim=2, tokens_count="7,300,1000", chaos_reference=1500, mlp_width=64, scheme_type="heun"),
-    }
-    bad = 0
-    for name, case in cases.items():
-        results = {}
-        for ranks, groups in ((1, 1), (2, 1), (3, 3), (4, 2)):
-            chaos(folder, ranks, **{**common, **case}, ensemble_groups=groups)
-            results[ranks, groups] = datasets(os.path.join(folder, "chaos.h5"))
-            with h5py.File(os.path.join(folder, "chaos.h5"), "r") as file:
-                results[ranks, groups].update({f"@{key}": value for key, value in file["study/chaos"].attrs.items()})
-            differing = same_bits(results[1, 1], results[ranks, groups])
-            bad += bool(differing)
-            print(f"{name}: {ranks} ranks, {groups} groups:", "same bits" if not differing else f"DIFFER in {differing}")
-    return bad
+    reference = None
+    for ranks, groups in ((1, 1),) + layouts:
+        chaos(ranks, ensemble_groups=groups, **{**common, **BITS[name]})
+        attributes, _ = study("chaos.h5", "chaos")
+        found = {**datasets("chaos.h5"), **{f"@{key}": value for key, value in attributes.items()}}
+        reference = reference or found
+        assert same_bits(reference, found) == [], (ranks, groups)
 
 
-def check_refusals(folder):
-    cases = {
-        "tokens_count = 8,8": dict(tokens_count="4,8,8"),
-        "tokens_count = 8,4": dict(tokens_count="8,4"),
-        "tokens_count = 64: must be below chaos_reference": dict(tokens_count="8,64", chaos_reference=64),
-        "tokens_count = 65: must be below chaos_reference": dict(tokens_count="8,65", chaos_reference=64),
-        "chaos_reference = quadrature: needs tokens_dim 2 or 3": dict(tokens_dim=4, chaos_reference="quadrature"),
-        "chaos_reference = half": dict(chaos_reference="half"),
-        "chaos_nodes = 300": dict(tokens_dim=2, chaos_reference="quadrature", chaos_nodes=300),
-        "chaos_nodes = 768": dict(tokens_dim=3, chaos_reference="quadrature", chaos_nodes=768),
-        "chaos_nodes = 256: it belongs to": dict(chaos_nodes=256),
-        "tokens_init = clusters": dict(tokens_init="clusters"),
-        "tokens_count = 1: must be at least 2": dict(tokens_count="1,8", chaos_restarts=3),
-        "tokens_count = 4096: must be at most 2048": dict(tokens_count=4096, noise_type="gram"),
-        "tokens_count = 1800 and 2 smaller: noise_type gram": dict(tokens_count="512,1024,1800", noise_type="gram", scheme_type="flow"),
-    }
-    failed = 0
-    for message, keys in cases.items():
-        done = chorale(["chaos"] + options(output_file="refused.h5", output_table="refused.csv", **keys), ranks=2, cwd=folder, check=False)
-        lines = [line for line in done.stderr.splitlines() if line.startswith("chorale:")]
-        right = done.returncode == 2 and len(lines) == 1 and message in lines[0] and not any(name.startswith("refused") for name in os.listdir(folder))
-        print("refused" if right else f"NOT REFUSED ({done.returncode}, {done.stderr})", message)
-        failed += not right
-    done = chorale(["chaos"] + options(tokens_count="64,128", tokens_dim=2, chaos_reference="quadrature", output_file="dry.h5", dry_run=True), cwd=folder)
-    failed += "4096 quadrature nodes" not in done.stdout or "token steps" not in done.stdout or os.path.exists(os.path.join(folder, "dry.h5"))
-    return failed
+@pytest.mark.parametrize("name", list(BITS)[:3])
+def test_two_groups_of_two_ranks_have_the_bits_of_one_rank(folder, name):
+    check_bits(name, ((4, 2),))
 
 
-def main():
-    with tempfile.TemporaryDirectory() as folder:
-        failed = check_nested(folder, dict(tokens_dim=3, noise_type="spectral", noise_degree=6, scheme_type="heun"), (20, 100), 400, True)
-        failed += check_nested(folder, dict(tokens_dim=2, noise_type="mlp", mlp_width=64, scheme_type="layer"), (7, 300), 700, False)
-        failed += check_twin(folder)
-        failed += check_quadrature(folder, 2, 0, "layer") + check_quadrature(folder, 3, 0, "heun")
-        failed += check_quadrature(folder, 2, 3, "heun") + check_quadrature(folder, 3, 3, "layer")
-        failed += check_nodes(folder)
-        failed += check_slopes(folder)
-        failed += check_correlation(folder)
-        failed += check_same_bits(folder)
-        failed += check_refusals(folder)
-    return int(failed != 0)
+@pytest.mark.full
+@pytest.mark.parametrize("name", BITS)
+def test_any_ranks_and_groups_have_the_bits_of_one_rank(folder, name):
+    check_bits(name, ((2, 1), (3, 3), (4, 2)))
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+# ---- what is said before a run ----
+
+REFUSED = {
+    "tokens_count = 8,8": dict(tokens_count="4,8,8"),
+    "tokens_count = 8,4": dict(tokens_count="8,4"),
+    "tokens_count = 64: must be below chaos_reference": dict(
+        tokens_count="8,64", chaos_reference=64
+    ),
+    "tokens_count = 65: must be below chaos_reference": dict(
+        tokens_count="8,65", chaos_reference=64
+    ),
+    "chaos_reference = quadrature: needs tokens_dim 2 or 3": dict(
+        tokens_dim=4, chaos_reference="quadrature"
+    ),
+    "chaos_reference = half": dict(chaos_reference="half"),
+    "chaos_nodes = 300": dict(tokens_dim=2, chaos_reference="quadrature", chaos_nodes=300),
+    "chaos_nodes = 768": dict(tokens_dim=3, chaos_reference="quadrature", chaos_nodes=768),
+    "chaos_nodes = 256: it belongs to": dict(chaos_nodes=256),
+    "tokens_init = clusters": dict(tokens_init="clusters"),
+    "tokens_count = 1: must be at least 2": dict(tokens_count="1,8", chaos_restarts=3),
+    "tokens_count = 4096: must be at most 2048": dict(tokens_count=4096, noise_type="gram"),
+    "tokens_count = 1800 and 2 smaller: noise_type gram": dict(
+        tokens_count="512,1024,1800", noise_type="gram", scheme_type="flow"
+    ),
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_a_wrong_key_is_refused(folder, message):
+    keys = dict(output_file="refused.h5", output_table="refused.csv", **REFUSED[message])
+    refused(["chaos"] + options(**keys), re.escape(message), ranks=2)
+
+
+def test_a_dry_run_says_what_would_run_and_writes_nothing(folder):
+    keys = dict(tokens_count="64,128", tokens_dim=2, chaos_reference="quadrature", dry_run=True)
+    done = chorale(["chaos"] + options(output_file="dry.h5", **keys))
+    assert "4096 quadrature nodes" in done.stdout and "token steps" in done.stdout
+    assert os.listdir(folder) == []

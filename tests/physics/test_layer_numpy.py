@@ -1,17 +1,19 @@
-"""One layer of chorale against THEORY.md section 1 written down in numpy, fed with the same weights, to 1e-12; and the same bits on 1, 2, 4 ranks."""
+"""One layer of chorale against the transformer's equations written down in numpy, fed with the same
+weights, to 1e-12; and the same bits on 1, 2, 4 ranks."""
+
 import math
 import os
-import subprocess
-import sys
-import tempfile
 
 import h5py
 import numpy as np
+import pytest
+from scipy.special import erf
+
+from run import chorale, options, same_bits
 
 HOOK = os.path.join(os.environ["CHORALE_BUILD"], "tests", "hook_layer")
 DEPTH, HORIZON = 20, 3.0
 
-erf = np.vectorize(math.erf)
 ACTIVATIONS = {
     "relu": lambda z: np.maximum(z, 0),
     "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
@@ -24,6 +26,21 @@ ACTIVATIONS = {
     "sin": np.sin,
     "identity": lambda z: z,
 }
+# Every attention with and without random Q, K, V, every activation, every d, N, beta; biases on
+# except in the first case.
+CASES = [
+    # attention  heads activation    d   N  beta   m
+    ("softmax", 0, "relu", 3, 64, 1, 300),
+    ("softmax", 0, "tanh", 7, 300, 4, 128),
+    ("softmax", 2, "gelu", 64, 300, 4, 200),
+    ("softmax", 2, "silu", 3, 5, 1, 9),
+    ("usa", 0, "sigmoid", 7, 5, 4, 100),
+    ("usa", 0, "erf", 64, 64, 1, 513),
+    ("usa", 2, "softplus", 3, 300, 1, 256),
+    ("l2", 0, "sin", 3, 300, 4, 100),
+    ("l2", 0, "identity", 64, 5, 1, 1000),
+    ("l2", 2, "leaky_relu", 7, 64, 1, 150),
+]
 
 
 def normalised(v):
@@ -44,11 +61,11 @@ def attention(kind, heads, x):
     return total
 
 
-def layer(case, heads, data):
+def layer(kind, activation, heads, data):
     d, m = data["W"].shape
     x, dt = data["before"], HORIZON / DEPTH
-    y = normalised(x + dt * attention(case["attention"], heads, x))
-    hidden = ACTIVATIONS[case["activation"]](y @ data["U"].T / math.sqrt(d) + data["bias_u"])
+    y = normalised(x + dt * attention(kind, heads, x))
+    hidden = ACTIVATIONS[activation](y @ data["U"].T / math.sqrt(d) + data["bias_u"])
     g = hidden @ data["W"].T / math.sqrt(m) + data["bias_w"]
     return normalised(y + math.sqrt(dt) * g)
 
@@ -57,77 +74,52 @@ def energy(beta, x):
     return 0.5 * (math.exp(beta) - np.exp(beta * x @ x.T).mean())
 
 
-def run_hook(case, ranks, folder, weights):
-    path = os.path.join(folder, f"layer{ranks}.h5")
-    options = dict(tokens_count=case["N"], tokens_dim=case["d"], layers_depth=DEPTH, layers_horizon=HORIZON,
-                   attention_type=case["attention"], attention_beta=case["beta"], mlp_activation=case["activation"],
-                   mlp_width=case["m"], mlp_bias_u=case["bias_u"], mlp_bias_w=case["bias_w"], ensemble_seed=17, hook_file=path)
-    if weights:
-        options["attention_weights"] = weights
-    command = ["mpirun", "-n", str(ranks), HOOK]
-    for key, value in options.items():
-        command += ["-" + key, str(value)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    with h5py.File(path, "r") as file:
-        return {name: file[name][()] for name in file}
+def make_heads(count, d, beta):
+    """So many heads of random Q, K, V in weights.h5; or the default one and no file."""
+    if not count:
+        root = math.sqrt(beta) * np.eye(d)
+        return [(root, root, np.eye(d))], {}
+    generator, size = np.random.default_rng(5), math.sqrt(beta / d)
+    heads = [tuple(generator.normal(size=(3, d, d)) * size) for _ in range(count)]
+    with h5py.File("weights.h5", "w") as file:
+        for h, head in enumerate(heads):
+            for name, matrix in zip("QKV", head):
+                file[f"heads/{h}/{name}"] = matrix
+    return heads, dict(attention_weights="weights.h5")
 
 
-def check(case, folder):
-    d = case["d"]
-    generator = np.random.default_rng(5)
-    weights = None
-    if case["heads"]:
-        heads = [tuple(generator.normal(size=(d, d)) * math.sqrt(case["beta"] / d) for _ in range(3)) for _ in range(case["heads"])]
-        weights = os.path.join(folder, "weights.h5")
-        with h5py.File(weights, "w") as file:
-            for h, head in enumerate(heads):
-                for name, matrix in zip("QKV", head):
-                    file[f"heads/{h}/{name}"] = matrix
-    else:
-        root = math.sqrt(case["beta"]) * np.eye(d)
-        heads = [(root, root, np.eye(d))]
-    data = {ranks: run_hook(case, ranks, folder, weights) for ranks in (1, 2, 4)}
-    one = data[1]
-    assert one["before"].shape == one["after"].shape == (case["N"], d)
-    assert np.any(one["bias_u"]) == (case["bias_u"] > 0) and np.any(one["bias_w"]) == (case["bias_w"] > 0)
-    expected = layer(case, heads, one)
-    error = abs(one["after"] - expected).max()
-    moved = abs(one["after"] - one["before"]).max()
-    assert error <= 1e-12, f"{case}: off by {error:g}"
-    assert moved > 1e-3, f"{case}: moved by {moved:g} only"
-    exact = energy(case["beta"], one["before"])
-    assert abs(one["energy"][0] - exact) <= 1e-12 * math.exp(case["beta"]), f"{case}: energy {one['energy'][0]}, expected {exact}"
+def hook(case, ranks):
+    """Everything that went into a layer of the case and came out of it, by name; and its heads."""
+    kind, count, activation, d, N, beta, m = CASES[case]
+    bias_u, bias_w = (0.4, 0.3) if case else (0, 0)
+    heads, keys = make_heads(count, d, beta)
+    keys.update(tokens_count=N, tokens_dim=d, layers_depth=DEPTH, layers_horizon=HORIZON)
+    keys.update(attention_type=kind, attention_beta=beta, mlp_activation=activation, mlp_width=m)
+    keys.update(mlp_bias_u=bias_u, mlp_bias_w=bias_w, ensemble_seed=17)
+    chorale(options(**keys, hook_file="layer.h5"), ranks, program=HOOK)
+    with h5py.File("layer.h5", "r") as file:
+        return {name: file[name][()] for name in file}, heads
+
+
+cases = pytest.mark.parametrize(
+    "case", range(len(CASES)), ids=["-".join(map(str, c)) for c in CASES]
+)
+
+
+@cases
+def test_a_layer_is_that_of_numpy(folder, case):
+    kind, _, activation, d, N, beta, _ = CASES[case]
+    data, heads = hook(case, 1)
+    assert data["before"].shape == data["after"].shape == (N, d)
+    assert np.any(data["bias_u"]) == np.any(data["bias_w"]) == (case > 0)
+    assert abs(data["after"] - layer(kind, activation, heads, data)).max() <= 1e-12
+    assert abs(data["after"] - data["before"]).max() > 1e-3
+    assert abs(data["energy"][0] - energy(beta, data["before"])) <= 1e-12 * math.exp(beta)
+
+
+@pytest.mark.full
+@cases
+def test_a_layer_has_the_same_bits_on_any_ranks(folder, case):
+    one, _ = hook(case, 1)
     for ranks in (2, 4):
-        for name in one:
-            assert one[name].tobytes() == data[ranks][name].tobytes(), f"{case}: {name} differs at {ranks} ranks"
-    print(f"{case}: off by {error:.1e}, moved by {moved:.2g}", flush=True)
-
-
-# Every attention with and without random Q, K, V, every activation, every d, N, beta; biases on except in one case.
-CASES = [
-    # attention  heads activation    d   N  beta   m
-    ("softmax", 0, "relu",       3,  64, 1,  300),
-    ("softmax", 0, "tanh",       7, 300, 4,  128),
-    ("softmax", 2, "gelu",      64, 300, 4,  200),
-    ("softmax", 2, "silu",       3,   5, 1,    9),
-    ("usa",     0, "sigmoid",    7,   5, 4,  100),
-    ("usa",     0, "erf",       64,  64, 1,  513),
-    ("usa",     2, "softplus",   3, 300, 1,  256),
-    ("l2",      0, "sin",        3, 300, 4,  100),
-    ("l2",      0, "identity",  64,   5, 1, 1000),
-    ("l2",      2, "leaky_relu", 7,  64, 1,  150),
-]
-
-
-def main():
-    for i, (kind, heads, activation, d, N, beta, m) in enumerate(CASES):
-        bias_u, bias_w = (0, 0) if i == 0 else (0.4, 0.3)
-        case = dict(attention=kind, heads=heads, activation=activation, d=d, N=N, beta=beta, m=m, bias_u=bias_u, bias_w=bias_w)
-        with tempfile.TemporaryDirectory() as folder:
-            check(case, folder)
-
-
-if __name__ == "__main__":
-    main()
+        assert same_bits(one, hook(case, ranks)[0]) == [], ranks

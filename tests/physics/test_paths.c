@@ -147,27 +147,35 @@ static Tokens Ring(PetscInt N) {
 }
 
 /* A flow cannot exchange tokens on the circle, and noise and attention bring them together: L steps of 0.002, in the
- * course of which the smallest gap becomes small, not below 1e-12. A realization of its own for each rank. */
+ * course of which the smallest gap becomes small, not below 1e-12. The realizations go round the ranks. */
 static void CheckOrder(PetscInt N, PetscInt L, PetscInt every, double small) {
+  enum { REALIZATIONS = 4 };
   const double dt = 0.002;
-  double gap = 1, off;
-  PetscMPIInt rank;
-  Tokens tokens = Ring(N);
-  Model model = MakeModel(tokens, "flow", 1, 0.1, "spectral");
+  double least = 1, most = 0, off = 0;
+  PetscMPIInt rank, size;
 
   OK(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
-  off = fabs(Turns(tokens, N, &gap) - 1);
-  for (PetscInt l = 0; l < L; l++) {
-    OK(NoiseDraw(model.noise, rank, l, model.field));
-    OK(SchemeStep(model.scheme, model.attention, model.field, dt, tokens));
-    if (l % every == every - 1) off = fmax(off, fabs(Turns(tokens, N, &gap) - 1));
+  OK(MPI_Comm_size(PETSC_COMM_WORLD, &size));
+  for (PetscInt r = rank; r < REALIZATIONS; r += size) {
+    double gap = 1;
+    Tokens tokens = Ring(N);
+    Model model = MakeModel(tokens, "flow", 1, 0.1, "spectral");
+    off = fmax(off, fabs(Turns(tokens, N, &gap) - 1));
+    for (PetscInt l = 0; l < L; l++) {
+      OK(NoiseDraw(model.noise, r, l, model.field));
+      OK(SchemeStep(model.scheme, model.attention, model.field, dt, tokens));
+      if (l % every == every - 1) off = fmax(off, fabs(Turns(tokens, N, &gap) - 1));
+    }
+    DestroyModel(&model);
+    OK(TokensDestroy(&tokens));
+    least = fmin(least, gap);
+    most = fmax(most, gap);
   }
-  DestroyModel(&model);
-  OK(TokensDestroy(&tokens));
-  off = Worst(off);
-  print_message("N = %d: smallest gap %.2e, largest of the ranks %.2e\n", (int)N, -Worst(-gap), Worst(gap));
-  assert_true(-Worst(-gap) > 1e-12 && Worst(gap) < small);
-  CLOSE(off, 0, 1e-9);
+  least = -Worst(-least);
+  most = Worst(most);
+  print_message("N = %d: smallest gap %.2e, largest of the realizations %.2e\n", (int)N, least, most);
+  assert_true(least > 1e-12 && most < small);
+  CLOSE(Worst(off), 0, 1e-9);
 }
 
 /* So many tokens take both fields from tables. */
@@ -179,10 +187,6 @@ static void FlowKeepsTheCyclicOrder(void **state) {
   SetKey("noise_degree", NULL);
 }
 
-int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(SchemesShareOnePath),
-      cmocka_unit_test(FlowKeepsTheCyclicOrder),
-  };
-  return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
-}
+static const struct CMUnitTest tests[] = {cmocka_unit_test(SchemesShareOnePath),
+                                          cmocka_unit_test(FlowKeepsTheCyclicOrder)};
+TEST_MAIN(tests)

@@ -24,7 +24,8 @@ typedef struct {
   double value[LEVELS][2], step[STEPS][2], product[STEPS];
 } Weak;
 
-/* Oracle 3 seen from the start: phi_n = (1/N) sum_i P_n(<X_i(1), X_i(0)>), n = 1, 2, has the mean e^{-k(1) n(n+d-2)/2}.
+/* The decay of harmonics, seen from the start: phi_n = (1/N) sum_i P_n(<X_i(1), X_i(0)>), n = 1, 2, has the mean
+ * e^{-k(1) n(n+d-2)/2}.
  */
 static void Overlaps(PetscInt count, PetscInt d, double beta, const double *start, const double *x, double phi[]) {
   (void)beta;
@@ -37,7 +38,7 @@ static void Overlaps(PetscInt count, PetscInt d, double beta, const double *star
   }
 }
 
-/* Oracle 2: e^{beta (u - 1)} of two tokens. */
+/* e^{beta (u - 1)} of two tokens. */
 static void Pair(PetscInt count, PetscInt d, double beta, const double *start, const double *x, double phi[]) {
   double u = 0;
   (void)count, (void)start;

@@ -22,7 +22,7 @@ SOURCE, CHORALE = Path(os.environ["CHORALE_SOURCE"]), os.environ["CHORALE"]
 ELSEWHERE = {"tools/quickstart": ".ci/run", "tools/test": ".ci/run", "tools/install-deps": ".ci/run", "cmake": "test_packaging.py"}
 # Options after the user's own, for any deck of a study.
 SMALL = {
-    "simulate": "-ensemble_realizations 2 -mlp_width 16",
+    "simulate": "-ensemble_realizations 2",
     "limits": "-tokens_count 16 -layers_depth 2,4,8 -mlp_width 8,16,inf -ensemble_realizations 4 -limits_reference 16",
     "sync": "-tokens_count 16 -layers_depth 40 -ensemble_realizations 4",
     "chaos": "-tokens_count 16,32 -layers_depth 4 -ensemble_realizations 4 -chaos_nodes 256 -output_every 1",
@@ -89,7 +89,7 @@ def grid(folder, environment):
 def named(folder, environment):
     """What the text names without a command of its own (--show: test_show.py; dry runs of all decks: test_decks.py)."""
     small = "-tokens_dim 4,5 -mlp_activation relu,tanh -kernel_bias 0,0.2"
-    run("bash", f"build/chorale sync input/sync-map.yaml {small} -output_file sync-map.h5 && tools/plot sync-map.h5", folder, environment)
+    run("bash", f"{shlex.quote(CHORALE)} sync input/sync-map.yaml {small} -output_file sync-map.h5 && tools/plot sync-map.h5", folder, environment)
     run("bash", "build/chorale limits input/limits-d64.yaml -dry_run", folder, environment)
     for words in ("--help", "--version", "sync -help"):
         assert run("bash", f"build/chorale {words}", folder, environment)

@@ -2,15 +2,13 @@
 #ifndef CHORALE_ATTENTION_ORACLE_H
 #define CHORALE_ATTENTION_ORACLE_H
 
-#include "test.h"
-
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <chorale/attention.h>
-#include <chorale/rng.h>
+
+#include "keys.h"
+#include "place.h"
 
 static const char *const kinds[] = {"softmax", "usa", "l2"};
 
@@ -55,6 +53,23 @@ static inline Cloud CloudCreate(PetscInt N, PetscInt d, Shape shape, PetscBool w
   return cloud;
 }
 
+/* A regular polygon, as good as the uniform law for kernels of degree below N. */
+static inline Cloud Polygon(PetscInt N) {
+  Cloud cloud = CloudCreate(N, 2, UNIFORM, PETSC_FALSE);
+  for (PetscInt i = 0; i < N; i++) {
+    cloud.x[2 * i] = cos(2 * M_PI * i / N);
+    cloud.x[2 * i + 1] = sin(2 * M_PI * i / N);
+  }
+  return cloud;
+}
+
+/* <x_i, x_j> */
+static inline long double CloudCosine(const Cloud *cloud, PetscInt i, PetscInt j) {
+  long double u = 0;
+  for (PetscInt c = 0; c < cloud->d; c++) u += (long double)cloud->x[i * cloud->d + c] * cloud->x[j * cloud->d + c];
+  return u;
+}
+
 static inline void CloudDestroy(Cloud *cloud) {
   free(cloud->x);
   free(cloud->w);
@@ -62,28 +77,7 @@ static inline void CloudDestroy(Cloud *cloud) {
 
 /* Tokens at the cloud's positions with its weights. */
 static inline Tokens Place(MPI_Comm comm, const Cloud *cloud) {
-  Tokens tokens;
-  TokensLayout layout;
-  double *x, *w;
-  Vec v;
-
-  OK(TokensCreate(comm, cloud->N, cloud->d, &tokens));
-  OK(TokensGetLayout(tokens, &layout));
-  OK(TokensGetVec(tokens, &v));
-  OK(VecGetArray(v, &x));
-  w = calloc((size_t)layout.owned * layout.block + 1, sizeof(double));
-  for (PetscInt b = 0; b < layout.owned; b++) {
-    for (PetscInt t = 0; t < layout.block; t++) {
-      const PetscInt i = (layout.first + b) * layout.block + t;
-      if (i >= cloud->N) continue;
-      w[b * layout.block + t] = cloud->w[i];
-      for (PetscInt c = 0; c < cloud->d; c++) x[(b * cloud->d + c) * layout.block + t] = cloud->x[i * cloud->d + c];
-    }
-  }
-  OK(VecRestoreArray(v, &x));
-  OK(TokensSetWeights(tokens, w));
-  free(w);
-  return tokens;
+  return PlaceRows(comm, cloud->N, cloud->d, cloud->x, cloud->d, cloud->w, 1);
 }
 
 /* One head of general weights, row-major; NULL in place of a list for the default weights. */
@@ -141,13 +135,9 @@ static inline double Energy(const Cloud *cloud, double beta) {
 
   OK(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
   OK(MPI_Comm_size(PETSC_COMM_WORLD, &size));
-  for (PetscInt i = rank; i < cloud->N; i += size) {
-    for (PetscInt j = 0; j < cloud->N; j++) {
-      long double u = 0;
-      for (PetscInt c = 0; c < cloud->d; c++) u += (long double)cloud->x[i * cloud->d + c] * cloud->x[j * cloud->d + c];
-      sum -= (long double)cloud->w[i] * cloud->w[j] * expm1l(beta * (u - 1));
-    }
-  }
+  for (PetscInt i = rank; i < cloud->N; i += size)
+    for (PetscInt j = 0; j < cloud->N; j++)
+      sum -= (long double)cloud->w[i] * cloud->w[j] * expm1l(beta * (CloudCosine(cloud, i, j) - 1));
   OK(MPI_Allreduce(MPI_IN_PLACE, &sum, 1, MPI_LONG_DOUBLE, MPI_SUM, PETSC_COMM_WORLD));
   return (double)(0.5L * sum);
 }
@@ -205,18 +195,62 @@ static inline void CheckSameBits(Tokens tokens, Vec drift, Vec drift_alone) {
 
 /* With the direct engine, unless attention_engine is set afterwards. */
 static inline void SetKeys(const char *type, double beta, double value) {
-  char text[64];
   SetKey("attention_engine", "direct");
   SetKey("attention_type", type);
-  snprintf(text, sizeof(text), "%.17g", beta);
-  SetKey("attention_beta", text);
-  snprintf(text, sizeof(text), "%.17g", value);
-  SetKey("attention_value", text);
+  SetReal("attention_beta", beta);
+  SetReal("attention_value", value);
 }
 
 /* Rounding: cosines to some 2^-53 sqrt(d), times the exponent; the rest is rounding of sums. */
 static inline double Tolerance(double exponent) {
   return 1e-13 + 4e-16 * exponent;
+}
+
+/* Sums are kept from one call to the next, but not beyond a move or new weights; of attention with the keys that are
+ * set. */
+static inline void CheckReuse(const char *type, double beta, double field, double energy) {
+  Cloud cloud = CloudCreate(600, 4, UNIFORM, PETSC_FALSE), moved = CloudCreate(600, 4, CLUSTERS, PETSC_TRUE);
+  Tokens tokens = Place(PETSC_COMM_WORLD, &cloud), target = Place(PETSC_COMM_WORLD, &moved);
+  double found[4];
+  const double *weights;
+  Attention attention;
+  Vec drift, x, y;
+
+  OK(TokensGetVec(tokens, &x));
+  OK(TokensGetVec(target, &y));
+  OK(TokensCreateVec(tokens, &drift));
+  OK(AttentionFromKeys(tokens, &attention));
+  OK(AttentionEnergy(attention, tokens, &found[0]));
+  OK(AttentionEnergy(attention, tokens, &found[1]));
+  assert_true(found[0] == found[1]);
+  CLOSE(found[0] / exp(beta), Energy(&cloud, beta), energy);
+  OK(AttentionEvaluate(attention, tokens, drift));
+  CLOSE(Difference(&cloud, tokens, drift, type, beta, 1, 0, NULL, 20), 0, field);
+
+  OK(VecCopy(y, x)); /* positions of the other cloud, still equal weights */
+  memcpy(cloud.x, moved.x, sizeof(double) * 600 * 4);
+  OK(AttentionEvaluate(attention, tokens, drift));
+  CLOSE(Difference(&cloud, tokens, drift, type, beta, 1, 0, NULL, 20), 0, field);
+  OK(AttentionEnergy(attention, tokens, &found[2]));
+  CLOSE(found[2] / exp(beta), Energy(&cloud, beta), energy);
+
+  OK(TokensGetWeights(target, &weights)); /* and its weights */
+  OK(TokensSetWeights(tokens, weights));
+  memcpy(cloud.w, moved.w, sizeof(double) * 600);
+  OK(AttentionEnergy(attention, tokens, &found[3]));
+  CLOSE(found[3] / exp(beta), Energy(&cloud, beta), energy);
+  OK(AttentionEvaluate(attention, tokens, drift));
+  CLOSE(Difference(&cloud, tokens, drift, type, beta, 1, 0, NULL, 20), 0, field);
+
+  OK(AttentionEvaluate(attention, target, drift)); /* other tokens, same attention */
+  CLOSE(Difference(&cloud, target, drift, type, beta, 1, 0, NULL, 20), 0, field);
+
+  OK(AttentionDestroy(&attention));
+  OK(VecDestroy(&drift));
+  OK(TokensDestroy(&tokens));
+  OK(TokensDestroy(&target));
+  CloudDestroy(&cloud);
+  CloudDestroy(&moved);
 }
 
 #endif

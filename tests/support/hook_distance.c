@@ -7,9 +7,8 @@
  * value of the others (sinkhorn with the tolerance 0.01, sliced with 32 directions, mmd with the beta of -hook_beta).
  */
 #include <chorale/distance.h>
-#include <chorale/error.h>
 
-#include "io/hdf.h"
+#include "hook.h"
 
 static PetscErrorCode ReadTokens(Hdf hdf, const char *path, Tokens *tokens) {
   PetscInt64 shape[8];
@@ -90,14 +89,10 @@ static PetscErrorCode Case(Hdf hdf, const char *group, const char *name) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Run(void) {
+static PetscErrorCode Groups(Hdf hdf) {
   static const char *const groups[] = {"circle", "assignment", "sinkhorn", "sliced", "mmd"};
-  char path[PETSC_MAX_PATH_LEN] = "cases.h5";
-  Hdf hdf;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscOptionsGetString(NULL, NULL, "-hook_file", path, sizeof(path), NULL));
-  PetscCall(HdfOpen(PETSC_COMM_WORLD, path, "r", "hook_file", &hdf));
   for (size_t g = 0; g < sizeof(groups) / sizeof(groups[0]); g++) {
     PetscBool exists;
     PetscInt n = 0;
@@ -111,14 +106,9 @@ static PetscErrorCode Run(void) {
     }
     PetscCall(PetscFree(names));
   }
-  PetscCall(HdfClose(&hdf));
   PetscFunctionReturn(0);
 }
 
 int main(int argc, char **argv) {
-  if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush()) return 1;
-  const PetscErrorCode code = Run();
-  const int exit_code = ErrorExitCode(code);
-  if (exit_code == 1) MPI_Abort(PETSC_COMM_WORLD, 1); /* perhaps of one rank only */
-  return PetscFinalize() ? 1 : exit_code;
+  return HookMain(argc, argv, "r", Groups);
 }

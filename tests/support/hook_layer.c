@@ -8,13 +8,11 @@
 #include <math.h>
 
 #include <chorale/deck.h>
-#include <chorale/error.h>
 #include <chorale/noise.h>
 #include <chorale/scheme.h>
 #include <chorale/start.h>
-#include <chorale/study.h>
 
-#include "io/hdf.h"
+#include "hook.h"
 #include "keys.h"
 #include "noise/mlp.h"
 
@@ -97,22 +95,6 @@ static PetscErrorCode Layer(Hdf hdf) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Go(void) {
-  char path[PETSC_MAX_PATH_LEN] = "layer.h5";
-  Hdf hdf;
-
-  PetscFunctionBeginUser;
-  PetscCall(PetscOptionsGetString(NULL, NULL, "-hook_file", path, sizeof(path), NULL));
-  PetscCall(HdfOpen(PETSC_COMM_WORLD, path, "w", NULL, &hdf));
-  PetscCall(Layer(hdf));
-  PetscCall(HdfClose(&hdf));
-  PetscFunctionReturn(0);
-}
-
 int main(int argc, char **argv) {
-  if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush() || DeckUse(StudyOptions, NULL)) return 1;
-  const PetscErrorCode code = Go();
-  const int exit_code = ErrorExitCode(code);
-  if (exit_code == 1) MPI_Abort(PETSC_COMM_WORLD, 1); /* perhaps of one rank only */
-  return PetscFinalize() ? 1 : exit_code;
+  return HookMain(argc, argv, "w", Layer);
 }

@@ -1,36 +1,62 @@
 """Runs chorale for the end-to-end tests and compares its files."""
 import contextlib
+import csv
 import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 import h5py
 import numpy as np
 
 CHORALE = os.environ["CHORALE"]
+DATA = Path(__file__).parent / "data"  # what others computed
 TIMEOUT = 1200  # seconds after which a program hangs, on any machine
 
 
-def command(arguments, ranks=1, program=CHORALE):
-    """The words that start `chorale ARGUMENTS` on so many ranks."""
+@contextlib.contextmanager
+def prepared(arguments, ranks=1, hook=None, program=CHORALE, **variables):
+    """The words and the environment that start `chorale ARGUMENTS` on so many ranks. hook: what is
+    to happen at a step (support/step.c)."""
     launcher = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
-    return launcher + [program] + [str(a) for a in arguments]
+    program = os.environ["CHORALE_HOOKED"] if hook else program
+    words = launcher + [program] + [str(a) for a in arguments]
+    environment = {**os.environ, **variables, "CHORALE_HOOK": hook or ""}
+    if launcher:
+        yield words, environment
+        return
+    # Without mpirun a run starts a daemon and waits for it, unless it is to be alone. Such runs
+    # must not share their folder.
+    with tempfile.TemporaryDirectory(prefix="chorale-") as session:
+        alone = dict(OMPI_MCA_ess_singleton_isolated="1", OMPI_MCA_orte_tmpdir_base=session)
+        yield words, {**environment, **alone}
 
 
-def hooked(hook):
-    """Program and environment of a run in which something happens at a step (support/step.c)."""
-    return os.environ["CHORALE_HOOKED"], {**os.environ, "CHORALE_HOOK": hook}
-
-
-def chorale(arguments, ranks=1, cwd=None, check=True, timeout=TIMEOUT, hook=None):
-    """`chorale ARGUMENTS` on so many ranks, with a hook or without; the completed process."""
-    program, environment = hooked(hook) if hook else (CHORALE, None)
-    words = command(arguments, ranks, program)
-    done = subprocess.run(
-        words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout
-    )
+def chorale(
+    arguments,
+    ranks=1,
+    cwd=None,
+    check=True,
+    timeout=TIMEOUT,
+    hook=None,
+    program=CHORALE,
+    **variables,
+):
+    """Runs it to its end; returns the completed process."""
+    with prepared(arguments, ranks, hook, program, **variables) as (words, environment):
+        done = subprocess.run(
+            words,
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+        )
     if check and done.returncode:
         raise AssertionError(
             f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
@@ -41,13 +67,13 @@ def chorale(arguments, ranks=1, cwd=None, check=True, timeout=TIMEOUT, hook=None
 class Running:
     """A run in the background, which a hook `wait=FILE` holds at its place until release(FILE)."""
 
-    def __init__(self, arguments, ranks, cwd, hook):
-        program, environment = hooked(hook)
-        self.cwd, self.ranks = cwd or os.getcwd(), ranks
+    def __init__(self, words, environment, cwd):
+        self.cwd = cwd or os.getcwd()
         self.process = subprocess.Popen(
-            command(arguments, ranks, program),
+            words,
             cwd=cwd,
             env=environment,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -91,13 +117,14 @@ def children(parent):
 @contextlib.contextmanager
 def running(arguments, ranks=1, cwd=None, hook=""):
     """with running(...) as run: a run in the background, which does not outlive the block."""
-    run = Running(arguments, ranks, cwd, hook)
-    try:
-        yield run
-    finally:
-        if run.process.poll() is None:
-            run.kill()
-        run.process.communicate()
+    with prepared(arguments, ranks, hook) as (words, environment):
+        run = Running(words, environment, cwd)
+        try:
+            yield run
+        finally:
+            if run.process.poll() is None:
+                run.kill()
+            run.process.communicate()
 
 
 def wait_until(ready, what, seconds=TIMEOUT):
@@ -156,3 +183,47 @@ def same_bits(a, b):
     if a.keys() != b.keys():
         return sorted(a.keys() ^ b.keys())
     return [name for name in a if np.asarray(a[name]).tobytes() != np.asarray(b[name]).tobytes()]
+
+
+# ---- what the tests of the physics read of a run, and ask of it ----
+
+
+def refused(arguments, message, ranks=1, cwd=None):
+    """Bad input: exit code 2, one line that matches the message, and not a file made or lost."""
+    before = sorted(os.listdir(cwd or "."))
+    done = chorale(arguments, ranks, cwd, check=False)
+    assert done.returncode == 2, (arguments, done.returncode, done.stdout, done.stderr)
+    assert len(spoken(done)) == 1, done.stderr
+    assert re.search(message, spoken(done)[0]), (message, done.stderr)
+    assert sorted(os.listdir(cwd or ".")) == before, arguments
+
+
+def table(path):
+    """Rows of a CSV file as {column: text}."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def study(path, name):
+    """Attributes and datasets of /study/NAME, two dicts."""
+    with h5py.File(path, "r") as file:
+        group = file["study"][name]
+        return dict(group.attrs), {key: group[key][()] for key in group}
+
+
+def trajectory(path):
+    """time[T] and position[T][N][d] of one realization's file."""
+    with h5py.File(path, "r") as file:
+        position = file["particles/all/position"]
+        return position["time"][()], position["value"][()]
+
+
+def trajectories(stem, realizations):
+    """time[T] and position[R][T][N][d] of a run whose output_file is STEM.h5."""
+    found = [trajectory(f"{stem}/realization_{r:05}.h5md") for r in range(realizations)]
+    return found[0][0], np.array([position for _, position in found])
+
+
+def with_error(values):
+    """Means of values[R][...] over the realizations, and their standard errors."""
+    return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(len(values))

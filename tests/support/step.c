@@ -7,6 +7,7 @@
  *             checkpoint N       the N-th checkpoint of this run is written
  *             put N, rename N    before the N-th dataset is written by rows, before the N-th file is renamed
  *             finish 1           this rank's group has no work left
+ *             progress N         before progress is told of for the N-th time
  * RANK        of the world; -1: every rank
  * ACTION      kill               ends by SIGKILL, without a word
  *             signal=NUMBER      gets this signal
@@ -18,6 +19,7 @@
  * Each happens once, or every time where STEP or N is -1. So what a test does in the middle of a run does not depend on
  * how fast the machine is. */
 #include <chorale/checkpoint.h>
+#include <chorale/progress.h>
 
 #include <fcntl.h>
 #include <signal.h>
@@ -32,7 +34,7 @@
 enum { HOOKS = 16, ARGUMENT = 4096, POLL = 10000 /* microseconds between looks at FILE */ };
 enum { PATIENCE = 3600 }; /* seconds until a test that never tells is given up */
 
-typedef enum { SETUP, STEP, WRITTEN, PUT, RENAME, FINISH } Place;
+typedef enum { SETUP, STEP, WRITTEN, PUT, RENAME, FINISH, PROGRESS } Place;
 
 typedef struct {
   Place place;
@@ -59,6 +61,8 @@ PetscErrorCode __real_HdfWriteRows(Hdf hdf, const char *path, PetscInt64 N, Pets
                                    PetscInt64 stride, PetscInt64 n, const double *rows);
 PetscErrorCode __wrap_HdfWriteRows(Hdf hdf, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first,
                                    PetscInt64 stride, PetscInt64 n, const double *rows);
+PetscErrorCode __real_ProgressUpdate(Progress progress, PetscInt64 done);
+PetscErrorCode __wrap_ProgressUpdate(Progress progress, PetscInt64 done);
 int __real_rename(const char *from, const char *to);
 int __wrap_rename(const char *from, const char *to);
 double __real_MPI_Wtime(void);
@@ -70,7 +74,7 @@ static void Fail(const char *what, const char *argument) {
 }
 
 static void Parse(const char *text, Hook *hook) {
-  static const char *const places[] = {"setup", "", "checkpoint", "put", "rename", "finish"};
+  static const char *const places[] = {"setup", "", "checkpoint", "put", "rename", "finish", "progress"};
   char place[16];
 
   if (sscanf(text, "%15s %d %d %15[^= ]=%4095s", place, &hook->number, &hook->rank, hook->action, hook->argument) < 4)
@@ -212,6 +216,14 @@ PetscErrorCode __wrap_HdfWriteRows(Hdf hdf, const char *path, PetscInt64 N, Pets
   PetscFunctionBeginUser;
   Reach(PUT, -1, ++times);
   PetscCall(__real_HdfWriteRows(hdf, path, N, k, first, stride, n, rows));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode __wrap_ProgressUpdate(Progress progress, PetscInt64 done) {
+  static int times;
+  PetscFunctionBeginUser;
+  Reach(PROGRESS, -1, ++times);
+  PetscCall(__real_ProgressUpdate(progress, done));
   PetscFunctionReturn(0);
 }
 

@@ -35,6 +35,25 @@ static inline void SetKey(const char *key, const char *value) {
     OK(PetscOptionsClearValue(NULL, name));
 }
 
+static inline void SetInt(const char *key, long value) {
+  char text[32];
+  OK(PetscSNPrintf(text, sizeof(text), "%ld", value));
+  SetKey(key, text);
+}
+
+static inline void SetReal(const char *key, double value) {
+  char text[32];
+  OK(PetscSNPrintf(text, sizeof(text), "%.17g", value));
+  SetKey(key, text);
+}
+
+/* The largest value of all ranks. */
+static inline double Worst(double value) {
+  double worst;
+  OK(MPI_Allreduce(&value, &worst, 1, MPI_DOUBLE, MPI_MAX, PETSC_COMM_WORLD));
+  return worst;
+}
+
 /* main of a test program: int main(int argc, char **argv) { return TestMain(argc, argv, tests, count); } */
 static inline int TestMain(int argc, char **argv, const struct CMUnitTest *tests, size_t count) {
   if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush() || DeckUse(StudyOptions, NULL)) return 1;

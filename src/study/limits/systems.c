@@ -45,7 +45,7 @@ static PetscErrorCode FamilyCreate(LimitsSystems s, PetscInt64 count, const Atte
     for (PetscInt q = 0; q < systems; q++) PetscCall(TokensDuplicate(family->reference, &family->tokens[q]));
   }
   PetscCall(AttentionCreate(family->reference, options, &family->attention));
-  PetscCall(SchemeCreate(family->reference, &(SchemeOptions){"layer"}, &family->layer));
+  PetscCall(SchemeCreate(family->reference, &(SchemeOptions){.type = "layer"}, &family->layer));
   PetscFunctionReturn(0);
 }
 

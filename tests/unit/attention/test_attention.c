@@ -76,15 +76,10 @@ static void Weights(void **state) {
   }
 }
 
-/* A regular polygon is as good as the uniform law for kernels of degree below N: no tangential drift (THEORY.md
- * (6.7)). */
+/* The uniform law has no tangential drift (THEORY.md (6.7)). */
 static void Equidistribution(void **state) {
-  Cloud cloud = CloudCreate(320, 2, UNIFORM, PETSC_FALSE);
+  Cloud cloud = Polygon(320);
   (void)state;
-  for (PetscInt i = 0; i < cloud.N; i++) {
-    cloud.x[2 * i] = cos(2 * M_PI * i / cloud.N);
-    cloud.x[2 * i + 1] = sin(2 * M_PI * i / cloud.N);
-  }
   for (int k = 0; k < 3; k++) {
     Tokens tokens = Place(PETSC_COMM_WORLD, &cloud);
     TokensLayout layout;
@@ -119,51 +114,10 @@ static void Equidistribution(void **state) {
   CloudDestroy(&cloud);
 }
 
-/* Sums are kept from one call to the next, but not beyond a move or new weights. */
 static void Reuse(void **state) {
-  Cloud cloud = CloudCreate(600, 4, UNIFORM, PETSC_FALSE), moved = CloudCreate(600, 4, CLUSTERS, PETSC_TRUE);
-  Tokens tokens = Place(PETSC_COMM_WORLD, &cloud), target = Place(PETSC_COMM_WORLD, &moved);
-  double energy[4];
-  const double *weights;
-  Attention attention;
-  Vec drift, x, y;
   (void)state;
-
   SetKeys("softmax", 3, 1);
-  OK(TokensGetVec(tokens, &x));
-  OK(TokensGetVec(target, &y));
-  OK(TokensCreateVec(tokens, &drift));
-  OK(AttentionFromKeys(tokens, &attention));
-  OK(AttentionEnergy(attention, tokens, &energy[0]));
-  OK(AttentionEnergy(attention, tokens, &energy[1]));
-  assert_true(energy[0] == energy[1]);
-  OK(AttentionEvaluate(attention, tokens, drift));
-  CLOSE(Difference(&cloud, tokens, drift, "softmax", 3, 1, 0, NULL, 20), 0, 1e-13);
-
-  OK(VecCopy(y, x)); /* positions of the other cloud, still equal weights */
-  memcpy(cloud.x, moved.x, sizeof(double) * 600 * 4);
-  OK(AttentionEvaluate(attention, tokens, drift));
-  CLOSE(Difference(&cloud, tokens, drift, "softmax", 3, 1, 0, NULL, 20), 0, 1e-13);
-  OK(AttentionEnergy(attention, tokens, &energy[2]));
-  CLOSE(energy[2] / exp(3), Energy(&cloud, 3), 1e-13);
-
-  OK(TokensGetWeights(target, &weights)); /* and its weights */
-  OK(TokensSetWeights(tokens, weights));
-  memcpy(cloud.w, moved.w, sizeof(double) * 600);
-  OK(AttentionEnergy(attention, tokens, &energy[3]));
-  CLOSE(energy[3] / exp(3), Energy(&cloud, 3), 1e-13);
-  OK(AttentionEvaluate(attention, tokens, drift));
-  CLOSE(Difference(&cloud, tokens, drift, "softmax", 3, 1, 0, NULL, 20), 0, 1e-13);
-
-  OK(AttentionEvaluate(attention, target, drift)); /* other tokens, same attention */
-  CLOSE(Difference(&cloud, target, drift, "softmax", 3, 1, 0, NULL, 20), 0, 1e-13);
-
-  OK(AttentionDestroy(&attention));
-  OK(VecDestroy(&drift));
-  OK(TokensDestroy(&tokens));
-  OK(TokensDestroy(&target));
-  CloudDestroy(&cloud);
-  CloudDestroy(&moved);
+  CheckReuse("softmax", 3, 1e-13, 1e-13);
 }
 
 static void Zero(void **state) {

@@ -33,9 +33,7 @@ static double SumError(const Cloud *cloud, Tokens tokens, Attention a) {
       long double sum[8] = {0};
       if (i >= cloud->N || i % stride) continue;
       for (PetscInt j = 0; j < cloud->N; j++) {
-        long double u = 0, e;
-        for (PetscInt c = 0; c < d; c++) u += (long double)cloud->x[i * d + c] * cloud->x[j * d + c];
-        e = cloud->w[j] * expl(a->exponent * (u - 1));
+        const long double e = cloud->w[j] * expl(a->exponent * (CloudCosine(cloud, i, j) - 1));
         for (PetscInt c = 0; c < d; c++) sum[c] += e * cloud->x[j * d + c];
         sum[d] += e;
       }
@@ -99,11 +97,7 @@ static double DriftError(const Cloud *cloud, Tokens tokens, Vec drift, double be
       long double exact[8] = {0}, z = 0;
       if (i >= cloud->N) continue;
       AddField(cloud, "softmax", beta, 1, NULL, i, exact);
-      for (PetscInt j = 0; j < cloud->N; j++) {
-        long double u = 0;
-        for (PetscInt c = 0; c < d; c++) u += (long double)cloud->x[i * d + c] * cloud->x[j * d + c];
-        z += cloud->w[j] * expl(beta * (u - 1));
-      }
+      for (PetscInt j = 0; j < cloud->N; j++) z += cloud->w[j] * expl(beta * (CloudCosine(cloud, i, j) - 1));
       for (PetscInt c = 0; c < d; c++)
         worst = fmax(worst, (double)(z * fabsl(out[(k * d + c) * layout.block + t] - exact[c])));
     }
@@ -359,44 +353,11 @@ static void NearlyTogether(void **state) {
   }
 }
 
-/* Sums are kept from one call to the next, but not beyond a move or new weights. */
 static void Reuse(void **state) {
-  Cloud cloud = CloudCreate(600, 4, UNIFORM, PETSC_FALSE), moved = CloudCreate(600, 4, CLUSTERS, PETSC_TRUE);
-  Tokens tokens = Place(PETSC_COMM_WORLD, &cloud), target = Place(PETSC_COMM_WORLD, &moved);
-  const double *weights;
-  Attention attention;
-  double energy;
-  Vec drift, x, y;
   (void)state;
-
   SetKeys("l2", 1, 1);
   SetEngine("moments", NULL);
-  OK(TokensGetVec(tokens, &x));
-  OK(TokensGetVec(target, &y));
-  OK(TokensCreateVec(tokens, &drift));
-  OK(AttentionFromKeys(tokens, &attention));
-  OK(AttentionEnergy(attention, tokens, &energy));
-  CLOSE(energy / exp(1), Energy(&cloud, 1), 1e-12);
-  OK(VecCopy(y, x));
-  memcpy(cloud.x, moved.x, sizeof(double) * 600 * 4);
-  OK(AttentionEvaluate(attention, tokens, drift));
-  CLOSE(Difference(&cloud, tokens, drift, "l2", 1, 1, 0, NULL, 20), 0, 1e-11);
-  OK(AttentionEnergy(attention, tokens, &energy));
-  CLOSE(energy / exp(1), Energy(&cloud, 1), 1e-12);
-  OK(TokensGetWeights(target, &weights));
-  OK(TokensSetWeights(tokens, weights));
-  memcpy(cloud.w, moved.w, sizeof(double) * 600);
-  OK(AttentionEvaluate(attention, tokens, drift));
-  CLOSE(Difference(&cloud, tokens, drift, "l2", 1, 1, 0, NULL, 20), 0, 1e-11);
-  OK(AttentionEnergy(attention, tokens, &energy));
-  CLOSE(energy / exp(1), Energy(&cloud, 1), 1e-12);
-
-  OK(AttentionDestroy(&attention));
-  OK(VecDestroy(&drift));
-  OK(TokensDestroy(&tokens));
-  OK(TokensDestroy(&target));
-  CloudDestroy(&cloud);
-  CloudDestroy(&moved);
+  CheckReuse("l2", 1, 1e-11, 1e-12);
 }
 
 /* A token without weight that only sees tokens beyond the reach of the error: its Z = e^{-400} cannot come from

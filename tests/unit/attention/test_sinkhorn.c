@@ -12,13 +12,8 @@ static const char *const engines[] = {"direct", "moments"};
 static long double *Matrix(const Cloud *cloud, double beta) {
   long double *kernel = malloc(sizeof(*kernel) * cloud->N * cloud->N);
 
-  for (PetscInt i = 0; i < cloud->N; i++) {
-    for (PetscInt j = 0; j < cloud->N; j++) {
-      long double u = 0;
-      for (PetscInt c = 0; c < cloud->d; c++) u += (long double)cloud->x[i * cloud->d + c] * cloud->x[j * cloud->d + c];
-      kernel[i * cloud->N + j] = expl(beta * (u - 1));
-    }
-  }
+  for (PetscInt i = 0; i < cloud->N; i++)
+    for (PetscInt j = 0; j < cloud->N; j++) kernel[i * cloud->N + j] = expl(beta * (CloudCosine(cloud, i, j) - 1));
   return kernel;
 }
 
@@ -154,15 +149,11 @@ static void LargeBeta(void **state) {
   CheckSinkhorn(60, 3, UNIFORM, PETSC_FALSE, 150, 1);
 }
 
-/* A regular polygon is as good as the uniform law: a is constant and there is no tangential drift. */
+/* For the uniform law a is constant and there is no tangential drift. */
 static void Equidistribution(void **state) {
-  Cloud cloud = CloudCreate(320, 2, UNIFORM, PETSC_FALSE);
+  Cloud cloud = Polygon(320);
   (void)state;
 
-  for (PetscInt i = 0; i < cloud.N; i++) {
-    cloud.x[2 * i] = cos(2 * M_PI * i / cloud.N);
-    cloud.x[2 * i + 1] = sin(2 * M_PI * i / cloud.N);
-  }
   for (int e = 0; e < 2; e++) {
     Tokens tokens = Place(PETSC_COMM_WORLD, &cloud);
     double *radial = malloc(sizeof(double) * 2 * cloud.N), mean = 0, total = 0;

@@ -162,8 +162,8 @@ static void test_strong(void **unused) {
   }
 }
 
-/* Oracle 3 in mean, for R = 400 paths of noise alone from a von Mises-Fisher density: the mean of every coefficient up
- * to degree 8 decays like exp(-k(1) n(n+d-2) t/2), the heat kernel. */
+/* The decay of harmonics in mean, for R = 400 paths of noise alone from a von Mises-Fisher density: the mean of every
+ * coefficient up to degree 8 decays like exp(-k(1) n(n+d-2) t/2), the heat kernel. */
 enum { R = 400, HEAT_MOST = 200 };
 typedef struct {
   PetscInt dim, steps;

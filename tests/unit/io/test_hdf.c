@@ -1,6 +1,6 @@
 /* The HDF5 layer: what is written is read back, on any number of ranks, and files that cannot be read are refused in
  * words. */
-#include "test.h"
+#include "scratch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -8,31 +8,18 @@
 
 #include "io/hdf.h"
 
-static char directory[64] = "/tmp/chorale-h5-XXXXXX", path[PETSC_MAX_PATH_LEN], message[1024];
+static char path[PETSC_MAX_PATH_LEN], message[1024];
 static PetscMPIInt rank, ranks;
 
 static const char *File(const char *name) {
-  OK(PetscSNPrintf(path, sizeof(path), "%s/%s", directory, name));
+  OK(PetscSNPrintf(path, sizeof(path), "%s/%s", scratch, name));
   return path;
 }
 
-static int MakeDirectory(void **state) {
-  (void)state;
-  MPI_Comm_rank(PETSC_COMM_WORLD, &rank);
-  MPI_Comm_size(PETSC_COMM_WORLD, &ranks);
-  int made = rank || mkdtemp(directory);
-  MPI_Bcast(&made, 1, MPI_INT, 0, PETSC_COMM_WORLD);
-  MPI_Bcast(directory, sizeof(directory), MPI_CHAR, 0, PETSC_COMM_WORLD);
-  return !made;
-}
-
-static int RemoveDirectory(void **state) {
-  char command[128];
-
-  (void)state;
-  MPI_Barrier(PETSC_COMM_WORLD);
-  snprintf(command, sizeof(command), "rm -r %s", directory);
-  return rank ? 0 : system(command);
+static int Setup(void **state) {
+  OK(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
+  OK(MPI_Comm_size(PETSC_COMM_WORLD, &ranks));
+  return ScratchMake(state);
 }
 
 /* Keeps the message of an error instead of printing it. */
@@ -218,10 +205,9 @@ static int DumpBinary(const char *dataset, void *values, size_t bytes) {
   size_t got = 0;
   FILE *file;
 
-  snprintf(command, sizeof(command), "h5dump -d %s -b NATIVE -o %s/dump %s > %s/text", dataset, directory, path,
-           directory);
+  snprintf(command, sizeof(command), "h5dump -d %s -b NATIVE -o %s/dump %s > %s/text", dataset, scratch, path, scratch);
   if (system(command)) return 0;
-  snprintf(command, sizeof(command), "%s/dump", directory);
+  snprintf(command, sizeof(command), "%s/dump", scratch);
   file = fopen(command, "rb");
   if (file) {
     got = fread(values, 1, bytes, file);
@@ -342,7 +328,7 @@ static void RefusesBadFiles(void **state) {
   FAILS(HdfOpen(PETSC_COMM_WORLD, File("missing.h5"), "r", "tokens_file", &hdf), PETSC_ERR_USER_INPUT,
         "tokens_file = /tmp/", "missing.h5: no such file");
   assert_null(hdf);
-  FAILS(HdfOpen(PETSC_COMM_WORLD, directory, "r", "tokens_file", &hdf), PETSC_ERR_USER_INPUT,
+  FAILS(HdfOpen(PETSC_COMM_WORLD, scratch, "r", "tokens_file", &hdf), PETSC_ERR_USER_INPUT,
         "tokens_file = ", ": not a regular file");
   Spoil(File("text.h5"), 0, "this is a text\n");
   FAILS(HdfOpen(PETSC_COMM_WORLD, path, "r", "tokens_file", &hdf), PETSC_ERR_USER_INPUT,
@@ -367,8 +353,7 @@ int main(int argc, char **argv) {
                                      cmocka_unit_test(Columns),         cmocka_unit_test(Series),
                                      cmocka_unit_test(RefusesBadFiles)};
   if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush()) return 1;
-  int failed = _cmocka_run_group_tests("hdf", tests, sizeof(tests) / sizeof(tests[0]), MakeDirectory, RemoveDirectory),
-      worst = 1;
+  int failed = _cmocka_run_group_tests("hdf", tests, sizeof(tests) / sizeof(tests[0]), Setup, ScratchRemove), worst = 1;
   if (MPI_Allreduce(&failed, &worst, 1, MPI_INT, MPI_MAX, PETSC_COMM_WORLD) || PetscFinalize()) return 1;
   return worst != 0;
 }

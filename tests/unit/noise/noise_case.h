@@ -2,27 +2,13 @@
 #ifndef CHORALE_NOISE_CASE_H
 #define CHORALE_NOISE_CASE_H
 
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <chorale/noise.h>
-#include <chorale/rng.h>
 
 #include "expect.h"
 #include "keys.h"
-
-static inline void SetInt(const char *key, long value) {
-  char text[32];
-  snprintf(text, sizeof(text), "%ld", value);
-  SetKey(key, text);
-}
-
-static inline void SetReal(const char *key, double value) {
-  char text[32];
-  snprintf(text, sizeof(text), "%.17g", value);
-  SetKey(key, text);
-}
+#include "place.h"
 
 /* The keys of a law; degree < 0 leaves it to noise_tol. */
 static inline void SetLaw(const char *type, const char *activation, double bias_u, double bias_w, int degree) {
@@ -42,46 +28,6 @@ static inline Noise MakeNoise(PetscInt d, const char *type, const char *activati
   SetLaw(type, activation, bias_u, bias_w, degree);
   OK(NoiseFromKeys(d, &noise));
   return noise;
-}
-
-/* Tokens at points[n][d], which need not be normalised. */
-static inline Tokens TokensAt(MPI_Comm comm, PetscInt n, PetscInt d, const double *points) {
-  TokensLayout layout;
-  Tokens tokens;
-  double *x;
-  Vec v;
-  OK(TokensCreate(comm, n, d, &tokens));
-  OK(TokensGetLayout(tokens, &layout));
-  OK(TokensGetVec(tokens, &v));
-  OK(VecGetArray(v, &x));
-  for (PetscInt b = 0; b < layout.owned; b++)
-    for (PetscInt t = 0; t < TokensFilled(&layout, b); t++)
-      for (PetscInt c = 0; c < d; c++)
-        x[(b * d + c) * layout.block + t] = points[((layout.first + b) * layout.block + t) * d + c];
-  OK(VecRestoreArray(v, &x));
-  OK(TokensMove(tokens, 0, NULL));
-  return tokens;
-}
-
-/* points[n][d], uniform, each of length 1. */
-static inline void RandomPoints(uint32_t key, PetscInt n, PetscInt d, double *points) {
-  RngNormal((RngStream){.seed = 5, .realization = key, .purpose = RNG_TEST}, 0, (size_t)(n * d), points);
-  for (PetscInt i = 0; i < n; i++) {
-    double square = 0;
-    for (PetscInt c = 0; c < d; c++) square += points[i * d + c] * points[i * d + c];
-    for (PetscInt c = 0; c < d; c++) points[i * d + c] /= sqrt(square);
-  }
-}
-
-/* Uniform tokens, the same for any communicator. */
-static inline Tokens RandomTokens(MPI_Comm comm, PetscInt n, PetscInt d) {
-  double *points;
-  Tokens tokens;
-  OK(PetscMalloc1(n * d, &points));
-  RandomPoints(1, n, d, points);
-  tokens = TokensAt(comm, n, d, points);
-  OK(PetscFree(points));
-  return tokens;
 }
 
 /* g[n][d] at tokens of one rank, from field. */

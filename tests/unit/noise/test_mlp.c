@@ -1,68 +1,27 @@
 /* The random MLP as a field: against a plain triple loop, against its covariance kernel, and draw by draw. */
-#include "keys.h"
-#include "test.h"
-
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <chorale/activation.h>
 #include <chorale/kernel.h>
 #include <chorale/noise.h>
-#include <chorale/rng.h>
 
+#include "keys.h"
 #include "noise/mlp.h"
+#include "place.h"
 
 #define LENGTH(array) (PetscInt)(sizeof(array) / sizeof((array)[0]))
 
 static Noise MakeNoise(const char *activation, PetscInt m, PetscInt d, double bias_u, double bias_w, int seed) {
-  char text[32];
   Noise noise;
 
   SetKey("noise_type", "mlp");
   SetKey("mlp_activation", activation);
-  snprintf(text, sizeof(text), "%d", (int)m);
-  SetKey("mlp_width", text);
-  snprintf(text, sizeof(text), "%.17g", bias_u);
-  SetKey("mlp_bias_u", text);
-  snprintf(text, sizeof(text), "%.17g", bias_w);
-  SetKey("mlp_bias_w", text);
-  snprintf(text, sizeof(text), "%d", seed);
-  SetKey("ensemble_seed", text);
+  SetInt("mlp_width", m);
+  SetReal("mlp_bias_u", bias_u);
+  SetReal("mlp_bias_w", bias_w);
+  SetInt("ensemble_seed", seed);
   OK(NoiseFromKeys(d, &noise));
   return noise;
-}
-
-/* Uniform on the sphere, the same for any communicator. */
-static Tokens MakeTokens(MPI_Comm comm, PetscInt N, PetscInt d) {
-  const RngStream stream = {.seed = 11, .purpose = RNG_TEST};
-  TokensLayout layout;
-  Tokens tokens;
-  double *x, *z;
-  Vec v;
-
-  OK(TokensCreate(comm, N, d, &tokens));
-  OK(TokensGetLayout(tokens, &layout));
-  OK(TokensGetVec(tokens, &v));
-  OK(VecGetArray(v, &x));
-  OK(PetscMalloc1(d, &z));
-  for (PetscInt b = 0; b < layout.owned; b++)
-    for (PetscInt t = 0; t < layout.block; t++) {
-      const PetscInt i = (layout.first + b) * layout.block + t;
-      if (i >= N) continue;
-      RngNormal(stream, (uint64_t)i * (uint64_t)d, (size_t)d, z);
-      for (PetscInt c = 0; c < d; c++) x[(b * d + c) * layout.block + t] = z[c];
-    }
-  OK(PetscFree(z));
-  OK(VecRestoreArray(v, &x));
-  OK(TokensMove(tokens, 0, NULL));
-  return tokens;
-}
-
-static double MaxOverRanks(double value) {
-  double largest;
-  OK(MPI_Allreduce(&value, &largest, 1, MPI_DOUBLE, MPI_MAX, PETSC_COMM_WORLD));
-  return largest;
 }
 
 /* G(y) = m^{-1/2} W sigma(d^{-1/2} U y + b_U) + b_W, word for word. */
@@ -83,7 +42,7 @@ static void PlainField(const Activation *sigma, PetscInt m, PetscInt d, const do
 static double FieldError(const char *activation, PetscInt m, PetscInt d, PetscInt N, double bias_u, double bias_w) {
   const Activation *sigma = ActivationFind(activation);
   Noise noise = MakeNoise(activation, m, d, bias_u, bias_w, 3);
-  Tokens tokens = MakeTokens(PETSC_COMM_WORLD, N, d);
+  Tokens tokens = RandomTokens(PETSC_COMM_WORLD, N, d);
   double *U, *bu, *W, *bw, *y, *G, error = 0, size = 0;
   const double *x, *g;
   TokensLayout layout;
@@ -119,8 +78,8 @@ static double FieldError(const char *activation, PetscInt m, PetscInt d, PetscIn
   OK(NoiseDestroy(&noise));
   OK(TokensDestroy(&tokens));
   if (isnan(error)) error = INFINITY;
-  error = MaxOverRanks(error);
-  size = MaxOverRanks(size);
+  error = Worst(error);
+  size = Worst(size);
   return size > 0 ? error / size : error; /* a single relu may be off at all tokens: then both fields are 0 */
 }
 
@@ -167,7 +126,7 @@ static void BitsDoNotDependOnRanks(void **state) {
   for (PetscInt j = 0; j < LENGTH(dims); j++) {
     const PetscInt d = dims[j];
     Noise noise = MakeNoise("silu", 300, d, 0.2, 0.1, 5);
-    Tokens split = MakeTokens(PETSC_COMM_WORLD, N, d), whole = MakeTokens(PETSC_COMM_SELF, N, d);
+    Tokens split = RandomTokens(PETSC_COMM_WORLD, N, d), whole = RandomTokens(PETSC_COMM_SELF, N, d);
     const double *a, *b;
     TokensLayout layout;
     Field field;
@@ -188,7 +147,7 @@ static void BitsDoNotDependOnRanks(void **state) {
     differ = memcmp(a, b + (size_t)layout.first * length, (size_t)layout.owned * length * sizeof(double)) != 0;
     OK(VecRestoreArrayRead(va, &a));
     OK(VecRestoreArrayRead(vb, &b));
-    assert_int_equal((int)MaxOverRanks(differ), 0);
+    assert_int_equal((int)Worst(differ), 0);
     OK(VecDestroy(&va));
     OK(VecDestroy(&vb));
     OK(FieldDestroy(&field));
@@ -209,7 +168,7 @@ static Vec Evaluated(Noise noise, Field field, PetscInt realization, PetscInt st
 /* A draw is its key: the same one gives the same bits again, any other one another field. */
 static void DrawIsItsKey(void **state) {
   Noise noise = MakeNoise("tanh", 200, 5, 0.1, 0.1, 5), other = MakeNoise("tanh", 200, 5, 0.1, 0.1, 6);
-  Tokens tokens = MakeTokens(PETSC_COMM_WORLD, 300, 5);
+  Tokens tokens = RandomTokens(PETSC_COMM_WORLD, 300, 5);
   Field field, second, foreign;
   Vec g[6];
   (void)state;
@@ -335,16 +294,14 @@ static void CheckCovariance(const char *activation, PetscInt m, PetscInt d, doub
   double *x;
   Vec v;
 
-  OK(TokensCreate(PETSC_COMM_SELF, N, d, &tokens));
-  OK(TokensGetLayout(tokens, &layout));
-  OK(TokensGetVec(tokens, &v));
-  OK(VecGetArray(v, &x));
-  for (PetscInt i = 0; i < N * d; i++) x[i / d + i % d * layout.block] = 0;
+  OK(PetscCalloc1(N * d, &x));
   for (int i = 0; i < N; i++) {
-    x[i] = cos(angle[i]);
-    x[layout.block + i] = sin(angle[i]);
+    x[i * d] = cos(angle[i]);
+    x[i * d + 1] = sin(angle[i]);
   }
-  OK(VecRestoreArray(v, &x));
+  tokens = PlaceRows(PETSC_COMM_SELF, N, d, x, d, NULL, 0);
+  OK(PetscFree(x));
+  OK(TokensGetLayout(tokens, &layout));
   OK(TokensCreateVec(tokens, &v));
   OK(NoiseCreateField(noise, &field));
   OK(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
@@ -385,7 +342,7 @@ static void CovarianceIsTheKernel(void **state) {
 }
 
 static void NoneIsZero(void **state) {
-  Tokens tokens = MakeTokens(PETSC_COMM_WORLD, 300, 4);
+  Tokens tokens = RandomTokens(PETSC_COMM_WORLD, 300, 4);
   PetscBool zero;
   PetscReal size;
   Noise noise;

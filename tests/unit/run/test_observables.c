@@ -1,7 +1,7 @@
 /* Observables against plain loops over all pairs and a Jacobi eigenvalue solver, and in configurations whose values are
  * known. */
 #include "keys.h"
-#include "test.h"
+#include "place.h"
 
 #include <chorale/observables.h>
 #include <math.h>
@@ -90,27 +90,8 @@ static Points MakePoints(PetscInt64 N, PetscInt d, Rule rule, int weighted) {
 
 /* The same points as tokens of comm, and their observables. */
 static void Observe(MPI_Comm comm, const Points *p, int weighted, double values[OBSERVE_VALUES]) {
-  TokensLayout l;
-  Tokens tokens;
+  Tokens tokens = PlaceRows(comm, p->N, p->d, p->x, p->d, weighted ? p->w : NULL, 1);
   Attention attention;
-  double *x, *w;
-  Vec v;
-
-  OK(TokensCreate(comm, p->N, p->d, &tokens));
-  OK(TokensGetLayout(tokens, &l));
-  OK(TokensGetVec(tokens, &v));
-  OK(VecGetArray(v, &x));
-  w = calloc((size_t)(l.owned * l.block) + 1, sizeof(double));
-  for (PetscInt b = 0; b < l.owned; b++)
-    for (PetscInt t = 0; t < l.block; t++) {
-      const PetscInt64 i = (PetscInt64)(l.first + b) * l.block + t;
-      if (i >= p->N) continue;
-      for (PetscInt c = 0; c < p->d; c++) x[(b * p->d + c) * l.block + t] = p->x[i * p->d + c];
-      w[b * l.block + t] = Weight(i);
-    }
-  OK(VecRestoreArray(v, &x));
-  if (weighted) OK(TokensSetWeights(tokens, w));
-  free(w);
 
   OK(AttentionFromKeys(tokens, &attention));
   OK(ObservablesEvaluate(tokens, attention, values));
@@ -203,41 +184,63 @@ static double At(const double *values, Observable o) {
   return values[ObservableFirst(o)];
 }
 
-static void Compare(PetscInt64 N, PetscInt d, Rule rule, int weighted) {
-  Points p = MakePoints(N, d, rule, weighted);
-  double values[OBSERVE_VALUES], alone[OBSERVE_VALUES], share[64], doubtful[64];
-  double mean = 0, same = 0, energy = 0, sum, square = 0;
-  int equal, all;
+/* What the observables should be, by plain loops of rank 0. */
+typedef struct {
+  double order, cosine, energy, nematic, clusters, share[64], doubtful[64];
+} Plain;
 
-  Observe(PETSC_COMM_WORLD, &p, weighted, values);
-  Observe(PETSC_COMM_SELF, &p, weighted, alone);
-  equal = !memcmp(values, alone, sizeof(values));
-  MPI_Allreduce(&equal, &all, 1, MPI_INT, MPI_LAND, PETSC_COMM_WORLD);
-  assert_true(all); /* the same bits, on every rank */
+static void PlainLoops(const Points *p, Plain *plain) {
+  double mean = 0, same = 0, square = 0;
 
-  for (PetscInt c = 0; c < d; c++) {
-    sum = 0;
-    for (PetscInt64 i = 0; i < N; i++) sum += p.w[i] * p.x[i * d + c];
+  memset(plain, 0, sizeof(*plain));
+  for (PetscInt c = 0; c < p->d; c++) {
+    double sum = 0;
+    for (PetscInt64 i = 0; i < p->N; i++) sum += p->w[i] * p->x[i * p->d + c];
     square += sum * sum;
   }
-  CLOSE(At(values, OBSERVE_ORDER), sqrt(square), 1e-12 + 1e-16 / sqrt(square + 1e-32));
-  for (PetscInt64 i = 0; i < N; i++) {
+  plain->order = sqrt(square);
+  for (PetscInt64 i = 0; i < p->N; i++) {
     for (PetscInt64 j = 0; j < i; j++) {
-      const double u = Cosine(&p, i, j), w = 2 * p.w[i] * p.w[j];
+      const double u = Cosine(p, i, j), w = 2 * p->w[i] * p->w[j];
       mean += w * u;
-      energy += 0.5 * w * (exp(1) - exp(u));
+      plain->energy += 0.5 * w * (exp(1) - exp(u));
     }
-    same += p.w[i] * p.w[i];
+    same += p->w[i] * p->w[i];
   }
-  CLOSE(At(values, OBSERVE_COSINE_MEAN), N == 1 ? 1 : mean / (1 - same), 1e-12);
-  CLOSE(At(values, OBSERVE_ENERGY), energy, 1e-12);
-  CLOSE(At(values, OBSERVE_NEMATIC), PlainNematic(&p), 1e-13);
-  assert_int_equal((int)At(values, OBSERVE_CLUSTERS), PlainClusters(&p));
-  PlainHistogram(&p, share, doubtful);
-  sum = 0;
+  plain->cosine = p->N == 1 ? 1 : mean / (1 - same);
+  plain->nematic = PlainNematic(p);
+  plain->clusters = PlainClusters(p);
+  PlainHistogram(p, plain->share, plain->doubtful);
+}
+
+static void Compare(PetscInt64 N, PetscInt d, Rule rule, int weighted) {
+  Points p = MakePoints(N, d, rule, weighted);
+  double values[OBSERVE_VALUES], alone[OBSERVE_VALUES], sum = 0;
+  const double *histogram = values + ObservableFirst(OBSERVE_COSINE_HIST);
+  PetscMPIInt rank;
+  Plain plain;
+  int equal, all;
+
+  OK(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
+  Observe(PETSC_COMM_WORLD, &p, weighted, values);
+  if (!rank) {
+    Observe(PETSC_COMM_SELF, &p, weighted, alone);
+    PlainLoops(&p, &plain);
+  }
+  OK(MPI_Bcast(alone, OBSERVE_VALUES, MPI_DOUBLE, 0, PETSC_COMM_WORLD));
+  OK(MPI_Bcast(&plain, sizeof(plain) / sizeof(double), MPI_DOUBLE, 0, PETSC_COMM_WORLD));
+  equal = !memcmp(values, alone, sizeof(values));
+  OK(MPI_Allreduce(&equal, &all, 1, MPI_INT, MPI_LAND, PETSC_COMM_WORLD));
+  assert_true(all); /* the bits of one rank, on every rank */
+
+  CLOSE(At(values, OBSERVE_ORDER), plain.order, 1e-12 + 1e-16 / sqrt(plain.order * plain.order + 1e-32));
+  CLOSE(At(values, OBSERVE_COSINE_MEAN), plain.cosine, 1e-12);
+  CLOSE(At(values, OBSERVE_ENERGY), plain.energy, 1e-12);
+  CLOSE(At(values, OBSERVE_NEMATIC), plain.nematic, 1e-13);
+  assert_int_equal((int)At(values, OBSERVE_CLUSTERS), (int)plain.clusters);
   for (int b = 0; b < 64; b++) {
-    CLOSE(values[ObservableFirst(OBSERVE_COSINE_HIST) + b], share[b], doubtful[b] + 1e-9);
-    sum += values[ObservableFirst(OBSERVE_COSINE_HIST) + b];
+    CLOSE(histogram[b], plain.share[b], plain.doubtful[b] + 1e-9);
+    sum += histogram[b];
   }
   CLOSE(sum, N == 1 ? 0 : 1, 1e-14);
   free(p.x);
@@ -324,9 +327,9 @@ static void LayoutOfValues(void **state) {
   assert_string_equal(ObservableGetQuantity(OBSERVE_NEMATIC)->name, "nematic");
 }
 
-int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(LayoutOfValues), cmocka_unit_test(AgreesWithPlainLoops),
-                                     cmocka_unit_test(AgreesBeyondTheSubset), cmocka_unit_test(KnownConfigurations),
-                                     cmocka_unit_test(ChainsAcrossBlocks)};
-  return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
-}
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(LayoutOfValues),        cmocka_unit_test(AgreesWithPlainLoops),
+    cmocka_unit_test(AgreesBeyondTheSubset), cmocka_unit_test(KnownConfigurations),
+    cmocka_unit_test(ChainsAcrossBlocks),
+};
+TEST_MAIN(tests)

@@ -1,5 +1,5 @@
 /* The table of a study: what is printed, what the CSV holds. */
-#include "test.h"
+#include "scratch.h"
 
 #include <errno.h>
 #include <math.h>
@@ -12,26 +12,11 @@
 
 static char csv[64], printed[64];
 
-/* Names of files in a directory of rank 0, known to all ranks. */
-static int Directory(void **state) {
-  char directory[] = "/tmp/chorale-table-XXXXXX";
-  PetscMPIInt rank;
-  (void)state;
-  OK(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
-  if (!rank && !mkdtemp(directory)) return 1;
-  OK(MPI_Bcast(directory, sizeof(directory), MPI_CHAR, 0, PETSC_COMM_WORLD));
-  snprintf(csv, sizeof(csv), "%s/t.csv", directory);
-  snprintf(printed, sizeof(printed), "%s/printed", directory);
-  return 0;
-}
-
-static int Remove(void **state) {
-  (void)state;
-  unlink(csv);
-  unlink(printed);
-  *strrchr(csv, '/') = '\0';
-  rmdir(csv);
-  return 0;
+static int Setup(void **state) {
+  const int failed = ScratchMake(state);
+  snprintf(csv, sizeof(csv), "%s/t.csv", scratch);
+  snprintf(printed, sizeof(printed), "%s/printed", scratch);
+  return failed;
 }
 
 /* A file of rank 0 as text on all ranks, "" when there is none. */
@@ -131,10 +116,10 @@ static void Refuses(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(PrintsAndWrites, Directory),
+      cmocka_unit_test_setup(PrintsAndWrites, Setup),
       cmocka_unit_test(RoundTrip),
       cmocka_unit_test(Thins),
-      cmocka_unit_test_teardown(Refuses, Remove),
+      cmocka_unit_test_teardown(Refuses, ScratchRemove),
   };
   return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
 }

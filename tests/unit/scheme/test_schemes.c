@@ -2,78 +2,16 @@
 #include "expect.h"
 #include "scheme_model.h"
 
-static void RunSteps(Model *model, PetscInt L, double T, Tokens tokens) {
-  for (PetscInt l = 0; l < L; l++) {
-    OK(NoiseDraw(model->noise, 0, l, model->field));
-    OK(SchemeStep(model->scheme, model->attention, model->field, T / (double)L, tokens));
-  }
-}
-
-/* The largest difference of two coordinates. */
-static double Distance(Tokens a, Tokens b) {
-  PetscReal distance;
-  Vec x, y, difference;
-  OK(TokensGetVec(a, &x));
-  OK(TokensGetVec(b, &y));
-  OK(TokensCreateVec(a, &difference));
-  OK(VecWAXPY(difference, -1, x, y));
-  OK(VecNorm(difference, NORM_INFINITY, &distance));
-  OK(VecDestroy(&difference));
-  return distance;
-}
-
-/* Oracle 4's right-hand side: N tokens, all pairs at cosine u. */
-static double SimplexRate(int N, double beta, double v, double u) {
-  const double e = exp(beta * (u - 1));
-  return 2 * v * (1 - u) * e * (1 + (N - 1) * u) / (1 + (N - 1) * e);
-}
-
-static double SimplexExact(int N, double beta, double v, double u, double T) {
-  const int steps = 2000;
-  const double h = T / steps;
-  for (int i = 0; i < steps; i++) {
-    const double a = SimplexRate(N, beta, v, u), b = SimplexRate(N, beta, v, u + h / 2 * a);
-    const double c = SimplexRate(N, beta, v, u + h / 2 * b), e = SimplexRate(N, beta, v, u + h * c);
-    u += h / 6 * (a + 2 * b + 2 * c + e);
-  }
-  return u;
-}
-
-enum { CORNERS = 4 };
-
-/* The cosine of the first two of CORNERS tokens after L steps. */
-static double SimplexSolved(const char *scheme, double beta, double v, double u, double T, PetscInt L) {
-  /* x_i = a e_i + c (1,..,1) with |x_i| = 1 and <x_i,x_j> = u */
-  const double a = sqrt(1 - u), c = (sqrt(1 + (CORNERS - 1) * u) - a) / CORNERS;
-  double x[CORNERS * CORNERS], cosine = -1;
-  PetscInt64 first, n;
-  Tokens tokens;
-  Model model;
-
-  for (int i = 0; i < CORNERS * CORNERS; i++) x[i] = a * (i % (CORNERS + 1) == 0) + c;
-  tokens = MakeTokens(PETSC_COMM_WORLD, CORNERS, CORNERS, x);
-  model = MakeModel(tokens, scheme, beta, v, "none");
-  RunSteps(&model, L, T, tokens);
-  OK(TokensGetRows(tokens, &first, &n, x));
-  if (n) {
-    cosine = 0;
-    for (int k = 0; k < CORNERS; k++) cosine += x[k] * x[CORNERS + k];
-  }
-  DestroyModel(&model);
-  OK(TokensDestroy(&tokens));
-  return Worst(cosine);
-}
-
 static const int order[SCHEMES] = {1, 2, 4};
 
-/* Halving the step divides the error of oracle 4 by 2^order. */
+/* Halving the step divides the error of the simplex by 2^order. */
 static void SimplexHasTheOrder(void **state) {
   const double beta[3] = {1, 4, 1}, v[3] = {1, 1, -1}, u[3] = {0.1, 0.6, 0.5}, T = 1;
   (void)state;
   for (int s = 0; s < SCHEMES; s++)
     for (int k = 0; k < 3; k++) {
       const PetscInt L = s == 0 ? 100 : s == 1 ? 40 : 20;
-      const double exact = SimplexExact(CORNERS, beta[k], v[k], u[k], T);
+      const double exact = SimplexExact(beta[k], v[k], u[k], T);
       double error[3];
       for (int i = 0; i < 3; i++) error[i] = SimplexSolved(schemes[s], beta[k], v[k], u[k], T, L << i) - exact;
       print_message("%s: order %.3f %.3f, error %.2e at L = %d\n", schemes[s], log2(error[0] / error[1]),
@@ -110,54 +48,13 @@ static void CloudHasTheOrder(void **state) {
   OK(TokensDestroy(&reference));
 }
 
-/* The largest | |x| - 1 |, in long double. */
-static double NormError(Tokens tokens) {
-  TokensLayout layout;
-  const double *x;
-  double worst = 0;
-  Vec vec;
-  OK(TokensGetLayout(tokens, &layout));
-  OK(TokensGetVec(tokens, &vec));
-  OK(VecGetArrayRead(vec, &x));
-  for (PetscInt b = 0; b < layout.owned; b++)
-    for (PetscInt t = 0; t < layout.block; t++) {
-      long double square = 0;
-      for (PetscInt c = 0; c < layout.dim; c++) {
-        const long double v = x[(b * layout.dim + c) * layout.block + t];
-        square += v * v;
-      }
-      worst = fmax(worst, (double)fabsl(sqrtl(square) - 1));
-    }
-  OK(VecRestoreArrayRead(vec, &x));
-  return Worst(worst);
-}
-
-/* After many steps all tokens are on the sphere, and split over the ranks they have the bits of one rank. */
 static void TokensStayOnTheSphere(void **state) {
-  const PetscInt dims[3] = {2, 3, 70}, N = 600;
+  const PetscInt dims[3] = {2, 3, 70};
   const char *const noise[3] = {"spectral", "spectral", "mlp"};
   (void)state;
   SetKey("noise_degree", "8");
   for (int k = 0; k < 3; k++)
-    for (int s = 0; s < SCHEMES; s++) {
-      Tokens split = StartedTokens(PETSC_COMM_WORLD, N, dims[k], "uniform", 0);
-      Tokens whole = StartedTokens(PETSC_COMM_SELF, N, dims[k], "uniform", 0);
-      Model a = MakeModel(split, schemes[s], 2, 1, noise[k]), b = MakeModel(whole, schemes[s], 2, 1, noise[k]);
-      uint64_t sum_split, sum_whole;
-      PetscBool valid;
-      RunSteps(&a, 20, 2, split);
-      RunSteps(&b, 20, 2, whole);
-      CLOSE(NormError(split), 0, 1e-14);
-      OK(TokensIsValid(split, &valid));
-      assert_true(valid);
-      OK(TokensChecksum(split, &sum_split));
-      OK(TokensChecksum(whole, &sum_whole));
-      assert_true(sum_split == sum_whole);
-      DestroyModel(&a);
-      DestroyModel(&b);
-      OK(TokensDestroy(&split));
-      OK(TokensDestroy(&whole));
-    }
+    for (int s = 0; s < SCHEMES; s++) CheckSphere(schemes[s], 600, dims[k], noise[k], 20, 2);
   SetKey("noise_degree", NULL);
 }
 
@@ -167,17 +64,8 @@ static void OnlyFieldsMoveTokens(void **state) {
   const double value[4] = {0, 1, 0, 1};
   Tokens tokens = StartedTokens(PETSC_COMM_WORLD, 300, 3, "uniform", 0);
   (void)state;
-  for (int k = 0; k < 4 * SCHEMES; k++) {
-    Model model = MakeModel(tokens, schemes[k / 4], 1, value[k % 4], noise[k % 4]);
-    PetscBool equal;
-    Tokens start;
-    OK(TokensDuplicate(tokens, &start));
-    RunSteps(&model, 3, 1, tokens);
-    OK(TokensIsEqual(tokens, start, &equal));
-    assert_int_equal(equal, k % 4 == 0);
-    OK(TokensDestroy(&start));
-    DestroyModel(&model);
-  }
+  for (int k = 0; k < 4 * SCHEMES; k++)
+    CheckStill(tokens, MakeModel(tokens, schemes[k / 4], 1, value[k % 4], noise[k % 4]), (PetscBool)(k % 4 == 0));
   OK(TokensDestroy(&tokens));
 }
 
@@ -186,7 +74,7 @@ static void StagesHaveTheWeights(void **state) {
   const double x[4][3] = {{1, 0.2, 0}, {1, 0.2, 0}, {-0.3, 1, 0.1}, {0.2, -0.4, 1}};
   (void)state;
   for (int s = 0; s < SCHEMES; s++) {
-    Tokens four = MakeTokens(PETSC_COMM_WORLD, 4, 3, x[0]), three = MakeTokens(PETSC_COMM_WORLD, 3, 3, x[1]);
+    Tokens four = TokensAt(PETSC_COMM_WORLD, 4, 3, x[0]), three = TokensAt(PETSC_COMM_WORLD, 3, 3, x[1]);
     const double weights[8] = {2, 1, 1};
     double a[12], b[12], worst = 0;
     PetscInt64 first, n, m;
@@ -323,12 +211,10 @@ static void EulerHasTheRadialTerm(void **state) {
   }
 }
 
-int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(SimplexHasTheOrder),    cmocka_unit_test(CloudHasTheOrder),
-      cmocka_unit_test(TokensStayOnTheSphere), cmocka_unit_test(OnlyFieldsMoveTokens),
-      cmocka_unit_test(StagesHaveTheWeights),  cmocka_unit_test(TangentMovesAreExact),
-      cmocka_unit_test(EulerHasTheRadialTerm), cmocka_unit_test(EulerRefusesSenselessSteps),
-  };
-  return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
-}
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(SimplexHasTheOrder),    cmocka_unit_test(CloudHasTheOrder),
+    cmocka_unit_test(TokensStayOnTheSphere), cmocka_unit_test(OnlyFieldsMoveTokens),
+    cmocka_unit_test(StagesHaveTheWeights),  cmocka_unit_test(TangentMovesAreExact),
+    cmocka_unit_test(EulerHasTheRadialTerm), cmocka_unit_test(EulerRefusesSenselessSteps),
+};
+TEST_MAIN(tests)

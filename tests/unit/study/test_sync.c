@@ -202,7 +202,7 @@ static void EnergyOfNoise(void **state) {
   OK(AttentionFromKeys(tokens, &attention));
   OK(NoiseFromKeys(SPACE, &noise));
   OK(NoiseCreateField(noise, &field));
-  OK(SchemeCreate(tokens, &(SchemeOptions){"flow"}, &scheme));
+  OK(SchemeCreate(tokens, &(SchemeOptions){.type = "flow"}, &scheme));
   OK(TokensCreateVec(tokens, &gradient));
   OK(TokensCreateVec(tokens, &g));
   OK(SyncTheoryCreate(noise, attention, COUNT, &theory));

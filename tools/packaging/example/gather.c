@@ -30,7 +30,7 @@ static PetscErrorCode Gather(Tokens tokens, PetscInt64 depth, PetscReal dt, Pets
   PetscCall(AttentionCreate(tokens, &attention_options, &attention));
   PetscCall(NoiseCreate(layout.dim, &noise_options, &noise));
   PetscCall(NoiseCreateField(noise, &field));
-  PetscCall(SchemeCreate(tokens, &(SchemeOptions){"layer"}, &scheme)); /* options may be a program's own */
+  PetscCall(SchemeCreate(tokens, &(SchemeOptions){.type = "layer"}, &scheme)); /* options may be a program's own */
   for (*steps = 0; *steps <= depth; ++*steps) {
     PetscCall(ObservablesEvaluate(tokens, attention, values));
     if (values[ObservableFirst(OBSERVE_ORDER)] > GATHERED) break;
