@@ -43,14 +43,14 @@ static PetscErrorCode Slope(PetscInt n, const PetscReal mean[], void *context, P
 /* With its interval; NaN where a value is not positive (no attention: tokens never part from their copies) or not
  * defined (twins have no coupling), and for a single N. */
 static PetscErrorCode MeasureSlope(const ChaosDesign *d, PetscInt R, const PetscReal samples[], FitValue *slope) {
-  PetscBool positive = (PetscBool)(d->counts > 1);
+  PetscBool positive = d->counts > 1 ? PETSC_TRUE : PETSC_FALSE;
   PetscReal N[CHAOS_COUNTS];
   PetscInt64 seed;
 
   PetscFunctionBeginUser;
   *slope = (FitValue){NAN, NAN, NAN};
   for (PetscInt i = 0; i < d->counts; i++) N[i] = (PetscReal)d->count[i];
-  for (PetscInt i = 0; i < R * d->counts; i++) positive = (PetscBool)(positive && samples[i] > 0);
+  for (PetscInt i = 0; i < R * d->counts; i++) positive = positive && samples[i] > 0 ? PETSC_TRUE : PETSC_FALSE;
   PetscCall(DeckGetInt("ensemble_seed", &seed));
   if (positive) PetscCall(FitBootstrap((uint64_t)seed, R, d->counts, samples, 1, Slope, N, slope));
   PetscFunctionReturn(0);
@@ -92,7 +92,7 @@ static PetscErrorCode RecordSlopes(const ChaosDesign *d, PetscInt R, PetscReal *
 
 /* What was measured beside the rates of theory. */
 static PetscErrorCode PrintSlopes(const ChaosDesign *d, PetscInt R, const Slopes *slopes, Results results) {
-  const PetscBool intervals = (PetscBool)(R > 1);
+  const PetscBool intervals = R > 1 ? PETSC_TRUE : PETSC_FALSE;
 
   PetscFunctionBeginUser;
   if (d->counts == 1) PetscFunctionReturn(0);
