@@ -303,7 +303,7 @@ class Run:
         items = self._study_group.items()
         return {name: item for name, item in items if isinstance(item, h5py.Dataset)}
 
-    @property
+    @cached_property
     def study_values(self) -> dict[str, Any]:
         """{name: number, text or list of texts} of /study/NAME."""
         attributes = self._study_group.attrs.items() if self.kind == "results" else ()
