@@ -24,17 +24,20 @@ ranges=$(printf '%s\n' "${tasks[@]}" | awk 'NR > 1 && $1 == last + 1 { last = $1
 read -ra extra <<<"${SBATCH_OPTIONS:-}"
 
 array=$(sbatch --parsable ${extra[@]+"${extra[@]}"} --array "$ranges" "$jobs/array.sbatch" "$@")
-# after JOB NAME SCRIPT [ARGUMENT...]: one more job, with the site's settings, runs a Python script when JOB has succeeded.
+# after JOB NAME HOW SCRIPT [ARGUMENT...]: one more job, with the site's settings, runs a tool when JOB has succeeded. HOW stands
+# before the script in the job, where the site's variables are known.
 after() {
-  local job=$1 name=$2
-  shift 2
+  local job=$1 name=$2 how=$3
+  shift 3
   sbatch --parsable ${extra[@]+"${extra[@]}"} --ntasks 1 --job-name "$name" --output %x-%j.log --dependency "afterok:$job" \
     --kill-on-invalid-dep=yes <<SCRIPT
 #!/bin/bash
 source $(printf '%q' "$jobs/common.sh")
-exec "\$CHORALE_PYTHON"$(printf ' %q' "$@")
+exec $how$(printf ' %q' "$@")
 SCRIPT
 }
-merge=$(after "$array" merge "$CHORALE_SOURCE/tools/merge" --overwrite "$directory/$study.h5" "${files[@]}")
-plot=$(after "$merge" plot "$CHORALE_SOURCE/tools/plot" "$directory/$study.h5")
+# shellcheck disable=SC2016
+merge=$(after "$array" merge 'env CHORALE="$CHORALE"' "$CHORALE_SOURCE/tools/merge" --overwrite "$directory/$study.h5" "${files[@]}")
+# shellcheck disable=SC2016
+plot=$(after "$merge" plot '"$CHORALE_PYTHON"' "$CHORALE_SOURCE/tools/plot" "$directory/$study.h5")
 echo "sweep $array (${#tasks[@]} tasks), merge $merge, plot $plot"

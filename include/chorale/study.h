@@ -90,8 +90,8 @@ PetscErrorCode RunGetBytes(Run run, PetscReal *bytes);
 /* Numbers of all realizations that are not computed but read: into the rows of results (ResultsFrame, ResultsTail) and
  * what checkpoint keeps of the whole run. context is freed with PetscFree. A study that reads needs no objects but
  * those of its report. */
-typedef PetscErrorCode (*RunReader)(void *context, Results results, Checkpoint checkpoint, const EnsembleLayout *layout,
-                                    const Frames *frames);
+typedef PetscErrorCode (*RunReader)(void *context, Results results, Checkpoint checkpoint,
+                                    const EnsembleLayout *layout);
 PetscErrorCode RunSetReader(Run run, RunReader reader, void *context);
 PetscBool RunReads(Run run);
 

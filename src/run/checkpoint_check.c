@@ -83,43 +83,43 @@ static PetscErrorCode CompareKey(const char *key, const char *value, void *conte
 }
 
 /* Results may be replaced by a run of their study; without a checkpoint, which has been compared, of their deck too. */
-static PetscErrorCode CheckOwn(Checkpoint c, Comparison *comparison) {
+static PetscErrorCode CheckOwn(Checkpoint checkpoint, Comparison *comparison) {
   char group[PATH], value[CHECKPOINT_NAME];
   PetscBool found, same;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", c->study));
+  PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", checkpoint->study));
   PetscCall(HdfExists(comparison->hdf, group, &same));
   PetscCall(HdfReadAttribute(comparison->hdf, "/provenance", "complete", sizeof(value), value, &found));
   PetscCheck(found && same, comparison->comm, PETSC_ERR_USER_INPUT,
              "output_file = %s: exists and holds no results of study %s; output_overwrite replaces it",
-             comparison->file, c->study);
-  if (c->source[0]) PetscFunctionReturn(0);
+             comparison->file, checkpoint->study);
+  if (checkpoint->source[0]) PetscFunctionReturn(0);
   comparison->steps = strcmp(value, "true") ? -1 : 0; /* -1: no frame of it is kept */
   PetscCall(DeckVisit(CompareKey, comparison));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode CheckpointFileCheckResults(Checkpoint c) {
-  Comparison comparison = {.comm = c->layout.world, .file = c->output.file};
+PetscErrorCode CheckpointFileCheckResults(Checkpoint checkpoint) {
+  Comparison comparison = {.comm = checkpoint->layout.world, .file = checkpoint->output.file};
   PetscErrorCode code;
   PetscBool overwrite;
   int there = 0;
 
   PetscFunctionBeginUser;
   PetscCall(DeckGetFlag("output_overwrite", &overwrite));
-  if (!c->rank) there = !access(c->output.file, F_OK);
-  PetscCallMPI(MPI_Bcast(&there, 1, MPI_INT, 0, c->layout.world));
+  if (!checkpoint->rank) there = !access(checkpoint->output.file, F_OK);
+  PetscCallMPI(MPI_Bcast(&there, 1, MPI_INT, 0, checkpoint->layout.world));
   if (!there || overwrite) PetscFunctionReturn(0);
-  PetscCall(HdfOpen(c->layout.world, c->output.file, "r", "output_file", &comparison.hdf));
-  code = CheckOwn(c, &comparison);
+  PetscCall(HdfOpen(checkpoint->layout.world, checkpoint->output.file, "r", "output_file", &comparison.hdf));
+  code = CheckOwn(checkpoint, &comparison);
   PetscCall(HdfClose(&comparison.hdf)); /* an open file would meet MPI_Finalize */
   PetscCall(code);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode CheckpointReadHeader(Checkpoint c, Hdf hdf) {
-  Comparison comparison = {c->layout.world, c->source, hdf, c->steps};
+PetscErrorCode CheckpointReadHeader(Checkpoint checkpoint, Hdf hdf) {
+  Comparison comparison = {checkpoint->layout.world, checkpoint->source, hdf, checkpoint->steps};
   char study[CHECKPOINT_NAME], format[CHECKPOINT_NAME];
   PetscInt64 shape[8];
   PetscBool found;
@@ -127,53 +127,55 @@ PetscErrorCode CheckpointReadHeader(Checkpoint c, Hdf hdf) {
 
   PetscFunctionBeginUser;
   PetscCall(HdfReadAttribute(comparison.hdf, "/checkpoint", "format", sizeof(format), format, &found));
-  PetscCheck(found && !strcmp(format, CHECKPOINT_FORMAT), c->layout.world, PETSC_ERR_USER_INPUT,
-             "checkpoint_resume = true: %s has format '%s', this program reads " CHECKPOINT_FORMAT, c->source, format);
+  PetscCheck(found && !strcmp(format, CHECKPOINT_FORMAT), checkpoint->layout.world, PETSC_ERR_USER_INPUT,
+             "checkpoint_resume = true: %s has format '%s', this program reads " CHECKPOINT_FORMAT, checkpoint->source,
+             format);
   PetscCall(HdfReadAttribute(comparison.hdf, "/checkpoint", "study", sizeof(study), study, &found));
-  PetscCheck(!strcmp(study, c->study), c->layout.world, PETSC_ERR_USER_INPUT,
-             "checkpoint_resume = true: %s is of study %s, not %s", c->source, study, c->study);
+  PetscCheck(!strcmp(study, checkpoint->study), checkpoint->layout.world, PETSC_ERR_USER_INPUT,
+             "checkpoint_resume = true: %s is of study %s, not %s", checkpoint->source, study, checkpoint->study);
   PetscCall(DeckVisit(CompareKey, &comparison));
   PetscCall(HdfGetShape(comparison.hdf, "/status/step", &rank, shape));
-  PetscCheck(rank == 1 && shape[0] == c->layout.realizations, c->layout.world, PETSC_ERR_USER_INPUT,
-             "checkpoint_resume = true: %s has another number of realizations", c->source);
-  PetscCall(HdfReadInts(comparison.hdf, "/status/step", c->layout.realizations, c->step));
-  for (PetscInt r = 0; r < c->layout.realizations; r++)
-    PetscCheck(0 <= c->step[r] && c->step[r] <= c->steps, c->layout.world, PETSC_ERR_USER_INPUT,
+  PetscCheck(rank == 1 && shape[0] == checkpoint->layout.realizations, checkpoint->layout.world, PETSC_ERR_USER_INPUT,
+             "checkpoint_resume = true: %s has another number of realizations", checkpoint->source);
+  PetscCall(HdfReadInts(comparison.hdf, "/status/step", checkpoint->layout.realizations, checkpoint->step));
+  for (PetscInt r = 0; r < checkpoint->layout.realizations; r++)
+    PetscCheck(0 <= checkpoint->step[r] && checkpoint->step[r] <= checkpoint->steps, checkpoint->layout.world,
+               PETSC_ERR_USER_INPUT,
                "checkpoint_resume = true: %s says that %" PetscInt64_FMT " of %" PetscInt_FMT " steps are done",
-               c->source, c->step[r], c->steps);
+               checkpoint->source, checkpoint->step[r], checkpoint->steps);
   PetscFunctionReturn(0);
 }
 
 /* Opens the results; are they complete? All ranks fail alike where they cannot be read. */
-static PetscErrorCode OpenResults(Checkpoint c, Hdf *hdf) {
+static PetscErrorCode OpenResults(Checkpoint checkpoint, Hdf *hdf) {
   char value[CHECKPOINT_NAME];
   PetscErrorCode failed;
   PetscBool found;
 
   PetscFunctionBeginUser;
-  PetscCall(HdfOpen(c->layout.world, c->output.file, "r", "output_file", hdf));
+  PetscCall(HdfOpen(checkpoint->layout.world, checkpoint->output.file, "r", "output_file", hdf));
   failed = HdfReadAttribute(*hdf, "/provenance", "complete", sizeof(value), value, &found);
   if (failed) PetscCall(HdfClose(hdf));
   PetscCall(failed);
-  c->complete = (PetscBool)(found && !strcmp(value, "true"));
+  checkpoint->complete = (PetscBool)(found && !strcmp(value, "true"));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode CheckpointFileIsComplete(Checkpoint c) {
-  Comparison comparison = {c->layout.world, c->output.file, NULL, 0};
+PetscErrorCode CheckpointFileIsComplete(Checkpoint checkpoint) {
+  Comparison comparison = {checkpoint->layout.world, checkpoint->output.file, NULL, 0};
   PetscErrorCode failed, different = 0;
   int there = 0;
 
   PetscFunctionBeginUser;
-  if (!c->rank) there = !access(c->output.file, F_OK);
-  PetscCallMPI(MPI_Bcast(&there, 1, MPI_INT, 0, c->layout.world));
+  if (!checkpoint->rank) there = !access(checkpoint->output.file, F_OK);
+  PetscCallMPI(MPI_Bcast(&there, 1, MPI_INT, 0, checkpoint->layout.world));
   if (!there) PetscFunctionReturn(0);
   PetscCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL));
-  failed = OpenResults(c, &comparison.hdf);
+  failed = OpenResults(checkpoint, &comparison.hdf);
   PetscCall(PetscPopErrorHandler());
-  c->broken = (PetscBool)(failed != 0);
+  checkpoint->broken = (PetscBool)(failed != 0);
   if (failed) PetscFunctionReturn(0);
-  if (c->complete) different = DeckVisit(CompareKey, &comparison);
+  if (checkpoint->complete) different = DeckVisit(CompareKey, &comparison);
   PetscCall(HdfClose(&comparison.hdf)); /* an open file would meet MPI_Finalize */
   PetscCall(different);
   PetscFunctionReturn(0);

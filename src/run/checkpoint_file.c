@@ -45,14 +45,15 @@ static PetscErrorCode TakeTokens(Hdf source, const char *path, Tokens tokens, Pe
 }
 
 /* /state/REALIZATION/NAME, created by all ranks, written by the group that owns the realization. */
-static PetscErrorCode WriteState(Checkpoint c, Hdf hdf, PetscInt r) {
-  const PetscBool mine = (PetscBool)(r % c->layout.groups == c->layout.group);
+static PetscErrorCode WriteState(Checkpoint checkpoint, Hdf hdf, PetscInt r) {
+  const PetscBool mine = (PetscBool)(r % checkpoint->layout.groups == checkpoint->layout.group);
   Hdf source = NULL;
 
   PetscFunctionBeginUser;
-  if (mine && r != c->current) PetscCall(HdfOpen(c->layout.shards, c->source, "r", NULL, &source));
-  for (PetscInt i = 0; i < c->count; i++) {
-    const CheckpointEntry *entry = &c->entries[i];
+  if (mine && r != checkpoint->current)
+    PetscCall(HdfOpen(checkpoint->layout.shards, checkpoint->source, "r", NULL, &source));
+  for (PetscInt i = 0; i < checkpoint->count; i++) {
+    const CheckpointEntry *entry = &checkpoint->entries[i];
     char path[PATH];
 
     PetscCall(PetscSNPrintf(path, sizeof(path), "/state/%" PetscInt_FMT "/%s", r, entry->name));
@@ -70,7 +71,7 @@ static PetscErrorCode WriteState(Checkpoint c, Hdf hdf, PetscInt r) {
       PetscCall(PetscMalloc1(entry->n, &values));
       PetscCall(PetscArraycpy(values, entry->values, entry->n));
       if (source) PetscCall(ReadRows(source, path, 1, entry->n, 0, 1, values));
-      PetscCall(HdfWriteRows(hdf, path, 1, entry->n, 0, 1, mine && !c->shard ? 1 : 0, values));
+      PetscCall(HdfWriteRows(hdf, path, 1, entry->n, 0, 1, mine && !checkpoint->shard ? 1 : 0, values));
       PetscCall(PetscFree(values));
     }
   }
@@ -78,29 +79,30 @@ static PetscErrorCode WriteState(Checkpoint c, Hdf hdf, PetscInt r) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode WriteContents(Checkpoint c, Hdf hdf) {
-  const EnsembleLayout *e = &c->layout;
+static PetscErrorCode WriteContents(Checkpoint checkpoint, Hdf hdf) {
+  const EnsembleLayout *e = &checkpoint->layout;
   const PetscInt64 shape[1] = {e->realizations};
 
   PetscFunctionBeginUser;
   PetscCall(HdfAttributeString(hdf, "/checkpoint", "format", CHECKPOINT_FORMAT));
-  PetscCall(HdfAttributeString(hdf, "/checkpoint", "study", c->study));
+  PetscCall(HdfAttributeString(hdf, "/checkpoint", "study", checkpoint->study));
   /* Every group knows its own realizations; what it read of others may be more than they have done, if they had to
    * begin again. */
   for (PetscInt r = 0; r < e->realizations; r++)
-    if (r % e->groups != e->group) c->step[r] = 0;
-  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, c->step, (PetscMPIInt)e->realizations, MPIU_INT64, MPI_MAX, e->world));
-  PetscCall(HdfWriteInts(hdf, "/status/step", 1, shape, c->step));
-  for (PetscInt i = 0; i < c->count; i++) {
-    const CheckpointEntry *entry = &c->entries[i];
+    if (r % e->groups != e->group) checkpoint->step[r] = 0;
+  PetscCallMPI(
+      MPI_Allreduce(MPI_IN_PLACE, checkpoint->step, (PetscMPIInt)e->realizations, MPIU_INT64, MPI_MAX, e->world));
+  PetscCall(HdfWriteInts(hdf, "/status/step", 1, shape, checkpoint->step));
+  for (PetscInt i = 0; i < checkpoint->count; i++) {
+    const CheckpointEntry *entry = &checkpoint->entries[i];
     char path[PATH];
     if (entry->type == CHECKPOINT_SHARED) {
       PetscCall(PetscSNPrintf(path, sizeof(path), "/shared/%s", entry->name));
-      PetscCall(HdfWriteRows(hdf, path, 1, entry->n, 0, 1, c->rank ? 0 : 1, entry->values));
+      PetscCall(HdfWriteRows(hdf, path, 1, entry->n, 0, 1, checkpoint->rank ? 0 : 1, entry->values));
     }
     if (entry->type != CHECKPOINT_ROWS) continue;
     PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
-    PetscCall(HdfWriteRows(hdf, path, e->realizations, entry->n, e->group, e->groups, c->shard ? 0 : e->owned,
+    PetscCall(HdfWriteRows(hdf, path, e->realizations, entry->n, e->group, e->groups, checkpoint->shard ? 0 : e->owned,
                            entry->values));
     if (!entry->frames) continue;
     const PetscInt64 frames[1] = {entry->frames};
@@ -108,35 +110,35 @@ static PetscErrorCode WriteContents(Checkpoint c, Hdf hdf) {
     PetscCall(HdfWriteInts(hdf, path, 1, frames, entry->step));
   }
   for (PetscInt r = 0; r < e->realizations; r++)
-    if (0 < c->step[r] && c->step[r] < c->steps) PetscCall(WriteState(c, hdf, r));
+    if (0 < checkpoint->step[r] && checkpoint->step[r] < checkpoint->steps) PetscCall(WriteState(checkpoint, hdf, r));
   PetscCall(OriginWrite(e->world, PETSC_FALSE, hdf));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode WriteTemporary(Checkpoint c) {
+static PetscErrorCode WriteTemporary(Checkpoint checkpoint) {
   int code;
   Hdf hdf;
 
   PetscFunctionBeginUser;
-  PetscCall(OutputMakeDirectory(c->layout.world, &c->output));
-  PetscCall(HdfOpen(c->layout.world, c->temporary, "w", NULL, &hdf));
-  PetscCall(WriteContents(c, hdf));
+  PetscCall(OutputMakeDirectory(checkpoint->layout.world, &checkpoint->output));
+  PetscCall(HdfOpen(checkpoint->layout.world, checkpoint->temporary, "w", NULL, &hdf));
+  PetscCall(WriteContents(checkpoint, hdf));
   PetscCall(HdfClose(&hdf));
   /* Every rank's part is on disk: what follows is rank 0's alone. Not by HdfFlush, in which others wait for a rank that
    * finds the disk full. */
-  code = OutputSync(c->temporary, O_RDWR);
-  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &code, 1, MPI_INT, MPI_MAX, c->layout.world));
-  PetscCall(OutputCheck(c->layout.world, code, c->temporary, "cannot be written"));
-  PetscCall(CheckpointSeal(c));
+  code = OutputSync(checkpoint->temporary, O_RDWR);
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &code, 1, MPI_INT, MPI_MAX, checkpoint->layout.world));
+  PetscCall(OutputCheck(checkpoint->layout.world, code, checkpoint->temporary, "cannot be written"));
+  PetscCall(CheckpointSeal(checkpoint));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode CheckpointFileWrite(Checkpoint c) {
+PetscErrorCode CheckpointFileWrite(Checkpoint checkpoint) {
   PetscErrorCode failed;
 
   PetscFunctionBeginUser;
-  failed = WriteTemporary(c);
-  if (failed && !c->rank) (void)unlink(c->temporary);
+  failed = WriteTemporary(checkpoint);
+  if (failed && !checkpoint->rank) (void)unlink(checkpoint->temporary);
   PetscCall(failed);
   PetscFunctionReturn(0);
 }
@@ -144,43 +146,47 @@ PetscErrorCode CheckpointFileWrite(Checkpoint c) {
 /* Reads from the source, and closes it before bad input leads to MPI_Finalize, where an open file would be met. What
  * one group alone finds wrong is a failure of the run, so only the world's reader names the key: then the program
  * aborts, at once, since closing would wait for others that have the same to say. */
-static PetscErrorCode WithSource(Checkpoint c, MPI_Comm comm, PetscErrorCode (*read)(Checkpoint c, Hdf hdf)) {
+static PetscErrorCode WithSource(Checkpoint checkpoint, MPI_Comm comm,
+                                 PetscErrorCode (*read)(Checkpoint checkpoint, Hdf hdf)) {
   PetscErrorCode code;
   Hdf hdf;
 
   PetscFunctionBeginUser;
-  PetscCall(HdfOpen(comm, c->source, "r", comm == c->layout.world ? "checkpoint_resume" : NULL, &hdf));
-  code = read(c, hdf);
+  PetscCall(
+      HdfOpen(comm, checkpoint->source, "r", comm == checkpoint->layout.world ? "checkpoint_resume" : NULL, &hdf));
+  code = read(checkpoint, hdf);
   if (!code || code == PETSC_ERR_USER_INPUT) PetscCall(HdfClose(&hdf));
   PetscCall(code);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode CheckpointFileFind(Checkpoint c) {
-  const char *const candidates[2] = {c->file, c->previous};
+PetscErrorCode CheckpointFileFind(Checkpoint checkpoint) {
+  const char *const candidates[2] = {checkpoint->file, checkpoint->previous};
   char reason[PATH], damage[2 * PATH] = "";
 
   PetscFunctionBeginUser;
-  for (int i = 0; i < 2 && !c->source[0]; i++) {
+  for (int i = 0; i < 2 && !checkpoint->source[0]; i++) {
     PetscBool exists = PETSC_FALSE;
-    PetscCall(CheckpointVerify(c, candidates[i], &exists, reason, sizeof(reason)));
+    PetscCall(CheckpointVerify(checkpoint, candidates[i], &exists, reason, sizeof(reason)));
     if (exists && !reason[0])
-      PetscCall(PetscStrncpy(c->source, candidates[i], sizeof(c->source)));
+      PetscCall(PetscStrncpy(checkpoint->source, candidates[i], sizeof(checkpoint->source)));
     else if (exists) {
       PetscCall(PetscSNPrintf(damage, sizeof(damage), "%.300s %s", candidates[i], reason));
-      if (!c->rank) fprintf(stderr, "chorale: warning: %s\n", damage);
+      if (!checkpoint->rank) fprintf(stderr, "chorale: warning: %s\n", damage);
     }
   }
-  PetscCheck(c->source[0] || !damage[0], c->layout.world, PETSC_ERR_FILE_READ,
+  PetscCheck(checkpoint->source[0] || !damage[0], checkpoint->layout.world, PETSC_ERR_FILE_READ,
              "no checkpoint can be used (%s); remove it to start from the beginning", damage);
-  c->trusted = (PetscBool)!strcmp(c->source, c->file);
-  if (c->source[0]) PetscCall(WithSource(c, c->layout.world, CheckpointReadHeader));
+  checkpoint->trusted = (PetscBool)!strcmp(checkpoint->source, checkpoint->file);
+  if (checkpoint->source[0]) PetscCall(WithSource(checkpoint, checkpoint->layout.world, CheckpointReadHeader));
   PetscFunctionReturn(0);
 }
 
 /* Row r of an entry that begins with frames, those of the source being more: chosen by their steps. */
-static PetscErrorCode ReadFrames(Checkpoint c, Hdf hdf, const CheckpointEntry *entry, PetscInt r, PetscReal *row) {
-  const PetscErrorCode unfit = c->layout.groups == 1 ? PETSC_ERR_USER_INPUT : PETSC_ERR_FILE_READ; /* see WithSource */
+static PetscErrorCode ReadFrames(Checkpoint checkpoint, Hdf hdf, const CheckpointEntry *entry, PetscInt r,
+                                 PetscReal *row) {
+  const PetscErrorCode unfit =
+      checkpoint->layout.groups == 1 ? PETSC_ERR_USER_INPUT : PETSC_ERR_FILE_READ; /* see WithSource */
   const PetscInt64 columns = entry->columns, tail = entry->n - entry->frames * columns;
   PetscInt64 shape[8], *step, k, j = 0, f;
   PetscReal *old;
@@ -190,63 +196,64 @@ static PetscErrorCode ReadFrames(Checkpoint c, Hdf hdf, const CheckpointEntry *e
   PetscFunctionBeginUser;
   PetscCall(PetscSNPrintf(path, sizeof(path), "/frames/%s", entry->name));
   PetscCall(HdfGetShape(hdf, path, &rank, shape));
-  PetscCheck(rank == 1 && shape[0] <= c->steps + 1, c->layout.shards, unfit,
-             "checkpoint_resume = true: %s: '%s' has another shape", c->source, path);
+  PetscCheck(rank == 1 && shape[0] <= checkpoint->steps + 1, checkpoint->layout.shards, unfit,
+             "checkpoint_resume = true: %s: '%s' has another shape", checkpoint->source, path);
   k = shape[0] * columns + tail;
   PetscCall(PetscMalloc2(shape[0], &step, k, &old));
   PetscCall(HdfReadInts(hdf, path, shape[0], step));
   PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
-  PetscCall(ReadRows(hdf, path, c->layout.realizations, k, r, c->shard ? 0 : 1, old));
+  PetscCall(ReadRows(hdf, path, checkpoint->layout.realizations, k, r, checkpoint->shard ? 0 : 1, old));
   for (f = 0; f < entry->frames; f++) {
     while (j < shape[0] && step[j] != entry->step[f]) j++;
     if (j == shape[0]) break;
-    if (!c->shard) PetscCall(PetscArraycpy(row + f * columns, old + j * columns, columns));
+    if (!checkpoint->shard) PetscCall(PetscArraycpy(row + f * columns, old + j * columns, columns));
   }
-  if (!c->shard) PetscCall(PetscArraycpy(row + entry->n - tail, old + k - tail, tail));
+  if (!checkpoint->shard) PetscCall(PetscArraycpy(row + entry->n - tail, old + k - tail, tail));
   PetscCall(PetscFree2(step, old));
-  PetscCheck(f == entry->frames, c->layout.shards, unfit,
-             "checkpoint_resume = true: %s: has no frame of step %" PetscInt64_FMT, c->source, entry->step[f]);
+  PetscCheck(f == entry->frames, checkpoint->layout.shards, unfit,
+             "checkpoint_resume = true: %s: has no frame of step %" PetscInt64_FMT, checkpoint->source, entry->step[f]);
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode ReadAllRows(Checkpoint c, Hdf hdf) {
-  const EnsembleLayout *e = &c->layout;
+static PetscErrorCode ReadAllRows(Checkpoint checkpoint, Hdf hdf) {
+  const EnsembleLayout *e = &checkpoint->layout;
 
   PetscFunctionBeginUser;
-  for (PetscInt i = 0; i < c->count; i++) {
-    const CheckpointEntry *entry = &c->entries[i];
+  for (PetscInt i = 0; i < checkpoint->count; i++) {
+    const CheckpointEntry *entry = &checkpoint->entries[i];
     char path[PATH];
     if (entry->type == CHECKPOINT_SHARED && e->group == 0) {
       PetscCall(PetscSNPrintf(path, sizeof(path), "/shared/%s", entry->name));
-      PetscCall(ReadRows(hdf, path, 1, entry->n, 0, c->rank ? 0 : 1, entry->values));
+      PetscCall(ReadRows(hdf, path, 1, entry->n, 0, checkpoint->rank ? 0 : 1, entry->values));
     }
     if (entry->type != CHECKPOINT_ROWS) continue;
     PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
     for (PetscInt k = 0; k < e->owned; k++) {
       const PetscInt r = e->group + k * e->groups;
-      PetscReal *row = c->shard ? NULL : entry->values + (size_t)k * (size_t)entry->n; /* others may have no room */
-      if (!c->step[r]) continue;
+      PetscReal *row =
+          checkpoint->shard ? NULL : entry->values + (size_t)k * (size_t)entry->n; /* others may have no room */
+      if (!checkpoint->step[r]) continue;
       if (entry->frames)
-        PetscCall(ReadFrames(c, hdf, entry, r, row));
+        PetscCall(ReadFrames(checkpoint, hdf, entry, r, row));
       else
-        PetscCall(ReadRows(hdf, path, e->realizations, entry->n, r, c->shard ? 0 : 1, row));
+        PetscCall(ReadRows(hdf, path, e->realizations, entry->n, r, checkpoint->shard ? 0 : 1, row));
     }
   }
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode CheckpointFileReadRows(Checkpoint c) {
+PetscErrorCode CheckpointFileReadRows(Checkpoint checkpoint) {
   PetscFunctionBeginUser;
-  PetscCall(WithSource(c, c->layout.shards, ReadAllRows));
+  PetscCall(WithSource(checkpoint, checkpoint->layout.shards, ReadAllRows));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode ReadState(Checkpoint c, Hdf hdf) {
-  const PetscInt r = c->current;
+static PetscErrorCode ReadState(Checkpoint checkpoint, Hdf hdf) {
+  const PetscInt r = checkpoint->current;
 
   PetscFunctionBeginUser;
-  for (PetscInt i = 0; i < c->count; i++) {
-    const CheckpointEntry *entry = &c->entries[i];
+  for (PetscInt i = 0; i < checkpoint->count; i++) {
+    const CheckpointEntry *entry = &checkpoint->entries[i];
     char path[PATH];
 
     PetscCall(PetscSNPrintf(path, sizeof(path), "/state/%" PetscInt_FMT "/%s", r, entry->name));
@@ -265,9 +272,9 @@ static PetscErrorCode ReadState(Checkpoint c, Hdf hdf) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode CheckpointFileReadState(Checkpoint c, PetscInt r) {
+PetscErrorCode CheckpointFileReadState(Checkpoint checkpoint, PetscInt r) {
   PetscFunctionBeginUser;
-  c->current = r;
-  PetscCall(WithSource(c, c->layout.shards, ReadState));
+  checkpoint->current = r;
+  PetscCall(WithSource(checkpoint, checkpoint->layout.shards, ReadState));
   PetscFunctionReturn(0);
 }

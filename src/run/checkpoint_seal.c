@@ -21,7 +21,7 @@ static const char mark[16] = "chorale trailer";
 
 /* Checksum of the first `length` bytes of a file, the same for any number of ranks: blocks' CRCs are mixed with their
  * place and added. Collective on the world; *ok is false where a rank cannot read. */
-static PetscErrorCode Checksum(Checkpoint c, const char *path, uint64_t length, uint64_t *sum, PetscBool *ok) {
+static PetscErrorCode Checksum(Checkpoint checkpoint, const char *path, uint64_t length, uint64_t *sum, PetscBool *ok) {
   const int file = open(path, O_RDONLY);
   unsigned char *bytes;
   int good = file >= 0;
@@ -29,7 +29,7 @@ static PetscErrorCode Checksum(Checkpoint c, const char *path, uint64_t length, 
   PetscFunctionBeginUser;
   *sum = 0;
   PetscCall(PetscMalloc1(BLOCK, &bytes));
-  for (uint64_t b = (uint64_t)c->rank; good && b * BLOCK < length; b += (uint64_t)c->size) {
+  for (uint64_t b = (uint64_t)checkpoint->rank; good && b * BLOCK < length; b += (uint64_t)checkpoint->size) {
     const size_t want = (size_t)PetscMin((uint64_t)BLOCK, length - b * BLOCK);
     size_t have = 0;
     while (good && have < want) {
@@ -48,8 +48,8 @@ static PetscErrorCode Checksum(Checkpoint c, const char *path, uint64_t length, 
   }
   PetscCall(PetscFree(bytes));
   if (file >= 0) (void)close(file);
-  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, sum, 1, MPI_UINT64_T, MPI_SUM, c->layout.world));
-  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &good, 1, MPI_INT, MPI_LAND, c->layout.world));
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, sum, 1, MPI_UINT64_T, MPI_SUM, checkpoint->layout.world));
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &good, 1, MPI_INT, MPI_LAND, checkpoint->layout.world));
   *ok = good ? PETSC_TRUE : PETSC_FALSE;
   PetscFunctionReturn(0);
 }
@@ -67,33 +67,34 @@ static int AppendTrailer(const char *path, const Trailer *trailer) {
   return code;
 }
 
-PetscErrorCode CheckpointSeal(Checkpoint c) {
+PetscErrorCode CheckpointSeal(Checkpoint checkpoint) {
   Trailer trailer;
   struct stat status = {0};
   PetscBool ok;
   int code = 0;
 
   PetscFunctionBeginUser;
-  if (!c->rank && stat(c->temporary, &status)) code = errno;
-  PetscCall(OutputCheck(c->layout.world, code, c->temporary, "cannot be read back"));
+  if (!checkpoint->rank && stat(checkpoint->temporary, &status)) code = errno;
+  PetscCall(OutputCheck(checkpoint->layout.world, code, checkpoint->temporary, "cannot be read back"));
   memcpy(trailer.mark, mark, sizeof(mark));
   trailer.length = (uint64_t)status.st_size;
-  PetscCallMPI(MPI_Bcast(&trailer.length, 1, MPI_UINT64_T, 0, c->layout.world));
-  PetscCall(Checksum(c, c->temporary, trailer.length, &trailer.sum, &ok));
-  PetscCheck(ok, c->layout.world, PETSC_ERR_FILE_WRITE, "%s: cannot be read back", c->temporary);
-  if (!c->rank) {
-    code = AppendTrailer(c->temporary, &trailer);
-    if (!code && c->trusted && rename(c->file, c->previous) && errno != ENOENT) code = errno;
-    if (!code && rename(c->temporary, c->file)) code = errno;
-    if (!code) code = OutputSync(c->output.trajectories, O_RDONLY);
+  PetscCallMPI(MPI_Bcast(&trailer.length, 1, MPI_UINT64_T, 0, checkpoint->layout.world));
+  PetscCall(Checksum(checkpoint, checkpoint->temporary, trailer.length, &trailer.sum, &ok));
+  PetscCheck(ok, checkpoint->layout.world, PETSC_ERR_FILE_WRITE, "%s: cannot be read back", checkpoint->temporary);
+  if (!checkpoint->rank) {
+    code = AppendTrailer(checkpoint->temporary, &trailer);
+    if (!code && checkpoint->trusted && rename(checkpoint->file, checkpoint->previous) && errno != ENOENT) code = errno;
+    if (!code && rename(checkpoint->temporary, checkpoint->file)) code = errno;
+    if (!code) code = OutputSync(checkpoint->output.trajectories, O_RDONLY);
   }
-  PetscCall(OutputCheck(c->layout.world, code, c->file, "cannot be put in place"));
-  c->trusted = PETSC_TRUE;
-  if (c->source[0]) PetscCall(PetscStrcpy(c->source, c->file)); /* it holds what waits for its turn */
+  PetscCall(OutputCheck(checkpoint->layout.world, code, checkpoint->file, "cannot be put in place"));
+  checkpoint->trusted = PETSC_TRUE;
+  if (checkpoint->source[0])
+    PetscCall(PetscStrcpy(checkpoint->source, checkpoint->file)); /* it holds what waits for its turn */
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode CheckpointVerify(Checkpoint c, const char *path, PetscBool *exists, char *reason, size_t room) {
+PetscErrorCode CheckpointVerify(Checkpoint checkpoint, const char *path, PetscBool *exists, char *reason, size_t room) {
   Trailer trailer = {.length = 0};
   struct {
     int exists;
@@ -103,7 +104,7 @@ PetscErrorCode CheckpointVerify(Checkpoint c, const char *path, PetscBool *exist
   PetscBool ok;
 
   PetscFunctionBeginUser;
-  if (!c->rank) {
+  if (!checkpoint->rank) {
     struct stat status;
     const int file = open(path, O_RDONLY);
     found.exists = file >= 0 || errno != ENOENT;
@@ -117,10 +118,10 @@ PetscErrorCode CheckpointVerify(Checkpoint c, const char *path, PetscBool *exist
     }
     if (file >= 0) (void)close(file);
   }
-  PetscCallMPI(MPI_Bcast(&found, sizeof(found), MPI_BYTE, 0, c->layout.world));
-  PetscCallMPI(MPI_Bcast(&trailer, sizeof(trailer), MPI_BYTE, 0, c->layout.world));
+  PetscCallMPI(MPI_Bcast(&found, sizeof(found), MPI_BYTE, 0, checkpoint->layout.world));
+  PetscCallMPI(MPI_Bcast(&trailer, sizeof(trailer), MPI_BYTE, 0, checkpoint->layout.world));
   if (found.exists && !found.reason[0]) {
-    PetscCall(Checksum(c, path, trailer.length, &sum, &ok));
+    PetscCall(Checksum(checkpoint, path, trailer.length, &sum, &ok));
     if (!ok || sum != trailer.sum) (void)snprintf(found.reason, PATH, "is damaged: its checksum is wrong");
   }
   *exists = found.exists ? PETSC_TRUE : PETSC_FALSE;

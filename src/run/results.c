@@ -185,6 +185,10 @@ PetscInt ResultsWidth(Results results) {
   return results->frame * results->frames->count + results->tail;
 }
 
+const Frames *ResultsGetFrames(Results results) {
+  return results->frames;
+}
+
 const Quantity *ResultsGetQuantity(Results results, PetscInt i, PetscInt *first) {
   if (i >= results->quantities) return NULL;
   *first = results->first[i];

@@ -3,6 +3,7 @@
 #include "run/results_impl.h"
 
 #include "io/hdf.h"
+#include "law/stats/interval.h"
 
 #include <math.h>
 #include <string.h>
@@ -112,6 +113,7 @@ static PetscErrorCode WriteObservable(Results results, Hdf hdf, const Quantity *
                               ResultsFrame(results, i, t) + first, k));
   PetscCall(HdfWriteInts(hdf, At(path, group, "step"), 1, &frames, results->frames->step));
   PetscCall(HdfWriteReals(hdf, At(path, group, "time"), 1, &frames, results->frames->time));
+  PetscCall(HdfAttributeReal(hdf, group, "interval_factor", IntervalFactor(e->realizations)));
   At(path, group, "value");
   PetscCall(HdfWriteColumns(hdf, path, frames, e->realizations, k == 1 ? 0 : k, e->group, e->groups, n, columns));
   PetscCall(Explain(hdf, path, quantity->unit, quantity->description));

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-static const Study *const registry[] = {&StudySimulate, &StudyKernel, &StudyLimits, &StudyChaos,
-                                        &StudySync,     &StudySpde,   &StudyAnalyze};
+static const Study *const registry[] = {&StudySimulate, &StudyKernel, &StudyLimits,  &StudyChaos,
+                                        &StudySync,     &StudySpde,   &StudyAnalyze, &StudyMerge};
 
 const Study *StudyGet(PetscInt i) {
   return i >= 0 && i < (PetscInt)(sizeof(registry) / sizeof(registry[0])) ? registry[i] : NULL;

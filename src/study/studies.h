@@ -4,7 +4,7 @@
 
 #include "study/options.h"
 
-extern const Study StudySimulate, StudyKernel, StudyLimits, StudyChaos, StudySync, StudySpde, StudyAnalyze;
+extern const Study StudySimulate, StudyKernel, StudyLimits, StudyChaos, StudySync, StudySpde, StudyAnalyze, StudyMerge;
 
 /* The options of the objects that most studies are made of. Collective. */
 typedef struct {

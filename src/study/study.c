@@ -166,7 +166,7 @@ static PetscErrorCode View(Run run) {
   if (run->study->view) PetscCall(run->study->view(run->state));
   PetscCall(ResultsView(run->results));
   if (run->trajectories) PetscCall(TrajectoriesView(run->trajectories));
-  if (run->checkpoint && !run->study->quiet) PetscCall(CheckpointView(run->checkpoint));
+  if (run->checkpoint && !run->study->quiet && !run->reader) PetscCall(CheckpointView(run->checkpoint));
   PetscFunctionReturn(0);
 }
 
@@ -296,7 +296,7 @@ static PetscErrorCode Go(Run run, PetscBool *stopped) {
   if (run->study->prepare) PetscCall(run->study->prepare(run->state));
   PetscCall(ResultsAllocate(run->results));
   if (run->reader)
-    PetscCall(run->reader(run->context, run->results, run->checkpoint, &run->layout, &run->frames));
+    PetscCall(run->reader(run->context, run->results, run->checkpoint, &run->layout));
   else {
     if (run->checkpoint) PetscCall(KeepNumbers(run));
     PetscCall(Loop(run, stopped));
@@ -320,7 +320,7 @@ PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables
   PetscCall(Create(run));
   PetscCall(DeckGetFlag("dry_run", &dry));
   if (dry) PetscCall(DeckView());
-  if (dry || !study->quiet) PetscCall(View(run));
+  if (dry || !(study->quiet || run->reader)) PetscCall(View(run));
   if (run->checkpoint) PetscCall(CheckpointIsComplete(run->checkpoint, &complete));
   if (!dry && !complete) PetscCall(Go(run, &stopped));
   const PetscErrorCode code = stopped ? CheckpointStopped(run->checkpoint) : 0;

@@ -18,7 +18,6 @@ PROGRAMS = {
     "compare": ("chorale.compare", READS),
     "grid": ("chorale.grid", DRAWS),
     "info": ("chorale.info", READS),
-    "merge": ("chorale.merge", READS),
     "plot": ("chorale.plot.program", DRAWS),
     "project": ("chorale.project", READS),
     "report": ("chorale.report.program", DRAWS),
@@ -71,6 +70,6 @@ def start(name: str) -> int:
     return command.run(name, importlib.import_module(module).main)
 
 
-compare, info, merge, plot, project, report = (
-    partial(start, name) for name in ("compare", "info", "merge", "plot", "project", "report")
+compare, info, plot, project, report = (
+    partial(start, name) for name in ("compare", "info", "plot", "project", "report")
 )

@@ -34,6 +34,10 @@ PetscReal IntervalQuantile(PetscInt freedom) {
   return 0.5 * (low + high);
 }
 
+PetscReal IntervalFactor(PetscInt R) {
+  return R < INTERVAL_LEAST ? NAN : IntervalQuantile(R - 1);
+}
+
 PetscReal IntervalDeviation(PetscInt R, PetscReal off) {
   const PetscReal n = (PetscReal)(R - 1);
 

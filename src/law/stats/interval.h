@@ -12,6 +12,9 @@
 
 /* q with P(|T| <= q) = 0.95, T of Student's law with `freedom` >= 1 degrees of freedom. */
 PetscReal IntervalQuantile(PetscInt freedom);
+/* Standard errors to each side of a mean of R realizations: what files keep as interval_factor. NaN below
+ * INTERVAL_LEAST. */
+PetscReal IntervalFactor(PetscInt R);
 /* What is as unlikely for a normal variable, in standard deviations, as |T| >= |off| is for Student's law of R - 1
  * degrees of freedom (Wallace 1959: within 1% where it matters). NaN below INTERVAL_LEAST realizations. */
 PetscReal IntervalDeviation(PetscInt R, PetscReal off);

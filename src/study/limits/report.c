@@ -119,6 +119,7 @@ static PetscErrorCode AddRows(const LimitsGrid *grid, PetscInt R, const PetscRea
         PetscCall(ResultsRow(results, row));
         if (!(mean[cell] > 0)) *positive = PETSC_FALSE;
       }
+  PetscCall(ResultsScalar(results, "interval_factor", IntervalFactor(R)));
   PetscCall(PetscFree2(mean, sem));
   PetscFunctionReturn(0);
 }

@@ -2,6 +2,7 @@
  * that are left later are a choice: they concentrate late, and a mean over them jumps whenever one more is gone. */
 #include <math.h>
 
+#include "law/stats/interval.h"
 #include "study/spde/spde.h"
 
 static const char *const names[SPDE_NUMBERS] = {"mass", "min_density",   "energy", "distance", "entropy",
@@ -97,6 +98,7 @@ PetscErrorCode SpdeReport(PetscInt dim, const Samples *samples, Results results)
     PetscCall(ResultsArray(results, key, 1, shape, sem + i * frames));
   }
   PetscCall(ResultsArray(results, "resolved", 1, shape, resolved));
+  PetscCall(ResultsScalar(results, "interval_factor", IntervalFactor(samples->realizations)));
   PetscCall(ResultsText(results, "distance_kind", dim == 2 ? "W2" : "MMD"));
   PetscCall(ReportOutgrown(samples, resolved, results));
   PetscCall(PetscFree3(mean, sem, resolved));

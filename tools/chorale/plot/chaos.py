@@ -15,6 +15,8 @@ from chorale.plot.common import (
     Picture,
     bars,
     columns,
+    decided,
+    factor,
     count_axis,
     dress,
     found,
@@ -52,7 +54,7 @@ def draw_quantity(run: Run, axes: Axes, name: str) -> None:
     fitted = np.isfinite(slope)
     if fitted:
         label += f", slope {with_interval(run.study_values, f'slope_{name}')}"
-    half = bars(sem)
+    half = bars(run, sem)
     half = None if half is None else np.minimum(half, 0.999 * mean)
     look = {"fmt": marker, "color": colour, "capsize": 3, "markersize": 6}
     axes.errorbar(count, mean, yerr=half, label=label, **look)
@@ -100,7 +102,7 @@ def draw_times(run: Run, axes: Axes) -> None:
     count, time, frames = columns(run, "tokens", "time", "w2sq_frames")
     mean, half = frames.mean(axis=0), np.zeros(frames.shape[1:])
     if len(frames) > 1:
-        half = 1.96 * frames.std(axis=0, ddof=1) / np.sqrt(len(frames))
+        half = factor(run) * frames.std(axis=0, ddof=1) / np.sqrt(len(frames))
     for i, (N, colour) in enumerate(zip(count, LOOK.sequence(len(count)))):
         if not np.isfinite(mean[:, i]).all():
             continue
@@ -120,7 +122,7 @@ def draw_correlation(run: Run, axes: Axes) -> None:
     """Of two tokens given the noise, times N."""
     count, mean, sem = columns(run, "tokens", "correlation", "correlation_sem")
     axes.axhline(0, color=LOOK.soft, linewidth=1)
-    half = bars(count * sem)
+    half = bars(run, count * sem)
     axes.errorbar(count, count * mean, yerr=half, fmt="o", color=LOOK.blue, capsize=3)
     count_axis(axes, count, "tokens N")
     axes.set(ylabel="N × correlation", title="Two tokens, given the noise: correlation times N")
@@ -147,7 +149,8 @@ def headline(run: Run, dim: int) -> str:
         seen = "beside"
     elif low <= bound <= high:
         seen = "as fast as"
-    verdict = mark(low <= bound, low, high, bound)
+    word = values.get("slope_w2sq_verdict") if name == "w2sq" else None
+    verdict = f" ({word})" if word == "range too short for a rate" else mark(decided(word))
     words = (
         f"{label} falls with slope {value:.2f}, {seen} the paper's bound {bound:.2f}{verdict} "
         f"(dimension d − 1 = {dim - 1} predicts {intrinsic:.2f})"

@@ -312,9 +312,23 @@ def plus_minus(value: float, error: float, digits: int = 4) -> str:
     return words.replace("-", "−")
 
 
-def bars(sem: np.ndarray) -> Optional[np.ndarray]:
-    """Half of 95% intervals for errorbar(); None where no error is known."""
-    return 1.96 * np.nan_to_num(sem) if np.isfinite(sem).any() else None
+def factor(run: Run) -> float:
+    """Standard errors to each side of a mean that make its 95% interval, as chorale has them
+    (Student's law); NaN where there is none: of fewer than four realizations."""
+    return float(run.study_values.get("interval_factor", np.nan))
+
+
+def bars(run: Run, sem: np.ndarray) -> Optional[np.ndarray]:
+    """Half of 95% intervals for errorbar(); None where there is none."""
+    half = factor(run) * sem
+    return np.nan_to_num(half) if np.isfinite(half).any() else None
+
+
+def positive_band(run: Run, mean: np.ndarray, sem: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the 95% intervals of means of positive numbers: those of their logarithms."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        ratio = np.exp(factor(run) * sem / mean)
+    return mean / ratio, mean * ratio
 
 
 def is_chance(off: float, count: int) -> Optional[bool]:
@@ -326,6 +340,11 @@ def is_chance(off: float, count: int) -> Optional[bool]:
         return None
     scale = (8 * free + 1) / (8 * free + 3)
     return bool(scale * np.sqrt(free * np.log1p(off * off / free)) <= 4)
+
+
+def decided(word: Any) -> Optional[bool]:
+    """What a verdict of chorale decides; None where it does not."""
+    return {"agrees": True, "does not agree": False, "slower than the rate": False}.get(word)
 
 
 def mark(holds: Optional[bool], *numbers: float) -> str:
@@ -352,7 +371,7 @@ class Series:
                 sem = np.full_like(sem, np.nan)
         else:
             self.mean, sem = self.of_those_there(seen)
-        self.half = 1.96 * sem
+        self.sem, self.half = sem, factor(run) * sem
 
     @staticmethod
     def of_those_there(seen: Observable) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,7 @@ from chorale.plot.common import (
     Picture,
     bars,
     columns,
+    decided,
     count_axis,
     dress,
     found,
@@ -48,6 +49,7 @@ class Grid:
         self.finite = np.isfinite(self.width)
         self.infinite = len(self.width) - 1 if not self.finite[-1] else None
         values = run.study_values
+        self.run = run
         self.fit = [interval(values, f"fit_{name}")[0] for name in ("depth", "width")]
         self.fitted = "fit_depth" in values
 
@@ -68,9 +70,11 @@ def headline(run: Run, grid: Grid) -> str:
         return f"Without a coupling transformers and their limit agree in law only: {alone}"
     slopes = []
     for letter, key in (("L", "slope_depth"), ("m", "slope_width")):
-        value, low, high = interval(run.study_values, key)
+        value = interval(run.study_values, key)[0]
         if np.isfinite(value):
-            words = f"{value:.2f} in {letter}{mark(low <= -1, low, high)}"
+            verdict = run.study_values.get(f"{key}_verdict")
+            short_range = f" ({verdict})" if verdict == "range too short for a rate" else ""
+            words = f"{value:.2f} in {letter}{mark(decided(verdict))}{short_range}"
             slopes.append(words.replace("-", "−"))
     if slopes:
         return "Transformers approach their limit: slopes " + ", ".join(slopes) + " (theorem: −1)"
@@ -106,7 +110,7 @@ def draw_depth(axes: Axes, grid: Grid, values: dict[str, Any]) -> None:
     """Against the depth, a colour for every width."""
     fine = np.geomspace(grid.depth[0], grid.depth[-1], 50)
     for k, (width, colour) in enumerate(zip(grid.width, LOOK.sequence(len(grid.width)))):
-        half = bars(grid.sem[-1, :, k])
+        half = bars(grid.run, grid.sem[-1, :, k])
         look = {"fmt": "o", "markersize": 6, "color": colour, "capsize": 2}
         axes.errorbar(grid.depth, grid.error[-1, :, k], half, label=f"m = {name(width)}", **look)
         if grid.fitted:
@@ -135,7 +139,7 @@ def draw_excess(axes: Axes, grid: Grid, fine: np.ndarray) -> None:
     seen = error > floor
     if not seen.any():
         return
-    width, excess, half = width[seen], (error - floor)[seen], bars(sem[seen])
+    width, excess, half = width[seen], (error - floor)[seen], bars(grid.run, sem[seen])
     look = {"fmt": "o", "markersize": 7, "color": LOOK.orange, "capsize": 2}
     axes.errorbar(width, excess, half, label="error less that of m = ∞", **look)
     middle = np.exp(np.mean(np.log(excess * width)))
@@ -149,7 +153,7 @@ def draw_width(axes: Axes, grid: Grid, values: dict[str, Any]) -> None:
     error, sem = grid.error[-1, -1, grid.finite], grid.sem[-1, -1, grid.finite]
     fine = np.geomspace(width[0], width[-1], 50)
     look = {"fmt": "s", "markersize": 6, "color": LOOK.blue, "capsize": 2}
-    axes.errorbar(width, error, bars(sem), label=f"error at L = {depth:g}", **look)
+    axes.errorbar(width, error, bars(grid.run, sem), label=f"error at L = {depth:g}", **look)
     if grid.infinite is not None:
         draw_excess(axes, grid, fine)
     if grid.fitted:

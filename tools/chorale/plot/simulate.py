@@ -32,6 +32,22 @@ from chorale.plot.tokens import Frames, draw_row, of_run
 LEAST_SHARE = 1e-5  # of pairs, in the picture of cosines
 
 
+def mean_exponential(beta: float, dim: int) -> float:
+    """E e^{βu} of two independent uniform tokens: the sum of (β²/4)^k / (k! (d/2)_k)."""
+    term = total = 1.0
+    k = 0
+    while term > 1e-17 * total:
+        term *= beta * beta / 4 / ((k + 1) * (dim / 2 + k))
+        total += term
+        k += 1
+    return total
+
+
+def uniform_kernel(beta: float, dim: int) -> float:
+    """E e^{β(u-1)} of two independent uniform tokens."""
+    return mean_exponential(beta, dim) * np.exp(-beta)
+
+
 def uniform_energy(run: Run) -> float:
     """Mean energy of N independent uniform tokens, ½ (1 - 1/N) (e^β - E e^{βu}); NaN beyond double
     precision."""
@@ -42,13 +58,7 @@ def uniform_energy(run: Run) -> float:
     count, dim = keys.integer("tokens_count"), keys.integer("tokens_dim")
     if not 0 < beta <= 300 or count < 1 or dim < 2:
         return np.nan
-    term = total = 1.0
-    k = 0
-    while term > 1e-17 * total:  # E e^{βu} = sum of (β²/4)^k / (k! (d/2)_k)
-        term *= beta * beta / 4 / ((k + 1) * (dim / 2 + k))
-        total += term
-        k += 1
-    return 0.5 * (1 - 1 / count) * (np.exp(beta) - total)
+    return 0.5 * (1 - 1 / count) * (np.exp(beta) - mean_exponential(beta, dim))
 
 
 def draw_energy(run: Run, axes: Axes, energy: Series) -> None:

@@ -235,5 +235,7 @@ def figure(run: Run) -> Picture:
     draw_mass(run, mass)
     about = "Dots and thin lines: tokens" if has_density(run) else ""
     if np.isfinite(columns(run, "outgrown")[0]).any():
-        about += "; dotted: a density outgrew its degrees"
+        about += (
+            "; dotted: a density outgrew its degrees; means are over all realizations and end there"
+        )
     return dress(picture, run, headline(run), about)

@@ -19,12 +19,14 @@ from chorale.plot.common import (
     Picture,
     change,
     columns,
+    decided,
     dress,
     found,
+    factor,
     interval,
-    is_chance,
     mark,
     plus_minus,
+    positive_band,
     short,
     time_axis,
     with_interval,
@@ -39,15 +41,17 @@ def scalar(run: Run, key: str) -> float:
 
 
 def guaranteed(run: Run) -> float:
-    """The rate at which the theorem makes the energy fall, -(ε + λ̄'(β)); NaN where it proves
-    none."""
-    rate = -(scalar(run, "epsilon") + scalar(run, "lambda_rate"))
-    return rate if scalar(run, "lambda_bar") < 0 and rate > 0 else np.nan
+    """The rate at which the theorem makes the energy fall, -(ε + λ̄'(β)) from upper bounds of both;
+    NaN where it proves none."""
+    rate = -(scalar(run, "epsilon") + scalar(run, "lambda_rate_bound"))
+    return rate if run.study_values.get("theorem") == "applies" else np.nan
 
 
-def draw_band(axes: Axes, time: np.ndarray, mean: np.ndarray, sem: np.ndarray, colour: str) -> None:
+def draw_band(
+    run: Run, axes: Axes, time: np.ndarray, mean: np.ndarray, sem: np.ndarray, colour: str
+) -> None:
     """A 95% interval of a mean."""
-    low, high = mean - 1.96 * sem, mean + 1.96 * sem
+    low, high = mean - factor(run) * sem, mean + factor(run) * sem
     axes.fill_between(time, low, high, color=colour, alpha=0.3, linewidth=0)
 
 
@@ -64,12 +68,12 @@ def draw_fit(run: Run, axes: Axes, time: np.ndarray, mean: np.ndarray) -> None:
 
 def energy_words(run: Run, mean: np.ndarray) -> str:
     """What became of the energy, or of its bound where the theorem gives one."""
-    excess = scalar(run, "bound_excess")
-    if not np.isfinite(guaranteed(run) + excess):
+    verdict = decided(run.study_values.get("bound_verdict"))
+    if not np.isfinite(guaranteed(run)) or verdict is None:
         return change(mean[0], mean[-1])
-    if excess <= 2:
+    if verdict:
         return "stays under its bound"
-    return f"exceeds its bound by {excess:.1f} standard errors"
+    return f"exceeds its bound by {scalar(run, 'bound_excess'):.1f} standard errors"
 
 
 def draw_energy(run: Run, axes: Axes, time: np.ndarray) -> None:
@@ -78,7 +82,7 @@ def draw_energy(run: Run, axes: Axes, time: np.ndarray) -> None:
     mean, sem, exact, bound = columns(run, *names)
     traces = run.study_data["energy"][:, :FADED_TRACES]
     axes.plot(time, traces, color=LOOK.faint, alpha=0.25, linewidth=0.6)
-    low, high = np.maximum(mean - 1.96 * sem, 1e-300), mean + 1.96 * sem
+    low, high = positive_band(run, mean, sem)
     axes.fill_between(time, low, high, color=LOOK.blue, alpha=0.3, linewidth=0)
     axes.plot(time, mean, color=LOOK.blue, linewidth=2.8, label="measured")
     if np.isfinite(exact).any():
@@ -86,7 +90,8 @@ def draw_energy(run: Run, axes: Axes, time: np.ndarray) -> None:
         axes.plot(time, exact, label="exact (two tokens)", **look)
     if np.isfinite(bound).any():
         look = {"color": LOOK.orange, "linewidth": 2, "linestyle": "--"}
-        label = f"bound of the theorem, rate {guaranteed(run):.2f}"
+        rate = -(scalar(run, "epsilon") + scalar(run, "lambda_rate_bound"))
+        label = f"bound of the theorem, rate {rate:.2f}"
         axes.plot(time, bound, label=label, **look)
     if np.isfinite(scalar(run, "decay")):
         draw_fit(run, axes, time, mean)
@@ -105,7 +110,7 @@ def draw_exponent(run: Run, axes: Axes, time: np.ndarray) -> None:
     measured, error, exact, cluster = (
         scalar(run, f"lambda1{ending}") for ending in ("", "_sem", "_exact", "_cluster")
     )
-    draw_band(axes, time, mean, sem, LOOK.blue)
+    draw_band(run, axes, time, mean, sem, LOOK.blue)
     label = f"twins: $\\lambda_1$ = {plus_minus(measured, error)}"
     axes.plot(time, mean, color=LOOK.blue, linewidth=2.8, label=label)
     label = f"exact, noise alone: {exact:.4f}".replace("-", "−")
@@ -116,8 +121,9 @@ def draw_exponent(run: Run, axes: Axes, time: np.ndarray) -> None:
         look = {"color": LOOK.orange, "linewidth": 1.8, "linestyle": "--"}
         axes.plot(time, cluster * time, label=label, **look)
     off = abs(measured - exact) / error if error > 0 else np.nan
-    alone = run.parameters.get("attention_type") == "none"
-    apart = f" ({off:.1f} s.e. off)" if np.isfinite(off) and alone else ""
+    verdict = run.study_values.get("lambda1_verdict")
+    known = np.isfinite(off) and verdict is not None
+    apart = f" ({off:.1f} s.e. off: {verdict})" if known else ""
     found(axes, f"$\\lambda_1$ = {measured:.3f}, exact {exact:.3f}{apart}".replace("-", "−"))
     axes.set_ylabel("mean log distance of twins")
     axes.legend(loc="best")
@@ -127,7 +133,7 @@ def draw_clusters(run: Run, axes: Axes, time: np.ndarray) -> None:
     """Their number, and on the right the order."""
     names = ("clusters_mean", "clusters_sem", "order_mean", "order_sem")
     clusters, clusters_sem, order, order_sem = columns(run, *names)
-    draw_band(axes, time, clusters, clusters_sem, LOOK.green)
+    draw_band(run, axes, time, clusters, clusters_sem, LOOK.green)
     axes.plot(time, clusters, color=LOOK.green, linewidth=2.8)
     axes.set(yscale="log", ylim=(0.9, None))
     became = f"{short(clusters[0])} clusters become {short(clusters[-1])}"
@@ -138,7 +144,7 @@ def draw_clusters(run: Run, axes: Axes, time: np.ndarray) -> None:
     right = axes.twinx()
     right.grid(False)
     right.spines["right"].set_visible(True)
-    draw_band(right, time, order, order_sem, LOOK.purple)
+    draw_band(run, right, time, order, order_sem, LOOK.purple)
     right.plot(time, order, color=LOOK.purple, linewidth=2.8, linestyle="--")
     right.set(ylim=(0, 1.03))
     right.set_ylabel("order $|\\langle x\\rangle|$ (dashed)", color=LOOK.purple)
@@ -171,7 +177,7 @@ def draw_push(run: Run, axes: Axes, time: np.ndarray) -> None:
     look = {"color": LOOK.ink, "linewidth": 1.6, "linestyle": DOTS}
     axes.axhline(noise, label=f"$-\\bar\\lambda'(\\beta)$ = {noise:.4f}", **look)
     how = "slower" if largest < noise else "faster"
-    found(axes, f"Attention grows energy {how} than noise shrinks it")
+    found(axes, f"In this run attention grew energy {how} than noise shrinks it")
     axes.legend(loc="best")
 
 
@@ -196,12 +202,17 @@ def draw_error(run: Run, axes: Axes, time: np.ndarray) -> None:
     axes.axhspan(-4, 4, color=LOOK.faint, alpha=0.18, linewidth=0)
     axes.axhline(0, color=LOOK.soft, linewidth=0.8)
     axes.plot(time, off, **look)
-    most = np.nanmax(np.abs(off))
-    chance = is_chance(most, run.study_data["energy"].shape[1])
+    most, until = scalar(run, "energy_off"), scalar(run, "energy_resolved")
+    verdict = decided(run.study_values.get("energy_verdict"))
+    if until < time[-1]:
+        axes.axvspan(until, time[-1], color=LOOK.faint, alpha=0.3, linewidth=0)
     words = f"Energy within {most:.1f} standard errors of exact"
-    if chance is False:
+    if verdict is False:
         words = f"Energy up to {most:.1f} standard errors off exact"
-    found(axes, words + mark(chance, most))
+    where = "" if until == time[-1] else f" up to t = {until:.3g} (then not resolved)"
+    if not np.isfinite(most):
+        words, where, most = "Energy less exact: not resolved", "", np.nanmax(np.abs(off))
+    found(axes, words + where + mark(verdict))
     axes.set(ylabel="standard errors off", ylim=(-max(5, 1.1 * most), max(5, 1.1 * most)))
 
 

@@ -9,9 +9,12 @@ import numpy as np
 
 from chorale.errors import BadFile
 from chorale.io import Run
-from chorale.plot.common import Series, columns, interval, is_chance
-from chorale.plot.simulate import uniform_energy
-from chorale.plot.sync import deviations, guaranteed, scalar
+from chorale.plot.common import Series, columns, decided, factor, interval, is_chance
+from chorale.plot.simulate import uniform_energy, uniform_kernel
+from chorale.plot.sync import guaranteed, scalar
+
+CHANCE = 4  # standard errors that chance may reach
+PAIRS = 100  # at least so many make a mean that is not one of rare events
 
 
 class Verdict(NamedTuple):
@@ -24,6 +27,7 @@ class Verdict(NamedTuple):
     source: str
     deviation: float  # in standard errors
     verdict: Optional[bool]  # None where nothing decides
+    why: str = ""  # nothing does
 
 
 def agrees(
@@ -35,34 +39,65 @@ def agrees(
     return Verdict(quantity, *numbers, source, off, is_chance(off, count))
 
 
+def said(run: Run, key: str) -> tuple[Optional[bool], str]:
+    """What chorale says of a number, and the word where that decides nothing; files of versions
+    that said nothing decide nothing."""
+    word = run.study_values.get(f"{key}_verdict", "")
+    return decided(word), word if decided(word) is None else ""
+
+
 def worst_energy(run: Run) -> list[Verdict]:
-    """The energy of study sync at that of all times at which it deviates most from its exact
-    value."""
+    """The energy of study sync at that of all resolved times at which it deviates most from its
+    exact value."""
     names = ("time", "energy_mean", "energy_sem", "energy_exact")
     time, mean, sem, exact = columns(run, *names)
-    off = deviations(mean, sem, exact)
-    known = np.flatnonzero(np.isfinite(exact))
-    if not len(known):
+    if not np.isfinite(exact).any():
         return []
-    i = int(np.nanargmax(np.abs(off))) if np.isfinite(off).any() else int(known[-1])
-    quantity = f"energy, t = {time[i]:.3g} (of {len(known)} times the furthest off)"
-    count = run.study_data["energy"].shape[1]
-    return [agrees(quantity, mean[i], sem[i], exact[i], "exact: two tokens", count)]
+    at, until = scalar(run, "energy_off_time"), scalar(run, "energy_resolved")
+    if not np.isfinite(at):
+        numbers = (np.nan,) * 3
+        return [Verdict("energy", *numbers, "exact: two tokens", np.nan, *said(run, "energy"))]
+    i = int(np.argmin(np.abs(time - at)))
+    quantity = f"energy, t = {at:.3g} (of the times up to {until:.3g} the furthest off)"
+    numbers = float(mean[i]), float(sem[i]), float(exact[i])
+    off = np.copysign(scalar(run, "energy_off"), mean[i] - exact[i])
+    return [Verdict(quantity, *numbers, "exact: two tokens", float(off), *said(run, "energy"))]
 
 
-def below(
-    quantity: str, fit: tuple[float, float, float], bound: float, source: str, sign: int = 1
-) -> list[Verdict]:
-    """A fitted slope that a theorem bounds from above (sign -1: a rate that it bounds from below):
-    refused where all of its interval is beyond."""
-    value, low, high = fit
+def slope(run: Run, quantity: str, key: str, bound: float, source: str) -> list[Verdict]:
+    """A fitted slope that a theorem bounds from above, for large numbers."""
+    value, low, high = interval(run.study_values, key)
     if not np.isfinite(value) or not np.isfinite(bound):
         return []
-    error = (high - low) / (2 * 1.96)
-    decides = np.isfinite(error)
-    holds = (low <= bound if sign > 0 else high >= bound) if decides else None
-    off = (value - bound) / error if decides and error > 0 else np.nan
-    return [Verdict(quantity, value, error, float(bound), source, off, holds)]
+    error = (high - low) / 2 / factor(run)
+    off = (value - bound) / error if error > 0 else np.nan
+    return [Verdict(quantity, value, error, float(bound), source, off, *said(run, key))]
+
+
+def decay(run: Run) -> list[Verdict]:
+    """The fitted rate, which the theorem bounds from below at all times: refused where all of its
+    interval is below."""
+    value, low, high = interval(run.study_values, "decay")
+    bound, source = guaranteed(run), "theorem: at least"
+    if not np.isfinite(value) or not np.isfinite(bound):
+        return []
+    error = (high - low) / 2 / factor(run)
+    holds = bool(high >= bound) if np.isfinite(high) else None
+    off = (value - bound) / error if error > 0 else np.nan
+    return [Verdict("rate of the energy's decay", value, error, bound, source, off, holds)]
+
+
+def rare(run: Run, count: int) -> tuple[float, float]:
+    """Of the mean energy of so many realizations of N independent uniform tokens: its standard
+    error, and how many pairs of tokens it takes its excess from. Pairs are uncorrelated; with
+    k = e^{β(u-1)} the energy is e^β/N² times the sum of 1 - k over them."""
+    keys = run.system
+    beta, dim = keys.real("attention_beta"), keys.integer("tokens_dim")
+    tokens = keys.integer("tokens_count")
+    first, second = uniform_kernel(beta, dim), uniform_kernel(2 * beta, dim)
+    pairs = tokens * (tokens - 1) / 2
+    spread = np.exp(beta) / tokens**2 * np.sqrt(pairs * (second - first**2) / count)
+    return spread, count * pairs * first**2 / second
 
 
 def of_simulate(run: Run) -> list[Verdict]:
@@ -73,26 +108,31 @@ def of_simulate(run: Run) -> list[Verdict]:
     energy = Series(run, "energy")
     if energy.unit not in ("1", "") or energy.time[0] != 0:
         return []
-    numbers = energy.mean[0], energy.half[0] / 1.96, exact
-    return [agrees("energy at t = 0", *numbers, "N independent uniform tokens", energy.count)]
+    error, pairs = rare(run, energy.count)
+    off = float((energy.mean[0] - exact) / error)
+    numbers = float(energy.mean[0]), float(error), float(exact)
+    verdict = abs(off) <= CHANCE if pairs >= PAIRS else None
+    why = "" if pairs >= PAIRS else "not resolved"
+    source = "N independent uniform tokens"
+    return [Verdict("energy at t = 0", *numbers, source, off, verdict, why)]
 
 
 def of_sync(run: Run) -> list[Verdict]:
     """Energy, exponent, decay and bound; of a map there is nothing to say."""
     if "boundary" in run.study_data:
         return []
-    count = run.study_data["energy"].shape[1]
     rows = worst_energy(run)
-    if run.parameters.get("attention_type") == "none" and np.isfinite(scalar(run, "lambda1")):
+    if "lambda1_verdict" in run.study_values and np.isfinite(scalar(run, "lambda1")):
         numbers = [scalar(run, f"lambda1{ending}") for ending in ("", "_sem", "_exact")]
-        rows.append(agrees("λ1 of twin tokens", *numbers, "exact λ1", count))
-    fit, bound = interval(run.study_values, "decay"), guaranteed(run)
-    rows += below("rate of the energy's decay", fit, bound, "theorem: at least", -1)
+        off = (numbers[0] - numbers[2]) / numbers[1] if numbers[1] > 0 else np.nan
+        verdict = said(run, "lambda1")
+        rows.append(Verdict("λ1 of twin tokens", *numbers, "exact λ1", off, *verdict))
+    rows += decay(run)
     excess = scalar(run, "bound_excess")
-    if np.isfinite(excess) and np.isfinite(bound):
-        holds = True if excess <= 0 else is_chance(excess, count)
+    if np.isfinite(excess) and np.isfinite(guaranteed(run)):
         quantity, source = "energy above the theorem's bound", "theorem: at most the bound"
-        rows.append(Verdict(quantity, np.nan, np.nan, np.nan, source, excess, holds))
+        numbers = (np.nan,) * 3
+        rows.append(Verdict(quantity, *numbers, source, excess, *said(run, "bound")))
     return rows
 
 
@@ -102,15 +142,14 @@ def of_limits(run: Run) -> list[Verdict]:
     if run.parameters.get("limits_coupling") == "none":
         return rows
     for letter, key in (("depth L", "slope_depth"), ("width m", "slope_width")):
-        fit = interval(run.study_values, key)
-        rows += below(f"slope of the error in {letter}", fit, -1, "theorem: at most")
+        rows += slope(run, f"slope of the error in {letter}", key, -1, "theorem: at most")
     return rows
 
 
 def of_chaos(run: Run) -> list[Verdict]:
     """The slope of W2²."""
-    fit, bound = interval(run.study_values, "slope_w2sq"), scalar(run, "slope_bound")
-    return below("slope of W2² in N", fit, bound, "paper's bound: at most")
+    bound = scalar(run, "slope_bound")
+    return slope(run, "slope of W2² in N", "slope_w2sq", bound, "paper's bound: at most")
 
 
 def chance_distance(run: Run) -> list[Verdict]:
@@ -137,7 +176,8 @@ def of_spde(run: Run) -> list[Verdict]:
     if np.isfinite(outgrown).any():
         quantity, first = "first time at which a density outgrew its degrees", np.nanmin(outgrown)
         source = "never before the end"
-        rows.append(Verdict(quantity, float(first), nan, nan, source, nan, False))
+        why = "means end there"
+        rows.append(Verdict(quantity, float(first), nan, nan, source, nan, None, why))
     rows += chance_distance(run)
     last = np.flatnonzero(np.isfinite(mean))
     if len(last):

@@ -85,7 +85,7 @@ def verdict_table(run: Run) -> str:
     rows = []
     for found in verdicts.of_run(run):
         numbers = (found.measured, found.error, found.source, found.theory, found.deviation)
-        rows.append((found.quantity, *numbers, WORDS[found.verdict]))
+        rows.append((found.quantity, *numbers, found.why or WORDS[found.verdict]))
     heads = ("quantity", "measured", "± s.e.", "theory", "its value", "s.e. apart", "verdict")
     return titled("Verdicts", table(heads, rows) if rows else "")
 
