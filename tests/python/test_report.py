@@ -189,7 +189,7 @@ def test_a_page_of_analyze_says_what_was_analyzed(pages):
     text, keys = pages("analyze").text, RUNS["circle"][1]
     said = f"N = {keys['tokens_count']}, d = {keys['tokens_dim']}, L = {keys['layers_depth']}"
     assert said in text and "1 realization, seed 1" in text
-    assert "not decided" in text  # by the one realization that was recorded
+    assert "not resolved" in text  # by the one realization that was recorded
 
 
 def test_findings_with_verdicts_are_on_the_page(pages):

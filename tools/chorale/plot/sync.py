@@ -212,7 +212,7 @@ def draw_error(run: Run, axes: Axes, time: np.ndarray) -> None:
     where = "" if until == time[-1] else f" up to t = {until:.3g} (then not resolved)"
     if not np.isfinite(most):
         words, where, most = "Energy less exact: not resolved", "", np.nanmax(np.abs(off))
-    found(axes, words + where + mark(verdict))
+    found(axes, words + where + mark(verdict, np.nanmax(np.abs(off))))
     axes.set(ylabel="standard errors off", ylim=(-max(5, 1.1 * most), max(5, 1.1 * most)))
 
 

@@ -14,6 +14,7 @@ from chorale.plot.simulate import uniform_energy, uniform_kernel
 from chorale.plot.sync import guaranteed, scalar
 
 CHANCE = 4  # standard errors that chance may reach
+LEAST = 4  # realizations that decide anything
 PAIRS = 100  # at least so many make a mean that is not one of rare events
 
 
@@ -39,10 +40,12 @@ def agrees(
     return Verdict(quantity, *numbers, source, off, is_chance(off, count))
 
 
-def said(run: Run, key: str) -> tuple[Optional[bool], str]:
-    """What chorale says of a number, and the word where that decides nothing; files of versions
-    that said nothing decide nothing."""
+def said(run: Run, key: str, off: float) -> tuple[Optional[bool], str]:
+    """What chorale says of a number so many standard errors off, and the word where that decides
+    nothing: without errors, or in files of versions that said nothing."""
     word = run.study_values.get(f"{key}_verdict", "")
+    if not np.isfinite(off):
+        return None, "not resolved"
     return decided(word), word if decided(word) is None else ""
 
 
@@ -56,12 +59,14 @@ def worst_energy(run: Run) -> list[Verdict]:
     at, until = scalar(run, "energy_off_time"), scalar(run, "energy_resolved")
     if not np.isfinite(at):
         numbers = (np.nan,) * 3
-        return [Verdict("energy", *numbers, "exact: two tokens", np.nan, *said(run, "energy"))]
+        return [
+            Verdict("energy", *numbers, "exact: two tokens", np.nan, *said(run, "energy", np.nan))
+        ]
     i = int(np.argmin(np.abs(time - at)))
     quantity = f"energy, t = {at:.3g} (of the times up to {until:.3g} the furthest off)"
     numbers = float(mean[i]), float(sem[i]), float(exact[i])
     off = np.copysign(scalar(run, "energy_off"), mean[i] - exact[i])
-    return [Verdict(quantity, *numbers, "exact: two tokens", float(off), *said(run, "energy"))]
+    return [Verdict(quantity, *numbers, "exact: two tokens", float(off), *said(run, "energy", off))]
 
 
 def slope(run: Run, quantity: str, key: str, bound: float, source: str) -> list[Verdict]:
@@ -71,7 +76,7 @@ def slope(run: Run, quantity: str, key: str, bound: float, source: str) -> list[
         return []
     error = (high - low) / 2 / factor(run)
     off = (value - bound) / error if error > 0 else np.nan
-    return [Verdict(quantity, value, error, float(bound), source, off, *said(run, key))]
+    return [Verdict(quantity, value, error, float(bound), source, off, *said(run, key, off))]
 
 
 def decay(run: Run) -> list[Verdict]:
@@ -111,8 +116,8 @@ def of_simulate(run: Run) -> list[Verdict]:
     error, pairs = rare(run, energy.count)
     off = float((energy.mean[0] - exact) / error)
     numbers = float(energy.mean[0]), float(error), float(exact)
-    verdict = abs(off) <= CHANCE if pairs >= PAIRS else None
-    why = "" if pairs >= PAIRS else "not resolved"
+    resolved = pairs >= PAIRS and energy.count >= LEAST
+    verdict, why = (abs(off) <= CHANCE, "") if resolved else (None, "not resolved")
     source = "N independent uniform tokens"
     return [Verdict("energy at t = 0", *numbers, source, off, verdict, why)]
 
@@ -125,14 +130,14 @@ def of_sync(run: Run) -> list[Verdict]:
     if "lambda1_verdict" in run.study_values and np.isfinite(scalar(run, "lambda1")):
         numbers = [scalar(run, f"lambda1{ending}") for ending in ("", "_sem", "_exact")]
         off = (numbers[0] - numbers[2]) / numbers[1] if numbers[1] > 0 else np.nan
-        verdict = said(run, "lambda1")
+        verdict = said(run, "lambda1", off)
         rows.append(Verdict("λ1 of twin tokens", *numbers, "exact λ1", off, *verdict))
     rows += decay(run)
     excess = scalar(run, "bound_excess")
     if np.isfinite(excess) and np.isfinite(guaranteed(run)):
         quantity, source = "energy above the theorem's bound", "theorem: at most the bound"
         numbers = (np.nan,) * 3
-        rows.append(Verdict(quantity, *numbers, source, excess, *said(run, "bound")))
+        rows.append(Verdict(quantity, *numbers, source, excess, *said(run, "bound", excess)))
     return rows
 
 
