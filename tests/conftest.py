@@ -1,4 +1,4 @@
-"""What all tests in Python share. Functions that run chorale and compare its files: support/run.py."""
+"""What all tests in Python share. Functions that run chorale and compare files: support/run.py."""
 import os
 
 import pytest
@@ -14,9 +14,8 @@ def folder(tmp_path, monkeypatch):
 def pytest_report_teststatus(report):
     """The reasons of skips stand in ctest's log, one a line, where tools/test finds them."""
     if report.skipped and report.when in ("setup", "call") and isinstance(report.longrepr, tuple):
-        print(
-            f"\nskipped: {os.path.basename(report.nodeid)}: {report.longrepr[2].removeprefix('Skipped: ')}"
-        )
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        print(f"\nskipped: {os.path.basename(report.nodeid)}: {reason}")
 
 
 def pytest_sessionfinish(session, exitstatus):

@@ -1,4 +1,4 @@
-"""ninja docs: HTML of the public headers and the pages, by Doxygen, in which a warning is an error."""
+"""ninja docs: HTML of the public headers and the pages, by Doxygen; a warning is an error."""
 import os
 import re
 import shutil
@@ -59,19 +59,22 @@ def test_every_header_and_page(doxyfile, folder):
 def test_a_warning_is_an_error(doxyfile, folder, defect):
     (folder / "bad.h").write_text(defect.replace("/*", "/**"), encoding="utf-8")
     done = doxygen(
-        f"{doxyfile}\nINPUT = {folder}/bad.h\nOUTPUT_DIRECTORY = {folder}\nFILTER_PATTERNS =\nUSE_MDFILE_AS_MAINPAGE =\n"
+        f"{doxyfile}\nINPUT = {folder}/bad.h\nOUTPUT_DIRECTORY = {folder}\n"
+        "FILTER_PATTERNS =\nUSE_MDFILE_AS_MAINPAGE =\n"
     )
     assert done.returncode == 1 and f"{folder}/bad.h:" in done.stderr, done.stderr
 
 
 def test_plain_text_is_escaped(doxyfile, folder):
-    """The comments of headers are plain text: what Doxygen would take for a command stands as it is."""
+    """Comments of headers are plain text: what Doxygen would take for a command stands as it is."""
     (folder / "plain.h").write_text(
-        "/* A file. */\n/* Of <x,y>, heads/<h>/Q, a#b and file@key:\n *\n *     sum <x,y>\n */\nint f(void);\nint g; /* tail <b> */\n",
+        "/* A file. */\n/* Of <x,y>, heads/<h>/Q, a#b and file@key:\n *\n *     sum <x,y>\n */\n"
+        "int f(void);\nint g; /* tail <b> */\n",
         encoding="utf-8",
     )
     done = doxygen(
-        f"{doxyfile}\nINPUT = {folder}/plain.h\nOUTPUT_DIRECTORY = {folder}\nUSE_MDFILE_AS_MAINPAGE =\n"
+        f"{doxyfile}\nINPUT = {folder}/plain.h\nOUTPUT_DIRECTORY = {folder}\n"
+        "USE_MDFILE_AS_MAINPAGE =\n"
     )
     assert done.returncode == 0, done.stderr
     text = (folder / "html/plain_8h.html").read_text(encoding="utf-8")

@@ -1,4 +1,5 @@
-"""The recipes of src/README.md: what it adds is added to one copy of the tree, which is built without a warning; each addition runs, and has
+"""The recipes of src/README.md: what it adds is added to one copy of the tree, which is built
+without a warning; each addition runs, and has
 the numbers that it must have."""
 import os
 import re
@@ -16,7 +17,8 @@ SMALL = "-tokens_count 64 -ensemble_realizations 2 -progress off -output_overwri
 
 
 def recipes():
-    """heading -> [(kind, file, block)]: the blocks of a recipe, diff and c with the file that the text before them names last."""
+    """heading -> [(kind, file, block)]: the blocks of a recipe, diff and c with the file that the
+    text before them names last."""
     text = (
         (SOURCE / "src/README.md")
         .read_text(encoding="utf-8")
@@ -41,7 +43,8 @@ def words(line):
 
 
 def apply(path, block):
-    """A block with signs: its lines without + follow each other in the file, up to blanks, in one place."""
+    """A block with signs: its lines without + follow each other in the file, up to blanks, in one
+    place."""
     lines = path.read_text(encoding="utf-8").splitlines()
     signs = [(line[:1], line[1:]) for line in block.splitlines()]
     old = [words(text) for sign, text in signs if sign != "+"]
@@ -160,7 +163,8 @@ def test_midpoint_agrees_with(built, other):
             run(
                 built,
                 name,
-                f"-noise_type spectral -noise_degree 2 -layers_horizon 0.5 -layers_depth {depth} -output_every {depth} -scheme_type {name}",
+                f"-noise_type spectral -noise_degree 2 -layers_horizon 0.5 -layers_depth {depth} "
+                f"-output_every {depth} -scheme_type {name}",
             )["order"][-1]
             for name in ("midpoint", other)
         ]
@@ -171,7 +175,10 @@ def test_midpoint_agrees_with(built, other):
 
 @pytest.mark.parametrize("depth,code", [(100, 0), (99, 2), (1, 2)])
 def test_longest_step(built, depth, code):
-    line = f"{built}/build/chorale simulate {SMALL} -layers_horizon 1 -layers_depth {depth} -scheme_longest 0.01 -output_file key.h5"
+    line = (
+        f"{built}/build/chorale simulate {SMALL} -layers_horizon 1 -layers_depth {depth} "
+        "-scheme_longest 0.01 -output_file key.h5"
+    )
     done = subprocess.run(line.split(), cwd=built, capture_output=True, text=True, check=False)
     assert done.returncode == code
     if code:

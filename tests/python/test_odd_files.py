@@ -32,10 +32,9 @@ def no_picture(figure, out, **_):
 
 @pytest.fixture(autouse=True)
 def without_drawing(monkeypatch):
-    """And chorale itself, to which merge hands what it has read, is tested elsewhere."""
+    """Pictures are not what is tested here."""
     monkeypatch.setattr(content, "PICTURES", 0)  # a page would draw what plot draws
     monkeypatch.setattr(Figure, "savefig", no_picture)
-    monkeypatch.setenv("CHORALE", shutil.which("false"))
     yield
     plt.close("all")
 
@@ -62,7 +61,7 @@ def examine(name, source, what, refused=()):
         said = [line for line in err.splitlines() if code or not line.startswith(told)]
         where = (what, tool, words, code, out, err)
         if code == 2:
-            assert len(said) == 1 and said[0].startswith(f"{tool}: "), where
+            assert len(said) == 1 and said[0].startswith(tools.prefixes(tool)), where
         else:
             assert code == 0 or code == 1 and tool in ("compare", "merge"), where
             assert len(said) <= 1, where

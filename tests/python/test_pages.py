@@ -1,4 +1,5 @@
-"""The pages: links lead somewhere, equations that the sources cite are in src/THEORY.md, lines and pages have their lengths. Their commands:
+"""The pages: links lead somewhere, equations that the sources cite are in src/THEORY.md, lines and
+pages have their lengths. Their commands:
 test_readme.py; their HTML: test_docs.py."""
 import os
 import re
@@ -61,7 +62,8 @@ def test_lines(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_files_that_are_named_exist(page):
-    """`input/x.yaml`, `src/folder/x.c`, `tools/x`: names with a folder are paths from the root or from the page. Capitals
+    """`input/x.yaml`, `src/folder/x.c`, `tools/x`: names with a folder are paths from the root or
+    from the page. Capitals
     stand for any name, and files that are new are those of recipes."""
     for path in re.findall(
         r"`((?:\.\./)*(?:src|include|tests|tools|jobs|input)/[\w./\-]+\w)`(?!, new)",
@@ -73,7 +75,8 @@ def test_files_that_are_named_exist(page):
 
 
 def cited():
-    """(file, number) for every THEORY.md (3.2), THEORY.md (6.1), (6.4), THEORY.md section 9, THEORY.md 9.5 in the tree."""
+    """(file, number) for every THEORY.md (3.2), THEORY.md (6.1), (6.4), THEORY.md section 9,
+    THEORY.md 9.5 in the tree."""
     for folder in FOLDERS:
         for file in sorted((SOURCE / folder).rglob("*")):
             if (

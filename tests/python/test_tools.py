@@ -125,7 +125,7 @@ def test_no_tool_takes_a_wrong_file(wrong, folder, number):
             continue  # takes what it can read of a folder
         code, out, err = tools.run(*words)
         assert (code, out) == (2, ""), (words, err)
-        assert err.startswith(f"{words[0]}: ") and err.count("\n") == 1, (words, err)
+        assert err.startswith(tools.prefixes(words[0])) and err.count("\n") == 1, (words, err)
     assert sorted(folder.iterdir()) == before
 
 
@@ -146,7 +146,7 @@ def test_what_cannot_be_written_is_refused_in_one_line(have, folder, words):
     before = sorted(folder.iterdir())
     code, out, err = tools.run(*words.split())
     assert (code, out) == (2, "")
-    assert err.startswith(f"{words.split()[0]}: ") and err.count("\n") == 1, err
+    assert err.startswith(tools.prefixes(words.split()[0])) and err.count("\n") == 1, err
     assert sorted(folder.iterdir()) == before
 
 

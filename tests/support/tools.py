@@ -65,3 +65,8 @@ def run(name, *arguments, cwd=None, warn=True):
         os.chdir(before)
         sys.argv = argv
     return code, out.getvalue(), err.getvalue()
+
+
+def prefixes(name):
+    """How the one line of a refusal may begin: merge is chorale itself."""
+    return (f"{name}: ", "chorale: ") if name == "merge" else (f"{name}: ",)

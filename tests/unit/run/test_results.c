@@ -1,37 +1,26 @@
 /* The results file: columns, arrays and numbers of frames and realizations come back, each explained; files in the way
  * are refused. Scalars are read by the end-to-end test of every study. */
 #include "expect.h"
+#include "scratch.h"
 
-#include "io/hdf.h"
 #include <chorale/results.h>
 
+#include "io/hdf.h"
+
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 static char path[64];
 
-static int Directory(void **state) {
-  char directory[] = "/tmp/chorale-results-XXXXXX";
-  PetscMPIInt rank;
-  (void)state;
-  OK(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
-  if (!rank && !mkdtemp(directory)) return 1;
-  OK(MPI_Bcast(directory, sizeof(directory), MPI_CHAR, 0, PETSC_COMM_WORLD));
-  snprintf(path, sizeof(path), "%s/f.hdf", directory);
+static int Setup(void **state) {
+  const int failed = ScratchMake(state);
+  snprintf(path, sizeof(path), "%s/f.h5", scratch);
   SetKey("output_file", path);
-  return 0;
+  return failed;
 }
 
-static int Remove(void **state) {
-  (void)state;
-  OK(MPI_Barrier(PETSC_COMM_WORLD));
-  unlink(path);
-  *strrchr(path, '/') = '\0';
-  rmdir(path);
+static int Teardown(void **state) {
   SetKey("output_file", NULL);
-  return 0;
+  return ScratchRemove(state);
 }
 
 static const QuantityText texts[] = {
@@ -190,10 +179,10 @@ static void a_file_in_the_way_is_refused(void **unused) {
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test_setup_teardown(columns_and_arrays_come_back, Directory, Remove),
-    cmocka_unit_test_setup_teardown(numbers_of_frames_come_back, Directory, Remove),
-    cmocka_unit_test_setup_teardown(what_nobody_explains_is_refused, Directory, Remove),
-    cmocka_unit_test_setup_teardown(labels_leave_the_numbers_alone, Directory, Remove),
-    cmocka_unit_test_setup_teardown(a_file_in_the_way_is_refused, Directory, Remove),
+    cmocka_unit_test_setup_teardown(columns_and_arrays_come_back, Setup, Teardown),
+    cmocka_unit_test_setup_teardown(numbers_of_frames_come_back, Setup, Teardown),
+    cmocka_unit_test_setup_teardown(what_nobody_explains_is_refused, Setup, Teardown),
+    cmocka_unit_test_setup_teardown(labels_leave_the_numbers_alone, Setup, Teardown),
+    cmocka_unit_test_setup_teardown(a_file_in_the_way_is_refused, Setup, Teardown),
 };
 TEST_MAIN(tests)
