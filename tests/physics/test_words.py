@@ -10,11 +10,9 @@ import re
 from pathlib import Path
 
 import pytest
-
-import tools  # noqa: F401  makes what follows importable
 from run import chorale, options
 
-import chorale_io
+from chorale import io
 from chorale.plot import together
 
 SOURCE = Path(os.environ["CHORALE_SOURCE"])
@@ -37,7 +35,7 @@ def test_the_energy_falls_as_input_readme_says(folder, name):
     os.symlink(SOURCE / "input", "input")
     keys = dict(ensemble_realizations=2, output_every=2, output_file="run.h5", progress="off")
     chorale(["simulate", "input/words.yaml", *options(**RUNS[name], **keys)])
-    with chorale_io.open("run.h5") as run:
+    with io.open("run.h5") as run:
         energy = run.observables["energy"]
         tenth, found = together.decay(energy.time, energy.values().mean(axis=1))
         first = run.table()["cosine_mean"][0]

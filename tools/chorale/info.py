@@ -148,12 +148,13 @@ def number(value: Any) -> str:
 
 def describe_values(run: Run) -> None:
     """Numbers and texts that the study says, fits with their intervals."""
-    lines, values = [], run.study_values
+    lines = []
     for key, value in sorted(run.scalars.items()):
         if isinstance(value, float) and np.isnan(value):
             continue
-        ends = [number(values[f"{key}_{end}"]) for end in ("low", "high") if f"{key}_low" in values]
-        lines.append(f"{key} = {number(value)}" + (f" [{', '.join(ends)}]" if ends else ""))
+        ends = run.interval(key)
+        interval = f" [{', '.join(map(number, ends))}]" if ends else ""
+        lines.append(f"{key} = {number(value)}{interval}")
     for i, text in enumerate(lines[:SHOWN]):
         line("" if i else "found", text)
     if len(lines) > SHOWN:

@@ -303,25 +303,30 @@ class Run:
         items = self._study_group.items()
         return {name: item for name, item in items if isinstance(item, h5py.Dataset)}
 
-    @property
+    @cached_property
     def study_values(self) -> dict[str, Any]:
         """{name: number, text or list of texts} of /study/NAME."""
         attributes = self._study_group.attrs.items() if self.kind == "results" else ()
         return {name: plain(value) for name, value in attributes}
 
+    def interval(self, key: str) -> Optional[tuple[float, float]]:
+        """Ends of the 95% interval of one of the study_values; None where it has none."""
+        values = self.study_values
+        ends = (f"{key}_low", f"{key}_high")
+        return tuple(values[end] for end in ends) if {key, *ends} <= values.keys() else None
+
     @property
     def scalars(self) -> dict[str, Any]:
         """Those of study_values that stand for themselves: no lists, no ends of intervals, nothing
         of what was analyzed."""
-        values = self.study_values
 
         def is_end(key: str) -> bool:
             stem, _, end = key.rpartition("_")
-            return end in ("low", "high") and stem in values
+            return end in ("low", "high") and self.interval(stem) is not None
 
         return {
             key: value
-            for key, value in values.items()
+            for key, value in self.study_values.items()
             if not isinstance(value, list) and not key.startswith("source_") and not is_end(key)
         }
 

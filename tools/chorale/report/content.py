@@ -92,9 +92,7 @@ def verdict_table(run: Run) -> str:
 
 def numbers(run: Run) -> str:
     """Numbers and texts of the study, fits with their 95% intervals."""
-    values, rows = run.study_values, []
-    for key, value in run.scalars.items():
-        rows.append((key, value, *(values.get(f"{key}_{end}", "") for end in ("low", "high"))))
+    rows = [(key, value, *(run.interval(key) or ("", ""))) for key, value in run.scalars.items()]
     return table(("quantity", "value", "95% from", "to"), rows) if rows else ""
 
 
