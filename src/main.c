@@ -1,5 +1,4 @@
 /* chorale STUDY [DECK.yaml ...] [-option value ...]: chooses the study and runs it. */
-#include <chorale/checkpoint.h>
 #include <chorale/deck.h>
 #include <chorale/error.h>
 #include <chorale/study.h>
@@ -27,8 +26,8 @@ static void PrintUsage(void) {
        "Exit code: 0 success, 1 run-time failure, 2 bad input, 85 stopped at a checkpoint.");
 }
 
-/* The stages of a run; prints is true on the rank that answers questions. */
-static PetscErrorCode Run(int argc, char **argv, PetscBool prints) {
+/* What is asked for; prints is true on the rank that answers questions. */
+static PetscErrorCode Answer(int argc, char **argv, PetscBool prints) {
   const Study *study;
   PetscFunctionBeginUser;
   PetscCheck(argc > 1, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "name a study; see chorale --help");
@@ -54,9 +53,7 @@ static PetscErrorCode Run(int argc, char **argv, PetscBool prints) {
   }
   PetscCall(ProvenanceSetCommandLine(argc, argv));
   PetscCall(DeckParse(argc, argv));
-  PetscCall(ProvenanceReadInputs());
-  if (study->checkpoints) PetscCall(CheckpointCatchSignals());
-  PetscCall(study->run());
+  PetscCall(StudyRun(study, StudyFind, StudyOptions));
   PetscFunctionReturn(0);
 }
 
@@ -79,7 +76,7 @@ int main(int argc, char **argv) {
   if (PetscInitialize(&count, &words, NULL, NULL)) return 1;
   if (ErrorHandlerPush() || MPI_Comm_rank(PETSC_COMM_WORLD, &rank)) return 1;
   (void)signal(SIGPIPE, SIG_DFL); /* a reader like head that has seen enough ends the program, without PETSc's words */
-  code = Run(argc, argv, rank == 0 ? PETSC_TRUE : PETSC_FALSE);
+  code = Answer(argc, argv, rank == 0 ? PETSC_TRUE : PETSC_FALSE);
   if (ErrorMeet(code)) return 1;
   if (PetscFinalize()) return 1;
   free(chosen);

@@ -57,6 +57,9 @@ PetscErrorCode CheckpointAddFrames(Checkpoint checkpoint, const char *name, Pets
                                    PetscInt columns, PetscInt n, PetscReal mine[]);
 /* n numbers of the whole run that the first rank holds. */
 PetscErrorCode CheckpointAddShared(Checkpoint checkpoint, const char *name, PetscInt n, PetscReal values[]);
+/* The i-th numbers of the whole run that it keeps; name is NULL past the end. Pure. */
+PetscErrorCode CheckpointGetShared(Checkpoint checkpoint, PetscInt i, const char **name, PetscInt *n,
+                                   PetscReal **values);
 /* Called before every write, for files that must be on disk as far as the checkpoint says. */
 PetscErrorCode CheckpointSetFlush(Checkpoint checkpoint, PetscErrorCode (*flush)(void *context), void *context);
 /* Called after every write, on all ranks: partial results. */

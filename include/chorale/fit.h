@@ -20,8 +20,13 @@ PetscReal FitSlope(PetscInt n, const PetscReal x[], const PetscReal y[]);
 PetscErrorCode FitLinear(PetscInt n, PetscInt p, const PetscReal a[], const PetscReal y[], const PetscReal weight[],
                          PetscReal c[], PetscReal *r2);
 
-/* Mean over the R rows of samples[R][n], summed in row order, and its standard error (NaN for R = 1); sem may be
- * NULL. */
+/* Over those of the R values, `stride` apart, that are not NaN, in their order: *mean (NaN for none) and the sum of
+ * squares about it. Returns how many they are. */
+PetscInt FitMoments(PetscInt R, size_t stride, const PetscReal values[], PetscReal *mean, PetscReal *squares);
+/* Standard error of the mean of n values with this sum of squares; NaN for n = 1. */
+PetscReal FitError(PetscInt n, PetscReal squares);
+/* Mean over the R rows of samples[R][n], summed in row order, and its standard error (NaN for R = 1); NaN where a
+ * value is; sem may be NULL. */
 void FitMean(PetscInt R, PetscInt n, const PetscReal samples[], PetscReal mean[], PetscReal sem[]);
 
 #endif

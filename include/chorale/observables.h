@@ -10,6 +10,7 @@
 #define CHORALE_OBSERVABLES_H
 
 #include <chorale/attention.h>
+#include <chorale/quantity.h>
 
 typedef enum {
   OBSERVE_ENERGY,
@@ -24,13 +25,10 @@ typedef enum {
 #define OBSERVE_SUBSET 4096
 #define OBSERVE_VALUES (OBSERVABLES - 1 + OBSERVE_BINS) /* numbers per frame, in the order of the enum */
 
-typedef struct {
-  const char *name;
-  PetscInt size;  /* values per frame */
-  PetscInt first; /* where they start in the array of ObservablesEvaluate */
-  const char *unit, *description;
-} ObservableInfo;
-const ObservableInfo *ObservableGetInfo(Observable observable);
+/* Its declaration, of kind QUANTITY_OBSERVABLE; the unit of the energy is that of AttentionEnergyUnit. */
+const Quantity *ObservableGetQuantity(Observable observable);
+/* Where its values start in the array of ObservablesEvaluate. Pure. */
+PetscInt ObservableFirst(Observable observable);
 
 /* All observables of the tokens, the same on every rank and for any number of ranks. Without attention (NULL) the
  * energy is left out, NaN. Collective on the tokens' communicator. */

@@ -40,7 +40,10 @@ PetscErrorCode RecordingVisit(Recording recording,
  * is false when they cannot be read, are not finite or do not lie on the sphere: RecordingCheck says why once all
  * groups call it. Collective on the tokens' communicator. */
 PetscErrorCode RecordingRead(Recording recording, PetscInt r, PetscInt f, Tokens tokens, PetscBool *good);
-/* Raises what RecordingRead found on any rank, as a user input error of all. Collective on world. */
+/* Closes the file that RecordingRead left open; the next one opens it again. Collective on the group. */
+PetscErrorCode RecordingClose(Recording recording);
+/* Closes the file and raises what RecordingRead found on any rank, as a user input error of all. Collective on world.
+ */
 PetscErrorCode RecordingCheck(Recording recording);
 
 #endif

@@ -1,16 +1,54 @@
-/* A study is one claim of the paper, run from a deck: simulate, kernel. */
+/* A study is one claim of the paper, run from a deck. Its table below says what it is made of and does; the driver
+ * (src/study/study.c) says when: dry run, resume, realizations, frames, progress, checkpoints, partial and complete
+ * results. */
 #ifndef CHORALE_STUDY_H
 #define CHORALE_STUDY_H
 
+#include <chorale/checkpoint.h>
 #include <chorale/deck.h>
+#include <chorale/results.h>
 
-typedef struct {
-  const char *name;
-  const char *summary;        /* one line for chorale --help */
+typedef struct _p_Run *Run;
+typedef struct _p_Study Study;
+typedef const Study *(*StudyFinder)(const char *name);
+typedef const OptionTable *(*StudyLister)(PetscInt i);
+
+/* Members that a study has no use for are NULL. state is its own, zero to begin with. */
+struct _p_Study {
+  const char *name, *summary; /* one line for chorale --help */
   const OptionTable *options; /* what it reads */
-  PetscErrorCode (*run)(void);
-  PetscBool checkpoints; /* stops at one when a signal asks for it */
-} Study;
+  ResultsForm form;           /* its study is name */
+  size_t size;                /* of the state */
+  PetscBool checkpoints;      /* it stops at one, and goes on from there */
+  PetscBool quiet; /* a table that takes no time: no progress, and what would run is told by -dry_run alone */
+  PetscBool thins; /* it may go on with fewer frames, all of them among those recorded */
+  /* In place of this table: another one that the deck asks for. */
+  PetscErrorCode (*select)(Run run, StudyFinder find, const Study **study);
+  /* Objects, and through the run: the ensemble, steps, frames, quantities. */
+  PetscErrorCode (*create)(void *state, Run run);
+  /* What a checkpoint keeps beside the numbers. */
+  PetscErrorCode (*keep)(void *state, Checkpoint checkpoint);
+  /* What would run, how exact, at what cost; groups alike print once. */
+  PetscErrorCode (*view)(void *state);
+  /* Before the first realization: what takes time. Collective on all ranks; so are report and destroy. */
+  PetscErrorCode (*prepare)(void *state);
+  /* Realization r at its start. Then, unless l = 0, tokens and numbers are as a checkpoint left them after l steps. */
+  PetscErrorCode (*start)(void *state, PetscInt r);
+  PetscErrorCode (*resume)(void *state, PetscInt r, PetscInt l);
+  /* Step l, from l to l + 1; *ended: nothing of the realization is to come, no frame either. */
+  PetscErrorCode (*step)(void *state, PetscInt r, PetscInt l, PetscBool *ended);
+  /* The numbers of frame f. */
+  PetscErrorCode (*frame)(void *state, PetscInt r, PetscInt f, PetscReal values[]);
+  /* What the realizations that are done say, none of them at first. */
+  PetscErrorCode (*report)(void *state, const Samples *samples, Results results);
+  PetscErrorCode (*destroy)(void *state);
+};
+
+/* Those of chorale (src/study/studies.c): NULL when there is no such study, or past the last. */
+const Study *StudyFind(const char *name);
+const Study *StudyGet(PetscInt i);
+/* What the i-th study reads, for DeckUse. */
+const OptionTable *StudyOptions(PetscInt i);
 
 /* How many layers a run has and which time they take. */
 typedef struct {
@@ -21,10 +59,40 @@ extern const OptionKey LayersKeys[];
 /* layers_*. */
 PetscErrorCode LayersOptionsRead(LayersOptions *options);
 
-/* NULL when there is no such study. */
-const Study *StudyFind(const char *name);
-const Study *StudyGet(PetscInt i);
-/* What the i-th study reads, for DeckUse. */
-const OptionTable *StudyOptions(PetscInt i);
+/* Runs it with the deck that is parsed; find and tables, those of the registry, are for studies that run others.
+ * Collective on all ranks. */
+PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables);
+
+/* The ensemble of the deck, its shards sharing so many token blocks; or one realization that every rank computes whole.
+ */
+PetscErrorCode RunCreateEnsemble(Run run, const EnsembleOptions *options, PetscInt blocks, EnsembleLayout *layout);
+PetscErrorCode RunCreateSingle(Run run, EnsembleLayout *layout);
+/* Of a realization. */
+PetscErrorCode RunSetSteps(Run run, PetscInt steps);
+/* Frames of the first `steps` steps as output_every has them, until time `horizon`. */
+PetscErrorCode RunSetFrames(Run run, PetscInt steps, PetscReal horizon, FramesRounding rounding);
+/* A frame after every step, see FramesCreateList; and as many steps. */
+PetscErrorCode RunSetFrameList(Run run, PetscInt count, const PetscInt64 step[], const PetscReal time[]);
+const Frames *RunGetFrames(Run run);
+/* See ResultsDeclare; the observables in their order. */
+PetscErrorCode RunDeclare(Run run, const Quantity *quantity);
+PetscErrorCode RunDeclareObservables(Run run);
+PetscErrorCode RunSetColumns(Run run, const char *columns);
+/* Every frame of these tokens goes to a file, for the first output_trajectories realizations. */
+PetscErrorCode RunSetTrajectories(Run run, Tokens tokens);
+/* Checkpoints are possible only after multiples of so many steps. */
+PetscErrorCode RunSetStride(Run run, PetscInt stride);
+/* The numbers of the realization in progress as a whole, NaN at its start. Pure. */
+PetscReal *RunGetTail(Run run);
+/* Memory of results and trajectories on the rank that has most. */
+PetscErrorCode RunGetBytes(Run run, PetscReal *bytes);
+
+/* Numbers of all realizations that are not computed but read: into the rows of results (ResultsFrame, ResultsTail) and
+ * what checkpoint keeps of the whole run. context is freed with PetscFree. A study that reads needs no objects but
+ * those of its report. */
+typedef PetscErrorCode (*RunReader)(void *context, Results results, Checkpoint checkpoint,
+                                    const EnsembleLayout *layout);
+PetscErrorCode RunSetReader(Run run, RunReader reader, void *context);
+PetscBool RunReads(Run run);
 
 #endif

@@ -366,6 +366,39 @@ PetscErrorCode HdfReadInts(Hdf hdf, const char *path, PetscInt64 n, PetscInt64 *
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode HdfReadReals(Hdf hdf, const char *path, double *values) {
+  PetscInt64 shape[8];
+  hid_t dataset;
+  PetscBool read;
+  int rank;
+
+  PetscFunctionBeginUser;
+  PetscCall(OpenDataset(hdf, path, &dataset, &rank, shape));
+  read = H5Dread(dataset, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  H5Dclose(dataset);
+  PetscCall(HdfAgree(hdf->comm, &read));
+  PetscCheck(read, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: '%s' must hold numbers", H5_FROM(hdf), path);
+  PetscFunctionReturn(0);
+}
+
+/* The value of an open attribute as this type. Texts of other programs may have any length. */
+static PetscBool ReadValue(hid_t attribute, hid_t type, void *value) {
+  const hid_t stored = H5Aget_type(attribute);
+  const PetscBool variable =
+      H5Tis_variable_str(stored) > 0 && H5Tget_class(type) == H5T_STRING ? PETSC_TRUE : PETSC_FALSE;
+  char *text = NULL;
+  PetscBool read;
+
+  if (variable) {
+    read = H5Aread(attribute, stored, &text) >= 0 && text ? PETSC_TRUE : PETSC_FALSE;
+    if (read) strncpy(value, text, H5Tget_size(type));
+    H5free_memory(text);
+  } else
+    read = H5Aread(attribute, type, value) >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  if (stored >= 0) H5Tclose(stored);
+  return read;
+}
+
 /* Reads the attribute `name` of the object at path as this type; false when there is none. */
 static PetscErrorCode ReadAttribute(Hdf hdf, const char *path, const char *name, hid_t type, void *value,
                                     PetscBool *found) {
@@ -381,9 +414,7 @@ static PetscErrorCode ReadAttribute(Hdf hdf, const char *path, const char *name,
     attribute = H5Aopen(object, name, H5P_DEFAULT);
     space = attribute >= 0 ? H5Aget_space(attribute) : -1;
     /* one value: the reader of more would write past it */
-    *found = space >= 0 && H5Sget_simple_extent_npoints(space) == 1 && H5Aread(attribute, type, value) >= 0
-                 ? PETSC_TRUE
-                 : PETSC_FALSE;
+    if (space >= 0 && H5Sget_simple_extent_npoints(space) == 1) *found = ReadValue(attribute, type, value);
     if (space >= 0) H5Sclose(space);
     if (attribute >= 0) H5Aclose(attribute);
   }

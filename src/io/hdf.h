@@ -63,6 +63,8 @@ PetscErrorCode HdfIsReal(Hdf hdf, const char *path, PetscBool *real);
 PetscErrorCode HdfReadLink(Hdf hdf, const char *path, size_t room, char *file, char *object);
 /* A whole dataset [n] of integers, on every rank. */
 PetscErrorCode HdfReadInts(Hdf hdf, const char *path, PetscInt64 n, PetscInt64 *values);
+/* A whole dataset of numbers, of any shape, as doubles on every rank. */
+PetscErrorCode HdfReadReals(Hdf hdf, const char *path, double *values);
 /* An integer attribute; *found is false when there is none. */
 PetscErrorCode HdfReadAttributeInt(Hdf hdf, const char *path, const char *name, int *value, PetscBool *found);
 /* A string attribute as text in buffer, cut to room; *found is false when there is none. */

@@ -1,13 +1,16 @@
-/* Private to checkpoint.c and checkpoint_file.c. */
+/* Private to checkpoint.c, checkpoint_file.c, checkpoint_seal.c and checkpoint_check.c. */
 #ifndef CHORALE_RUN_CHECKPOINT_IMPL_H
 #define CHORALE_RUN_CHECKPOINT_IMPL_H
 
 #include <chorale/checkpoint.h>
 
-#include "run/impl.h"
+#include "io/hdf.h"
+
+#include "run/output.h"
 
 #define CHECKPOINT_ENTRIES 4096 /* limits holds tokens of every depth, width and count */
 #define CHECKPOINT_NAME    64
+#define CHECKPOINT_FORMAT  "3"
 
 typedef struct {
   enum { CHECKPOINT_TOKENS, CHECKPOINT_REALS, CHECKPOINT_ROWS, CHECKPOINT_SHARED } type;
@@ -70,5 +73,13 @@ PETSC_INTERN PetscErrorCode CheckpointFileCheckResults(Checkpoint c);
 PETSC_INTERN PetscErrorCode CheckpointFileReadRows(Checkpoint checkpoint);
 /* Tokens and numbers of realization r. Collective on the group. */
 PETSC_INTERN PetscErrorCode CheckpointFileReadState(Checkpoint checkpoint, PetscInt r);
+
+/* The complete temporary file becomes the checkpoint, the checkpoint the one before. Collective on the world. */
+PETSC_INTERN PetscErrorCode CheckpointSeal(Checkpoint checkpoint);
+/* What is wrong with a file, empty for nothing; *exists is false when there is none. Collective on the world. */
+PETSC_INTERN PetscErrorCode CheckpointVerify(Checkpoint checkpoint, const char *path, PetscBool *exists, char *reason,
+                                             size_t room);
+/* Is the open source a checkpoint of this run? Reads how far the realizations are. Collective on the world. */
+PETSC_INTERN PetscErrorCode CheckpointReadHeader(Checkpoint checkpoint, Hdf hdf);
 
 #endif

@@ -8,22 +8,33 @@
 
 #define CLUSTER_COSINE 0.99
 
-static const ObservableInfo info[OBSERVABLES] = {
+static const Quantity quantity[OBSERVABLES] = {
     [OBSERVE_ENERGY] =
-        {"energy", 1, 0, "1",
-         "E_beta = 1/2 sum_ij w_i w_j (e^beta - e^(beta <x_i,x_j>)), divided by e^beta where attention_beta > 700"},
-    [OBSERVE_ORDER] = {"order", 1, 1, "1", "|sum_i w_i x_i|"},
-    [OBSERVE_COSINE_MEAN] = {"cosine_mean", 1, 2, "1", "weighted mean of <x_i,x_j> over i != j"},
+        {"energy", "1",
+         "E_beta = 1/2 sum_ij w_i w_j (e^beta - e^(beta <x_i,x_j>)), divided by e^beta where attention_beta > 700",
+         QUANTITY_OBSERVABLE, .column = "energy"},
+    [OBSERVE_ORDER] = {"order", "1", "|sum_i w_i x_i|", QUANTITY_OBSERVABLE, .column = "order"},
+    [OBSERVE_COSINE_MEAN] = {"cosine_mean", "1", "weighted mean of <x_i,x_j> over i != j", QUANTITY_OBSERVABLE,
+                             .column = "cosine"},
     [OBSERVE_COSINE_HIST] =
-        {"cosine_hist", OBSERVE_BINS, 3, "1",
-         "share of the pairs i < j of the first min(N,4096) tokens in each of 64 equal bins of <x_i,x_j> in [-1,1]"},
-    [OBSERVE_NEMATIC] = {"nematic", 1, 3 + OBSERVE_BINS, "1", "top eigenvalue of sum_i w_i x_i x_i^T"},
-    [OBSERVE_CLUSTERS] = {"clusters", 1, 4 + OBSERVE_BINS, "1",
-                          "connected components of the graph <x_i,x_j> > 0.99 on the first min(N,4096) tokens"},
+        {"cosine_hist", "1",
+         "share of the pairs i < j of the first min(N,4096) tokens in each of 64 equal bins of <x_i,x_j> in [-1,1]",
+         QUANTITY_OBSERVABLE, .rank = 1, .shape = {OBSERVE_BINS}},
+    [OBSERVE_NEMATIC] = {"nematic", "1", "top eigenvalue of sum_i w_i x_i x_i^T", QUANTITY_OBSERVABLE, .rank = 0},
+    [OBSERVE_CLUSTERS] = {"clusters", "1",
+                          "connected components of the graph <x_i,x_j> > 0.99 on the first min(N,4096) tokens",
+                          QUANTITY_OBSERVABLE, .rank = 0},
 };
 
-const ObservableInfo *ObservableGetInfo(Observable observable) {
-  return &info[observable];
+const Quantity *ObservableGetQuantity(Observable observable) {
+  return &quantity[observable];
+}
+
+PetscInt ObservableFirst(Observable observable) {
+  PetscInt first = 0;
+
+  for (int o = 0; o < (int)observable; o++) first += QuantitySize(&quantity[o]);
+  return first;
 }
 
 /* Sums over the tokens, as integers (sum.h) in one array so that one reduction adds them all up: sum w_i x_i, sum
@@ -151,8 +162,8 @@ PetscErrorCode ObservablesEvaluate(Tokens tokens, Attention attention, PetscReal
 
   PetscFunctionBeginUser;
   PetscCall(LogEvent("Observables", &event));
-  values[info[OBSERVE_ENERGY].first] = NAN;
-  if (attention) PetscCall(AttentionEnergy(attention, tokens, &values[info[OBSERVE_ENERGY].first]));
+  values[ObservableFirst(OBSERVE_ENERGY)] = NAN;
+  if (attention) PetscCall(AttentionEnergy(attention, tokens, &values[ObservableFirst(OBSERVE_ENERGY)]));
   PetscCall(PetscLogEventBegin(event, 0, 0, 0, 0));
   PetscCall(TokensGetLayout(tokens, &layout));
   PetscCallMPI(MPI_Comm_rank(layout.comm, &rank));
@@ -165,15 +176,15 @@ PetscErrorCode ObservablesEvaluate(Tokens tokens, Attention attention, PetscReal
   const PetscReal scale = SumScale(1), same = (PetscReal)*m.squares / scale;
   PetscReal square = 0;
   for (PetscInt c = 0; c < m.dim; c++) square += PetscSqr((PetscReal)m.first[c] / scale);
-  values[info[OBSERVE_ORDER].first] = PetscMin(1, PetscSqrtReal(square));
+  values[ObservableFirst(OBSERVE_ORDER)] = PetscMin(1, PetscSqrtReal(square));
   /* sum_{i,j} w_i w_j <x_i,x_j> = |sum w x|^2, of which i = j are sum w^2 since |x_i| = 1 */
-  values[info[OBSERVE_COSINE_MEAN].first] =
+  values[ObservableFirst(OBSERVE_COSINE_MEAN)] =
       layout.count == 1 ? 1 : PetscClipInterval((square - same) / (1 - same), -1, 1);
   for (PetscInt b = 0; b < OBSERVE_BINS; b++)
-    values[info[OBSERVE_COSINE_HIST].first + b] =
+    values[ObservableFirst(OBSERVE_COSINE_HIST) + b] =
         layout.count == 1 ? 0 : (PetscReal)m.counts[b] / (PetscReal)PairsNumber(pairs);
-  PetscCall(Nematic(&m, pairs, tokens, &values[info[OBSERVE_NEMATIC].first]));
-  values[info[OBSERVE_CLUSTERS].first] = (PetscReal)clusters;
+  PetscCall(Nematic(&m, pairs, tokens, &values[ObservableFirst(OBSERVE_NEMATIC)]));
+  values[ObservableFirst(OBSERVE_CLUSTERS)] = (PetscReal)clusters;
   /* clusters and nematic are known on rank 0 */
   PetscCallMPI(MPI_Bcast(values, OBSERVE_VALUES, MPIU_REAL, 0, layout.comm));
   PetscCall(PairsDestroy(&pairs));

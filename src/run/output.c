@@ -1,6 +1,4 @@
-/* The files of a run: their names, what stands in their way, and the exchange of the old results file for the new one.
- */
-#include "run/impl.h"
+#include "run/output.h"
 
 #include <chorale/deck.h>
 #include <errno.h>

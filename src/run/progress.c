@@ -61,41 +61,42 @@ PetscErrorCode ProgressCreate(MPI_Comm comm, const char *label, PetscInt64 total
   char mode[PETSC_MAX_PATH_LEN], *end;
   PetscMPIInt rank;
   double seconds;
-  Progress p;
+  Progress made;
 
   PetscFunctionBeginUser;
   PetscCall(DeckGetString("progress", mode));
-  PetscCall(PetscNew(&p));
-  PetscCall(PetscStrncpy(p->label, label, sizeof(p->label)));
+  PetscCall(PetscNew(&made));
+  PetscCall(PetscStrncpy(made->label, label, sizeof(made->label)));
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
-  p->total = PetscMax(total, 1);
-  p->active = rank == 0 && strcmp(mode, "off") ? PETSC_TRUE : PETSC_FALSE;
+  made->total = PetscMax(total, 1);
+  made->active = rank == 0 && strcmp(mode, "off") ? PETSC_TRUE : PETSC_FALSE;
   seconds = strtod(mode, &end);
   if (end != mode)
-    p->interval = seconds;
+    made->interval = seconds;
   else {
-    p->bar = OnTerminal();
-    p->interval = p->bar ? BAR_INTERVAL : LOG_INTERVAL;
+    made->bar = OnTerminal();
+    made->interval = made->bar ? BAR_INTERVAL : LOG_INTERVAL;
   }
-  p->start = MPI_Wtime();
-  p->next = p->start + p->interval;
-  *progress = p;
+  made->start = MPI_Wtime();
+  made->next = made->start + made->interval;
+  *progress = made;
   PetscFunctionReturn(0);
 }
 
-static void Print(const Progress p, double elapsed) {
-  const double share = (double)p->done / (double)p->total, rate = elapsed > 0 ? (double)p->done / elapsed : 0;
-  const int percent = (int)(100 * p->done / p->total);
+static void Print(const Progress progress, double elapsed) {
+  const double share = (double)progress->done / (double)progress->total,
+               rate = elapsed > 0 ? (double)progress->done / elapsed : 0;
+  const int percent = (int)(100 * progress->done / progress->total);
   char left[32] = "?", bar[BAR_WIDTH + 1];
 
-  if (p->done) Duration(elapsed * (1 - share) / share, left, sizeof(left));
-  if (p->bar) {
-    for (int i = 0; i < BAR_WIDTH; i++) bar[i] = i < (int)(BAR_WIDTH * p->done / p->total) ? '#' : '.';
+  if (progress->done) Duration(elapsed * (1 - share) / share, left, sizeof(left));
+  if (progress->bar) {
+    for (int i = 0; i < BAR_WIDTH; i++) bar[i] = i < (int)(BAR_WIDTH * progress->done / progress->total) ? '#' : '.';
     bar[BAR_WIDTH] = '\0';
-    fprintf(stderr, "\r\033[K%s [%s] %3d%%  %.4g/s  ETA %s", p->label, bar, percent, rate, left);
+    fprintf(stderr, "\r\033[K%s [%s] %3d%%  %.4g/s  ETA %s", progress->label, bar, percent, rate, left);
   } else
-    fprintf(stderr, "%s: %d%%, %" PetscInt64_FMT " of %" PetscInt64_FMT ", %.4g/s, ETA %s\n", p->label, percent,
-            p->done, p->total, rate, left);
+    fprintf(stderr, "%s: %d%%, %" PetscInt64_FMT " of %" PetscInt64_FMT ", %.4g/s, ETA %s\n", progress->label, percent,
+            progress->done, progress->total, rate, left);
   fflush(stderr);
 }
 
@@ -114,15 +115,15 @@ PetscErrorCode ProgressUpdate(Progress progress, PetscInt64 done) {
 }
 
 PetscErrorCode ProgressDestroy(Progress *progress) {
-  const Progress p = *progress;
+  const Progress old = *progress;
   char elapsed[32];
 
   PetscFunctionBeginUser;
-  if (!p) PetscFunctionReturn(0);
-  if (p->active && (p->bar || p->shown)) {
-    Duration(MPI_Wtime() - p->start, elapsed, sizeof(elapsed));
-    fprintf(stderr, "%s%s: %" PetscInt64_FMT " of %" PetscInt64_FMT " in %s\n", p->bar ? "\r\033[K" : "", p->label,
-            p->done, p->total, elapsed);
+  if (!old) PetscFunctionReturn(0);
+  if (old->active && (old->bar || old->shown)) {
+    Duration(MPI_Wtime() - old->start, elapsed, sizeof(elapsed));
+    fprintf(stderr, "%s%s: %" PetscInt64_FMT " of %" PetscInt64_FMT " in %s\n", old->bar ? "\r\033[K" : "", old->label,
+            old->done, old->total, elapsed);
     fflush(stderr);
   }
   PetscCall(PetscFree(*progress));

@@ -1,202 +1,249 @@
-/* The results file; tools/README.md has its layout. */
-#include "run/impl.h"
+/* The declared quantities and their numbers. */
+#include "run/results_impl.h"
 
 #include <chorale/deck.h>
+
+#include <limits.h>
 #include <math.h>
-#include <string.h>
 
-#include "io/hdf.h"
-#include "io/provenance.h"
-#include "law/stats/interval.h"
+#include "run/table.h"
 
-#define PATH  256
-#define PIECE ((size_t)1 << 27) /* doubles that are reduced at once: a count of MPI is an int */
+#define CLOCK "step,time" /* the first columns of a table of observables */
 
-PetscErrorCode ResultsStatistics(Record x, double *mean, double *sem) {
-  const EnsembleLayout *e = &x->ensemble;
-  const size_t R = (size_t)e->realizations, V = (size_t)x->width;
-  MPI_Comm holders;
-  double *rows; /* [R][V]: one frame of all realizations */
-
+PetscErrorCode ResultsCreate(const ResultsForm *form, Results *results) {
   PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Comm_split(e->world, x->shard ? MPI_UNDEFINED : 0, x->rank, &holders));
-  if (holders == MPI_COMM_NULL) PetscFunctionReturn(0);
-  PetscCall(PetscMalloc1(R * V, &rows));
-  for (size_t t = 0; t < (size_t)x->frames; t++) {
-    PetscCall(PetscArrayzero(rows, R * V));
-    for (size_t i = 0; i < (size_t)e->owned; i++)
-      memcpy(rows + ((size_t)e->group + i * (size_t)e->groups) * V, x->values + (i * (size_t)x->frames + t) * V,
-             V * sizeof(double));
-    /* every number is added to zeros, so the sum is exact, and what follows goes in the order of r for any grouping */
-    for (size_t from = 0; from < R * V; from += PIECE) {
-      double *piece = rows + from;
-      PetscCallMPI(MPI_Reduce(x->rank ? piece : MPI_IN_PLACE, piece, (PetscMPIInt)PetscMin(PIECE, R * V - from),
-                              MPI_DOUBLE, MPI_SUM, 0, holders));
-    }
-    for (size_t v = 0; v < V && !x->rank; v++) {
-      double sum = 0, squares = 0;
-      PetscInt n = 0; /* realizations that have this frame: all but in the results of a run that goes on */
-      for (size_t r = 0; r < R; r++) {
-        if (PetscIsNanReal(rows[r * V + v])) continue;
-        sum += rows[r * V + v];
-        n++;
-      }
-      sum /= n;
-      for (size_t r = 0; r < R; r++)
-        if (!PetscIsNanReal(rows[r * V + v])) squares += PetscSqr(rows[r * V + v] - sum);
-      mean[t * V + v] = sum;
-      sem[t * V + v] = n > 1 ? PetscSqrtReal(squares / (n - 1) / n) : NAN;
-    }
+  PetscCall(PetscNew(results));
+  (*results)->form = *form;
+  if (form->columns) PetscCall(PetscStrallocpy(form->columns, &(*results)->columns));
+  PetscFunctionReturn(0);
+}
+
+/* Nothing is said yet. */
+static PetscErrorCode Clear(Results results) {
+  PetscFunctionBeginUser;
+  for (PetscInt i = 0; i < results->count; i++) {
+    PetscCall(PetscFree(results->items[i].text));
+    PetscCall(PetscFree(results->items[i].values));
   }
-  PetscCall(PetscFree(rows));
-  PetscCallMPI(MPI_Comm_free(&holders));
+  for (PetscInt64 r = 0; results->labels && r < results->rows; r++) PetscCall(PetscFree(results->labels[r]));
+  PetscCall(PetscFree(results->labels));
+  PetscCall(PetscFree(results->row));
+  PetscCall(PetscFree(results->all));
+  PetscCall(PetscFree2(results->mean, results->sem));
+  results->count = 0;
+  results->rows = results->room = 0;
+  results->said = results->place = 0;
   PetscFunctionReturn(0);
 }
 
-/* Joins a group and a name. */
-static const char *At(char path[PATH], const char *group, const char *name) {
-  (void)PetscSNPrintf(path, PATH, "%s/%s", group, name);
-  return path;
-}
-
-/* /GROUP/step and /GROUP/time */
-static PetscErrorCode WriteClock(Record x, Hdf hdf, const char *group) {
-  const PetscInt64 frames = x->frames;
-  char path[PATH];
+PetscErrorCode ResultsDestroy(Results *results) {
+  Results old = *results;
 
   PetscFunctionBeginUser;
-  PetscCall(HdfWriteInts(hdf, At(path, group, "step"), 1, &frames, x->step));
-  PetscCall(HdfWriteReals(hdf, At(path, group, "time"), 1, &frames, x->time));
-  PetscFunctionReturn(0);
-}
-
-/* /observables/NAME: every rank that holds realizations writes its columns. */
-static PetscErrorCode WriteObservable(Record x, Hdf hdf, const ObservableInfo *info, const char *unit) {
-  const EnsembleLayout *e = &x->ensemble;
-  const PetscInt k = info->size, n = x->shard ? 0 : e->owned;
-  char group[PATH / 2], path[PATH];
-  double *columns;
-
-  PetscFunctionBeginUser;
-  PetscCall(PetscSNPrintf(group, sizeof(group), "/observables/%s", info->name));
-  PetscCall(PetscMalloc1((size_t)x->frames * (size_t)n * (size_t)k, &columns));
-  for (PetscInt t = 0; t < x->frames; t++)
-    for (PetscInt i = 0; i < n; i++)
-      memcpy(columns + ((size_t)t * (size_t)n + (size_t)i) * (size_t)k,
-             x->values + ((size_t)i * (size_t)x->frames + (size_t)t) * (size_t)x->width + info->first,
-             (size_t)k * sizeof(double));
-  PetscCall(WriteClock(x, hdf, group));
-  PetscCall(HdfAttributeReal(hdf, group, "interval_factor", IntervalFactor(x->ensemble.realizations)));
-  At(path, group, "value");
-  PetscCall(HdfWriteColumns(hdf, path, x->frames, e->realizations, k == 1 ? 0 : k, e->group, e->groups, n, columns));
-  PetscCall(HdfAttributeString(hdf, path, "unit", unit));
-  PetscCall(HdfAttributeString(hdf, path, "description", info->description));
-  PetscCall(PetscFree(columns));
-  PetscFunctionReturn(0);
-}
-
-/* Values first .. first+k-1 of every frame of mean or sem, which rank 0 holds, as a dataset [T] or [T][k]. */
-static PetscErrorCode WriteStatistic(Record x, Hdf hdf, const char *path, const double *statistic, PetscInt first,
-                                     PetscInt k) {
-  const PetscInt64 shape[2] = {x->frames, k};
-  double *values;
-
-  PetscFunctionBeginUser;
-  PetscCall(PetscMalloc1((size_t)x->frames * (size_t)k, &values));
-  for (PetscInt t = 0; t < x->frames && !x->rank; t++)
-    memcpy(values + (size_t)t * (size_t)k, statistic + (size_t)t * (size_t)x->width + first,
-           (size_t)k * sizeof(double));
-  PetscCall(HdfWriteReals(hdf, path, k == 1 ? 1 : 2, shape, values));
-  PetscCall(PetscFree(values));
-  PetscFunctionReturn(0);
-}
-
-/* /observables, /ensemble and the columns of the study's table in /study. */
-static PetscErrorCode WriteObservables(Record x, Hdf hdf, const double *mean, const double *sem) {
-  char group[PATH / 2], path[PATH], column[64];
-  PetscReal beta;
-
-  PetscFunctionBeginUser;
-  PetscCall(DeckGetReal("attention_beta", &beta));
-  for (PetscInt o = 0; o < x->quantities; o++) {
-    const ObservableInfo *info = &x->quantity[o];
-    PetscCall(WriteObservable(x, hdf, info, o == OBSERVE_ENERGY ? AttentionEnergyUnit(beta) : info->unit));
-    PetscCall(PetscSNPrintf(group, sizeof(group), "/ensemble/%s", info->name));
-    PetscCall(WriteStatistic(x, hdf, At(path, group, "mean"), mean, info->first, info->size));
-    PetscCall(WriteStatistic(x, hdf, At(path, group, "sem"), sem, info->first, info->size));
+  if (!old) PetscFunctionReturn(0);
+  PetscCall(Clear(old));
+  for (PetscInt i = 0; i < old->origins; i++) {
+    PetscCall(PetscFree(old->origin[i].group));
+    PetscCall(PetscFree(old->origin[i].key));
+    PetscCall(PetscFree(old->origin[i].value));
   }
-  PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", x->study));
-  PetscCall(WriteClock(x, hdf, group));
-  for (PetscInt i = 0; i < x->texts; i++) PetscCall(HdfAttributeString(hdf, group, x->text[i][0], x->text[i][1]));
-  for (PetscInt o = 0; o < x->quantities; o++) {
-    const ObservableInfo *info = &x->quantity[o];
-    const char *name = RecordColumn(x, o);
+  for (PetscInt q = 0; q < old->quantities; q++) PetscCall(PetscFree(old->described[q]));
+  PetscCall(PetscFree(old->items));
+  PetscCall(PetscFree(old->words));
+  PetscCall(PetscFree(old->values));
+  PetscCall(PetscFree(old->columns));
+  PetscCall(PetscFree(*results));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsDescribe(Results results, const char *name, const char **unit, char description[QUANTITY_TEXT]) {
+  static const QuantityText clock[] = {
+      {"step", "1", "steps that are done"}, {"time", "time", "time in units of which layers_horizon is the last"}, {0}};
+
+  PetscFunctionBeginUser;
+  PetscCall(QuantityDescribe(results->form.texts, name, unit, description));
+  if (!*unit) PetscCall(QuantityDescribe(clock, name, unit, description));
+  PetscCheck(*unit, PETSC_COMM_SELF, PETSC_ERR_PLIB, "%s: study %s does not declare it", name, results->form.study);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsDeclare(Results results, const Quantity *quantity) {
+  const PetscInt size = QuantitySize(quantity);
+  Quantity *own = &results->quantity[results->quantities];
+  char description[QUANTITY_TEXT];
+
+  PetscFunctionBeginUser;
+  PetscCheck(results->quantities < RESULTS_QUANTITIES, PETSC_COMM_SELF, PETSC_ERR_PLIB, "raise RESULTS_QUANTITIES");
+  *own = *quantity;
+  if (own->name && !own->unit) {
+    PetscCall(ResultsDescribe(results, own->name, &own->unit, description));
+    PetscCall(PetscStrallocpy(description, &results->described[results->quantities]));
+    own->description = results->described[results->quantities];
+  }
+  if (own->kind == QUANTITY_REALIZATION) {
+    results->first[results->quantities] = results->tail;
+    results->tail += size;
+  } else {
+    results->first[results->quantities] = results->frame;
+    results->frame += size;
+  }
+  results->observed += own->kind == QUANTITY_OBSERVABLE;
+  results->quantities++;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsSetColumns(Results results, const char *columns) {
+  PetscFunctionBeginUser;
+  PetscCall(PetscFree(results->columns));
+  PetscCall(PetscStrallocpy(columns, &results->columns));
+  PetscFunctionReturn(0);
+}
+
+/* step,time and COLUMN_mean,COLUMN_sem of every observable that has columns. */
+static PetscErrorCode NameColumns(Results results) {
+  char columns[1024] = CLOCK;
+
+  PetscFunctionBeginUser;
+  for (PetscInt q = 0; q < results->quantities; q++) {
+    const char *name = results->quantity[q].column;
+    char pair[128];
     if (!name) continue;
-    PetscCall(PetscSNPrintf(column, sizeof(column), "%s_mean", name));
-    PetscCall(WriteStatistic(x, hdf, At(path, group, column), mean, info->first, 1));
-    PetscCall(PetscSNPrintf(column, sizeof(column), "%s_sem", name));
-    PetscCall(WriteStatistic(x, hdf, At(path, group, column), sem, info->first, 1));
+    PetscCall(PetscSNPrintf(pair, sizeof(pair), ",%s_mean,%s_sem", name, name));
+    PetscCall(PetscStrlcat(columns, pair, sizeof(columns)));
   }
+  PetscCall(ResultsSetColumns(results, columns));
   PetscFunctionReturn(0);
 }
 
-typedef struct {
-  Hdf hdf;
-  MPI_Comm world;
-} Attributes;
+/* A row of a checkpoint has an int's worth of numbers. */
+static PetscErrorCode CheckCount(Results results) {
+  const PetscInt64 numbers = (PetscInt64)results->frames->count * results->frame + results->tail;
+  const char *key = results->frames->every ? "output_every" : "analyze_every";
+  PetscInt64 every;
 
-static PetscErrorCode WriteParameter(const char *key, const char *value, void *context) {
   PetscFunctionBeginUser;
-  PetscCall(HdfAttributeString(((Attributes *)context)->hdf, "/parameters", key, value));
+  if (numbers <= INT_MAX) PetscFunctionReturn(0);
+  PetscCall(DeckGetInt(key, &every));
+  SETERRQ(results->layout.world, PETSC_ERR_USER_INPUT,
+          "%s = %" PetscInt64_FMT ": %" PetscInt_FMT " frames are too many, at most %d can be recorded", key, every,
+          results->frames->count, (int)((INT_MAX - results->tail) / PetscMax(results->frame, 1)));
+}
+
+PetscErrorCode ResultsSetUp(Results results, Ensemble ensemble, const Frames *frames, PetscInt trajectories) {
+  PetscFunctionBeginUser;
+  results->ensemble = ensemble;
+  results->frames = frames;
+  results->trajectories = trajectories;
+  PetscCall(EnsembleGetLayout(ensemble, &results->layout));
+  PetscCallMPI(MPI_Comm_rank(results->layout.world, &results->rank));
+  PetscCallMPI(MPI_Comm_rank(results->layout.shards, &results->shard));
+  if (!results->columns) PetscCall(NameColumns(results));
+  PetscCall(CheckCount(results));
+  if (!results->form.only_table)
+    PetscCall(OutputCreate(results->layout.world, results->form.study, trajectories, &results->output));
+  PetscCall(TableCheckOutput(results->layout.world, results->columns));
   PetscFunctionReturn(0);
 }
 
-/* Host and date differ between ranks, but HDF5 wants the same from all: rank 0 speaks. */
-static PetscErrorCode WriteProvenance(const char *name, const char *value, void *context) {
-  const Attributes *a = (const Attributes *)context;
-  int length = (int)strlen(value) + 1;
-  PetscMPIInt rank;
-  char *text;
+PetscErrorCode ResultsView(Results results) {
+  const EnsembleLayout *e = &results->layout;
+  const PetscReal MB = 1e-6, row = 8.0 * results->frame * results->frames->count;
+  char table[PETSC_MAX_PATH_LEN];
 
   PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Comm_rank(a->world, &rank));
-  PetscCallMPI(MPI_Bcast(&length, 1, MPI_INT, 0, a->world));
-  PetscCall(PetscMalloc1(length, &text));
-  if (!rank) memcpy(text, value, (size_t)length);
-  PetscCallMPI(MPI_Bcast(text, length, MPI_CHAR, 0, a->world));
-  PetscCall(HdfAttributeString(a->hdf, "/provenance", name, text));
-  PetscCall(PetscFree(text));
+  if (results->form.only_table) PetscFunctionReturn(0);
+  PetscCall(DeckGetString("output_table", table));
+  if (results->observed)
+    PetscCall(PetscPrintf(e->world,
+                          "record     %" PetscInt_FMT " frames of %" PetscInt_FMT
+                          " realizations, %s (%.3g MB, %.3g MB in memory per group)\n",
+                          results->frames->count, e->realizations, results->output.file,
+                          MB * row * (e->realizations + 2), MB * row * e->owned));
+  else
+    PetscCall(PetscPrintf(e->world, "findings   %s%s%s\n", results->output.file, *table ? ", table in " : "", table));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode ResultsWriteOrigin(MPI_Comm comm, PetscBool complete, Hdf hdf) {
-  Attributes context = {hdf, comm};
-  char *deck;
+PetscErrorCode ResultsGetBytes(Results results, PetscReal *bytes) {
+  const EnsembleLayout *e = &results->layout;
+  const PetscReal frames = results->frames->count, frame = results->frame;
+  const PetscReal owned = (e->realizations - 1) / e->groups + 1; /* of the first group, which has most */
+  PetscInt widest = 0;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckVisit(WriteParameter, &context));
-  PetscCall(DeckText(&deck));
-  PetscCall(HdfWriteString(hdf, "/parameters/deck", deck));
-  PetscCall(PetscFree(deck));
-  PetscCall(ProvenanceVisit(WriteProvenance, &context));
-  PetscCall(HdfAttributeString(hdf, "/provenance", "complete", complete ? "true" : "false"));
+  for (PetscInt q = 0; q < results->quantities; q++) widest = PetscMax(widest, QuantitySize(&results->quantity[q]));
+  *bytes = 8 * owned * frames * (frame + widest); /* the values, and those of one observable on their way to the file */
+  *bytes += 8 * (2 * frames * frame + e->realizations * frame); /* their statistics */
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode ResultsWrite(Record x, const char *path, PetscBool complete, const double *mean, const double *sem) {
-  char target[PETSC_MAX_PATH_LEN], link[PATH];
-  Hdf hdf;
+PetscInt ResultsColumns(Results results) {
+  return results->frame;
+}
+
+PetscInt ResultsWidth(Results results) {
+  return results->frame * results->frames->count + results->tail;
+}
+
+const Frames *ResultsGetFrames(Results results) {
+  return results->frames;
+}
+
+const Quantity *ResultsGetQuantity(Results results, PetscInt i, PetscInt *first) {
+  if (i >= results->quantities) return NULL;
+  *first = results->first[i];
+  return &results->quantity[i];
+}
+
+PetscErrorCode ResultsAllocate(Results results) {
+  const size_t length = results->shard ? (size_t)(results->frame + results->tail)
+                                       : (size_t)results->layout.owned * (size_t)ResultsWidth(results);
 
   PetscFunctionBeginUser;
-  PetscCall(HdfOpen(x->ensemble.world, path, "w", NULL, &hdf));
-  PetscCall(WriteObservables(x, hdf, mean, sem));
-  PetscCall(ResultsWriteOrigin(x->ensemble.world, complete, hdf));
-  for (PetscInt r = 0; r < x->trajectories; r++) {
-    PetscCall(OutputTrajectory(&x->output, r, PETSC_TRUE, target));
-    PetscCall(PetscSNPrintf(link, sizeof(link), "/particles/realization_%05d", (int)r));
-    PetscCall(HdfExternalLink(hdf, link, target, "/particles/all"));
+  PetscCall(PetscMalloc1(length + 1, &results->values));
+  for (size_t i = 0; i < length; i++) results->values[i] = NAN;
+  PetscFunctionReturn(0);
+}
+
+PetscReal *ResultsFrame(Results results, PetscInt i, PetscInt f) {
+  if (results->shard) return results->values;
+  return results->values + (size_t)i * (size_t)ResultsWidth(results) + (size_t)f * (size_t)results->frame;
+}
+
+PetscReal *ResultsTail(Results results, PetscInt i) {
+  return ResultsFrame(results, i, results->shard ? 0 : results->frames->count) + (results->shard ? results->frame : 0);
+}
+
+PetscBool ResultsAreGathered(Results results) {
+  return results->observed < results->quantities ? PETSC_TRUE : PETSC_FALSE;
+}
+
+PetscErrorCode ResultsBegin(Results results, PetscBool complete, PetscReal **all) {
+  PetscFunctionBeginUser;
+  PetscCall(Clear(results));
+  results->complete = complete;
+  results->realizations = results->layout.realizations;
+  if (ResultsAreGathered(results)) {
+    PetscCall(PetscMalloc1((size_t)results->layout.realizations * (size_t)ResultsWidth(results), &results->all));
+    PetscCall(EnsembleGather(results->ensemble, ResultsWidth(results), results->values, results->all));
   }
-  PetscCall(HdfFlush(hdf)); /* every rank's part is on disk */
-  PetscCall(HdfClose(&hdf));
+  *all = results->all;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsSetDone(Results results, PetscInt realizations, Samples *samples) {
+  PetscFunctionBeginUser;
+  results->realizations = realizations;
+  *samples = (Samples){realizations, results->frame, ResultsWidth(results), results->frames, results->all};
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsSetOrigin(Results results, const char *group, const char *key, const char *value) {
+  PetscFunctionBeginUser;
+  PetscCheck(results->origins < RESULTS_ORIGINS, PETSC_COMM_SELF, PETSC_ERR_PLIB, "raise RESULTS_ORIGINS");
+  PetscCall(PetscStrallocpy(group, &results->origin[results->origins].group));
+  PetscCall(PetscStrallocpy(key, &results->origin[results->origins].key));
+  PetscCall(PetscStrallocpy(value, &results->origin[results->origins].value));
+  results->origins++;
   PetscFunctionReturn(0);
 }

@@ -47,41 +47,41 @@ static PetscErrorCode WriteParameter(const char *key, const char *value, void *c
 }
 
 /* What stands in the file before the first frame. */
-static PetscErrorCode WriteHeader(Trajectory t) {
-  const int standard[2] = {1, 1}, dim = t->layout.dim;
+static PetscErrorCode WriteHeader(Trajectory trajectory) {
+  const int standard[2] = {1, 1}, dim = trajectory->layout.dim;
   const char **boundary;
   char version[64] = "";
 
   PetscFunctionBeginUser;
   PetscCall(ProvenanceVisit(TakeVersion, version));
-  PetscCall(HdfAttributeInts(t->hdf, "/h5md", "version", 2, standard));
-  PetscCall(HdfAttributeString(t->hdf, "/h5md/author", "name", "chorale"));
-  PetscCall(HdfAttributeString(t->hdf, "/h5md/creator", "name", "chorale"));
-  PetscCall(HdfAttributeString(t->hdf, "/h5md/creator", "version", version));
+  PetscCall(HdfAttributeInts(trajectory->hdf, "/h5md", "version", 2, standard));
+  PetscCall(HdfAttributeString(trajectory->hdf, "/h5md/author", "name", "chorale"));
+  PetscCall(HdfAttributeString(trajectory->hdf, "/h5md/creator", "name", "chorale"));
+  PetscCall(HdfAttributeString(trajectory->hdf, "/h5md/creator", "version", version));
   PetscCall(PetscMalloc1(dim, &boundary));
   for (int c = 0; c < dim; c++) boundary[c] = "none"; /* the sphere lies in R^d, which has no walls */
-  PetscCall(HdfAttributeInt(t->hdf, "/particles/all/box", "dimension", dim));
-  PetscCall(HdfAttributeStrings(t->hdf, "/particles/all/box", "boundary", dim, boundary));
+  PetscCall(HdfAttributeInt(trajectory->hdf, "/particles/all/box", "dimension", dim));
+  PetscCall(HdfAttributeStrings(trajectory->hdf, "/particles/all/box", "boundary", dim, boundary));
   PetscCall(PetscFree(boundary));
-  PetscCall(DeckVisit(WriteParameter, t->hdf)); /* what the file was recorded with, whatever else is lost */
+  PetscCall(DeckVisit(WriteParameter, trajectory->hdf)); /* what the file was recorded with, whatever else is lost */
   PetscFunctionReturn(0);
 }
 
 /* The object without its file. */
 static PetscErrorCode New(Tokens tokens, const char *path, PetscInt frames, PetscBool single, Trajectory *trajectory) {
-  Trajectory t;
+  Trajectory made;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscNew(&t));
-  PetscCall(TokensGetLayout(tokens, &t->layout));
-  PetscCallMPI(MPI_Comm_rank(t->layout.comm, &t->rank));
-  PetscCall(PetscStrncpy(t->path, path, sizeof(t->path)));
-  t->frames = frames;
-  t->single = single;
-  t->flushed = -PETSC_MAX_REAL; /* the first frame is flushed at once */
-  PetscCall(PetscCalloc2(frames, &t->step, frames, &t->time));
-  PetscCall(PetscMalloc1(t->layout.owned * t->layout.block * t->layout.dim, &t->rows));
-  *trajectory = t;
+  PetscCall(PetscNew(&made));
+  PetscCall(TokensGetLayout(tokens, &made->layout));
+  PetscCallMPI(MPI_Comm_rank(made->layout.comm, &made->rank));
+  PetscCall(PetscStrncpy(made->path, path, sizeof(made->path)));
+  made->frames = frames;
+  made->single = single;
+  made->flushed = -PETSC_MAX_REAL; /* the first frame is flushed at once */
+  PetscCall(PetscCalloc2(frames, &made->step, frames, &made->time));
+  PetscCall(PetscMalloc1(made->layout.owned * made->layout.block * made->layout.dim, &made->rows));
+  *trajectory = made;
   PetscFunctionReturn(0);
 }
 
@@ -102,69 +102,70 @@ static PetscErrorCode ChunkRows(const TokensLayout *l, PetscInt64 *rows) {
 PetscErrorCode TrajectoryCreate(Tokens tokens, const char *path, PetscInt frames, PetscBool single, PetscInt deflate,
                                 Trajectory *trajectory) {
   HdfSeriesShape shape = {.single = single, .deflate = (int)deflate};
-  Trajectory t;
+  Trajectory made;
 
   PetscFunctionBeginUser;
-  PetscCall(New(tokens, path, frames, single, &t));
-  shape.frames = t->extent;
-  shape.N = t->layout.count;
-  shape.d = t->layout.dim;
-  PetscCall(ChunkRows(&t->layout, &shape.chunk_rows));
-  PetscCall(HdfOpen(t->layout.comm, path, "w", NULL, &t->hdf));
-  PetscCall(WriteHeader(t));
-  PetscCall(HdfSeriesCreate(t->hdf, POSITION "/value", &shape, &t->values));
-  *trajectory = t;
+  PetscCall(New(tokens, path, frames, single, &made));
+  shape.frames = made->extent;
+  shape.N = made->layout.count;
+  shape.d = made->layout.dim;
+  PetscCall(ChunkRows(&made->layout, &shape.chunk_rows));
+  PetscCall(HdfOpen(made->layout.comm, path, "w", NULL, &made->hdf));
+  PetscCall(WriteHeader(made));
+  PetscCall(HdfSeriesCreate(made->hdf, POSITION "/value", &shape, &made->values));
+  *trajectory = made;
   PetscFunctionReturn(0);
 }
 
 /* Opens the file and takes over what it says; an error when it is not whole. */
-static PetscErrorCode Reopen(Trajectory t, PetscInt done) {
-  HdfSeriesShape shape = {.d = t->layout.dim, .single = t->single};
+static PetscErrorCode Reopen(Trajectory trajectory, PetscInt done) {
+  HdfSeriesShape shape = {.d = trajectory->layout.dim, .single = trajectory->single};
   PetscInt64 clock[8];
   int valid = 0, rank;
   PetscBool found;
 
   PetscFunctionBeginUser;
-  PetscCall(HdfOpen(t->layout.comm, t->path, "r+", NULL, &t->hdf));
-  PetscCall(HdfReadAttributeInt(t->hdf, POSITION, "frames_valid", &valid, &found));
-  PetscCall(HdfSeriesOpen(t->hdf, POSITION "/value", &shape, &t->values));
-  PetscCall(HdfGetShape(t->hdf, POSITION "/step", &rank, clock)); /* of a killed run it may have less than values */
-  PetscCheck(valid >= done && rank == 1 && clock[0] >= done && clock[0] <= t->frames && shape.frames >= done &&
-                 shape.frames <= t->frames && shape.N == t->layout.count,
-             t->layout.comm, PETSC_ERR_FILE_READ, "%s: is not of this run", t->path);
-  t->extent = (PetscInt)shape.frames;
-  t->written = done;
-  PetscCall(HdfReadInts(t->hdf, POSITION "/step", clock[0], t->step));
-  PetscCall(HdfReadRows(t->hdf, POSITION "/time", 0, clock[0], t->time));
+  PetscCall(HdfOpen(trajectory->layout.comm, trajectory->path, "r+", NULL, &trajectory->hdf));
+  PetscCall(HdfReadAttributeInt(trajectory->hdf, POSITION, "frames_valid", &valid, &found));
+  PetscCall(HdfSeriesOpen(trajectory->hdf, POSITION "/value", &shape, &trajectory->values));
+  PetscCall(
+      HdfGetShape(trajectory->hdf, POSITION "/step", &rank, clock)); /* of a killed run it may have less than values */
+  PetscCheck(valid >= done && rank == 1 && clock[0] >= done && clock[0] <= trajectory->frames && shape.frames >= done &&
+                 shape.frames <= trajectory->frames && shape.N == trajectory->layout.count,
+             trajectory->layout.comm, PETSC_ERR_FILE_READ, "%s: is not of this run", trajectory->path);
+  trajectory->extent = (PetscInt)shape.frames;
+  trajectory->written = done;
+  PetscCall(HdfReadInts(trajectory->hdf, POSITION "/step", clock[0], trajectory->step));
+  PetscCall(HdfReadRows(trajectory->hdf, POSITION "/time", 0, clock[0], trajectory->time));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode TrajectoryOpen(Tokens tokens, const char *path, PetscInt frames, PetscInt done, PetscBool single,
                               Trajectory *trajectory) {
   PetscErrorCode failed;
-  Trajectory t;
+  Trajectory made;
 
   PetscFunctionBeginUser;
-  PetscCall(New(tokens, path, frames, single, &t));
+  PetscCall(New(tokens, path, frames, single, &made));
   PetscCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL)); /* a file that is lost is no error here */
-  failed = Reopen(t, done);
+  failed = Reopen(made, done);
   if (failed) {
-    (void)HdfSeriesDestroy(&t->values);
-    (void)HdfClose(&t->hdf); /* of a damaged file this fails, too */
+    (void)HdfSeriesDestroy(&made->values);
+    (void)HdfClose(&made->hdf); /* of a damaged file this fails, too */
   }
   PetscCall(PetscPopErrorHandler());
   if (failed) {
-    PetscCall(PetscFree2(t->step, t->time));
-    PetscCall(PetscFree(t->rows));
-    PetscCall(PetscFree(t));
+    PetscCall(PetscFree2(made->step, made->time));
+    PetscCall(PetscFree(made->rows));
+    PetscCall(PetscFree(made));
   }
-  *trajectory = t;
+  *trajectory = made;
   PetscFunctionReturn(0);
 }
 
 /* H5MD's `mass` holds the weights when they are not 1/N; they do not change along a trajectory. */
-static PetscErrorCode WriteWeights(Trajectory t, Tokens tokens) {
-  const TokensLayout *l = &t->layout;
+static PetscErrorCode WriteWeights(Trajectory trajectory, Tokens tokens) {
+  const TokensLayout *l = &trajectory->layout;
   const PetscInt64 first = PetscMin(l->count, (PetscInt64)l->first * l->block);
   const PetscInt64 end = PetscMin(l->count, (PetscInt64)(l->first + l->owned) * l->block);
   const double *weights;
@@ -175,39 +176,40 @@ static PetscErrorCode WriteWeights(Trajectory t, Tokens tokens) {
   for (PetscInt64 i = 0; i < end - first; i++)
     if (weights[i] != 1 / (double)l->count) uniform = PETSC_FALSE;
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &uniform, 1, MPIU_BOOL, MPI_LAND, l->comm));
-  if (!uniform) PetscCall(HdfWriteRows(t->hdf, "/particles/all/mass", l->count, 0, first, 1, end - first, weights));
+  if (!uniform)
+    PetscCall(HdfWriteRows(trajectory->hdf, "/particles/all/mass", l->count, 0, first, 1, end - first, weights));
   PetscFunctionReturn(0);
 }
 
 /* Everything written so far is in the file for good, and nothing else is called a frame there. */
-static PetscErrorCode Flush(Trajectory t) {
-  const int valid = t->written;
+static PetscErrorCode Flush(Trajectory trajectory) {
+  const int valid = trajectory->written;
 
   PetscFunctionBeginUser;
-  PetscCall(HdfGrowInts(t->hdf, POSITION "/step", t->extent, t->step));
-  PetscCall(HdfGrowReals(t->hdf, POSITION "/time", t->extent, t->time));
-  PetscCall(HdfAttributeInt(t->hdf, POSITION, "frames_valid", valid));
-  PetscCall(HdfFlush(t->hdf));
+  PetscCall(HdfGrowInts(trajectory->hdf, POSITION "/step", trajectory->extent, trajectory->step));
+  PetscCall(HdfGrowReals(trajectory->hdf, POSITION "/time", trajectory->extent, trajectory->time));
+  PetscCall(HdfAttributeInt(trajectory->hdf, POSITION, "frames_valid", valid));
+  PetscCall(HdfFlush(trajectory->hdf));
   PetscFunctionReturn(0);
 }
 
 /* The sidecar that lets ParaView play the frames: one grid of points per frame, each a slab of the position dataset.
  * ParaView's readers of .xmf know slabs as part of the dataset's name: |first:stride:count:extent. */
-static PetscErrorCode WriteSidecar(Trajectory t) {
-  const char *slash = strrchr(t->path, '/'), *name = slash ? slash + 1 : t->path;
+static PetscErrorCode WriteSidecar(Trajectory trajectory) {
+  const char *slash = strrchr(trajectory->path, '/'), *name = slash ? slash + 1 : trajectory->path;
   char path[PETSC_MAX_PATH_LEN + 8], temporary[PETSC_MAX_PATH_LEN + 16], *dot;
   PetscBool good = PETSC_TRUE;
   FILE *file;
 
   PetscFunctionBeginUser;
-  if (t->layout.dim != 3) PetscFunctionReturn(0);
-  PetscCall(PetscStrncpy(path, t->path, PETSC_MAX_PATH_LEN));
+  if (trajectory->layout.dim != 3) PetscFunctionReturn(0);
+  PetscCall(PetscStrncpy(path, trajectory->path, PETSC_MAX_PATH_LEN));
   dot = strrchr(path, '.');
   strcpy(dot && !strchr(dot, '/') ? dot : path + strlen(path), ".xmf");
   PetscCall(PetscSNPrintf(temporary, sizeof(temporary), "%s.tmp", path));
-  t->listed = t->written;
-  if (!t->rank) {
-    const long N = (long)t->layout.count;
+  trajectory->listed = trajectory->written;
+  if (!trajectory->rank) {
+    const long N = (long)trajectory->layout.count;
     file = fopen(temporary, "w");
     good = file ? PETSC_TRUE : PETSC_FALSE;
     if (file) {
@@ -215,69 +217,70 @@ static PetscErrorCode WriteSidecar(Trajectory t) {
           file,
           "<?xml version=\"1.0\"?>\n<Xdmf Version=\"3.0\">\n<Domain>\n<Grid Name=\"tokens\" GridType=\"Collection\" "
           "CollectionType=\"Temporal\">\n");
-      for (PetscInt f = 0; f < t->written; f++)
+      for (PetscInt f = 0; f < trajectory->written; f++)
         fprintf(file,
                 "<Grid Name=\"tokens\">\n<Time Value=\"%.17g\"/>\n<Topology TopologyType=\"Polyvertex\" "
                 "NumberOfElements=\"%ld\"/>\n"
                 "<Geometry GeometryType=\"XYZ\">\n<DataItem Dimensions=\"%ld 3\" NumberType=\"Float\" Precision=\"%d\" "
                 "Format=\"HDF\">%s:" POSITION "/value|%" PetscInt_FMT " 0 0:1 1 1:1 %ld 3:%" PetscInt_FMT
                 " %ld 3</DataItem>\n</Geometry>\n</Grid>\n",
-                t->time[f], N, N, t->single ? 4 : 8, name, f, N, t->extent, N);
+                trajectory->time[f], N, N, trajectory->single ? 4 : 8, name, f, N, trajectory->extent, N);
       fprintf(file, "</Grid>\n</Domain>\n</Xdmf>\n");
       if (ferror(file)) good = PETSC_FALSE;
       if (fclose(file) || (good && rename(temporary, path))) good = PETSC_FALSE;
       if (!good) (void)unlink(temporary);
     }
   }
-  PetscCallMPI(MPI_Bcast(&good, 1, MPIU_BOOL, 0, t->layout.comm));
-  PetscCheck(good, t->layout.comm, PETSC_ERR_FILE_WRITE, "%s: cannot write", path);
+  PetscCallMPI(MPI_Bcast(&good, 1, MPIU_BOOL, 0, trajectory->layout.comm));
+  PetscCheck(good, trajectory->layout.comm, PETSC_ERR_FILE_WRITE, "%s: cannot write", path);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode TrajectoryFlush(Trajectory t) {
+PetscErrorCode TrajectoryFlush(Trajectory trajectory) {
   PetscFunctionBeginUser;
-  PetscCall(Flush(t));
-  PetscCall(WriteSidecar(t));
+  PetscCall(Flush(trajectory));
+  PetscCall(WriteSidecar(trajectory));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode TrajectoryWrite(Trajectory t, PetscInt step, PetscReal time, Tokens tokens) {
+PetscErrorCode TrajectoryWrite(Trajectory trajectory, PetscInt step, PetscReal time, Tokens tokens) {
   PetscInt64 first, count;
   double now;
   PetscMPIInt due = 0;
 
   PetscFunctionBeginUser;
-  PetscCheck(t->written < t->frames, t->layout.comm, PETSC_ERR_ARG_OUTOFRANGE, "%s: more than %" PetscInt_FMT " frames",
-             t->path, t->frames);
-  if (!t->written) PetscCall(WriteWeights(t, tokens));
-  if (t->written == t->extent) PetscCall(HdfSeriesExtend(t->values, ++t->extent));
-  PetscCall(TokensGetRows(tokens, &first, &count, t->rows));
-  PetscCall(HdfSeriesWrite(t->values, t->written, first, count, t->rows));
-  t->step[t->written] = step;
-  t->time[t->written] = time;
-  t->written++;
+  PetscCheck(trajectory->written < trajectory->frames, trajectory->layout.comm, PETSC_ERR_ARG_OUTOFRANGE,
+             "%s: more than %" PetscInt_FMT " frames", trajectory->path, trajectory->frames);
+  if (!trajectory->written) PetscCall(WriteWeights(trajectory, tokens));
+  if (trajectory->written == trajectory->extent) PetscCall(HdfSeriesExtend(trajectory->values, ++trajectory->extent));
+  PetscCall(TokensGetRows(tokens, &first, &count, trajectory->rows));
+  PetscCall(HdfSeriesWrite(trajectory->values, trajectory->written, first, count, trajectory->rows));
+  trajectory->step[trajectory->written] = step;
+  trajectory->time[trajectory->written] = time;
+  trajectory->written++;
   /* Once a second: a flush costs more than a small frame, and a slow run should lose none. */
   now = MPI_Wtime();
-  if (now - t->flushed > 1) due = 1;
-  PetscCallMPI(MPI_Bcast(&due, 1, MPI_INT, 0, t->layout.comm));
-  if (due || t->written == t->frames) {
-    PetscCall(Flush(t));
-    if (t->written > t->listed + t->listed / SIDECAR_SHARE) PetscCall(WriteSidecar(t));
-    t->flushed = now;
+  if (now - trajectory->flushed > 1) due = 1;
+  PetscCallMPI(MPI_Bcast(&due, 1, MPI_INT, 0, trajectory->layout.comm));
+  if (due || trajectory->written == trajectory->frames) {
+    PetscCall(Flush(trajectory));
+    if (trajectory->written > trajectory->listed + trajectory->listed / SIDECAR_SHARE)
+      PetscCall(WriteSidecar(trajectory));
+    trajectory->flushed = now;
   }
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode TrajectoryDestroy(Trajectory *trajectory) {
-  Trajectory t = *trajectory;
+  Trajectory old = *trajectory;
 
   PetscFunctionBeginUser;
-  if (!t) PetscFunctionReturn(0);
-  PetscCall(HdfSeriesDestroy(&t->values));
-  PetscCall(HdfClose(&t->hdf));
-  PetscCall(WriteSidecar(t));
-  PetscCall(PetscFree2(t->step, t->time));
-  PetscCall(PetscFree(t->rows));
+  if (!old) PetscFunctionReturn(0);
+  PetscCall(HdfSeriesDestroy(&old->values));
+  PetscCall(HdfClose(&old->hdf));
+  PetscCall(WriteSidecar(old));
+  PetscCall(PetscFree2(old->step, old->time));
+  PetscCall(PetscFree(old->rows));
   PetscCall(PetscFree(*trajectory));
   PetscFunctionReturn(0);
 }

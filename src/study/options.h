@@ -49,8 +49,13 @@ typedef struct {
   PetscBool pairs, coordinates;
 } AnalyzeOptions;
 
+typedef struct {
+  char files[PETSC_MAX_PATH_LEN]; /* a list */
+} MergeOptions;
+
 extern const OptionKey RunKeys[], KernelKeys[];
-extern const OptionTable SimulateTable, KernelTable, LimitsTable, ChaosTable, SyncTable, SpdeTable, AnalyzeTable;
+extern const OptionTable SimulateTable, KernelTable, LimitsTable, ChaosTable, SyncTable, SpdeTable, AnalyzeTable,
+    MergeTable;
 
 /* Groups that most studies take: of the model, which depth, horizon and ensemble belong to; of any run. */
 #define MODEL_KEYS                                                                                                     \

@@ -1,16 +1,10 @@
-/* The studies behind the registry of study.c. */
+/* The studies, and what several of them do. */
 #ifndef CHORALE_STUDY_STUDIES_H
 #define CHORALE_STUDY_STUDIES_H
 
 #include "study/options.h"
 
-extern PetscErrorCode StudySimulate(void);
-extern PetscErrorCode StudyKernel(void);
-extern PetscErrorCode StudyLimits(void);
-extern PetscErrorCode StudySpde(void);
-extern PetscErrorCode StudyChaos(void);
-extern PetscErrorCode StudySync(void);
-extern PetscErrorCode StudyAnalyze(void);
+extern const Study StudySimulate, StudyKernel, StudyLimits, StudyChaos, StudySync, StudySpde, StudyAnalyze, StudyMerge;
 
 /* The options of the objects that most studies are made of. Collective. */
 typedef struct {

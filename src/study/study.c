@@ -1,40 +1,329 @@
+/* The driver of every study. */
 #include <chorale/study.h>
 
-#include "study/options.h"
-#include "study/studies.h"
+#include "io/provenance.h"
+#include <chorale/deck.h>
+#include <chorale/observables.h>
+#include <chorale/progress.h>
 
-#include <string.h>
+#include "run/trajectories.h"
 
-static const Study registry[] = {
-    {"simulate", "the transformer: tokens through L random layers, an ensemble of realizations", &SimulateTable,
-     StudySimulate, PETSC_TRUE},
-    {"kernel", "the theory: covariance kernel, Lyapunov exponent and rates of an activation", &KernelTable, StudyKernel,
-     PETSC_FALSE},
-    {"limits", "the theorem on depth and width: transformers against the limit SDE on one Brownian path", &LimitsTable,
-     StudyLimits, PETSC_TRUE},
-    {"chaos", "propagation of chaos: empirical measures of N tokens against the mean-field limit", &ChaosTable,
-     StudyChaos, PETSC_TRUE},
-    {"sync", "synchronization by noise: energy, Lyapunov exponent and clusters beside the theorem", &SyncTable,
-     StudySync, PETSC_TRUE},
-    {"spde", "the limit of infinitely many tokens: the density of the SPDE beside coupled tokens", &SpdeTable,
-     StudySpde, PETSC_TRUE},
-    {"analyze", "recorded trajectories: observables, distances and histograms of their frames", &AnalyzeTable,
-     StudyAnalyze, PETSC_FALSE},
+struct _p_Run {
+  const Study *study;
+  void *state;
+  Ensemble ensemble;
+  EnsembleLayout layout;
+  PetscInt steps, stride;
+  Frames frames;
+  Results results;
+  Trajectories trajectories;
+  Checkpoint checkpoint;
+  Progress progress;
+  PetscInt current; /* realization in progress, among those of the group */
+  RunReader reader;
+  void *context;
 };
 
-const Study *StudyGet(PetscInt i) {
-  return i >= 0 && i < (PetscInt)(sizeof(registry) / sizeof(registry[0])) ? &registry[i] : NULL;
+PetscErrorCode RunCreateEnsemble(Run run, const EnsembleOptions *options, PetscInt blocks, EnsembleLayout *layout) {
+  PetscFunctionBeginUser;
+  PetscCall(EnsembleCreate(options, blocks, &run->ensemble));
+  PetscCall(EnsembleGetLayout(run->ensemble, &run->layout));
+  *layout = run->layout;
+  PetscFunctionReturn(0);
 }
 
-const Study *StudyFind(const char *name) {
-  const Study *study;
-  for (PetscInt i = 0; (study = StudyGet(i)); i++) {
-    if (!strcmp(study->name, name)) return study;
+PetscErrorCode RunCreateSingle(Run run, EnsembleLayout *layout) {
+  PetscFunctionBeginUser;
+  PetscCall(EnsembleCreateSingle(&run->ensemble));
+  PetscCall(EnsembleGetLayout(run->ensemble, &run->layout));
+  *layout = run->layout;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RunSetSteps(Run run, PetscInt steps) {
+  PetscFunctionBeginUser;
+  run->steps = steps;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RunSetFrames(Run run, PetscInt steps, PetscReal horizon, FramesRounding rounding) {
+  PetscInt64 every;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetInt("output_every", &every));
+  PetscCall(FramesCreate(steps, every, horizon, rounding, &run->frames));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RunSetFrameList(Run run, PetscInt count, const PetscInt64 step[], const PetscReal time[]) {
+  PetscFunctionBeginUser;
+  run->steps = count;
+  PetscCall(FramesCreateList(count, step, time, &run->frames));
+  PetscFunctionReturn(0);
+}
+
+const Frames *RunGetFrames(Run run) {
+  return &run->frames;
+}
+
+PetscErrorCode RunDeclare(Run run, const Quantity *quantity) {
+  PetscFunctionBeginUser;
+  PetscCall(ResultsDeclare(run->results, quantity));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RunDeclareObservables(Run run) {
+  PetscReal beta;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetReal("attention_beta", &beta));
+  for (int o = 0; o < OBSERVABLES; o++) {
+    Quantity quantity = *ObservableGetQuantity((Observable)o);
+    if (o == OBSERVE_ENERGY) quantity.unit = AttentionEnergyUnit(beta);
+    PetscCall(ResultsDeclare(run->results, &quantity));
   }
-  return NULL;
+  PetscFunctionReturn(0);
 }
 
-const OptionTable *StudyOptions(PetscInt i) {
-  const Study *study = StudyGet(i);
-  return study ? study->options : NULL;
+PetscErrorCode RunSetColumns(Run run, const char *columns) {
+  PetscFunctionBeginUser;
+  PetscCall(ResultsSetColumns(run->results, columns));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RunSetTrajectories(Run run, Tokens tokens) {
+  PetscFunctionBeginUser;
+  PetscCall(TrajectoriesCreate(run->study->name, run->ensemble, tokens, &run->frames, &run->trajectories));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RunSetStride(Run run, PetscInt stride) {
+  PetscFunctionBeginUser;
+  run->stride = stride;
+  PetscFunctionReturn(0);
+}
+
+PetscReal *RunGetTail(Run run) {
+  return ResultsTail(run->results, run->current);
+}
+
+PetscErrorCode RunGetBytes(Run run, PetscReal *bytes) {
+  PetscReal more = 0;
+
+  PetscFunctionBeginUser;
+  PetscCall(ResultsGetBytes(run->results, bytes));
+  if (run->trajectories) PetscCall(TrajectoriesGetBytes(run->trajectories, &more));
+  *bytes += more;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RunSetReader(Run run, RunReader reader, void *context) {
+  PetscFunctionBeginUser;
+  run->reader = reader;
+  run->context = context;
+  PetscFunctionReturn(0);
+}
+
+PetscBool RunReads(Run run) {
+  return run->reader != NULL ? PETSC_TRUE : PETSC_FALSE;
+}
+
+/* All objects, checked, before anything runs. */
+static PetscErrorCode Create(Run run) {
+  const Study *study = run->study;
+  ResultsForm form = study->form;
+
+  PetscFunctionBeginUser;
+  form.study = study->name;
+  run->stride = 1;
+  PetscCall(ResultsCreate(&form, &run->results));
+  PetscCall(PetscCalloc(study->size, &run->state));
+  PetscCall(study->create(run->state, run));
+  PetscCall(ResultsSetUp(run->results, run->ensemble, &run->frames, TrajectoriesCount(run->trajectories)));
+  if (!study->checkpoints) PetscFunctionReturn(0);
+  PetscCall(CheckpointCreate(study->name, run->ensemble, run->steps, &run->checkpoint));
+  if (study->keep) PetscCall(study->keep(run->state, run->checkpoint));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Destroy(Run run) {
+  PetscFunctionBeginUser;
+  PetscCall(CheckpointDestroy(&run->checkpoint));
+  PetscCall(TrajectoriesDestroy(&run->trajectories));
+  if (run->study->destroy) PetscCall(run->study->destroy(run->state));
+  PetscCall(PetscFree(run->state));
+  PetscCall(ResultsDestroy(&run->results));
+  PetscCall(FramesDestroy(&run->frames));
+  PetscCall(EnsembleDestroy(&run->ensemble));
+  PetscCall(PetscFree(run->context));
+  PetscCall(PetscFree(run));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode View(Run run) {
+  PetscFunctionBeginUser;
+  if (!run->study->quiet) PetscCall(EnsembleView(run->ensemble));
+  if (run->study->view) PetscCall(run->study->view(run->state));
+  PetscCall(ResultsView(run->results));
+  if (run->trajectories) PetscCall(TrajectoriesView(run->trajectories));
+  if (run->checkpoint && !run->study->quiet && !run->reader) PetscCall(CheckpointView(run->checkpoint));
+  PetscFunctionReturn(0);
+}
+
+/* The results so far or, complete, all of them: file first, then what may fail without loss. */
+static PetscErrorCode Publish(Run run, PetscBool complete) {
+  PetscInt done = run->layout.realizations;
+  Samples samples;
+  PetscReal *all;
+
+  PetscFunctionBeginUser;
+  PetscCall(ResultsBegin(run->results, complete, &all));
+  if (all && run->checkpoint && !run->reader)
+    PetscCall(CheckpointKeepDone(run->checkpoint, ResultsWidth(run->results), all, &done));
+  PetscCall(ResultsSetDone(run->results, done, &samples));
+  if (run->study->report) PetscCall(run->study->report(run->state, &samples, run->results));
+  PetscCall(ResultsCommit(run->results));
+  if (!complete) PetscFunctionReturn(0);
+  if (run->checkpoint) PetscCall(CheckpointRemove(run->checkpoint));
+  PetscCall(ResultsTell(run->results));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode PublishPartial(void *run) {
+  PetscFunctionBeginUser;
+  PetscCall(Publish((Run)run, PETSC_FALSE));
+  PetscFunctionReturn(0);
+}
+
+/* Before a checkpoint: the frames it counts on are on disk. */
+static PetscErrorCode Flush(void *run) {
+  PetscFunctionBeginUser;
+  PetscCall(TrajectoriesFlush(((Run)run)->trajectories));
+  PetscFunctionReturn(0);
+}
+
+/* What a checkpoint keeps of the numbers, and what goes with it. */
+static PetscErrorCode KeepNumbers(Run run) {
+  const PetscBool thins = run->study->thins;
+
+  PetscFunctionBeginUser;
+  PetscCall(CheckpointAddFrames(run->checkpoint, "samples", thins ? run->frames.count : 0, run->frames.step,
+                                ResultsColumns(run->results), ResultsWidth(run->results),
+                                ResultsFrame(run->results, 0, 0)));
+  if (run->trajectories) PetscCall(CheckpointSetFlush(run->checkpoint, Flush, run));
+  PetscCall(CheckpointSetPublish(run->checkpoint, PublishPartial, run));
+  PetscFunctionReturn(0);
+}
+
+/* The frame that is due after l steps of realization r, if one is. */
+static PetscErrorCode Frame(Run run, PetscInt r, PetscInt l) {
+  const PetscInt f = FramesAt(&run->frames, l);
+
+  PetscFunctionBeginUser;
+  if (f < 0) PetscFunctionReturn(0);
+  PetscCall(run->study->frame(run->state, r, f, ResultsFrame(run->results, run->current, f)));
+  if (run->trajectories) PetscCall(TrajectoriesWrite(run->trajectories, r, f));
+  PetscFunctionReturn(0);
+}
+
+/* Frames up to step l, which is that of a frame or not. */
+static PetscInt FramesSoFar(const Frames *frames, PetscInt l) {
+  PetscInt count = 0;
+
+  while (count < frames->count && frames->step[count] <= l) count++;
+  return count;
+}
+
+/* Realization r at its start, or where a checkpoint left it: *l steps are done. */
+static PetscErrorCode Begin(Run run, PetscInt r, PetscInt *l) {
+  const Study *study = run->study;
+  PetscBool lost = PETSC_FALSE;
+
+  PetscFunctionBeginUser;
+  *l = 0;
+  if (study->start) PetscCall(study->start(run->state, r));
+  if (run->checkpoint) PetscCall(CheckpointResume(run->checkpoint, r, l));
+  if (*l == run->steps) PetscFunctionReturn(0);
+  if (*l && run->trajectories)
+    PetscCall(TrajectoriesResume(run->trajectories, r, FramesSoFar(&run->frames, *l), &lost));
+  if (lost) {
+    *l = 0;
+    PetscCall(study->start(run->state, r));
+  }
+  if (!*l) {
+    PetscReal *tail = RunGetTail(run);
+    for (PetscInt i = 0; i < ResultsWidth(run->results) - run->frames.count * ResultsColumns(run->results); i++)
+      tail[i] = NAN;
+    PetscCall(Frame(run, r, 0));
+  } else if (study->resume)
+    PetscCall(study->resume(run->state, r, *l));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Realize(Run run, PetscInt r, PetscBool *stopped) {
+  const PetscInt64 before = (PetscInt64)run->current * run->steps;
+  PetscBool ended = PETSC_FALSE;
+  PetscInt l;
+
+  PetscFunctionBeginUser;
+  PetscCall(Begin(run, r, &l));
+  while (l < run->steps && !*stopped) {
+    if (run->study->step) PetscCall(run->study->step(run->state, r, l, &ended));
+    l = ended ? run->steps : l + 1;
+    if (!ended) PetscCall(Frame(run, r, l));
+    if (run->progress) PetscCall(ProgressUpdate(run->progress, before + l));
+    if (run->study->checkpoints && l % run->stride == 0) PetscCall(CheckpointStep(run->checkpoint, r, l, stopped));
+  }
+  PetscFunctionReturn(0);
+}
+
+/* All realizations of this group. */
+static PetscErrorCode Loop(Run run, PetscBool *stopped) {
+  const PetscInt64 steps = (PetscInt64)run->layout.owned * run->steps;
+  PetscInt r;
+
+  PetscFunctionBeginUser;
+  if (!run->study->quiet) PetscCall(ProgressCreate(run->layout.world, run->study->name, steps, &run->progress));
+  for (run->current = 0; !*stopped && EnsembleNext(run->ensemble, &r); run->current++)
+    PetscCall(Realize(run, r, stopped));
+  if (run->study->checkpoints) PetscCall(CheckpointFinish(run->checkpoint, stopped));
+  PetscCall(ProgressDestroy(&run->progress));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Go(Run run, PetscBool *stopped) {
+  PetscFunctionBeginUser;
+  if (run->study->prepare) PetscCall(run->study->prepare(run->state));
+  PetscCall(ResultsAllocate(run->results));
+  if (run->reader)
+    PetscCall(run->reader(run->context, run->results, run->checkpoint, &run->layout));
+  else {
+    if (run->checkpoint) PetscCall(KeepNumbers(run));
+    PetscCall(Loop(run, stopped));
+  }
+  if (!*stopped) PetscCall(Publish(run, PETSC_TRUE));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables) {
+  const Study *const named = study;
+  PetscBool dry, complete = PETSC_FALSE, stopped = PETSC_FALSE;
+  Run run;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscNew(&run));
+  if (study->select) PetscCall(study->select(run, find, &study));
+  if (study->options != named->options) PetscCall(DeckUse(tables, study->name));
+  run->study = study;
+  if (study->checkpoints) PetscCall(CheckpointCatchSignals());
+  PetscCall(ProvenanceReadInputs());
+  PetscCall(Create(run));
+  PetscCall(DeckGetFlag("dry_run", &dry));
+  if (dry) PetscCall(DeckView());
+  if (dry || !(study->quiet || run->reader)) PetscCall(View(run));
+  if (run->checkpoint) PetscCall(CheckpointIsComplete(run->checkpoint, &complete));
+  if (!dry && !complete) PetscCall(Go(run, &stopped));
+  const PetscErrorCode code = stopped ? CheckpointStopped(run->checkpoint) : 0;
+  PetscCall(Destroy(run));
+  PetscFunctionReturn(code);
 }

@@ -12,7 +12,7 @@
 
 enum { TOKENS = 1000000, DIM = 3, ROUNDS = 5 };
 
-static PetscErrorCode Run(const char *directory) {
+static PetscErrorCode Go(const char *directory) {
   char path[PETSC_MAX_PATH_LEN];
   double seconds[ROUNDS];
   EnsembleLayout layout;
@@ -49,7 +49,7 @@ static PetscErrorCode Run(const char *directory) {
 
 int main(int argc, char **argv) {
   if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush() || DeckUse(StudyOptions, NULL) ||
-      Run(argc > 1 ? argv[1] : "."))
+      Go(argc > 1 ? argv[1] : "."))
     return 1;
   return PetscFinalize() != 0;
 }

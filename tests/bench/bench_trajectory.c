@@ -75,7 +75,7 @@ static PetscErrorCode Time(Bench *b, PetscErrorCode (*write)(Bench *b), double s
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Run(const char *directory) {
+static PetscErrorCode Go(const char *directory) {
   static const char *const names[2] = {"", "_sync"};
   const double bytes = 8.0 * TOKENS * DIM * FRAMES;
   double own[2][ROUNDS], plain[2][ROUNDS], ratio[2][ROUNDS], seconds[2];
@@ -107,7 +107,7 @@ static PetscErrorCode Run(const char *directory) {
 
 int main(int argc, char **argv) {
   if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush() || DeckUse(StudyOptions, NULL) ||
-      Run(argc > 1 ? argv[1] : "."))
+      Go(argc > 1 ? argv[1] : "."))
     return 1;
   return PetscFinalize() != 0;
 }

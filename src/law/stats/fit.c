@@ -3,6 +3,28 @@
 #include <math.h>
 #include <petscblaslapack.h>
 
+PetscInt FitMoments(PetscInt R, size_t stride, const PetscReal values[], PetscReal *mean, PetscReal *squares) {
+  PetscReal sum = 0, square = 0;
+  PetscInt n = 0;
+
+  for (size_t r = 0; r < (size_t)R; r++) {
+    if (PetscIsNanReal(values[r * stride])) continue;
+    sum += values[r * stride];
+    n++;
+  }
+  sum /= (PetscReal)n;
+  for (size_t r = 0; r < (size_t)R; r++)
+    if (!PetscIsNanReal(values[r * stride])) square += PetscSqr(values[r * stride] - sum);
+  *mean = sum;
+  *squares = square;
+  return n;
+}
+
+PetscReal FitError(PetscInt n, PetscReal squares) {
+  return n > 1 ? PetscSqrtReal(squares / ((PetscReal)(n - 1) * (PetscReal)n)) : NAN;
+}
+
+/* Not by FitMoments: these loops are compiled to other roundings, which files keep. */
 void FitMean(PetscInt R, PetscInt n, const PetscReal samples[], PetscReal mean[], PetscReal sem[]) {
   for (PetscInt i = 0; i < n; i++) {
     PetscReal sum = 0, squares = 0;
@@ -10,7 +32,7 @@ void FitMean(PetscInt R, PetscInt n, const PetscReal samples[], PetscReal mean[]
     sum /= (PetscReal)R;
     for (PetscInt r = 0; r < R; r++) squares += PetscSqr(samples[(size_t)r * (size_t)n + (size_t)i] - sum);
     mean[i] = sum;
-    if (sem) sem[i] = R > 1 ? PetscSqrtReal(squares / ((PetscReal)(R - 1) * (PetscReal)R)) : NAN;
+    if (sem) sem[i] = FitError(R, squares);
   }
 }
 

@@ -2,9 +2,7 @@
  * each other, so there are no checkpoints: a run that was stopped leaves nothing and is started again. */
 #include <chorale/attention.h>
 #include <chorale/deck.h>
-#include <chorale/ensemble.h>
-#include <chorale/progress.h>
-#include <chorale/record.h>
+#include <chorale/observables.h>
 #include <chorale/recording.h>
 #include <string.h>
 
@@ -19,21 +17,20 @@ typedef struct {
   PetscReal *time;
   AnalyzeReference reference;
   AnalyzeMeasures measures;
-  Ensemble ensemble;
   EnsembleLayout layout;
   Tokens tokens, compared;
   Attention attention;
-  Record record;
   PetscBool adopted; /* the file says how it was recorded */
+  PetscBool good;    /* all frames could be read so far */
 } Analysis;
 
 /* The energy as the run computed it: from the kernel sums of its attention, so that its bits come back. */
-static PetscErrorCode AdoptAttention(Analysis *a, AttentionOptions *options) {
+static PetscErrorCode AdoptAttention(Analysis *analysis, AttentionOptions *options) {
   static const char *const keys[] = {"attention_type",   "attention_beta", "attention_value",
                                      "attention_engine", "attention_tol",  "attention_weights"};
 
   PetscFunctionBeginUser;
-  PetscCall(RecordingAdopt(a->recording, sizeof(keys) / sizeof(keys[0]), keys, &a->adopted));
+  PetscCall(RecordingAdopt(analysis->recording, sizeof(keys) / sizeof(keys[0]), keys, &analysis->adopted));
   PetscCall(AttentionOptionsRead(options));
   if (options->weights[0]) { /* whose sums do not serve the energy */
     PetscCall(DeckResolve("attention_weights", ""));
@@ -45,59 +42,61 @@ static PetscErrorCode AdoptAttention(Analysis *a, AttentionOptions *options) {
 }
 
 /* The frames of the range. */
-static PetscErrorCode SelectFrames(Analysis *a) {
+static PetscErrorCode SelectFrames(Analysis *analysis) {
   PetscInt64 first, last, every;
 
   PetscFunctionBeginUser;
   PetscCall(DeckGetInt("analyze_first", &first));
   PetscCall(DeckGetInt("analyze_last", &last));
   PetscCall(DeckGetInt("analyze_every", &every));
-  PetscCheck(first < a->info.frames, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+  PetscCheck(first < analysis->info.frames, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "analyze_first = %" PetscInt64_FMT ": the file has the frames 0 to %" PetscInt_FMT, first,
-             a->info.frames - 1);
-  PetscCheck(last < a->info.frames, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             analysis->info.frames - 1);
+  PetscCheck(last < analysis->info.frames, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "analyze_last = %" PetscInt64_FMT ": the file has the frames 0 to %" PetscInt_FMT, last,
-             a->info.frames - 1);
-  if (last < 0) last = a->info.frames - 1;
+             analysis->info.frames - 1);
+  if (last < 0) last = analysis->info.frames - 1;
   PetscCheck(first <= last, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "analyze_last = %" PetscInt64_FMT ": must be at least analyze_first = %" PetscInt64_FMT, last, first);
-  a->first = (PetscInt)first;
-  a->every = (PetscInt)PetscMin(every, a->info.frames);
-  a->frames = (PetscInt)(last - first) / a->every + 1;
-  PetscCall(PetscMalloc2(a->frames, &a->step, a->frames, &a->time));
-  for (PetscInt f = 0; f < a->frames; f++) {
-    a->step[f] = a->info.step[a->first + f * a->every];
-    a->time[f] = a->info.time[a->first + f * a->every];
+  analysis->first = (PetscInt)first;
+  analysis->every = (PetscInt)PetscMin(every, analysis->info.frames);
+  analysis->frames = (PetscInt)(last - first) / analysis->every + 1;
+  PetscCall(PetscMalloc2(analysis->frames, &analysis->step, analysis->frames, &analysis->time));
+  for (PetscInt f = 0; f < analysis->frames; f++) {
+    analysis->step[f] = analysis->info.step[analysis->first + f * analysis->every];
+    analysis->time[f] = analysis->info.time[analysis->first + f * analysis->every];
   }
   PetscFunctionReturn(0);
 }
 
 /* The other file, which must be comparable frame by frame. */
-static PetscErrorCode OpenOther(Analysis *a) {
+static PetscErrorCode OpenOther(Analysis *analysis) {
   char name[PETSC_MAX_PATH_LEN];
   PetscInt shared = 0;
   RecordingInfo other;
 
   PetscFunctionBeginUser;
   PetscCall(DeckGetString("analyze_other", name));
-  if (a->reference != DISTANCE_OTHER) PetscFunctionReturn(0);
+  if (analysis->reference != DISTANCE_OTHER) PetscFunctionReturn(0);
   PetscCheck(name[0], PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "analyze_other is not set: analyze_distance = other needs it");
-  PetscCall(RecordingOpen(PETSC_COMM_WORLD, "analyze_other", &a->other));
-  PetscCall(RecordingGetInfo(a->other, &other));
-  PetscCheck(other.count == a->info.count && other.dim == a->info.dim && other.realizations == a->info.realizations,
+  PetscCall(RecordingOpen(PETSC_COMM_WORLD, "analyze_other", &analysis->other));
+  PetscCall(RecordingGetInfo(analysis->other, &other));
+  PetscCheck(other.count == analysis->info.count && other.dim == analysis->info.dim &&
+                 other.realizations == analysis->info.realizations,
              PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "analyze_other = %s: has %" PetscInt_FMT " realizations of %" PetscInt64_FMT " tokens in R^%" PetscInt_FMT
              ", analyze_file has %" PetscInt_FMT " of %" PetscInt64_FMT " in R^%" PetscInt_FMT,
-             name, other.realizations, other.count, other.dim, a->info.realizations, a->info.count, a->info.dim);
-  for (PetscInt f = 0; f < a->frames; f++) {
-    const PetscInt frame = a->first + f * a->every;
+             name, other.realizations, other.count, other.dim, analysis->info.realizations, analysis->info.count,
+             analysis->info.dim);
+  for (PetscInt f = 0; f < analysis->frames; f++) {
+    const PetscInt frame = analysis->first + f * analysis->every;
     if (frame >= other.frames) break;
-    PetscCheck(other.step[frame] == a->step[f] && other.time[frame] == a->time[f], PETSC_COMM_WORLD,
+    PetscCheck(other.step[frame] == analysis->step[f] && other.time[frame] == analysis->time[f], PETSC_COMM_WORLD,
                PETSC_ERR_USER_INPUT,
                "analyze_other = %s: frame %" PetscInt_FMT " is step %" PetscInt64_FMT " at time %.6g, in analyze_file "
                "step %" PetscInt64_FMT " at time %.6g",
-               name, frame, other.step[frame], (double)other.time[frame], a->step[f], (double)a->time[f]);
+               name, frame, other.step[frame], (double)other.time[frame], analysis->step[f], (double)analysis->time[f]);
     shared++;
   }
   PetscCheck(shared, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
@@ -106,32 +105,32 @@ static PetscErrorCode OpenOther(Analysis *a) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Open(Analysis *a, AttentionOptions *attention) {
+static PetscErrorCode Open(Analysis *analysis, AttentionOptions *attention) {
   char name[PETSC_MAX_PATH_LEN];
 
   PetscFunctionBeginUser;
   PetscCall(DeckGetString("analyze_file", name));
   PetscCheck(name[0], PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "analyze_file is not set: name a trajectory (.h5md) or a results file with trajectories");
-  PetscCall(AnalyzeGetReference(&a->reference));
-  PetscCall(RecordingOpen(PETSC_COMM_WORLD, "analyze_file", &a->recording));
-  PetscCall(RecordingGetInfo(a->recording, &a->info));
-  PetscCall(SelectFrames(a));
-  PetscCall(OpenOther(a));
-  PetscCall(AdoptAttention(a, attention));
+  PetscCall(AnalyzeGetReference(&analysis->reference));
+  PetscCall(RecordingOpen(PETSC_COMM_WORLD, "analyze_file", &analysis->recording));
+  PetscCall(RecordingGetInfo(analysis->recording, &analysis->info));
+  PetscCall(SelectFrames(analysis));
+  PetscCall(OpenOther(analysis));
+  PetscCall(AdoptAttention(analysis, attention));
   PetscFunctionReturn(0);
 }
 
 /* The method of transport depends on the weights: those of the file, of the first realization that has any. Whether all
  * groups could read them is settled here, before the first frame. */
-static PetscErrorCode ReadFirst(Analysis *a) {
+static PetscErrorCode ReadFirst(Analysis *analysis) {
   PetscBool good;
   PetscInt r = 0;
 
   PetscFunctionBeginUser;
-  while (RecordingFrames(a->recording, r) == 0) r++;
-  PetscCall(RecordingRead(a->recording, r, 0, a->tokens, &good));
-  PetscCall(RecordingCheck(a->recording));
+  while (RecordingFrames(analysis->recording, r) == 0) r++;
+  PetscCall(RecordingRead(analysis->recording, r, 0, analysis->tokens, &good));
+  PetscCall(RecordingCheck(analysis->recording));
   PetscFunctionReturn(0);
 }
 
@@ -145,150 +144,150 @@ static PetscErrorCode Note(const char *key, const char *value, void *context) {
     if (!strncmp(key, aside[i], strlen(aside[i]))) PetscFunctionReturn(0);
   if (!strcmp(key, "tokens_count") || !strcmp(key, "tokens_dim")) PetscFunctionReturn(0); /* the positions say them */
   PetscCall(PetscSNPrintf(name, sizeof(name), "source_%s", key));
-  PetscCall(RecordText((Record)context, name, value));
+  PetscCall(ResultsText((Results)context, name, value));
   PetscFunctionReturn(0);
 }
 
 /* What was analyzed, as attributes source_KEY of /study/analyze: N, d and R of the positions, and the keys that
  * made them. */
-static PetscErrorCode NoteSource(Analysis *a) {
+static PetscErrorCode NoteSource(Analysis *analysis, Results results) {
   char number[32];
 
   PetscFunctionBeginUser;
-  PetscCall(PetscSNPrintf(number, sizeof(number), "%" PetscInt64_FMT, a->info.count));
-  PetscCall(RecordText(a->record, "source_tokens_count", number));
-  PetscCall(PetscSNPrintf(number, sizeof(number), "%" PetscInt_FMT, a->info.dim));
-  PetscCall(RecordText(a->record, "source_tokens_dim", number));
-  PetscCall(PetscSNPrintf(number, sizeof(number), "%" PetscInt_FMT, a->info.realizations));
-  PetscCall(RecordText(a->record, "source_ensemble_realizations", number));
-  PetscCall(RecordingVisit(a->recording, Note, a->record));
+  PetscCall(PetscSNPrintf(number, sizeof(number), "%" PetscInt64_FMT, analysis->info.count));
+  PetscCall(ResultsText(results, "source_tokens_count", number));
+  PetscCall(PetscSNPrintf(number, sizeof(number), "%" PetscInt_FMT, analysis->info.dim));
+  PetscCall(ResultsText(results, "source_tokens_dim", number));
+  PetscCall(PetscSNPrintf(number, sizeof(number), "%" PetscInt_FMT, analysis->info.realizations));
+  PetscCall(ResultsText(results, "source_ensemble_realizations", number));
+  PetscCall(RecordingVisit(analysis->recording, Note, results));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Create(Analysis *a) {
+static PetscErrorCode Create(void *state, Run run) {
+  Analysis *analysis = state;
   AttentionOptions attention;
   EnsembleOptions ensemble;
 
   PetscFunctionBeginUser;
-  PetscCall(Open(a, &attention));
+  analysis->good = PETSC_TRUE;
+  PetscCall(Open(analysis, &attention));
   PetscCall(EnsembleOptionsRead(&ensemble));
-  ensemble.realizations = a->info.realizations;
-  PetscCall(EnsembleCreate(&ensemble, TokensBlockCount(a->info.count), &a->ensemble));
-  PetscCall(EnsembleGetLayout(a->ensemble, &a->layout));
-  PetscCall(TokensCreate(a->layout.shards, a->info.count, a->info.dim, &a->tokens));
-  PetscCall(ReadFirst(a));
-  if (a->reference != DISTANCE_NONE) PetscCall(TokensDuplicate(a->tokens, &a->compared));
-  PetscCall(AnalyzeMeasuresCreate(a->tokens, &a->measures));
-  PetscCall(AttentionCreate(a->tokens, &attention, &a->attention));
-  PetscCall(RecordCreateFrames("analyze", a->ensemble, a->tokens, a->frames, a->step, a->time, a->measures.count,
-                               a->measures.quantity, &a->record));
-  PetscCall(NoteSource(a));
+  ensemble.realizations = analysis->info.realizations;
+  PetscCall(RunCreateEnsemble(run, &ensemble, TokensBlockCount(analysis->info.count), &analysis->layout));
+  PetscCall(TokensCreate(analysis->layout.shards, analysis->info.count, analysis->info.dim, &analysis->tokens));
+  PetscCall(ReadFirst(analysis));
+  if (analysis->reference != DISTANCE_NONE) PetscCall(TokensDuplicate(analysis->tokens, &analysis->compared));
+  PetscCall(AnalyzeMeasuresCreate(analysis->tokens, &analysis->measures));
+  PetscCall(AttentionCreate(analysis->tokens, &attention, &analysis->attention));
+  PetscCall(RunSetFrameList(run, analysis->frames, analysis->step, analysis->time));
+  PetscCall(RunDeclareObservables(run));
+  for (PetscInt q = 0; q < analysis->measures.count; q++) PetscCall(RunDeclare(run, &analysis->measures.quantity[q]));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Destroy(Analysis *a) {
+static PetscErrorCode Destroy(void *state) {
+  Analysis *analysis = state;
+
   PetscFunctionBeginUser;
-  PetscCall(RecordDestroy(&a->record));
-  PetscCall(AttentionDestroy(&a->attention));
-  PetscCall(TokensDestroy(&a->compared));
-  PetscCall(TokensDestroy(&a->tokens));
-  PetscCall(EnsembleDestroy(&a->ensemble));
-  PetscCall(PetscFree2(a->step, a->time));
-  PetscCall(RecordingDestroy(&a->other));
-  PetscCall(RecordingDestroy(&a->recording));
+  PetscCall(AttentionDestroy(&analysis->attention));
+  PetscCall(TokensDestroy(&analysis->compared));
+  PetscCall(TokensDestroy(&analysis->tokens));
+  PetscCall(PetscFree2(analysis->step, analysis->time));
+  PetscCall(RecordingDestroy(&analysis->other));
+  PetscCall(RecordingDestroy(&analysis->recording));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode View(Analysis *a) {
+static PetscErrorCode View(void *state) {
+  Analysis *analysis = state;
   PetscInt recorded = 0, whole = 0;
 
   PetscFunctionBeginUser;
-  for (PetscInt r = 0; r < a->info.realizations; r++) {
-    recorded += RecordingFrames(a->recording, r) > 0;
-    whole += RecordingFrames(a->recording, r) == a->info.frames;
+  for (PetscInt r = 0; r < analysis->info.realizations; r++) {
+    recorded += RecordingFrames(analysis->recording, r) > 0;
+    whole += RecordingFrames(analysis->recording, r) == analysis->info.frames;
   }
-  PetscCall(EnsembleView(a->ensemble));
-  PetscCall(PetscPrintf(a->layout.world,
+  PetscCall(PetscPrintf(analysis->layout.world,
                         "recording  %" PetscInt_FMT " frames up to step %" PetscInt64_FMT ", of %" PetscInt_FMT
                         " realizations %" PetscInt_FMT " have all of them, %" PetscInt_FMT " none; attention_* %s\n",
-                        a->info.frames, a->info.step[a->info.frames - 1], a->info.realizations, whole,
-                        a->info.realizations - recorded, a->adopted ? "as recorded" : "from the deck"));
-  if (a->layout.group == 0) {
-    PetscCall(TokensView(a->tokens));
-    PetscCall(AttentionView(a->attention));
-    PetscCall(AnalyzeMeasuresView(&a->measures, a->tokens));
+                        analysis->info.frames, analysis->info.step[analysis->info.frames - 1],
+                        analysis->info.realizations, whole, analysis->info.realizations - recorded,
+                        analysis->adopted ? "as recorded" : "from the deck"));
+  if (analysis->layout.group == 0) {
+    PetscCall(TokensView(analysis->tokens));
+    PetscCall(AttentionView(analysis->attention));
+    PetscCall(AnalyzeMeasuresView(&analysis->measures, analysis->tokens));
   }
-  PetscCall(RecordView(a->record));
   PetscFunctionReturn(0);
 }
 
 /* What the tokens of a frame are compared with, NULL when there is nothing. */
-static PetscErrorCode Compared(Analysis *a, PetscInt r, PetscInt f, Tokens *compared, PetscBool *good) {
-  const PetscInt frame = a->first + f * a->every;
+static PetscErrorCode Compared(Analysis *analysis, PetscInt r, PetscInt f, Tokens *compared, PetscBool *good) {
+  const PetscInt frame = analysis->first + f * analysis->every;
 
   PetscFunctionBeginUser;
-  *compared = a->compared;
-  if (a->reference == DISTANCE_FIRST && f == 0) PetscCall(TokensCopy(a->tokens, a->compared));
-  if (a->reference == DISTANCE_PREVIOUS && f == 0) *compared = NULL;
-  if (a->reference != DISTANCE_OTHER) PetscFunctionReturn(0);
-  if (frame < RecordingFrames(a->other, r))
-    PetscCall(RecordingRead(a->other, r, frame, a->compared, good));
+  *compared = analysis->compared;
+  if (analysis->reference == DISTANCE_FIRST && f == 0) PetscCall(TokensCopy(analysis->tokens, analysis->compared));
+  if (analysis->reference == DISTANCE_PREVIOUS && f == 0) *compared = NULL;
+  if (analysis->reference != DISTANCE_OTHER) PetscFunctionReturn(0);
+  if (frame < RecordingFrames(analysis->other, r))
+    PetscCall(RecordingRead(analysis->other, r, frame, analysis->compared, good));
   else
     *compared = NULL;
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Frame(Analysis *a, PetscInt r, PetscInt f, PetscReal *values, PetscBool *good) {
+/* Reads frame f and what it is compared with; a realization ends where its recording does. */
+static PetscErrorCode Read(void *state, PetscInt r, PetscInt f, PetscBool *ended) {
+  Analysis *analysis = state;
+  const PetscInt frame = analysis->first + f * analysis->every;
+
+  PetscFunctionBeginUser;
+  if (analysis->good && frame < RecordingFrames(analysis->recording, r))
+    PetscCall(RecordingRead(analysis->recording, r, frame, analysis->tokens, &analysis->good));
+  else
+    *ended = PETSC_TRUE;
+  if (!analysis->good) *ended = PETSC_TRUE;
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Measure(void *state, PetscInt r, PetscInt f, PetscReal values[]) {
+  Analysis *analysis = state;
   Tokens compared;
 
   PetscFunctionBeginUser;
-  PetscCall(RecordingRead(a->recording, r, a->first + f * a->every, a->tokens, good));
-  if (*good) PetscCall(Compared(a, r, f, &compared, good));
-  if (!*good) PetscFunctionReturn(0);
-  PetscCall(ObservablesEvaluate(a->tokens, a->attention, values));
-  PetscCall(AnalyzeMeasure(&a->measures, a->tokens, compared, values + OBSERVE_VALUES));
-  PetscCall(RecordValues(a->record, r, f, values));
-  if (a->reference == DISTANCE_PREVIOUS) PetscCall(TokensCopy(a->tokens, a->compared));
+  PetscCall(Compared(analysis, r, f, &compared, &analysis->good));
+  if (!analysis->good) PetscFunctionReturn(0);
+  PetscCall(ObservablesEvaluate(analysis->tokens, analysis->attention, values));
+  PetscCall(AnalyzeMeasure(&analysis->measures, analysis->tokens, compared, values + OBSERVE_VALUES));
+  if (analysis->reference == DISTANCE_PREVIOUS) PetscCall(TokensCopy(analysis->tokens, analysis->compared));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Run(Analysis *a) {
-  PetscInt width = OBSERVE_VALUES, r;
-  PetscBool good = PETSC_TRUE;
-  PetscInt64 done = 0;
-  PetscReal *values;
-  Progress progress;
+/* Whether all groups could read their frames; the table of observables speaks for itself. */
+static PetscErrorCode Report(void *state, const Samples *samples, Results results) {
+  Analysis *analysis = state;
 
   PetscFunctionBeginUser;
-  for (PetscInt q = 0; q < a->measures.count; q++) width += a->measures.quantity[q].size;
-  PetscCall(PetscMalloc1(width, &values));
-  PetscCall(ProgressCreate(a->layout.world, "analyze", (PetscInt64)a->layout.owned * a->frames, &progress));
-  while (EnsembleNext(a->ensemble, &r)) {
-    for (PetscInt f = 0; f < a->frames && good; f++) {
-      if (a->first + f * a->every < RecordingFrames(a->recording, r)) PetscCall(Frame(a, r, f, values, &good));
-      PetscCall(ProgressUpdate(progress, ++done));
-    }
-  }
-  PetscCall(ProgressDestroy(&progress));
-  PetscCall(PetscFree(values));
-  PetscCall(RecordingCheck(a->recording));
-  if (a->other) PetscCall(RecordingCheck(a->other));
-  PetscCall(RecordFinish(a->record));
+  (void)samples;
+  if (analysis->other) PetscCall(RecordingClose(analysis->other));
+  PetscCall(RecordingCheck(analysis->recording));
+  if (analysis->other) PetscCall(RecordingCheck(analysis->other));
+  PetscCall(NoteSource(analysis, results));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode StudyAnalyze(void) {
-  Analysis a = {0};
-  PetscErrorCode code;
-  PetscBool dry;
-
-  PetscFunctionBeginUser;
-  PetscCall(DeckGetFlag("dry_run", &dry));
-  code = Create(&a);
-  if (!code && dry) PetscCall(DeckView());
-  if (!code) PetscCall(View(&a));
-  if (!code && !dry) code = Run(&a);
-  /* What a user got wrong all ranks know: files are closed. After other failures ranks may be anywhere. */
-  if (!code || code == PETSC_ERR_USER_INPUT) PetscCall(Destroy(&a));
-  PetscFunctionReturn(code);
-}
+const Study StudyAnalyze = {
+    .name = "analyze",
+    .options = &AnalyzeTable,
+    .summary = "recorded trajectories: observables, distances and histograms of their frames",
+    .form = {.integers = 1, .rows = 20},
+    .size = sizeof(Analysis),
+    .create = Create,
+    .view = View,
+    .step = Read,
+    .frame = Measure,
+    .report = Report,
+    .destroy = Destroy,
+};

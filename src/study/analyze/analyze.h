@@ -2,7 +2,8 @@
 #ifndef CHORALE_STUDY_ANALYZE_ANALYZE_H
 #define CHORALE_STUDY_ANALYZE_ANALYZE_H
 
-#include <chorale/observables.h>
+#include <chorale/quantity.h>
+#include <chorale/tokens.h>
 
 enum { ANALYZE_QUANTITIES = 5 }; /* at most: w2sq, mmd2, w2sq_bounds, pair_hist, coordinate_hist */
 
@@ -15,7 +16,7 @@ typedef struct {
   PetscInt bins, dim;
   PetscReal beta;
   PetscInt count; /* quantities that are asked for */
-  ObservableInfo quantity[ANALYZE_QUANTITIES];
+  Quantity quantity[ANALYZE_QUANTITIES];
   char text[2][256]; /* descriptions of the distances */
 } AnalyzeMeasures;
 

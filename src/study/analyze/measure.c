@@ -40,92 +40,104 @@ static PetscErrorCode ChooseTransport(Tokens tokens, const char **transport) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode AddDistances(AnalyzeMeasures *m, Tokens tokens) {
+static PetscErrorCode AddDistances(AnalyzeMeasures *measures, Tokens tokens) {
   static const char *const to[] = {"", "the first frame", "the frame before", "the same frame of analyze_other"};
 
   PetscFunctionBeginUser;
   PetscCall(StudyCheckBeta()); /* MMD^2 is in units of e^beta */
-  PetscCall(ChooseTransport(tokens, &m->transport));
-  PetscCall(PetscSNPrintf(m->text[0], sizeof(m->text[0]), "%s of the token measure to that of %s (%s)",
-                          strcmp(m->transport, "sliced") ? "W2^2" : "sliced W2^2, a lower bound of W2^2,",
-                          to[m->reference], m->transport));
-  PetscCall(PetscSNPrintf(m->text[1], sizeof(m->text[1]),
+  PetscCall(ChooseTransport(tokens, &measures->transport));
+  PetscCall(PetscSNPrintf(measures->text[0], sizeof(measures->text[0]), "%s of the token measure to that of %s (%s)",
+                          strcmp(measures->transport, "sliced") ? "W2^2" : "sliced W2^2, a lower bound of W2^2,",
+                          to[measures->reference], measures->transport));
+  PetscCall(PetscSNPrintf(measures->text[1], sizeof(measures->text[1]),
                           "MMD^2, with the kernel e^(beta <x,y>), of the token measure to that of %s",
-                          to[m->reference]));
-  m->quantity[m->count++] = (ObservableInfo){"w2sq", 1, 0, "1", m->text[0]};
-  m->quantity[m->count++] = (ObservableInfo){"mmd2", 1, 0, "1", m->text[1]};
-  if (!strcmp(m->transport, "circle"))
-    m->quantity[m->count++] = (ObservableInfo){
-        "w2sq_bounds", 2, 0, "1", "certified bounds of W2^2, from below and above: equal where it is exact"};
+                          to[measures->reference]));
+  measures->quantity[measures->count++] =
+      (Quantity){"w2sq", "1", measures->text[0], QUANTITY_OBSERVABLE, .column = "w2sq"};
+  measures->quantity[measures->count++] =
+      (Quantity){"mmd2", "1", measures->text[1], QUANTITY_OBSERVABLE, .column = "mmd2"};
+  if (!strcmp(measures->transport, "circle"))
+    measures->quantity[measures->count++] = (Quantity){
+        "w2sq_bounds",       "1",       "certified bounds of W2^2, from below and above: equal where it is exact",
+        QUANTITY_OBSERVABLE, .rank = 1, .shape = {2}};
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode AnalyzeMeasuresCreate(Tokens tokens, AnalyzeMeasures *m) {
+PetscErrorCode AnalyzeMeasuresCreate(Tokens tokens, AnalyzeMeasures *measures) {
   TokensLayout layout;
   PetscInt64 bins;
 
   PetscFunctionBeginUser;
-  *m = (AnalyzeMeasures){0};
+  *measures = (AnalyzeMeasures){0};
   PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(AnalyzeGetReference(&m->reference));
-  PetscCall(DeckGetFlag("analyze_pairs", &m->pairs));
-  PetscCall(DeckGetFlag("analyze_coordinates", &m->coordinates));
+  PetscCall(AnalyzeGetReference(&measures->reference));
+  PetscCall(DeckGetFlag("analyze_pairs", &measures->pairs));
+  PetscCall(DeckGetFlag("analyze_coordinates", &measures->coordinates));
   PetscCall(DeckGetInt("analyze_bins", &bins));
-  PetscCall(DeckGetReal("attention_beta", &m->beta));
-  m->bins = (PetscInt)bins;
-  m->dim = layout.dim;
-  if (m->reference != DISTANCE_NONE) PetscCall(AddDistances(m, tokens));
-  if (m->pairs)
-    m->quantity[m->count++] =
-        (ObservableInfo){"pair_hist", m->bins, 0, "1",
-                         "share of all pairs i < j of tokens in each of the equal bins of <x_i,x_j> in [-1,1]"};
-  if (m->coordinates)
-    m->quantity[m->count++] =
-        (ObservableInfo){"coordinate_hist", m->dim * m->bins, 0, "1",
-                         "weight of the tokens in each of the equal bins of [-1,1], coordinate after coordinate"};
+  PetscCall(DeckGetReal("attention_beta", &measures->beta));
+  measures->bins = (PetscInt)bins;
+  measures->dim = layout.dim;
+  if (measures->reference != DISTANCE_NONE) PetscCall(AddDistances(measures, tokens));
+  if (measures->pairs)
+    measures->quantity[measures->count++] =
+        (Quantity){"pair_hist",
+                   "1",
+                   "share of all pairs i < j of tokens in each of the equal bins of <x_i,x_j> in [-1,1]",
+                   QUANTITY_OBSERVABLE,
+                   .rank = 1,
+                   .shape = {measures->bins}};
+  if (measures->coordinates)
+    measures->quantity[measures->count++] =
+        (Quantity){"coordinate_hist",
+                   "1",
+                   "weight of the tokens in each of the equal bins of [-1,1], coordinate after coordinate",
+                   QUANTITY_OBSERVABLE,
+                   .rank = 1,
+                   .shape = {measures->dim * measures->bins}};
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode AnalyzeMeasuresView(const AnalyzeMeasures *m, Tokens tokens) {
+PetscErrorCode AnalyzeMeasuresView(const AnalyzeMeasures *measures, Tokens tokens) {
   TokensLayout l;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(tokens, &l));
   PetscCall(PetscPrintf(l.comm, "measures   the observables\n"));
-  for (PetscInt q = 0; q < m->count; q++)
-    PetscCall(PetscPrintf(l.comm, "           %s: %s\n", m->quantity[q].name, m->quantity[q].description));
-  if (m->pairs)
+  for (PetscInt q = 0; q < measures->count; q++)
+    PetscCall(
+        PetscPrintf(l.comm, "           %s: %s\n", measures->quantity[q].name, measures->quantity[q].description));
+  if (measures->pairs)
     PetscCall(PetscPrintf(l.comm, "           pair_hist takes %.3g Gflop per frame\n",
                           1e-9 * (PetscReal)l.count * (PetscReal)l.count * l.dim));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode AnalyzeMeasure(const AnalyzeMeasures *m, Tokens tokens, Tokens reference, PetscReal values[]) {
-  const PetscBool circle = (PetscBool)(m->transport && !strcmp(m->transport, "circle"));
+PetscErrorCode AnalyzeMeasure(const AnalyzeMeasures *measures, Tokens tokens, Tokens reference, PetscReal values[]) {
+  const PetscBool circle = (PetscBool)(measures->transport && !strcmp(measures->transport, "circle"));
   const char *method;
 
   PetscFunctionBeginUser;
-  if (m->reference != DISTANCE_NONE) {
+  if (measures->reference != DISTANCE_NONE) {
     values[0] = values[1] = NAN;
     if (circle) values[2] = values[3] = NAN;
     if (!reference)
       ;
-    else if (!strcmp(m->transport, "sliced"))
+    else if (!strcmp(measures->transport, "sliced"))
       PetscCall(DistanceSliced(tokens, reference, DIRECTIONS, &values[0]));
-    else if (!strcmp(m->transport, "sinkhorn"))
+    else if (!strcmp(measures->transport, "sinkhorn"))
       PetscCall(DistanceSinkhorn(tokens, reference, DISTANCE_SINKHORN_TOL, &values[0]));
     else if (circle) {
       PetscCall(DistanceCircleTransport(tokens, reference, &values[2], &values[3]));
       values[0] = values[3];
     } else
       PetscCall(DistanceTransport(tokens, reference, &values[0], &method));
-    if (reference) PetscCall(DistanceMMD(tokens, reference, m->beta, &values[1]));
+    if (reference) PetscCall(DistanceMMD(tokens, reference, measures->beta, &values[1]));
     values += circle ? 4 : 2;
   }
-  if (m->pairs) {
-    PetscCall(HistogramPairs(tokens, m->bins, values));
-    values += m->bins;
+  if (measures->pairs) {
+    PetscCall(HistogramPairs(tokens, measures->bins, values));
+    values += measures->bins;
   }
-  if (m->coordinates) PetscCall(HistogramCoordinates(tokens, m->bins, values));
+  if (measures->coordinates) PetscCall(HistogramCoordinates(tokens, measures->bins, values));
   PetscFunctionReturn(0);
 }

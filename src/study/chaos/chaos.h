@@ -5,8 +5,8 @@
 #include <chorale/attention.h>
 #include <chorale/checkpoint.h>
 #include <chorale/ensemble.h>
-#include <chorale/findings.h>
 #include <chorale/noise.h>
+#include <chorale/results.h>
 #include <chorale/scheme.h>
 #include <chorale/start.h>
 
@@ -30,16 +30,13 @@ typedef struct {
   PetscInt64 size;   /* tokens of the nested reference, nodes of the quadrature */
   PetscInt restarts; /* fresh starts along the same noise, beside the first */
   PetscInt walks;    /* all starts: restarts + 1 */
-  PetscInt depth, every, frames;
+  PetscInt depth, frames;
   PetscReal horizon, beta;
 } ChaosDesign;
 
-/* chaos_design.c: from the deck, checked. Collective. */
+/* design.c: from the deck, checked; but for frames. Collective. */
 PetscErrorCode ChaosDesignRead(ChaosDesign *design);
 PetscErrorCode ChaosDesignView(const ChaosDesign *design, MPI_Comm comm);
-/* The step of frame 0 .. frames - 1, and its time. */
-PetscInt ChaosFrameStep(const ChaosDesign *design, PetscInt frame);
-PetscReal ChaosFrameTime(const ChaosDesign *design, PetscInt frame);
 /* Tokens of the largest set, and of all systems of N together. */
 PetscInt64 ChaosLargest(const ChaosDesign *design);
 PetscInt64 ChaosTotal(const ChaosDesign *design);
@@ -68,7 +65,7 @@ typedef struct {
   Tokens partner[CHAOS_COUNTS];     /* nested, quadrature: the N tokens that the coupling distance compares with */
 } ChaosSystems;
 
-/* chaos_systems.c. Collective over the shards. */
+/* systems.c. Collective over the shards. */
 PetscErrorCode ChaosSystemsCreate(const ChaosDesign *design, MPI_Comm shards, ChaosSystems *systems);
 PetscErrorCode ChaosSystemsDestroy(ChaosSystems *systems);
 PetscErrorCode ChaosSystemsView(ChaosSystems *systems);
@@ -82,7 +79,7 @@ PetscErrorCode ChaosSystemsStep(ChaosSystems *systems, Field field, PetscReal dt
 /* Numbers of one system at one time; the last is known when all restarts are. */
 typedef enum { CHAOS_W2SQ, CHAOS_MMD2, CHAOS_COUPLING, CHAOS_CORRELATION, CHAOS_NUMBERS } ChaosNumber;
 
-/* chaos_measure.c: W2^2 (NaN where it is left out), MMD^2 and coupling distance (NaN for twins) of a frame to
+/* measure.c: W2^2 (NaN where it is left out), MMD^2 and coupling distance (NaN for twins) of a frame to
  * number[3][counts], rows `stride` apart. Collective over the shards. */
 PetscErrorCode ChaosMeasure(const ChaosDesign *design, ChaosSystems *systems, PetscInt stride, PetscReal number[]);
 /* How W2^2 is found: "circle", or "assignment, sinkhorn, none" where small and large N differ. Collective. */
@@ -93,9 +90,8 @@ PetscErrorCode ChaosMeanToken(Tokens tokens, PetscReal mean[]);
  * independent starts along one noise path. Pure. */
 PetscReal ChaosCorrelation(PetscInt64 N, PetscInt dim, PetscInt starts, PetscInt stride, const PetscReal mean[]);
 
-/* chaos_report.c: statistics over realizations of all[R][CHAOS_NUMBERS][frames][counts], the table, slopes and arrays.
- * method: those of W2^2, in words. Called alike on all ranks. */
-PetscErrorCode ChaosReport(const ChaosDesign *design, const EnsembleLayout *layout, const PetscReal all[],
-                           const char *method, Findings findings);
+/* report.c: statistics over realizations of rows [CHAOS_NUMBERS][frames][counts], the table, slopes and arrays. method:
+ * those of W2^2, in words. Called alike on all ranks. */
+PetscErrorCode ChaosReport(const ChaosDesign *design, const Samples *samples, const char *method, Results results);
 
 #endif

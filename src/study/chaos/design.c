@@ -116,23 +116,12 @@ PetscErrorCode ChaosDesignRead(ChaosDesign *d) {
   d->dim = (PetscInt)value;
   PetscCall(DeckGetInt("layers_depth", &value));
   d->depth = (PetscInt)value;
-  PetscCall(DeckGetInt("output_every", &value));
-  d->every = (PetscInt)PetscMin(value, d->depth);
-  d->frames = d->depth / d->every + 1 + (d->depth % d->every != 0);
   PetscCall(DeckGetReal("layers_horizon", &d->horizon));
   PetscCall(DeckGetReal("attention_beta", &d->beta));
   PetscCall(ReadCounts(d));
   PetscCall(ReadReference(d));
   PetscCall(ReadRestarts(d));
   PetscFunctionReturn(0);
-}
-
-PetscInt ChaosFrameStep(const ChaosDesign *d, PetscInt frame) {
-  return PetscMin(d->depth, frame * d->every);
-}
-
-PetscReal ChaosFrameTime(const ChaosDesign *d, PetscInt frame) {
-  return d->horizon * ((PetscReal)ChaosFrameStep(d, frame) / (PetscReal)d->depth);
 }
 
 PetscInt64 ChaosTotal(const ChaosDesign *d) {
@@ -151,7 +140,7 @@ PetscInt64 ChaosLargest(const ChaosDesign *d) {
 PetscBool ChaosHasTransport(const ChaosDesign *d, PetscInt i) {
   const PetscInt64 other = d->reference == CHAOS_TWIN ? d->count[i] : d->size;
 
-  return (PetscBool)(d->dim == 2 || (d->count[i] <= CHAOS_TRANSPORT && other <= CHAOS_TRANSPORT));
+  return d->dim == 2 || (d->count[i] <= CHAOS_TRANSPORT && other <= CHAOS_TRANSPORT) ? PETSC_TRUE : PETSC_FALSE;
 }
 
 /* Where W2^2 comes from nodes that have a distance to the limit of their own, and where it is left out. */

@@ -63,7 +63,7 @@ static PetscErrorCode MeasureSlope(const ChaosDesign *d, PetscInt R, const Petsc
 
 /* A rate at every N, and its slope over them as a fit would have it. */
 static PetscErrorCode RecordRate(const ChaosDesign *d, const char *name, PetscReal (*rate)(PetscInt, PetscReal),
-                                 Findings findings, PetscReal *slope) {
+                                 Results results, PetscReal *slope) {
   const PetscInt64 shape[1] = {d->counts};
   PetscReal N[CHAOS_COUNTS], values[CHAOS_COUNTS];
   char key[64];
@@ -74,13 +74,13 @@ static PetscErrorCode RecordRate(const ChaosDesign *d, const char *name, PetscRe
     values[i] = rate(d->dim, N[i]);
   }
   *slope = d->counts > 1 ? FitSlope(d->counts, N, values) : NAN;
-  PetscCall(FindingsArray(findings, name, 1, shape, values));
+  PetscCall(ResultsArray(results, name, 1, shape, values));
   PetscCall(PetscSNPrintf(key, sizeof(key), "slope_%s", name));
-  PetscCall(FindingsScalar(findings, key, *slope));
+  PetscCall(ResultsScalar(results, key, *slope));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode RecordSlopes(const ChaosDesign *d, PetscInt R, PetscReal *const samples[], Findings findings,
+static PetscErrorCode RecordSlopes(const ChaosDesign *d, PetscInt R, PetscReal *const samples[], Results results,
                                    Slopes *slopes) {
   PetscReal mean[CHAOS_COUNTS], largest = 0;
   char key[64];
@@ -89,41 +89,39 @@ static PetscErrorCode RecordSlopes(const ChaosDesign *d, PetscInt R, PetscReal *
   for (int k = 0; k < 3; k++) {
     PetscCall(MeasureSlope(d, R, samples[k], &slopes->measured[k], &slopes->end[k]));
     PetscCall(PetscSNPrintf(key, sizeof(key), "slope_%s", names[k]));
-    PetscCall(FindingsFit(findings, key, slopes->measured[k]));
+    PetscCall(ResultsFit(results, key, slopes->measured[k]));
   }
-  PetscCall(RecordRate(d, "bound", Bound, findings, &slopes->bound));
-  PetscCall(RecordRate(d, "intrinsic", Intrinsic, findings, &slopes->intrinsic));
+  PetscCall(RecordRate(d, "bound", Bound, results, &slopes->bound));
+  PetscCall(RecordRate(d, "intrinsic", Intrinsic, results, &slopes->intrinsic));
   FitMean(R, d->counts, samples[CHAOS_W2SQ], mean, NULL);
   for (PetscInt i = 0; i < d->counts; i++) largest = PetscMax(largest, mean[i]);
   slopes->verdict =
       RangeWord(RangeJudge(slopes->measured[CHAOS_W2SQ], slopes->end[CHAOS_W2SQ], largest, slopes->bound));
-  PetscCall(FindingsText(findings, "slope_w2sq_verdict", slopes->verdict));
-  PetscCall(FindingsScalar(findings, "interval_factor", IntervalFactor(R)));
+  PetscCall(ResultsText(results, "slope_w2sq_verdict", slopes->verdict));
   PetscFunctionReturn(0);
 }
 
 /* What was measured beside the rates of theory. */
-static PetscErrorCode PrintSlopes(const ChaosDesign *d, const EnsembleLayout *layout, const Slopes *slopes) {
-  const MPI_Comm comm = layout->world;
-  const PetscBool intervals = (PetscBool)(layout->realizations >= INTERVAL_LEAST);
+static PetscErrorCode PrintSlopes(const ChaosDesign *d, PetscInt R, const Slopes *slopes, Results results) {
+  const PetscBool intervals = R >= INTERVAL_LEAST ? PETSC_TRUE : PETSC_FALSE;
 
   PetscFunctionBeginUser;
   if (d->counts == 1) PetscFunctionReturn(0);
-  PetscCall(PetscPrintf(comm, "slopes of log E sup_t against log N, N = %" PetscInt64_FMT " .. %" PetscInt64_FMT "%s\n",
-                        d->count[0], d->count[d->counts - 1],
-                        intervals ? ", with 95% intervals" : "; fewer than 4 realizations give no intervals"));
+  PetscCall(ResultsSay(
+      results, "slopes of log E sup_t against log N, N = %" PetscInt64_FMT " .. %" PetscInt64_FMT "%s\n", d->count[0],
+      d->count[d->counts - 1], intervals ? ", with 95% intervals" : "; fewer than 4 realizations give no intervals"));
   for (int k = 0; k < 3; k++) {
     const FitValue s = slopes->measured[k];
 
     if (PetscIsNanReal(s.value)) continue;
-    PetscCall(PetscPrintf(comm, "  %-10s %7.3f", names[k], (double)s.value));
-    if (intervals) PetscCall(PetscPrintf(comm, "  [%.3f, %.3f]", (double)s.low, (double)s.high));
-    PetscCall(PetscPrintf(comm, "\n"));
+    PetscCall(ResultsSay(results, "  %-10s %7.3f", names[k], (double)s.value));
+    if (intervals) PetscCall(ResultsSay(results, "  [%.3f, %.3f]", (double)s.low, (double)s.high));
+    PetscCall(ResultsSay(results, "\n"));
   }
-  PetscCall(PetscPrintf(comm, "  %-10s %7.3f  W2^2 by the paper, r_%" PetscInt_FMT "(N) = %s: %s\n", "bound",
-                        (double)slopes->bound, d->dim, BoundText(d->dim), slopes->verdict));
-  PetscCall(PetscPrintf(comm, "  %-10s %7.3f  W2^2 of smooth laws in %" PetscInt_FMT " dimensions, %s\n", "intrinsic",
-                        (double)slopes->intrinsic, d->dim - 1, IntrinsicText(d->dim)));
+  PetscCall(ResultsSay(results, "  %-10s %7.3f  W2^2 by the paper, r_%" PetscInt_FMT "(N) = %s: %s\n", "bound",
+                       (double)slopes->bound, d->dim, BoundText(d->dim), slopes->verdict));
+  PetscCall(ResultsSay(results, "  %-10s %7.3f  W2^2 of smooth laws in %" PetscInt_FMT " dimensions, %s\n", "intrinsic",
+                       (double)slopes->intrinsic, d->dim - 1, IntrinsicText(d->dim)));
   PetscFunctionReturn(0);
 }
 
@@ -140,43 +138,12 @@ static void Supremum(const ChaosDesign *d, PetscInt R, const PetscReal all[], Ch
   }
 }
 
-/* name_frames[R][frames][counts]. */
-static PetscErrorCode RecordFrames(const ChaosDesign *d, PetscInt R, const PetscReal all[], ChaosNumber number,
-                                   Findings findings) {
-  const PetscInt64 shape[3] = {R, d->frames, d->counts};
-  const PetscInt length = d->frames * d->counts;
-  PetscReal *values;
-  char key[64];
-
-  PetscFunctionBeginUser;
-  PetscCall(PetscMalloc1((size_t)R * length, &values));
-  for (PetscInt r = 0; r < R; r++)
-    PetscCall(PetscArraycpy(values + (size_t)r * length, all + (size_t)(r * CHAOS_NUMBERS + (PetscInt)number) * length,
-                            length));
-  PetscCall(PetscSNPrintf(key, sizeof(key), "%s_frames", names[number]));
-  PetscCall(FindingsArray(findings, key, 3, shape, values));
-  PetscCall(PetscFree(values));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode RecordTimes(const ChaosDesign *d, Findings findings) {
-  const PetscInt64 shape[1] = {d->frames};
-  PetscReal *times;
-
-  PetscFunctionBeginUser;
-  PetscCall(PetscMalloc1(d->frames, &times));
-  for (PetscInt f = 0; f < d->frames; f++) times[f] = ChaosFrameTime(d, f);
-  PetscCall(FindingsArray(findings, "time", 1, shape, times));
-  PetscCall(PetscFree(times));
-  PetscFunctionReturn(0);
-}
-
 /* Conditional independence: the correlation of two tokens given the noise, at the end. */
 typedef struct {
   PetscReal mean[CHAOS_COUNTS], sem[CHAOS_COUNTS];
 } Correlation;
 
-static PetscErrorCode RecordCorrelation(const ChaosDesign *d, PetscInt R, const PetscReal all[], Findings findings,
+static PetscErrorCode RecordCorrelation(const ChaosDesign *d, PetscInt R, const PetscReal all[], Results results,
                                         Correlation *correlation) {
   const PetscInt64 shape[1] = {d->counts};
   PetscReal *samples;
@@ -189,25 +156,24 @@ static PetscErrorCode RecordCorrelation(const ChaosDesign *d, PetscInt R, const 
   }
   FitMean(R, d->counts, samples, correlation->mean, correlation->sem);
   PetscCall(PetscFree(samples));
-  PetscCall(FindingsArray(findings, "correlation", 1, shape, correlation->mean));
-  PetscCall(FindingsArray(findings, "correlation_sem", 1, shape, correlation->sem));
-  PetscCall(RecordFrames(d, R, all, CHAOS_CORRELATION, findings));
+  PetscCall(ResultsArray(results, "correlation", 1, shape, correlation->mean));
+  PetscCall(ResultsArray(results, "correlation_sem", 1, shape, correlation->sem));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode PrintCorrelation(const ChaosDesign *d, MPI_Comm comm, const Correlation *correlation) {
+static PetscErrorCode PrintCorrelation(const ChaosDesign *d, const Correlation *correlation, Results results) {
   PetscFunctionBeginUser;
-  PetscCall(PetscPrintf(comm,
-                        "correlation of two tokens given the noise at time %.6g, %" PetscInt_FMT " starts per path\n",
-                        (double)d->horizon, d->walks));
+  PetscCall(ResultsSay(results,
+                       "correlation of two tokens given the noise at time %.6g, %" PetscInt_FMT " starts per path\n",
+                       (double)d->horizon, d->walks));
   for (PetscInt i = 0; i < d->counts; i++)
-    PetscCall(PetscPrintf(comm, "  N = %-10" PetscInt64_FMT " %11.3e +- %.1e, N times that %.3g\n", d->count[i],
-                          (double)correlation->mean[i], (double)correlation->sem[i],
-                          (double)(correlation->mean[i] * (PetscReal)d->count[i])));
+    PetscCall(ResultsSay(results, "  N = %-10" PetscInt64_FMT " %11.3e +- %.1e, N times that %.3g\n", d->count[i],
+                         (double)correlation->mean[i], (double)correlation->sem[i],
+                         (double)(correlation->mean[i] * (PetscReal)d->count[i])));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode RecordRows(const ChaosDesign *d, PetscInt R, PetscReal *const samples[], Findings findings) {
+static PetscErrorCode RecordRows(const ChaosDesign *d, PetscInt R, PetscReal *const samples[], Results results) {
   PetscReal mean[3][CHAOS_COUNTS], sem[3][CHAOS_COUNTS];
 
   PetscFunctionBeginUser;
@@ -219,16 +185,15 @@ static PetscErrorCode RecordRows(const ChaosDesign *d, PetscInt R, PetscReal *co
       row[1 + 2 * k] = mean[k][i];
       row[2 + 2 * k] = sem[k][i];
     }
-    PetscCall(FindingsRow(findings, row));
+    PetscCall(ResultsRow(results, row));
   }
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode ChaosReport(const ChaosDesign *d, const EnsembleLayout *layout, const PetscReal all[],
-                           const char *method, Findings findings) {
+PetscErrorCode ChaosReport(const ChaosDesign *d, const Samples *all, const char *method, Results results) {
   static const char *const kinds[] = {"nested", "quadrature", "twin"};
-  const PetscBool partial = FindingsArePartial(findings);
-  const PetscInt R = layout->realizations;
+  const PetscInt64 frames[1] = {d->frames};
+  const PetscInt R = all->realizations;
   Correlation correlation;
   PetscReal *samples[3];
   Slopes slopes;
@@ -236,20 +201,17 @@ PetscErrorCode ChaosReport(const ChaosDesign *d, const EnsembleLayout *layout, c
   PetscFunctionBeginUser;
   for (int k = 0; k < 3; k++) {
     PetscCall(PetscMalloc1((size_t)R * d->counts, &samples[k]));
-    Supremum(d, R, all, (ChaosNumber)k, samples[k]);
-    PetscCall(RecordFrames(d, R, all, (ChaosNumber)k, findings));
+    Supremum(d, R, all->all, (ChaosNumber)k, samples[k]);
   }
-  PetscCall(RecordTimes(d, findings));
-  PetscCall(FindingsText(findings, "reference", kinds[d->reference]));
-  PetscCall(FindingsText(findings, "method", method));
-  if (d->size) PetscCall(FindingsScalar(findings, "reference_tokens", (PetscReal)d->size));
-  PetscCall(RecordRows(d, R, samples, findings));
-  PetscCall(RecordSlopes(d, R, samples, findings, &slopes));
-  if (d->restarts) PetscCall(RecordCorrelation(d, R, all, findings, &correlation));
+  PetscCall(ResultsArray(results, "time", 1, frames, all->frames->time));
+  PetscCall(ResultsText(results, "reference", kinds[d->reference]));
+  PetscCall(ResultsText(results, "method", method));
+  if (d->size) PetscCall(ResultsScalar(results, "reference_tokens", (PetscReal)d->size));
+  PetscCall(RecordRows(d, R, samples, results));
+  PetscCall(RecordSlopes(d, R, samples, results, &slopes));
+  if (d->restarts) PetscCall(RecordCorrelation(d, R, all->all, results, &correlation));
   for (int k = 0; k < 3; k++) PetscCall(PetscFree(samples[k]));
-  PetscCall(FindingsFinish(findings, 0));
-  if (partial) PetscFunctionReturn(0);
-  PetscCall(PrintSlopes(d, layout, &slopes));
-  if (d->restarts) PetscCall(PrintCorrelation(d, layout->world, &correlation));
+  PetscCall(PrintSlopes(d, R, &slopes, results));
+  if (d->restarts) PetscCall(PrintCorrelation(d, &correlation, results));
   PetscFunctionReturn(0);
 }

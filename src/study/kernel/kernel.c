@@ -1,48 +1,25 @@
 /* Study kernel: THEORY.md section 2 as a table, one row per activation, dimension, bias and beta. */
 #include <chorale/deck.h>
-#include <chorale/kernel.h>
-#include <chorale/table.h>
 
+#include <limits.h>
+
+#include "study/laws.h"
 #include "study/studies.h"
 
 #define COLUMNS "activation,dim,bias_u,bias_w,beta,k1,kp1,lambda1,lambda_bar,lambda_rate"
+enum { DIM, BIAS_U, BIAS_W, BETA, K1, KP1, LAMBDA1, LAMBDA_BAR, LAMBDA_RATE, NUMBERS }; /* then c0 .. c[degree] */
 
-enum { LIST_MAX = 256 };
-
-/* The lists of the deck. Without kernel_bias the two standard deviations are the single mlp_bias_u and mlp_bias_w. */
+/* A frame is a row of the table. */
 typedef struct {
-  PetscInt activations, dims, biases, betas, degree; /* degree -1: no coefficients */
-  const char *activation[LIST_MAX];
-  char *activation_storage;
-  PetscInt64 dim[LIST_MAX];
-  PetscReal bias_u[LIST_MAX], bias_w[LIST_MAX], beta[LIST_MAX];
-} Lists;
-
-static PetscErrorCode ReadLists(Lists *lists) {
-  PetscInt64 degree;
-  PetscBool both;
-
-  PetscFunctionBeginUser;
-  lists->activations = lists->dims = lists->biases = lists->betas = LIST_MAX;
-  PetscCall(DeckGetStringList("mlp_activation", &lists->activations, lists->activation, &lists->activation_storage));
-  PetscCall(DeckGetIntList("tokens_dim", &lists->dims, lists->dim));
-  PetscCall(DeckGetRealList("attention_beta", &lists->betas, lists->beta));
-  PetscCall(DeckHas("kernel_bias", &both));
-  if (both) {
-    PetscCall(DeckGetRealList("kernel_bias", &lists->biases, lists->bias_u));
-    PetscCall(PetscArraycpy(lists->bias_w, lists->bias_u, lists->biases));
-  } else {
-    lists->biases = 1;
-    PetscCall(DeckGetReal("mlp_bias_u", &lists->bias_u[0]));
-    PetscCall(DeckGetReal("mlp_bias_w", &lists->bias_w[0]));
-  }
-  PetscCall(DeckGetInt("kernel_degree", &degree));
-  lists->degree = (PetscInt)degree;
-  PetscFunctionReturn(0);
-}
+  EnsembleLayout layout;
+  Laws laws;
+  PetscInt betas, degree; /* degree -1: no coefficients */
+  PetscReal beta[LAWS_LIST];
+  PetscReal *row; /* of the law in progress */
+} Theory;
 
 /* The fixed columns, then c0 .. cn. */
-static PetscErrorCode CreateTable(PetscInt degree, Table *table) {
+static PetscErrorCode NameColumns(Run run, PetscInt degree) {
   const size_t room = sizeof(COLUMNS) + 16 * (size_t)(degree + 1);
   char *columns;
 
@@ -54,74 +31,101 @@ static PetscErrorCode CreateTable(PetscInt degree, Table *table) {
     PetscCall(PetscSNPrintf(name, sizeof(name), ",c%d", (int)n));
     PetscCall(PetscStrlcat(columns, name, room));
   }
-  PetscCall(TableCreate(PETSC_COMM_WORLD, columns, table));
+  PetscCall(RunSetColumns(run, columns));
   PetscCall(PetscFree(columns));
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode Create(void *state, Run run) {
+  Theory *theory = state;
+  PetscInt64 degree, rows;
+
+  PetscFunctionBeginUser;
+  theory->betas = LAWS_LIST;
+  PetscCall(LawsRead(&theory->laws));
+  PetscCall(DeckGetRealList("attention_beta", &theory->betas, theory->beta));
+  PetscCall(DeckGetInt("kernel_degree", &degree));
+  theory->degree = (PetscInt)degree;
+  rows = (PetscInt64)LawsCount(&theory->laws) * theory->betas;
+  PetscCheck(rows <= INT_MAX / (NUMBERS + degree + 1), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "attention_beta: with the other lists there are %" PetscInt64_FMT " rows, more than a table can have",
+             rows);
+  PetscCall(PetscCalloc1(NUMBERS + theory->degree + 1, &theory->row));
+  PetscCall(RunCreateSingle(run, &theory->layout));
+  PetscCall(RunSetFrameList(run, (PetscInt)rows, NULL, NULL));
+  PetscCall(RunDeclare(run, &(Quantity){.kind = QUANTITY_FRAME, .rank = 1, .shape = {NUMBERS + theory->degree + 1}}));
+  PetscCall(NameColumns(run, theory->degree));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Destroy(void *state) {
+  Theory *theory = state;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscFree(theory->row));
+  PetscCall(PetscFree(theory->laws.storage));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode View(void *state) {
+  Theory *theory = state;
+  const long long laws = LawsCount(&theory->laws), rows = laws * theory->betas;
+  const int numbers = NUMBERS + (int)theory->degree + 1;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscPrintf(theory->layout.world,
+                        "table      %lld rows of %d numbers; every rank computes all %lld kernels, each in "
+                        "milliseconds\n           per rank: %.3g MB memory\n",
+                        rows, numbers + 1, laws, 1e-6 * 4 * sizeof(PetscReal) * (double)rows * numbers));
+  PetscFunctionReturn(0);
+}
+
 /* One law of the MLP: a row for every beta. */
-static PetscErrorCode AddRows(const Lists *lists, PetscInt a, PetscInt i, PetscInt b, PetscReal c[], Table table) {
-  const PetscInt dim = (PetscInt)lists->dim[i];
-  const PetscReal bias_u = lists->bias_u[b], bias_w = lists->bias_w[b];
-  PetscReal k1, kp1, lambda1, lambda_bar, rate;
+static PetscErrorCode Compute(void *state, PetscInt r, PetscInt f, PetscReal values[]) {
+  Theory *theory = state;
+  const Law law = LawsGet(&theory->laws, f / theory->betas);
+  PetscReal *row = theory->row;
   Kernel kernel;
 
   PetscFunctionBeginUser;
-  PetscCall(KernelCreate(ActivationFind(lists->activation[a]), dim, bias_u, bias_w, &kernel));
-  PetscCall(KernelAtOne(kernel, &k1, &kp1));
-  PetscCall(KernelLyapunov(kernel, &lambda1));
-  PetscCall(KernelCoercivity(kernel, &lambda_bar));
-  if (lists->degree >= 0) PetscCall(KernelCoefficients(kernel, lists->degree, c));
-  for (PetscInt j = 0; j < lists->betas; j++) {
-    PetscCall(KernelRate(kernel, lists->beta[j], &rate));
-    const PetscReal values[] = {bias_u, bias_w, lists->beta[j], k1, kp1, lambda1, lambda_bar, rate};
-    PetscCall(TableAddString(table, lists->activation[a]));
-    PetscCall(TableAddInt(table, dim));
-    for (size_t v = 0; v < sizeof(values) / sizeof(values[0]); v++) PetscCall(TableAddReal(table, values[v]));
-    for (PetscInt n = 0; n <= lists->degree; n++) PetscCall(TableAddReal(table, c[n]));
+  (void)r;
+  PetscCall(KernelCreate(law.activation, law.dim, law.bias_u, law.bias_w, &kernel));
+  if (f % theory->betas == 0) {
+    row[DIM] = (PetscReal)law.dim;
+    row[BIAS_U] = law.bias_u;
+    row[BIAS_W] = law.bias_w;
+    PetscCall(KernelAtOne(kernel, &row[K1], &row[KP1]));
+    PetscCall(KernelLyapunov(kernel, &row[LAMBDA1]));
+    PetscCall(KernelCoercivity(kernel, &row[LAMBDA_BAR]));
+    if (theory->degree >= 0) PetscCall(KernelCoefficients(kernel, theory->degree, row + NUMBERS));
   }
+  row[BETA] = theory->beta[f % theory->betas];
+  PetscCall(KernelRate(kernel, row[BETA], &row[LAMBDA_RATE]));
   PetscCall(KernelDestroy(&kernel));
+  PetscCall(PetscArraycpy(values, row, NUMBERS + theory->degree + 1));
   PetscFunctionReturn(0);
 }
 
-/* The full product, activation outermost. Every rank computes all of it: it takes milliseconds. */
-static PetscErrorCode FillTable(const Lists *lists, Table table) {
-  PetscReal *c;
+static PetscErrorCode Report(void *state, const Samples *samples, Results results) {
+  Theory *theory = state;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc1(lists->degree + 1, &c));
-  for (PetscInt a = 0; a < lists->activations; a++)
-    for (PetscInt i = 0; i < lists->dims; i++)
-      for (PetscInt b = 0; b < lists->biases; b++) PetscCall(AddRows(lists, a, i, b, c, table));
-  PetscCall(PetscFree(c));
+  for (PetscInt f = 0; f < samples->frames->count; f++)
+    PetscCall(ResultsLabeledRow(results, LawsGet(&theory->laws, f / theory->betas).name,
+                                samples->all + (size_t)f * samples->columns));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode StudyKernel(void) {
-  Lists *lists;
-  Table table;
-  PetscBool dry_run;
-
-  PetscFunctionBeginUser;
-  PetscCall(PetscNew(&lists));
-  PetscCall(ReadLists(lists));
-  PetscCall(TableCheckOutput(PETSC_COMM_WORLD, COLUMNS));
-  PetscCall(DeckGetFlag("dry_run", &dry_run));
-  if (dry_run) {
-    PetscCall(DeckView());
-    const long long laws = (long long)lists->activations * lists->dims * lists->biases, rows = laws * lists->betas;
-    PetscCall(PetscPrintf(PETSC_COMM_WORLD,
-                          "table      %lld rows of %d numbers; every rank computes all %lld kernels, each in "
-                          "milliseconds\n           per rank: %.3g MB memory\n",
-                          rows, (int)(10 + lists->degree + 1), laws,
-                          1e-6 * (double)TableBytes(rows, 10 + lists->degree + 1)));
-  } else {
-    PetscCall(CreateTable(lists->degree, &table));
-    PetscCall(FillTable(lists, table));
-    PetscCall(TableFinish(table, 0));
-    PetscCall(TableDestroy(&table));
-  }
-  PetscCall(PetscFree(lists->activation_storage));
-  PetscCall(PetscFree(lists));
-  PetscFunctionReturn(0);
-}
+const Study StudyKernel = {
+    .name = "kernel",
+    .options = &KernelTable,
+    .summary = "the theory: covariance kernel, Lyapunov exponent and rates of an activation",
+    .form = {.integers = 1, .only_table = PETSC_TRUE},
+    .size = sizeof(Theory),
+    .quiet = PETSC_TRUE,
+    .create = Create,
+    .view = View,
+    .frame = Compute,
+    .report = Report,
+    .destroy = Destroy,
+};

@@ -1,134 +1,118 @@
 /* Study limits: the theorem of THEORY.md (3.4). Transformers of finite depth and width against the limit SDE on the
  * same Brownian path: E max_t (1/N) sum_i |X_i^{L,m}(t) - X_i(t)|^2 over the layer times t. */
-#include <chorale/checkpoint.h>
 #include <chorale/deck.h>
-#include <chorale/ensemble.h>
-#include <chorale/progress.h>
 
 #include "study/limits/limits.h"
 #include "study/studies.h"
 
 typedef struct {
+  Run run;
   LimitsGrid grid;
-  Ensemble ensemble;
   EnsembleLayout layout;
   LimitsSystems systems;
-  PetscInt64 every; /* steps between possible checkpoints */
-  Findings findings;
-  PetscReal *mine; /* [owned][cells] errors of this group's realizations */
-  Checkpoint checkpoint;
 } Limits;
 
-static PetscErrorCode Create(Limits *l) {
+static const QuantityText texts[] = {
+    {"tokens", "tokens", "number N of tokens of the transformer and of the limit SDE that it is compared with"},
+    {"depth", "layers", "depth L of the transformer"},
+    {"width", "neurons", "width m of its MLPs, inf for the Gaussian limit"},
+    {"error", "1", "E max over the layer times of (1/N) sum_i |X_i of the transformer - X_i of the limit SDE|^2"},
+    {"sem", "1", "standard error of error over the realizations"},
+    {"samples", "1", "error of every realization, for every number of tokens, depth and width of the lists"},
+    {"slope_depth", "1", "slope of log error against log L at infinite width and most tokens; the theorem's is -1"},
+    {"slope_width", "1",
+     "slope of log (error less that of infinite width) against log m at the largest L; the theorem's is -1"},
+    {"fit_depth", "layers", "a of the fit error = a/L + b/m at most tokens"},
+    {"fit_width", "neurons", "b of the fit error = a/L + b/m at most tokens"},
+    {"fit_r2", "1", "share of the variance of the errors that the fit explains"},
+    {"fit_floor", "1", "c of the fit error = a/L + b/m + c for fewer tokens than the limit SDE has"},
+    {0}};
+
+static PetscErrorCode Create(void *state, Run run) {
+  Limits *limits = state;
+  const LimitsGrid *grid = &limits->grid;
   EnsembleOptions ensemble;
 
   PetscFunctionBeginUser;
-  PetscCall(LimitsGridRead(&l->grid));
+  limits->run = run;
+  PetscCall(LimitsGridRead(&limits->grid));
   PetscCall(EnsembleOptionsRead(&ensemble));
-  PetscCall(EnsembleCreate(&ensemble, TokensBlockCount(l->grid.most), &l->ensemble));
-  PetscCall(EnsembleGetLayout(l->ensemble, &l->layout));
-  PetscCall(LimitsSystemsCreate(&l->grid, l->layout.shards, &l->systems));
-  PetscCall(FindingsCreate(l->layout.world, "limits", "tokens,depth,width,error,sem", &l->findings));
-  PetscCall(PetscCalloc1((size_t)l->layout.owned * (size_t)l->grid.cells, &l->mine));
-  PetscCall(CheckpointCreate("limits", l->ensemble, (PetscInt)l->grid.reference, &l->checkpoint));
-  PetscCall(LimitsSystemsSave(l->systems, l->checkpoint, &l->every));
-  PetscCall(CheckpointAddRows(l->checkpoint, "errors", l->grid.cells, l->mine));
+  PetscCall(RunCreateEnsemble(run, &ensemble, TokensBlockCount(grid->most), &limits->layout));
+  PetscCall(LimitsSystemsCreate(grid, limits->layout.shards, &limits->systems));
+  PetscCall(RunSetSteps(run, (PetscInt)grid->reference));
+  PetscCall(RunDeclare(run, &(Quantity){.name = "samples",
+                                        .kind = QUANTITY_REALIZATION,
+                                        .rank = 3,
+                                        .shape = {grid->counts, grid->depths, grid->widths}}));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Destroy(Limits *l) {
+static PetscErrorCode Destroy(void *state) {
   PetscFunctionBeginUser;
-  PetscCall(CheckpointDestroy(&l->checkpoint));
-  PetscCall(PetscFree(l->mine));
-  PetscCall(FindingsDestroy(&l->findings));
-  PetscCall(LimitsSystemsDestroy(&l->systems));
-  PetscCall(EnsembleDestroy(&l->ensemble));
+  PetscCall(LimitsSystemsDestroy(&((Limits *)state)->systems));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode View(Limits *l) {
+static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
+  Limits *limits = state;
+  PetscInt64 every;
+
   PetscFunctionBeginUser;
-  PetscCall(EnsembleView(l->ensemble));
-  if (l->layout.group == 0) PetscCall(LimitsSystemsView(l->systems));
-  PetscCall(FindingsView(l->findings));
-  PetscCall(CheckpointView(l->checkpoint));
+  PetscCall(LimitsSystemsSave(limits->systems, checkpoint, &every));
+  PetscCall(RunSetStride(limits->run, (PetscInt)every));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Run(Limits *l, PetscBool *stopped) {
-  const LimitsGrid *grid = &l->grid;
-  PetscReal *worst = l->mine;
-  Progress progress;
-  PetscInt64 done = 0;
-  PetscInt r, f = 0;
+static PetscErrorCode View(void *state) {
+  Limits *limits = state;
 
   PetscFunctionBeginUser;
-  *stopped = PETSC_FALSE;
-  PetscCall(ProgressCreate(l->layout.world, "limits", l->layout.owned * grid->reference, &progress));
-  for (; !*stopped && EnsembleNext(l->ensemble, &r); worst += grid->cells) {
-    PetscCall(LimitsSystemsStart(l->systems, r));
-    PetscCall(CheckpointResume(l->checkpoint, r, &f));
-    if (f < grid->reference) PetscCall(LimitsSystemsResume(l->systems, r, f));
-    done += f;
-    while (f < grid->reference && !*stopped) {
-      PetscCall(LimitsSystemsStep(l->systems, r, f++, worst));
-      PetscCall(ProgressUpdate(progress, ++done));
-      if (f % l->every == 0) PetscCall(CheckpointStep(l->checkpoint, r, f, stopped));
-    }
-  }
-  PetscCall(CheckpointFinish(l->checkpoint, stopped));
-  PetscCall(ProgressDestroy(&progress));
+  if (limits->layout.group == 0) PetscCall(LimitsSystemsView(limits->systems));
   PetscFunctionReturn(0);
 }
 
-/* What the realizations that are done say. */
-static PetscErrorCode Report(Limits *l, PetscBool partial) {
-  const LimitsGrid *grid = &l->grid;
-  PetscReal *all;
-  PetscInt done;
-
+static PetscErrorCode Begin(void *state, PetscInt r) {
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc1((size_t)l->layout.realizations * (size_t)grid->cells, &all));
-  PetscCall(EnsembleGather(l->ensemble, grid->cells, l->mine, all));
-  PetscCall(CheckpointKeepDone(l->checkpoint, grid->cells, all, &done));
-  if (partial) PetscCall(FindingsBeginPartial(l->findings, done));
-  if (done)
-    PetscCall(LimitsReport(grid, done, all, l->findings));
-  else
-    PetscCall(FindingsFinish(l->findings, 0));
-  PetscCall(PetscFree(all));
+  PetscCall(LimitsSystemsStart(((Limits *)state)->systems, r));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Publish(void *context) {
+static PetscErrorCode Resume(void *state, PetscInt r, PetscInt l) {
   PetscFunctionBeginUser;
-  PetscCall(Report(context, PETSC_TRUE));
+  PetscCall(LimitsSystemsResume(((Limits *)state)->systems, r, l));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Finish(Limits *l) {
+static PetscErrorCode Step(void *state, PetscInt r, PetscInt l, PetscBool *ended) {
+  Limits *limits = state;
+
   PetscFunctionBeginUser;
-  PetscCall(Report(l, PETSC_FALSE));
-  PetscCall(CheckpointRemove(l->checkpoint));
+  (void)ended;
+  PetscCall(LimitsSystemsStep(limits->systems, r, l, RunGetTail(limits->run)));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode StudyLimits(void) {
-  Limits l = {.findings = NULL};
-  PetscBool dry, complete, stopped = PETSC_FALSE;
+static PetscErrorCode Report(void *state, const Samples *samples, Results results) {
+  Limits *limits = state;
 
   PetscFunctionBeginUser;
-  PetscCall(Create(&l));
-  PetscCall(DeckGetFlag("dry_run", &dry));
-  if (dry) PetscCall(DeckView());
-  PetscCall(View(&l));
-  PetscCall(CheckpointIsComplete(l.checkpoint, &complete));
-  if (!dry && !complete) {
-    PetscCall(CheckpointSetPublish(l.checkpoint, Publish, &l));
-    PetscCall(Run(&l, &stopped));
-    if (!stopped) PetscCall(Finish(&l));
-  }
-  const PetscErrorCode code = stopped ? CheckpointStopped(l.checkpoint) : 0;
-  PetscCall(Destroy(&l));
-  PetscFunctionReturn(code);
+  if (samples->realizations) PetscCall(LimitsReport(&limits->grid, samples->realizations, samples->all, results));
+  PetscFunctionReturn(0);
 }
+
+const Study StudyLimits = {
+    .name = "limits",
+    .options = &LimitsTable,
+    .summary = "the theorem on depth and width: transformers against the limit SDE on one Brownian path",
+    .form = {.columns = "tokens,depth,width,error,sem", .texts = texts},
+    .size = sizeof(Limits),
+    .checkpoints = PETSC_TRUE,
+    .create = Create,
+    .keep = Keep,
+    .view = View,
+    .start = Begin,
+    .resume = Resume,
+    .step = Step,
+    .report = Report,
+    .destroy = Destroy,
+};

@@ -4,8 +4,8 @@
 
 #include <chorale/attention.h>
 #include <chorale/checkpoint.h>
-#include <chorale/findings.h>
 #include <chorale/noise.h>
+#include <chorale/results.h>
 #include <chorale/scheme.h>
 #include <chorale/start.h>
 
@@ -45,10 +45,11 @@ PetscErrorCode LimitsSystemsSave(LimitsSystems systems, Checkpoint checkpoint, P
 /* After a checkpoint brought back the tokens as they were f steps after the start of realization r: what the layers
  * that were being filled had gathered. */
 PetscErrorCode LimitsSystemsResume(LimitsSystems systems, PetscInt r, PetscInt f);
-/* Step f of the limit SDE, and the layers that end with it; worst[cells] is raised to the errors at their ends. */
+/* Step f of the limit SDE, and the layers that end with it; worst[cells], NaN at first, is raised to the errors at
+ * their ends. */
 PetscErrorCode LimitsSystemsStep(LimitsSystems systems, PetscInt r, PetscInt f, PetscReal worst[]);
 
-/* Rows and fits of samples[R][cells] into findings, and what they say on stdout. Collective on PETSC_COMM_WORLD. */
-PetscErrorCode LimitsReport(const LimitsGrid *grid, PetscInt R, const PetscReal samples[], Findings findings);
+/* Rows and fits of samples[R][cells] into results, and what they say. Collective on PETSC_COMM_WORLD. */
+PetscErrorCode LimitsReport(const LimitsGrid *grid, PetscInt R, const PetscReal samples[], Results results);
 
 #endif

@@ -32,9 +32,9 @@ static Plan MakePlan(const LimitsGrid *grid) {
     if (grid->depth[j] > grid->depth[plan.deepest]) plan.deepest = j;
   for (PetscInt i = 0; i < grid->counts; i++)
     if (grid->count[i] == grid->most) plan.largest = i;
-  plan.slopes[SLOPE_DEPTH] = (PetscBool)(plan.infinite >= 0 && grid->depths >= 2);
-  plan.slopes[SLOPE_WIDTH] = (PetscBool)(plan.infinite >= 0 && plan.finite >= 2);
-  plan.fits = (PetscBool)(plan.finite >= 1 && grid->widths >= 2 && grid->depths >= 2);
+  plan.slopes[SLOPE_DEPTH] = plan.infinite >= 0 && grid->depths >= 2 ? PETSC_TRUE : PETSC_FALSE;
+  plan.slopes[SLOPE_WIDTH] = plan.infinite >= 0 && plan.finite >= 2 ? PETSC_TRUE : PETSC_FALSE;
+  plan.fits = plan.finite >= 1 && grid->widths >= 2 && grid->depths >= 2 ? PETSC_TRUE : PETSC_FALSE;
   return plan;
 }
 
@@ -102,9 +102,8 @@ static PetscErrorCode Fits(PetscInt n, const PetscReal mean[], void *context, Pe
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode AddRows(const LimitsGrid *grid, PetscInt R, const PetscReal samples[], Findings findings,
+static PetscErrorCode AddRows(const LimitsGrid *grid, PetscInt R, const PetscReal samples[], Results results,
                               PetscBool *positive) {
-  const PetscInt64 shape[] = {R, grid->counts, grid->depths, grid->widths};
   PetscReal *mean, *sem;
 
   PetscFunctionBeginUser;
@@ -117,18 +116,16 @@ static PetscErrorCode AddRows(const LimitsGrid *grid, PetscInt R, const PetscRea
         const PetscInt cell = LimitsCell(grid, i, j, k);
         const PetscReal width = grid->width[k] > 0 ? (PetscReal)grid->width[k] : INFINITY;
         const PetscReal row[] = {(PetscReal)grid->count[i], (PetscReal)grid->depth[j], width, mean[cell], sem[cell]};
-        PetscCall(FindingsRow(findings, row));
+        PetscCall(ResultsRow(results, row));
         if (!(mean[cell] > 0)) *positive = PETSC_FALSE;
       }
-  PetscCall(FindingsArray(findings, "samples", 4, shape, samples));
-  PetscCall(FindingsScalar(findings, "interval_factor", IntervalFactor(R)));
   PetscCall(PetscFree2(mean, sem));
   PetscFunctionReturn(0);
 }
 
 /* key[counts][3]: value, low, high for each number of tokens. */
 static PetscErrorCode AddFitArray(const LimitsGrid *grid, const char *key, PetscInt which, const FitValue fits[],
-                                  Findings findings) {
+                                  Results results) {
   const PetscInt64 shape[] = {grid->counts, 3};
   PetscReal *numbers;
 
@@ -140,7 +137,7 @@ static PetscErrorCode AddFitArray(const LimitsGrid *grid, const char *key, Petsc
     numbers[3 * i + 1] = value->low;
     numbers[3 * i + 2] = value->high;
   }
-  PetscCall(FindingsArray(findings, key, 2, shape, numbers));
+  PetscCall(ResultsArray(results, key, 2, shape, numbers));
   PetscCall(PetscFree(numbers));
   PetscFunctionReturn(0);
 }
@@ -166,48 +163,47 @@ static PetscErrorCode Judge(const Plan *plan, PetscInt R, const PetscReal sample
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode AddSlopes(const Plan *plan, const FitValue slopes[], const char *const words[],
-                                Findings findings) {
+static PetscErrorCode AddSlopes(const Plan *plan, const FitValue slopes[], const char *const words[], Results results) {
   static const char *const names[SLOPES] = {"slope_depth", "slope_width"};
   char key[64];
 
   PetscFunctionBeginUser;
   for (int v = 0; v < SLOPES; v++) {
     if (!plan->slopes[v]) continue;
-    PetscCall(FindingsFit(findings, names[v], slopes[v]));
+    PetscCall(ResultsFit(results, names[v], slopes[v]));
     PetscCall(PetscSNPrintf(key, sizeof(key), "%s_verdict", names[v]));
-    PetscCall(FindingsText(findings, key, words[v]));
+    PetscCall(ResultsText(results, key, words[v]));
   }
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode AddFits(const Plan *plan, const FitValue fits[], Findings findings) {
+static PetscErrorCode AddFits(const Plan *plan, const FitValue fits[], Results results) {
   static const char *const arrays[FITS] = {"fit_depth_tokens", "fit_width_tokens", "fit_floor_tokens", "fit_r2_tokens"};
   const FitValue *best = fits + plan->largest * FITS;
 
   PetscFunctionBeginUser;
   if (!plan->fits) PetscFunctionReturn(0);
-  PetscCall(FindingsFit(findings, "fit_depth", best[FIT_DEPTH]));
-  PetscCall(FindingsFit(findings, "fit_width", best[FIT_WIDTH]));
-  PetscCall(FindingsFit(findings, "fit_r2", best[FIT_R2]));
+  PetscCall(ResultsFit(results, "fit_depth", best[FIT_DEPTH]));
+  PetscCall(ResultsFit(results, "fit_width", best[FIT_WIDTH]));
+  PetscCall(ResultsFit(results, "fit_r2", best[FIT_R2]));
   for (PetscInt which = 0; which < FITS; which++)
-    PetscCall(AddFitArray(plan->grid, arrays[which], which, fits, findings));
+    PetscCall(AddFitArray(plan->grid, arrays[which], which, fits, results));
   PetscFunctionReturn(0);
 }
 
 /* value [low, high], or what is known of it */
-static PetscErrorCode PrintValue(const char *text, FitValue value) {
+static PetscErrorCode PrintValue(const char *text, FitValue value, Results results) {
   PetscFunctionBeginUser;
-  PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s %.4g ", text, (double)value.value));
+  PetscCall(ResultsSay(results, "%s %.4g ", text, (double)value.value));
   if (isnan(value.low))
-    PetscCall(PetscPrintf(PETSC_COMM_WORLD, "[interval not known]"));
+    PetscCall(ResultsSay(results, "[interval not known]"));
   else
-    PetscCall(PetscPrintf(PETSC_COMM_WORLD, "[%.4g, %.4g]", (double)value.low, (double)value.high));
+    PetscCall(ResultsSay(results, "[%.4g, %.4g]", (double)value.low, (double)value.high));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Print(const Plan *plan, const FitValue slopes[], const char *const words[],
-                            const FitValue fits[]) {
+static PetscErrorCode Print(const Plan *plan, const FitValue slopes[], const char *const words[], const FitValue fits[],
+                            Results results) {
   static const char *const text[SLOPES] = {"slope in L at infinite width:",
                                            "slope in m at the largest L, less the error of infinite width:"};
   const LimitsGrid *grid = plan->grid;
@@ -215,42 +211,40 @@ static PetscErrorCode Print(const Plan *plan, const FitValue slopes[], const cha
   PetscFunctionBeginUser;
   for (int v = 0; v < SLOPES; v++) {
     if (!plan->slopes[v]) continue;
-    PetscCall(PrintValue(text[v], slopes[v]));
-    PetscCall(PetscPrintf(PETSC_COMM_WORLD, ", the theorem's is -1: %s\n", words[v]));
+    PetscCall(PrintValue(text[v], slopes[v], results));
+    PetscCall(ResultsSay(results, ", the theorem's is -1: %s\n", words[v]));
   }
   for (PetscInt i = 0; i < grid->counts && plan->fits; i++) {
     const FitValue *fit = fits + i * FITS;
-    PetscCall(PetscPrintf(PETSC_COMM_WORLD, "N = %" PetscInt64_FMT ": error = a/L + b/m%s", grid->count[i],
-                          i == plan->largest ? "" : " + c"));
-    PetscCall(PrintValue(" with a =", fit[FIT_DEPTH]));
-    PetscCall(PrintValue(", b =", fit[FIT_WIDTH]));
-    if (i != plan->largest) PetscCall(PrintValue(", c =", fit[FIT_TOKENS]));
-    PetscCall(PetscPrintf(PETSC_COMM_WORLD, "; R^2 = %.4f\n", (double)fit[FIT_R2].value));
+    PetscCall(ResultsSay(results, "N = %" PetscInt64_FMT ": error = a/L + b/m%s", grid->count[i],
+                         i == plan->largest ? "" : " + c"));
+    PetscCall(PrintValue(" with a =", fit[FIT_DEPTH], results));
+    PetscCall(PrintValue(", b =", fit[FIT_WIDTH], results));
+    if (i != plan->largest) PetscCall(PrintValue(", c =", fit[FIT_TOKENS], results));
+    PetscCall(ResultsSay(results, "; R^2 = %.4f\n", (double)fit[FIT_R2].value));
   }
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode LimitsReport(const LimitsGrid *grid, PetscInt R, const PetscReal samples[], Findings findings) {
+PetscErrorCode LimitsReport(const LimitsGrid *grid, PetscInt R, const PetscReal samples[], Results results) {
   Plan plan = MakePlan(grid);
   FitValue slopes[SLOPE_NUMBERS], *fits;
   const char *words[SLOPES];
-  const PetscBool partial = FindingsArePartial(findings);
   PetscBool positive = PETSC_TRUE;
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc1(grid->counts * FITS, &fits));
-  PetscCall(AddRows(grid, R, samples, findings, &positive));
+  PetscCall(AddRows(grid, R, samples, results, &positive));
   /* Errors of exactly 0, as without noise and attention, have no slope. */
   if (!positive) plan.slopes[SLOPE_DEPTH] = plan.slopes[SLOPE_WIDTH] = plan.fits = PETSC_FALSE;
   PetscCall(IntervalOfStatistic(R, grid->cells, samples, SLOPE_NUMBERS, Slopes, &plan, slopes));
   PetscCall(Judge(&plan, R, samples, slopes, words));
-  PetscCall(AddSlopes(&plan, slopes, words, findings));
+  PetscCall(AddSlopes(&plan, slopes, words, results));
   if (plan.fits) {
     PetscCall(IntervalOfStatistic(R, grid->cells, samples, grid->counts * FITS, Fits, &plan, fits));
-    PetscCall(AddFits(&plan, fits, findings));
+    PetscCall(AddFits(&plan, fits, results));
   }
-  PetscCall(FindingsFinish(findings, 0));
-  if (!partial) PetscCall(Print(&plan, slopes, words, fits));
+  PetscCall(Print(&plan, slopes, words, fits, results));
   PetscCall(PetscFree(fits));
   PetscFunctionReturn(0);
 }

@@ -293,7 +293,7 @@ static PetscErrorCode LayersStep(LimitsSystems s, PetscInt r, PetscInt f, PetscI
       PetscReal *error = &worst[LimitsCell(grid, i, j, k)], now = 0;
       PetscCall(SchemeStep(family->layer, family->attention, field, dt, tokens));
       PetscCall(MeanSquare(tokens, family->reference, &now));
-      *error = PetscMax(*error, now);
+      if (!(*error >= now)) *error = now;
     }
   }
   PetscFunctionReturn(0);
@@ -308,7 +308,7 @@ PetscErrorCode LimitsSystemsStep(LimitsSystems s, PetscInt r, PetscInt f, PetscR
   PetscCall(SchemeStep(s->scheme, s->attention, s->fine, grid->horizon / (PetscReal)grid->reference, s->reference));
   for (PetscInt j = 0; j < grid->depths; j++) {
     PetscCall(Gather(s, j));
-    due = (PetscBool)(due || (f + 1) % (grid->reference / grid->depth[j]) == 0);
+    due = due || (f + 1) % (grid->reference / grid->depth[j]) == 0 ? PETSC_TRUE : PETSC_FALSE;
   }
   for (PetscInt i = 0; i < grid->counts && due; i++)
     if (s->families[i].reference != s->reference) PetscCall(TokensExtract(s->reference, 0, s->families[i].reference));

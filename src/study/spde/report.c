@@ -8,9 +8,11 @@
 static const char *const names[SPDE_NUMBERS] = {"mass", "min_density",   "energy", "distance", "entropy",
                                                 "tail", "tokens_energy", "mmd",    "sobolev"};
 
-/* Over all R, in order of realizations; NaN where one is missing. Returns how many there are. One value has no standard
- * error. */
-static PetscInt Mean(PetscInt R, size_t stride, const PetscReal values[], PetscReal *mean, PetscReal *sem) {
+/* Over all realizations, in their order; NaN where one is missing. Returns how many there are. One value has no
+ * standard error. Not by FitMoments, which is compiled to other roundings: files keep their bits. */
+static PetscInt Mean(const Samples *samples, const PetscReal values[], PetscReal *mean, PetscReal *sem) {
+  const PetscInt R = samples->realizations;
+  const size_t stride = (size_t)samples->width;
   PetscReal sum = 0, square = 0;
   PetscInt n = 0;
 
@@ -25,73 +27,56 @@ static PetscInt Mean(PetscInt R, size_t stride, const PetscReal values[], PetscR
     const PetscReal difference = values[(size_t)r * stride] - *mean;
     if (!isnan(difference)) square += difference * difference;
   }
-  *sem = n > 1 && n == R ? PetscSqrtReal(square / ((PetscReal)n * (PetscReal)(n - 1))) : NAN;
+  *sem = n == R ? FitError(n, square) : NAN;
   return n;
 }
 
-/* Single realizations of one number, NAME_realizations [frames][R]. */
-static PetscErrorCode RecordSingle(PetscInt R, PetscInt frames, PetscInt number, const PetscReal all[],
-                                   Findings findings) {
-  const PetscInt64 shape[2] = {frames, R};
-  PetscReal *values;
-  char key[64];
-
-  PetscFunctionBeginUser;
-  PetscCall(PetscSNPrintf(key, sizeof(key), "%s_realizations", names[number]));
-  PetscCall(PetscMalloc1((size_t)frames * R, &values));
-  for (PetscInt f = 0; f < frames; f++)
-    for (PetscInt r = 0; r < R; r++) values[(size_t)f * R + r] = all[((size_t)r * frames + f) * SPDE_NUMBERS + number];
-  PetscCall(FindingsArray(findings, key, 2, shape, values));
-  PetscCall(PetscFree(values));
-  PetscFunctionReturn(0);
-}
-
 /* The time of the last frame that all realizations have reached; the first is reached by all. */
-static PetscReal LastTime(PetscInt R, PetscInt frames, const PetscReal time[], const PetscReal resolved[]) {
-  PetscInt f = frames - 1;
+static PetscReal LastTime(const Samples *samples, const PetscReal resolved[]) {
+  PetscInt f = samples->frames->count - 1;
 
-  while (f > 0 && resolved[f] < (PetscReal)R) f--;
-  return time[f];
+  while (f > 0 && resolved[f] < (PetscReal)samples->realizations) f--;
+  return samples->frames->time[f];
 }
 
 /* Says when densities outgrew their degrees, and what that makes of the table. */
-static PetscErrorCode PrintOutgrown(MPI_Comm comm, PetscInt R, PetscInt count, PetscInt first, PetscReal when,
-                                    PetscReal until) {
+static PetscErrorCode PrintOutgrown(const Samples *samples, PetscInt count, PetscInt first, PetscReal when,
+                                    PetscReal until, Results results) {
   PetscFunctionBeginUser;
-  PetscCall(PetscPrintf(comm,
-                        "the density has outgrown its degrees in %" PetscInt_FMT " of %" PetscInt_FMT
-                        " realizations, first in realization %" PetscInt_FMT
-                        " at t = %.4g: they are compared up to there (raise spde_degree to go on)\n",
-                        count, R, first, (double)when));
-  PetscCall(PetscPrintf(comm,
-                        "means are over all realizations, up to t = %.4g; later there are none "
-                        "(single realizations: /study/spde/NAME_realizations)\n",
-                        (double)until));
+  PetscCall(ResultsSay(results,
+                       "the density has outgrown its degrees in %" PetscInt_FMT " of %" PetscInt_FMT
+                       " realizations, first in realization %" PetscInt_FMT
+                       " at t = %.4g: they are compared up to there (raise spde_degree to go on)\n",
+                       count, samples->realizations, first, (double)when));
+  PetscCall(ResultsSay(results,
+                       "means are over all realizations, up to t = %.4g; later there are none "
+                       "(single realizations: /study/spde/NAME_realizations)\n",
+                       (double)until));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode ReportOutgrown(MPI_Comm comm, PetscInt R, PetscInt frames, const PetscReal time[],
-                                     const PetscReal resolved[], const PetscReal outgrown[], Findings findings) {
-  const PetscInt64 shape[1] = {R};
-  const PetscReal until = LastTime(R, frames, time, resolved);
+static PetscErrorCode ReportOutgrown(const Samples *samples, const PetscReal resolved[], Results results) {
+  const PetscReal *outgrown = samples->all + samples->width - 1; /* the only number of a realization */
+  const size_t width = (size_t)samples->width;
+  const PetscReal until = LastTime(samples, resolved);
   PetscInt count = 0, first = 0;
 
   PetscFunctionBeginUser;
-  for (PetscInt r = 0; r < R; r++) {
-    if (isnan(outgrown[r])) continue;
-    if (!count || outgrown[r] < outgrown[first]) first = r;
+  for (PetscInt r = 0; r < samples->realizations; r++) {
+    if (isnan(outgrown[(size_t)r * width])) continue;
+    if (!count || outgrown[(size_t)r * width] < outgrown[(size_t)first * width]) first = r;
     count++;
   }
-  if (count && !FindingsArePartial(findings)) PetscCall(PrintOutgrown(comm, R, count, first, outgrown[first], until));
-  PetscCall(FindingsScalar(findings, "means_until", until));
-  PetscCall(FindingsScalar(findings, "outgrown_count", (PetscReal)count));
-  PetscCall(FindingsScalar(findings, "outgrown_first", count ? outgrown[first] : NAN));
-  PetscCall(FindingsArray(findings, "outgrown", 1, shape, outgrown));
+  const PetscReal when = count ? outgrown[(size_t)first * width] : NAN;
+  if (count) PetscCall(PrintOutgrown(samples, count, first, when, until, results));
+  PetscCall(ResultsScalar(results, "means_until", until));
+  PetscCall(ResultsScalar(results, "outgrown_count", (PetscReal)count));
+  PetscCall(ResultsScalar(results, "outgrown_first", when));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SpdeReport(MPI_Comm comm, PetscInt dim, PetscInt R, PetscInt frames, const PetscReal time[],
-                          const PetscReal all[], const PetscReal outgrown[], Findings findings) {
+PetscErrorCode SpdeReport(PetscInt dim, const Samples *samples, Results results) {
+  const PetscInt frames = samples->frames->count;
   const PetscInt64 shape[1] = {frames};
   PetscReal *mean, *sem, *resolved;
 
@@ -99,24 +84,22 @@ PetscErrorCode SpdeReport(MPI_Comm comm, PetscInt dim, PetscInt R, PetscInt fram
   PetscCall(PetscMalloc3(SPDE_NUMBERS * frames, &mean, SPDE_NUMBERS * frames, &sem, frames, &resolved));
   for (PetscInt f = 0; f < frames; f++)
     for (PetscInt i = 0; i < SPDE_NUMBERS; i++)
-      resolved[f] = (PetscReal)Mean(R, (size_t)frames * SPDE_NUMBERS, all + f * SPDE_NUMBERS + i, &mean[i * frames + f],
-                                    &sem[i * frames + f]);
+      resolved[f] =
+          (PetscReal)Mean(samples, samples->all + f * SPDE_NUMBERS + i, &mean[i * frames + f], &sem[i * frames + f]);
   for (PetscInt f = 0; f < frames; f++) {
-    const PetscReal row[] = {time[f], mean[SPDE_MASS * frames + f], mean[SPDE_MINIMUM * frames + f],
+    const PetscReal row[] = {samples->frames->time[f], mean[SPDE_MASS * frames + f], mean[SPDE_MINIMUM * frames + f],
                              mean[SPDE_ENERGY * frames + f], mean[SPDE_DISTANCE * frames + f]};
-    PetscCall(FindingsRow(findings, row));
+    PetscCall(ResultsRow(results, row));
   }
   for (PetscInt i = 0; i < SPDE_NUMBERS; i++) {
     char key[64];
-    if (i > SPDE_DISTANCE) PetscCall(FindingsArray(findings, names[i], 1, shape, mean + i * frames));
+    if (i > SPDE_DISTANCE) PetscCall(ResultsArray(results, names[i], 1, shape, mean + i * frames));
     PetscCall(PetscSNPrintf(key, sizeof(key), "%s_sem", names[i]));
-    PetscCall(FindingsArray(findings, key, 1, shape, sem + i * frames));
+    PetscCall(ResultsArray(results, key, 1, shape, sem + i * frames));
   }
-  PetscCall(FindingsArray(findings, "resolved", 1, shape, resolved));
-  for (PetscInt i = 0; i < SPDE_NUMBERS; i++) PetscCall(RecordSingle(R, frames, i, all, findings));
-  PetscCall(FindingsScalar(findings, "interval_factor", IntervalFactor(R)));
-  PetscCall(FindingsText(findings, "distance_kind", dim == 2 ? "W2" : "MMD"));
-  PetscCall(ReportOutgrown(comm, R, frames, time, resolved, outgrown, findings));
+  PetscCall(ResultsArray(results, "resolved", 1, shape, resolved));
+  PetscCall(ResultsText(results, "distance_kind", dim == 2 ? "W2" : "MMD"));
+  PetscCall(ReportOutgrown(samples, resolved, results));
   PetscCall(PetscFree3(mean, sem, resolved));
   PetscFunctionReturn(0);
 }

@@ -47,7 +47,7 @@ PetscErrorCode SpdeSnapshotsDestroy(SpdeSnapshots *s) {
 static PetscBool IsDue(const SpdeSnapshots *s, PetscInt frame, PetscInt frames) {
   const PetscInt64 most = s->most, last = frames - 1;
 
-  if (most < 2 || most > last) return (PetscBool)(most > last || (most == 1 && frame == 0));
+  if (most < 2 || most > last) return most > last || (most == 1 && frame == 0) ? PETSC_TRUE : PETSC_FALSE;
   for (PetscInt64 i = (frame * (most - 1)) / last; i <= (frame * (most - 1)) / last + 1; i++)
     if (i < most && i * last / (most - 1) == frame) return PETSC_TRUE;
   return PETSC_FALSE;
@@ -122,7 +122,7 @@ PetscErrorCode SpdeSnapshotsTake(SpdeSnapshots *s, PetscInt frame, PetscInt fram
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Share(MPI_Comm comm, Findings findings, const char *key, int rank, const PetscInt64 shape[],
+static PetscErrorCode Share(MPI_Comm comm, Results results, const char *key, int rank, const PetscInt64 shape[],
                             PetscReal *values) {
   PetscMPIInt count;
   PetscInt64 size = 1;
@@ -131,11 +131,11 @@ static PetscErrorCode Share(MPI_Comm comm, Findings findings, const char *key, i
   for (int i = 0; i < rank; i++) size *= shape[i];
   PetscCall(PetscMPIIntCast((PetscInt)size, &count));
   PetscCallMPI(MPI_Bcast(values, count, MPIU_REAL, 0, comm));
-  PetscCall(FindingsArray(findings, key, rank, shape, values));
+  PetscCall(ResultsArray(results, key, rank, shape, values));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SpdeSnapshotsRecord(SpdeSnapshots *s, MPI_Comm comm, Findings findings) {
+PetscErrorCode SpdeSnapshotsRecord(SpdeSnapshots *s, MPI_Comm comm, Results results) {
   PetscReal angles[CIRCLE_POINTS], latitudes[LATITUDES];
   PetscInt taken = 0;
 
@@ -148,12 +148,12 @@ PetscErrorCode SpdeSnapshotsRecord(SpdeSnapshots *s, MPI_Comm comm, Findings fin
   const PetscInt64 tokens[3] = {T, s->shown, s->dim}, shown[1] = {s->shown};
   for (PetscInt j = 0; j < s->points; j++) angles[j] = Angle(s, j);
   for (PetscInt i = 0; i < s->rows; i++) latitudes[i] = Latitude(s, i);
-  PetscCall(FindingsArray(findings, "snapshot_angle", 1, row, angles));
-  if (s->dim == 3) PetscCall(FindingsArray(findings, "snapshot_latitude", 1, column, latitudes));
-  PetscCall(Share(comm, findings, "snapshot_time", 1, &T, s->time));
-  PetscCall(Share(comm, findings, "snapshot_density", s->dim, s->dim == 2 ? circle : sphere, s->density));
-  PetscCall(Share(comm, findings, "snapshot_spectrum", 2, power, s->power));
-  PetscCall(Share(comm, findings, "snapshot_tokens", 3, tokens, s->tokens));
-  PetscCall(Share(comm, findings, "snapshot_weights", 1, shown, s->weights));
+  PetscCall(ResultsArray(results, "snapshot_angle", 1, row, angles));
+  if (s->dim == 3) PetscCall(ResultsArray(results, "snapshot_latitude", 1, column, latitudes));
+  PetscCall(Share(comm, results, "snapshot_time", 1, &T, s->time));
+  PetscCall(Share(comm, results, "snapshot_density", s->dim, s->dim == 2 ? circle : sphere, s->density));
+  PetscCall(Share(comm, results, "snapshot_spectrum", 2, power, s->power));
+  PetscCall(Share(comm, results, "snapshot_tokens", 3, tokens, s->tokens));
+  PetscCall(Share(comm, results, "snapshot_weights", 1, shown, s->weights));
   PetscFunctionReturn(0);
 }

@@ -4,27 +4,23 @@
 #include <string.h>
 
 #include <chorale/attention.h>
-#include <chorale/checkpoint.h>
 #include <chorale/deck.h>
 #include <chorale/distance.h>
-#include <chorale/progress.h>
 #include <chorale/scheme.h>
 #include <chorale/start.h>
 
 #include "study/spde/spde.h"
 #include "study/studies.h"
 
-#define COLUMNS "time,mass,min_density,energy,distance"
-
 /* Quantiles that stand for a density on the circle: their distance to it, 1/QUANTILES or so, is far below that of N
  * tokens. */
 enum { QUANTILES_LEAST = 4096, QUANTILES_MOST = 65536 };
 
 typedef struct {
-  PetscInt dim, depth, every, frames;
+  Run run;
+  PetscInt dim, depth;
   PetscReal horizon;
   PetscBool rule; /* spde_particles quadrature */
-  Ensemble ensemble;
   EnsembleLayout layout;
   Noise noise;
   Field field;
@@ -33,18 +29,38 @@ typedef struct {
   Start start;
   Attention attention;
   Scheme scheme;
-  Findings findings;
   SpdeSnapshots snapshots;
-  PetscReal *numbers;  /* [owned][frames][SPDE_NUMBERS] */
-  PetscReal *outgrown; /* [owned] */
   PetscInt modes;
   PetscReal *state; /* [modes] coefficients of the density, for checkpoints */
-  Checkpoint checkpoint;
 } Spde;
 
-static PetscErrorCode Read(Spde *s, PetscInt64 *count) {
+static const QuantityText texts[] = {
+    {"mass", "1", "integral of the density"},
+    {"min_density", "1", "least value of the density with respect to the surface measure; uniform is 1/|S|"},
+    {"energy", "1", "E_beta of the density"},
+    {"distance", "1", "W2 (on the circle) or MMD (on the sphere) between tokens and density"},
+    {"entropy", "1", "-integral rho log(|S| rho) of the density rho: 0 when uniform, else negative"},
+    {"tail", "1", "share of the density's L2 norm in the upper third of its degrees"},
+    {"tokens_energy", "1", "E_beta of the tokens"},
+    {"mmd", "1", "MMD, with kernel e^(beta <x,y>), between tokens and density"},
+    {"sobolev", "1", "distance of tokens and density in the Sobolev norm of order -2"},
+    {"outgrown", "time", "time at which the density of a realization outgrew its degrees; NaN: never"},
+    {"outgrown_count", "realizations", "realizations whose density outgrew its degrees"},
+    {"outgrown_first", "time", "time at which the first of them did"},
+    {"means_until", "time", "the last frame that all realizations have reached, where means end"},
+    {"resolved", "realizations", "realizations whose density is still held by its degrees"},
+    {"snapshot_time", "time", "times of the snapshots of realization 0"},
+    {"snapshot_angle", "rad", "angles of the map of the density: longitudes on the sphere"},
+    {"snapshot_latitude", "rad", "latitudes of the map of the density"},
+    {"snapshot_density", "1", "density on the map, with respect to the surface measure"},
+    {"snapshot_spectrum", "1", "sum of the squares of the density's coefficients in every degree"},
+    {"snapshot_tokens", "1", "positions of some of the tokens, evenly chosen"},
+    {"snapshot_weights", "1", "their weights"},
+    {0}};
+
+static PetscErrorCode Read(Spde *spde, PetscInt64 *count) {
   char particles[PETSC_MAX_PATH_LEN], init[PETSC_MAX_PATH_LEN];
-  PetscInt64 dim, depth, every;
+  PetscInt64 dim, depth;
 
   PetscFunctionBeginUser;
   PetscCall(DeckGetString("tokens_init", init));
@@ -56,112 +72,124 @@ static PetscErrorCode Read(Spde *s, PetscInt64 *count) {
   PetscCheck(dim <= 3, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "tokens_dim = %" PetscInt64_FMT ": study spde solves on the circle (2) and the sphere (3)", dim);
   PetscCall(DeckGetInt("layers_depth", &depth));
-  PetscCall(DeckGetReal("layers_horizon", &s->horizon));
-  PetscCall(DeckGetInt("output_every", &every));
+  PetscCall(DeckGetReal("layers_horizon", &spde->horizon));
   PetscCall(DeckGetString("spde_particles", particles));
-  s->dim = (PetscInt)dim;
-  s->depth = (PetscInt)depth;
-  s->every = (PetscInt)PetscMin(every, depth);
-  s->frames = (s->depth + s->every - 1) / s->every + 1;
-  s->rule = (PetscBool)(!strcmp(particles, "quadrature") || !strcmp(init, "quadrature"));
+  spde->dim = (PetscInt)dim;
+  spde->depth = (PetscInt)depth;
+  spde->rule = !strcmp(particles, "quadrature") || !strcmp(init, "quadrature") ? PETSC_TRUE : PETSC_FALSE;
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode CreateCheckpoint(Spde *s) {
-  PetscFunctionBeginUser;
-  PetscCall(DensityGetSize(s->density, NULL, &s->modes, NULL));
-  PetscCall(PetscMalloc1(s->modes, &s->state));
-  PetscCall(CheckpointCreate("spde", s->ensemble, s->depth, &s->checkpoint));
-  PetscCall(CheckpointAddTokens(s->checkpoint, "tokens", s->tokens));
-  PetscCall(CheckpointAddReals(s->checkpoint, "density", s->modes, s->state));
-  PetscCall(CheckpointAddRows(s->checkpoint, "numbers", s->frames * SPDE_NUMBERS, s->numbers));
-  PetscCall(CheckpointAddRows(s->checkpoint, "outgrown", 1, s->outgrown));
-  PetscCall(SpdeSnapshotsSave(&s->snapshots, s->checkpoint));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode Create(Spde *s) {
+static PetscErrorCode CreateObjects(Spde *spde, PetscInt64 count, const StudyObjects *options) {
+  const MPI_Comm shards = spde->layout.shards;
   DensityOptions density;
-  StudyObjects o;
+
+  PetscFunctionBeginUser;
+  PetscCall(DensityOptionsRead(&density));
+  density.scheme = options->scheme.type;
+  PetscCall(NoiseCreate(spde->dim, &options->noise, &spde->noise));
+  PetscCall(NoiseCreateField(spde->noise, &spde->field));
+  PetscCall(TokensCreate(shards, count, spde->dim, &spde->tokens));
+  PetscCall(AttentionCreate(spde->tokens, &options->attention, &spde->attention));
+  PetscCall(DensityCreate(spde->attention, spde->noise, &density, &spde->density));
+  PetscCall(DensityCheckStarts(spde->density, spde->layout.world, spde->layout.realizations));
+  if (spde->rule)
+    PetscCall(StartCreateRule(spde->tokens, &spde->start));
+  else
+    PetscCall(StartCreate(spde->tokens, &options->start, &spde->start));
+  if (spde->dim == 2)
+    PetscCall(
+        TokensCreate(shards, PetscMin(PetscMax(16 * count, QUANTILES_LEAST), QUANTILES_MOST), 2, &spde->quantiles));
+  PetscCall(SchemeCreate(spde->tokens, &options->scheme, &spde->scheme));
+  PetscCall(SchemeCheck(spde->scheme, spde->noise, spde->horizon / (PetscReal)spde->depth));
+  PetscCall(DensityGetSize(spde->density, NULL, &spde->modes, NULL));
+  PetscCall(PetscMalloc1(spde->modes, &spde->state));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Declare(Run run) {
+  static const char *const names[SPDE_NUMBERS] = {
+      "mass_realizations",          "min_density_realizations", "energy_realizations",
+      "distance_realizations",      "entropy_realizations",     "tail_realizations",
+      "tokens_energy_realizations", "mmd_realizations",         "sobolev_realizations"};
+
+  PetscFunctionBeginUser;
+  for (int i = 0; i < SPDE_NUMBERS; i++)
+    PetscCall(RunDeclare(run, &(Quantity){.name = names[i], .kind = QUANTITY_FRAME}));
+  PetscCall(RunDeclare(run, &(Quantity){.name = "outgrown", .kind = QUANTITY_REALIZATION}));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Create(void *state, Run run) {
+  Spde *spde = state;
+  StudyObjects options;
   PetscInt64 count;
 
   PetscFunctionBeginUser;
+  spde->run = run;
   PetscCall(StudyCheckBeta());
-  PetscCall(Read(s, &count));
-  PetscCall(StudyObjectsRead(&o));
-  PetscCall(DensityOptionsRead(&density));
-  density.scheme = o.scheme.type;
-  PetscCall(EnsembleCreate(&o.ensemble, TokensBlockCount(count), &s->ensemble));
-  PetscCall(EnsembleGetLayout(s->ensemble, &s->layout));
-  PetscCall(NoiseCreate(s->dim, &o.noise, &s->noise));
-  PetscCall(NoiseCreateField(s->noise, &s->field));
-  PetscCall(TokensCreate(s->layout.shards, count, s->dim, &s->tokens));
-  PetscCall(AttentionCreate(s->tokens, &o.attention, &s->attention));
-  PetscCall(DensityCreate(s->attention, s->noise, &density, &s->density));
-  PetscCall(DensityCheckStarts(s->density, s->layout.world, s->layout.realizations));
-  if (s->rule)
-    PetscCall(StartCreateRule(s->tokens, &s->start));
-  else
-    PetscCall(StartCreate(s->tokens, &o.start, &s->start));
-  if (s->dim == 2)
-    PetscCall(TokensCreate(s->layout.shards, PetscMin(PetscMax(16 * count, QUANTILES_LEAST), QUANTILES_MOST), 2,
-                           &s->quantiles));
-  PetscCall(SchemeCreate(s->tokens, &o.scheme, &s->scheme));
-  PetscCall(SchemeCheck(s->scheme, s->noise, s->horizon / (PetscReal)s->depth));
-  PetscCall(SpdeSnapshotsCreate(s->density, s->tokens, s->frames, &s->snapshots));
-  PetscCall(FindingsCreate(s->layout.world, "spde", COLUMNS, &s->findings));
-  const size_t length = (size_t)s->layout.owned * (size_t)s->frames * SPDE_NUMBERS;
-  PetscCall(PetscMalloc2(length, &s->numbers, s->layout.owned, &s->outgrown));
-  /* NaN: not measured. Here and not where a realization begins, since resuming fills in all realizations at once. */
-  for (size_t i = 0; i < length; i++) s->numbers[i] = NAN;
-  for (PetscInt i = 0; i < s->layout.owned; i++) s->outgrown[i] = NAN;
-  PetscCall(CreateCheckpoint(s));
+  PetscCall(Read(spde, &count));
+  PetscCall(StudyObjectsRead(&options));
+  PetscCall(RunCreateEnsemble(run, &options.ensemble, TokensBlockCount(count), &spde->layout));
+  PetscCall(CreateObjects(spde, count, &options));
+  PetscCall(RunSetSteps(run, spde->depth));
+  PetscCall(RunSetFrames(run, spde->depth, spde->horizon, FRAMES_PRODUCT));
+  PetscCall(SpdeSnapshotsCreate(spde->density, spde->tokens, RunGetFrames(run)->count, &spde->snapshots));
+  PetscCall(Declare(run));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Destroy(Spde *s) {
+static PetscErrorCode Destroy(void *state) {
+  Spde *spde = state;
+
   PetscFunctionBeginUser;
-  PetscCall(CheckpointDestroy(&s->checkpoint));
-  PetscCall(PetscFree(s->state));
-  PetscCall(PetscFree2(s->numbers, s->outgrown));
-  PetscCall(FindingsDestroy(&s->findings));
-  PetscCall(SpdeSnapshotsDestroy(&s->snapshots));
-  PetscCall(SchemeDestroy(&s->scheme));
-  PetscCall(AttentionDestroy(&s->attention));
-  PetscCall(StartDestroy(&s->start));
-  PetscCall(TokensDestroy(&s->quantiles));
-  PetscCall(TokensDestroy(&s->tokens));
-  PetscCall(DensityDestroy(&s->density));
-  PetscCall(FieldDestroy(&s->field));
-  PetscCall(NoiseDestroy(&s->noise));
-  PetscCall(EnsembleDestroy(&s->ensemble));
+  PetscCall(PetscFree(spde->state));
+  PetscCall(SpdeSnapshotsDestroy(&spde->snapshots));
+  PetscCall(SchemeDestroy(&spde->scheme));
+  PetscCall(AttentionDestroy(&spde->attention));
+  PetscCall(StartDestroy(&spde->start));
+  PetscCall(TokensDestroy(&spde->quantiles));
+  PetscCall(TokensDestroy(&spde->tokens));
+  PetscCall(DensityDestroy(&spde->density));
+  PetscCall(FieldDestroy(&spde->field));
+  PetscCall(NoiseDestroy(&spde->noise));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode View(Spde *s) {
+static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
+  Spde *spde = state;
+
   PetscFunctionBeginUser;
-  PetscCall(EnsembleView(s->ensemble));
-  if (s->layout.group == 0) {
-    PetscCall(DensityView(s->density));
-    PetscCall(TokensView(s->tokens));
-    PetscCall(AttentionView(s->attention));
-    PetscCall(NoiseView(s->noise, s->layout.shards));
-    PetscCall(SchemeView(s->scheme));
+  PetscCall(CheckpointAddTokens(checkpoint, "tokens", spde->tokens));
+  PetscCall(CheckpointAddReals(checkpoint, "density", spde->modes, spde->state));
+  PetscCall(SpdeSnapshotsSave(&spde->snapshots, checkpoint));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode View(void *state) {
+  Spde *spde = state;
+
+  PetscFunctionBeginUser;
+  if (spde->layout.group == 0) {
+    PetscCall(DensityView(spde->density));
+    PetscCall(TokensView(spde->tokens));
+    PetscCall(AttentionView(spde->attention));
+    PetscCall(NoiseView(spde->noise, spde->layout.shards));
+    PetscCall(SchemeView(spde->scheme));
   }
-  PetscCall(PetscPrintf(s->layout.world, "record     %" PetscInt_FMT " frames, at most %" PetscInt_FMT " snapshots\n",
-                        s->frames, s->snapshots.most));
-  PetscCall(FindingsView(s->findings));
-  PetscCall(CheckpointView(s->checkpoint));
+  PetscCall(PetscPrintf(spde->layout.world,
+                        "record     %" PetscInt_FMT " frames, at most %" PetscInt_FMT " snapshots\n",
+                        RunGetFrames(spde->run)->count, spde->snapshots.most));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Measure(Spde *s, PetscReal numbers[SPDE_NUMBERS]) {
+static PetscErrorCode MeasureNumbers(Spde *spde, PetscReal numbers[SPDE_NUMBERS]) {
   PetscReal mmd2, sobolev2, low, high;
   DensityMeasures m;
 
   PetscFunctionBeginUser;
-  PetscCall(DensityMeasure(s->density, &m));
-  PetscCall(DensityCompare(s->density, s->tokens, &mmd2, &sobolev2));
+  PetscCall(DensityMeasure(spde->density, &m));
+  PetscCall(DensityCompare(spde->density, spde->tokens, &mmd2, &sobolev2));
   numbers[SPDE_MASS] = m.mass;
   numbers[SPDE_MINIMUM] = m.minimum;
   numbers[SPDE_ENERGY] = m.energy;
@@ -169,149 +197,96 @@ static PetscErrorCode Measure(Spde *s, PetscReal numbers[SPDE_NUMBERS]) {
   numbers[SPDE_TAIL] = m.tail;
   numbers[SPDE_MMD] = numbers[SPDE_DISTANCE] = PetscSqrtReal(mmd2);
   numbers[SPDE_SOBOLEV] = PetscSqrtReal(sobolev2);
-  PetscCall(AttentionEnergy(s->attention, s->tokens, &numbers[SPDE_TOKENS_ENERGY]));
-  if (s->quantiles) {
-    PetscCall(DensityQuantiles(s->density, s->quantiles));
-    PetscCall(DistanceCircleTransport(s->tokens, s->quantiles, &low, &high));
+  PetscCall(AttentionEnergy(spde->attention, spde->tokens, &numbers[SPDE_TOKENS_ENERGY]));
+  if (spde->quantiles) {
+    PetscCall(DensityQuantiles(spde->density, spde->quantiles));
+    PetscCall(DistanceCircleTransport(spde->tokens, spde->quantiles, &low, &high));
     numbers[SPDE_DISTANCE] = PetscSqrtReal(high);
   }
   PetscFunctionReturn(0);
 }
 
-static PetscReal FrameTime(const Spde *s, PetscInt frame) {
-  return s->horizon * (PetscReal)PetscMin(frame * s->every, s->depth) / (PetscReal)s->depth;
-}
-
-/* Measures after l steps if a frame is due. */
-static PetscErrorCode Frame(Spde *s, PetscInt r, PetscInt l, PetscReal *numbers) {
-  const PetscInt frame = l == s->depth ? s->frames - 1 : l / s->every;
+static PetscErrorCode Measure(void *state, PetscInt r, PetscInt f, PetscReal values[]) {
+  Spde *spde = state;
+  const Frames *frames = RunGetFrames(spde->run);
 
   PetscFunctionBeginUser;
-  if (l % s->every && l != s->depth) PetscFunctionReturn(0);
-  PetscCall(Measure(s, numbers + frame * SPDE_NUMBERS));
-  if (r == 0) PetscCall(SpdeSnapshotsTake(&s->snapshots, frame, s->frames, FrameTime(s, frame), s->density, s->tokens));
+  PetscCall(MeasureNumbers(spde, values));
+  if (r == 0)
+    PetscCall(SpdeSnapshotsTake(&spde->snapshots, f, frames->count, frames->time[f], spde->density, spde->tokens));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Begin(void *state, PetscInt r) {
+  Spde *spde = state;
+
+  PetscFunctionBeginUser;
+  PetscCall(DensityStart(spde->density, r));
+  PetscCall(TokensStart(spde->tokens, spde->start, r));
+  if (spde->rule) PetscCall(DensityWeigh(spde->density, spde->tokens));
   PetscFunctionReturn(0);
 }
 
 /* The density's coefficients to where the checkpoint takes them from, or back. */
-static PetscErrorCode KeepDensity(Spde *s, PetscBool back) {
+static PetscErrorCode KeepDensity(Spde *spde, PetscBool back) {
   PetscScalar *values;
   Vec coefficients;
 
   PetscFunctionBeginUser;
-  PetscCall(DensityGetVec(s->density, &coefficients));
+  PetscCall(DensityGetVec(spde->density, &coefficients));
   PetscCall(VecGetArray(coefficients, &values));
-  PetscCall(PetscArraycpy(back ? values : s->state, back ? s->state : values, s->modes));
+  PetscCall(PetscArraycpy(back ? values : spde->state, back ? spde->state : values, spde->modes));
   PetscCall(VecRestoreArray(coefficients, &values));
   PetscFunctionReturn(0);
 }
 
-/* Realization r at its start, or where a checkpoint left it: *l steps are done. */
-static PetscErrorCode Begin(Spde *s, PetscInt r, PetscReal *numbers, PetscInt *l) {
+static PetscErrorCode Resume(void *state, PetscInt r, PetscInt l) {
   PetscFunctionBeginUser;
-  PetscCall(DensityStart(s->density, r));
-  PetscCall(TokensStart(s->tokens, s->start, r));
-  if (s->rule) PetscCall(DensityWeigh(s->density, s->tokens));
-  PetscCall(CheckpointResume(s->checkpoint, r, l));
-  if (*l == 0)
-    PetscCall(Frame(s, r, 0, numbers));
-  else
-    PetscCall(KeepDensity(s, PETSC_TRUE));
+  (void)r, (void)l;
+  PetscCall(KeepDensity(state, PETSC_TRUE));
   PetscFunctionReturn(0);
 }
 
-/* Realization r, until the end or until the density has outgrown its degrees: what would follow is no solution. */
-static PetscErrorCode Realize(Spde *s, PetscInt r, PetscReal *numbers, PetscReal *outgrown, Progress progress,
-                              PetscInt64 before, PetscBool *stopped) {
-  const PetscReal dt = s->horizon / (PetscReal)s->depth;
-  PetscInt l = 0;
-  PetscBool full;
+/* Until the end or until the density has outgrown its degrees: what would follow is no solution. */
+static PetscErrorCode Step(void *state, PetscInt r, PetscInt l, PetscBool *ended) {
+  Spde *spde = state;
+  const PetscReal dt = spde->horizon / (PetscReal)spde->depth;
 
   PetscFunctionBeginUser;
-  PetscCall(Begin(s, r, numbers, &l));
-  while (l < s->depth && !*stopped) {
-    PetscCall(NoiseDraw(s->noise, r, l, s->field)); /* one field for both */
-    PetscCall(DensityStep(s->density, s->field, dt));
-    PetscCall(SchemeStep(s->scheme, s->attention, s->field, dt, s->tokens));
-    l++;
-    PetscCall(DensityTail(s->density, NULL, &full));
-    if (full) {
-      *outgrown = dt * (PetscReal)l;
-      l = s->depth; /* done */
-    } else
-      PetscCall(Frame(s, r, l, numbers));
-    PetscCall(ProgressUpdate(progress, before + l));
-    PetscCall(KeepDensity(s, PETSC_FALSE));
-    PetscCall(CheckpointStep(s->checkpoint, r, l, stopped));
-  }
+  PetscCall(NoiseDraw(spde->noise, r, l, spde->field)); /* one field for both */
+  PetscCall(DensityStep(spde->density, spde->field, dt));
+  PetscCall(SchemeStep(spde->scheme, spde->attention, spde->field, dt, spde->tokens));
+  PetscCall(DensityTail(spde->density, NULL, ended));
+  if (*ended) RunGetTail(spde->run)[0] = dt * (PetscReal)(l + 1);
+  PetscCall(KeepDensity(spde, PETSC_FALSE));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Run(Spde *s, PetscBool *stopped) {
-  Progress progress;
-  PetscInt r, i = 0;
+/* The snapshots are those of realization 0 as far as it has got. */
+static PetscErrorCode Report(void *state, const Samples *samples, Results results) {
+  Spde *spde = state;
 
   PetscFunctionBeginUser;
-  *stopped = PETSC_FALSE;
-  PetscCall(ProgressCreate(s->layout.world, "spde", (PetscInt64)s->layout.owned * s->depth, &progress));
-  for (; !*stopped && EnsembleNext(s->ensemble, &r); i++)
-    PetscCall(Realize(s, r, s->numbers + (size_t)i * s->frames * SPDE_NUMBERS, s->outgrown + i, progress,
-                      (PetscInt64)i * s->depth, stopped));
-  PetscCall(CheckpointFinish(s->checkpoint, stopped));
-  PetscCall(ProgressDestroy(&progress));
+  if (samples->realizations) PetscCall(SpdeReport(spde->dim, samples, results));
+  PetscCall(ResultsPlaceTable(results));
+  PetscCall(SpdeSnapshotsRecord(&spde->snapshots, spde->layout.world, results));
   PetscFunctionReturn(0);
 }
 
-/* What the realizations that are done say; the snapshots are those of realization 0 as far as it has got. */
-static PetscErrorCode Report(Spde *s, PetscBool partial) {
-  PetscReal *all, *outgrown, *time;
-  PetscInt done;
-
-  PetscFunctionBeginUser;
-  PetscCall(PetscMalloc3((size_t)s->layout.realizations * s->frames * SPDE_NUMBERS, &all, s->layout.realizations,
-                         &outgrown, s->frames, &time));
-  PetscCall(EnsembleGather(s->ensemble, s->frames * SPDE_NUMBERS, s->numbers, all));
-  PetscCall(EnsembleGather(s->ensemble, 1, s->outgrown, outgrown));
-  PetscCall(CheckpointKeepDone(s->checkpoint, s->frames * SPDE_NUMBERS, all, &done));
-  PetscCall(CheckpointKeepDone(s->checkpoint, 1, outgrown, &done));
-  for (PetscInt f = 0; f < s->frames; f++) time[f] = FrameTime(s, f);
-  if (partial) PetscCall(FindingsBeginPartial(s->findings, done));
-  if (done) PetscCall(SpdeReport(s->layout.world, s->dim, done, s->frames, time, all, outgrown, s->findings));
-  PetscCall(SpdeSnapshotsRecord(&s->snapshots, s->layout.world, s->findings));
-  PetscCall(FindingsFinish(s->findings, 12));
-  PetscCall(PetscFree3(all, outgrown, time));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode Publish(void *context) {
-  PetscFunctionBeginUser;
-  PetscCall(Report(context, PETSC_TRUE));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode Finish(Spde *s) {
-  PetscFunctionBeginUser;
-  PetscCall(Report(s, PETSC_FALSE));
-  PetscCall(CheckpointRemove(s->checkpoint));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode StudySpde(void) {
-  Spde s = {0};
-  PetscBool dry, complete, stopped = PETSC_FALSE;
-
-  PetscFunctionBeginUser;
-  PetscCall(Create(&s));
-  PetscCall(DeckGetFlag("dry_run", &dry));
-  if (dry) PetscCall(DeckView());
-  PetscCall(View(&s));
-  PetscCall(CheckpointIsComplete(s.checkpoint, &complete));
-  if (!dry && !complete) {
-    PetscCall(CheckpointSetPublish(s.checkpoint, Publish, &s));
-    PetscCall(Run(&s, &stopped));
-    if (!stopped) PetscCall(Finish(&s));
-  }
-  const PetscErrorCode code = stopped ? CheckpointStopped(s.checkpoint) : 0;
-  PetscCall(Destroy(&s));
-  PetscFunctionReturn(code);
-}
+const Study StudySpde = {
+    .name = "spde",
+    .options = &SpdeTable,
+    .summary = "the limit of infinitely many tokens: the density of the SPDE beside coupled tokens",
+    .form = {.columns = "time,mass,min_density,energy,distance", .rows = 12, .texts = texts},
+    .size = sizeof(Spde),
+    .checkpoints = PETSC_TRUE,
+    .create = Create,
+    .keep = Keep,
+    .view = View,
+    .start = Begin,
+    .resume = Resume,
+    .step = Step,
+    .frame = Measure,
+    .report = Report,
+    .destroy = Destroy,
+};

@@ -5,7 +5,7 @@
 #include <chorale/checkpoint.h>
 #include <chorale/density.h>
 #include <chorale/ensemble.h>
-#include <chorale/findings.h>
+#include <chorale/results.h>
 
 /* What is measured in a frame. The first four are columns of the table, in its order. */
 typedef enum {
@@ -40,12 +40,12 @@ PetscErrorCode SpdeSnapshotsSave(SpdeSnapshots *snapshots, Checkpoint checkpoint
 PetscErrorCode SpdeSnapshotsTake(SpdeSnapshots *snapshots, PetscInt frame, PetscInt frames, PetscReal time,
                                  Density density, Tokens tokens);
 /* What rank 0 of comm has, as arrays. Collective. */
-PetscErrorCode SpdeSnapshotsRecord(SpdeSnapshots *snapshots, MPI_Comm comm, Findings findings);
+PetscErrorCode SpdeSnapshotsRecord(SpdeSnapshots *snapshots, MPI_Comm comm, Results results);
 
-/* The table and arrays over frames from all[R][frames][SPDE_NUMBERS], NaN from where a density has outgrown its degrees
- * at outgrown[R] (NaN: never). Means are over all realizations; from the first that is outgrown on there are none.
- * Collective on comm. */
-PetscErrorCode SpdeReport(MPI_Comm comm, PetscInt dim, PetscInt R, PetscInt frames, const PetscReal time[],
-                          const PetscReal all[], const PetscReal outgrown[], Findings findings);
+/* The table and arrays over frames from rows [frames][SPDE_NUMBERS], NaN from where a density has outgrown its degrees,
+ * and the time of that (NaN: never). Means are over all realizations; from the first that is outgrown on there are
+ * none.
+ */
+PetscErrorCode SpdeReport(PetscInt dim, const Samples *samples, Results results);
 
 #endif

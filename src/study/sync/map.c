@@ -1,45 +1,31 @@
 /* The phase map of THEORY.md section 5: where the theorem's conditions hold, over activation, dimension and bias. Pure
  * theory. */
-#include <chorale/checkpoint.h>
 #include <chorale/deck.h>
-#include <chorale/kernel.h>
+
 #include <math.h>
 
+#include "study/laws.h"
+#include "study/studies.h"
 #include "study/sync/sync.h"
 
-#define COLUMNS "activation,dim,bias_u,bias_w,lambda1,lambda_bar,lambda_rate,boundary"
-#define ROWS    24 /* that are printed */
+enum { DIM, BIAS_U, BIAS_W, LAMBDA1, LAMBDA_BAR, LAMBDA_RATE, BOUNDARY, NUMBERS }; /* columns behind the activation */
 
-enum { LIST_MAX = 256 };
-
-/* Without kernel_bias the two standard deviations are the single mlp_bias_u and mlp_bias_w. */
+/* A frame is a row of the table. */
 typedef struct {
-  PetscInt activations, dims, biases;
-  const char *activation[LIST_MAX];
-  char *activation_storage;
-  PetscInt64 dim[LIST_MAX];
-  PetscReal bias_u[LIST_MAX], bias_w[LIST_MAX], beta;
-} Lists;
+  EnsembleLayout layout;
+  Laws laws;
+  PetscReal beta, boundary; /* boundary: of the activation and dimension in progress */
+} Map;
 
-static PetscErrorCode ReadLists(Lists *lists) {
-  PetscBool both;
-
-  PetscFunctionBeginUser;
-  lists->activations = lists->dims = lists->biases = LIST_MAX;
-  PetscCall(DeckGetStringList("mlp_activation", &lists->activations, lists->activation, &lists->activation_storage));
-  PetscCall(DeckGetIntList("tokens_dim", &lists->dims, lists->dim));
-  PetscCall(DeckGetReal("attention_beta", &lists->beta));
-  PetscCall(DeckHas("kernel_bias", &both));
-  if (both) {
-    PetscCall(DeckGetRealList("kernel_bias", &lists->biases, lists->bias_u));
-    PetscCall(PetscArraycpy(lists->bias_w, lists->bias_u, lists->biases));
-  } else {
-    lists->biases = 1;
-    PetscCall(DeckGetReal("mlp_bias_u", &lists->bias_u[0]));
-    PetscCall(DeckGetReal("mlp_bias_w", &lists->bias_w[0]));
-  }
-  PetscFunctionReturn(0);
-}
+static const QuantityText texts[] = {
+    {"dim", "1", "dimension d of the tokens"},
+    {"bias_u", "1", "standard deviation of the bias inside of the activation"},
+    {"bias_w", "1", "standard deviation of the bias of the output"},
+    {"lambda1", "1/time", "top Lyapunov exponent of the noise"},
+    {"lambda_bar", "1/time", "the theorem's lambda_bar of the noise: it applies where that is negative"},
+    {"lambda_rate", "1/time", "the theorem's rate lambda_bar'(beta) of the energy"},
+    {"boundary", "1", "bias_u = bias_w beyond which lambda_bar < 0; NaN where it has one sign for all"},
+    {0}};
 
 /* lambda_bar for sigma_U = sigma_W = sigma. */
 static PetscErrorCode LambdaBar(const Activation *activation, PetscInt dim, PetscReal sigma, PetscReal *lambda_bar) {
@@ -62,18 +48,17 @@ static PetscReal Beyond(const Activation *activation, PetscInt dim) {
   return 1.01 * most * sqrt((d - 1) / (d * (d - 3)));
 }
 
-/* The largest sigma with lambda_bar = 0: beyond it lambda_bar < 0. NaN when lambda_bar has one sign for all sigma;
- * *sign is that beyond. For every activation of the registry lambda_bar falls as sigma grows, so that there is no other
- * (tests/test_sync.py looks); were one to rise again, a pair of roots closer than a step of the scan could be missed.
- */
-static PetscErrorCode Boundary(const Activation *activation, PetscInt dim, PetscReal *boundary, int *sign) {
+/* The largest sigma with lambda_bar = 0: beyond it lambda_bar < 0. NaN when lambda_bar has one sign for all sigma. For
+ * every activation of the registry lambda_bar falls as sigma grows, so that there is no other
+ * (tests/physics/test_sync.py looks); were one to rise again, a pair of roots closer than a step of the scan could be
+ * missed. */
+static PetscErrorCode Boundary(const Activation *activation, PetscInt dim, PetscReal *boundary) {
   enum { SCAN = 128, BISECTIONS = 60 };
   PetscReal low, high, value = -1;
 
   PetscFunctionBeginUser;
   *boundary = NAN;
-  *sign = dim <= 3 ? 1 : -1; /* (d-1) k'(1) + (3-d) k(1) > 0 */
-  if (dim <= 3) PetscFunctionReturn(0);
+  if (dim <= 3) PetscFunctionReturn(0); /* (d-1) k'(1) + (3-d) k(1) > 0 */
   high = Beyond(activation, dim);
   low = high;
   const PetscReal step = high / SCAN;
@@ -95,90 +80,104 @@ static PetscErrorCode Boundary(const Activation *activation, PetscInt dim, Petsc
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode PrintBoundary(const char *activation, PetscInt dim, PetscReal boundary, int sign) {
+static PetscErrorCode PrintBoundary(const char *activation, PetscInt dim, PetscReal boundary, Results results) {
+  const int sign = dim <= 3 ? 1 : -1;
+
   PetscFunctionBeginUser;
   if (isnan(boundary))
-    PetscCall(PetscPrintf(PETSC_COMM_WORLD,
-                          "boundary   %s, d = %" PetscInt_FMT ": none, lambda_bar %s 0 for every sigma\n", activation,
-                          dim, sign > 0 ? ">" : "<"));
+    PetscCall(ResultsSay(results, "boundary   %s, d = %" PetscInt_FMT ": none, lambda_bar %s 0 for every sigma\n",
+                         activation, dim, sign > 0 ? ">" : "<"));
   else
-    PetscCall(PetscPrintf(PETSC_COMM_WORLD, "boundary   %s, d = %" PetscInt_FMT ": lambda_bar < 0 for sigma > %.9g\n",
-                          activation, dim, (double)boundary));
+    PetscCall(ResultsSay(results, "boundary   %s, d = %" PetscInt_FMT ": lambda_bar < 0 for sigma > %.9g\n", activation,
+                         dim, (double)boundary));
   PetscFunctionReturn(0);
 }
 
-/* All biases of one activation and dimension. */
-static PetscErrorCode AddRows(const Lists *lists, PetscInt a, PetscInt i, PetscReal boundary, Findings findings) {
-  const PetscInt dim = (PetscInt)lists->dim[i];
-  PetscReal lambda1, lambda_bar, rate;
-  Kernel kernel;
+static PetscErrorCode Create(void *state, Run run) {
+  Map *map = state;
 
   PetscFunctionBeginUser;
-  for (PetscInt b = 0; b < lists->biases; b++) {
-    PetscCall(KernelCreate(ActivationFind(lists->activation[a]), dim, lists->bias_u[b], lists->bias_w[b], &kernel));
-    PetscCall(KernelLyapunov(kernel, &lambda1));
-    PetscCall(KernelCoercivity(kernel, &lambda_bar));
-    PetscCall(KernelRate(kernel, lists->beta, &rate));
-    PetscCall(KernelDestroy(&kernel));
-    const PetscReal row[] = {(PetscReal)dim, lists->bias_u[b], lists->bias_w[b], lambda1, lambda_bar, rate, boundary};
-    PetscCall(FindingsLabeledRow(findings, lists->activation[a], row));
-  }
+  PetscCall(LawsRead(&map->laws));
+  PetscCall(DeckGetReal("attention_beta", &map->beta));
+  PetscCall(RunCreateSingle(run, &map->layout));
+  PetscCall(RunSetFrameList(run, LawsCount(&map->laws), NULL, NULL));
+  PetscCall(RunDeclare(run, &(Quantity){.kind = QUANTITY_FRAME, .rank = 1, .shape = {NUMBERS}}));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Destroy(void *state) {
+  PetscFunctionBeginUser;
+  PetscCall(PetscFree(((Map *)state)->laws.storage));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode View(void *state) {
+  Map *map = state;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscPrintf(map->layout.world, "map        %lld rows\n", (long long)LawsCount(&map->laws)));
   PetscFunctionReturn(0);
 }
 
 /* Every rank computes all of it: a row takes milliseconds. */
-static PetscErrorCode Fill(const Lists *lists, Findings findings) {
-  PetscReal boundary;
-  int sign;
+static PetscErrorCode Compute(void *state, PetscInt r, PetscInt f, PetscReal values[]) {
+  Map *map = state;
+  const Law law = LawsGet(&map->laws, f);
+  Kernel kernel;
 
   PetscFunctionBeginUser;
-  for (PetscInt a = 0; a < lists->activations; a++)
-    for (PetscInt i = 0; i < lists->dims; i++) {
-      PetscCall(Boundary(ActivationFind(lists->activation[a]), (PetscInt)lists->dim[i], &boundary, &sign));
-      PetscCall(PrintBoundary(lists->activation[a], (PetscInt)lists->dim[i], boundary, sign));
-      PetscCall(AddRows(lists, a, i, boundary, findings));
-    }
+  (void)r;
+  if (f % map->laws.biases == 0) PetscCall(Boundary(law.activation, law.dim, &map->boundary));
+  values[DIM] = (PetscReal)law.dim;
+  values[BIAS_U] = law.bias_u;
+  values[BIAS_W] = law.bias_w;
+  values[BOUNDARY] = map->boundary;
+  PetscCall(KernelCreate(law.activation, law.dim, law.bias_u, law.bias_w, &kernel));
+  PetscCall(KernelLyapunov(kernel, &values[LAMBDA1]));
+  PetscCall(KernelCoercivity(kernel, &values[LAMBDA_BAR]));
+  PetscCall(KernelRate(kernel, map->beta, &values[LAMBDA_RATE]));
+  PetscCall(KernelDestroy(&kernel));
   PetscFunctionReturn(0);
 }
 
-/* There is nothing to checkpoint, but a job that resumes may replace only what is its own, and need not begin again. */
-static PetscErrorCode IsComplete(PetscBool *complete) {
-  Checkpoint checkpoint;
-  EnsembleOptions options;
-  Ensemble ensemble;
+static PetscErrorCode Resume(void *state, PetscInt r, PetscInt l) {
+  Map *map = state;
+  const Law law = LawsGet(&map->laws, l);
 
   PetscFunctionBeginUser;
-  PetscCall(EnsembleOptionsRead(&options));
-  PetscCall(EnsembleCreate(&options, 1, &ensemble));
-  PetscCall(CheckpointCreate("sync", ensemble, 1, &checkpoint));
-  PetscCall(CheckpointIsComplete(checkpoint, complete));
-  PetscCall(CheckpointDestroy(&checkpoint));
-  PetscCall(EnsembleDestroy(&ensemble));
+  (void)r;
+  PetscCall(Boundary(law.activation, law.dim, &map->boundary));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SyncMap(void) {
-  Lists *lists;
-  Findings findings;
-  PetscBool dry_run, complete;
+static PetscErrorCode Report(void *state, const Samples *samples, Results results) {
+  Map *map = state;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscNew(&lists));
-  PetscCall(ReadLists(lists));
-  PetscCall(FindingsCreate(PETSC_COMM_WORLD, "sync", COLUMNS, &findings));
-  PetscCall(IsComplete(&complete));
-  PetscCall(DeckGetFlag("dry_run", &dry_run));
-  if (dry_run) {
-    PetscCall(DeckView());
-    PetscCall(FindingsView(findings));
-    PetscCall(PetscPrintf(PETSC_COMM_WORLD, "map        %lld rows\n",
-                          (long long)lists->activations * lists->dims * lists->biases));
-  } else if (!complete) {
-    PetscCall(Fill(lists, findings));
-    PetscCall(FindingsFinish(findings, ROWS));
+  for (PetscInt f = 0; f < samples->frames->count && samples->realizations; f++) {
+    const PetscReal *row = samples->all + (size_t)f * NUMBERS;
+    const Law law = LawsGet(&map->laws, f);
+    if (f % map->laws.biases == 0) PetscCall(PrintBoundary(law.name, law.dim, row[BOUNDARY], results));
+    PetscCall(ResultsLabeledRow(results, law.name, row));
   }
-  PetscCall(FindingsDestroy(&findings));
-  PetscCall(PetscFree(lists->activation_storage));
-  PetscCall(PetscFree(lists));
+  PetscCall(ResultsPlaceTable(results));
   PetscFunctionReturn(0);
 }
+
+const Study StudySyncMap = {
+    .name = "sync",
+    .options = &SyncTable,
+    .summary = "the phase map",
+    .form = {.columns = "activation,dim,bias_u,bias_w,lambda1,lambda_bar,lambda_rate,boundary",
+             .rows = 24,
+             .texts = texts},
+    .size = sizeof(Map),
+    .checkpoints = PETSC_TRUE,
+    .quiet = PETSC_TRUE,
+    .create = Create,
+    .view = View,
+    .resume = Resume,
+    .frame = Compute,
+    .report = Report,
+    .destroy = Destroy,
+};

@@ -10,10 +10,9 @@
 #define FIT_FRAMES 3
 
 typedef struct {
-  MPI_Comm comm;
   const SyncTheory *theory;
   const SyncSamples *samples;
-  Findings findings;
+  Results results;
   char words[4096];      /* printed below the table */
   PetscReal *mean, *sem; /* [frames * SYNC_COLUMNS + SYNC_TAIL] */
   PetscReal *bound;      /* [frames] */
@@ -86,15 +85,14 @@ static PetscErrorCode ReportTheorem(Report *x) {
     Say(x, "           attention alone made the energy grow at the rate %.6g at most in this run\n",
         (double)x->measured);
   Say(x, "           %s\n", theorem->sentence);
-  PetscCall(FindingsScalar(x->findings, "interval_factor", IntervalFactor(x->samples->realizations)));
-  PetscCall(FindingsScalar(x->findings, "lambda_bar", t->lambda_bar));
-  PetscCall(FindingsScalar(x->findings, "lambda_rate", t->lambda_rate));
-  PetscCall(FindingsScalar(x->findings, "lambda_rate_bound", t->rate_bound));
-  PetscCall(FindingsScalar(x->findings, "epsilon", theorem->high));
-  PetscCall(FindingsScalar(x->findings, "epsilon_low", theorem->low));
-  PetscCall(FindingsScalar(x->findings, "attention_rate", x->measured));
-  PetscCall(FindingsText(x->findings, "theorem", theorem->word));
-  PetscCall(FindingsText(x->findings, "verdict", theorem->sentence));
+  PetscCall(ResultsScalar(x->results, "lambda_bar", t->lambda_bar));
+  PetscCall(ResultsScalar(x->results, "lambda_rate", t->lambda_rate));
+  PetscCall(ResultsScalar(x->results, "lambda_rate_bound", t->rate_bound));
+  PetscCall(ResultsScalar(x->results, "epsilon", theorem->high));
+  PetscCall(ResultsScalar(x->results, "epsilon_low", theorem->low));
+  PetscCall(ResultsScalar(x->results, "attention_rate", x->measured));
+  PetscCall(ResultsText(x->results, "theorem", theorem->word));
+  PetscCall(ResultsText(x->results, "verdict", theorem->sentence));
   PetscFunctionReturn(0);
 }
 
@@ -131,12 +129,12 @@ static PetscErrorCode ReportEnergy(Report *x) {
 
   PetscFunctionBeginUser;
   SayEnergy(x, &exact, &bound);
-  PetscCall(FindingsScalar(x->findings, "energy_off", fabs(exact.off)));
-  PetscCall(FindingsScalar(x->findings, "energy_off_time", exact.time));
-  PetscCall(FindingsScalar(x->findings, "energy_resolved", exact.until));
-  PetscCall(FindingsText(x->findings, "energy_verdict", SyncVerdictWord(exact.verdict)));
-  PetscCall(FindingsScalar(x->findings, "bound_excess", bound.off));
-  PetscCall(FindingsText(x->findings, "bound_verdict", SyncVerdictWord(bound.verdict)));
+  PetscCall(ResultsScalar(x->results, "energy_off", fabs(exact.off)));
+  PetscCall(ResultsScalar(x->results, "energy_off_time", exact.time));
+  PetscCall(ResultsScalar(x->results, "energy_resolved", exact.until));
+  PetscCall(ResultsText(x->results, "energy_verdict", SyncVerdictWord(exact.verdict)));
+  PetscCall(ResultsScalar(x->results, "bound_excess", bound.off));
+  PetscCall(ResultsText(x->results, "bound_verdict", SyncVerdictWord(bound.verdict)));
   PetscFunctionReturn(0);
 }
 
@@ -205,10 +203,10 @@ static PetscErrorCode ReportDecay(Report *x) {
     Say(x, "decay      no rate: under a half of the start, %d frames at least must have a mean known to %.0f%%\n",
         FIT_FRAMES, 100 * SYNC_CREDIBLE);
   }
-  PetscCall(FindingsFit(x->findings, "decay", rate));
-  PetscCall(FindingsScalar(x->findings, "decay_exact", exact));
-  PetscCall(FindingsScalar(x->findings, "decay_from", decay.n >= FIT_FRAMES ? s->time[decay.first] : NAN));
-  PetscCall(FindingsScalar(x->findings, "decay_to", decay.n >= FIT_FRAMES ? s->time[decay.first + decay.n - 1] : NAN));
+  PetscCall(ResultsFit(x->results, "decay", rate));
+  PetscCall(ResultsScalar(x->results, "decay_exact", exact));
+  PetscCall(ResultsScalar(x->results, "decay_from", decay.n >= FIT_FRAMES ? s->time[decay.first] : NAN));
+  PetscCall(ResultsScalar(x->results, "decay_to", decay.n >= FIT_FRAMES ? s->time[decay.first + decay.n - 1] : NAN));
   PetscFunctionReturn(0);
 }
 
@@ -268,19 +266,19 @@ static PetscErrorCode ReportExponent(Report *x) {
     Exponent(s, half, end, values, &late, &late_sem);
     Exponent(s, 0, end, values, &mean, &sem);
     SayExponent(x, mean, sem, late, late_sem);
-    PetscCall(FindingsArray(x->findings, "lambda1_realization", 1, shape, values));
+    PetscCall(ResultsArray(x->results, "lambda1_realization", 1, shape, values));
   }
   PetscCall(PetscFree(values));
-  PetscCall(FindingsScalar(x->findings, "lambda1", mean));
-  PetscCall(FindingsScalar(x->findings, "lambda1_sem", sem));
-  PetscCall(FindingsScalar(x->findings, "lambda1_exact", x->theory->lambda1));
+  PetscCall(ResultsScalar(x->results, "lambda1", mean));
+  PetscCall(ResultsScalar(x->results, "lambda1_sem", sem));
+  PetscCall(ResultsScalar(x->results, "lambda1_exact", x->theory->lambda1));
   if (x->theory->value == 0) {
     const SyncVerdict verdict = SyncCompareExponent(x->theory, s->realizations, mean, sem, x->theory->lambda1);
-    PetscCall(FindingsText(x->findings, "lambda1_verdict", SyncVerdictWord(verdict)));
+    PetscCall(ResultsText(x->results, "lambda1_verdict", SyncVerdictWord(verdict)));
   }
-  PetscCall(FindingsScalar(x->findings, "lambda1_late", late));
-  PetscCall(FindingsScalar(x->findings, "lambda1_late_sem", late_sem));
-  PetscCall(FindingsScalar(x->findings, "lambda1_cluster", x->theory->lambda1_cluster));
+  PetscCall(ResultsScalar(x->results, "lambda1_late", late));
+  PetscCall(ResultsScalar(x->results, "lambda1_late_sem", late_sem));
+  PetscCall(ResultsScalar(x->results, "lambda1_cluster", x->theory->lambda1_cluster));
   PetscFunctionReturn(0);
 }
 
@@ -289,29 +287,21 @@ static PetscErrorCode ReportExponent(Report *x) {
 static PetscErrorCode ReportClusters(Report *x) {
   const SyncSamples *s = x->samples;
   const PetscInt last = (s->frames - 1) * SYNC_COLUMNS + SYNC_CLUSTERS, caps = s->frames * SYNC_COLUMNS;
-  const PetscInt64 shape[2] = {s->realizations, SYNC_CAPS};
   const PetscReal *cap = x->mean + caps;
-  PetscReal *values;
 
   PetscFunctionBeginUser;
   Say(x, "clusters   %.4g at the end\n", (double)x->mean[last]);
-  PetscCall(FindingsScalar(x->findings, "clusters_end", x->mean[last]));
-  PetscCall(FindingsScalar(x->findings, "antipodal", x->theory->odd ? 1 : 0));
+  PetscCall(ResultsScalar(x->results, "clusters_end", x->mean[last]));
+  PetscCall(ResultsScalar(x->results, "antipodal", x->theory->odd ? 1 : 0));
   if (!x->theory->odd) PetscFunctionReturn(0);
   Say(x,
       "           the noise is an odd field: its own attractor%s is two antipodal points, not one\n"
       "           share of the tokens in the larger cap %.4g, in the opposite one %.4g, in none %.4g\n",
       x->theory->value == 0 ? "" : ", without the attention,", (double)cap[SYNC_CAP_LARGE], (double)cap[SYNC_CAP_SMALL],
       (double)cap[SYNC_CAP_NONE]);
-  PetscCall(FindingsScalar(x->findings, "cap_large", cap[SYNC_CAP_LARGE]));
-  PetscCall(FindingsScalar(x->findings, "cap_small", cap[SYNC_CAP_SMALL]));
-  PetscCall(FindingsScalar(x->findings, "cap_none", cap[SYNC_CAP_NONE]));
-  PetscCall(PetscMalloc1(s->realizations * SYNC_CAPS, &values));
-  for (PetscInt r = 0; r < s->realizations; r++)
-    for (PetscInt c = 0; c < SYNC_CAPS; c++)
-      values[r * SYNC_CAPS + c] = s->all[(size_t)r * (size_t)Width(s) + (size_t)(caps + c)];
-  PetscCall(FindingsArray(x->findings, "caps", 2, shape, values));
-  PetscCall(PetscFree(values));
+  PetscCall(ResultsScalar(x->results, "cap_large", cap[SYNC_CAP_LARGE]));
+  PetscCall(ResultsScalar(x->results, "cap_small", cap[SYNC_CAP_SMALL]));
+  PetscCall(ResultsScalar(x->results, "cap_none", cap[SYNC_CAP_NONE]));
   PetscFunctionReturn(0);
 }
 
@@ -324,37 +314,24 @@ static PetscErrorCode AddTable(Report *x) {
   for (PetscInt f = 0; f < s->frames; f++) {
     const PetscReal *mean = x->mean + f * SYNC_COLUMNS, *sem = x->sem + f * SYNC_COLUMNS;
     const PetscReal row[] = {s->time[f], mean[SYNC_ENERGY], sem[SYNC_ENERGY], x->samples->exact[f], x->bound[f]};
-    PetscCall(FindingsRow(x->findings, row));
+    PetscCall(ResultsRow(x->results, row));
   }
   PetscFunctionReturn(0);
 }
 
-/* One column of single realizations: NAME [frames][R]. */
-static PetscErrorCode AddSingle(Report *x, const char *name, PetscInt column, PetscReal *work) {
-  const SyncSamples *s = x->samples;
-  const PetscInt64 shape[2] = {s->frames, s->realizations};
-
-  PetscFunctionBeginUser;
-  for (PetscInt f = 0; f < s->frames; f++)
-    for (PetscInt r = 0; r < s->realizations; r++) work[f * s->realizations + r] = Sample(s, r, f, column);
-  PetscCall(FindingsArray(x->findings, name, 2, shape, work));
-  PetscFunctionReturn(0);
-}
-
-/* One column of all frames: NAME, NAME_mean and NAME_sem. */
+/* One column of all frames: NAME_mean and NAME_sem. */
 static PetscErrorCode AddColumn(Report *x, const char *name, PetscInt column, PetscReal *work) {
   const PetscInt frames = x->samples->frames;
   const PetscInt64 shape[1] = {frames};
   char key[64];
 
   PetscFunctionBeginUser;
-  PetscCall(AddSingle(x, name, column, work));
   for (PetscInt f = 0; f < frames; f++) work[f] = x->mean[f * SYNC_COLUMNS + column];
   PetscCall(PetscSNPrintf(key, sizeof(key), "%s_mean", name));
-  PetscCall(FindingsArray(x->findings, key, 1, shape, work));
+  PetscCall(ResultsArray(x->results, key, 1, shape, work));
   for (PetscInt f = 0; f < frames; f++) work[f] = x->sem[f * SYNC_COLUMNS + column];
   PetscCall(PetscSNPrintf(key, sizeof(key), "%s_sem", name));
-  PetscCall(FindingsArray(x->findings, key, 1, shape, work));
+  PetscCall(ResultsArray(x->results, key, 1, shape, work));
   PetscFunctionReturn(0);
 }
 
@@ -364,9 +341,9 @@ static PetscErrorCode AddArrays(Report *x) {
   PetscReal *work;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc1((size_t)s->frames * (size_t)s->realizations, &work));
+  PetscCall(PetscMalloc1(s->frames, &work));
   for (PetscInt f = 0; f < s->frames; f++) work[f] = (PetscReal)s->step[f];
-  PetscCall(FindingsArray(x->findings, "step", 1, shape, work));
+  PetscCall(ResultsArray(x->results, "step", 1, shape, work));
   PetscCall(AddColumn(x, "order", SYNC_ORDER, work));
   PetscCall(AddColumn(x, "clusters", SYNC_CLUSTERS, work));
   if (s->twins > 0) {
@@ -374,20 +351,12 @@ static PetscErrorCode AddArrays(Report *x) {
     PetscCall(AddColumn(x, "martingale", SYNC_MARTINGALE, work));
   }
   if (x->theory->pushes) PetscCall(AddColumn(x, "attention_push", SYNC_PUSH, work));
-  if (x->theory->pushes && !x->theory->gradient) {
-    const PetscInt64 single[1] = {s->realizations};
-    for (PetscInt r = 0; r < s->realizations; r++) work[r] = Sample(s, r, s->frames, SYNC_RATE);
-    PetscCall(FindingsArray(x->findings, "attention_rate_realization", 1, single, work));
-  }
-  PetscCall(AddSingle(x, "energy", SYNC_ENERGY, work));
   PetscCall(PetscFree(work));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SyncReport(MPI_Comm comm, const SyncTheory *theory, const SyncSamples *samples, Findings findings,
-                          PetscInt rows) {
-  Report x = {.comm = comm, .theory = theory, .samples = samples, .findings = findings};
-  const PetscBool partial = FindingsArePartial(findings);
+PetscErrorCode SyncReport(const SyncTheory *theory, const SyncSamples *samples, Results results) {
+  Report x = {.theory = theory, .samples = samples, .results = results};
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc3(Width(samples), &x.mean, Width(samples), &x.sem, samples->frames, &x.bound));
@@ -400,8 +369,7 @@ PetscErrorCode SyncReport(MPI_Comm comm, const SyncTheory *theory, const SyncSam
   PetscCall(ReportDecay(&x));
   PetscCall(ReportExponent(&x));
   PetscCall(ReportClusters(&x));
-  PetscCall(FindingsFinish(findings, rows));
-  if (!partial) PetscCall(PetscPrintf(comm, "%s", x.words));
+  PetscCall(ResultsSay(results, "%s", x.words));
   PetscCall(PetscFree3(x.mean, x.sem, x.bound));
   PetscFunctionReturn(0);
 }

@@ -1,18 +1,13 @@
 /* Study sync: synchronization by noise (THEORY.md section 5). The ensemble of study simulate, in which tokens have
  * twins, beside what is exact: the energy of the two-token diffusion, the bound of the theorem, the Lyapunov exponent.
  */
-#include <chorale/checkpoint.h>
 #include <chorale/deck.h>
 #include <chorale/observables.h>
-#include <chorale/progress.h>
 #include <chorale/scheme.h>
 #include <math.h>
 
 #include "study/studies.h"
 #include "study/sync/sync.h"
-
-#define COLUMNS "time,energy_mean,energy_sem,energy_exact,energy_bound"
-#define ROWS    20 /* of the table that are printed */
 
 /* Distance of twins: the smaller, the more linear, until rounding errors of 2^-52 matter. Noise gram knows the field at
  * a twin from its values at the tokens no better than to the square root of rounding errors. */
@@ -20,10 +15,10 @@
 #define DISTANCE_GRAM 0x1p-10
 
 typedef struct {
-  PetscInt depth, every, frames, width; /* width: of the samples of a realization */
-  PetscReal horizon;
+  Run run;
+  PetscInt depth;
+  PetscReal dt;
   PetscInt64 count, twin_count;
-  Ensemble ensemble;
   EnsembleLayout layout;
   Tokens tokens, set; /* set: tokens and twins, owned by twins */
   Start start;
@@ -34,13 +29,46 @@ typedef struct {
   Scheme scheme;
   Vec drift, gradient;
   SyncTheory theory;
-  Findings findings;
-  Checkpoint checkpoint;
-  PetscReal *growth;       /* [TWINS_GROWTH] */
-  PetscInt64 *step;        /* [frames] */
-  PetscReal *time, *exact; /* [frames] */
-  PetscReal *samples;      /* [owned][width] */
+  PetscReal *growth; /* [TWINS_GROWTH] */
+  PetscReal *exact;  /* [frames] */
 } Sync;
+
+static const QuantityText texts[] = {
+    {"energy", "1", "E_beta of the tokens"},
+    {"energy_exact", "1", "its exact mean, from the diffusion of two tokens; NaN where that is not known"},
+    {"energy_bound", "1",
+     "the theorem's bound e^((epsilon + lambda_rate) t) E[E_beta(0)]; NaN where it does not apply"},
+    {"energy_off", "standard errors",
+     "largest distance of log energy_mean from log energy_exact over the resolved frames"},
+    {"energy_off_time", "time", "the frame of energy_off"},
+    {"energy_resolved", "time", "the last frame up to which the standard error is at most a tenth of energy_mean"},
+    {"bound_excess", "standard errors", "most that log energy_mean lies above log energy_bound over these frames"},
+    {"order", "1", "|sum_i w_i x_i|"},
+    {"clusters", "1", "connected components of the graph <x_i,x_j> > 0.99 on the first min(N,4096) tokens"},
+    {"clusters_end", "1", "clusters at the last frame, mean over the realizations"},
+    {"growth", "1", "logarithm of the growth of the distances between tokens and twins, mean over the twins"},
+    {"martingale", "1", "the share of growth that is linear in the noise: its mean is 0"},
+    {"attention_push", "1/time", "dE_beta/dt along attention alone"},
+    {"attention_rate", "1/time", "largest d log E_beta/dt along attention alone in the run: epsilon is not below it"},
+    {"caps", "1", "shares of the tokens in the larger and the smaller of two opposite caps, and in none, at the end"},
+    {"cap_large", "1", "share of the tokens in the larger cap at the end, mean over the realizations"},
+    {"cap_small", "1", "share of the tokens in the opposite cap"},
+    {"cap_none", "1", "share of the tokens in neither"},
+    {"antipodal", "1", "1 if the noise is an odd field, whose own attractor is two antipodal points; else 0"},
+    {"lambda_bar", "1/time", "the theorem's lambda_bar of the noise: it applies where that is negative"},
+    {"lambda_rate", "1/time", "the theorem's rate lambda_bar'(beta) of the energy"},
+    {"lambda_rate_bound", "1/time", "a bound of lambda_rate from above"},
+    {"epsilon", "1/time", "upper bound of the theorem's epsilon, the relative growth of the energy by attention"},
+    {"epsilon_low", "1/time", "lower bound of epsilon"},
+    {"decay", "1/time", "rate of decay of energy_mean from decay_from to decay_to"},
+    {"decay_exact", "1/time", "rate of decay of energy_exact over the same frames"},
+    {"decay_from", "time", "first frame of the fit: the energy has fallen to a half"},
+    {"decay_to", "time", "last frame of the fit: its mean is still known to a tenth"},
+    {"lambda1", "1/time", "top Lyapunov exponent: mean growth of the twins, less martingale, per time"},
+    {"lambda1_exact", "1/time", "top Lyapunov exponent of the noise alone"},
+    {"lambda1_late", "1/time", "lambda1 over the second half of the run"},
+    {"lambda1_cluster", "1/time", "top Lyapunov exponent once all tokens have met in one point"},
+    {0}};
 
 /* Lists are for the map. */
 static PetscErrorCode CheckLists(void) {
@@ -75,260 +103,226 @@ static PetscErrorCode GetTwins(PetscInt64 count, PetscInt64 *twins, PetscReal *d
   PetscFunctionReturn(0);
 }
 
-/* Step 0, every output_every steps, and the last. */
-static PetscErrorCode CreateFrames(Sync *s) {
-  PetscInt64 every;
+/* Columns and tail of the samples, those that are not measured without a name. */
+static PetscErrorCode Declare(Sync *sync, Run run) {
+  const PetscBool twins = sync->twin_count > 0 ? PETSC_TRUE : PETSC_FALSE, pushes = sync->theory.pushes;
+  const char *const frame[SYNC_COLUMNS] = {"energy",
+                                           "order",
+                                           "clusters",
+                                           twins ? "growth" : NULL,
+                                           twins ? "martingale" : NULL,
+                                           pushes ? "attention_push" : NULL};
+  const Quantity caps = {sync->theory.odd ? "caps" : NULL, .kind = QUANTITY_REALIZATION, .rank = 1,
+                         .shape = {SYNC_CAPS}};
+  const Quantity rate = {pushes && !sync->theory.gradient ? "attention_rate_realization" : NULL,
+                         .kind = QUANTITY_REALIZATION};
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetInt("output_every", &every));
-  s->every = (PetscInt)every;
-  s->frames = 1 + (s->depth + s->every - 1) / s->every;
-  s->width = s->frames * SYNC_COLUMNS + SYNC_TAIL;
-  PetscCall(PetscMalloc3(s->frames, &s->step, s->frames, &s->time, s->frames, &s->exact));
-  for (PetscInt f = 0; f < s->frames; f++) {
-    s->step[f] = PetscMin((PetscInt64)f * s->every, s->depth);
-    s->time[f] = s->horizon * (PetscReal)s->step[f] / (PetscReal)s->depth;
-  }
+  for (int i = 0; i < SYNC_COLUMNS; i++)
+    PetscCall(RunDeclare(run, &(Quantity){.name = frame[i], .kind = QUANTITY_FRAME}));
+  PetscCall(RunDeclare(run, &caps));
+  PetscCall(RunDeclare(run, &rate));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode CreateCheckpoint(Sync *s) {
+static PetscErrorCode CreateObjects(Sync *sync, PetscInt dim, PetscReal distance, const StudyObjects *options) {
   PetscFunctionBeginUser;
-  PetscCall(TwinsGetGrowth(s->twins, &s->growth));
-  PetscCall(CheckpointCreate("sync", s->ensemble, s->depth, &s->checkpoint));
-  PetscCall(CheckpointAddTokens(s->checkpoint, "tokens", s->set));
-  PetscCall(CheckpointAddReals(s->checkpoint, "growth", TWINS_GROWTH, s->growth));
-  PetscCall(CheckpointAddFrames(s->checkpoint, "samples", s->frames, s->step, SYNC_COLUMNS, s->width, s->samples));
+  PetscCall(TokensCreate(sync->layout.shards, sync->count, dim, &sync->tokens));
+  PetscCall(StartCreate(sync->tokens, &options->start, &sync->start));
+  PetscCall(TwinsCreate(sync->tokens, sync->twin_count, distance, &sync->twins));
+  PetscCall(TwinsGetTokens(sync->twins, &sync->set));
+  PetscCall(TwinsGetGrowth(sync->twins, &sync->growth));
+  PetscCall(AttentionCreate(sync->set, &options->attention, &sync->attention));
+  PetscCall(NoiseCreate(dim, &options->noise, &sync->noise));
+  PetscCall(NoiseCheckCount(sync->noise, sync->count + sync->twin_count));
+  PetscCall(NoiseCreateField(sync->noise, &sync->field));
+  PetscCall(SchemeCreate(sync->set, &options->scheme, &sync->scheme));
+  PetscCall(SchemeCheck(sync->scheme, sync->noise, sync->dt));
+  PetscCall(TokensCreateVec(sync->set, &sync->drift));
+  PetscCall(TokensCreateVec(sync->set, &sync->gradient));
+  PetscCall(SyncTheoryCreate(sync->noise, sync->attention, sync->count, &sync->theory));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Create(Sync *s) {
-  PetscInt64 dim, depth;
+static PetscErrorCode Create(void *state, Run run) {
+  Sync *sync = state;
   PetscReal distance = DISTANCE;
-  StudyObjects o;
+  LayersOptions layers;
+  StudyObjects options;
+  PetscInt64 dim;
 
   PetscFunctionBeginUser;
+  sync->run = run;
   PetscCall(StudyCheckBeta());
   PetscCall(CheckLists());
-  PetscCall(StudyObjectsRead(&o));
-  PetscCall(StudyGetSize(&s->count, &dim));
-  PetscCall(GetTwins(s->count, &s->twin_count, &distance));
-  PetscCall(DeckGetInt("layers_depth", &depth));
-  PetscCall(DeckGetReal("layers_horizon", &s->horizon));
-  s->depth = (PetscInt)depth;
-  PetscCall(CreateFrames(s));
-  PetscCall(EnsembleCreate(&o.ensemble, TokensBlockCount(s->count + s->twin_count), &s->ensemble));
-  PetscCall(EnsembleGetLayout(s->ensemble, &s->layout));
-  PetscCall(TokensCreate(s->layout.shards, s->count, (PetscInt)dim, &s->tokens));
-  PetscCall(StartCreate(s->tokens, &o.start, &s->start));
-  PetscCall(TwinsCreate(s->tokens, s->twin_count, distance, &s->twins));
-  PetscCall(TwinsGetTokens(s->twins, &s->set));
-  PetscCall(AttentionCreate(s->set, &o.attention, &s->attention));
-  PetscCall(NoiseCreate((PetscInt)dim, &o.noise, &s->noise));
-  PetscCall(NoiseCheckCount(s->noise, s->count + s->twin_count));
-  PetscCall(NoiseCreateField(s->noise, &s->field));
-  PetscCall(SchemeCreate(s->set, &o.scheme, &s->scheme));
-  PetscCall(SchemeCheck(s->scheme, s->noise, s->horizon / (PetscReal)s->depth));
-  PetscCall(TokensCreateVec(s->set, &s->drift));
-  PetscCall(TokensCreateVec(s->set, &s->gradient));
-  PetscCall(SyncTheoryCreate(s->noise, s->attention, s->count, &s->theory));
-  PetscCall(FindingsCreate(s->layout.world, "sync", COLUMNS, &s->findings));
-  PetscCall(PetscCalloc1((size_t)s->layout.owned * (size_t)s->width, &s->samples));
-  PetscCall(CreateCheckpoint(s));
+  PetscCall(StudyGetSize(&sync->count, &dim));
+  PetscCall(GetTwins(sync->count, &sync->twin_count, &distance));
+  PetscCall(LayersOptionsRead(&layers));
+  PetscCall(StudyObjectsRead(&options));
+  sync->depth = (PetscInt)layers.depth;
+  sync->dt = layers.horizon / (PetscReal)layers.depth;
+  PetscCall(RunCreateEnsemble(run, &options.ensemble, TokensBlockCount(sync->count + sync->twin_count), &sync->layout));
+  PetscCall(CreateObjects(sync, (PetscInt)dim, distance, &options));
+  PetscCall(RunSetSteps(run, sync->depth));
+  PetscCall(RunSetFrames(run, sync->depth, layers.horizon, FRAMES_PRODUCT));
+  PetscCall(Declare(sync, run));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Destroy(Sync *s) {
+static PetscErrorCode Destroy(void *state) {
+  Sync *sync = state;
+
   PetscFunctionBeginUser;
-  PetscCall(CheckpointDestroy(&s->checkpoint));
-  PetscCall(PetscFree(s->samples));
-  PetscCall(PetscFree3(s->step, s->time, s->exact));
-  PetscCall(FindingsDestroy(&s->findings));
-  PetscCall(VecDestroy(&s->gradient));
-  PetscCall(VecDestroy(&s->drift));
-  PetscCall(SchemeDestroy(&s->scheme));
-  PetscCall(FieldDestroy(&s->field));
-  PetscCall(NoiseDestroy(&s->noise));
-  PetscCall(AttentionDestroy(&s->attention));
-  PetscCall(TwinsDestroy(&s->twins));
-  PetscCall(StartDestroy(&s->start));
-  PetscCall(TokensDestroy(&s->tokens));
-  PetscCall(EnsembleDestroy(&s->ensemble));
+  PetscCall(PetscFree(sync->exact));
+  PetscCall(VecDestroy(&sync->gradient));
+  PetscCall(VecDestroy(&sync->drift));
+  PetscCall(SchemeDestroy(&sync->scheme));
+  PetscCall(FieldDestroy(&sync->field));
+  PetscCall(NoiseDestroy(&sync->noise));
+  PetscCall(AttentionDestroy(&sync->attention));
+  PetscCall(TwinsDestroy(&sync->twins));
+  PetscCall(StartDestroy(&sync->start));
+  PetscCall(TokensDestroy(&sync->tokens));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode View(Sync *s) {
+static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
+  Sync *sync = state;
+
   PetscFunctionBeginUser;
-  PetscCall(EnsembleView(s->ensemble));
-  if (s->layout.group == 0) {
-    PetscCall(TokensView(s->set));
-    PetscCall(PetscPrintf(s->layout.shards,
+  PetscCall(CheckpointAddTokens(checkpoint, "tokens", sync->set));
+  PetscCall(CheckpointAddReals(checkpoint, "growth", TWINS_GROWTH, sync->growth));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode View(void *state) {
+  Sync *sync = state;
+  const SyncTheory *theory = &sync->theory;
+
+  PetscFunctionBeginUser;
+  if (sync->layout.group == 0) {
+    PetscCall(TokensView(sync->set));
+    PetscCall(PetscPrintf(sync->layout.shards,
                           "           %" PetscInt64_FMT " of them are tokens, %" PetscInt64_FMT " twins of weight 0\n",
-                          s->count, s->twin_count));
-    PetscCall(AttentionView(s->attention));
-    PetscCall(NoiseView(s->noise, s->layout.shards));
-    PetscCall(SchemeView(s->scheme));
+                          sync->count, sync->twin_count));
+    PetscCall(AttentionView(sync->attention));
+    PetscCall(NoiseView(sync->noise, sync->layout.shards));
+    PetscCall(SchemeView(sync->scheme));
   }
-  PetscCall(
-      PetscPrintf(s->layout.world,
-                  "frames     %" PetscInt_FMT " of %" PetscInt_FMT
-                  " steps in each realization, energy %s; lambda1 %.6g, lambda_bar %.6g, lambda_bar'(beta) %.6g\n",
-                  s->frames, s->depth, s->theory.exact ? "beside its exact value" : "without an exact value",
-                  (double)s->theory.lambda1, (double)s->theory.lambda_bar, (double)s->theory.lambda_rate));
-  PetscCall(FindingsView(s->findings));
-  PetscCall(CheckpointView(s->checkpoint));
+  PetscCall(PetscPrintf(
+      sync->layout.world,
+      "frames     %" PetscInt_FMT " of %" PetscInt_FMT
+      " steps in each realization, energy %s; lambda1 %.6g, lambda_bar %.6g, lambda_bar'(beta) %.6g\n",
+      RunGetFrames(sync->run)->count, sync->depth, theory->exact ? "beside its exact value" : "without an exact value",
+      (double)theory->lambda1, (double)theory->lambda_bar, (double)theory->lambda_rate));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Prepare(void *state) {
+  Sync *sync = state;
+  const Frames *frames = RunGetFrames(sync->run);
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1(frames->count, &sync->exact));
+  PetscCall(SyncTheoryEnergy(&sync->theory, sync->count, sync->layout.world, frames->count, frames->time, sync->exact));
   PetscFunctionReturn(0);
 }
 
 /* Energy and push, push first: its kernel sums serve the energy. *rate is raised to their ratio. */
-static PetscErrorCode MeasureEnergy(Sync *s, PetscReal *energy, PetscReal *push, PetscReal *rate) {
+static PetscErrorCode MeasureEnergy(Sync *sync, PetscReal *energy, PetscReal *push, PetscReal *rate) {
   PetscFunctionBeginUser;
   *push = 0;
-  if (s->theory.pushes) PetscCall(SyncPush(s->attention, s->set, s->drift, s->gradient, push));
-  PetscCall(AttentionEnergy(s->attention, s->set, energy));
-  if (s->theory.pushes && !s->theory.gradient && *energy > SYNC_ROUNDING * exp(s->theory.beta) &&
+  if (sync->theory.pushes) PetscCall(SyncPush(sync->attention, sync->set, sync->drift, sync->gradient, push));
+  PetscCall(AttentionEnergy(sync->attention, sync->set, energy));
+  if (sync->theory.pushes && !sync->theory.gradient && *energy > SYNC_ROUNDING * exp(sync->theory.beta) &&
       !(*push / *energy <= *rate))
     *rate = *push / *energy;
   PetscFunctionReturn(0);
 }
 
-/* One frame of the realization whose samples are row. Clusters are those of the first tokens: twins do not count. */
-static PetscErrorCode Measure(Sync *s, PetscInt frame, PetscReal *row) {
-  PetscReal values[OBSERVE_VALUES], *column = row + frame * SYNC_COLUMNS, *tail = row + s->frames * SYNC_COLUMNS;
+/* Clusters are those of the first tokens: twins do not count. */
+static PetscErrorCode Measure(void *state, PetscInt r, PetscInt f, PetscReal values[]) {
+  Sync *sync = state;
+  PetscReal observables[OBSERVE_VALUES], *tail = RunGetTail(sync->run);
 
   PetscFunctionBeginUser;
-  PetscCall(MeasureEnergy(s, &column[SYNC_ENERGY], &column[SYNC_PUSH], &tail[SYNC_RATE]));
-  PetscCall(TwinsGather(s->twins, s->tokens));
-  PetscCall(ObservablesEvaluate(s->tokens, NULL, values));
-  column[SYNC_ORDER] = values[ObservableGetInfo(OBSERVE_ORDER)->first];
-  column[SYNC_CLUSTERS] = values[ObservableGetInfo(OBSERVE_CLUSTERS)->first];
-  column[SYNC_GROWTH] = s->growth[TWINS_TOTAL];
-  column[SYNC_MARTINGALE] = s->growth[TWINS_MARTINGALE];
+  (void)r;
+  PetscCall(MeasureEnergy(sync, &values[SYNC_ENERGY], &values[SYNC_PUSH], &tail[SYNC_RATE]));
+  PetscCall(TwinsGather(sync->twins, sync->tokens));
+  PetscCall(ObservablesEvaluate(sync->tokens, NULL, observables));
+  values[SYNC_ORDER] = observables[ObservableFirst(OBSERVE_ORDER)];
+  values[SYNC_CLUSTERS] = observables[ObservableFirst(OBSERVE_CLUSTERS)];
+  values[SYNC_GROWTH] = sync->growth[TWINS_TOTAL];
+  values[SYNC_MARTINGALE] = sync->growth[TWINS_MARTINGALE];
+  if (f == RunGetFrames(sync->run)->count - 1 && sync->theory.odd) PetscCall(SyncSplit(sync->set, tail));
   PetscFunctionReturn(0);
 }
 
-/* After step l of the realization whose samples are row; *frame is the next. The supremum of the theorem's epsilon is
- * over all steps. */
-static PetscErrorCode MeasureStep(Sync *s, PetscInt l, PetscInt *frame, PetscReal *row) {
-  PetscReal *tail = row + s->frames * SYNC_COLUMNS, energy, push;
+static PetscErrorCode Begin(void *state, PetscInt r) {
+  Sync *sync = state;
 
   PetscFunctionBeginUser;
-  if (l == s->step[*frame])
-    PetscCall(Measure(s, (*frame)++, row));
-  else if (s->theory.pushes && !s->theory.gradient)
-    PetscCall(MeasureEnergy(s, &energy, &push, &tail[SYNC_RATE]));
-  if (l == s->depth && s->theory.odd) PetscCall(SyncSplit(s->set, tail));
+  PetscCall(TokensStart(sync->tokens, sync->start, r));
+  PetscCall(TwinsStart(sync->twins, sync->tokens, r));
   PetscFunctionReturn(0);
 }
 
-/* Realization r at its start, or where a checkpoint left it: *l steps are done, *frame is the next. row are its
- * samples.
- */
-static PetscErrorCode Begin(Sync *s, PetscInt r, PetscReal *row, PetscInt *l, PetscInt *frame) {
+/* The supremum of the theorem's epsilon is over all steps, those of frames and others. */
+static PetscErrorCode Step(void *state, PetscInt r, PetscInt l, PetscBool *ended) {
+  Sync *sync = state;
+  PetscReal energy, push;
+
   PetscFunctionBeginUser;
-  PetscCall(TokensStart(s->tokens, s->start, r));
-  PetscCall(TwinsStart(s->twins, s->tokens, r));
-  PetscCall(CheckpointResume(s->checkpoint, r, l));
-  if (!*l) {
-    row[s->frames * SYNC_COLUMNS + SYNC_RATE] = NAN;
-    PetscCall(Measure(s, 0, row));
-  }
-  *frame = *l / s->every + 1;
+  (void)ended;
+  PetscCall(NoiseDraw(sync->noise, r, l, sync->field));
+  PetscCall(TwinsForesee(sync->twins, sync->field, sync->dt));
+  PetscCall(SchemeStep(sync->scheme, sync->attention, sync->field, sync->dt, sync->set));
+  PetscCall(TwinsRenormalize(sync->twins));
+  if (sync->theory.pushes && !sync->theory.gradient && FramesAt(RunGetFrames(sync->run), l + 1) < 0)
+    PetscCall(MeasureEnergy(sync, &energy, &push, &RunGetTail(sync->run)[SYNC_RATE]));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Run(Sync *s, PetscBool *stopped) {
-  const PetscReal dt = s->horizon / (PetscReal)s->depth;
-  PetscInt r, l = 0, frame = 0, i = 0;
-  PetscInt64 done = 0;
-  Progress progress;
-
-  PetscFunctionBeginUser;
-  *stopped = PETSC_FALSE;
-  PetscCall(ProgressCreate(s->layout.world, "sync", (PetscInt64)s->layout.owned * s->depth, &progress));
-  while (!*stopped && EnsembleNext(s->ensemble, &r)) {
-    PetscReal *row = s->samples + (size_t)i++ * (size_t)s->width;
-    PetscCall(Begin(s, r, row, &l, &frame));
-    done += l;
-    while (l < s->depth && !*stopped) {
-      PetscCall(NoiseDraw(s->noise, r, l, s->field));
-      PetscCall(TwinsForesee(s->twins, s->field, dt));
-      PetscCall(SchemeStep(s->scheme, s->attention, s->field, dt, s->set));
-      PetscCall(TwinsRenormalize(s->twins));
-      PetscCall(MeasureStep(s, ++l, &frame, row));
-      PetscCall(ProgressUpdate(progress, ++done));
-      PetscCall(CheckpointStep(s->checkpoint, r, l, stopped));
-    }
-  }
-  PetscCall(CheckpointFinish(s->checkpoint, stopped));
-  PetscCall(ProgressDestroy(&progress));
-  PetscFunctionReturn(0);
-}
-
-/* All samples of the realizations that are done, and what they say. */
-static PetscErrorCode Report(Sync *s, PetscBool partial) {
+static PetscErrorCode Report(void *state, const Samples *samples, Results results) {
+  Sync *sync = state;
+  const Frames *frames = samples->frames;
   PetscInt64 seed;
-  PetscReal *all;
-  PetscInt done;
 
   PetscFunctionBeginUser;
+  if (!samples->realizations) PetscFunctionReturn(0);
   PetscCall(DeckGetInt("ensemble_seed", &seed));
-  PetscCall(PetscMalloc1((size_t)s->layout.realizations * (size_t)s->width, &all));
-  PetscCall(EnsembleGather(s->ensemble, s->width, s->samples, all));
-  PetscCall(CheckpointKeepDone(s->checkpoint, s->width, all, &done));
-  if (partial) PetscCall(FindingsBeginPartial(s->findings, done));
-  const SyncSamples samples = {done,    s->frames, s->count, s->twin_count, (uint64_t)seed, s->step,
-                               s->time, s->exact,  all};
-  if (done)
-    PetscCall(SyncReport(s->layout.world, &s->theory, &samples, s->findings, ROWS));
-  else
-    PetscCall(FindingsFinish(s->findings, 0));
-  PetscCall(PetscFree(all));
+  const SyncSamples all = {samples->realizations, frames->count, sync->count, sync->twin_count, (uint64_t)seed,
+                           frames->step,          frames->time,  sync->exact, samples->all};
+  PetscCall(SyncReport(&sync->theory, &all, results));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Publish(void *context) {
-  PetscFunctionBeginUser;
-  PetscCall(Report(context, PETSC_TRUE));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode Finish(Sync *s) {
-  PetscFunctionBeginUser;
-  PetscCall(Report(s, PETSC_FALSE));
-  PetscCall(CheckpointRemove(s->checkpoint));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode Simulate(void) {
-  Sync s = {0};
-  PetscBool dry, complete, stopped = PETSC_FALSE;
-
-  PetscFunctionBeginUser;
-  PetscCall(Create(&s));
-  PetscCall(DeckGetFlag("dry_run", &dry));
-  if (dry) PetscCall(DeckView());
-  PetscCall(View(&s));
-  PetscCall(CheckpointIsComplete(s.checkpoint, &complete));
-  if (!dry && !complete) {
-    PetscCall(SyncTheoryEnergy(&s.theory, s.count, s.layout.world, s.frames, s.time, s.exact));
-    PetscCall(CheckpointSetPublish(s.checkpoint, Publish, &s));
-    PetscCall(Run(&s, &stopped));
-    if (!stopped) PetscCall(Finish(&s));
-  }
-  const PetscErrorCode code = stopped ? CheckpointStopped(s.checkpoint) : 0;
-  PetscCall(Destroy(&s));
-  PetscFunctionReturn(code);
-}
-
-PetscErrorCode StudySync(void) {
+static PetscErrorCode Select(Run run, StudyFinder find, const Study **study) {
   PetscBool map;
 
   PetscFunctionBeginUser;
+  (void)run, (void)find;
   PetscCall(DeckGetFlag("sync_map", &map));
-  if (map)
-    PetscCall(SyncMap());
-  else
-    PetscCall(Simulate());
+  if (map) *study = &StudySyncMap;
   PetscFunctionReturn(0);
 }
+
+const Study StudySync = {
+    .name = "sync",
+    .options = &SyncTable,
+    .summary = "synchronization by noise: energy, Lyapunov exponent and clusters beside the theorem",
+    .form = {.columns = "time,energy_mean,energy_sem,energy_exact,energy_bound", .rows = 20, .texts = texts},
+    .size = sizeof(Sync),
+    .checkpoints = PETSC_TRUE,
+    .thins = PETSC_TRUE,
+    .select = Select,
+    .create = Create,
+    .keep = Keep,
+    .view = View,
+    .prepare = Prepare,
+    .start = Begin,
+    .step = Step,
+    .frame = Measure,
+    .report = Report,
+    .destroy = Destroy,
+};

@@ -4,13 +4,13 @@
 
 #include <chorale/attention.h>
 #include <chorale/ensemble.h>
-#include <chorale/findings.h>
 #include <chorale/noise.h>
 #include <chorale/start.h>
+#include <chorale/study.h>
 
 /* Tokens and twins of the first `count` of them at a tiny distance: one set of tokens in which twins have weight 0.
  * They feel the noise and the attention of the measure of all tokens, as their tokens do, and move by the same scheme,
- * but add nothing to the measure (sync_twins.c). */
+ * but add nothing to the measure (twins.c). */
 typedef struct _p_Twins *Twins;
 
 /* For tokens of this layout; 0 <= count <= N. Collective on the tokens' communicator. */
@@ -125,11 +125,10 @@ typedef struct {
   const PetscReal *all;   /* [R][frames * SYNC_COLUMNS + SYNC_TAIL] */
 } SyncSamples;
 
-/* Everything from samples and theory to table, attributes, arrays and words on stdout. Collective on comm. */
-PetscErrorCode SyncReport(MPI_Comm comm, const SyncTheory *theory, const SyncSamples *samples, Findings findings,
-                          PetscInt rows);
+/* Everything from samples and theory to table, attributes, arrays and words. Called alike on all ranks. */
+PetscErrorCode SyncReport(const SyncTheory *theory, const SyncSamples *samples, Results results);
 
-/* The phase map of sync_map (sync_map.c). */
-extern PetscErrorCode SyncMap(void);
+/* The phase map of sync_map (map.c). */
+extern const Study StudySyncMap;
 
 #endif

@@ -181,7 +181,7 @@ static void PlainHistogram(const Points *p, double share[64], double doubtful[64
 }
 
 static double At(const double *values, Observable o) {
-  return values[ObservableGetInfo(o)->first];
+  return values[ObservableFirst(o)];
 }
 
 /* What the observables should be, by plain loops of rank 0. */
@@ -216,7 +216,7 @@ static void PlainLoops(const Points *p, Plain *plain) {
 static void Compare(PetscInt64 N, PetscInt d, Rule rule, int weighted) {
   Points p = MakePoints(N, d, rule, weighted);
   double values[OBSERVE_VALUES], alone[OBSERVE_VALUES], sum = 0;
-  const double *histogram = values + ObservableGetInfo(OBSERVE_COSINE_HIST)->first;
+  const double *histogram = values + ObservableFirst(OBSERVE_COSINE_HIST);
   PetscMPIInt rank;
   Plain plain;
   int equal, all;
@@ -280,7 +280,7 @@ static void KnownConfigurations(void **state) {
     CLOSE(At(values, OBSERVE_NEMATIC), 1, 1e-15);
     CLOSE(At(values, OBSERVE_ENERGY), 0, 1e-14);
     assert_int_equal((int)At(values, OBSERVE_CLUSTERS), 1);
-    CLOSE(values[ObservableGetInfo(OBSERVE_COSINE_HIST)->first + 63], 1, 0);
+    CLOSE(values[ObservableFirst(OBSERVE_COSINE_HIST) + 63], 1, 0);
     free(p.x), free(p.w);
 
     p = MakePoints(N, 5, Antipodal, 0);
@@ -289,7 +289,7 @@ static void KnownConfigurations(void **state) {
     CLOSE(At(values, OBSERVE_COSINE_MEAN), -1.0 / (double)(N - 1), 1e-14);
     CLOSE(At(values, OBSERVE_NEMATIC), 1, 1e-15);
     assert_int_equal((int)At(values, OBSERVE_CLUSTERS), 2);
-    CLOSE(values[ObservableGetInfo(OBSERVE_COSINE_HIST)->first], 0.5 * (double)N / (double)(N - 1), 1e-15);
+    CLOSE(values[ObservableFirst(OBSERVE_COSINE_HIST)], 0.5 * (double)N / (double)(N - 1), 1e-15);
     free(p.x), free(p.w);
   }
   for (PetscInt d = 3; d <= 300; d = 3 * d + 1) { /* 3, 10, 31, 94, 283: -1/d is inside a bin */
@@ -300,7 +300,7 @@ static void KnownConfigurations(void **state) {
     CLOSE(At(values, OBSERVE_NEMATIC), 1.0 / d, 1e-14);
     CLOSE(At(values, OBSERVE_ENERGY), 0.5 * d / (d + 1.0) * (exp(1) - exp(-1.0 / d)), 1e-13);
     assert_int_equal((int)At(values, OBSERVE_CLUSTERS), d + 1);
-    CLOSE(values[ObservableGetInfo(OBSERVE_COSINE_HIST)->first + (int)((1 - 1.0 / d) * 32)], 1, 1e-15);
+    CLOSE(values[ObservableFirst(OBSERVE_COSINE_HIST) + (int)((1 - 1.0 / d) * 32)], 1, 1e-15);
     free(p.x), free(p.w);
   }
 }
@@ -320,11 +320,11 @@ static void LayoutOfValues(void **state) {
   PetscInt end = 0;
   (void)state;
   for (int o = 0; o < OBSERVABLES; o++) {
-    assert_int_equal(ObservableGetInfo((Observable)o)->first, end);
-    end += ObservableGetInfo((Observable)o)->size;
+    assert_int_equal(ObservableFirst((Observable)o), end);
+    end += QuantitySize(ObservableGetQuantity((Observable)o));
   }
   assert_int_equal(end, OBSERVE_VALUES);
-  assert_string_equal(ObservableGetInfo(OBSERVE_NEMATIC)->name, "nematic");
+  assert_string_equal(ObservableGetQuantity(OBSERVE_NEMATIC)->name, "nematic");
 }
 
 static const struct CMUnitTest tests[] = {

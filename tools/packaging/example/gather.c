@@ -14,7 +14,6 @@
 
 /* Steps until the order parameter exceeds GATHERED; depth + 1 if it never does. */
 static PetscErrorCode Gather(Tokens tokens, PetscInt64 depth, PetscReal dt, PetscInt64 *steps) {
-  const ObservableInfo *order = ObservableGetInfo(OBSERVE_ORDER);
   PetscReal values[OBSERVE_VALUES] = {0};
   AttentionOptions attention_options;
   NoiseOptions noise_options;
@@ -34,7 +33,7 @@ static PetscErrorCode Gather(Tokens tokens, PetscInt64 depth, PetscReal dt, Pets
   PetscCall(SchemeCreate(tokens, &(SchemeOptions){.type = "layer"}, &scheme)); /* options may be a program's own */
   for (*steps = 0; *steps <= depth; ++*steps) {
     PetscCall(ObservablesEvaluate(tokens, attention, values));
-    if (values[order->first] > GATHERED) break;
+    if (values[ObservableFirst(OBSERVE_ORDER)] > GATHERED) break;
     PetscCall(NoiseDraw(noise, 0, (PetscInt)*steps, field)); /* one random function for all tokens */
     PetscCall(SchemeStep(scheme, attention, field, dt, tokens));
   }
@@ -45,7 +44,7 @@ static PetscErrorCode Gather(Tokens tokens, PetscInt64 depth, PetscReal dt, Pets
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Run(int argc, char **argv) {
+static PetscErrorCode Go(int argc, char **argv) {
   LayersOptions layers;
   StartOptions options;
   PetscInt64 steps;
@@ -73,7 +72,7 @@ static PetscErrorCode Run(int argc, char **argv) {
 
 int main(int argc, char **argv) {
   if (PetscInitialize(NULL, NULL, NULL, NULL) || ErrorHandlerPush()) return 1;
-  const PetscErrorCode code = Run(argc, argv);
+  const PetscErrorCode code = Go(argc, argv);
   if (PetscFinalize()) return 1;
   return ErrorExitCode(code);
 }

@@ -1,12 +1,9 @@
-/* Private to record, its files and those of findings and checkpoints. */
-#ifndef CHORALE_RUN_IMPL_H
-#define CHORALE_RUN_IMPL_H
+/* The files of a run: their names, what stands in their way, and the exchange of the old results file for the new one.
+ */
+#ifndef CHORALE_RUN_OUTPUT_H
+#define CHORALE_RUN_OUTPUT_H
 
-#include <chorale/checkpoint.h>
-#include <chorale/record.h>
-#include <chorale/trajectory.h>
-
-#include "io/hdf.h"
+#include <petscsys.h>
 
 /* Where the run's files go: DIRECTORY/STEM.EXT and DIRECTORY/STEM/realization_00000.h5md. */
 typedef struct {
@@ -17,30 +14,6 @@ typedef struct {
   char stem[PETSC_MAX_PATH_LEN];
   PetscBool overwrite, resume;
 } Output;
-
-#define RECORD_QUANTITIES 16
-#define RECORD_TEXTS      128
-
-struct _p_Record {
-  char study[32];
-  EnsembleLayout ensemble;
-  TokensLayout tokens;
-  PetscMPIInt rank, shard; /* in the world and in the group */
-  PetscInt steps, every, frames, trajectories, compress;
-  PetscInt64 *step; /* [frames] */
-  PetscReal *time;  /* [frames] */
-  PetscBool single;
-  Output output;
-  PetscInt quantities, width; /* what a frame holds: the observables, and what a study adds */
-  ObservableInfo quantity[RECORD_QUANTITIES];
-  double *values;              /* [owned][frames][width] on the group's first shard, NULL on others */
-  PetscInt texts;              /* attributes of the study */
-  char *text[RECORD_TEXTS][2]; /* key and value */
-  Trajectory trajectory;
-};
-
-/* The name of a quantity in the columns NAME_mean and NAME_sem of the study's table, NULL when it has none there. */
-PETSC_INTERN const char *RecordColumn(Record record, PetscInt quantity);
 
 /* Names from output_file; looks at nothing. */
 PETSC_INTERN PetscErrorCode OutputNames(MPI_Comm comm, const char *study, Output *output);
@@ -63,15 +36,5 @@ PETSC_INTERN PetscErrorCode OutputCheck(MPI_Comm comm, int code, const char *pat
 PETSC_INTERN int OutputSync(const char *path, int flags);
 /* The temporary file takes the place of the results file, on disk for good. Collective. */
 PETSC_INTERN PetscErrorCode OutputCommit(MPI_Comm comm, const Output *output);
-
-/* Means and standard errors over the realizations, [frames][width], on rank 0 of the world. Collective on the
- * world. */
-PETSC_INTERN PetscErrorCode ResultsStatistics(Record record, double *mean, double *sem);
-/* /parameters, with the deck as text, and /provenance of an open results file or checkpoint; complete: nothing is to
- * come. Collective on comm, that of the file. */
-PETSC_INTERN PetscErrorCode ResultsWriteOrigin(MPI_Comm comm, PetscBool complete, Hdf hdf);
-/* The results file at path. Collective on the world. */
-PETSC_INTERN PetscErrorCode ResultsWrite(Record record, const char *path, PetscBool complete, const double *mean,
-                                         const double *sem);
 
 #endif

@@ -1,0 +1,94 @@
+/* What a run leaves behind: its numbers, declared one by one (quantity.h), the results file (tools/README.md has its
+ * layout), the table on stdout and as CSV, and what a report says below it. Reads output_file, output_overwrite and
+ * output_table.
+ *
+ * Numbers of frames and realizations are kept in rows: [frames][columns] of every frame, then the tail, of the
+ * realization. A report turns the rows of all realizations into a table, arrays and scalars. */
+#ifndef CHORALE_RESULTS_H
+#define CHORALE_RESULTS_H
+
+#include <chorale/ensemble.h>
+#include <chorale/fit.h>
+#include <chorale/frames.h>
+#include <chorale/quantity.h>
+
+typedef struct _p_Results *Results;
+
+typedef struct {
+  const char *study;         /* /study/STUDY, and the default STUDY.h5 of output_file */
+  const char *columns;       /* of the table; NULL: step,time and COLUMN_mean,COLUMN_sem of the observables */
+  PetscInt integers;         /* so many of its numbers, the first, are whole */
+  PetscInt rows;             /* of the table that are printed, 0 for all */
+  PetscBool only_table;      /* there is no results file */
+  const QuantityText *texts; /* all that the report names; ends with {0} */
+} ResultsForm;
+
+/* Rows of the realizations that are done, in their order. */
+typedef struct {
+  PetscInt realizations;
+  PetscInt columns, width; /* numbers of a frame and of a row */
+  const Frames *frames;
+  const PetscReal *all; /* [realizations][width]; NULL when there are only observables, which stay where they are */
+} Samples;
+
+/* Strings of the form stay the caller's. */
+PetscErrorCode ResultsCreate(const ResultsForm *form, Results *results);
+PetscErrorCode ResultsDestroy(Results *results);
+/* A quantity of frames or realizations; its unit and description are those of the form's list where it has none. Before
+ * ResultsSetUp. Strings stay the caller's. */
+PetscErrorCode ResultsDeclare(Results results, const Quantity *quantity);
+/* Columns that depend on the deck. Copied. */
+PetscErrorCode ResultsSetColumns(Results results, const char *columns);
+/* Refuses (user input) an existing output file without output_overwrite and files that cannot be written. frames stay
+ * the caller's. trajectories: how many realizations have one beside the file. Collective on all ranks. */
+PetscErrorCode ResultsSetUp(Results results, Ensemble ensemble, const Frames *frames, PetscInt trajectories);
+/* Files and sizes on stdout of rank 0 (-dry_run). Collective. */
+PetscErrorCode ResultsView(Results results);
+/* Memory of the rank that has most. Not collective. */
+PetscErrorCode ResultsGetBytes(Results results, PetscReal *bytes);
+
+/* Room for rows, all NaN: not measured yet. */
+PetscErrorCode ResultsAllocate(Results results);
+/* Numbers of frame f, and of the whole, of the i-th realization of this group. The first shard keeps them; on others
+ * they are scratch. Pure. */
+PetscReal *ResultsFrame(Results results, PetscInt i, PetscInt f);
+PetscReal *ResultsTail(Results results, PetscInt i);
+/* Numbers of a frame, and of a row. Pure. */
+PetscInt ResultsColumns(Results results);
+PetscInt ResultsWidth(Results results);
+const Frames *ResultsGetFrames(Results results);
+/* The i-th declared quantity and where its numbers begin in a frame or in the tail; NULL past the end. Pure. */
+const Quantity *ResultsGetQuantity(Results results, PetscInt i, PetscInt *first);
+
+/* Begins the results: complete, or those so far of a run that goes on or is about to stop. *all: rows of all
+ * realizations on all ranks, NULL when there are only observables; the caller may move those that are done to the front
+ * before ResultsSetDone. Collective on all ranks. */
+PetscErrorCode ResultsBegin(Results results, PetscBool complete, PetscReal **all);
+PetscErrorCode ResultsSetDone(Results results, PetscInt realizations, Samples *samples);
+
+/* What a report says; called alike on all ranks, with names from the form's list. One row of the table, NaN for an
+ * empty cell. The labeled kind puts a text into the first column, which then has no number; a table has rows of one
+ * kind. */
+PetscErrorCode ResultsRow(Results results, const PetscReal values[]);
+PetscErrorCode ResultsLabeledRow(Results results, const char *label, const PetscReal values[]);
+/* Attribute /study/STUDY@key, explained in /quantities; a text needs no explanation. */
+PetscErrorCode ResultsScalar(Results results, const char *key, PetscReal value);
+PetscErrorCode ResultsText(Results results, const char *key, const char *value);
+/* Attributes key, key_low, key_high. */
+PetscErrorCode ResultsFit(Results results, const char *key, FitValue value);
+/* Dataset /study/STUDY/key of this shape (rank <= 4); copied. */
+PetscErrorCode ResultsArray(Results results, const char *key, int rank, const PetscInt64 shape[],
+                            const PetscReal values[]);
+/* Words on stdout of rank 0, below the table or, before ResultsPlaceTable, above it. Those of partial results are not
+ * printed. */
+PetscErrorCode ResultsSay(Results results, const char *format, ...) __attribute__((format(printf, 2, 3)));
+PetscErrorCode ResultsPlaceTable(Results results);
+/* In place of what the deck says, or beside it: attribute key of /parameters or /provenance. Copied. */
+PetscErrorCode ResultsSetOrigin(Results results, const char *group, const char *key, const char *value);
+
+/* Writes the results file: temporary, fsync, rename. Collective on all ranks. */
+PetscErrorCode ResultsCommit(Results results);
+/* Of complete results: output_table, the table and the words. Collective on all ranks. */
+PetscErrorCode ResultsTell(Results results);
+
+#endif

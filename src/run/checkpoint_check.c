@@ -1,0 +1,182 @@
+/* May a run go on from this checkpoint, or replace these results? Their decks are compared key by key. */
+#include "run/checkpoint_impl.h"
+
+#include "io/provenance.h"
+#include <chorale/deck.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PATH 256
+
+/* Keys that a resumed run may change: where things go and when, not what is computed. */
+static PetscBool MayChange(const char *key) {
+  static const char *const keys[] = {
+      "ensemble_groups", "output_overwrite", "output_table", "output_file", "progress", "dry_run", NULL};
+
+  for (int i = 0; keys[i]; i++)
+    if (!strcmp(key, keys[i])) return PETSC_TRUE;
+  return strncmp(key, "checkpoint_", strlen("checkpoint_")) ? PETSC_FALSE : PETSC_TRUE;
+}
+
+typedef struct {
+  MPI_Comm comm;
+  const char *file;
+  Hdf hdf;
+  PetscInt steps; /* of a run that goes on from this checkpoint; 0 for complete results, -1 for what a run has left */
+} Comparison;
+
+/* Frames of another cadence: fewer are among the recorded ones if it is a multiple, or longer than the run. */
+static PetscErrorCode CompareCadence(const Comparison *x, const char *old, const char *value) {
+  const long long before = strtoll(old, NULL, 10), now = strtoll(value, NULL, 10);
+  char count[CHECKPOINT_NAME];
+  PetscBool found;
+
+  PetscFunctionBeginUser;
+  if (x->steps < 0) PetscFunctionReturn(0); /* written anew, from a checkpoint that has more to say */
+  PetscCheck(before > 0 && (now % before == 0 || now >= x->steps), x->comm, PETSC_ERR_USER_INPUT,
+             "output_every = %s: %s was made with %s; a resumed run may only take a multiple of that, whose frames are "
+             "all recorded",
+             value, x->file, old);
+  PetscCall(HdfExists(x->hdf, "/frames", &found));
+  PetscCheck(found, x->comm, PETSC_ERR_USER_INPUT,
+             "output_every = %s: %s was made with %s; what this study gathers depends on it", value, x->file, old);
+  PetscCall(HdfReadAttribute(x->hdf, "/parameters", "output_trajectories", sizeof(count), count, &found));
+  PetscCheck(!found || !strcmp(count, "0"), x->comm, PETSC_ERR_USER_INPUT,
+             "output_every = %s: %s was made with %s, which the frames of its output_trajectories = %s keep", value,
+             x->file, old, count);
+  PetscFunctionReturn(0);
+}
+
+/* The file that a key names may have other contents by now. Files of older versions do not say. */
+static PetscErrorCode CompareInput(const Comparison *x, const char *key, const char *value) {
+  char name[2 * CHECKPOINT_NAME], old[CHECKPOINT_NAME];
+  PetscBool found;
+
+  PetscFunctionBeginUser;
+  if (!ProvenanceInput(key)[0]) PetscFunctionReturn(0);
+  PetscCall(PetscSNPrintf(name, sizeof(name), "%s_crc32", key));
+  PetscCall(HdfReadAttribute(x->hdf, "/provenance", name, sizeof(old), old, &found));
+  PetscCheck(!found || !strcmp(old, ProvenanceInput(key)), x->comm, PETSC_ERR_USER_INPUT,
+             "%s = %s: the file had other contents when %s was made", key, value, x->file);
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode CompareKey(const char *key, const char *value, void *context) {
+  const Comparison *comparison = (const Comparison *)context;
+  char old[PETSC_MAX_PATH_LEN];
+  PetscBool found;
+
+  PetscFunctionBeginUser;
+  if (MayChange(key)) PetscFunctionReturn(0);
+  PetscCall(HdfReadAttribute(comparison->hdf, "/parameters", key, sizeof(old), old, &found));
+  if (found && !strcmp(old, value))
+    PetscCall(CompareInput(comparison, key, value));
+  else if (found && comparison->steps && !strcmp(key, "output_every"))
+    PetscCall(CompareCadence(comparison, old, value));
+  else
+    SETERRQ(comparison->comm, PETSC_ERR_USER_INPUT,
+            "%s = %s: %s was made with %s; a resumed run may change only groups, file names, progress and checkpoint_*",
+            key, value, comparison->file, found ? old : "no such key");
+  PetscFunctionReturn(0);
+}
+
+/* Results may be replaced by a run of their study; without a checkpoint, which has been compared, of their deck too. */
+static PetscErrorCode CheckOwn(Checkpoint checkpoint, Comparison *comparison) {
+  char group[PATH], value[CHECKPOINT_NAME];
+  PetscBool found, same;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", checkpoint->study));
+  PetscCall(HdfExists(comparison->hdf, group, &same));
+  PetscCall(HdfReadAttribute(comparison->hdf, "/provenance", "complete", sizeof(value), value, &found));
+  PetscCheck(found && same, comparison->comm, PETSC_ERR_USER_INPUT,
+             "output_file = %s: exists and holds no results of study %s; output_overwrite replaces it",
+             comparison->file, checkpoint->study);
+  if (checkpoint->source[0]) PetscFunctionReturn(0);
+  comparison->steps = strcmp(value, "true") ? -1 : 0; /* -1: no frame of it is kept */
+  PetscCall(DeckVisit(CompareKey, comparison));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointFileCheckResults(Checkpoint checkpoint) {
+  Comparison comparison = {.comm = checkpoint->layout.world, .file = checkpoint->output.file};
+  PetscErrorCode code;
+  PetscBool overwrite;
+  int there = 0;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetFlag("output_overwrite", &overwrite));
+  if (!checkpoint->rank) there = !access(checkpoint->output.file, F_OK);
+  PetscCallMPI(MPI_Bcast(&there, 1, MPI_INT, 0, checkpoint->layout.world));
+  if (!there || overwrite) PetscFunctionReturn(0);
+  PetscCall(HdfOpen(checkpoint->layout.world, checkpoint->output.file, "r", "output_file", &comparison.hdf));
+  code = CheckOwn(checkpoint, &comparison);
+  PetscCall(HdfClose(&comparison.hdf)); /* an open file would meet MPI_Finalize */
+  PetscCall(code);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointReadHeader(Checkpoint checkpoint, Hdf hdf) {
+  Comparison comparison = {checkpoint->layout.world, checkpoint->source, hdf, checkpoint->steps};
+  char study[CHECKPOINT_NAME], format[CHECKPOINT_NAME];
+  PetscInt64 shape[8];
+  PetscBool found;
+  int rank;
+
+  PetscFunctionBeginUser;
+  PetscCall(HdfReadAttribute(comparison.hdf, "/checkpoint", "format", sizeof(format), format, &found));
+  PetscCheck(found && !strcmp(format, CHECKPOINT_FORMAT), checkpoint->layout.world, PETSC_ERR_USER_INPUT,
+             "checkpoint_resume = true: %s has format '%s', this program reads " CHECKPOINT_FORMAT, checkpoint->source,
+             format);
+  PetscCall(HdfReadAttribute(comparison.hdf, "/checkpoint", "study", sizeof(study), study, &found));
+  PetscCheck(!strcmp(study, checkpoint->study), checkpoint->layout.world, PETSC_ERR_USER_INPUT,
+             "checkpoint_resume = true: %s is of study %s, not %s", checkpoint->source, study, checkpoint->study);
+  PetscCall(DeckVisit(CompareKey, &comparison));
+  PetscCall(HdfGetShape(comparison.hdf, "/status/step", &rank, shape));
+  PetscCheck(rank == 1 && shape[0] == checkpoint->layout.realizations, checkpoint->layout.world, PETSC_ERR_USER_INPUT,
+             "checkpoint_resume = true: %s has another number of realizations", checkpoint->source);
+  PetscCall(HdfReadInts(comparison.hdf, "/status/step", checkpoint->layout.realizations, checkpoint->step));
+  for (PetscInt r = 0; r < checkpoint->layout.realizations; r++)
+    PetscCheck(0 <= checkpoint->step[r] && checkpoint->step[r] <= checkpoint->steps, checkpoint->layout.world,
+               PETSC_ERR_USER_INPUT,
+               "checkpoint_resume = true: %s says that %" PetscInt64_FMT " of %" PetscInt_FMT " steps are done",
+               checkpoint->source, checkpoint->step[r], checkpoint->steps);
+  PetscFunctionReturn(0);
+}
+
+/* Opens the results; are they complete? All ranks fail alike where they cannot be read. */
+static PetscErrorCode OpenResults(Checkpoint checkpoint, Hdf *hdf) {
+  char value[CHECKPOINT_NAME];
+  PetscErrorCode failed;
+  PetscBool found;
+
+  PetscFunctionBeginUser;
+  PetscCall(HdfOpen(checkpoint->layout.world, checkpoint->output.file, "r", "output_file", hdf));
+  failed = HdfReadAttribute(*hdf, "/provenance", "complete", sizeof(value), value, &found);
+  if (failed) PetscCall(HdfClose(hdf));
+  PetscCall(failed);
+  checkpoint->complete = found && !strcmp(value, "true") ? PETSC_TRUE : PETSC_FALSE;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointFileIsComplete(Checkpoint checkpoint) {
+  Comparison comparison = {checkpoint->layout.world, checkpoint->output.file, NULL, 0};
+  PetscErrorCode failed, different = 0;
+  int there = 0;
+
+  PetscFunctionBeginUser;
+  if (!checkpoint->rank) there = !access(checkpoint->output.file, F_OK);
+  PetscCallMPI(MPI_Bcast(&there, 1, MPI_INT, 0, checkpoint->layout.world));
+  if (!there) PetscFunctionReturn(0);
+  PetscCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL));
+  failed = OpenResults(checkpoint, &comparison.hdf);
+  PetscCall(PetscPopErrorHandler());
+  checkpoint->broken = failed != 0 ? PETSC_TRUE : PETSC_FALSE;
+  if (failed) PetscFunctionReturn(0);
+  if (checkpoint->complete) different = DeckVisit(CompareKey, &comparison);
+  PetscCall(HdfClose(&comparison.hdf)); /* an open file would meet MPI_Finalize */
+  PetscCall(different);
+  PetscFunctionReturn(0);
+}

@@ -1,0 +1,159 @@
+/* What a report says of the numbers: rows of the table, arrays, scalars and words. */
+#include "run/results_impl.h"
+
+#include <chorale/deck.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "run/table.h"
+
+PetscInt ResultsTableWidth(Results results) {
+  PetscInt width = results->labels ? 0 : 1;
+
+  for (const char *c = results->columns; *c; c++) width += *c == ',';
+  return width;
+}
+
+PetscErrorCode ResultsLabeledRow(Results results, const char *label, const PetscReal values[]) {
+  PetscFunctionBeginUser;
+  PetscCheck(!results->rows || !label == !results->labels, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG,
+             "rows with and without a label");
+  if (label && !results->labels) PetscCall(PetscMalloc1(1, &results->labels));
+  const PetscInt width = ResultsTableWidth(results);
+  if (results->rows == results->room) {
+    results->room = results->room ? 2 * results->room : 64;
+    PetscCall(PetscRealloc((size_t)results->room * (size_t)width * sizeof(*results->row), &results->row));
+    if (label) PetscCall(PetscRealloc((size_t)results->room * sizeof(*results->labels), &results->labels));
+  }
+  PetscCall(PetscArraycpy(results->row + results->rows * width, values, width));
+  if (label) PetscCall(PetscStrallocpy(label, &results->labels[results->rows]));
+  results->rows++;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsRow(Results results, const PetscReal values[]) {
+  PetscFunctionBeginUser;
+  PetscCall(ResultsLabeledRow(results, NULL, values));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode NewItem(Results results, const char *name, Item **item) {
+  PetscFunctionBeginUser;
+  PetscCheck(strlen(name) < RESULTS_NAME, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "%s: the name is too long", name);
+  if (results->count == results->items_room) {
+    results->items_room = results->items_room ? 2 * results->items_room : 32;
+    PetscCall(PetscRealloc((size_t)results->items_room * sizeof(*results->items), &results->items));
+  }
+  *item = &results->items[results->count++];
+  PetscCall(PetscArrayzero(*item, 1));
+  PetscCall(PetscStrncpy((*item)->name, name, RESULTS_NAME));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsScalar(Results results, const char *key, PetscReal value) {
+  Item *item = NULL;
+
+  PetscFunctionBeginUser;
+  PetscCall(NewItem(results, key, &item));
+  PetscCall(ResultsDescribe(results, key, &item->unit, item->description));
+  item->type = ITEM_REAL;
+  item->real = value;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsText(Results results, const char *key, const char *value) {
+  Item *item = NULL;
+
+  PetscFunctionBeginUser;
+  PetscCall(NewItem(results, key, &item));
+  item->type = ITEM_TEXT;
+  PetscCall(PetscStrallocpy(value, &item->text));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsFit(Results results, const char *key, FitValue value) {
+  char name[RESULTS_NAME];
+
+  PetscFunctionBeginUser;
+  PetscCall(ResultsScalar(results, key, value.value));
+  PetscCall(PetscSNPrintf(name, sizeof(name), "%s_low", key));
+  PetscCall(ResultsScalar(results, name, value.low));
+  PetscCall(PetscSNPrintf(name, sizeof(name), "%s_high", key));
+  PetscCall(ResultsScalar(results, name, value.high));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsArray(Results results, const char *key, int rank, const PetscInt64 shape[],
+                            const PetscReal values[]) {
+  size_t size = 1;
+  Item *item = NULL;
+
+  PetscFunctionBeginUser;
+  PetscCheck(1 <= rank && rank <= RESULTS_RANK, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "%s: an array of rank %d",
+             key, rank);
+  PetscCall(NewItem(results, key, &item));
+  PetscCall(ResultsDescribe(results, key, &item->unit, item->description));
+  item->type = ITEM_ARRAY;
+  item->rank = rank;
+  for (int i = 0; i < rank; i++) size *= (size_t)(item->shape[i] = shape[i]);
+  PetscCall(PetscMalloc1(size, &item->values));
+  PetscCall(PetscArraycpy(item->values, values, size));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsSay(Results results, const char *format, ...) {
+  va_list values;
+  int more;
+
+  PetscFunctionBeginUser;
+  va_start(values, format);
+  more = vsnprintf(NULL, 0, format, values);
+  va_end(values);
+  PetscCheck(more >= 0, PETSC_COMM_SELF, PETSC_ERR_PLIB, "words cannot be formatted");
+  if (results->said + (size_t)more >= results->words_room) {
+    results->words_room = 2 * (results->said + (size_t)more + 1);
+    PetscCall(PetscRealloc(results->words_room, &results->words));
+  }
+  va_start(values, format);
+  (void)vsnprintf(results->words + results->said, (size_t)more + 1, format, values);
+  va_end(values);
+  results->said += (size_t)more;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsPlaceTable(Results results) {
+  PetscFunctionBeginUser;
+  results->place = results->said;
+  PetscFunctionReturn(0);
+}
+
+/* The table first into its file, which counts, then onto paper. */
+static PetscErrorCode TellTable(Results results, const char *path, int *error) {
+  const Table table = {results->columns,       ResultsTableWidth(results),
+                       results->form.integers, results->rows,
+                       results->row,           results->labels};
+
+  PetscFunctionBeginUser;
+  if (*path) *error = TableWrite(&table, path);
+  fwrite(results->words, 1, results->place, stdout);
+  PetscCall(TablePrint(&table, results->form.rows));
+  fwrite(results->words + results->place, 1, results->said - results->place, stdout);
+  fflush(stdout);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsTell(Results results) {
+  char path[PETSC_MAX_PATH_LEN];
+  int error = 0;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetString("output_table", path));
+  PetscCall(ResultsSay(results, "%s", ""));
+  if (!results->rank) PetscCall(TellTable(results, path, &error));
+  PetscCallMPI(MPI_Bcast(&error, 1, MPI_INT, 0, results->layout.world));
+  PetscCheck(!error, results->layout.world, PETSC_ERR_FILE_WRITE, "output_table = %s: cannot be written: %s", path,
+             strerror(error));
+  PetscFunctionReturn(0);
+}

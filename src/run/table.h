@@ -1,0 +1,25 @@
+/* The table of results: checked before a run, printed in readable columns and written as CSV with 17 digits. Private to
+ * results and its tests. */
+#ifndef CHORALE_RUN_TABLE_H
+#define CHORALE_RUN_TABLE_H
+
+#include <petscsys.h>
+
+typedef struct {
+  const char *columns;     /* names, separated by commas: the CSV's first line */
+  PetscInt width;          /* numbers in a row */
+  PetscInt integers;       /* so many of them, the first, are whole numbers */
+  PetscInt64 rows;         /* of all kinds */
+  const PetscReal *values; /* [rows][width], NaN for an empty cell */
+  char *const *labels;     /* [rows] what stands in the first column, NULL for a table of numbers */
+} Table;
+
+/* Refuses (user input) an output_table that cannot be written, is another file of the run, or exists and is neither
+ * empty nor an earlier table with these first two columns; call before a long run. Collective. */
+PETSC_INTERN PetscErrorCode TableCheckOutput(MPI_Comm comm, const char *columns);
+/* On one rank: at most `shown` evenly chosen rows (first and last included; 0 for all) on stdout. */
+PETSC_INTERN PetscErrorCode TablePrint(const Table *table, PetscInt64 shown);
+/* On one rank: complete or not at all. The error number, 0 for success. */
+PETSC_INTERN int TableWrite(const Table *table, const char *path);
+
+#endif

@@ -1,0 +1,122 @@
+#include "run/trajectories.h"
+
+#include <chorale/deck.h>
+
+#include <stdio.h>
+
+#include "run/output.h"
+
+struct _p_Trajectories {
+  EnsembleLayout ensemble;
+  Tokens tokens;
+  TokensLayout layout;
+  const Frames *frames;
+  Output output;
+  PetscInt count, compress;
+  PetscBool single;
+  Trajectory current; /* of the realization in progress */
+};
+
+PetscErrorCode TrajectoriesCreate(const char *study, Ensemble ensemble, Tokens tokens, const Frames *frames,
+                                  Trajectories *trajectories) {
+  char precision[PETSC_MAX_PATH_LEN];
+  PetscInt64 value;
+  Trajectories new;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscNew(&new));
+  PetscCall(EnsembleGetLayout(ensemble, &new->ensemble));
+  PetscCall(TokensGetLayout(tokens, &new->layout));
+  new->tokens = tokens;
+  new->frames = frames;
+  PetscCall(OutputNames(new->ensemble.world, study, &new->output));
+  PetscCall(DeckGetInt("output_trajectories", &value));
+  PetscCheck(value <= new->ensemble.realizations, new->ensemble.world, PETSC_ERR_USER_INPUT,
+             "output_trajectories = %" PetscInt64_FMT ": must be at most ensemble_realizations = %" PetscInt_FMT, value,
+             new->ensemble.realizations);
+  new->count = (PetscInt)value;
+  PetscCall(DeckGetInt("output_compress", &value));
+  new->compress = (PetscInt)value;
+  PetscCall(DeckGetString("output_precision", precision));
+  PetscCall(PetscStrcmp(precision, "single", &new->single));
+  *trajectories = new;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TrajectoriesDestroy(Trajectories *trajectories) {
+  PetscFunctionBeginUser;
+  if (!*trajectories) PetscFunctionReturn(0);
+  PetscCall(TrajectoryDestroy(&(*trajectories)->current));
+  PetscCall(PetscFree(*trajectories));
+  PetscFunctionReturn(0);
+}
+
+PetscInt TrajectoriesCount(Trajectories trajectories) {
+  return trajectories ? trajectories->count : 0;
+}
+
+PetscErrorCode TrajectoriesGetBytes(Trajectories trajectories, PetscReal *bytes) {
+  const TokensLayout *l = &trajectories->layout;
+  PetscMPIInt shards;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_size(l->comm, &shards));
+  const PetscReal numbers = (PetscReal)((l->blocks + shards - 1) / shards) * l->block * l->dim; /* of a rank's tokens */
+  *bytes =
+      trajectories->count ? (trajectories->single ? 12 : 8) * numbers + 16 * (PetscReal)trajectories->frames->count : 0;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TrajectoriesView(Trajectories trajectories) {
+  const TokensLayout *l = &trajectories->layout;
+  const PetscReal bytes = trajectories->single ? 4 : 8;
+
+  PetscFunctionBeginUser;
+  if (!trajectories->count) PetscFunctionReturn(0);
+  PetscCall(PetscPrintf(trajectories->ensemble.world,
+                        "           %" PetscInt_FMT " trajectories in %s (%.3g MB each%s)\n", trajectories->count,
+                        trajectories->output.trajectories,
+                        1e-6 * bytes * (PetscReal)l->count * l->dim * trajectories->frames->count,
+                        trajectories->compress ? " before compression" : ""));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TrajectoriesWrite(Trajectories trajectories, PetscInt r, PetscInt f) {
+  const Frames *frames = trajectories->frames;
+  char path[PETSC_MAX_PATH_LEN];
+
+  PetscFunctionBeginUser;
+  if (r >= trajectories->count) PetscFunctionReturn(0);
+  if (f == 0) {
+    PetscCall(OutputMakeDirectory(trajectories->layout.comm, &trajectories->output));
+    PetscCall(OutputTrajectory(&trajectories->output, r, PETSC_FALSE, path));
+    PetscCall(TrajectoryCreate(trajectories->tokens, path, frames->count, trajectories->single, trajectories->compress,
+                               &trajectories->current));
+  }
+  PetscCall(TrajectoryWrite(trajectories->current, (PetscInt)frames->step[f], frames->time[f], trajectories->tokens));
+  if (f == frames->count - 1) PetscCall(TrajectoryDestroy(&trajectories->current));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TrajectoriesResume(Trajectories trajectories, PetscInt r, PetscInt frames, PetscBool *lost) {
+  char path[PETSC_MAX_PATH_LEN];
+  PetscMPIInt shard;
+
+  PetscFunctionBeginUser;
+  *lost = PETSC_FALSE;
+  if (r >= trajectories->count) PetscFunctionReturn(0);
+  PetscCall(OutputTrajectory(&trajectories->output, r, PETSC_FALSE, path));
+  PetscCall(TrajectoryOpen(trajectories->tokens, path, trajectories->frames->count, frames, trajectories->single,
+                           &trajectories->current));
+  if (trajectories->current) PetscFunctionReturn(0);
+  PetscCallMPI(MPI_Comm_rank(trajectories->layout.comm, &shard));
+  if (!shard) fprintf(stderr, "chorale: warning: %s: cannot be continued; realization %d begins again\n", path, (int)r);
+  *lost = PETSC_TRUE;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TrajectoriesFlush(Trajectories trajectories) {
+  PetscFunctionBeginUser;
+  if (trajectories->current) PetscCall(TrajectoryFlush(trajectories->current));
+  PetscFunctionReturn(0);
+}

@@ -1,0 +1,337 @@
+/* Study merge: results of one deck and several seeds become those of all their realizations. It reads the numbers that
+ * the study of the files declares, from where its results have them; table, statistics and fits are then said by that
+ * study's own report. */
+#include <chorale/deck.h>
+
+#include <string.h>
+#include <sys/stat.h>
+
+#include "io/hdf.h"
+#include "study/studies.h"
+
+enum { FILES_MOST = 4096, TEXT = 64 };
+
+/* The files, in the order of their realizations. */
+typedef struct {
+  PetscInt count, realizations;
+  const char *path[FILES_MOST];
+  char *storage;
+  PetscInt each[FILES_MOST]; /* realizations */
+  char *seeds[FILES_MOST];   /* of each, separated by commas */
+  char study[TEXT];
+} Merge;
+
+/* Keys that may differ between files: what is joined, and what does not change the numbers. */
+static PetscBool IsFree(const char *key) {
+  static const char *const keys[] = {"ensemble_seed",
+                                     "ensemble_realizations",
+                                     "ensemble_groups",
+                                     "output_file",
+                                     "output_overwrite",
+                                     "output_table",
+                                     "output_trajectories",
+                                     "output_precision",
+                                     "output_compress",
+                                     "progress",
+                                     "dry_run",
+                                     NULL};
+
+  for (int i = 0; keys[i]; i++)
+    if (!strcmp(key, keys[i])) return PETSC_TRUE;
+  return strncmp(key, "checkpoint_", strlen("checkpoint_")) ? PETSC_FALSE : PETSC_TRUE;
+}
+
+/* Refuses a deck that is not that of the first file. */
+static PetscErrorCode CompareDeck(const char *path, Hdf hdf, const char *first_path, Hdf first) {
+  char old[PETSC_MAX_PATH_LEN], new[PETSC_MAX_PATH_LEN];
+  const char *key;
+  PetscBool found[2];
+
+  PetscFunctionBeginUser;
+  for (PetscInt i = -1; i < 0 || (key = DeckName(i)); i++) {
+    const char *group = i < 0 ? "/provenance" : "/parameters";
+    if (i < 0) key = "version";
+    if (IsFree(key)) continue;
+    PetscCall(HdfReadAttribute(first, group, key, sizeof(old), old, &found[0]));
+    PetscCall(HdfReadAttribute(hdf, group, key, sizeof(new), new, &found[1]));
+    PetscCheck(found[0] == found[1] && (!found[0] || !strcmp(old, new)), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+               "merge_files = %s: %s = %s, but %s in %s", path, key, found[1] ? new : "missing",
+               found[0] ? old : "missing", first_path);
+  }
+  PetscFunctionReturn(0);
+}
+
+/* A seed that two files have: the same realizations twice. */
+static PetscErrorCode CheckSeeds(const Merge *merge, PetscInt file) {
+  char *mine, *rest, *other, *others, *further;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscStrallocpy(merge->seeds[file], &mine));
+  for (char *seed = strtok_r(mine, ",", &rest); seed; seed = strtok_r(NULL, ",", &rest))
+    for (PetscInt i = 0; i < file; i++) {
+      PetscCall(PetscStrallocpy(merge->seeds[i], &others));
+      for (other = strtok_r(others, ",", &further); other; other = strtok_r(NULL, ",", &further))
+        PetscCheck(strcmp(seed, other), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+                   "merge_files = %s: has the seed %s of %s: the same realizations twice", merge->path[file], seed,
+                   merge->path[i]);
+      PetscCall(PetscFree(others));
+    }
+  PetscCall(PetscFree(mine));
+  PetscFunctionReturn(0);
+}
+
+/* Study and completeness of an open file. */
+static PetscErrorCode CheckStudy(Merge *merge, PetscInt file, Hdf hdf, StudyFinder find) {
+  const char *path = merge->path[file];
+  char complete[TEXT] = "", map[TEXT] = "", **names, study[TEXT];
+  const Study *known;
+  PetscBool found;
+  PetscInt n = 0;
+
+  PetscFunctionBeginUser;
+  PetscCall(HdfExists(hdf, "/study", &found));
+  PetscCheck(found, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "merge_files = %s: holds no results of chorale", path);
+  PetscCall(HdfList(hdf, "/study", &n, &names));
+  PetscCall(PetscStrncpy(study, n ? names[0] : "", sizeof(study)));
+  for (PetscInt i = 0; i < n; i++) PetscCall(PetscFree(names[i]));
+  PetscCall(PetscFree(names));
+  PetscCall(HdfReadAttribute(hdf, "/parameters", "sync_map", sizeof(map), map, &found));
+  known = find(study);
+  PetscCheck(known && known->checkpoints && strcmp(map, "true"), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "merge_files = %s: of study %s, without realizations of seeds that could be joined", path, study);
+  if (!file) PetscCall(PetscStrcpy(merge->study, study));
+  PetscCheck(!strcmp(study, merge->study), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "merge_files = %s: of study %s, but %s in the first file", path, study, merge->study);
+  PetscCall(HdfReadAttribute(hdf, "/provenance", "complete", sizeof(complete), complete, &found));
+  PetscCheck(found && !strcmp(complete, "true"), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "merge_files = %s: is not complete; resume its run first", path);
+  PetscFunctionReturn(0);
+}
+
+/* How many realizations an open file has, and their seeds. */
+static PetscErrorCode ReadEnsemble(Merge *merge, PetscInt file, Hdf hdf) {
+  char number[TEXT] = "", seeds[PETSC_MAX_PATH_LEN] = "";
+  PetscBool found;
+  char *end;
+
+  PetscFunctionBeginUser;
+  PetscCall(HdfReadAttribute(hdf, "/parameters", "ensemble_realizations", sizeof(number), number, &found));
+  PetscCall(HdfReadAttribute(hdf, "/parameters", "ensemble_seed", sizeof(seeds), seeds, &found));
+  const long long count = strtoll(number, &end, 10);
+  PetscCheck(!*end && count >= 1 && count <= PETSC_MAX_INT - merge->realizations && seeds[0], PETSC_COMM_WORLD,
+             PETSC_ERR_USER_INPUT, "merge_files = %s: does not say its seed and how many realizations it has",
+             merge->path[file]);
+  merge->each[file] = (PetscInt)count;
+  merge->realizations += (PetscInt)count;
+  PetscCall(PetscStrallocpy(seeds, &merge->seeds[file]));
+  PetscCall(CheckSeeds(merge, file));
+  PetscFunctionReturn(0);
+}
+
+/* What the first file was made with is what is asked for; the numbers of all are one ensemble. */
+static PetscErrorCode TakeDeck(const Merge *merge, Hdf hdf) {
+  char value[PETSC_MAX_PATH_LEN], option[TEXT];
+  const char *key;
+  PetscBool found;
+
+  PetscFunctionBeginUser;
+  for (PetscInt i = 0; (key = DeckName(i)); i++) {
+    if (IsFree(key)) continue;
+    PetscCall(HdfReadAttribute(hdf, "/parameters", key, sizeof(value), value, &found));
+    PetscCall(PetscSNPrintf(option, sizeof(option), "-%s", key));
+    if (found && value[0]) PetscCall(PetscOptionsSetValue(NULL, option, value));
+  }
+  PetscCall(PetscSNPrintf(value, sizeof(value), "%" PetscInt_FMT, merge->realizations));
+  PetscCall(PetscOptionsSetValue(NULL, "-ensemble_realizations", value));
+  PetscCall(PetscStrncpy(value, merge->seeds[0], sizeof(value)));
+  value[strcspn(value, ",")] = '\0';
+  PetscCall(PetscOptionsSetValue(NULL, "-ensemble_seed", value));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Inspect(Merge *merge, PetscInt file, Hdf hdf, Hdf first, StudyFinder find) {
+  PetscFunctionBeginUser;
+  PetscCall(CheckStudy(merge, file, hdf, find));
+  PetscCall(CompareDeck(merge->path[file], hdf, merge->path[0], first));
+  PetscCall(ReadEnsemble(merge, file, hdf));
+  PetscFunctionReturn(0);
+}
+
+/* All files beside the first, and what follows from them. An open file would meet MPI_Finalize. */
+static PetscErrorCode InspectAll(Merge *merge, StudyFinder find) {
+  PetscErrorCode code;
+  Hdf first, hdf;
+
+  PetscFunctionBeginUser;
+  PetscCall(HdfOpen(PETSC_COMM_WORLD, merge->path[0], "r", "merge_files", &first));
+  code = Inspect(merge, 0, first, first, find);
+  for (PetscInt i = 1; i < merge->count && !code; i++) {
+    code = HdfOpen(PETSC_COMM_WORLD, merge->path[i], "r", "merge_files", &hdf);
+    if (code) break;
+    code = Inspect(merge, i, hdf, first, find);
+    PetscCall(HdfClose(&hdf));
+  }
+  if (!code) code = TakeDeck(merge, first);
+  PetscCall(HdfClose(&first));
+  PetscCall(code);
+  PetscFunctionReturn(0);
+}
+
+/* The joined results must not take the place of what is joined. */
+static PetscErrorCode CheckTarget(const Merge *merge) {
+  char target[PETSC_MAX_PATH_LEN];
+  struct stat mine, other;
+  PetscMPIInt rank;
+  int same = -1;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetString("output_file", target));
+  PetscCheck(target[0], PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "output_file is not set: merge needs it");
+  PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
+  for (PetscInt i = 0; !rank && i < merge->count && !stat(target, &mine); i++)
+    if (!stat(merge->path[i], &other) && mine.st_dev == other.st_dev && mine.st_ino == other.st_ino) same = (int)i;
+  PetscCallMPI(MPI_Bcast(&same, 1, MPI_INT, 0, PETSC_COMM_WORLD));
+  PetscCheck(same < 0, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "output_file = %s: is one of the files to be joined",
+             target);
+  PetscFunctionReturn(0);
+}
+
+/* One quantity of one file into the rows of this group's realizations; before: realizations of the files before. */
+static PetscErrorCode ReadQuantity(const Merge *merge, PetscInt file, PetscInt before, const Quantity *quantity,
+                                   PetscInt first, Results results, const EnsembleLayout *e, Hdf hdf) {
+  const PetscBool framed = quantity->kind == QUANTITY_REALIZATION ? PETSC_FALSE : PETSC_TRUE;
+  const PetscInt k = QuantitySize(quantity), n = merge->each[file];
+  const PetscInt frames = framed ? ResultsGetFrames(results)->count : 1;
+  PetscInt64 shape[5] = {frames, n};
+  int rank = framed ? 2 : 1;
+  char path[PETSC_MAX_PATH_LEN];
+  PetscReal *values;
+
+  PetscFunctionBeginUser;
+  for (PetscInt i = 0; i < quantity->rank; i++) shape[2 + i] = quantity->shape[i];
+  rank += (int)quantity->rank;
+  if (quantity->kind == QUANTITY_OBSERVABLE)
+    PetscCall(PetscSNPrintf(path, sizeof(path), "/observables/%s/value", quantity->name));
+  else
+    PetscCall(PetscSNPrintf(path, sizeof(path), "/study/%s/%s", merge->study, quantity->name));
+  PetscCall(HdfCheckShape(hdf, path, rank, framed ? shape : shape + 1));
+  PetscCall(PetscMalloc1((size_t)frames * (size_t)n * (size_t)k, &values));
+  PetscCall(HdfReadReals(hdf, path, values));
+  for (PetscInt f = 0; f < frames; f++)
+    for (PetscInt r = 0; r < n; r++) {
+      const PetscInt i = (before + r) / e->groups;
+      PetscReal *to = framed ? ResultsFrame(results, i, f) : ResultsTail(results, i);
+      if ((before + r) % e->groups == e->group)
+        PetscCall(PetscArraycpy(to + first, values + ((size_t)f * (size_t)n + (size_t)r) * (size_t)k, k));
+    }
+  PetscCall(PetscFree(values));
+  PetscFunctionReturn(0);
+}
+
+/* Numbers of the whole run are those of the first file, which may have fewer than there is room for. */
+static PetscErrorCode ReadShared(const Merge *merge, Checkpoint checkpoint, Hdf hdf) {
+  PetscInt64 shape[8], size;
+  char path[PETSC_MAX_PATH_LEN];
+  const char *name;
+  PetscReal *values;
+  PetscBool exists;
+  PetscInt n;
+  int rank;
+
+  PetscFunctionBeginUser;
+  for (PetscInt i = 0;; i++) {
+    PetscCall(CheckpointGetShared(checkpoint, i, &name, &n, &values));
+    if (!name) break;
+    PetscCall(PetscSNPrintf(path, sizeof(path), "/study/%s/%s", merge->study, name));
+    PetscCall(HdfExists(hdf, path, &exists));
+    if (!exists) continue;
+    PetscCall(HdfGetShape(hdf, path, &rank, shape));
+    size = 1;
+    for (int s = 0; s < rank; s++) size *= shape[s];
+    PetscCheck(size <= n, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "merge_files = %s: dataset '%s' has another shape",
+               merge->path[0], path);
+    PetscCall(HdfReadReals(hdf, path, values));
+  }
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode ReadFile(const Merge *merge, PetscInt file, PetscInt before, Results results,
+                               const EnsembleLayout *layout, Hdf hdf) {
+  const Quantity *quantity;
+  PetscInt first;
+
+  PetscFunctionBeginUser;
+  for (PetscInt i = 0; (quantity = ResultsGetQuantity(results, i, &first)); i++)
+    if (quantity->name) PetscCall(ReadQuantity(merge, file, before, quantity, first, results, layout, hdf));
+  PetscFunctionReturn(0);
+}
+
+/* What was joined: seeds in /parameters, names in /provenance. */
+static PetscErrorCode Label(const Merge *merge, Results results) {
+  size_t room = 1;
+  char *seeds, *names;
+
+  PetscFunctionBeginUser;
+  for (PetscInt i = 0; i < merge->count; i++) room += strlen(merge->seeds[i]) + strlen(merge->path[i]) + 2;
+  PetscCall(PetscCalloc2(room, &seeds, room, &names));
+  for (PetscInt i = 0; i < merge->count; i++) {
+    const char *slash = strrchr(merge->path[i], '/');
+    if (i) PetscCall(PetscStrlcat(seeds, ",", room));
+    if (i) PetscCall(PetscStrlcat(names, " ", room));
+    PetscCall(PetscStrlcat(seeds, merge->seeds[i], room));
+    PetscCall(PetscStrlcat(names, slash ? slash + 1 : merge->path[i], room));
+  }
+  PetscCall(ResultsSetOrigin(results, "/parameters", "ensemble_seed", seeds));
+  PetscCall(ResultsSetOrigin(results, "/provenance", "merged", names));
+  PetscCall(PetscFree2(seeds, names));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Read(void *context, Results results, Checkpoint checkpoint, const EnsembleLayout *layout) {
+  Merge *merge = context;
+  char target[PETSC_MAX_PATH_LEN];
+  PetscErrorCode code;
+  PetscInt before = 0;
+  Hdf hdf;
+
+  PetscFunctionBeginUser;
+  for (PetscInt i = 0; i < merge->count; i++) {
+    PetscCall(HdfOpen(PETSC_COMM_WORLD, merge->path[i], "r", "merge_files", &hdf));
+    code = ReadFile(merge, i, before, results, layout, hdf);
+    if (!code && !i) code = ReadShared(merge, checkpoint, hdf);
+    PetscCall(HdfClose(&hdf));
+    PetscCall(code);
+    before += merge->each[i];
+  }
+  PetscCall(Label(merge, results));
+  PetscCall(DeckGetString("output_file", target));
+  PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s: %" PetscInt_FMT " realizations of %" PetscInt_FMT " files\n", target,
+                        merge->realizations, merge->count));
+  for (PetscInt i = 0; i < merge->count; i++) PetscCall(PetscFree(merge->seeds[i]));
+  PetscCall(PetscFree(merge->storage));
+  PetscFunctionReturn(0);
+}
+
+/* The study of the files, with their deck, reads instead of computing. */
+static PetscErrorCode Select(Run run, StudyFinder find, const Study **study) {
+  Merge *merge;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscNew(&merge));
+  merge->count = FILES_MOST;
+  PetscCall(DeckGetStringList("merge_files", &merge->count, merge->path, &merge->storage));
+  PetscCheck(merge->count, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "merge_files is not set: name the results files to join, separated by commas");
+  PetscCall(CheckTarget(merge));
+  PetscCall(InspectAll(merge, find));
+  *study = find(merge->study);
+  PetscCall(RunSetReader(run, Read, merge));
+  PetscFunctionReturn(0);
+}
+
+const Study StudyMerge = {
+    .name = "merge",
+    .options = &MergeTable,
+    .summary = "results of several seeds as those of one ensemble, statistics and fits anew",
+    .select = Select,
+};
