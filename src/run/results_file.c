@@ -255,6 +255,17 @@ static PetscErrorCode WriteItem(const Item *item, Hdf hdf, const char *group) {
   PetscFunctionReturn(0);
 }
 
+/* For whoever draws means: standard errors to each side that make a 95% interval. */
+static PetscErrorCode WriteFactor(Results results, Hdf hdf, const char *group) {
+  PetscFunctionBeginUser;
+  if (!results->quantities) PetscFunctionReturn(0);
+  PetscCall(HdfAttributeReal(hdf, group, "interval_factor", IntervalFactor(results->realizations)));
+  PetscCall(HdfAttributeString(hdf, "/quantities", "interval_factor_unit", "standard errors"));
+  PetscCall(HdfAttributeString(hdf, "/quantities", "interval_factor",
+                               "to each side of a mean over the realizations: its 95% interval"));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode WriteOrigin(Results results, Hdf hdf) {
   char done[32];
 
@@ -277,6 +288,7 @@ static PetscErrorCode WriteFile(Results results) {
   PetscCall(HdfOpen(results->layout.world, results->output.temporary, "w", NULL, &hdf));
   PetscCall(HdfWriteGroup(hdf, group));
   PetscCall(WriteQuantities(results, hdf, group));
+  PetscCall(WriteFactor(results, hdf, group));
   if (results->rows) PetscCall(WriteColumns(results, hdf, group));
   for (PetscInt i = 0; i < results->count; i++) PetscCall(WriteItem(&results->items[i], hdf, group));
   PetscCall(WriteOrigin(results, hdf));

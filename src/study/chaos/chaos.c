@@ -24,8 +24,6 @@ static const QuantityText texts[] = {
     {"mmd2", "1", "MMD^2, with kernel e^(beta <x,y>), of N tokens to the reference, its supremum over the frames"},
     {"coupling", "1", "(1/N) sum_i |x_i - y_i|^2, y_i being what token i is coupled to, its supremum over the frames"},
     {"correlation", "1", "correlation of two tokens given the noise, as an array of N at the last frame"},
-    {"interval_factor", "1",
-     "standard errors on either side of a mean that make its 95% interval; NaN below 4 realizations"},
     {"reference_tokens", "tokens", "tokens of the nested reference, or nodes of the quadrature"},
     {"slope_w2sq", "1", "slope of log w2sq against log N"},
     {"slope_mmd2", "1", "slope of log mmd2 against log N"},

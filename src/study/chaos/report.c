@@ -98,7 +98,6 @@ static PetscErrorCode RecordSlopes(const ChaosDesign *d, PetscInt R, PetscReal *
   slopes->verdict =
       RangeWord(RangeJudge(slopes->measured[CHAOS_W2SQ], slopes->end[CHAOS_W2SQ], largest, slopes->bound));
   PetscCall(ResultsText(results, "slope_w2sq_verdict", slopes->verdict));
-  PetscCall(ResultsScalar(results, "interval_factor", IntervalFactor(R)));
   PetscFunctionReturn(0);
 }
 

@@ -18,8 +18,6 @@ static const QuantityText texts[] = {
     {"width", "neurons", "width m of its MLPs, inf for the Gaussian limit"},
     {"error", "1", "E max over the layer times of (1/N) sum_i |X_i of the transformer - X_i of the limit SDE|^2"},
     {"sem", "1", "standard error of error over the realizations"},
-    {"interval_factor", "1",
-     "standard errors on either side of a mean that make its 95% interval; NaN below 4 realizations"},
     {"samples", "1", "error of every realization, for every number of tokens, depth and width of the lists"},
     {"slope_depth", "1", "slope of log error against log L at infinite width and most tokens; the theorem's is -1"},
     {"slope_width", "1",

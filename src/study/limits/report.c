@@ -119,7 +119,6 @@ static PetscErrorCode AddRows(const LimitsGrid *grid, PetscInt R, const PetscRea
         PetscCall(ResultsRow(results, row));
         if (!(mean[cell] > 0)) *positive = PETSC_FALSE;
       }
-  PetscCall(ResultsScalar(results, "interval_factor", IntervalFactor(R)));
   PetscCall(PetscFree2(mean, sem));
   PetscFunctionReturn(0);
 }
@@ -243,6 +242,8 @@ PetscErrorCode LimitsReport(const LimitsGrid *grid, PetscInt R, const PetscReal 
   PetscCall(AddSlopes(&plan, slopes, words, results));
   if (plan.fits) {
     PetscCall(IntervalOfStatistic(R, grid->cells, samples, grid->counts * FITS, Fits, &plan, fits));
+    for (PetscInt i = 0; i < grid->counts; i++)
+      fits[i * FITS + FIT_R2].high = PetscMin(fits[i * FITS + FIT_R2].high, 1);
     PetscCall(AddFits(&plan, fits, results));
   }
   PetscCall(Print(&plan, slopes, words, fits, results));

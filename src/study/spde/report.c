@@ -98,7 +98,6 @@ PetscErrorCode SpdeReport(PetscInt dim, const Samples *samples, Results results)
     PetscCall(ResultsArray(results, key, 1, shape, sem + i * frames));
   }
   PetscCall(ResultsArray(results, "resolved", 1, shape, resolved));
-  PetscCall(ResultsScalar(results, "interval_factor", IntervalFactor(samples->realizations)));
   PetscCall(ResultsText(results, "distance_kind", dim == 2 ? "W2" : "MMD"));
   PetscCall(ReportOutgrown(samples, resolved, results));
   PetscCall(PetscFree3(mean, sem, resolved));

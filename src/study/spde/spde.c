@@ -47,8 +47,6 @@ static const QuantityText texts[] = {
     {"outgrown", "time", "time at which the density of a realization outgrew its degrees; NaN: never"},
     {"outgrown_count", "realizations", "realizations whose density outgrew its degrees"},
     {"outgrown_first", "time", "time at which the first of them did"},
-    {"interval_factor", "1",
-     "standard errors on either side of a mean that make its 95% interval; NaN below 4 realizations"},
     {"means_until", "time", "up to when all realizations are resolved: means end there"},
     {"resolved", "realizations", "realizations whose density is still held by its degrees"},
     {"snapshot_time", "time", "times of the snapshots of realization 0"},

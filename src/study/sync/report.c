@@ -85,7 +85,6 @@ static PetscErrorCode ReportTheorem(Report *x) {
     Say(x, "           attention alone made the energy grow at the rate %.6g at most in this run\n",
         (double)x->measured);
   Say(x, "           %s\n", theorem->sentence);
-  PetscCall(ResultsScalar(x->results, "interval_factor", IntervalFactor(x->samples->realizations)));
   PetscCall(ResultsScalar(x->results, "lambda_bar", t->lambda_bar));
   PetscCall(ResultsScalar(x->results, "lambda_rate", t->lambda_rate));
   PetscCall(ResultsScalar(x->results, "lambda_rate_bound", t->rate_bound));

@@ -56,8 +56,6 @@ static const QuantityText texts[] = {
     {"antipodal", "1", "1 if the noise is an odd field, whose own attractor is two antipodal points; else 0"},
     {"lambda_bar", "1/time", "the theorem's lambda_bar of the noise: it applies where that is negative"},
     {"lambda_rate", "1/time", "the theorem's rate lambda_bar'(beta) of the energy"},
-    {"interval_factor", "1",
-     "standard errors on either side of a mean that make its 95% interval; NaN below 4 realizations"},
     {"lambda_rate_bound", "1/time", "a proved upper bound of lambda_bar'(beta)"},
     {"epsilon", "1/time",
      "a proved upper bound of the theorem's epsilon, the largest growth of the energy by attention"},
