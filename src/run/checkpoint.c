@@ -230,8 +230,9 @@ static PetscErrorCode Hear(Checkpoint checkpoint) {
     if (status.MPI_TAG == TAG_SIGNAL)
       caught = number;
     else if (status.MPI_TAG == TAG_DUE)
-      checkpoint->due =
-          (PetscBool)(checkpoint->due || number == checkpoint->writes); /* else there was one in between */
+      checkpoint->due = checkpoint->due || number == checkpoint->writes
+                            ? PETSC_TRUE
+                            : PETSC_FALSE; /* else there was one in between */
     else
       checkpoint->finished++;
   }
@@ -274,9 +275,10 @@ static PetscErrorCode Decide(Checkpoint checkpoint, CheckpointEvent otherwise) {
 
   PetscFunctionBeginUser;
   PetscCall(Hear(checkpoint));
-  due =
-      (PetscBool)(checkpoint->due || (checkpoint->interval > 0 && now - checkpoint->written >= checkpoint->interval) ||
-                  (checkpoint->wall > 0 && !checkpoint->writes));
+  due = checkpoint->due || (checkpoint->interval > 0 && now - checkpoint->written >= checkpoint->interval) ||
+                (checkpoint->wall > 0 && !checkpoint->writes)
+            ? PETSC_TRUE
+            : PETSC_FALSE;
   PetscCall(MustStop(checkpoint, now, due, &stop));
   checkpoint->event = CHECKPOINT_GO;
   if (otherwise == CHECKPOINT_DONE)
@@ -337,7 +339,7 @@ static PetscErrorCode Act(Checkpoint checkpoint, PetscBool *stopped) {
   if (checkpoint->event == CHECKPOINT_WRITE)
     PetscCall(Listen(checkpoint));
   else
-    *stopped = (PetscBool)(checkpoint->event == CHECKPOINT_STOP);
+    *stopped = checkpoint->event == CHECKPOINT_STOP ? PETSC_TRUE : PETSC_FALSE;
   PetscFunctionReturn(0);
 }
 
@@ -387,7 +389,7 @@ PetscErrorCode CheckpointFinish(Checkpoint checkpoint, PetscBool *stopped) {
   const struct timespec nap = {.tv_nsec = 1000 * IDLE_SLEEP};
 
   PetscFunctionBeginUser;
-  *stopped = (PetscBool)(checkpoint->event == CHECKPOINT_STOP);
+  *stopped = checkpoint->event == CHECKPOINT_STOP ? PETSC_TRUE : PETSC_FALSE;
   if (*stopped) PetscFunctionReturn(0);
   checkpoint->current = -1;
   if (checkpoint->rank && !checkpoint->shard) {

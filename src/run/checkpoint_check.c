@@ -157,7 +157,7 @@ static PetscErrorCode OpenResults(Checkpoint checkpoint, Hdf *hdf) {
   failed = HdfReadAttribute(*hdf, "/provenance", "complete", sizeof(value), value, &found);
   if (failed) PetscCall(HdfClose(hdf));
   PetscCall(failed);
-  checkpoint->complete = (PetscBool)(found && !strcmp(value, "true"));
+  checkpoint->complete = found && !strcmp(value, "true") ? PETSC_TRUE : PETSC_FALSE;
   PetscFunctionReturn(0);
 }
 
@@ -173,7 +173,7 @@ PetscErrorCode CheckpointFileIsComplete(Checkpoint checkpoint) {
   PetscCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL));
   failed = OpenResults(checkpoint, &comparison.hdf);
   PetscCall(PetscPopErrorHandler());
-  checkpoint->broken = (PetscBool)(failed != 0);
+  checkpoint->broken = failed != 0 ? PETSC_TRUE : PETSC_FALSE;
   if (failed) PetscFunctionReturn(0);
   if (checkpoint->complete) different = DeckVisit(CompareKey, &comparison);
   PetscCall(HdfClose(&comparison.hdf)); /* an open file would meet MPI_Finalize */

@@ -46,7 +46,7 @@ static PetscErrorCode TakeTokens(Hdf source, const char *path, Tokens tokens, Pe
 
 /* /state/REALIZATION/NAME, created by all ranks, written by the group that owns the realization. */
 static PetscErrorCode WriteState(Checkpoint checkpoint, Hdf hdf, PetscInt r) {
-  const PetscBool mine = (PetscBool)(r % checkpoint->layout.groups == checkpoint->layout.group);
+  const PetscBool mine = r % checkpoint->layout.groups == checkpoint->layout.group ? PETSC_TRUE : PETSC_FALSE;
   Hdf source = NULL;
 
   PetscFunctionBeginUser;
@@ -177,7 +177,7 @@ PetscErrorCode CheckpointFileFind(Checkpoint checkpoint) {
   }
   PetscCheck(checkpoint->source[0] || !damage[0], checkpoint->layout.world, PETSC_ERR_FILE_READ,
              "no checkpoint can be used (%s); remove it to start from the beginning", damage);
-  checkpoint->trusted = (PetscBool)!strcmp(checkpoint->source, checkpoint->file);
+  checkpoint->trusted = !strcmp(checkpoint->source, checkpoint->file) ? PETSC_TRUE : PETSC_FALSE;
   if (checkpoint->source[0]) PetscCall(WithSource(checkpoint, checkpoint->layout.world, CheckpointReadHeader));
   PetscFunctionReturn(0);
 }

@@ -3,6 +3,7 @@
 
 #include <chorale/deck.h>
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -129,31 +130,34 @@ PetscErrorCode ResultsPlaceTable(Results results) {
   PetscFunctionReturn(0);
 }
 
-/* The table first into its file, which counts, then onto paper. */
-static PetscErrorCode TellTable(Results results, const char *path, int *error) {
+/* The table first into its file, which counts, then onto paper; the error numbers of both, 0 for success. */
+static PetscErrorCode TellTable(Results results, const char *path, int errors[2]) {
   const Table table = {results->columns,       ResultsTableWidth(results),
                        results->form.integers, results->rows,
                        results->row,           results->labels};
 
   PetscFunctionBeginUser;
-  if (*path) *error = TableWrite(&table, path);
+  if (*path) errors[0] = TableWrite(&table, path);
   fwrite(results->words, 1, results->place, stdout);
   PetscCall(TablePrint(&table, results->form.rows));
   fwrite(results->words + results->place, 1, results->said - results->place, stdout);
-  fflush(stdout);
+  errno = 0;
+  if (fflush(stdout) || ferror(stdout)) errors[1] = errno ? errno : EIO;
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode ResultsTell(Results results) {
   char path[PETSC_MAX_PATH_LEN];
-  int error = 0;
+  int errors[2] = {0, 0};
 
   PetscFunctionBeginUser;
   PetscCall(DeckGetString("output_table", path));
   PetscCall(ResultsSay(results, "%s", ""));
-  if (!results->rank) PetscCall(TellTable(results, path, &error));
-  PetscCallMPI(MPI_Bcast(&error, 1, MPI_INT, 0, results->layout.world));
-  PetscCheck(!error, results->layout.world, PETSC_ERR_FILE_WRITE, "output_table = %s: cannot be written: %s", path,
-             strerror(error));
+  if (!results->rank) PetscCall(TellTable(results, path, errors));
+  PetscCallMPI(MPI_Bcast(errors, 2, MPI_INT, 0, results->layout.world));
+  PetscCheck(!errors[0], results->layout.world, PETSC_ERR_FILE_WRITE, "output_table = %s: cannot be written: %s", path,
+             strerror(errors[0]));
+  PetscCheck(!errors[1], results->layout.world, PETSC_ERR_FILE_WRITE, "the table cannot be printed: %s",
+             strerror(errors[1]));
   PetscFunctionReturn(0);
 }

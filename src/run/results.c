@@ -215,7 +215,7 @@ PetscReal *ResultsTail(Results results, PetscInt i) {
 }
 
 PetscBool ResultsAreGathered(Results results) {
-  return (PetscBool)(results->observed < results->quantities);
+  return results->observed < results->quantities ? PETSC_TRUE : PETSC_FALSE;
 }
 
 PetscErrorCode ResultsBegin(Results results, PetscBool complete, PetscReal **all) {

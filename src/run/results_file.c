@@ -146,7 +146,7 @@ static PetscErrorCode WriteStatistic(Results results, Hdf hdf, const Quantity *q
 /* Numbers of frames [frames][R] + shape, of realizations [R] + shape, from the rows that all ranks have. */
 static PetscErrorCode WriteSamples(Results results, Hdf hdf, const char *group, const Quantity *quantity,
                                    PetscInt first) {
-  const PetscBool framed = (PetscBool)(quantity->kind == QUANTITY_FRAME);
+  const PetscBool framed = quantity->kind == QUANTITY_FRAME ? PETSC_TRUE : PETSC_FALSE;
   const PetscInt frames = results->frames->count, k = QuantitySize(quantity), R = results->realizations;
   PetscInt64 shape[RESULTS_RANK + 1] = {frames, R};
   char path[PATH];

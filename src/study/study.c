@@ -125,7 +125,7 @@ PetscErrorCode RunSetReader(Run run, RunReader reader, void *context) {
 }
 
 PetscBool RunReads(Run run) {
-  return (PetscBool)(run->reader != NULL);
+  return run->reader != NULL ? PETSC_TRUE : PETSC_FALSE;
 }
 
 /* All objects, checked, before anything runs. */

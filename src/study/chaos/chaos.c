@@ -179,7 +179,7 @@ static PetscErrorCode Step(void *state, PetscInt r, PetscInt l, PetscBool *ended
   Chaos *chaos = state;
   const ChaosDesign *d = &chaos->design;
   const PetscInt s = l / d->depth, step = l % d->depth, frame = FramesAt(RunGetFrames(chaos->run), step + 1);
-  const PetscBool alone = (PetscBool)(s > 0);
+  const PetscBool alone = s > 0 ? PETSC_TRUE : PETSC_FALSE;
 
   PetscFunctionBeginUser;
   (void)ended;

@@ -140,7 +140,7 @@ PetscInt64 ChaosLargest(const ChaosDesign *d) {
 PetscBool ChaosHasTransport(const ChaosDesign *d, PetscInt i) {
   const PetscInt64 other = d->reference == CHAOS_TWIN ? d->count[i] : d->size;
 
-  return (PetscBool)(d->dim == 2 || (d->count[i] <= CHAOS_TRANSPORT && other <= CHAOS_TRANSPORT));
+  return d->dim == 2 || (d->count[i] <= CHAOS_TRANSPORT && other <= CHAOS_TRANSPORT) ? PETSC_TRUE : PETSC_FALSE;
 }
 
 /* Where W2^2 comes from nodes that have a distance to the limit of their own, and where it is left out. */

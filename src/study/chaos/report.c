@@ -48,13 +48,13 @@ static PetscErrorCode Slope(PetscInt n, const PetscReal mean[], void *context, P
  * defined (twins have no coupling), and for a single N. */
 static PetscErrorCode MeasureSlope(const ChaosDesign *d, PetscInt R, const PetscReal samples[], FitValue *slope,
                                    FitValue *end) {
-  PetscBool positive = (PetscBool)(d->counts > 1);
+  PetscBool positive = d->counts > 1 ? PETSC_TRUE : PETSC_FALSE;
   PetscReal N[CHAOS_COUNTS];
 
   PetscFunctionBeginUser;
   FitValue found[2] = {{NAN, NAN, NAN}, {NAN, NAN, NAN}};
   for (PetscInt i = 0; i < d->counts; i++) N[i] = (PetscReal)d->count[i];
-  for (PetscInt i = 0; i < R * d->counts; i++) positive = (PetscBool)(positive && samples[i] > 0);
+  for (PetscInt i = 0; i < R * d->counts; i++) positive = positive && samples[i] > 0 ? PETSC_TRUE : PETSC_FALSE;
   if (positive) PetscCall(IntervalOfStatistic(R, d->counts, samples, 2, Slope, N, found));
   *slope = found[0];
   *end = found[1];

@@ -32,9 +32,9 @@ static Plan MakePlan(const LimitsGrid *grid) {
     if (grid->depth[j] > grid->depth[plan.deepest]) plan.deepest = j;
   for (PetscInt i = 0; i < grid->counts; i++)
     if (grid->count[i] == grid->most) plan.largest = i;
-  plan.slopes[SLOPE_DEPTH] = (PetscBool)(plan.infinite >= 0 && grid->depths >= 2);
-  plan.slopes[SLOPE_WIDTH] = (PetscBool)(plan.infinite >= 0 && plan.finite >= 2);
-  plan.fits = (PetscBool)(plan.finite >= 1 && grid->widths >= 2 && grid->depths >= 2);
+  plan.slopes[SLOPE_DEPTH] = plan.infinite >= 0 && grid->depths >= 2 ? PETSC_TRUE : PETSC_FALSE;
+  plan.slopes[SLOPE_WIDTH] = plan.infinite >= 0 && plan.finite >= 2 ? PETSC_TRUE : PETSC_FALSE;
+  plan.fits = plan.finite >= 1 && grid->widths >= 2 && grid->depths >= 2 ? PETSC_TRUE : PETSC_FALSE;
   return plan;
 }
 

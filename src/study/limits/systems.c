@@ -310,7 +310,7 @@ PetscErrorCode LimitsSystemsStep(LimitsSystems s, PetscInt r, PetscInt f, PetscR
   PetscCall(SchemeStep(s->scheme, s->attention, s->fine, grid->horizon / (PetscReal)grid->reference, s->reference));
   for (PetscInt j = 0; j < grid->depths; j++) {
     PetscCall(Gather(s, j));
-    due = (PetscBool)(due || (f + 1) % (grid->reference / grid->depth[j]) == 0);
+    due = due || (f + 1) % (grid->reference / grid->depth[j]) == 0 ? PETSC_TRUE : PETSC_FALSE;
   }
   for (PetscInt i = 0; i < grid->counts && due; i++)
     if (s->families[i].reference != s->reference) PetscCall(TokensExtract(s->reference, 0, s->families[i].reference));

@@ -47,7 +47,7 @@ PetscErrorCode SpdeSnapshotsDestroy(SpdeSnapshots *s) {
 static PetscBool IsDue(const SpdeSnapshots *s, PetscInt frame, PetscInt frames) {
   const PetscInt64 most = s->most, last = frames - 1;
 
-  if (most < 2 || most > last) return (PetscBool)(most > last || (most == 1 && frame == 0));
+  if (most < 2 || most > last) return most > last || (most == 1 && frame == 0) ? PETSC_TRUE : PETSC_FALSE;
   for (PetscInt64 i = (frame * (most - 1)) / last; i <= (frame * (most - 1)) / last + 1; i++)
     if (i < most && i * last / (most - 1) == frame) return PETSC_TRUE;
   return PETSC_FALSE;

@@ -78,7 +78,7 @@ static PetscErrorCode Read(Spde *spde, PetscInt64 *count) {
   PetscCall(DeckGetString("spde_particles", particles));
   spde->dim = (PetscInt)dim;
   spde->depth = (PetscInt)depth;
-  spde->rule = (PetscBool)(!strcmp(particles, "quadrature") || !strcmp(init, "quadrature"));
+  spde->rule = !strcmp(particles, "quadrature") || !strcmp(init, "quadrature") ? PETSC_TRUE : PETSC_FALSE;
   PetscFunctionReturn(0);
 }
 

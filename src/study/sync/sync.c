@@ -107,7 +107,7 @@ static PetscErrorCode GetTwins(PetscInt64 count, PetscInt64 *twins, PetscReal *d
 
 /* Columns and tail of the samples, those that are not measured without a name. */
 static PetscErrorCode Declare(Sync *sync, Run run) {
-  const PetscBool twins = (PetscBool)(sync->twin_count > 0), pushes = sync->theory.pushes;
+  const PetscBool twins = sync->twin_count > 0 ? PETSC_TRUE : PETSC_FALSE, pushes = sync->theory.pushes;
   const char *const frame[SYNC_COLUMNS] = {"energy",
                                            "order",
                                            "clusters",

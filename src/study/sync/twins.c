@@ -55,7 +55,7 @@ static PetscErrorCode CreateScatters(Twins w, Tokens tokens) {
   for (PetscInt b = 0; b < w->layout.owned; b++)
     for (PetscInt t = 0; t < TokensFilled(&w->layout, b); t++) {
       const PetscInt64 place = (PetscInt64)(w->layout.first + b) * B + t;
-      const PetscBool paired = (PetscBool)(place < 2 * w->count);
+      const PetscBool paired = place < 2 * w->count ? PETSC_TRUE : PETSC_FALSE;
       const PetscInt64 token = paired ? place / 2 : place - w->count;
       if (paired && place % 2) continue;
       for (PetscInt c = 0; c < d; c++) {

@@ -1,5 +1,5 @@
 /* What may be said about the numbers of a run of sync: of the theorem, from bounds that are proved on the right side;
- * of means beside what theory knows of them, only as far as they are resolved (CLAIMS in src/THEORY.md).
+ * of means beside what theory knows of them, only as far as they are resolved (THEORY.md, section 10).
  *
  * Means of energies. The logarithm of a mean of positive numbers is closer to normal than the mean: deviations are
  * taken there. Late in a run the mean is that of rare events which few realizations show, so the comparison ends with
