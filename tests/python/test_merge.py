@@ -312,7 +312,7 @@ def test_joined_densities_have_statistics_of_all(both):
     arrays, counts, values = both("spde")
     for name in ("mass", "energy", "distance", "entropy", "mmd"):
         seen = values(f"{name}_realizations", 1)
-        close(arrays[name], np.nanmean(seen, axis=-1), rtol=1e-12)
+        close(arrays[name], seen.mean(axis=-1), rtol=1e-12)  # until one outgrows its degrees
         assert (arrays["resolved"] == (~np.isnan(seen)).sum(axis=-1)).all()
     assert counts["outgrown_count"] == (~np.isnan(values("outgrown", 0))).sum()
 

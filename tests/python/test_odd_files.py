@@ -63,7 +63,7 @@ def examine(name, source, what, refused=()):
         if code == 2:
             assert len(said) == 1 and said[0].startswith(tools.prefixes(tool)), where
         else:
-            assert code == 0 or code == 1 and tool in ("compare", "merge"), where
+            assert code == 0 or code == 1 and tool == "compare", where
             assert len(said) <= 1, where
             assert tool not in refused or words[0] == "--deck", where
 
