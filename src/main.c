@@ -28,32 +28,24 @@ static void PrintUsage(void) {
 
 /* What is asked for; prints is true on the rank that answers questions. */
 static PetscErrorCode Answer(int argc, char **argv, PetscBool prints) {
-  const Study *study;
   PetscFunctionBeginUser;
   PetscCheck(argc > 1, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "name a study; see chorale --help");
   if (DeckIsHelp(argv[1])) {
     if (prints) PrintUsage();
-    PetscFunctionReturn(0);
-  }
-  if (!strcmp(argv[1], "--version")) {
+  } else if (!strcmp(argv[1], "--version")) {
     if (prints) PetscCall(ProvenancePrintVersion());
-    PetscFunctionReturn(0);
-  }
-  if (!strcmp(argv[1], "--keys")) {
+  } else if (!strcmp(argv[1], "--keys")) {
     PetscCall(DeckUse(StudyOptions, NULL));
     PetscCall(DeckPrintKeys());
-    PetscFunctionReturn(0);
+  } else {
+    const Study *study = StudyFind(argv[1]);
+    PetscCheck(study, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%.64s: is not a study; see chorale --help", argv[1]);
+    PetscCall(DeckUse(StudyOptions, study->name));
+    if (DeckAsksHelp(argc, argv)) PetscFunctionReturn(DeckHelp());
+    PetscCall(ProvenanceSetCommandLine(argc, argv));
+    PetscCall(DeckParse(argc, argv));
+    PetscCall(StudyRun(study, StudyFind, StudyOptions));
   }
-  study = StudyFind(argv[1]);
-  PetscCheck(study, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%.64s: is not a study; see chorale --help", argv[1]);
-  PetscCall(DeckUse(StudyOptions, study->name));
-  if (DeckAsksHelp(argc, argv)) {
-    PetscCall(DeckHelp());
-    PetscFunctionReturn(0);
-  }
-  PetscCall(ProvenanceSetCommandLine(argc, argv));
-  PetscCall(DeckParse(argc, argv));
-  PetscCall(StudyRun(study, StudyFind, StudyOptions));
   PetscFunctionReturn(0);
 }
 

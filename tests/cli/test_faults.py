@@ -109,7 +109,7 @@ CHANGES = {
     "no state of a realization": lambda file: file.__delitem__("state/1"),
     "a state of another size": lambda file: replace(file, "state/1/tokens", (300, 4)),
     "a state of other tokens": lambda file: replace(file, "state/1/tokens", (299, 3)),
-    "rows of another width": lambda file: replace(file, "rows/observables", (4, 700)),
+    "rows of another width": lambda file: replace(file, "rows/samples", (4, 700)),
     "a step too far": lambda file: file["status/step"].write_direct(file["status/step"][()] + 100),
 }
 
