@@ -62,9 +62,6 @@ int main(int argc, char **argv) {
   count += DeckPetscArguments(argc, argv, chosen + 2);
   unsetenv("PETSC_OPTIONS");
   unsetenv("PETSC_OPTIONS_YAML");
-  /* Nobody here shares a file pointer; Open MPI's default makes a file in /tmp for it, over which two runs of one rank
-   * stumble when their results have one name. */
-  setenv("OMPI_MCA_sharedfp", "individual", 0);
   if (PetscInitialize(&count, &words, NULL, NULL)) return 1;
   if (ErrorHandlerPush() || MPI_Comm_rank(PETSC_COMM_WORLD, &rank)) return 1;
   (void)signal(SIGPIPE, SIG_DFL); /* a reader like head that has seen enough ends the program, without PETSc's words */

@@ -10,7 +10,7 @@ import xml.etree.ElementTree as xml
 import h5py
 import numpy as np
 import pytest
-from run import chorale, datasets, options, running, same_bits, spoken
+from run import chorale, datasets, options, same_bits
 
 N, L, T, R = 300, 20, 2.0, 5
 RUN = dict(
@@ -336,6 +336,7 @@ def test_results_are_replaced_only_when_asked(folder, plain):
     assert not [name for name in os.listdir() if name.endswith(".tmp")]
 
 
+<<<<<<< HEAD
 SMALL = dict(
     tokens_count=16, layers_depth=4, mlp_width=8, ensemble_realizations=1, output_trajectories=0
 )
@@ -503,6 +504,8 @@ def test_a_refusal_leaves_nothing(taken, change):
     assert os.listdir(taken / "simulate.h5") == []
 
 
+=======
+>>>>>>> testcli
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
     """A run that was killed after 18 steps, of a quarter of a second each. Trajectories are flushed
