@@ -243,7 +243,7 @@ PetscErrorCode LimitsReport(const LimitsGrid *grid, PetscInt R, const PetscReal 
   if (plan.fits) {
     PetscCall(IntervalOfStatistic(R, grid->cells, samples, grid->counts * FITS, Fits, &plan, fits));
     for (PetscInt i = 0; i < grid->counts; i++)
-      fits[i * FITS + FIT_R2].high = PetscMin(fits[i * FITS + FIT_R2].high, 1);
+      if (fits[i * FITS + FIT_R2].high > 1) fits[i * FITS + FIT_R2].high = 1; /* NaN without intervals stays */
     PetscCall(AddFits(&plan, fits, results));
   }
   PetscCall(Print(&plan, slopes, words, fits, results));
