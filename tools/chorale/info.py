@@ -188,10 +188,10 @@ def describe_progress(run: Run) -> None:
             line(label, str(error))
 
 
-def row_of(name: str, item: Observable) -> tuple[str, str, str, str]:
-    """An observable in the list of arrays."""
-    unit = f" [{item.unit}]" if item.unit != "1" else ""
-    return name, shape(item.value), kind(item.value), item.description + unit
+def row_of(name: str, item: h5py.Dataset) -> tuple[str, str, str, str]:
+    """A dataset in the list of arrays, with what the file says of it."""
+    unit, note = (io.text(item.attrs.get(key, "")) for key in ("unit", "description"))
+    return name, shape(item), kind(item), note + (f" [{unit}]" if unit not in ("", "1") else "")
 
 
 def describe_results(run: Run) -> None:
@@ -200,7 +200,8 @@ def describe_results(run: Run) -> None:
     describe_values(run)
     table = run.table()
     line("table", f"{len(next(iter(table.values()), ()))} rows of {', '.join(table)}")
-    arrays("/observables/NAME/value", [row_of(*item) for item in run.observables.items()])
+    observed = {name: item.value for name, item in run.observables.items()}
+    describe_arrays("/observables/NAME/value", observed)
     if run.ensemble:
         print("  with step and time beside them; over the realizations: /ensemble/NAME/{mean,sem}")
     others = {name: item for name, item in run.study_data.items() if name not in table}
@@ -208,8 +209,8 @@ def describe_results(run: Run) -> None:
 
 
 def describe_arrays(title: str, items: dict[str, h5py.Dataset]) -> None:
-    """Their names, shapes and types."""
-    arrays(title, [(name, shape(item), kind(item), "") for name, item in items.items()])
+    """Their names, shapes, types, meanings and units."""
+    arrays(title, [row_of(name, item) for name, item in items.items()])
 
 
 def describe_datasets(run: Run) -> None:

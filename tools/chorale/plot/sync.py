@@ -209,7 +209,7 @@ def draw_error(run: Run, axes: Axes, time: np.ndarray) -> None:
     words = f"Energy within {most:.1f} standard errors of exact"
     if verdict is False:
         words = f"Energy up to {most:.1f} standard errors off exact"
-    where = "" if until == time[-1] else f" up to t = {until:.3g} (then not resolved)"
+    where = "" if until == time[-1] else f"\nup to t = {until:.3g} (then not resolved)"
     if not np.isfinite(most):
         words, where, most = "Energy less exact: not resolved", "", np.nanmax(np.abs(off))
     found(axes, words + where + mark(verdict, np.nanmax(np.abs(off))))
