@@ -130,8 +130,7 @@ PetscErrorCode DeckGetIntList(const char *key, PetscInt *n, PetscInt64 values[])
 PetscErrorCode DeckGetRealList(const char *key, PetscInt *n, PetscReal values[]);
 /* Strings point into *storage, which the caller frees with PetscFree. */
 PetscErrorCode DeckGetStringList(const char *key, PetscInt *n, const char *values[], char **storage);
-/* The i-th key in use that names an input file, and the i-th key of all studies; NULL past the end. */
-const char *DeckInput(PetscInt i);
+/* The i-th key of all studies, NULL past the end. */
 const char *DeckName(PetscInt i);
 
 /* Calls visit(key, value, context) for every key in use, in the order of tables, with its resolved value as text. */

@@ -74,9 +74,9 @@ PetscErrorCode RunSetFrames(Run run, PetscInt steps, PetscReal horizon, FramesRo
 /* A frame after every step, see FramesCreateList; and as many steps. */
 PetscErrorCode RunSetFrameList(Run run, PetscInt count, const PetscInt64 step[], const PetscReal time[]);
 const Frames *RunGetFrames(Run run);
-/* See ResultsDeclare; the observables in their order. */
+/* See ResultsDeclare; the observables in their order, the energy that of attention_beta. */
 PetscErrorCode RunDeclare(Run run, const Quantity *quantity);
-PetscErrorCode RunDeclareObservables(Run run);
+PetscErrorCode RunDeclareObservables(Run run, PetscReal beta);
 PetscErrorCode RunSetColumns(Run run, const char *columns);
 /* Every frame of these tokens goes to a file, for the first output_trajectories realizations. */
 PetscErrorCode RunSetTrajectories(Run run, Tokens tokens);

@@ -27,8 +27,8 @@ static PetscErrorCode ReduceFrame(Results results, MPI_Comm holders, size_t t, d
   /* every number is added to zeros, so the sum is exact, and what follows goes in the order of r for any grouping */
   for (size_t from = 0; from < length; from += PIECE) {
     double *piece = rows + from;
-    PetscCallMPI(MPI_Reduce(results->rank ? piece : MPI_IN_PLACE, piece, (PetscMPIInt)PetscMin(PIECE, length - from),
-                            MPI_DOUBLE, MPI_SUM, 0, holders));
+    PetscCallMPI(MPI_Reduce(results->output->rank ? piece : MPI_IN_PLACE, piece,
+                            (PetscMPIInt)PetscMin(PIECE, length - from), MPI_DOUBLE, MPI_SUM, 0, holders));
   }
   PetscFunctionReturn(0);
 }
@@ -41,14 +41,15 @@ static PetscErrorCode Statistics(Results results) {
   double *rows;
 
   PetscFunctionBeginUser;
-  PetscCall(
-      PetscCalloc2(results->rank ? 0 : frames * V, &results->mean, results->rank ? 0 : frames * V, &results->sem));
-  PetscCallMPI(MPI_Comm_split(results->layout.world, results->shard ? MPI_UNDEFINED : 0, results->rank, &holders));
+  PetscCall(PetscCalloc2(results->output->rank ? 0 : frames * V, &results->mean, results->output->rank ? 0 : frames * V,
+                         &results->sem));
+  PetscCallMPI(
+      MPI_Comm_split(results->layout.world, results->shard ? MPI_UNDEFINED : 0, results->output->rank, &holders));
   if (holders == MPI_COMM_NULL) PetscFunctionReturn(0);
   PetscCall(PetscMalloc1(R * V, &rows));
   for (size_t t = 0; t < frames; t++) {
     PetscCall(ReduceFrame(results, holders, t, rows));
-    for (size_t v = 0; v < V && !results->rank; v++) {
+    for (size_t v = 0; v < V && !results->output->rank; v++) {
       PetscReal squares;
       const PetscInt n = FitMoments((PetscInt)R, V, rows + v, &results->mean[t * V + v], &squares);
       /* not FitError, which is rounded otherwise: files keep the bits that they had from the first version on */
@@ -74,8 +75,8 @@ static PetscErrorCode AddRows(Results results) {
     for (PetscInt q = 0; q < results->quantities; q++) {
       const size_t at = (size_t)t * (size_t)results->frame + (size_t)results->first[q];
       if (!results->quantity[q].column) continue;
-      row[c++] = results->rank ? 0 : results->mean[at];
-      row[c++] = results->rank ? 0 : results->sem[at];
+      row[c++] = results->output->rank ? 0 : results->mean[at];
+      row[c++] = results->output->rank ? 0 : results->sem[at];
     }
     PetscCall(ResultsRow(results, row));
   }
@@ -132,7 +133,7 @@ static PetscErrorCode WriteStatistic(Results results, Hdf hdf, const Quantity *q
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc1((size_t)frames * (size_t)k, &values));
-  for (PetscInt t = 0; t < frames && !results->rank; t++)
+  for (PetscInt t = 0; t < frames && !results->output->rank; t++)
     PetscCall(PetscArraycpy(values + (size_t)t * (size_t)k, statistic + (size_t)t * (size_t)results->frame + first, k));
   PetscCall(PetscSNPrintf(path, sizeof(path), "/ensemble/%s/%s", quantity->name, mean ? "mean" : "sem"));
   PetscCall(PetscSNPrintf(description, sizeof(description), "%s over the realizations: %s",
@@ -147,7 +148,7 @@ static PetscErrorCode WriteStatistic(Results results, Hdf hdf, const Quantity *q
 static PetscErrorCode WriteSamples(Results results, Hdf hdf, const char *group, const Quantity *quantity,
                                    PetscInt first) {
   const PetscBool framed = quantity->kind == QUANTITY_FRAME ? PETSC_TRUE : PETSC_FALSE;
-  const PetscInt frames = results->frames->count, k = QuantitySize(quantity), R = results->realizations;
+  const PetscInt frames = results->frames->count, k = QuantitySize(quantity), R = results->samples.realizations;
   PetscInt64 shape[RESULTS_RANK + 1] = {frames, R};
   char path[PATH];
   double *values;
@@ -159,7 +160,7 @@ static PetscErrorCode WriteSamples(Results results, Hdf hdf, const char *group, 
     for (PetscInt r = 0; r < R; r++) {
       const size_t at = (size_t)(framed ? f : frames) * (size_t)results->frame + (size_t)first;
       PetscCall(PetscArraycpy(values + ((size_t)f * (size_t)R + (size_t)r) * (size_t)k,
-                              results->all + (size_t)r * (size_t)ResultsWidth(results) + at, k));
+                              results->samples.all + (size_t)r * (size_t)ResultsWidth(results) + at, k));
     }
   At(path, group, quantity->name);
   PetscCall(HdfWriteReals(hdf, path, (int)quantity->rank + (framed ? 2 : 1), framed ? shape : shape + 1, values));
@@ -177,7 +178,7 @@ static PetscErrorCode WriteQuantities(Results results, Hdf hdf, const char *grou
       PetscCall(WriteObservable(results, hdf, quantity, results->first[q]));
       PetscCall(WriteStatistic(results, hdf, quantity, results->first[q], PETSC_TRUE));
       PetscCall(WriteStatistic(results, hdf, quantity, results->first[q], PETSC_FALSE));
-    } else if (results->realizations)
+    } else if (results->samples.realizations)
       PetscCall(WriteSamples(results, hdf, group, quantity, results->first[q]));
   }
   PetscFunctionReturn(0);
@@ -259,7 +260,7 @@ static PetscErrorCode WriteItem(const Item *item, Hdf hdf, const char *group) {
 static PetscErrorCode WriteFactor(Results results, Hdf hdf, const char *group) {
   PetscFunctionBeginUser;
   if (!results->quantities) PetscFunctionReturn(0);
-  PetscCall(HdfAttributeReal(hdf, group, "interval_factor", IntervalFactor(results->realizations)));
+  PetscCall(HdfAttributeReal(hdf, group, "interval_factor", IntervalFactor(results->samples.realizations)));
   PetscCall(HdfAttributeString(hdf, "/quantities", "interval_factor_unit", "standard errors"));
   PetscCall(HdfAttributeString(hdf, "/quantities", "interval_factor",
                                "to each side of a mean over the realizations: its 95% interval"));
@@ -271,7 +272,7 @@ static PetscErrorCode WriteOrigin(Results results, Hdf hdf) {
 
   PetscFunctionBeginUser;
   PetscCall(OriginWrite(results->layout.world, results->complete, hdf));
-  PetscCall(PetscSNPrintf(done, sizeof(done), "%" PetscInt_FMT, results->realizations));
+  PetscCall(PetscSNPrintf(done, sizeof(done), "%" PetscInt_FMT, results->samples.realizations));
   if (!results->complete && ResultsAreGathered(results))
     PetscCall(HdfAttributeString(hdf, "/provenance", "realizations_done", done));
   for (PetscInt i = 0; i < results->origins; i++)
@@ -285,21 +286,21 @@ static PetscErrorCode WriteFile(Results results) {
 
   PetscFunctionBeginUser;
   PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", results->form.study));
-  PetscCall(HdfOpen(results->layout.world, results->output.temporary, "w", NULL, &hdf));
-  PetscCall(HdfWriteGroup(hdf, group));
+  PetscCall(HdfOpen(results->layout.world, results->output->temporary, "w", NULL, &hdf));
+  PetscCall(HdfAttributeString(hdf, group, "columns", results->columns));
   PetscCall(WriteQuantities(results, hdf, group));
   PetscCall(WriteFactor(results, hdf, group));
   if (results->rows) PetscCall(WriteColumns(results, hdf, group));
   for (PetscInt i = 0; i < results->count; i++) PetscCall(WriteItem(&results->items[i], hdf, group));
   PetscCall(WriteOrigin(results, hdf));
   for (PetscInt r = 0; r < results->trajectories; r++) {
-    PetscCall(OutputTrajectory(&results->output, r, PETSC_TRUE, target));
+    PetscCall(OutputTrajectory(results->output, r, PETSC_TRUE, target));
     PetscCall(PetscSNPrintf(link, sizeof(link), "/particles/realization_%05d", (int)r));
     PetscCall(HdfExternalLink(hdf, link, target, "/particles/all"));
   }
   PetscCall(HdfFlush(hdf)); /* every rank's part is on disk */
   PetscCall(HdfClose(&hdf));
-  PetscCall(OutputCommit(results->layout.world, &results->output));
+  PetscCall(OutputCommit(results->output));
   PetscFunctionReturn(0);
 }
 
@@ -311,7 +312,7 @@ PetscErrorCode ResultsCommit(Results results) {
   if (results->observed) PetscCall(AddRows(results));
   if (results->form.only_table) PetscFunctionReturn(0);
   failed = WriteFile(results);
-  if (failed && !results->rank) (void)unlink(results->output.temporary);
+  if (failed && !results->output->rank) (void)unlink(results->output->temporary);
   PetscCall(failed);
   PetscFunctionReturn(0);
 }

@@ -29,7 +29,7 @@ struct _p_Results {
   char *columns;
   Ensemble ensemble;
   EnsembleLayout layout;
-  PetscMPIInt rank, shard; /* in the world and in the group */
+  PetscMPIInt shard; /* of the group */
   const Frames *frames;
   PetscInt trajectories;
   Output output;
@@ -42,8 +42,7 @@ struct _p_Results {
   PetscReal *values;                   /* [owned][frames][frame] + [tail]; one frame and tail on other shards */
 
   PetscBool complete;
-  PetscInt realizations; /* that are done, as far as rows are gathered */
-  PetscReal *all;        /* [realizations][width] */
+  Samples samples;       /* those that are done, as far as rows are gathered */
   PetscReal *mean, *sem; /* [frames][frame] of observables, on rank 0 */
   PetscInt64 rows, room;
   PetscReal *row; /* [rows][numbers of the table] */

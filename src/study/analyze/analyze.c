@@ -80,7 +80,7 @@ static PetscErrorCode OpenOther(Analysis *analysis) {
   if (analysis->reference != DISTANCE_OTHER) PetscFunctionReturn(0);
   PetscCheck(name[0], PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "analyze_other is not set: analyze_distance = other needs it");
-  PetscCall(RecordingOpen(PETSC_COMM_WORLD, "analyze_other", &analysis->other));
+  PetscCall(RecordingOpen(PETSC_COMM_WORLD, "analyze_other", name, &analysis->other));
   PetscCall(RecordingGetInfo(analysis->other, &other));
   PetscCheck(other.count == analysis->info.count && other.dim == analysis->info.dim &&
                  other.realizations == analysis->info.realizations,
@@ -113,7 +113,7 @@ static PetscErrorCode Open(Analysis *analysis, AttentionOptions *attention) {
   PetscCheck(name[0], PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "analyze_file is not set: name a trajectory (.h5md) or a results file with trajectories");
   PetscCall(AnalyzeGetReference(&analysis->reference));
-  PetscCall(RecordingOpen(PETSC_COMM_WORLD, "analyze_file", &analysis->recording));
+  PetscCall(RecordingOpen(PETSC_COMM_WORLD, "analyze_file", name, &analysis->recording));
   PetscCall(RecordingGetInfo(analysis->recording, &analysis->info));
   PetscCall(SelectFrames(analysis));
   PetscCall(OpenOther(analysis));
@@ -181,7 +181,7 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscCall(AnalyzeMeasuresCreate(analysis->tokens, &analysis->measures));
   PetscCall(AttentionCreate(analysis->tokens, &attention, &analysis->attention));
   PetscCall(RunSetFrameList(run, analysis->frames, analysis->step, analysis->time));
-  PetscCall(RunDeclareObservables(run));
+  PetscCall(RunDeclareObservables(run, attention.beta));
   for (PetscInt q = 0; q < analysis->measures.count; q++) PetscCall(RunDeclare(run, &analysis->measures.quantity[q]));
   PetscFunctionReturn(0);
 }

@@ -14,6 +14,7 @@ enum { FILES_MOST = 4096, TEXT = 64 };
 /* The files, in the order of their realizations. */
 typedef struct {
   PetscInt count, realizations;
+  OutputOptions output;
   const char *path[FILES_MOST];
   char *storage;
   PetscInt each[FILES_MOST]; /* realizations */
@@ -23,22 +24,12 @@ typedef struct {
 
 /* Keys that may differ between files: what is joined, and what does not change the numbers. */
 static PetscBool IsFree(const char *key) {
-  static const char *const keys[] = {"ensemble_seed",
-                                     "ensemble_realizations",
-                                     "ensemble_groups",
-                                     "output_file",
-                                     "output_overwrite",
-                                     "output_table",
-                                     "output_trajectories",
-                                     "output_precision",
-                                     "output_compress",
-                                     "progress",
-                                     "dry_run",
-                                     NULL};
+  static const char *const keys[] = {"ensemble_seed", "ensemble_realizations", "output_trajectories",
+                                     "output_precision", "output_compress"};
 
-  for (int i = 0; keys[i]; i++)
+  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(keys); i++)
     if (!strcmp(key, keys[i])) return PETSC_TRUE;
-  return strncmp(key, "checkpoint_", strlen("checkpoint_")) ? PETSC_FALSE : PETSC_TRUE;
+  return CheckpointMayChange(key);
 }
 
 /* Refuses a deck that is not that of the first file. */
@@ -179,13 +170,12 @@ static PetscErrorCode InspectAll(Merge *merge, StudyFinder find) {
 
 /* The joined results must not take the place of what is joined. */
 static PetscErrorCode CheckTarget(const Merge *merge) {
-  char target[PETSC_MAX_PATH_LEN];
+  const char *target = merge->output.file;
   struct stat mine, other;
   PetscMPIInt rank;
   int same = -1;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetString("output_file", target));
   PetscCheck(target[0], PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "output_file is not set: merge needs it");
   PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
   for (PetscInt i = 0; !rank && i < merge->count && !stat(target, &mine); i++)
@@ -289,7 +279,6 @@ static PetscErrorCode Label(const Merge *merge, Results results) {
 
 static PetscErrorCode Read(void *context, Results results, Checkpoint checkpoint, const EnsembleLayout *layout) {
   Merge *merge = context;
-  char target[PETSC_MAX_PATH_LEN];
   PetscErrorCode code;
   PetscInt before = 0;
   Hdf hdf;
@@ -304,9 +293,8 @@ static PetscErrorCode Read(void *context, Results results, Checkpoint checkpoint
     before += merge->each[i];
   }
   PetscCall(Label(merge, results));
-  PetscCall(DeckGetString("output_file", target));
-  PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s: %" PetscInt_FMT " realizations of %" PetscInt_FMT " files\n", target,
-                        merge->realizations, merge->count));
+  PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s: %" PetscInt_FMT " realizations of %" PetscInt_FMT " files\n",
+                        merge->output.file, merge->realizations, merge->count));
   for (PetscInt i = 0; i < merge->count; i++) PetscCall(PetscFree(merge->seeds[i]));
   PetscCall(PetscFree(merge->storage));
   PetscFunctionReturn(0);
@@ -322,6 +310,7 @@ static PetscErrorCode Select(Run run, StudyFinder find, const Study **study) {
   PetscCall(DeckGetStringList("merge_files", &merge->count, merge->path, &merge->storage));
   PetscCheck(merge->count, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "merge_files is not set: name the results files to join, separated by commas");
+  PetscCall(DeckRead(OutputKeys, &merge->output));
   PetscCall(CheckTarget(merge));
   PetscCall(InspectAll(merge, find));
   *study = find(merge->study);

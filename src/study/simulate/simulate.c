@@ -48,16 +48,17 @@ static PetscErrorCode Create(void *state, Run run) {
   simulation->run = run;
   if (!RunReads(run)) PetscCall(StudyGetSize(&count, &dim));
   PetscCall(LayersOptionsRead(&layers));
-  if (RunReads(run))
+  if (RunReads(run)) {
     PetscCall(EnsembleOptionsRead(&options.ensemble));
-  else
+    PetscCall(AttentionOptionsRead(&options.attention));
+  } else
     PetscCall(StudyObjectsRead(&options));
   simulation->depth = (PetscInt)layers.depth;
   simulation->dt = layers.horizon / (PetscReal)layers.depth;
   PetscCall(RunCreateEnsemble(run, &options.ensemble, TokensBlockCount(count), &simulation->layout));
   PetscCall(RunSetSteps(run, simulation->depth));
   PetscCall(RunSetFrames(run, simulation->depth, layers.horizon, FRAMES_SHARE));
-  PetscCall(RunDeclareObservables(run));
+  PetscCall(RunDeclareObservables(run, options.attention.beta));
   if (!RunReads(run)) PetscCall(CreateObjects(simulation, count, (PetscInt)dim, &options));
   PetscFunctionReturn(0);
 }
