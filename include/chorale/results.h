@@ -83,7 +83,8 @@ PetscErrorCode ResultsArray(Results results, const char *key, int rank, const Pe
  * printed. */
 PetscErrorCode ResultsSay(Results results, const char *format, ...) __attribute__((format(printf, 2, 3)));
 PetscErrorCode ResultsPlaceTable(Results results);
-/* In place of what the deck says, or beside it: attribute key of /parameters or /provenance. Copied. */
+/* In place of what the deck says, or beside it: attribute key of the group /parameters or /provenance, a literal. May
+ * be called before ResultsBegin. */
 PetscErrorCode ResultsSetOrigin(Results results, const char *group, const char *key, const char *value);
 
 /* Writes the results file: temporary, fsync, rename. Collective on all ranks. */

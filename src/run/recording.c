@@ -203,30 +203,6 @@ PetscInt RecordingFrames(Recording recording, PetscInt r) {
   return recording->source[r].frames;
 }
 
-static PetscErrorCode Adopt(Hdf hdf, const char *key) {
-  char value[PETSC_MAX_PATH_LEN];
-  PetscBool given, found;
-
-  PetscFunctionBeginUser;
-  PetscCall(DeckHas(key, &given));
-  if (given) PetscFunctionReturn(0);
-  PetscCall(HdfReadAttribute(hdf, "/parameters", key, sizeof(value), value, &found));
-  if (!found || !value[0]) PetscFunctionReturn(0);
-  PetscCall(DeckResolve(key, value));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode RecordingAdopt(Recording recording, PetscInt n, const char *const keys[], PetscBool *found) {
-  Hdf hdf;
-
-  PetscFunctionBeginUser;
-  PetscCall(HdfOpen(recording->world, recording->path, "r", recording->key, &hdf));
-  PetscCall(HdfExists(hdf, "/parameters", found));
-  for (PetscInt i = 0; *found && i < n; i++) PetscCall(Adopt(hdf, keys[i]));
-  PetscCall(HdfClose(&hdf));
-  PetscFunctionReturn(0);
-}
-
 PetscErrorCode RecordingVisit(Recording recording,
                               PetscErrorCode (*visit)(const char *key, const char *value, void *context),
                               void *context) {
@@ -243,6 +219,33 @@ PetscErrorCode RecordingVisit(Recording recording,
     if (found) PetscCall(visit(key, value, context));
   }
   PetscCall(HdfClose(&hdf));
+  PetscFunctionReturn(0);
+}
+
+typedef struct {
+  PetscInt n;
+  const char *const *keys;
+  PetscBool found;
+} Adoption;
+
+static PetscErrorCode Adopt(const char *key, const char *value, void *context) {
+  Adoption *adoption = context;
+  PetscBool given = PETSC_TRUE;
+
+  PetscFunctionBeginUser;
+  adoption->found = PETSC_TRUE;
+  for (PetscInt i = 0; given && i < adoption->n; i++)
+    if (!strcmp(key, adoption->keys[i])) PetscCall(DeckHas(key, &given));
+  if (!given && value[0]) PetscCall(DeckResolve(key, value));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RecordingAdopt(Recording recording, PetscInt n, const char *const keys[], PetscBool *found) {
+  Adoption adoption = {n, keys, PETSC_FALSE};
+
+  PetscFunctionBeginUser;
+  PetscCall(RecordingVisit(recording, Adopt, &adoption));
+  *found = adoption.found;
   PetscFunctionReturn(0);
 }
 

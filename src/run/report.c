@@ -72,6 +72,13 @@ PetscErrorCode ResultsText(Results results, const char *key, const char *value) 
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode ResultsSetOrigin(Results results, const char *group, const char *key, const char *value) {
+  PetscFunctionBeginUser;
+  PetscCall(ResultsText(results, key, value));
+  results->items[results->count - 1].group = group;
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode ResultsFit(Results results, const char *key, FitValue value) {
   char name[RESULTS_NAME];
 

@@ -15,8 +15,7 @@ PetscErrorCode ResultsCreate(const ResultsForm *form, Results *results) {
   PetscFunctionReturn(0);
 }
 
-/* Nothing is said yet. */
-static PetscErrorCode Clear(Results results) {
+PetscErrorCode ResultsClear(Results results) {
   PetscFunctionBeginUser;
   for (PetscInt i = 0; i < results->count; i++) {
     PetscCall(PetscFree(results->items[i].text));
@@ -38,13 +37,7 @@ PetscErrorCode ResultsDestroy(Results *results) {
 
   PetscFunctionBeginUser;
   if (!old) PetscFunctionReturn(0);
-  PetscCall(Clear(old));
-  for (PetscInt i = 0; i < old->origins; i++) {
-    PetscCall(PetscFree(old->origin[i].group));
-    PetscCall(PetscFree(old->origin[i].key));
-    PetscCall(PetscFree(old->origin[i].value));
-  }
-  for (PetscInt q = 0; q < old->quantities; q++) PetscCall(PetscFree(old->described[q]));
+  PetscCall(ResultsClear(old));
   PetscCall(PetscFree(old->items));
   PetscCall(PetscFree(old->words));
   PetscCall(PetscFree(old->values));
@@ -67,15 +60,13 @@ PetscErrorCode ResultsDescribe(Results results, const char *name, const char **u
 PetscErrorCode ResultsDeclare(Results results, const Quantity *quantity) {
   const PetscInt size = QuantitySize(quantity);
   Quantity *own = &results->quantity[results->quantities];
-  char description[QUANTITY_TEXT];
 
   PetscFunctionBeginUser;
   PetscCheck(results->quantities < RESULTS_QUANTITIES, PETSC_COMM_SELF, PETSC_ERR_PLIB, "raise RESULTS_QUANTITIES");
   *own = *quantity;
   if (own->name && !own->unit) {
-    PetscCall(ResultsDescribe(results, own->name, &own->unit, description));
-    PetscCall(PetscStrallocpy(description, &results->described[results->quantities]));
     own->description = results->described[results->quantities];
+    PetscCall(ResultsDescribe(results, own->name, &own->unit, results->described[results->quantities]));
   }
   if (own->kind == QUANTITY_REALIZATION) {
     results->first[results->quantities] = results->tail;
@@ -217,22 +208,11 @@ PetscErrorCode ResultsBegin(Results results, PetscBool complete, Samples **sampl
   const PetscInt R = results->layout.realizations, width = ResultsWidth(results);
 
   PetscFunctionBeginUser;
-  PetscCall(Clear(results));
   results->complete = complete;
   results->samples = (Samples){R, results->frame, width, results->frames, NULL};
   *samples = &results->samples;
   if (!ResultsAreGathered(results)) PetscFunctionReturn(0);
   PetscCall(PetscMalloc1((size_t)R * (size_t)width, &results->samples.all));
   PetscCall(EnsembleGather(results->ensemble, width, results->values, results->samples.all));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode ResultsSetOrigin(Results results, const char *group, const char *key, const char *value) {
-  PetscFunctionBeginUser;
-  PetscCheck(results->origins < RESULTS_ORIGINS, PETSC_COMM_SELF, PETSC_ERR_PLIB, "raise RESULTS_ORIGINS");
-  PetscCall(PetscStrallocpy(group, &results->origin[results->origins].group));
-  PetscCall(PetscStrallocpy(key, &results->origin[results->origins].key));
-  PetscCall(PetscStrallocpy(value, &results->origin[results->origins].value));
-  results->origins++;
   PetscFunctionReturn(0);
 }

@@ -3,7 +3,7 @@
 
 #include <chorale/sum.h>
 
-#include "expect.h"
+#include "test.h"
 
 /* A stream of test numbers that owes nothing to the code under test: xorshift64*. */
 static uint64_t state = 88172645463325252u;
