@@ -1,12 +1,12 @@
 /* The driver of every study. */
 #include <chorale/study.h>
 
-#include "io/provenance.h"
-#include <chorale/deck.h>
 #include <chorale/observables.h>
 #include <chorale/progress.h>
 
+#include "io/provenance.h"
 #include "run/trajectories.h"
+#include "study/options.h"
 
 struct _p_Run {
   const Study *study;
@@ -26,15 +26,10 @@ struct _p_Run {
 
 PetscErrorCode RunCreateEnsemble(Run run, const EnsembleOptions *options, PetscInt blocks, EnsembleLayout *layout) {
   PetscFunctionBeginUser;
-  PetscCall(EnsembleCreate(options, blocks, &run->ensemble));
-  PetscCall(EnsembleGetLayout(run->ensemble, &run->layout));
-  *layout = run->layout;
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode RunCreateSingle(Run run, EnsembleLayout *layout) {
-  PetscFunctionBeginUser;
-  PetscCall(EnsembleCreateSingle(&run->ensemble));
+  if (options)
+    PetscCall(EnsembleCreate(options, blocks, &run->ensemble));
+  else
+    PetscCall(EnsembleCreateSingle(&run->ensemble));
   PetscCall(EnsembleGetLayout(run->ensemble, &run->layout));
   *layout = run->layout;
   PetscFunctionReturn(0);
@@ -47,11 +42,12 @@ PetscErrorCode RunSetSteps(Run run, PetscInt steps) {
 }
 
 PetscErrorCode RunSetFrames(Run run, PetscInt steps, PetscReal horizon, FramesRounding rounding) {
-  PetscInt64 every;
+  OutputOptions output;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetInt("output_every", &every));
-  PetscCall(FramesCreate(steps, every, horizon, rounding, &run->frames));
+  PetscCall(DeckRead(OutputKeys, &output));
+  run->steps = steps;
+  PetscCall(FramesCreate(steps, output.every, horizon, rounding, &run->frames));
   PetscFunctionReturn(0);
 }
 
@@ -66,28 +62,17 @@ const Frames *RunGetFrames(Run run) {
   return &run->frames;
 }
 
-PetscErrorCode RunDeclare(Run run, const Quantity *quantity) {
-  PetscFunctionBeginUser;
-  PetscCall(ResultsDeclare(run->results, quantity));
-  PetscFunctionReturn(0);
+Results RunGetResults(Run run) {
+  return run->results;
 }
 
-PetscErrorCode RunDeclareObservables(Run run) {
-  PetscReal beta;
-
+PetscErrorCode RunDeclareObservables(Run run, PetscReal beta) {
   PetscFunctionBeginUser;
-  PetscCall(DeckGetReal("attention_beta", &beta));
   for (int o = 0; o < OBSERVABLES; o++) {
     Quantity quantity = *ObservableGetQuantity((Observable)o);
     if (o == OBSERVE_ENERGY) quantity.unit = AttentionEnergyUnit(beta);
     PetscCall(ResultsDeclare(run->results, &quantity));
   }
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode RunSetColumns(Run run, const char *columns) {
-  PetscFunctionBeginUser;
-  PetscCall(ResultsSetColumns(run->results, columns));
   PetscFunctionReturn(0);
 }
 
@@ -307,7 +292,8 @@ static PetscErrorCode Go(Run run, PetscBool *stopped) {
 
 PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables) {
   const Study *const named = study;
-  PetscBool dry, complete = PETSC_FALSE, stopped = PETSC_FALSE;
+  PetscBool complete = PETSC_FALSE, stopped = PETSC_FALSE;
+  RunOptions options;
   Run run;
 
   PetscFunctionBeginUser;
@@ -318,11 +304,11 @@ PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables
   if (study->checkpoints) PetscCall(CheckpointCatchSignals());
   PetscCall(ProvenanceReadInputs());
   PetscCall(Create(run));
-  PetscCall(DeckGetFlag("dry_run", &dry));
-  if (dry) PetscCall(DeckView());
-  if (dry || !(study->quiet || run->reader)) PetscCall(View(run));
+  PetscCall(DeckRead(RunKeys, &options));
+  if (options.dry) PetscCall(DeckView());
+  if (options.dry || !(study->quiet || run->reader)) PetscCall(View(run));
   if (run->checkpoint) PetscCall(CheckpointIsComplete(run->checkpoint, &complete));
-  if (!dry && !complete) PetscCall(Go(run, &stopped));
+  if (!options.dry && !complete) PetscCall(Go(run, &stopped));
   const PetscErrorCode code = stopped ? CheckpointStopped(run->checkpoint) : 0;
   PetscCall(Destroy(run));
   PetscFunctionReturn(code);
