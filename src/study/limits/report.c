@@ -34,7 +34,6 @@ static PetscErrorCode AddRows(const LimitsGrid *grid, const Samples *samples, Re
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc2(grid->cells, &mean, grid->cells, &sem));
-  *positive = PETSC_TRUE;
   FitMean(samples->realizations, grid->cells, samples->all, mean, sem);
   for (PetscInt i = 0; i < grid->counts; i++)
     for (PetscInt j = 0; j < grid->depths; j++)
@@ -181,7 +180,7 @@ PetscErrorCode LimitsReport(void *state, const Samples *samples, Results results
   const Limits *limits = state;
   const LimitsGrid *grid = &limits->grid;
   const Plan plan = MakePlan(grid);
-  PetscBool positive;
+  PetscBool positive = PETSC_TRUE;
 
   PetscFunctionBeginUser;
   if (!samples->realizations) PetscFunctionReturn(0);

@@ -14,33 +14,57 @@ static PetscReal Latitude(const SpdeSnapshots *snapshots, PetscInt i) {
   return PETSC_PI * (((PetscReal)i + 0.5) / (PetscReal)snapshots->rows - 0.5);
 }
 
+/* Numbers of one snapshot in a part, and of all. */
+static PetscInt OneSize(const SpdePart *part) {
+  PetscInt size = 1;
+
+  for (int i = 1; i < part->rank; i++) size *= (PetscInt)part->shape[i];
+  return size;
+}
+
+static PetscInt AllSize(const SpdePart *part) {
+  return (PetscInt)part->shape[0] * OneSize(part);
+}
+
 PetscErrorCode SpdeSnapshotsCreate(Density density, Tokens tokens, PetscInt64 most, PetscInt frames,
                                    SpdeSnapshots *snapshots) {
   TokensLayout layout;
+  PetscInt degree;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(DensityGetSize(density, &snapshots->degree, NULL, NULL));
+  PetscCall(DensityGetSize(density, &degree, NULL, NULL));
+  const PetscInt64 dim = layout.dim, shown = PetscMin(layout.count, SHOWN);
+  most = PetscMin(most, frames);
+  snapshots->most = (PetscInt)most;
   snapshots->frames = frames;
-  snapshots->most = (PetscInt)PetscMin(most, frames);
   snapshots->dim = layout.dim;
-  snapshots->rows = layout.dim == 2 ? 1 : LATITUDES;
-  snapshots->points = layout.dim == 2 ? CIRCLE_POINTS : LONGITUDES;
-  snapshots->shown = (PetscInt)PetscMin(layout.count, SHOWN);
-  PetscCall(PetscCalloc4(snapshots->most, &snapshots->time,
-                         (size_t)snapshots->most * snapshots->rows * snapshots->points, &snapshots->density,
-                         (size_t)snapshots->most * (snapshots->degree + 1), &snapshots->power,
-                         (size_t)snapshots->most * snapshots->shown * snapshots->dim, &snapshots->tokens));
-  PetscCall(PetscCalloc3(snapshots->shown, &snapshots->weights, snapshots->dim * BLOCK, &snapshots->x, BLOCK,
-                         &snapshots->value));
-  for (PetscInt i = 0; i < snapshots->most; i++) snapshots->time[i] = NAN; /* not taken */
+  snapshots->rows = dim == 2 ? 1 : LATITUDES;
+  snapshots->points = dim == 2 ? CIRCLE_POINTS : LONGITUDES;
+  snapshots->part[SPDE_TIME] = (SpdePart){NULL, "snapshot_time", 1, {most}};
+  snapshots->part[SPDE_MAP] = dim == 2 ? (SpdePart){NULL, "snapshot_density", 2, {most, CIRCLE_POINTS}}
+                                       : (SpdePart){NULL, "snapshot_density", 3, {most, LATITUDES, LONGITUDES}};
+  snapshots->part[SPDE_SPECTRUM] = (SpdePart){NULL, "snapshot_spectrum", 2, {most, degree + 1}};
+  snapshots->part[SPDE_TOKENS] = (SpdePart){NULL, "snapshot_tokens", 3, {most, shown, dim}};
+  snapshots->part[SPDE_WEIGHTS] = (SpdePart){NULL, "snapshot_weights", 1, {shown}};
+  for (int i = 0; i < SPDE_PARTS; i++)
+    PetscCall(PetscCalloc1(AllSize(&snapshots->part[i]), &snapshots->part[i].values));
+  for (PetscInt i = 0; i < most; i++) snapshots->part[SPDE_TIME].values[i] = NAN; /* not taken */
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode SpdeSnapshotsDestroy(SpdeSnapshots *snapshots) {
   PetscFunctionBeginUser;
-  PetscCall(PetscFree4(snapshots->time, snapshots->density, snapshots->power, snapshots->tokens));
-  PetscCall(PetscFree3(snapshots->weights, snapshots->x, snapshots->value));
+  for (int i = 0; i < SPDE_PARTS; i++) PetscCall(PetscFree(snapshots->part[i].values));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SpdeSnapshotsSave(SpdeSnapshots *snapshots, Checkpoint checkpoint) {
+  PetscFunctionBeginUser;
+  for (int i = 0; i < SPDE_PARTS && snapshots->most; i++) {
+    const SpdePart *part = &snapshots->part[i];
+    PetscCall(CheckpointAddShared(checkpoint, part->name, AllSize(part), part->values));
+  }
   PetscFunctionReturn(0);
 }
 
@@ -53,91 +77,80 @@ static PetscBool IsDue(const SpdeSnapshots *snapshots, PetscInt frame) {
   return PETSC_FALSE;
 }
 
-PetscErrorCode SpdeSnapshotsSave(SpdeSnapshots *snapshots, Checkpoint checkpoint) {
-  PetscFunctionBeginUser;
-  if (!snapshots->most) PetscFunctionReturn(0);
-  PetscCall(CheckpointAddShared(checkpoint, "snapshot_time", snapshots->most, snapshots->time));
-  PetscCall(CheckpointAddShared(checkpoint, "snapshot_density", snapshots->most * snapshots->rows * snapshots->points,
-                                snapshots->density));
-  PetscCall(CheckpointAddShared(checkpoint, "snapshot_spectrum", snapshots->most * (snapshots->degree + 1),
-                                snapshots->power));
-  PetscCall(CheckpointAddShared(checkpoint, "snapshot_tokens", snapshots->most * snapshots->shown * snapshots->dim,
-                                snapshots->tokens));
-  PetscCall(CheckpointAddShared(checkpoint, "snapshot_weights", snapshots->shown, snapshots->weights));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode Map(SpdeSnapshots *snapshots, Density density, PetscReal *values) {
+static PetscErrorCode TakeMap(const SpdeSnapshots *snapshots, Density density, PetscReal *values) {
   const PetscInt count = snapshots->rows * snapshots->points;
+  double *x, *value;
 
   PetscFunctionBeginUser;
+  PetscCall(PetscMalloc2(snapshots->dim * BLOCK, &x, BLOCK, &value));
   for (PetscInt first = 0; first < count; first += BLOCK) {
     for (PetscInt t = 0; t < BLOCK; t++) {
       const PetscInt p = PetscMin(first + t, count - 1);
-      const PetscReal angle = Angle(snapshots, p % snapshots->points),
-                      latitude = snapshots->dim == 2 ? 0 : Latitude(snapshots, p / snapshots->points);
-      snapshots->x[t] = cos(latitude) * cos(angle);
-      snapshots->x[BLOCK + t] = cos(latitude) * sin(angle);
-      if (snapshots->dim == 3) snapshots->x[2 * BLOCK + t] = sin(latitude);
+      const PetscReal angle = Angle(snapshots, p % snapshots->points);
+      const PetscReal latitude = snapshots->dim == 2 ? 0 : Latitude(snapshots, p / snapshots->points);
+      x[t] = cos(latitude) * cos(angle);
+      x[BLOCK + t] = cos(latitude) * sin(angle);
+      if (snapshots->dim == 3) x[2 * BLOCK + t] = sin(latitude);
     }
-    PetscCall(DensityEvaluate(density, BLOCK, snapshots->x, snapshots->value));
-    PetscCall(PetscArraycpy(values + first, snapshots->value, PetscMin(BLOCK, count - first)));
+    PetscCall(DensityEvaluate(density, BLOCK, x, value));
+    PetscCall(PetscArraycpy(values + first, value, PetscMin(BLOCK, count - first)));
   }
+  PetscCall(PetscFree2(x, value));
   PetscFunctionReturn(0);
 }
 
-/* Every so many of N rows of d numbers. */
-static void Choose(const SpdeSnapshots *snapshots, PetscInt64 N, PetscInt d, const double *rows, PetscReal *chosen) {
-  for (PetscInt i = 0; i < snapshots->shown; i++)
-    for (PetscInt c = 0; c < d; c++)
-      chosen[i * d + c] = rows[(PetscInt64)i * N / snapshots->shown * snapshots->dim + c];
-}
-
-PetscErrorCode SpdeSnapshotsTake(SpdeSnapshots *snapshots, PetscInt frame, PetscReal time, Density density,
-                                 Tokens tokens) {
-  PetscInt i = 0; /* snapshots before this one */
+/* The first n components of some of the tokens, evenly chosen, of a vector of the tokens' layout. */
+static PetscErrorCode TakeTokens(const SpdeSnapshots *snapshots, Tokens tokens, Vec v, PetscInt n, PetscReal *chosen) {
+  const PetscInt64 shown = snapshots->part[SPDE_WEIGHTS].shape[0];
   TokensLayout layout;
-  const double *weights;
-  double *rows, *w;
-  Vec x, v;
+  double *rows;
 
   PetscFunctionBeginUser;
-  if (!IsDue(snapshots, frame)) PetscFunctionReturn(0);
-  for (PetscInt f = 0; f < frame; f++) i += IsDue(snapshots, f);
-  snapshots->time[i] = time;
-  PetscCall(Map(snapshots, density, snapshots->density + (size_t)i * snapshots->rows * snapshots->points));
-  PetscCall(DensitySpectrum(density, snapshots->power + (size_t)i * (snapshots->degree + 1)));
   PetscCall(TokensGetLayout(tokens, &layout));
   PetscCall(PetscMalloc1((size_t)layout.count * layout.dim, &rows));
-  PetscCall(TokensGetVec(tokens, &x));
-  PetscCall(TokensGather(tokens, x, rows));
-  Choose(snapshots, layout.count, snapshots->dim, rows,
-         snapshots->tokens + (size_t)i * snapshots->shown * snapshots->dim);
-  if (i == 0) { /* weights stay; they travel as the first component */
-    PetscCall(TokensCreateVec(tokens, &v));
-    PetscCall(TokensGetWeights(tokens, &weights));
-    PetscCall(VecGetArray(v, &w));
-    for (PetscInt b = 0; b < layout.owned; b++)
-      PetscCall(PetscArraycpy(w + b * layout.dim * layout.block, weights + b * layout.block, layout.block));
-    PetscCall(VecRestoreArray(v, &w));
-    PetscCall(TokensGather(tokens, v, rows));
-    Choose(snapshots, layout.count, 1, rows, snapshots->weights);
-    PetscCall(VecDestroy(&v));
-  }
+  PetscCall(TokensGather(tokens, v, rows));
+  for (PetscInt64 i = 0; i < shown; i++)
+    for (PetscInt c = 0; c < n; c++) chosen[i * n + c] = rows[i * layout.count / shown * layout.dim + c];
   PetscCall(PetscFree(rows));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Share(MPI_Comm comm, Results results, const char *key, int rank, const PetscInt64 shape[],
-                            PetscReal *values) {
-  PetscMPIInt count;
-  PetscInt64 size = 1;
+/* Weights travel as the first component. */
+static PetscErrorCode TakeWeights(const SpdeSnapshots *snapshots, Tokens tokens, PetscReal *chosen) {
+  TokensLayout layout;
+  const double *weights;
+  double *first;
+  Vec v;
 
   PetscFunctionBeginUser;
-  for (int i = 0; i < rank; i++) size *= shape[i];
-  PetscCall(PetscMPIIntCast((PetscInt)size, &count));
-  PetscCallMPI(MPI_Bcast(values, count, MPIU_REAL, 0, comm));
-  PetscCall(ResultsArray(results, key, rank, shape, values));
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCall(TokensGetWeights(tokens, &weights));
+  PetscCall(TokensCreateVec(tokens, &v));
+  PetscCall(VecGetArray(v, &first));
+  for (PetscInt b = 0; b < layout.owned; b++)
+    PetscCall(PetscArraycpy(first + b * layout.dim * layout.block, weights + b * layout.block, layout.block));
+  PetscCall(VecRestoreArray(v, &first));
+  PetscCall(TakeTokens(snapshots, tokens, v, 1, chosen));
+  PetscCall(VecDestroy(&v));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SpdeSnapshotsTake(SpdeSnapshots *snapshots, PetscInt frame, PetscReal time, Density density,
+                                 Tokens tokens) {
+  PetscReal *place[SPDE_PARTS];
+  PetscInt before = 0; /* snapshots */
+  Vec x;
+
+  PetscFunctionBeginUser;
+  if (!IsDue(snapshots, frame)) PetscFunctionReturn(0);
+  for (PetscInt f = 0; f < frame; f++) before += IsDue(snapshots, f);
+  for (int i = 0; i < SPDE_PARTS; i++) place[i] = snapshots->part[i].values + before * OneSize(&snapshots->part[i]);
+  *place[SPDE_TIME] = time;
+  PetscCall(TakeMap(snapshots, density, place[SPDE_MAP]));
+  PetscCall(DensitySpectrum(density, place[SPDE_SPECTRUM]));
+  PetscCall(TokensGetVec(tokens, &x));
+  PetscCall(TakeTokens(snapshots, tokens, x, snapshots->dim, place[SPDE_TOKENS]));
+  if (!before) PetscCall(TakeWeights(snapshots, tokens, place[SPDE_WEIGHTS])); /* they stay */
   PetscFunctionReturn(0);
 }
 
@@ -146,22 +159,22 @@ PetscErrorCode SpdeSnapshotsRecord(SpdeSnapshots *snapshots, MPI_Comm comm, Resu
   PetscInt taken = 0;
 
   PetscFunctionBeginUser;
-  for (PetscInt i = 0; i < snapshots->most; i++) taken += !PetscIsNanReal(snapshots->time[i]);
+  for (PetscInt i = 0; i < snapshots->most; i++) taken += !PetscIsNanReal(snapshots->part[SPDE_TIME].values[i]);
   PetscCallMPI(MPI_Bcast(&taken, 1, MPIU_INT, 0, comm));
   if (!taken) PetscFunctionReturn(0);
-  const PetscInt64 T = taken, row[1] = {snapshots->points}, column[1] = {snapshots->rows},
-                   circle[2] = {T, snapshots->points};
-  const PetscInt64 sphere[3] = {T, snapshots->rows, snapshots->points}, power[2] = {T, snapshots->degree + 1};
-  const PetscInt64 tokens[3] = {T, snapshots->shown, snapshots->dim}, shown[1] = {snapshots->shown};
   for (PetscInt j = 0; j < snapshots->points; j++) angles[j] = Angle(snapshots, j);
   for (PetscInt i = 0; i < snapshots->rows; i++) latitudes[i] = Latitude(snapshots, i);
-  PetscCall(ResultsArray(results, "snapshot_angle", 1, row, angles));
-  if (snapshots->dim == 3) PetscCall(ResultsArray(results, "snapshot_latitude", 1, column, latitudes));
-  PetscCall(Share(comm, results, "snapshot_time", 1, &T, snapshots->time));
-  PetscCall(Share(comm, results, "snapshot_density", snapshots->dim, snapshots->dim == 2 ? circle : sphere,
-                  snapshots->density));
-  PetscCall(Share(comm, results, "snapshot_spectrum", 2, power, snapshots->power));
-  PetscCall(Share(comm, results, "snapshot_tokens", 3, tokens, snapshots->tokens));
-  PetscCall(Share(comm, results, "snapshot_weights", 1, shown, snapshots->weights));
+  PetscCall(ResultsArray(results, "snapshot_angle", 1, (PetscInt64[]){snapshots->points}, angles));
+  if (snapshots->dim == 3)
+    PetscCall(ResultsArray(results, "snapshot_latitude", 1, (PetscInt64[]){snapshots->rows}, latitudes));
+  for (int i = 0; i < SPDE_PARTS; i++) {
+    SpdePart part = snapshots->part[i];
+    PetscMPIInt count;
+
+    if (i != SPDE_WEIGHTS) part.shape[0] = taken;
+    PetscCall(PetscMPIIntCast(AllSize(&part), &count));
+    PetscCallMPI(MPI_Bcast(part.values, count, MPIU_REAL, 0, comm));
+    PetscCall(ResultsArray(results, part.name, part.rank, part.shape, part.values));
+  }
   PetscFunctionReturn(0);
 }

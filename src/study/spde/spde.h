@@ -19,14 +19,19 @@ typedef enum {
 } SpdeNumber;
 
 /* Frames of realization 0: density on a map, spectrum, some of the tokens. */
+enum { SPDE_TIME, SPDE_MAP, SPDE_SPECTRUM, SPDE_TOKENS, SPDE_WEIGHTS, SPDE_PARTS };
+typedef struct {
+  PetscReal *values;
+  const char *name; /* in the file */
+  int rank;
+  PetscInt64 shape[3]; /* the number of snapshots first, but for weights, which stay */
+} SpdePart;
+
 typedef struct {
   PetscInt most, frames; /* snapshots, and the frames that they are chosen of */
   PetscInt rows, points; /* of the map: latitudes (1 on the circle) and angles in [0, 2 pi) */
-  PetscInt degree, dim;
-  PetscInt shown;                             /* tokens, evenly chosen */
-  PetscReal *time, *density, *power, *tokens; /* [most], [most][rows][points], [most][degree + 1], [most][shown][d] */
-  PetscReal *weights;                         /* [shown] */
-  double *x, *value;                          /* blocks of the map */
+  PetscInt dim;
+  SpdePart part[SPDE_PARTS];
 } SpdeSnapshots;
 
 PetscErrorCode SpdeSnapshotsCreate(Density density, Tokens tokens, PetscInt64 most, PetscInt frames,
