@@ -191,6 +191,7 @@ static void EnergyOfNoise(void **state) {
   Field field;
   Scheme scheme;
   Vec gradient, g;
+  ModelOptions options;
   (void)state;
 
   SetKey("attention_type", "none");
@@ -205,7 +206,9 @@ static void EnergyOfNoise(void **state) {
   OK(SchemeCreate(tokens, &(SchemeOptions){.type = "flow"}, &scheme));
   OK(TokensCreateVec(tokens, &gradient));
   OK(TokensCreateVec(tokens, &g));
-  OK(SyncTheoryCreate(noise, attention, COUNT, &theory));
+  OK(ModelOptionsRead(&options));
+  options.start.count = COUNT;
+  OK(SyncTheoryCreate(noise, attention, &options, &theory));
   OK(SyncTheoryEnergy(&theory, COUNT, PETSC_COMM_WORLD, 2, times, exact));
   assert_int_equal(MPI_Comm_rank(PETSC_COMM_WORLD, &rank), 0);
   assert_int_equal(MPI_Comm_size(PETSC_COMM_WORLD, &size), 0);
