@@ -117,13 +117,7 @@ PetscErrorCode DeckReadText(const OptionKey keys[], const char *key, char *value
 /* What a key is that the user leaves open: for reading, /parameters and the deck's text, until the next DeckUse. */
 PetscErrorCode DeckResolve(const char *key, const char *value);
 
-/* Single keys; one that no study has is an error of the program. */
-PetscErrorCode DeckGetInt(const char *key, PetscInt64 *value);
-PetscErrorCode DeckGetReal(const char *key, PetscReal *value);
-PetscErrorCode DeckGetFlag(const char *key, PetscBool *value);
-/* Strings and choices; value has room for PETSC_MAX_PATH_LEN characters. An unset string is empty. */
-PetscErrorCode DeckGetString(const char *key, char *value);
-/* Was the key given by the user (in a deck or as an option)? */
+/* Was the key given by the user (in a deck or as an option)? A key that no study has is an error of the program. */
 PetscErrorCode DeckHas(const char *key, PetscBool *set);
 /* Lists: *n is the room on entry, the count on return. A scalar is a list of one. */
 PetscErrorCode DeckGetIntList(const char *key, PetscInt *n, PetscInt64 values[]);

@@ -84,6 +84,9 @@ PetscErrorCode TokensScatter(Tokens tokens, const double *rows, Vec v);
 /* to <- the positions of tokens first .. first + count(to) - 1 of `from`, which lie on the same communicator; the
  * weights of `to` stay as they are. Collective. */
 PetscErrorCode TokensExtract(Tokens from, PetscInt64 first, Tokens to);
+/* *mean <- the mean of |a_i - b_i|^2 over tokens of one layout: with the weights of a, or all alike. The same for any
+ * number of ranks. Collective. */
+PetscErrorCode TokensMeanSquare(Tokens a, Tokens b, PetscBool weighted, PetscReal *mean);
 
 /* All |x_i| within 1e-12 of 1 and finite, weights finite and adding up to 1, padding as documented. Collective. */
 PetscErrorCode TokensIsValid(Tokens tokens, PetscBool *valid);

@@ -53,7 +53,9 @@ typedef struct {
   char files[PETSC_MAX_PATH_LEN]; /* a list */
 } MergeOptions;
 
-extern const OptionKey RunKeys[], KernelKeys[];
+/* Tables of keys, to be filled in by DeckRead. */
+extern const OptionKey RunKeys[], KernelKeys[], LimitsKeys[], ChaosKeys[], SyncKeys[], SpdeKeys[], AnalyzeKeys[],
+    MergeKeys[];
 extern const OptionTable SimulateTable, KernelTable, LimitsTable, ChaosTable, SyncTable, SpdeTable, AnalyzeTable,
     MergeTable;
 

@@ -2,22 +2,9 @@
 #ifndef CHORALE_STUDY_STUDIES_H
 #define CHORALE_STUDY_STUDIES_H
 
+#include "study/model.h"
 #include "study/options.h"
 
 extern const Study StudySimulate, StudyKernel, StudyLimits, StudyChaos, StudySync, StudySpde, StudyAnalyze, StudyMerge;
-
-/* The options of the objects that most studies are made of. Collective. */
-typedef struct {
-  StartOptions start;
-  AttentionOptions attention;
-  NoiseOptions noise;
-  SchemeOptions scheme;
-  EnsembleOptions ensemble;
-} StudyObjects;
-extern PetscErrorCode StudyObjectsRead(StudyObjects *objects);
-/* N and d: from the deck, or from the file of initial tokens where the deck leaves them open. Collective. */
-extern PetscErrorCode StudyGetSize(PetscInt64 *count, PetscInt64 *dim);
-/* Refuses (user input) an attention_beta whose e^beta leaves double precision. Collective. */
-extern PetscErrorCode StudyCheckBeta(void);
 
 #endif

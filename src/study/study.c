@@ -1,10 +1,10 @@
 /* The driver of every study. */
 #include <chorale/study.h>
 
-#include "io/provenance.h"
 #include <chorale/observables.h>
 #include <chorale/progress.h>
 
+#include "io/provenance.h"
 #include "run/trajectories.h"
 #include "study/options.h"
 
@@ -31,15 +31,10 @@ struct _p_Run {
 
 PetscErrorCode RunCreateEnsemble(Run run, const EnsembleOptions *options, PetscInt blocks, EnsembleLayout *layout) {
   PetscFunctionBeginUser;
-  PetscCall(EnsembleCreate(options, blocks, &run->ensemble));
-  PetscCall(EnsembleGetLayout(run->ensemble, &run->layout));
-  *layout = run->layout;
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode RunCreateSingle(Run run, EnsembleLayout *layout) {
-  PetscFunctionBeginUser;
-  PetscCall(EnsembleCreateSingle(&run->ensemble));
+  if (options)
+    PetscCall(EnsembleCreate(options, blocks, &run->ensemble));
+  else
+    PetscCall(EnsembleCreateSingle(&run->ensemble));
   PetscCall(EnsembleGetLayout(run->ensemble, &run->layout));
   *layout = run->layout;
   PetscFunctionReturn(0);
@@ -53,6 +48,7 @@ PetscErrorCode RunSetSteps(Run run, PetscInt steps) {
 
 PetscErrorCode RunSetFrames(Run run, PetscInt steps, PetscReal horizon, FramesRounding rounding) {
   PetscFunctionBeginUser;
+  run->steps = steps;
   PetscCall(FramesCreate(steps, run->output_options.every, horizon, rounding, &run->frames));
   PetscFunctionReturn(0);
 }
@@ -68,10 +64,8 @@ const Frames *RunGetFrames(Run run) {
   return &run->frames;
 }
 
-PetscErrorCode RunDeclare(Run run, const Quantity *quantity) {
-  PetscFunctionBeginUser;
-  PetscCall(ResultsDeclare(run->results, quantity));
-  PetscFunctionReturn(0);
+Results RunGetResults(Run run) {
+  return run->results;
 }
 
 PetscErrorCode RunDeclareObservables(Run run, PetscReal beta) {
@@ -81,12 +75,6 @@ PetscErrorCode RunDeclareObservables(Run run, PetscReal beta) {
     if (o == OBSERVE_ENERGY) quantity.unit = AttentionEnergyUnit(beta);
     PetscCall(ResultsDeclare(run->results, &quantity));
   }
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode RunSetColumns(Run run, const char *columns) {
-  PetscFunctionBeginUser;
-  PetscCall(ResultsSetColumns(run->results, columns));
   PetscFunctionReturn(0);
 }
 

@@ -1,8 +1,6 @@
 /* Study merge: results of one deck and several seeds become those of all their realizations. It reads the numbers that
  * the study of the files declares, from where its results have them; table, statistics and fits are then said by that
  * study's own report. */
-#include <chorale/deck.h>
-
 #include <string.h>
 #include <sys/stat.h>
 
@@ -14,12 +12,11 @@ enum { FILES_MOST = 4096, TEXT = 64 };
 /* The files, in the order of their realizations. */
 typedef struct {
   PetscInt count, realizations;
-  OutputOptions output;
   const char *path[FILES_MOST];
   char *storage;
-  PetscInt each[FILES_MOST]; /* realizations */
-  char *seeds[FILES_MOST];   /* of each, separated by commas */
-  char study[TEXT];
+  PetscInt each[FILES_MOST];                    /* realizations */
+  char *seeds[FILES_MOST];                      /* of each, separated by commas */
+  char study[TEXT], target[PETSC_MAX_PATH_LEN]; /* target: output_file */
 } Merge;
 
 /* Keys that may differ between files: what is joined, and what does not change the numbers. */
@@ -170,7 +167,7 @@ static PetscErrorCode InspectAll(Merge *merge, StudyFinder find) {
 
 /* The joined results must not take the place of what is joined. */
 static PetscErrorCode CheckTarget(const Merge *merge) {
-  const char *target = merge->output.file;
+  const char *target = merge->target;
   struct stat mine, other;
   PetscMPIInt rank;
   int same = -1;
@@ -294,7 +291,7 @@ static PetscErrorCode Read(void *context, Results results, Checkpoint checkpoint
   }
   PetscCall(Label(merge, results));
   PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s: %" PetscInt_FMT " realizations of %" PetscInt_FMT " files\n",
-                        merge->output.file, merge->realizations, merge->count));
+                        merge->target, merge->realizations, merge->count));
   for (PetscInt i = 0; i < merge->count; i++) PetscCall(PetscFree(merge->seeds[i]));
   PetscCall(PetscFree(merge->storage));
   PetscFunctionReturn(0);
@@ -302,15 +299,17 @@ static PetscErrorCode Read(void *context, Results results, Checkpoint checkpoint
 
 /* The study of the files, with their deck, reads instead of computing. */
 static PetscErrorCode Select(Run run, StudyFinder find, const Study **study) {
+  OutputOptions output;
   Merge *merge;
 
   PetscFunctionBeginUser;
   PetscCall(PetscNew(&merge));
+  PetscCall(DeckRead(OutputKeys, &output));
+  PetscCall(PetscStrncpy(merge->target, output.file, sizeof(merge->target)));
   merge->count = FILES_MOST;
   PetscCall(DeckGetStringList("merge_files", &merge->count, merge->path, &merge->storage));
   PetscCheck(merge->count, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "merge_files is not set: name the results files to join, separated by commas");
-  PetscCall(DeckRead(OutputKeys, &merge->output));
   PetscCall(CheckTarget(merge));
   PetscCall(InspectAll(merge, find));
   *study = find(merge->study);
