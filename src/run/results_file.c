@@ -223,19 +223,16 @@ static PetscErrorCode WriteColumn(Results results, Hdf hdf, const char *group, c
 
 /* The columns of the table as arrays; labels become an attribute, since arrays hold numbers. */
 static PetscErrorCode WriteColumns(Results results, Hdf hdf, const char *group) {
-  const PetscInt skip = results->labels ? 1 : 0;
-  char *names, *rest, *name;
-  PetscInt c = 0;
+  const int skip = results->labels ? 1 : 0;
+  char **names;
+  int n;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscStrallocpy(results->columns, &names));
-  for (name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest), c++) {
-    if (c < skip)
-      PetscCall(HdfAttributeStrings(hdf, group, name, (int)results->rows, (const char *const *)results->labels));
-    else
-      PetscCall(WriteColumn(results, hdf, group, name, c - skip));
-  }
-  PetscCall(PetscFree(names));
+  PetscCall(PetscStrToArray(results->columns, ',', &n, &names));
+  if (skip)
+    PetscCall(HdfAttributeStrings(hdf, group, names[0], (int)results->rows, (const char *const *)results->labels));
+  for (int c = skip; c < n; c++) PetscCall(WriteColumn(results, hdf, group, names[c], c - skip));
+  PetscCall(PetscStrToArrayDestroy(n, names));
   PetscFunctionReturn(0);
 }
 

@@ -21,12 +21,11 @@ typedef struct {
 
 /* Keys that may differ between files: what is joined, and what does not change the numbers. */
 static PetscBool IsFree(const char *key) {
-  static const char *const keys[] = {"ensemble_seed", "ensemble_realizations", "output_trajectories",
-                                     "output_precision", "output_compress"};
+  PetscBool joined = PETSC_FALSE;
 
-  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(keys); i++)
-    if (!strcmp(key, keys[i])) return PETSC_TRUE;
-  return CheckpointMayChange(key);
+  (void)PetscStrInList(key, "ensemble_seed,ensemble_realizations,output_trajectories,output_precision,output_compress",
+                       ',', &joined);
+  return joined || CheckpointMayChange(key) ? PETSC_TRUE : PETSC_FALSE;
 }
 
 /* Refuses a deck that is not that of the first file. */
@@ -51,20 +50,20 @@ static PetscErrorCode CompareDeck(const char *path, Hdf hdf, const char *first_p
 
 /* A seed that two files have: the same realizations twice. */
 static PetscErrorCode CheckSeeds(const Merge *merge, PetscInt file) {
-  char *mine, *rest, *other, *others, *further;
+  PetscBool twice;
+  char **seeds;
+  int n;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscStrallocpy(merge->seeds[file], &mine));
-  for (char *seed = strtok_r(mine, ",", &rest); seed; seed = strtok_r(NULL, ",", &rest))
+  PetscCall(PetscStrToArray(merge->seeds[file], ',', &n, &seeds));
+  for (int s = 0; s < n; s++)
     for (PetscInt i = 0; i < file; i++) {
-      PetscCall(PetscStrallocpy(merge->seeds[i], &others));
-      for (other = strtok_r(others, ",", &further); other; other = strtok_r(NULL, ",", &further))
-        PetscCheck(strcmp(seed, other), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-                   "merge_files = %s: has the seed %s of %s: the same realizations twice", merge->path[file], seed,
-                   merge->path[i]);
-      PetscCall(PetscFree(others));
+      PetscCall(PetscStrInList(seeds[s], merge->seeds[i], ',', &twice));
+      PetscCheck(!twice, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+                 "merge_files = %s: has the seed %s of %s: the same realizations twice", merge->path[file], seeds[s],
+                 merge->path[i]);
     }
-  PetscCall(PetscFree(mine));
+  PetscCall(PetscStrToArrayDestroy(n, seeds));
   PetscFunctionReturn(0);
 }
 
