@@ -77,17 +77,17 @@ PetscErrorCode AnalyzeMeasuresCreate(Tokens tokens, const AnalyzeOptions *option
 }
 
 PetscErrorCode AnalyzeMeasuresView(const AnalyzeMeasures *measures, Tokens tokens) {
-  TokensLayout l;
+  TokensLayout layout;
 
   PetscFunctionBeginUser;
-  PetscCall(TokensGetLayout(tokens, &l));
-  PetscCall(PetscPrintf(l.comm, "measures   the observables\n"));
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCall(PetscPrintf(layout.comm, "measures   the observables\n"));
   for (PetscInt q = 0; q < measures->count; q++)
     PetscCall(
-        PetscPrintf(l.comm, "           %s: %s\n", measures->quantity[q].name, measures->quantity[q].description));
+        PetscPrintf(layout.comm, "           %s: %s\n", measures->quantity[q].name, measures->quantity[q].description));
   if (measures->pairs)
-    PetscCall(PetscPrintf(l.comm, "           pair_hist takes %.3g Gflop per frame\n",
-                          1e-9 * (PetscReal)l.count * (PetscReal)l.count * l.dim));
+    PetscCall(PetscPrintf(layout.comm, "           pair_hist takes %.3g Gflop per frame\n",
+                          1e-9 * (PetscReal)layout.count * (PetscReal)layout.count * layout.dim));
   PetscFunctionReturn(0);
 }
 
