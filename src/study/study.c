@@ -10,7 +10,12 @@
 
 struct _p_Run {
   const Study *study;
+  RunOptions options;
+  OutputOptions output_options;
+  CheckpointOptions checkpoint_options;
+  ProgressOptions progress_options;
   void *state;
+  Output output;
   Ensemble ensemble;
   EnsembleLayout layout;
   PetscInt steps, stride;
@@ -42,12 +47,9 @@ PetscErrorCode RunSetSteps(Run run, PetscInt steps) {
 }
 
 PetscErrorCode RunSetFrames(Run run, PetscInt steps, PetscReal horizon, FramesRounding rounding) {
-  OutputOptions output;
-
   PetscFunctionBeginUser;
-  PetscCall(DeckRead(OutputKeys, &output));
   run->steps = steps;
-  PetscCall(FramesCreate(steps, output.every, horizon, rounding, &run->frames));
+  PetscCall(FramesCreate(steps, run->output_options.every, horizon, rounding, &run->frames));
   PetscFunctionReturn(0);
 }
 
@@ -78,7 +80,7 @@ PetscErrorCode RunDeclareObservables(Run run, PetscReal beta) {
 
 PetscErrorCode RunSetTrajectories(Run run, Tokens tokens) {
   PetscFunctionBeginUser;
-  PetscCall(TrajectoriesCreate(run->study->name, run->ensemble, tokens, &run->frames, &run->trajectories));
+  PetscCall(TrajectoriesCreate(run->output, run->ensemble, tokens, &run->frames, &run->trajectories));
   PetscFunctionReturn(0);
 }
 
@@ -113,6 +115,16 @@ PetscBool RunReads(Run run) {
   return run->reader != NULL ? PETSC_TRUE : PETSC_FALSE;
 }
 
+/* What the deck says of any run; the study reads the rest. */
+static PetscErrorCode ReadOptions(Run run) {
+  PetscFunctionBeginUser;
+  PetscCall(DeckRead(RunKeys, &run->options));
+  PetscCall(DeckRead(OutputKeys, &run->output_options));
+  PetscCall(DeckRead(CheckpointKeys, &run->checkpoint_options));
+  PetscCall(DeckRead(ProgressKeys, &run->progress_options));
+  PetscFunctionReturn(0);
+}
+
 /* All objects, checked, before anything runs. */
 static PetscErrorCode Create(Run run) {
   const Study *study = run->study;
@@ -121,12 +133,14 @@ static PetscErrorCode Create(Run run) {
   PetscFunctionBeginUser;
   form.study = study->name;
   run->stride = 1;
+  PetscCall(
+      OutputCreate(PETSC_COMM_WORLD, study->name, &run->output_options, run->checkpoint_options.resume, &run->output));
   PetscCall(ResultsCreate(&form, &run->results));
   PetscCall(PetscCalloc(study->size, &run->state));
   PetscCall(study->create(run->state, run));
-  PetscCall(ResultsSetUp(run->results, run->ensemble, &run->frames, TrajectoriesCount(run->trajectories)));
+  PetscCall(ResultsSetUp(run->results, run->ensemble, &run->frames, run->output, TrajectoriesCount(run->trajectories)));
   if (!study->checkpoints) PetscFunctionReturn(0);
-  PetscCall(CheckpointCreate(study->name, run->ensemble, run->steps, &run->checkpoint));
+  PetscCall(CheckpointCreate(&run->checkpoint_options, run->output, run->ensemble, run->steps, &run->checkpoint));
   if (study->keep) PetscCall(study->keep(run->state, run->checkpoint));
   PetscFunctionReturn(0);
 }
@@ -138,6 +152,7 @@ static PetscErrorCode Destroy(Run run) {
   if (run->study->destroy) PetscCall(run->study->destroy(run->state));
   PetscCall(PetscFree(run->state));
   PetscCall(ResultsDestroy(&run->results));
+  PetscCall(OutputDestroy(&run->output));
   PetscCall(FramesDestroy(&run->frames));
   PetscCall(EnsembleDestroy(&run->ensemble));
   PetscCall(PetscFree(run->context));
@@ -157,16 +172,13 @@ static PetscErrorCode View(Run run) {
 
 /* The results so far or, complete, all of them: file first, then what may fail without loss. */
 static PetscErrorCode Publish(Run run, PetscBool complete) {
-  PetscInt done = run->layout.realizations;
-  Samples samples;
-  PetscReal *all;
+  Samples *samples;
 
   PetscFunctionBeginUser;
-  PetscCall(ResultsBegin(run->results, complete, &all));
-  if (all && run->checkpoint && !run->reader)
-    PetscCall(CheckpointKeepDone(run->checkpoint, ResultsWidth(run->results), all, &done));
-  PetscCall(ResultsSetDone(run->results, done, &samples));
-  if (run->study->report) PetscCall(run->study->report(run->state, &samples, run->results));
+  PetscCall(ResultsBegin(run->results, complete, &samples));
+  if (samples->all && run->checkpoint && !run->reader)
+    PetscCall(CheckpointKeepDone(run->checkpoint, samples->width, samples->all, &samples->realizations));
+  if (run->study->report) PetscCall(run->study->report(run->state, samples, run->results));
   PetscCall(ResultsCommit(run->results));
   if (!complete) PetscFunctionReturn(0);
   if (run->checkpoint) PetscCall(CheckpointRemove(run->checkpoint));
@@ -183,7 +195,7 @@ static PetscErrorCode PublishPartial(void *run) {
 /* Before a checkpoint: the frames it counts on are on disk. */
 static PetscErrorCode Flush(void *run) {
   PetscFunctionBeginUser;
-  PetscCall(TrajectoriesFlush(((Run)run)->trajectories));
+  if (((Run)run)->trajectories) PetscCall(TrajectoriesFlush(((Run)run)->trajectories));
   PetscFunctionReturn(0);
 }
 
@@ -192,11 +204,10 @@ static PetscErrorCode KeepNumbers(Run run) {
   const PetscBool thins = run->study->thins;
 
   PetscFunctionBeginUser;
-  PetscCall(CheckpointAddFrames(run->checkpoint, "samples", thins ? run->frames.count : 0, run->frames.step,
-                                ResultsColumns(run->results), ResultsWidth(run->results),
-                                ResultsFrame(run->results, 0, 0)));
-  if (run->trajectories) PetscCall(CheckpointSetFlush(run->checkpoint, Flush, run));
-  PetscCall(CheckpointSetPublish(run->checkpoint, PublishPartial, run));
+  PetscCall(CheckpointAddRows(run->checkpoint, "samples", thins ? run->frames.count : 0, run->frames.step,
+                              ResultsColumns(run->results), ResultsWidth(run->results),
+                              ResultsFrame(run->results, 0, 0)));
+  PetscCall(CheckpointSetActions(run->checkpoint, Flush, PublishPartial, run));
   PetscFunctionReturn(0);
 }
 
@@ -268,7 +279,8 @@ static PetscErrorCode Loop(Run run, PetscBool *stopped) {
   PetscInt r;
 
   PetscFunctionBeginUser;
-  if (!run->study->quiet) PetscCall(ProgressCreate(run->layout.world, run->study->name, steps, &run->progress));
+  if (!run->study->quiet)
+    PetscCall(ProgressCreate(run->layout.world, &run->progress_options, run->study->name, steps, &run->progress));
   for (run->current = 0; !*stopped && EnsembleNext(run->ensemble, &r); run->current++)
     PetscCall(Realize(run, r, stopped));
   if (run->study->checkpoints) PetscCall(CheckpointFinish(run->checkpoint, stopped));
@@ -293,7 +305,6 @@ static PetscErrorCode Go(Run run, PetscBool *stopped) {
 PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables) {
   const Study *const named = study;
   PetscBool complete = PETSC_FALSE, stopped = PETSC_FALSE;
-  RunOptions options;
   Run run;
 
   PetscFunctionBeginUser;
@@ -303,12 +314,14 @@ PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables
   run->study = study;
   if (study->checkpoints) PetscCall(CheckpointCatchSignals());
   PetscCall(ProvenanceReadInputs());
+  PetscCall(ReadOptions(run));
   PetscCall(Create(run));
-  PetscCall(DeckRead(RunKeys, &options));
-  if (options.dry) PetscCall(DeckView());
-  if (options.dry || !(study->quiet || run->reader)) PetscCall(View(run));
+  const PetscBool dry = run->options.dry;
+  if (dry) PetscCall(DeckView());
+  if (dry || !(study->quiet || run->reader)) PetscCall(View(run));
   if (run->checkpoint) PetscCall(CheckpointIsComplete(run->checkpoint, &complete));
-  if (!options.dry && !complete) PetscCall(Go(run, &stopped));
+  if (complete && !dry) PetscCall(CheckpointRemove(run->checkpoint)); /* of a run that was killed before it did so */
+  if (!dry && !complete) PetscCall(Go(run, &stopped));
   const PetscErrorCode code = stopped ? CheckpointStopped(run->checkpoint) : 0;
   PetscCall(Destroy(run));
   PetscFunctionReturn(code);

@@ -73,7 +73,7 @@ static PetscErrorCode OpenOther(Analysis *analysis, const char *name) {
   if (analysis->reference != DISTANCE_OTHER) PetscFunctionReturn(0);
   PetscCheck(name[0], PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "analyze_other is not set: analyze_distance = other needs it");
-  PetscCall(RecordingOpen(PETSC_COMM_WORLD, "analyze_other", &analysis->other));
+  PetscCall(RecordingOpen(PETSC_COMM_WORLD, "analyze_other", name, &analysis->other));
   PetscCall(RecordingGetInfo(analysis->other, &other));
   PetscCheck(other.count == analysis->info.count && other.dim == analysis->info.dim &&
                  other.realizations == analysis->info.realizations,
@@ -102,7 +102,7 @@ static PetscErrorCode Open(Analysis *analysis, const AnalyzeOptions *options) {
   PetscFunctionBeginUser;
   PetscCheck(options->file[0], PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "analyze_file is not set: name a trajectory (.h5md) or a results file with trajectories");
-  PetscCall(RecordingOpen(PETSC_COMM_WORLD, "analyze_file", &analysis->recording));
+  PetscCall(RecordingOpen(PETSC_COMM_WORLD, "analyze_file", options->file, &analysis->recording));
   PetscCall(RecordingGetInfo(analysis->recording, &analysis->info));
   PetscCall(SelectFrames(analysis, options));
   PetscCall(OpenOther(analysis, options->other));

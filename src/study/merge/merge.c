@@ -21,22 +21,12 @@ typedef struct {
 
 /* Keys that may differ between files: what is joined, and what does not change the numbers. */
 static PetscBool IsFree(const char *key) {
-  static const char *const keys[] = {"ensemble_seed",
-                                     "ensemble_realizations",
-                                     "ensemble_groups",
-                                     "output_file",
-                                     "output_overwrite",
-                                     "output_table",
-                                     "output_trajectories",
-                                     "output_precision",
-                                     "output_compress",
-                                     "progress",
-                                     "dry_run",
-                                     NULL};
+  static const char *const keys[] = {"ensemble_seed", "ensemble_realizations", "output_trajectories",
+                                     "output_precision", "output_compress"};
 
-  for (int i = 0; keys[i]; i++)
+  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(keys); i++)
     if (!strcmp(key, keys[i])) return PETSC_TRUE;
-  return strncmp(key, "checkpoint_", strlen("checkpoint_")) ? PETSC_FALSE : PETSC_TRUE;
+  return CheckpointMayChange(key);
 }
 
 /* Refuses a deck that is not that of the first file. */
