@@ -184,7 +184,7 @@ static PetscErrorCode CheckTarget(const Merge *merge) {
 
 /* One quantity of one file into the rows of this group's realizations; before: realizations of the files before. */
 static PetscErrorCode ReadQuantity(const Merge *merge, PetscInt file, PetscInt before, const Quantity *quantity,
-                                   PetscInt first, Results results, const EnsembleLayout *e, Hdf hdf) {
+                                   PetscInt first, Results results, const EnsembleLayout *layout, Hdf hdf) {
   const PetscBool framed = quantity->kind == QUANTITY_REALIZATION ? PETSC_FALSE : PETSC_TRUE;
   const PetscInt k = QuantitySize(quantity), n = merge->each[file];
   const PetscInt frames = framed ? ResultsGetFrames(results)->count : 1;
@@ -205,9 +205,9 @@ static PetscErrorCode ReadQuantity(const Merge *merge, PetscInt file, PetscInt b
   PetscCall(HdfReadReals(hdf, path, values));
   for (PetscInt f = 0; f < frames; f++)
     for (PetscInt r = 0; r < n; r++) {
-      const PetscInt i = (before + r) / e->groups;
+      const PetscInt i = (before + r) / layout->groups;
       PetscReal *to = framed ? ResultsFrame(results, i, f) : ResultsTail(results, i);
-      if ((before + r) % e->groups == e->group)
+      if ((before + r) % layout->groups == layout->group)
         PetscCall(PetscArraycpy(to + first, values + ((size_t)f * (size_t)n + (size_t)r) * (size_t)k, k));
     }
   PetscCall(PetscFree(values));
