@@ -133,13 +133,13 @@ def test_a_study_of_its_own_is_a_study(examples, folder):
     chorale(["simulate", *options(**{**MEMORY, "output_trajectories": 3}, output_file="x.h5")])
     _, x = trajectories("x", 3)
     program = examples / "memory"
-    keys = options(**MEMORY, output_file="memory.h5")
+    keys = options(**MEMORY, memory_level=0.7, output_file="memory.h5")
     assert run("mpirun", "-n", 2, program, "memory", *keys).startswith("ensemble")
     attributes, found = results_of("memory.h5", "memory")
     expected = (x * x[:, :1]).sum(axis=3).mean(axis=2)
     assert np.allclose(found["overlap"], expected.T, rtol=0, atol=1e-12)
     assert np.allclose(found["overlap_mean"], expected.mean(axis=0), rtol=0, atol=1e-12)
-    first = (expected.mean(axis=0) < 0.5).argmax()
+    first = (expected.mean(axis=0) < 0.7).argmax()
     assert first and attributes["time_forgotten"] == pytest.approx(3 / 12 * first)
     whole = datasets("memory.h5")
     stop = [*keys, "-output_overwrite", "-checkpoint_walltime", "1e-9"]
