@@ -24,23 +24,34 @@
 #define CHORALE_CHECKPOINT_H
 
 #include <chorale/ensemble.h>
+#include <chorale/output.h>
 #include <chorale/tokens.h>
+
+typedef struct {
+  PetscInt64 every;         /* steps; 0 for none */
+  PetscReal interval, wall; /* seconds; 0 for none */
+  PetscBool resume;
+  char stop_file[PETSC_MAX_PATH_LEN];
+} CheckpointOptions;
+extern const OptionKey CheckpointKeys[];
 
 typedef struct _p_Checkpoint *Checkpoint;
 
 /* Takes over SIGUSR1 and SIGTERM: a checkpoint object, should it be made later, stops the run at its first step. Not
  * collective. */
 PetscErrorCode CheckpointCatchSignals(void);
-/* Reads checkpoint_* and output_file; catches signals as above. With checkpoint_resume looks for a checkpoint,
- * falls back to the one before with a warning when it is damaged, and refuses (user input, naming the key) a checkpoint
- * or complete results of other physics. Results that cannot be read are written anew, with a warning, if there is a
- * checkpoint. steps: of one realization, or of the unit a study counts in. Collective on the
- * world. */
-PetscErrorCode CheckpointCreate(const char *study, Ensemble ensemble, PetscInt steps, Checkpoint *checkpoint);
+/* Of the study of output, which stays the caller's; catches signals as above. With options.resume looks for a
+ * checkpoint, falls back to the one before with a warning when it is damaged, and refuses (user input, naming the key)
+ * a checkpoint or complete results of other physics. Results that cannot be read are written anew, with a warning, if
+ * there is a checkpoint. steps: of one realization, or of the unit a study counts in. Collective on the world. */
+PetscErrorCode CheckpointCreate(const CheckpointOptions *options, Output output, Ensemble ensemble, PetscInt steps,
+                                Checkpoint *checkpoint);
 PetscErrorCode CheckpointDestroy(Checkpoint *checkpoint);
-/* With checkpoint_resume: were the results of this very deck complete already (a job that was submitted again)? Then
- * says so on stdout of rank 0, and removes checkpoints that are left; the run has nothing to do. Collective. */
+/* With options.resume: were the results of this very deck complete already (a job that was submitted again)? Then says
+ * so on stdout of rank 0; the run has nothing to do. Collective. */
 PetscErrorCode CheckpointIsComplete(Checkpoint checkpoint, PetscBool *complete);
+/* Does the key say where things go and when, not what is computed? A resumed run may change it. Pure. */
+PetscBool CheckpointMayChange(const char *key);
 /* Files and occasions on stdout of rank 0. Collective. */
 PetscErrorCode CheckpointView(Checkpoint checkpoint);
 
@@ -49,21 +60,20 @@ PetscErrorCode CheckpointView(Checkpoint checkpoint);
 PetscErrorCode CheckpointAddTokens(Checkpoint checkpoint, const char *name, Tokens tokens);
 PetscErrorCode CheckpointAddReals(Checkpoint checkpoint, const char *name, PetscInt n, PetscReal values[]);
 /* Results mine[owned][n] of the group's realizations in the order of EnsembleNext, filled as realizations go on. Those
- * of the group's first shard count, and resuming fills them there. */
-PetscErrorCode CheckpointAddRows(Checkpoint checkpoint, const char *name, PetscInt n, PetscReal mine[]);
-/* Rows of n numbers that begin with frames x columns, frame f being that of step[f]: a resumed run may have fewer
- * frames, all of them among those of the checkpoint. step stays the caller's. */
-PetscErrorCode CheckpointAddFrames(Checkpoint checkpoint, const char *name, PetscInt frames, const PetscInt64 step[],
-                                   PetscInt columns, PetscInt n, PetscReal mine[]);
+ * of the group's first shard count, and resuming fills them there. Rows begin with frames x columns, frame f being that
+ * of step[f]: a resumed run may have fewer frames, all of them among those of the checkpoint. step stays the caller's;
+ * frames may be 0. */
+PetscErrorCode CheckpointAddRows(Checkpoint checkpoint, const char *name, PetscInt frames, const PetscInt64 step[],
+                                 PetscInt columns, PetscInt n, PetscReal mine[]);
 /* n numbers of the whole run that the first rank holds. */
 PetscErrorCode CheckpointAddShared(Checkpoint checkpoint, const char *name, PetscInt n, PetscReal values[]);
 /* The i-th numbers of the whole run that it keeps; name is NULL past the end. Pure. */
 PetscErrorCode CheckpointGetShared(Checkpoint checkpoint, PetscInt i, const char **name, PetscInt *n,
                                    PetscReal **values);
-/* Called before every write, for files that must be on disk as far as the checkpoint says. */
-PetscErrorCode CheckpointSetFlush(Checkpoint checkpoint, PetscErrorCode (*flush)(void *context), void *context);
-/* Called after every write, on all ranks: partial results. */
-PetscErrorCode CheckpointSetPublish(Checkpoint checkpoint, PetscErrorCode (*publish)(void *context), void *context);
+/* Called before every write, for files that must be on disk as far as the checkpoint says, and after it, on all ranks:
+ * partial results. */
+PetscErrorCode CheckpointSetActions(Checkpoint checkpoint, PetscErrorCode (*before)(void *context),
+                                    PetscErrorCode (*after)(void *context), void *context);
 /* For partial results: of all[R][n] in the order of realizations (EnsembleGather) the rows of those that are done,
  * moved to the front in their order; *done: how many. Collective on the world. */
 PetscErrorCode CheckpointKeepDone(Checkpoint checkpoint, PetscInt n, PetscReal all[], PetscInt *done);

@@ -117,21 +117,14 @@ PetscErrorCode DeckReadText(const OptionKey keys[], const char *key, char *value
 /* What a key is that the user leaves open: for reading, /parameters and the deck's text, until the next DeckUse. */
 PetscErrorCode DeckResolve(const char *key, const char *value);
 
-/* Single keys; one that no study has is an error of the program. */
-PetscErrorCode DeckGetInt(const char *key, PetscInt64 *value);
-PetscErrorCode DeckGetReal(const char *key, PetscReal *value);
-PetscErrorCode DeckGetFlag(const char *key, PetscBool *value);
-/* Strings and choices; value has room for PETSC_MAX_PATH_LEN characters. An unset string is empty. */
-PetscErrorCode DeckGetString(const char *key, char *value);
-/* Was the key given by the user (in a deck or as an option)? */
+/* Was the key given by the user (in a deck or as an option)? A key that no study has is an error of the program. */
 PetscErrorCode DeckHas(const char *key, PetscBool *set);
 /* Lists: *n is the room on entry, the count on return. A scalar is a list of one. */
 PetscErrorCode DeckGetIntList(const char *key, PetscInt *n, PetscInt64 values[]);
 PetscErrorCode DeckGetRealList(const char *key, PetscInt *n, PetscReal values[]);
 /* Strings point into *storage, which the caller frees with PetscFree. */
 PetscErrorCode DeckGetStringList(const char *key, PetscInt *n, const char *values[], char **storage);
-/* The i-th key in use that names an input file, and the i-th key of all studies; NULL past the end. */
-const char *DeckInput(PetscInt i);
+/* The i-th key of all studies, NULL past the end. */
 const char *DeckName(PetscInt i);
 
 /* Calls visit(key, value, context) for every key in use, in the order of tables, with its resolved value as text. */

@@ -3,13 +3,19 @@
 #ifndef CHORALE_PROGRESS_H
 #define CHORALE_PROGRESS_H
 
-#include <petscsys.h>
+#include <chorale/deck.h>
+
+enum { PROGRESS_AUTO = -1, PROGRESS_OFF = -2 };
+typedef struct {
+  PetscReal interval; /* seconds, or one of these */
+} ProgressOptions;
+extern const OptionKey ProgressKeys[];
 
 typedef struct _p_Progress *Progress;
 
-/* Reads progress. total is the work of rank 0 in any unit (steps of all its realizations). Only rank 0 of comm prints.
- */
-PetscErrorCode ProgressCreate(MPI_Comm comm, const char *label, PetscInt64 total, Progress *progress);
+/* total is the work of rank 0 in any unit (steps of all its realizations). Only rank 0 of comm prints. */
+PetscErrorCode ProgressCreate(MPI_Comm comm, const ProgressOptions *options, const char *label, PetscInt64 total,
+                              Progress *progress);
 /* done of total; cheap enough for every step. Not collective. */
 PetscErrorCode ProgressUpdate(Progress progress, PetscInt64 done);
 /* Ends the bar with the elapsed time. */

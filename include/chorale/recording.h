@@ -18,10 +18,11 @@ typedef struct {
   const PetscReal *time;
 } RecordingInfo;
 
-/* The file that the deck's key names. Refuses (user input, naming the key) what is no HDF5 file, has no positions
- * [T][N][d] with steps and times, no complete frame, or realizations that differ in N, d or steps. Collective on world.
+/* The file at path, which the deck's key names. Refuses (user input, naming the key) what is no HDF5 file, has no
+ * positions [T][N][d] with steps and times, no complete frame, or realizations that differ in N, d or steps. Collective
+ * on world.
  */
-PetscErrorCode RecordingOpen(MPI_Comm world, const char *key, Recording *recording);
+PetscErrorCode RecordingOpen(MPI_Comm world, const char *key, const char *path, Recording *recording);
 PetscErrorCode RecordingDestroy(Recording *recording);
 PetscErrorCode RecordingGetInfo(Recording recording, RecordingInfo *info);
 /* Complete frames of realization r. */

@@ -1,6 +1,5 @@
 /* What a run leaves behind: its numbers, declared one by one (quantity.h), the results file (tools/README.md has its
- * layout), the table on stdout and as CSV, and what a report says below it. Reads output_file, output_overwrite and
- * output_table.
+ * layout), the table on stdout and as CSV, and what a report says below it.
  *
  * Numbers of frames and realizations are kept in rows: [frames][columns] of every frame, then the tail, of the
  * realization. A report turns the rows of all realizations into a table, arrays and scalars. */
@@ -10,6 +9,7 @@
 #include <chorale/ensemble.h>
 #include <chorale/fit.h>
 #include <chorale/frames.h>
+#include <chorale/output.h>
 #include <chorale/quantity.h>
 
 typedef struct _p_Results *Results;
@@ -28,7 +28,7 @@ typedef struct {
   PetscInt realizations;
   PetscInt columns, width; /* numbers of a frame and of a row */
   const Frames *frames;
-  const PetscReal *all; /* [realizations][width]; NULL when there are only observables, which stay where they are */
+  PetscReal *all; /* [realizations][width]; NULL when there are only observables, which stay where they are */
 } Samples;
 
 /* Strings of the form stay the caller's. */
@@ -39,9 +39,10 @@ PetscErrorCode ResultsDestroy(Results *results);
 PetscErrorCode ResultsDeclare(Results results, const Quantity *quantity);
 /* Columns that depend on the deck. Copied. */
 PetscErrorCode ResultsSetColumns(Results results, const char *columns);
-/* Refuses (user input) an existing output file without output_overwrite and files that cannot be written. frames stay
- * the caller's. trajectories: how many realizations have one beside the file. Collective on all ranks. */
-PetscErrorCode ResultsSetUp(Results results, Ensemble ensemble, const Frames *frames, PetscInt trajectories);
+/* Refuses (user input) an existing output file without output_overwrite and files that cannot be written. output and
+ * frames stay the caller's. trajectories: how many realizations have one beside the file. Collective on all ranks. */
+PetscErrorCode ResultsSetUp(Results results, Ensemble ensemble, const Frames *frames, Output output,
+                            PetscInt trajectories);
 /* Files and sizes on stdout of rank 0 (-dry_run). Collective. */
 PetscErrorCode ResultsView(Results results);
 /* Memory of the rank that has most. Not collective. */
@@ -60,11 +61,10 @@ const Frames *ResultsGetFrames(Results results);
 /* The i-th declared quantity and where its numbers begin in a frame or in the tail; NULL past the end. Pure. */
 const Quantity *ResultsGetQuantity(Results results, PetscInt i, PetscInt *first);
 
-/* Begins the results: complete, or those so far of a run that goes on or is about to stop. *all: rows of all
- * realizations on all ranks, NULL when there are only observables; the caller may move those that are done to the front
- * before ResultsSetDone. Collective on all ranks. */
-PetscErrorCode ResultsBegin(Results results, PetscBool complete, PetscReal **all);
-PetscErrorCode ResultsSetDone(Results results, PetscInt realizations, Samples *samples);
+/* Begins the results: complete, or those so far of a run that goes on or is about to stop. *samples, of all
+ * realizations and on all ranks, belong to results; the caller may move those that are done to the front and say how
+ * many they are. Collective on all ranks. */
+PetscErrorCode ResultsBegin(Results results, PetscBool complete, Samples **samples);
 
 /* What a report says; called alike on all ranks, with names from the form's list. One row of the table, NaN for an
  * empty cell. The labeled kind puts a text into the first column, which then has no number; a table has rows of one
@@ -83,7 +83,8 @@ PetscErrorCode ResultsArray(Results results, const char *key, int rank, const Pe
  * printed. */
 PetscErrorCode ResultsSay(Results results, const char *format, ...) __attribute__((format(printf, 2, 3)));
 PetscErrorCode ResultsPlaceTable(Results results);
-/* In place of what the deck says, or beside it: attribute key of /parameters or /provenance. Copied. */
+/* In place of what the deck says, or beside it: attribute key of the group /parameters or /provenance, a literal. May
+ * be called before ResultsBegin. */
 PetscErrorCode ResultsSetOrigin(Results results, const char *group, const char *key, const char *value);
 
 /* Writes the results file: temporary, fsync, rename. Collective on all ranks. */

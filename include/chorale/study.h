@@ -65,21 +65,19 @@ extern const OptionKey RunKeys[];
  * Collective on all ranks. */
 PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables);
 
-/* The ensemble of the deck, its shards sharing so many token blocks; or one realization that every rank computes whole.
- */
+/* An ensemble whose shards share so many token blocks; options NULL: one realization that every rank computes whole. */
 PetscErrorCode RunCreateEnsemble(Run run, const EnsembleOptions *options, PetscInt blocks, EnsembleLayout *layout);
-PetscErrorCode RunCreateSingle(Run run, EnsembleLayout *layout);
-/* Of a realization. */
-PetscErrorCode RunSetSteps(Run run, PetscInt steps);
-/* Frames of the first `steps` steps as output_every has them, until time `horizon`. */
+/* So many steps in a realization, and their frames as output_every has them, until time `horizon`. */
 PetscErrorCode RunSetFrames(Run run, PetscInt steps, PetscReal horizon, FramesRounding rounding);
+/* So many steps without frames, or beyond those of the frames. */
+PetscErrorCode RunSetSteps(Run run, PetscInt steps);
 /* A frame after every step, see FramesCreateList; and as many steps. */
 PetscErrorCode RunSetFrameList(Run run, PetscInt count, const PetscInt64 step[], const PetscReal time[]);
 const Frames *RunGetFrames(Run run);
-/* See ResultsDeclare; the observables in their order. */
-PetscErrorCode RunDeclare(Run run, const Quantity *quantity);
-PetscErrorCode RunDeclareObservables(Run run);
-PetscErrorCode RunSetColumns(Run run, const char *columns);
+/* To declare quantities. */
+Results RunGetResults(Run run);
+/* The observables in their order, with the energy at beta. */
+PetscErrorCode RunDeclareObservables(Run run, PetscReal beta);
 /* Every frame of these tokens goes to a file, for the first output_trajectories realizations. */
 PetscErrorCode RunSetTrajectories(Run run, Tokens tokens);
 /* Checkpoints are possible only after multiples of so many steps. */

@@ -18,9 +18,5 @@ static inline PetscInt64 SumRound(PetscReal value, PetscReal scale) {
 
 /* In-place sum over the ranks of comm. Collective. */
 PetscErrorCode SumAllreduce(MPI_Comm comm, PetscInt n, PetscInt64 values[]);
-/* The usual small case in one call: values[i] (each rank's partial sum, already rounded per block or exact) of
- * whole-sum bound `bound` are rounded, summed over comm, and returned as reals. Order-free only if each rank's values
- * are: use SumRound per block where a rank owns several. Collective. */
-PetscErrorCode SumReals(MPI_Comm comm, PetscReal bound, PetscInt n, PetscReal values[]);
 
 #endif

@@ -32,6 +32,9 @@ PetscInt TokensFirstBlock(PetscInt blocks, PetscInt shard, PetscInt shards);
 /* Number of tokens in this rank's block b (0 <= b < owned) that are not padding; they come first in the block. Pure. */
 PetscInt TokensFilled(const TokensLayout *layout, PetscInt b);
 
+/* This rank's tokens are rows first .. first + n - 1 of an array [N] or [N][d], padding left out. Pure. */
+void TokensOwnRows(const TokensLayout *layout, PetscInt64 *first, PetscInt64 *n);
+
 /* All tokens at e_1, weights 1/N. Refuses N * d beyond PetscInt (user input). Collective. */
 PetscErrorCode TokensCreate(MPI_Comm comm, PetscInt64 count, PetscInt dim, Tokens *tokens);
 /* Same layout, positions and weights. Collective. */
@@ -69,19 +72,21 @@ PetscErrorCode TokensMoveTangentPiece(Tokens tokens, PetscInt first, PetscInt bl
  * no meaning. Not collective. */
 PetscErrorCode TokensTangent(Tokens tokens, PetscReal scale_a, Vec a, PetscReal scale_b, Vec b, Vec v);
 
-/* Positions of this rank's real tokens as rows [n][d], n = number of tokens without padding; for files. Not collective.
- */
+/* Positions of this rank's tokens as rows [n][d], see TokensOwnRows; for files. Not collective. */
 PetscErrorCode TokensGetRows(Tokens tokens, PetscInt64 *first, PetscInt64 *n, double *rows);
+/* The inverse, bit for bit; for checkpoints. Not collective. */
+PetscErrorCode TokensSetRows(Tokens tokens, const double *rows);
 /* rows[N][d] <- the vectors v_i of all tokens, on every rank, in the order of tokens; and back, padding 0. v is a Vec
  * of the tokens' layout, TokensGetVec's included. Gather is collective. */
 PetscErrorCode TokensGather(Tokens tokens, Vec v, double *rows);
 PetscErrorCode TokensScatter(Tokens tokens, const double *rows, Vec v);
 
-/* The inverse: positions of this rank's real tokens from rows [n][d], bit for bit; for checkpoints. Not collective. */
-PetscErrorCode TokensSetRows(Tokens tokens, const double *rows);
 /* to <- the positions of tokens first .. first + count(to) - 1 of `from`, which lie on the same communicator; the
  * weights of `to` stay as they are. Collective. */
 PetscErrorCode TokensExtract(Tokens from, PetscInt64 first, Tokens to);
+/* *mean <- the mean of |a_i - b_i|^2 over tokens of one layout: with the weights of a, or all alike. The same for any
+ * number of ranks. Collective. */
+PetscErrorCode TokensMeanSquare(Tokens a, Tokens b, PetscBool weighted, PetscReal *mean);
 
 /* All |x_i| within 1e-12 of 1 and finite, weights finite and adding up to 1, padding as documented. Collective. */
 PetscErrorCode TokensIsValid(Tokens tokens, PetscBool *valid);

@@ -108,44 +108,6 @@ PetscErrorCode DeckReadText(const OptionKey keys[], const char *name, char *valu
   PetscFunctionReturn(0);
 }
 
-/* One value of a key of this type. */
-static PetscErrorCode Get(const char *name, OptionType type, void *value) {
-  char text[PETSC_MAX_PATH_LEN];
-  const OptionKey *key;
-  PetscFunctionBeginUser;
-  PetscCall(Find(name, &key));
-  PetscCheck(key->type == type, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG, "%s is of another type", name);
-  PetscCall(Scalar(key, text));
-  PetscCall(Store(key, text, value));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode DeckGetInt(const char *name, PetscInt64 *value) {
-  PetscFunctionBeginUser;
-  PetscCall(Get(name, KEY_INT, value));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode DeckGetReal(const char *name, PetscReal *value) {
-  PetscFunctionBeginUser;
-  PetscCall(Get(name, KEY_REAL, value));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode DeckGetFlag(const char *name, PetscBool *value) {
-  PetscFunctionBeginUser;
-  PetscCall(Get(name, KEY_FLAG, value));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode DeckGetString(const char *name, char *value) {
-  const OptionKey *key;
-  PetscFunctionBeginUser;
-  PetscCall(Find(name, &key));
-  PetscCall(Scalar(key, value));
-  PetscFunctionReturn(0);
-}
-
 PetscErrorCode DeckHas(const char *name, PetscBool *set) {
   const OptionKey *key;
   char option[PETSC_MAX_OPTION_NAME];

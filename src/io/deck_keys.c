@@ -152,13 +152,6 @@ PetscBool DeckKeyOf(PetscInt i, const OptionKey *key, OptionKey *known) {
   return Known(tables(i), key, known);
 }
 
-const char *DeckInput(PetscInt i) {
-  for (PetscInt k = 0; k < count; k++) {
-    if (keys[k].input && i-- == 0) return keys[k].name;
-  }
-  return NULL;
-}
-
 const char *DeckName(PetscInt i) {
   return i >= 0 && i < total ? all[i]->name : NULL;
 }

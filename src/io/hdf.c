@@ -243,35 +243,42 @@ PetscErrorCode HdfCheckShape(Hdf hdf, const char *path, int rank, const PetscInt
   PetscFunctionReturn(0);
 }
 
-/* The read itself, of a part that is known to exist. */
-static herr_t ReadPart(hid_t dataset, int rank, const PetscInt64 shape[], PetscInt64 first, PetscInt64 count,
-                       double *values) {
-  const hsize_t start[2] = {(hsize_t)first, 0}, size[2] = {(hsize_t)count, rank == 2 ? (hsize_t)shape[1] : 1};
+/* The part of a dataset of this rank that starts at `start` and has this size; HDF5 makes doubles of floats. Ranks read
+ * by themselves: their parts differ, and a damaged chunk must not leave the others waiting. */
+static PetscBool ReadPart(hid_t dataset, int rank, const hsize_t start[], const hsize_t size[], double *values) {
   const hid_t memory = H5Screate_simple(rank, size, NULL), space = H5Dget_space(dataset);
   herr_t status = H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, size, NULL);
 
   if (status >= 0) status = H5Dread(dataset, H5T_NATIVE_DOUBLE, memory, space, H5P_DEFAULT, values);
   H5Sclose(space);
   H5Sclose(memory);
-  return status;
+  return status >= 0 ? PETSC_TRUE : PETSC_FALSE;
+}
+
+/* Does it hold floating-point numbers? */
+static PetscBool IsReal(hid_t dataset) {
+  const hid_t type = H5Dget_type(dataset);
+  const PetscBool real = H5Tget_class(type) == H5T_FLOAT ? PETSC_TRUE : PETSC_FALSE;
+
+  H5Tclose(type);
+  return real;
 }
 
 PetscErrorCode HdfReadRows(Hdf hdf, const char *path, PetscInt64 first, PetscInt64 count, double *values) {
   PetscInt64 shape[8];
   PetscBool real, range, read = PETSC_TRUE;
-  hid_t dataset, type;
+  hid_t dataset;
   int rank;
 
   PetscFunctionBeginUser;
   PetscCall(OpenDataset(hdf, path, &dataset, &rank, shape));
-  type = H5Dget_type(dataset);
-  real = H5Tget_class(type) == H5T_FLOAT ? PETSC_TRUE : PETSC_FALSE;
-  H5Tclose(type);
+  real = IsReal(dataset);
   range = (rank == 1 || rank == 2) && first >= 0 && count >= 0 && first + count <= shape[0] ? PETSC_TRUE : PETSC_FALSE;
   PetscCall(HdfAgree(hdf->comm, &range));
-  /* Ranks read by themselves: their ranges differ, and a damaged chunk must not leave the others waiting. */
-  if (real && range && count)
-    read = ReadPart(dataset, rank, shape, first, count, values) >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  if (real && range && count) {
+    const hsize_t start[2] = {(hsize_t)first, 0}, size[2] = {(hsize_t)count, rank == 2 ? (hsize_t)shape[1] : 1};
+    read = ReadPart(dataset, rank, start, size, values);
+  }
   PetscCall(HdfAgree(hdf->comm, &read));
   H5Dclose(dataset);
   PetscCheck(real, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: dataset '%s' must hold floating-point numbers", H5_FROM(hdf),
@@ -282,19 +289,6 @@ PetscErrorCode HdfReadRows(Hdf hdf, const char *path, PetscInt64 first, PetscInt
              H5_FROM(hdf), path, shape[0]);
   PetscCheck(read, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: dataset '%s' cannot be read", H5_FROM(hdf), path);
   PetscFunctionReturn(0);
-}
-
-/* The part itself; HDF5 makes doubles of floats. */
-static herr_t ReadFramePart(hid_t dataset, PetscInt64 t, PetscInt64 first, PetscInt64 count, PetscInt64 d,
-                            double *values) {
-  const hsize_t start[3] = {(hsize_t)t, (hsize_t)first, 0}, size[3] = {1, (hsize_t)count, (hsize_t)d};
-  const hid_t memory = H5Screate_simple(3, size, NULL), space = H5Dget_space(dataset);
-  herr_t status = H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, size, NULL);
-
-  if (status >= 0) status = H5Dread(dataset, H5T_NATIVE_DOUBLE, memory, space, H5P_DEFAULT, values);
-  H5Sclose(space);
-  H5Sclose(memory);
-  return status;
 }
 
 PetscErrorCode HdfReadFrame(Hdf hdf, const char *path, PetscInt64 t, PetscInt64 first, PetscInt64 count,
@@ -308,8 +302,10 @@ PetscErrorCode HdfReadFrame(Hdf hdf, const char *path, PetscInt64 t, PetscInt64 
   PetscCall(OpenDataset(hdf, path, &dataset, &rank, shape));
   range = rank == 3 && t >= 0 && t < shape[0] && first >= 0 && first + count <= shape[1] ? PETSC_TRUE : PETSC_FALSE;
   PetscCall(HdfAgree(hdf->comm, &range));
-  /* Each rank by itself, as in HdfReadRows. */
-  if (range && count) read = ReadFramePart(dataset, t, first, count, shape[2], values) >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  if (range && count) {
+    const hsize_t start[3] = {(hsize_t)t, (hsize_t)first, 0}, size[3] = {1, (hsize_t)count, (hsize_t)shape[2]};
+    read = ReadPart(dataset, 3, start, size, values);
+  }
   PetscCall(HdfAgree(hdf->comm, &read));
   H5Dclose(dataset);
   PetscCheck(range && read, hdf->comm, PETSC_ERR_USER_INPUT, "%s%s%s: frame %" PetscInt64_FMT " of '%s' cannot be read",
@@ -319,14 +315,12 @@ PetscErrorCode HdfReadFrame(Hdf hdf, const char *path, PetscInt64 t, PetscInt64 
 
 PetscErrorCode HdfIsReal(Hdf hdf, const char *path, PetscBool *real) {
   PetscInt64 shape[8];
-  hid_t dataset, type;
+  hid_t dataset;
   int rank;
 
   PetscFunctionBeginUser;
   PetscCall(OpenDataset(hdf, path, &dataset, &rank, shape));
-  type = H5Dget_type(dataset);
-  *real = H5Tget_class(type) == H5T_FLOAT ? PETSC_TRUE : PETSC_FALSE;
-  H5Tclose(type);
+  *real = IsReal(dataset);
   H5Dclose(dataset);
   PetscFunctionReturn(0);
 }
@@ -349,34 +343,36 @@ PetscErrorCode HdfReadLink(Hdf hdf, const char *path, size_t room, char *file, c
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode HdfReadInts(Hdf hdf, const char *path, PetscInt64 n, PetscInt64 *values) {
+/* All of a dataset as this type: n numbers in one dimension, or of any shape for n < 0. */
+static PetscErrorCode ReadWhole(Hdf hdf, const char *path, hid_t type, PetscInt64 n, void *values, PetscBool *read) {
   PetscInt64 shape[8];
   hid_t dataset;
   int rank;
-  PetscBool right, read;
 
   PetscFunctionBeginUser;
   PetscCall(OpenDataset(hdf, path, &dataset, &rank, shape));
-  right = rank == 1 && shape[0] == n ? PETSC_TRUE : PETSC_FALSE;
-  read = right && H5Dread(dataset, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
+  *read = n < 0 || (rank == 1 && shape[0] == n) ? PETSC_TRUE : PETSC_FALSE;
+  if (*read && H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0) *read = PETSC_FALSE;
   H5Dclose(dataset);
-  PetscCall(HdfAgree(hdf->comm, &read));
+  PetscCall(HdfAgree(hdf->comm, read));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode HdfReadInts(Hdf hdf, const char *path, PetscInt64 n, PetscInt64 *values) {
+  PetscBool read;
+
+  PetscFunctionBeginUser;
+  PetscCall(ReadWhole(hdf, path, H5T_NATIVE_INT64, n, values, &read));
   PetscCheck(read, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: '%s' must hold %" PetscInt64_FMT " integers", H5_FROM(hdf),
              path, n);
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode HdfReadReals(Hdf hdf, const char *path, double *values) {
-  PetscInt64 shape[8];
-  hid_t dataset;
   PetscBool read;
-  int rank;
 
   PetscFunctionBeginUser;
-  PetscCall(OpenDataset(hdf, path, &dataset, &rank, shape));
-  read = H5Dread(dataset, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0 ? PETSC_TRUE : PETSC_FALSE;
-  H5Dclose(dataset);
-  PetscCall(HdfAgree(hdf->comm, &read));
+  PetscCall(ReadWhole(hdf, path, H5T_NATIVE_DOUBLE, -1, values, &read));
   PetscCheck(read, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: '%s' must hold numbers", H5_FROM(hdf), path);
   PetscFunctionReturn(0);
 }

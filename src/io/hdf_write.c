@@ -93,31 +93,32 @@ PetscErrorCode HdfAttributeStrings(Hdf hdf, const char *path, const char *name, 
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode HdfAttributeReal(Hdf hdf, const char *path, const char *name, PetscReal value) {
-  const hid_t space = H5Screate(H5S_SCALAR);
+/* n numbers, or one that stands alone for n = 0. */
+static PetscErrorCode WriteNumbers(Hdf hdf, const char *path, const char *name, hid_t type, int n, const void *values) {
+  const hsize_t size = (hsize_t)n;
+  const hid_t space = n ? H5Screate_simple(1, &size, NULL) : H5Screate(H5S_SCALAR);
 
   PetscFunctionBeginUser;
-  PetscCall(WriteAttribute(hdf, path, name, H5T_NATIVE_DOUBLE, space, &value));
+  PetscCall(WriteAttribute(hdf, path, name, type, space, values));
   H5Sclose(space);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode HdfAttributeReal(Hdf hdf, const char *path, const char *name, PetscReal value) {
+  PetscFunctionBeginUser;
+  PetscCall(WriteNumbers(hdf, path, name, H5T_NATIVE_DOUBLE, 0, &value));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode HdfAttributeInt(Hdf hdf, const char *path, const char *name, int value) {
-  const hid_t space = H5Screate(H5S_SCALAR);
-
   PetscFunctionBeginUser;
-  PetscCall(WriteAttribute(hdf, path, name, H5T_NATIVE_INT, space, &value));
-  H5Sclose(space);
+  PetscCall(WriteNumbers(hdf, path, name, H5T_NATIVE_INT, 0, &value));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode HdfAttributeInts(Hdf hdf, const char *path, const char *name, int n, const int values[]) {
-  const hsize_t size = (hsize_t)n;
-  const hid_t space = H5Screate_simple(1, &size, NULL);
-
   PetscFunctionBeginUser;
-  PetscCall(WriteAttribute(hdf, path, name, H5T_NATIVE_INT, space, values));
-  H5Sclose(space);
+  PetscCall(WriteNumbers(hdf, path, name, H5T_NATIVE_INT, n, values));
   PetscFunctionReturn(0);
 }
 
@@ -190,7 +191,7 @@ static PetscErrorCode WriteSelected(Hdf hdf, const char *path, hid_t dataset, hi
 static PetscErrorCode WriteWhole(Hdf hdf, const char *path, hid_t type, hid_t space, hsize_t chunk,
                                  const void *values) {
   PetscMPIInt rank;
-  hid_t create, dataset, memory, part;
+  hid_t create, dataset, part;
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_rank(hdf->comm, &rank));
@@ -198,15 +199,10 @@ static PetscErrorCode WriteWhole(Hdf hdf, const char *path, hid_t type, hid_t sp
   H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
   if (chunk) H5Pset_chunk(create, 1, &chunk);
   PetscCall(CreateDataset(hdf, path, type, space, create, &dataset));
-  memory = H5Scopy(space);
   part = H5Scopy(space);
-  if (rank) {
-    H5Sselect_none(memory);
-    H5Sselect_none(part);
-  }
-  PetscCall(WriteSelected(hdf, path, dataset, type, memory, part, rank ? NULL : values));
+  if (rank) H5Sselect_none(part);
+  PetscCall(WriteSelected(hdf, path, dataset, type, part, part, rank ? NULL : values));
   H5Sclose(part);
-  H5Sclose(memory);
   H5Dclose(dataset);
   H5Pclose(create);
   PetscFunctionReturn(0);
@@ -269,27 +265,37 @@ PetscErrorCode HdfWriteString(Hdf hdf, const char *path, const char *value) {
   PetscFunctionReturn(0);
 }
 
-/* The part of a dataset of this shape that starts at `start` and takes `count` entries with `step` between them along
+/* The part of an open dataset that starts at `start` and takes `count` entries with `step` between them (NULL: 1) along
  * every dimension; n == 0 writes nothing but takes part. */
-static PetscErrorCode WritePart(Hdf hdf, const char *path, int rank, const hsize_t size[], const hsize_t start[],
-                                const hsize_t step[], const hsize_t count[], PetscInt64 n, const double *values) {
-  hid_t create, space, memory, dataset;
+static PetscErrorCode WritePart(Hdf hdf, const char *path, hid_t dataset, hid_t type, const hsize_t start[],
+                                const hsize_t step[], const hsize_t count[], PetscInt64 n, const void *values) {
+  const hid_t space = H5Dget_space(dataset);
+  const hid_t memory = n ? H5Screate_simple(H5Sget_simple_extent_ndims(space), count, NULL) : H5Scopy(space);
 
   PetscFunctionBeginUser;
-  create = H5Pcreate(H5P_DATASET_CREATE);
-  H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
-  space = H5Screate_simple(rank, size, NULL);
-  PetscCall(CreateDataset(hdf, path, H5T_NATIVE_DOUBLE, space, create, &dataset));
-  memory = H5Screate_simple(rank, n ? count : size, NULL);
   if (n)
     HdfCheck(hdf, H5Sselect_hyperslab(space, H5S_SELECT_SET, start, step, count, NULL), path);
   else {
     H5Sselect_none(space);
     H5Sselect_none(memory);
   }
-  PetscCall(WriteSelected(hdf, path, dataset, H5T_NATIVE_DOUBLE, memory, space, n ? values : NULL));
-  H5Dclose(dataset);
+  PetscCall(WriteSelected(hdf, path, dataset, type, memory, space, n ? values : NULL));
   H5Sclose(memory);
+  H5Sclose(space);
+  PetscFunctionReturn(0);
+}
+
+/* A part of a fixed-size dataset of doubles of this shape. */
+static PetscErrorCode WriteFixed(Hdf hdf, const char *path, int rank, const hsize_t size[], const hsize_t start[],
+                                 const hsize_t step[], const hsize_t count[], PetscInt64 n, const double *values) {
+  const hid_t create = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(rank, size, NULL);
+  hid_t dataset;
+
+  PetscFunctionBeginUser;
+  H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
+  PetscCall(CreateDataset(hdf, path, H5T_NATIVE_DOUBLE, space, create, &dataset));
+  PetscCall(WritePart(hdf, path, dataset, H5T_NATIVE_DOUBLE, start, step, count, n, values));
+  H5Dclose(dataset);
   H5Sclose(space);
   H5Pclose(create);
   PetscFunctionReturn(0);
@@ -301,7 +307,7 @@ PetscErrorCode HdfWriteColumns(Hdf hdf, const char *path, PetscInt64 T, PetscInt
   const hsize_t start[3] = {0, (hsize_t)first, 0}, step[3] = {1, (hsize_t)stride, 1};
 
   PetscFunctionBeginUser;
-  PetscCall(WritePart(hdf, path, k ? 3 : 2, size, start, step, count, n, values));
+  PetscCall(WriteFixed(hdf, path, k ? 3 : 2, size, start, step, count, n, values));
   PetscFunctionReturn(0);
 }
 
@@ -311,7 +317,7 @@ PetscErrorCode HdfWriteRows(Hdf hdf, const char *path, PetscInt64 N, PetscInt64 
   const hsize_t start[2] = {(hsize_t)first, 0}, step[2] = {(hsize_t)stride, 1};
 
   PetscFunctionBeginUser;
-  PetscCall(WritePart(hdf, path, k ? 2 : 1, size, start, step, count, n, values));
+  PetscCall(WriteFixed(hdf, path, k ? 2 : 1, size, start, step, count, n, values));
   PetscFunctionReturn(0);
 }
 
@@ -324,10 +330,13 @@ struct _p_HdfSeries {
   float *narrow;
 };
 
+static hid_t FileType(const HdfSeriesShape *shape) {
+  return shape->single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE;
+}
+
 PetscErrorCode HdfSeriesCreate(Hdf hdf, const char *path, const HdfSeriesShape *shape, HdfSeries *handle) {
   const hsize_t N = (hsize_t)shape->N, d = (hsize_t)shape->d, rows = (hsize_t)PetscMin(shape->chunk_rows, shape->N);
   const hsize_t size[3] = {(hsize_t)shape->frames, N, d}, most[3] = {H5S_UNLIMITED, N, d}, chunk[3] = {1, rows, d};
-  const hid_t type = shape->single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE;
   hid_t create, space;
   HdfSeries series;
 
@@ -344,7 +353,7 @@ PetscErrorCode HdfSeriesCreate(Hdf hdf, const char *path, const HdfSeriesShape *
     H5Pset_deflate(create, (unsigned)shape->deflate);
   }
   space = H5Screate_simple(3, size, most);
-  PetscCall(CreateDataset(hdf, path, type, space, create, &series->dataset));
+  PetscCall(CreateDataset(hdf, path, FileType(shape), space, create, &series->dataset));
   H5Sclose(space);
   H5Pclose(create);
   *handle = series;
@@ -364,7 +373,7 @@ PetscErrorCode HdfSeriesOpen(Hdf hdf, const char *path, HdfSeriesShape *shape, H
   series->hdf = hdf;
   series->dataset = H5Dopen2(hdf->file, path, H5P_DEFAULT);
   type = H5Dget_type(series->dataset);
-  same = H5Tequal(type, shape->single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE) > 0 ? PETSC_TRUE : PETSC_FALSE;
+  same = H5Tequal(type, FileType(shape)) > 0 ? PETSC_TRUE : PETSC_FALSE;
   H5Tclose(type);
   *handle = series;
   if (rank != 3 || found[2] != shape->d || !same) {
@@ -405,26 +414,14 @@ static PetscErrorCode InFileType(HdfSeries series, PetscInt64 n, const double *v
 PetscErrorCode HdfSeriesWrite(HdfSeries series, PetscInt64 t, PetscInt64 first, PetscInt64 count,
                               const double *values) {
   const hsize_t start[3] = {(hsize_t)t, (hsize_t)first, 0}, size[3] = {1, (hsize_t)count, (hsize_t)series->shape.d};
-  hid_t space, memory;
   const void *stored;
 
   PetscFunctionBeginUser;
   PetscCheck(t >= 0 && t < series->shape.frames, series->hdf->comm, PETSC_ERR_ARG_OUTOFRANGE,
              "%s: frame %" PetscInt64_FMT " is past the end", series->hdf->path, t);
-  space = H5Dget_space(series->dataset);
-  memory = count ? H5Screate_simple(3, size, NULL) : H5Scopy(space);
-  if (count)
-    HdfCheck(series->hdf, H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, size, NULL), series->path);
-  else {
-    H5Sselect_none(space);
-    H5Sselect_none(memory);
-  }
   PetscCall(InFileType(series, count * series->shape.d, values, &stored));
-  PetscCall(WriteSelected(series->hdf, series->path, series->dataset,
-                          series->shape.single ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, memory, space,
-                          count ? stored : NULL));
-  H5Sclose(memory);
-  H5Sclose(space);
+  PetscCall(WritePart(series->hdf, series->path, series->dataset, FileType(&series->shape), start, NULL, size, count,
+                      stored));
   PetscFunctionReturn(0);
 }
 

@@ -2,7 +2,7 @@
  * header that every build makes. */
 #include "io/provenance.h"
 
-#include <chorale/deck.h>
+#include "io/deck_keys.h"
 
 #include <H5public.h>
 #include <chorale_revision.h>
@@ -25,7 +25,7 @@
 /* Only OpenBLAS has it; other libraries leave it undefined. */
 extern char *openblas_get_config(void) __attribute__((weak));
 
-static char command_line[8192] = "";
+static char command_line[PROVENANCE_TEXT] = "";
 
 PetscErrorCode ProvenanceSetCommandLine(int argc, char **argv) {
   PetscFunctionBeginUser;
@@ -63,16 +63,21 @@ static void ReadCrc(const char *path, char crc[12]) {
 }
 
 PetscErrorCode ProvenanceReadInputs(void) {
-  char path[PETSC_MAX_PATH_LEN];
+  const OptionKey *key;
+  const char *path;
   PetscMPIInt rank;
+  PetscBool set;
+  int n = 0;
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
-  for (PetscInt i = 0; i < INPUTS && (inputs[i].key = DeckInput(i)); i++) {
-    PetscCall(DeckGetString(inputs[i].key, path));
-    if (!path[0]) continue;
-    if (!rank) ReadCrc(path, inputs[i].crc);
-    PetscCallMPI(MPI_Bcast(inputs[i].crc, sizeof(inputs[i].crc), MPI_CHAR, 0, PETSC_COMM_WORLD));
+  for (PetscInt i = 0; n < INPUTS && (key = DeckKeyGet(i)); i++) {
+    if (!key->input) continue;
+    PetscCall(DeckKeyValue(key, &path, &set));
+    inputs[n].key = key->name;
+    if (*path && !rank) ReadCrc(path, inputs[n].crc);
+    PetscCallMPI(MPI_Bcast(inputs[n].crc, sizeof(inputs[n].crc), MPI_CHAR, 0, PETSC_COMM_WORLD));
+    n++;
   }
   PetscFunctionReturn(0);
 }
@@ -81,6 +86,10 @@ const char *ProvenanceInput(const char *key) {
   for (int i = 0; i < INPUTS && inputs[i].key; i++)
     if (!strcmp(key, inputs[i].key)) return inputs[i].crc;
   return "";
+}
+
+const char *ProvenanceVersion(void) {
+  return CHORALE_VERSION;
 }
 
 static PetscErrorCode MpiLibrary(char *name, size_t size) {

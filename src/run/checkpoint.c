@@ -3,7 +3,6 @@
  * something to write. Within a group the first shard looks and tells the others, so that all act at the same step. */
 #include "run/checkpoint_impl.h"
 
-#include <chorale/deck.h>
 #include <chorale/error.h>
 
 #include <signal.h>
@@ -12,6 +11,20 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+const OptionKey CheckpointKeys[] = {
+    INT_KEY(CheckpointOptions, every, "checkpoint_every", "0", 0, 1000000000000, "steps",
+            .help = "Steps between checkpoints, counted in the group of ranks that is ahead; 0 for none by steps."),
+    REAL_KEY(CheckpointOptions, interval, "checkpoint_interval", "600", 0, 1e9, "s",
+             .help = "Seconds between checkpoints; 0 for none by time."),
+    FLAG_KEY(CheckpointOptions, resume, "checkpoint_resume",
+             .help = "Go on from the last checkpoint of output_file, from the beginning if there is none."),
+    REAL_KEY(CheckpointOptions, wall, "checkpoint_walltime", "0", 0, 1e9, "s",
+             .help = "Seconds after which the run is killed: it writes a checkpoint and stops in time (exit code 85); "
+                     "0 for no limit."),
+    STRING_KEY(CheckpointOptions, stop_file, "checkpoint_stop_file", "", .shown = "(none)",
+               .help = "The run writes a checkpoint and stops (exit code 85) when this file appears."),
+    {.name = NULL}};
 
 enum { TAG_SIGNAL = 1, TAG_DUE, TAG_FINISHED };
 #define LOOK       0.5  /* seconds between looks at the stop file */
@@ -36,22 +49,6 @@ PetscErrorCode CheckpointCatchSignals(void) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode ReadDeck(Checkpoint checkpoint) {
-  PetscFunctionBeginUser;
-  PetscCall(DeckGetInt("checkpoint_every", &checkpoint->every));
-  PetscCall(DeckGetReal("checkpoint_interval", &checkpoint->interval));
-  PetscCall(DeckGetReal("checkpoint_walltime", &checkpoint->wall));
-  PetscCall(DeckGetString("checkpoint_stop_file", checkpoint->stop_file));
-  PetscCall(OutputNames(checkpoint->layout.world, checkpoint->study, &checkpoint->output));
-  PetscCall(
-      PetscSNPrintf(checkpoint->file, sizeof(checkpoint->file), "%s/checkpoint.h5", checkpoint->output.trajectories));
-  PetscCall(PetscSNPrintf(checkpoint->previous, sizeof(checkpoint->previous), "%s/checkpoint.prev.h5",
-                          checkpoint->output.trajectories));
-  PetscCall(PetscSNPrintf(checkpoint->temporary, sizeof(checkpoint->temporary), "%s/checkpoint.tmp.h5",
-                          checkpoint->output.trajectories));
-  PetscFunctionReturn(0);
-}
-
 /* The broadcast of the next event, which all ranks but 0 post ahead. */
 static PetscErrorCode Listen(Checkpoint checkpoint) {
   PetscFunctionBeginUser;
@@ -60,24 +57,41 @@ static PetscErrorCode Listen(Checkpoint checkpoint) {
   PetscFunctionReturn(0);
 }
 
-/* Results that cannot be read are written anew from a checkpoint. Without one they may be anything. */
-static PetscErrorCode WarnOfBroken(Checkpoint checkpoint) {
+/* What is left of the run that is to go on. Complete results end it; others are written anew from a checkpoint, and
+ * without one they must be of the same deck, unless they may be overwritten. */
+static PetscErrorCode Resume(Checkpoint checkpoint) {
+  const char *file = checkpoint->output->file;
+  const PetscBool overwrite = checkpoint->output->options.overwrite;
+  MPI_Comm world = checkpoint->layout.world;
+
   PetscFunctionBeginUser;
-  PetscCheck(checkpoint->source[0], checkpoint->layout.world, PETSC_ERR_USER_INPUT,
-             "output_file = %s: cannot be read, and there is no checkpoint to write it anew from; remove it",
-             checkpoint->output.file);
-  if (!checkpoint->rank)
-    fprintf(stderr, "chorale: warning: %s cannot be read: it will be written anew\n", checkpoint->output.file);
+  PetscCall(CheckpointReadResults(checkpoint));
+  if (checkpoint->results != RESULTS_COMPLETE) PetscCall(CheckpointFileFind(checkpoint));
+  PetscCheck(checkpoint->results != RESULTS_BROKEN || checkpoint->source[0], world, PETSC_ERR_USER_INPUT,
+             "output_file = %s: cannot be read, and there is no checkpoint to write it anew from; remove it", file);
+  if (checkpoint->results == RESULTS_BROKEN && !checkpoint->rank)
+    fprintf(stderr, "chorale: warning: %s cannot be read: it will be written anew\n", file);
+  PetscCheck(checkpoint->results != RESULTS_FOREIGN || overwrite, world, PETSC_ERR_USER_INPUT,
+             "output_file = %s: exists and holds no results of study %s; output_overwrite replaces it", file,
+             checkpoint->output->study);
+  if (checkpoint->results == RESULTS_COMPLETE ||
+      (checkpoint->results == RESULTS_PARTIAL && !checkpoint->source[0] && !overwrite))
+    PetscCall(CheckpointCompareResults(checkpoint));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode CheckpointCreate(const char *study, Ensemble ensemble, PetscInt steps, Checkpoint *checkpoint) {
-  PetscBool resume;
+PetscErrorCode CheckpointCreate(const CheckpointOptions *options, Output output, Ensemble ensemble, PetscInt steps,
+                                Checkpoint *checkpoint) {
+  const char *folder = output->trajectories;
   Checkpoint made;
 
   PetscFunctionBeginUser;
   PetscCall(PetscNew(&made));
-  PetscCall(PetscStrncpy(made->study, study, sizeof(made->study)));
+  made->options = *options;
+  made->output = output;
+  PetscCall(PetscSNPrintf(made->file, sizeof(made->file), "%s/checkpoint.h5", folder));
+  PetscCall(PetscSNPrintf(made->previous, sizeof(made->previous), "%s/checkpoint.prev.h5", folder));
+  PetscCall(PetscSNPrintf(made->temporary, sizeof(made->temporary), "%s/checkpoint.tmp.h5", folder));
   PetscCall(EnsembleGetLayout(ensemble, &made->layout));
   PetscCallMPI(MPI_Comm_rank(made->layout.world, &made->rank));
   PetscCallMPI(MPI_Comm_size(made->layout.world, &made->size));
@@ -88,12 +102,7 @@ PetscErrorCode CheckpointCreate(const char *study, Ensemble ensemble, PetscInt s
   made->current = -1;
   made->request = MPI_REQUEST_NULL;
   PetscCall(PetscCalloc1(made->layout.realizations, &made->step));
-  PetscCall(ReadDeck(made));
-  PetscCall(DeckGetFlag("checkpoint_resume", &resume));
-  if (resume) PetscCall(CheckpointFileIsComplete(made));
-  if (resume && !made->complete) PetscCall(CheckpointFileFind(made));
-  if (made->broken) PetscCall(WarnOfBroken(made));
-  if (resume && !made->complete && !made->broken) PetscCall(CheckpointFileCheckResults(made));
+  if (options->resume) PetscCall(Resume(made));
   PetscCall(CheckpointCatchSignals());
   made->start = made->written = made->last = MPI_Wtime();
   made->looked = -PETSC_MAX_REAL; /* a stop file may be there already */
@@ -123,18 +132,15 @@ PetscErrorCode CheckpointDestroy(Checkpoint *checkpoint) {
 }
 
 PetscErrorCode CheckpointView(Checkpoint checkpoint) {
+  const CheckpointOptions *o = &checkpoint->options;
   char every[64] = "", interval[64] = "", wall[64] = "";
 
   PetscFunctionBeginUser;
-  if (checkpoint->every)
-    PetscCall(PetscSNPrintf(every, sizeof(every), ", every %" PetscInt64_FMT " steps", checkpoint->every));
-  if (checkpoint->interval > 0)
-    PetscCall(PetscSNPrintf(interval, sizeof(interval), ", every %.6g s", (double)checkpoint->interval));
-  if (checkpoint->wall > 0)
-    PetscCall(PetscSNPrintf(wall, sizeof(wall), ", before %.6g s are over", (double)checkpoint->wall));
+  if (o->every) PetscCall(PetscSNPrintf(every, sizeof(every), ", every %" PetscInt64_FMT " steps", o->every));
+  if (o->interval > 0) PetscCall(PetscSNPrintf(interval, sizeof(interval), ", every %.6g s", (double)o->interval));
+  if (o->wall > 0) PetscCall(PetscSNPrintf(wall, sizeof(wall), ", before %.6g s are over", (double)o->wall));
   PetscCall(PetscPrintf(checkpoint->layout.world, "checkpoint %s%s%s%s, on SIGUSR1 and SIGTERM%s%s\n", checkpoint->file,
-                        every, interval, wall, checkpoint->stop_file[0] ? ", on the file " : "",
-                        checkpoint->stop_file));
+                        every, interval, wall, o->stop_file[0] ? ", on the file " : "", o->stop_file));
   if (checkpoint->source[0]) {
     PetscInt done = 0, begun = 0;
     for (PetscInt r = 0; r < checkpoint->layout.realizations; r++) {
@@ -157,29 +163,20 @@ static void RemoveFiles(Checkpoint checkpoint) {
 }
 
 PetscErrorCode CheckpointIsComplete(Checkpoint checkpoint, PetscBool *complete) {
-  PetscBool dry;
-
   PetscFunctionBeginUser;
-  *complete = checkpoint->complete;
-  if (!*complete) PetscFunctionReturn(0);
-  PetscCall(
-      PetscPrintf(checkpoint->layout.world, "%s is complete: nothing is left to resume\n", checkpoint->output.file));
-  PetscCall(DeckGetFlag("dry_run", &dry));
-  if (!dry) PetscCall(CheckpointRemove(checkpoint)); /* of a run that was killed between its results and this */
+  *complete = checkpoint->results == RESULTS_COMPLETE ? PETSC_TRUE : PETSC_FALSE;
+  if (*complete)
+    PetscCall(
+        PetscPrintf(checkpoint->layout.world, "%s is complete: nothing is left to resume\n", checkpoint->output->file));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode CheckpointSetFlush(Checkpoint checkpoint, PetscErrorCode (*flush)(void *context), void *context) {
+PetscErrorCode CheckpointSetActions(Checkpoint checkpoint, PetscErrorCode (*before)(void *context),
+                                    PetscErrorCode (*after)(void *context), void *context) {
   PetscFunctionBeginUser;
-  checkpoint->flush = flush;
-  checkpoint->flush_context = context;
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode CheckpointSetPublish(Checkpoint checkpoint, PetscErrorCode (*publish)(void *context), void *context) {
-  PetscFunctionBeginUser;
-  checkpoint->publish = publish;
-  checkpoint->publish_context = context;
+  checkpoint->before = before;
+  checkpoint->after = after;
+  checkpoint->context = context;
   PetscFunctionReturn(0);
 }
 
@@ -215,78 +212,88 @@ PetscErrorCode CheckpointResume(Checkpoint checkpoint, PetscInt r, PetscInt *ste
   PetscFunctionReturn(0);
 }
 
-/* On rank 0: a signal that another rank caught, groups that want a checkpoint, and those that have finished. */
+/* On rank 0: a signal that a rank caught, a group that wants a checkpoint after so many writes, one that has finished.
+ */
+static void Take(Checkpoint checkpoint, int tag, int number) {
+  if (tag == TAG_SIGNAL)
+    caught = number;
+  else if (tag == TAG_FINISHED)
+    checkpoint->finished++;
+  else if (number == checkpoint->writes) /* else there was one in between */
+    checkpoint->due = PETSC_TRUE;
+}
+
+/* To rank 0, by itself too. */
+static PetscErrorCode Say(Checkpoint checkpoint, int tag, int number) {
+  PetscFunctionBeginUser;
+  if (checkpoint->rank)
+    PetscCallMPI(MPI_Send(&number, 1, MPI_INT, 0, tag, checkpoint->events));
+  else
+    Take(checkpoint, tag, number);
+  PetscFunctionReturn(0);
+}
+
+/* A signal that this rank has caught, once. */
+static PetscErrorCode SaySignal(Checkpoint checkpoint) {
+  PetscFunctionBeginUser;
+  if (!caught || checkpoint->told) PetscFunctionReturn(0);
+  checkpoint->told = PETSC_TRUE;
+  PetscCall(Say(checkpoint, TAG_SIGNAL, (int)caught));
+  PetscFunctionReturn(0);
+}
+
+/* On rank 0: what others have said. */
 static PetscErrorCode Hear(Checkpoint checkpoint) {
-  int there = checkpoint->size > 1;
+  int there = checkpoint->size > 1, number;
+  MPI_Status status;
 
   PetscFunctionBeginUser;
   while (there) {
-    MPI_Status status;
-    int number;
     PetscCallMPI(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, checkpoint->events, &there, &status));
     if (!there) break;
     PetscCallMPI(
         MPI_Recv(&number, 1, MPI_INT, status.MPI_SOURCE, status.MPI_TAG, checkpoint->events, MPI_STATUS_IGNORE));
-    if (status.MPI_TAG == TAG_SIGNAL)
-      caught = number;
-    else if (status.MPI_TAG == TAG_DUE)
-      checkpoint->due = checkpoint->due || number == checkpoint->writes
-                            ? PETSC_TRUE
-                            : PETSC_FALSE; /* else there was one in between */
-    else
-      checkpoint->finished++;
+    Take(checkpoint, status.MPI_TAG, number);
   }
   PetscFunctionReturn(0);
 }
 
-/* On rank 0: does the run have to stop, and why? due: a checkpoint is to be written, beside which a look costs nothing.
- */
-static PetscErrorCode MustStop(Checkpoint checkpoint, double now, PetscBool due, PetscBool *stop) {
+/* On rank 0: why the run has to stop, if it has. due: a checkpoint is to be written, beside which a look for the stop
+ * file costs nothing. */
+static PetscErrorCode FindReason(Checkpoint checkpoint, double now, PetscBool due) {
+  const CheckpointOptions *options = &checkpoint->options;
+  const double end = now - checkpoint->start + MARGIN * (checkpoint->longest + checkpoint->cost);
+  const PetscBool looks = options->stop_file[0] && (due || now - checkpoint->looked > LOOK) ? PETSC_TRUE : PETSC_FALSE;
   struct stat status;
 
   PetscFunctionBeginUser;
-  *stop = PETSC_TRUE;
-  if (caught) {
+  if (looks) checkpoint->looked = now;
+  if (caught)
     PetscCall(PetscSNPrintf(checkpoint->reason, sizeof(checkpoint->reason), "signal %d", (int)caught));
-    PetscFunctionReturn(0);
-  }
-  if (checkpoint->stop_file[0] && (due || now - checkpoint->looked > LOOK)) {
-    checkpoint->looked = now;
-    if (!stat(checkpoint->stop_file, &status)) {
-      PetscCall(
-          PetscSNPrintf(checkpoint->reason, sizeof(checkpoint->reason), "the stop file %.90s", checkpoint->stop_file));
-      PetscFunctionReturn(0);
-    }
-  }
-  if (checkpoint->wall > 0 &&
-      now - checkpoint->start + MARGIN * (checkpoint->longest + checkpoint->cost) >= checkpoint->wall) {
+  else if (looks && !stat(options->stop_file, &status))
+    PetscCall(PetscSNPrintf(checkpoint->reason, sizeof(checkpoint->reason), "the stop file %.90s", options->stop_file));
+  else if (options->wall > 0 && end >= options->wall)
     PetscCall(
-        PetscSNPrintf(checkpoint->reason, sizeof(checkpoint->reason), "wall time of %.6g s", (double)checkpoint->wall));
-    PetscFunctionReturn(0);
-  }
-  *stop = PETSC_FALSE;
+        PetscSNPrintf(checkpoint->reason, sizeof(checkpoint->reason), "wall time of %.6g s", (double)options->wall));
   PetscFunctionReturn(0);
 }
 
-/* On rank 0: what is to be done now, and the news of it to all ranks. */
-static PetscErrorCode Decide(Checkpoint checkpoint, CheckpointEvent otherwise) {
+/* On rank 0: what is to be done now, and the news of it to all ranks. finished: nothing is left to stop. */
+static PetscErrorCode Decide(Checkpoint checkpoint, PetscBool finished) {
+  const CheckpointOptions *options = &checkpoint->options;
   const double now = MPI_Wtime();
-  PetscBool due, stop;
+  PetscBool due;
 
   PetscFunctionBeginUser;
   PetscCall(Hear(checkpoint));
-  due = checkpoint->due || (checkpoint->interval > 0 && now - checkpoint->written >= checkpoint->interval) ||
-                (checkpoint->wall > 0 && !checkpoint->writes)
+  due = checkpoint->due || (options->interval > 0 && now - checkpoint->written >= options->interval) ||
+                (options->wall > 0 && !checkpoint->writes)
             ? PETSC_TRUE
             : PETSC_FALSE;
-  PetscCall(MustStop(checkpoint, now, due, &stop));
-  checkpoint->event = CHECKPOINT_GO;
-  if (otherwise == CHECKPOINT_DONE)
-    checkpoint->event = CHECKPOINT_DONE; /* nothing is left to stop */
-  else if (stop)
-    checkpoint->event = CHECKPOINT_STOP;
-  else if (due)
-    checkpoint->event = CHECKPOINT_WRITE;
+  PetscCall(FindReason(checkpoint, now, due));
+  checkpoint->event = due ? CHECKPOINT_WRITE : CHECKPOINT_GO;
+  if (checkpoint->reason[0]) checkpoint->event = CHECKPOINT_STOP;
+  if (finished) checkpoint->event = CHECKPOINT_DONE;
   if (checkpoint->event != CHECKPOINT_GO && checkpoint->size > 1) {
     PetscCallMPI(MPI_Ibcast(&checkpoint->event, 1, MPI_INT, 0, checkpoint->events, &checkpoint->request));
     PetscCallMPI(MPI_Wait(&checkpoint->request, MPI_STATUS_IGNORE));
@@ -299,11 +306,7 @@ static PetscErrorCode Look(Checkpoint checkpoint) {
   int spoken;
 
   PetscFunctionBeginUser;
-  if (caught && !checkpoint->told) {
-    const int number = (int)caught;
-    checkpoint->told = PETSC_TRUE;
-    PetscCallMPI(MPI_Send(&number, 1, MPI_INT, 0, TAG_SIGNAL, checkpoint->events));
-  }
+  PetscCall(SaySignal(checkpoint));
   PetscCallMPI(MPI_Test(&checkpoint->request, &spoken, MPI_STATUS_IGNORE));
   checkpoint->event = spoken ? checkpoint->heard : CHECKPOINT_GO;
   PetscFunctionReturn(0);
@@ -314,9 +317,9 @@ static PetscErrorCode Write(Checkpoint checkpoint) {
   double most[2];
 
   PetscFunctionBeginUser;
-  if (checkpoint->flush) PetscCall(checkpoint->flush(checkpoint->flush_context));
+  if (checkpoint->before) PetscCall(checkpoint->before(checkpoint->context));
   PetscCall(CheckpointFileWrite(checkpoint));
-  if (checkpoint->publish) PetscCall(checkpoint->publish(checkpoint->publish_context));
+  if (checkpoint->after) PetscCall(checkpoint->after(checkpoint->context));
   checkpoint->since = 0;
   checkpoint->due = PETSC_FALSE;
   checkpoint->writes++;
@@ -343,42 +346,30 @@ static PetscErrorCode Act(Checkpoint checkpoint, PetscBool *stopped) {
   PetscFunctionReturn(0);
 }
 
-/* Of a group's first shard: enough steps for a checkpoint. A group may be the only one that still has work. */
-static PetscErrorCode SayDue(Checkpoint checkpoint) {
-  PetscFunctionBeginUser;
-  if (checkpoint->rank)
-    PetscCallMPI(MPI_Send(&checkpoint->writes, 1, MPI_INT, 0, TAG_DUE, checkpoint->events));
-  else
-    checkpoint->due = PETSC_TRUE;
-  PetscFunctionReturn(0);
-}
-
 PetscErrorCode CheckpointStep(Checkpoint checkpoint, PetscInt r, PetscInt step, PetscBool *stopped) {
-  const PetscInt64 before = checkpoint->since;
+  const PetscInt64 before = checkpoint->since, every = checkpoint->options.every;
   const double now = MPI_Wtime();
 
   PetscFunctionBeginUser;
   checkpoint->current = r;
   checkpoint->since += PetscMax(1, step - checkpoint->step[r]); /* less where lost trajectories made it begin again */
   checkpoint->step[r] = step;
-  if (before < checkpoint->every && checkpoint->since >= checkpoint->every && !checkpoint->shard)
-    PetscCall(SayDue(checkpoint));
+  /* a group may be the only one that still has work */
+  if (before < every && checkpoint->since >= every && !checkpoint->shard)
+    PetscCall(Say(checkpoint, TAG_DUE, checkpoint->writes));
   checkpoint->longest = PetscMax(checkpoint->longest, now - checkpoint->last);
   checkpoint->last = now;
   if (!checkpoint->rank)
-    PetscCall(Decide(checkpoint, CHECKPOINT_GO));
+    PetscCall(Decide(checkpoint, PETSC_FALSE));
   else if (!checkpoint->shard)
     PetscCall(Look(checkpoint));
   if (checkpoint->shards > 1) {
-    int event = checkpoint->event;
-    PetscCallMPI(MPI_Bcast(&event, 1, MPI_INT, 0, checkpoint->layout.shards));
-    if (checkpoint->shard && event != CHECKPOINT_GO) PetscCallMPI(MPI_Wait(&checkpoint->request, MPI_STATUS_IGNORE));
-    if (checkpoint->shard && caught && !checkpoint->told && (event == CHECKPOINT_GO || event == CHECKPOINT_WRITE)) {
-      const int number = (int)caught; /* a shard that only listens may be the one that caught the signal */
-      checkpoint->told = PETSC_TRUE;
-      PetscCallMPI(MPI_Send(&number, 1, MPI_INT, 0, TAG_SIGNAL, checkpoint->events));
-    }
-    checkpoint->event = event;
+    PetscCallMPI(MPI_Bcast(&checkpoint->event, 1, MPI_INT, 0, checkpoint->layout.shards));
+    if (checkpoint->shard && checkpoint->event != CHECKPOINT_GO)
+      PetscCallMPI(MPI_Wait(&checkpoint->request, MPI_STATUS_IGNORE));
+    /* a shard that only listens may be the one that caught the signal */
+    if (checkpoint->shard && (checkpoint->event == CHECKPOINT_GO || checkpoint->event == CHECKPOINT_WRITE))
+      PetscCall(SaySignal(checkpoint));
   }
   if (step == checkpoint->steps) checkpoint->current = -1;
   PetscCall(Act(checkpoint, stopped));
@@ -392,15 +383,10 @@ PetscErrorCode CheckpointFinish(Checkpoint checkpoint, PetscBool *stopped) {
   *stopped = checkpoint->event == CHECKPOINT_STOP ? PETSC_TRUE : PETSC_FALSE;
   if (*stopped) PetscFunctionReturn(0);
   checkpoint->current = -1;
-  if (checkpoint->rank && !checkpoint->shard) {
-    const int nothing = 0;
-    PetscCallMPI(MPI_Send(&nothing, 1, MPI_INT, 0, TAG_FINISHED, checkpoint->events));
-  }
-  if (!checkpoint->rank) checkpoint->finished++;
+  if (!checkpoint->shard) PetscCall(Say(checkpoint, TAG_FINISHED, 0));
   do {
     if (!checkpoint->rank)
-      PetscCall(
-          Decide(checkpoint, checkpoint->finished == checkpoint->layout.groups ? CHECKPOINT_DONE : CHECKPOINT_GO));
+      PetscCall(Decide(checkpoint, checkpoint->finished == checkpoint->layout.groups ? PETSC_TRUE : PETSC_FALSE));
     else
       PetscCall(Look(checkpoint));
     if (checkpoint->event == CHECKPOINT_GO) (void)nanosleep(&nap, NULL);
@@ -413,7 +399,7 @@ PetscErrorCode CheckpointRemove(Checkpoint checkpoint) {
   PetscFunctionBeginUser;
   if (!checkpoint->rank) {
     RemoveFiles(checkpoint);
-    (void)rmdir(checkpoint->output.trajectories); /* fails where trajectories are, as it should */
+    (void)rmdir(checkpoint->output->trajectories); /* fails where trajectories are, as it should */
   }
   PetscFunctionReturn(0);
 }

@@ -8,14 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PATH 256
+PetscBool CheckpointMayChange(const char *key) {
+  static const char *const keys[] = {"ensemble_groups", "output_overwrite", "output_table",
+                                     "output_file",     "progress",         "dry_run"};
 
-/* Keys that a resumed run may change: where things go and when, not what is computed. */
-static PetscBool MayChange(const char *key) {
-  static const char *const keys[] = {
-      "ensemble_groups", "output_overwrite", "output_table", "output_file", "progress", "dry_run", NULL};
-
-  for (int i = 0; keys[i]; i++)
+  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(keys); i++)
     if (!strcmp(key, keys[i])) return PETSC_TRUE;
   return strncmp(key, "checkpoint_", strlen("checkpoint_")) ? PETSC_FALSE : PETSC_TRUE;
 }
@@ -69,7 +66,7 @@ static PetscErrorCode CompareKey(const char *key, const char *value, void *conte
   PetscBool found;
 
   PetscFunctionBeginUser;
-  if (MayChange(key)) PetscFunctionReturn(0);
+  if (CheckpointMayChange(key)) PetscFunctionReturn(0);
   PetscCall(HdfReadAttribute(comparison->hdf, "/parameters", key, sizeof(old), old, &found));
   if (found && !strcmp(old, value))
     PetscCall(CompareInput(comparison, key, value));
@@ -79,42 +76,6 @@ static PetscErrorCode CompareKey(const char *key, const char *value, void *conte
     SETERRQ(comparison->comm, PETSC_ERR_USER_INPUT,
             "%s = %s: %s was made with %s; a resumed run may change only groups, file names, progress and checkpoint_*",
             key, value, comparison->file, found ? old : "no such key");
-  PetscFunctionReturn(0);
-}
-
-/* Results may be replaced by a run of their study; without a checkpoint, which has been compared, of their deck too. */
-static PetscErrorCode CheckOwn(Checkpoint checkpoint, Comparison *comparison) {
-  char group[PATH], value[CHECKPOINT_NAME];
-  PetscBool found, same;
-
-  PetscFunctionBeginUser;
-  PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", checkpoint->study));
-  PetscCall(HdfExists(comparison->hdf, group, &same));
-  PetscCall(HdfReadAttribute(comparison->hdf, "/provenance", "complete", sizeof(value), value, &found));
-  PetscCheck(found && same, comparison->comm, PETSC_ERR_USER_INPUT,
-             "output_file = %s: exists and holds no results of study %s; output_overwrite replaces it",
-             comparison->file, checkpoint->study);
-  if (checkpoint->source[0]) PetscFunctionReturn(0);
-  comparison->steps = strcmp(value, "true") ? -1 : 0; /* -1: no frame of it is kept */
-  PetscCall(DeckVisit(CompareKey, comparison));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode CheckpointFileCheckResults(Checkpoint checkpoint) {
-  Comparison comparison = {.comm = checkpoint->layout.world, .file = checkpoint->output.file};
-  PetscErrorCode code;
-  PetscBool overwrite;
-  int there = 0;
-
-  PetscFunctionBeginUser;
-  PetscCall(DeckGetFlag("output_overwrite", &overwrite));
-  if (!checkpoint->rank) there = !access(checkpoint->output.file, F_OK);
-  PetscCallMPI(MPI_Bcast(&there, 1, MPI_INT, 0, checkpoint->layout.world));
-  if (!there || overwrite) PetscFunctionReturn(0);
-  PetscCall(HdfOpen(checkpoint->layout.world, checkpoint->output.file, "r", "output_file", &comparison.hdf));
-  code = CheckOwn(checkpoint, &comparison);
-  PetscCall(HdfClose(&comparison.hdf)); /* an open file would meet MPI_Finalize */
-  PetscCall(code);
   PetscFunctionReturn(0);
 }
 
@@ -131,8 +92,9 @@ PetscErrorCode CheckpointReadHeader(Checkpoint checkpoint, Hdf hdf) {
              "checkpoint_resume = true: %s has format '%s', this program reads " CHECKPOINT_FORMAT, checkpoint->source,
              format);
   PetscCall(HdfReadAttribute(comparison.hdf, "/checkpoint", "study", sizeof(study), study, &found));
-  PetscCheck(!strcmp(study, checkpoint->study), checkpoint->layout.world, PETSC_ERR_USER_INPUT,
-             "checkpoint_resume = true: %s is of study %s, not %s", checkpoint->source, study, checkpoint->study);
+  PetscCheck(!strcmp(study, checkpoint->output->study), checkpoint->layout.world, PETSC_ERR_USER_INPUT,
+             "checkpoint_resume = true: %s is of study %s, not %s", checkpoint->source, study,
+             checkpoint->output->study);
   PetscCall(DeckVisit(CompareKey, &comparison));
   PetscCall(HdfGetShape(comparison.hdf, "/status/step", &rank, shape));
   PetscCheck(rank == 1 && shape[0] == checkpoint->layout.realizations, checkpoint->layout.world, PETSC_ERR_USER_INPUT,
@@ -146,36 +108,46 @@ PetscErrorCode CheckpointReadHeader(Checkpoint checkpoint, Hdf hdf) {
   PetscFunctionReturn(0);
 }
 
-/* Opens the results; are they complete? All ranks fail alike where they cannot be read. */
-static PetscErrorCode OpenResults(Checkpoint checkpoint, Hdf *hdf) {
-  char value[CHECKPOINT_NAME];
+/* All ranks fail alike where the results cannot be read. */
+static PetscErrorCode ReadState(Checkpoint checkpoint) {
+  char value[CHECKPOINT_NAME], group[CHECKPOINT_NAME];
+  PetscBool found, same = PETSC_FALSE;
   PetscErrorCode failed;
-  PetscBool found;
+  Hdf hdf;
 
   PetscFunctionBeginUser;
-  PetscCall(HdfOpen(checkpoint->layout.world, checkpoint->output.file, "r", "output_file", hdf));
-  failed = HdfReadAttribute(*hdf, "/provenance", "complete", sizeof(value), value, &found);
-  if (failed) PetscCall(HdfClose(hdf));
+  PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", checkpoint->output->study));
+  PetscCall(HdfOpen(checkpoint->layout.world, checkpoint->output->file, "r", "output_file", &hdf));
+  failed = HdfReadAttribute(hdf, "/provenance", "complete", sizeof(value), value, &found);
+  if (!failed) failed = HdfExists(hdf, group, &same);
+  PetscCall(HdfClose(&hdf)); /* an open file would meet MPI_Finalize */
   PetscCall(failed);
-  checkpoint->complete = found && !strcmp(value, "true") ? PETSC_TRUE : PETSC_FALSE;
+  checkpoint->results = found && same ? RESULTS_PARTIAL : RESULTS_FOREIGN;
+  if (found && !strcmp(value, "true")) checkpoint->results = RESULTS_COMPLETE;
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode CheckpointFileIsComplete(Checkpoint checkpoint) {
-  Comparison comparison = {checkpoint->layout.world, checkpoint->output.file, NULL, 0};
-  PetscErrorCode failed, different = 0;
+PetscErrorCode CheckpointReadResults(Checkpoint checkpoint) {
   int there = 0;
 
   PetscFunctionBeginUser;
-  if (!checkpoint->rank) there = !access(checkpoint->output.file, F_OK);
+  if (!checkpoint->rank) there = !access(checkpoint->output->file, F_OK);
   PetscCallMPI(MPI_Bcast(&there, 1, MPI_INT, 0, checkpoint->layout.world));
   if (!there) PetscFunctionReturn(0);
   PetscCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL));
-  failed = OpenResults(checkpoint, &comparison.hdf);
+  if (ReadState(checkpoint)) checkpoint->results = RESULTS_BROKEN;
   PetscCall(PetscPopErrorHandler());
-  checkpoint->broken = failed != 0 ? PETSC_TRUE : PETSC_FALSE;
-  if (failed) PetscFunctionReturn(0);
-  if (checkpoint->complete) different = DeckVisit(CompareKey, &comparison);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointCompareResults(Checkpoint checkpoint) {
+  Comparison comparison = {.comm = checkpoint->layout.world, .file = checkpoint->output->file};
+  PetscErrorCode different;
+
+  PetscFunctionBeginUser;
+  comparison.steps = checkpoint->results == RESULTS_COMPLETE ? 0 : -1;
+  PetscCall(HdfOpen(checkpoint->layout.world, checkpoint->output->file, "r", "output_file", &comparison.hdf));
+  different = DeckVisit(CompareKey, &comparison);
   PetscCall(HdfClose(&comparison.hdf)); /* an open file would meet MPI_Finalize */
   PetscCall(different);
   PetscFunctionReturn(0);

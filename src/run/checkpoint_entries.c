@@ -1,73 +1,44 @@
 /* What a checkpoint keeps. */
 #include "run/checkpoint_impl.h"
 
-static PetscErrorCode NewEntry(Checkpoint checkpoint, const char *name, CheckpointEntry **entry) {
+static PetscErrorCode Add(Checkpoint checkpoint, const char *name, CheckpointEntry entry) {
   PetscFunctionBeginUser;
   PetscCheck(checkpoint->count < CHECKPOINT_ENTRIES, checkpoint->layout.world, PETSC_ERR_ARG_OUTOFRANGE,
              "too many parts of a checkpoint");
   if (checkpoint->count == checkpoint->room) {
     checkpoint->room = checkpoint->room ? 2 * checkpoint->room : 16;
-    PetscCall(PetscRealloc((size_t)checkpoint->room * sizeof(*checkpoint->entries), &checkpoint->entries));
+    PetscCall(PetscRealloc((size_t)checkpoint->room * sizeof(entry), &checkpoint->entries));
   }
-  *entry = &checkpoint->entries[checkpoint->count++];
-  PetscCall(PetscArrayzero(*entry, 1));
-  PetscCall(PetscStrncpy((*entry)->name, name, CHECKPOINT_NAME));
+  PetscCall(PetscStrncpy(entry.name, name, CHECKPOINT_NAME));
+  checkpoint->entries[checkpoint->count++] = entry;
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode CheckpointAddTokens(Checkpoint checkpoint, const char *name, Tokens tokens) {
-  CheckpointEntry *entry = NULL;
-
   PetscFunctionBeginUser;
-  PetscCall(NewEntry(checkpoint, name, &entry));
-  entry->type = CHECKPOINT_TOKENS;
-  entry->tokens = tokens;
+  PetscCall(Add(checkpoint, name, (CheckpointEntry){.type = CHECKPOINT_TOKENS, .tokens = tokens}));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode CheckpointAddReals(Checkpoint checkpoint, const char *name, PetscInt n, PetscReal values[]) {
-  CheckpointEntry *entry = NULL;
-
   PetscFunctionBeginUser;
-  PetscCall(NewEntry(checkpoint, name, &entry));
-  entry->type = CHECKPOINT_REALS;
-  entry->n = n;
-  entry->values = values;
+  PetscCall(Add(checkpoint, name, (CheckpointEntry){.type = CHECKPOINT_REALS, .n = n, .values = values}));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode CheckpointAddRows(Checkpoint checkpoint, const char *name, PetscInt n, PetscReal mine[]) {
-  CheckpointEntry *entry = NULL;
-
+PetscErrorCode CheckpointAddRows(Checkpoint checkpoint, const char *name, PetscInt frames, const PetscInt64 step[],
+                                 PetscInt columns, PetscInt n, PetscReal mine[]) {
   PetscFunctionBeginUser;
-  PetscCall(NewEntry(checkpoint, name, &entry));
-  entry->type = CHECKPOINT_ROWS;
-  entry->n = n;
-  entry->values = mine;
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode CheckpointAddFrames(Checkpoint checkpoint, const char *name, PetscInt frames, const PetscInt64 step[],
-                                   PetscInt columns, PetscInt n, PetscReal mine[]) {
-  CheckpointEntry *entry = NULL;
-
-  PetscFunctionBeginUser;
-  PetscCall(CheckpointAddRows(checkpoint, name, n, mine));
-  entry = &checkpoint->entries[checkpoint->count - 1];
-  entry->frames = frames;
-  entry->columns = columns;
-  entry->step = step;
+  PetscCall(
+      Add(checkpoint, name,
+          (CheckpointEntry){
+              .type = CHECKPOINT_ROWS, .n = n, .frames = frames, .columns = columns, .step = step, .values = mine}));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode CheckpointAddShared(Checkpoint checkpoint, const char *name, PetscInt n, PetscReal values[]) {
-  CheckpointEntry *entry = NULL;
-
   PetscFunctionBeginUser;
-  PetscCall(NewEntry(checkpoint, name, &entry));
-  entry->type = CHECKPOINT_SHARED;
-  entry->n = n;
-  entry->values = values;
+  PetscCall(Add(checkpoint, name, (CheckpointEntry){.type = CHECKPOINT_SHARED, .n = n, .values = values}));
   PetscFunctionReturn(0);
 }
 

@@ -31,51 +31,82 @@ static PetscErrorCode ReadRows(Hdf hdf, const char *path, PetscInt64 count, Pets
   PetscFunctionReturn(0);
 }
 
-/* This rank's part of an entry of realization r: from the objects if r is in progress here, else, when it waits for its
- * turn in a resumed run, from the source. rows has room for it. */
-static PetscErrorCode TakeTokens(Hdf source, const char *path, Tokens tokens, PetscInt64 *first, PetscInt64 *n,
-                                 double *rows) {
+/* Of a realization's state this rank's rows first .. first + n - 1 of the dataset [count][k]. */
+typedef struct {
+  char path[PATH];
+  PetscInt64 count, k, first, n;
+  double *rows;
+} Part;
+
+static PetscBool IsState(const CheckpointEntry *entry) {
+  return entry->type == CHECKPOINT_TOKENS || entry->type == CHECKPOINT_REALS ? PETSC_TRUE : PETSC_FALSE;
+}
+
+/* The part of realization r; the rows, which the caller frees, as the objects have them when it is in progress here. */
+static PetscErrorCode TakePart(const CheckpointEntry *entry, PetscInt r, PetscBool here, Part *part) {
   TokensLayout layout;
 
   PetscFunctionBeginUser;
-  PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(TokensGetRows(tokens, first, n, rows));
-  if (source) PetscCall(ReadRows(source, path, layout.count, layout.dim, *first, *n, rows));
+  *part = (Part){.count = 1, .k = entry->n, .n = here ? 1 : 0};
+  PetscCall(PetscSNPrintf(part->path, PATH, "/state/%" PetscInt_FMT "/%s", r, entry->name));
+  if (entry->type == CHECKPOINT_REALS) {
+    PetscCall(PetscMalloc1(entry->n, &part->rows));
+    PetscCall(PetscArraycpy(part->rows, entry->values, entry->n));
+    PetscFunctionReturn(0);
+  }
+  PetscCall(TokensGetLayout(entry->tokens, &layout));
+  part->count = layout.count;
+  part->k = layout.dim;
+  PetscCall(PetscMalloc1((size_t)layout.owned * layout.block * layout.dim, &part->rows));
+  if (here) PetscCall(TokensGetRows(entry->tokens, &part->first, &part->n, part->rows));
   PetscFunctionReturn(0);
 }
 
-/* /state/REALIZATION/NAME, created by all ranks, written by the group that owns the realization. */
+static PetscErrorCode ReadPart(Hdf hdf, Part *part) {
+  PetscFunctionBeginUser;
+  PetscCall(ReadRows(hdf, part->path, part->count, part->k, part->first, part->n, part->rows));
+  PetscFunctionReturn(0);
+}
+
+/* /state/REALIZATION/NAME, created by all ranks, written by the group that owns the realization: from the objects or,
+ * when it waits for its turn in a resumed run, from the source. */
 static PetscErrorCode WriteState(Checkpoint checkpoint, Hdf hdf, PetscInt r) {
   const PetscBool mine = r % checkpoint->layout.groups == checkpoint->layout.group ? PETSC_TRUE : PETSC_FALSE;
   Hdf source = NULL;
+  Part part;
 
   PetscFunctionBeginUser;
   if (mine && r != checkpoint->current)
     PetscCall(HdfOpen(checkpoint->layout.shards, checkpoint->source, "r", NULL, &source));
   for (PetscInt i = 0; i < checkpoint->count; i++) {
     const CheckpointEntry *entry = &checkpoint->entries[i];
-    char path[PATH];
-
-    PetscCall(PetscSNPrintf(path, sizeof(path), "/state/%" PetscInt_FMT "/%s", r, entry->name));
-    if (entry->type == CHECKPOINT_TOKENS) {
-      TokensLayout layout;
-      PetscInt64 first = 0, n = 0;
-      double *rows;
-      PetscCall(TokensGetLayout(entry->tokens, &layout));
-      PetscCall(PetscMalloc1((size_t)layout.owned * layout.block * layout.dim, &rows));
-      if (mine) PetscCall(TakeTokens(source, path, entry->tokens, &first, &n, rows));
-      PetscCall(HdfWriteRows(hdf, path, layout.count, layout.dim, first, 1, n, rows));
-      PetscCall(PetscFree(rows));
-    } else if (entry->type == CHECKPOINT_REALS) {
-      double *values;
-      PetscCall(PetscMalloc1(entry->n, &values));
-      PetscCall(PetscArraycpy(values, entry->values, entry->n));
-      if (source) PetscCall(ReadRows(source, path, 1, entry->n, 0, 1, values));
-      PetscCall(HdfWriteRows(hdf, path, 1, entry->n, 0, 1, mine && !checkpoint->shard ? 1 : 0, values));
-      PetscCall(PetscFree(values));
-    }
+    if (!IsState(entry)) continue;
+    PetscCall(TakePart(entry, r, mine, &part));
+    if (source) PetscCall(ReadPart(source, &part));
+    if (entry->type == CHECKPOINT_REALS && checkpoint->shard) part.n = 0; /* all shards have them */
+    PetscCall(HdfWriteRows(hdf, part.path, part.count, part.k, part.first, 1, part.n, part.rows));
+    PetscCall(PetscFree(part.rows));
   }
   PetscCall(HdfClose(&source));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode WriteResults(Checkpoint checkpoint, Hdf hdf, const CheckpointEntry *entry) {
+  const EnsembleLayout *e = &checkpoint->layout;
+  const PetscInt64 frames[1] = {entry->frames};
+  char path[PATH];
+
+  PetscFunctionBeginUser;
+  if (entry->type == CHECKPOINT_SHARED) {
+    PetscCall(PetscSNPrintf(path, sizeof(path), "/shared/%s", entry->name));
+    PetscCall(HdfWriteRows(hdf, path, 1, entry->n, 0, 1, checkpoint->rank ? 0 : 1, entry->values));
+  } else if (entry->type == CHECKPOINT_ROWS) {
+    PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
+    PetscCall(HdfWriteRows(hdf, path, e->realizations, entry->n, e->group, e->groups, checkpoint->shard ? 0 : e->owned,
+                           entry->values));
+    PetscCall(PetscSNPrintf(path, sizeof(path), "/frames/%s", entry->name));
+    if (entry->frames) PetscCall(HdfWriteInts(hdf, path, 1, frames, entry->step));
+  }
   PetscFunctionReturn(0);
 }
 
@@ -85,7 +116,7 @@ static PetscErrorCode WriteContents(Checkpoint checkpoint, Hdf hdf) {
 
   PetscFunctionBeginUser;
   PetscCall(HdfAttributeString(hdf, "/checkpoint", "format", CHECKPOINT_FORMAT));
-  PetscCall(HdfAttributeString(hdf, "/checkpoint", "study", checkpoint->study));
+  PetscCall(HdfAttributeString(hdf, "/checkpoint", "study", checkpoint->output->study));
   /* Every group knows its own realizations; what it read of others may be more than they have done, if they had to
    * begin again. */
   for (PetscInt r = 0; r < e->realizations; r++)
@@ -93,22 +124,7 @@ static PetscErrorCode WriteContents(Checkpoint checkpoint, Hdf hdf) {
   PetscCallMPI(
       MPI_Allreduce(MPI_IN_PLACE, checkpoint->step, (PetscMPIInt)e->realizations, MPIU_INT64, MPI_MAX, e->world));
   PetscCall(HdfWriteInts(hdf, "/status/step", 1, shape, checkpoint->step));
-  for (PetscInt i = 0; i < checkpoint->count; i++) {
-    const CheckpointEntry *entry = &checkpoint->entries[i];
-    char path[PATH];
-    if (entry->type == CHECKPOINT_SHARED) {
-      PetscCall(PetscSNPrintf(path, sizeof(path), "/shared/%s", entry->name));
-      PetscCall(HdfWriteRows(hdf, path, 1, entry->n, 0, 1, checkpoint->rank ? 0 : 1, entry->values));
-    }
-    if (entry->type != CHECKPOINT_ROWS) continue;
-    PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
-    PetscCall(HdfWriteRows(hdf, path, e->realizations, entry->n, e->group, e->groups, checkpoint->shard ? 0 : e->owned,
-                           entry->values));
-    if (!entry->frames) continue;
-    const PetscInt64 frames[1] = {entry->frames};
-    PetscCall(PetscSNPrintf(path, sizeof(path), "/frames/%s", entry->name));
-    PetscCall(HdfWriteInts(hdf, path, 1, frames, entry->step));
-  }
+  for (PetscInt i = 0; i < checkpoint->count; i++) PetscCall(WriteResults(checkpoint, hdf, &checkpoint->entries[i]));
   for (PetscInt r = 0; r < e->realizations; r++)
     if (0 < checkpoint->step[r] && checkpoint->step[r] < checkpoint->steps) PetscCall(WriteState(checkpoint, hdf, r));
   PetscCall(OriginWrite(e->world, PETSC_FALSE, hdf));
@@ -120,7 +136,7 @@ static PetscErrorCode WriteTemporary(Checkpoint checkpoint) {
   Hdf hdf;
 
   PetscFunctionBeginUser;
-  PetscCall(OutputMakeDirectory(checkpoint->layout.world, &checkpoint->output));
+  PetscCall(OutputMakeDirectory(checkpoint->layout.world, checkpoint->output));
   PetscCall(HdfOpen(checkpoint->layout.world, checkpoint->temporary, "w", NULL, &hdf));
   PetscCall(WriteContents(checkpoint, hdf));
   PetscCall(HdfClose(&hdf));
@@ -128,7 +144,7 @@ static PetscErrorCode WriteTemporary(Checkpoint checkpoint) {
    * finds the disk full. */
   code = OutputSync(checkpoint->temporary, O_RDWR);
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &code, 1, MPI_INT, MPI_MAX, checkpoint->layout.world));
-  PetscCall(OutputCheck(checkpoint->layout.world, code, checkpoint->temporary, "cannot be written"));
+  PetscCall(OutputFail(checkpoint->layout.world, code, checkpoint->temporary, "cannot be written"));
   PetscCall(CheckpointSeal(checkpoint));
   PetscFunctionReturn(0);
 }
@@ -215,30 +231,34 @@ static PetscErrorCode ReadFrames(Checkpoint checkpoint, Hdf hdf, const Checkpoin
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode ReadAllRows(Checkpoint checkpoint, Hdf hdf) {
+/* The rows of this group's realizations that have begun; only its first shard may have room for them. */
+static PetscErrorCode ReadEntry(Checkpoint checkpoint, Hdf hdf, const CheckpointEntry *entry) {
   const EnsembleLayout *e = &checkpoint->layout;
+  const PetscInt64 n = checkpoint->shard ? 0 : 1;
+  char path[PATH];
 
   PetscFunctionBeginUser;
-  for (PetscInt i = 0; i < checkpoint->count; i++) {
-    const CheckpointEntry *entry = &checkpoint->entries[i];
-    char path[PATH];
-    if (entry->type == CHECKPOINT_SHARED && e->group == 0) {
-      PetscCall(PetscSNPrintf(path, sizeof(path), "/shared/%s", entry->name));
-      PetscCall(ReadRows(hdf, path, 1, entry->n, 0, checkpoint->rank ? 0 : 1, entry->values));
-    }
-    if (entry->type != CHECKPOINT_ROWS) continue;
-    PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
-    for (PetscInt k = 0; k < e->owned; k++) {
-      const PetscInt r = e->group + k * e->groups;
-      PetscReal *row =
-          checkpoint->shard ? NULL : entry->values + (size_t)k * (size_t)entry->n; /* others may have no room */
-      if (!checkpoint->step[r]) continue;
-      if (entry->frames)
-        PetscCall(ReadFrames(checkpoint, hdf, entry, r, row));
-      else
-        PetscCall(ReadRows(hdf, path, e->realizations, entry->n, r, checkpoint->shard ? 0 : 1, row));
-    }
+  if (entry->type == CHECKPOINT_SHARED && e->group == 0) {
+    PetscCall(PetscSNPrintf(path, sizeof(path), "/shared/%s", entry->name));
+    PetscCall(ReadRows(hdf, path, 1, entry->n, 0, n, entry->values));
   }
+  if (entry->type != CHECKPOINT_ROWS) PetscFunctionReturn(0);
+  PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
+  for (PetscInt k = 0; k < e->owned; k++) {
+    const PetscInt r = e->group + k * e->groups;
+    PetscReal *row = n ? entry->values + (size_t)k * (size_t)entry->n : NULL;
+    if (!checkpoint->step[r]) continue;
+    if (entry->frames)
+      PetscCall(ReadFrames(checkpoint, hdf, entry, r, row));
+    else
+      PetscCall(ReadRows(hdf, path, e->realizations, entry->n, r, n, row));
+  }
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode ReadAllRows(Checkpoint checkpoint, Hdf hdf) {
+  PetscFunctionBeginUser;
+  for (PetscInt i = 0; i < checkpoint->count; i++) PetscCall(ReadEntry(checkpoint, hdf, &checkpoint->entries[i]));
   PetscFunctionReturn(0);
 }
 
@@ -249,25 +269,19 @@ PetscErrorCode CheckpointFileReadRows(Checkpoint checkpoint) {
 }
 
 static PetscErrorCode ReadState(Checkpoint checkpoint, Hdf hdf) {
-  const PetscInt r = checkpoint->current;
+  Part part;
 
   PetscFunctionBeginUser;
   for (PetscInt i = 0; i < checkpoint->count; i++) {
     const CheckpointEntry *entry = &checkpoint->entries[i];
-    char path[PATH];
-
-    PetscCall(PetscSNPrintf(path, sizeof(path), "/state/%" PetscInt_FMT "/%s", r, entry->name));
-    if (entry->type == CHECKPOINT_TOKENS) {
-      TokensLayout layout;
-      PetscInt64 first, n;
-      double *rows;
-      PetscCall(TokensGetLayout(entry->tokens, &layout));
-      PetscCall(PetscMalloc1((size_t)layout.owned * layout.block * layout.dim, &rows));
-      PetscCall(TakeTokens(hdf, path, entry->tokens, &first, &n, rows));
-      PetscCall(TokensSetRows(entry->tokens, rows));
-      PetscCall(PetscFree(rows));
-    } else if (entry->type == CHECKPOINT_REALS)
-      PetscCall(ReadRows(hdf, path, 1, entry->n, 0, 1, entry->values));
+    if (!IsState(entry)) continue;
+    PetscCall(TakePart(entry, checkpoint->current, PETSC_TRUE, &part));
+    PetscCall(ReadPart(hdf, &part));
+    if (entry->type == CHECKPOINT_TOKENS)
+      PetscCall(TokensSetRows(entry->tokens, part.rows));
+    else
+      PetscCall(PetscArraycpy(entry->values, part.rows, entry->n));
+    PetscCall(PetscFree(part.rows));
   }
   PetscFunctionReturn(0);
 }

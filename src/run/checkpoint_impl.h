@@ -1,4 +1,4 @@
-/* Private to checkpoint.c, checkpoint_file.c, checkpoint_seal.c and checkpoint_check.c. */
+/* Private to checkpoint*.c and its fuzzer. */
 #ifndef CHORALE_RUN_CHECKPOINT_IMPL_H
 #define CHORALE_RUN_CHECKPOINT_IMPL_H
 
@@ -25,8 +25,12 @@ typedef struct {
 /* What rank 0 tells all ranks. */
 typedef enum { CHECKPOINT_GO, CHECKPOINT_WRITE, CHECKPOINT_STOP, CHECKPOINT_DONE } CheckpointEvent;
 
+/* What stands at output_file. */
+typedef enum { RESULTS_NONE, RESULTS_BROKEN, RESULTS_FOREIGN, RESULTS_PARTIAL, RESULTS_COMPLETE } ResultsState;
+
 struct _p_Checkpoint {
-  char study[32], reason[128]; /* reason: why the run stops, on rank 0 */
+  CheckpointOptions options;
+  char reason[128]; /* why the run stops, on rank 0; empty when it goes on */
   EnsembleLayout layout;
   PetscMPIInt rank, size, shard, shards;
   PetscInt steps;
@@ -35,20 +39,17 @@ struct _p_Checkpoint {
   char source[PETSC_MAX_PATH_LEN]; /* what to resume from, empty for a run from the start */
   CheckpointEntry *entries;
   PetscInt count, room;
-  PetscInt64 *step;   /* [R] steps that each realization has done, as far as this group knows */
-  PetscBool complete; /* the results are: nothing is to be done */
-  PetscBool broken;   /* the results cannot be read */
-  PetscBool loaded;   /* rows are read, or there are none to be read */
-  PetscBool trusted;  /* file is whole: it may take the place of previous */
-  PetscInt current;   /* the group's realization in progress, -1 for none */
-  PetscErrorCode (*flush)(void *context), (*publish)(void *context);
-  void *flush_context, *publish_context;
+  PetscInt64 *step; /* [R] steps that each realization has done, as far as this group knows */
+  ResultsState results;
+  PetscBool loaded;  /* rows are read, or there are none to be read */
+  PetscBool trusted; /* file is whole: it may take the place of previous */
+  PetscInt current;  /* the group's realization in progress, -1 for none */
+  PetscErrorCode (*before)(void *context), (*after)(void *context); /* a write */
+  void *context;
 
-  PetscInt64 every, since;  /* steps between checkpoints, steps of this group since the last */
-  int writes;               /* checkpoints so far */
-  PetscBool due;            /* on rank 0: a group has done enough steps */
-  PetscReal interval, wall; /* seconds */
-  char stop_file[PETSC_MAX_PATH_LEN];
+  PetscInt64 since;                    /* steps of this group since the last checkpoint */
+  int writes;                          /* checkpoints so far */
+  PetscBool due;                       /* on rank 0: a group has done enough steps */
   double start, written, looked, last; /* times: of the run, last checkpoint, last look at the stop file, last step */
   double longest, cost; /* seconds of the longest step (of this group, since the last write) and of the longest write */
 
@@ -62,13 +63,8 @@ struct _p_Checkpoint {
 
 /* Writes the file and puts it in place; the one before becomes previous. Collective on the world. */
 PETSC_INTERN PetscErrorCode CheckpointFileWrite(Checkpoint checkpoint);
-/* Are the results at output_file complete, and of this deck; or broken? Collective on the world. */
-PETSC_INTERN PetscErrorCode CheckpointFileIsComplete(Checkpoint checkpoint);
 /* Finds the file to resume from (source, empty when there is none), checks it and reads step[]. Collective. */
 PETSC_INTERN PetscErrorCode CheckpointFileFind(Checkpoint checkpoint);
-/* Refuses (user input) to resume where output_file is no file of this run. After CheckpointFileFind; collective on the
- * world. */
-PETSC_INTERN PetscErrorCode CheckpointFileCheckResults(Checkpoint c);
 /* The rows of the group's realizations that have begun, and what is shared. Collective on the group. */
 PETSC_INTERN PetscErrorCode CheckpointFileReadRows(Checkpoint checkpoint);
 /* Tokens and numbers of realization r. Collective on the group. */
@@ -81,5 +77,9 @@ PETSC_INTERN PetscErrorCode CheckpointVerify(Checkpoint checkpoint, const char *
                                              size_t room);
 /* Is the open source a checkpoint of this run? Reads how far the realizations are. Collective on the world. */
 PETSC_INTERN PetscErrorCode CheckpointReadHeader(Checkpoint checkpoint, Hdf hdf);
+/* What stands at output_file; a file of another program or study is RESULTS_FOREIGN. Collective on the world. */
+PETSC_INTERN PetscErrorCode CheckpointReadResults(Checkpoint checkpoint);
+/* Refuses (user input) results that were made with another deck. Collective on the world. */
+PETSC_INTERN PetscErrorCode CheckpointCompareResults(Checkpoint checkpoint);
 
 #endif

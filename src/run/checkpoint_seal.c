@@ -75,7 +75,7 @@ PetscErrorCode CheckpointSeal(Checkpoint checkpoint) {
 
   PetscFunctionBeginUser;
   if (!checkpoint->rank && stat(checkpoint->temporary, &status)) code = errno;
-  PetscCall(OutputCheck(checkpoint->layout.world, code, checkpoint->temporary, "cannot be read back"));
+  PetscCall(OutputFail(checkpoint->layout.world, code, checkpoint->temporary, "cannot be read back"));
   memcpy(trailer.mark, mark, sizeof(mark));
   trailer.length = (uint64_t)status.st_size;
   PetscCallMPI(MPI_Bcast(&trailer.length, 1, MPI_UINT64_T, 0, checkpoint->layout.world));
@@ -85,9 +85,9 @@ PetscErrorCode CheckpointSeal(Checkpoint checkpoint) {
     code = AppendTrailer(checkpoint->temporary, &trailer);
     if (!code && checkpoint->trusted && rename(checkpoint->file, checkpoint->previous) && errno != ENOENT) code = errno;
     if (!code && rename(checkpoint->temporary, checkpoint->file)) code = errno;
-    if (!code) code = OutputSync(checkpoint->output.trajectories, O_RDONLY);
+    if (!code) code = OutputSync(checkpoint->output->trajectories, O_RDONLY);
   }
-  PetscCall(OutputCheck(checkpoint->layout.world, code, checkpoint->file, "cannot be put in place"));
+  PetscCall(OutputFail(checkpoint->layout.world, code, checkpoint->file, "cannot be put in place"));
   checkpoint->trusted = PETSC_TRUE;
   if (checkpoint->source[0])
     PetscCall(PetscStrcpy(checkpoint->source, checkpoint->file)); /* it holds what waits for its turn */

@@ -1,7 +1,8 @@
 #include <chorale/histogram.h>
 
 #include <chorale/sum.h>
-#include <petscblaslapack.h>
+
+#include "run/pairs.h"
 
 static PetscInt Bin(double value, PetscInt bins) {
   const double bin = (value + 1) * 0.5 * (double)bins; /* rounding may carry a cosine past 1 */
@@ -9,24 +10,16 @@ static PetscInt Bin(double value, PetscInt bins) {
   return bin > 0 ? (PetscInt)PetscMin(bin, (double)(bins - 1)) : 0;
 }
 
-/* Adds the cosines of the tile of blocks i <= j, x and y their positions, n and m tokens without padding. Whole blocks
- * in this order, so that the bits depend on the pair alone. */
-static PetscErrorCode AddTile(const TokensLayout *l, const double *x, PetscInt n, const double *y, PetscInt m,
-                              PetscBool diagonal, PetscInt bins, double *cosine, PetscInt64 *counts) {
-  const double one = 1, zero = 0;
-  PetscBLASInt B, d;
+/* Adds the cosines of blocks b <= J, whose positions are x and y, without padding. */
+static PetscErrorCode AddTile(const TokensLayout *l, PetscInt b, const double *x, PetscInt J, const double *y,
+                              PetscInt bins, double *cosine, PetscInt64 *counts) {
+  const PetscInt n = TokensFilled(l, b - l->first), m = TokensFilled(l, J - l->first);
 
   PetscFunctionBeginUser;
-  PetscCall(PetscBLASIntCast(l->block, &B));
-  PetscCall(PetscBLASIntCast(l->dim, &d));
-  PetscCallBLAS("BLASgemm", BLASgemm_("N", "T", &B, &B, &d, &one, x, &B, y, &B, &zero, cosine, &B));
+  PetscCall(PairsTile(l, x, y, cosine));
   for (PetscInt j = 0; j < m; j++)
-    for (PetscInt i = 0; i < (diagonal ? j : n); i++) counts[Bin(cosine[i + j * B], bins)]++;
+    for (PetscInt i = 0; i < (b == J ? j : n); i++) counts[Bin(cosine[i + j * l->block], bins)]++;
   PetscFunctionReturn(0);
-}
-
-static PetscInt Filled(const TokensLayout *l, PetscInt block) {
-  return (PetscInt)PetscMin(l->block, l->count - (PetscInt64)block * l->block);
 }
 
 /* The pairs of this rank's blocks with block J. Of two blocks on two ranks the one with the odd or even sum of indices
@@ -39,12 +32,10 @@ static PetscErrorCode AddPanel(const TokensLayout *l, const double *x, const dou
   for (PetscInt b = 0; b < l->owned; b++) {
     const PetscInt i = l->first + b;
     const double *own = x + (size_t)b * (size_t)length;
-    if (i == J)
-      PetscCall(AddTile(l, own, Filled(l, i), panel, Filled(l, J), PETSC_TRUE, bins, cosine, counts));
-    else if (i < J && (i + J) % 2 == 0)
-      PetscCall(AddTile(l, own, Filled(l, i), panel, Filled(l, J), PETSC_FALSE, bins, cosine, counts));
+    if (i <= J && (i + J) % 2 == 0)
+      PetscCall(AddTile(l, i, own, J, panel, bins, cosine, counts));
     else if (i > J && (i + J) % 2 == 1)
-      PetscCall(AddTile(l, panel, Filled(l, J), own, Filled(l, i), PETSC_FALSE, bins, cosine, counts));
+      PetscCall(AddTile(l, J, panel, i, own, bins, cosine, counts));
   }
   PetscFunctionReturn(0);
 }

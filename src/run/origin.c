@@ -3,34 +3,32 @@
 #include "io/provenance.h"
 #include <chorale/deck.h>
 
-#include <string.h>
-
 typedef struct {
   Hdf hdf;
   MPI_Comm world;
 } Attributes;
 
-static PetscErrorCode WriteParameter(const char *key, const char *value, void *context) {
+static PetscErrorCode WriteKey(const char *key, const char *value, void *context) {
   PetscFunctionBeginUser;
-  PetscCall(HdfAttributeString(((Attributes *)context)->hdf, "/parameters", key, value));
+  PetscCall(HdfAttributeString((Hdf)context, "/parameters", key, value));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode OriginWriteKeys(Hdf hdf) {
+  PetscFunctionBeginUser;
+  PetscCall(DeckVisit(WriteKey, hdf));
   PetscFunctionReturn(0);
 }
 
 /* Host and date differ between ranks, but HDF5 wants the same from all: rank 0 speaks. */
 static PetscErrorCode WriteProvenance(const char *name, const char *value, void *context) {
   const Attributes *a = (const Attributes *)context;
-  int length = (int)strlen(value) + 1;
-  PetscMPIInt rank;
-  char *text;
+  char text[PROVENANCE_TEXT];
 
   PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Comm_rank(a->world, &rank));
-  PetscCallMPI(MPI_Bcast(&length, 1, MPI_INT, 0, a->world));
-  PetscCall(PetscMalloc1(length, &text));
-  if (!rank) memcpy(text, value, (size_t)length);
-  PetscCallMPI(MPI_Bcast(text, length, MPI_CHAR, 0, a->world));
+  PetscCall(PetscStrncpy(text, value, sizeof(text)));
+  PetscCallMPI(MPI_Bcast(text, sizeof(text), MPI_CHAR, 0, a->world));
   PetscCall(HdfAttributeString(a->hdf, "/provenance", name, text));
-  PetscCall(PetscFree(text));
   PetscFunctionReturn(0);
 }
 
@@ -39,7 +37,7 @@ PetscErrorCode OriginWrite(MPI_Comm comm, PetscBool complete, Hdf hdf) {
   char *deck;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckVisit(WriteParameter, &context));
+  PetscCall(OriginWriteKeys(hdf));
   PetscCall(DeckText(&deck));
   PetscCall(HdfWriteString(hdf, "/parameters/deck", deck));
   PetscCall(PetscFree(deck));

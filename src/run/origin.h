@@ -4,8 +4,9 @@
 
 #include "io/hdf.h"
 
-/* /parameters, with the deck as text, and /provenance of an open file; complete: nothing is to come. Collective on
- * comm, that of the file. */
+/* The keys of the deck as attributes of /parameters of an open file. Collective on the file. */
+PETSC_INTERN PetscErrorCode OriginWriteKeys(Hdf hdf);
+/* These, with the deck as text, and /provenance; complete: nothing is to come. Collective on comm, that of the file. */
 PETSC_INTERN PetscErrorCode OriginWrite(MPI_Comm comm, PetscBool complete, Hdf hdf);
 
 #endif

@@ -1,8 +1,8 @@
 #include "run/output.h"
 
-#include <chorale/deck.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,33 +11,58 @@
 
 #define SUFFIX 64 /* room that the longest addition to the name of the results file needs */
 
-PetscErrorCode OutputNames(MPI_Comm comm, const char *study, Output *o) {
-  char *slash, *base, *dot;
+const OptionKey OutputKeys[] = {
+    STRING_KEY(OutputOptions, file, "output_file", "", .shown = "STUDY.h5", .help = "Results file (HDF5)."),
+    FLAG_KEY(OutputOptions, overwrite, "output_overwrite", .help = "Replace an existing results file."),
+    INT_KEY(OutputOptions, every, "output_every", "1", 1, 100000000, "layers",
+            .help = "Layers from one recorded frame to the next."),
+    INT_KEY(OutputOptions, trajectories, "output_trajectories", "0", 0, 10000000, "runs",
+            .help = "Realizations (the first ones) whose token positions are recorded; at most ensemble_realizations."),
+    CHOICE_KEY(OutputOptions, precision, "output_precision", "double", .words = OPTION_WORDS("double", "single"),
+               .needs = {{"output_trajectories", "!0"}}, .help = "Precision of recorded positions."),
+    INT_KEY(OutputOptions, compress, "output_compress", "0", 0, 9, "-", .needs = {{"output_trajectories", "!0"}},
+            .help = "Compression level of recorded positions, 0 for none."),
+    STRING_KEY(OutputOptions, table, "output_table", "", .shown = "(none)",
+               .help = "CSV file for the rows of the study's table, with 17 digits; it may replace an earlier one, no "
+                       "other file."),
+    {.name = NULL}};
+
+PetscErrorCode OutputCreate(MPI_Comm comm, const char *study, const OutputOptions *options, PetscBool resume,
+                            Output *handle) {
+  const char *slash, *base, *dot;
+  Output o;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetString("output_file", o->file));
-  if (!o->file[0]) PetscCall(PetscSNPrintf(o->file, sizeof(o->file), "%s.h5", study));
-  PetscCheck(strlen(o->file) + SUFFIX < sizeof(o->file), comm, PETSC_ERR_USER_INPUT,
+  PetscCall(PetscNew(&o));
+  o->comm = comm;
+  o->options = *options;
+  o->resume = resume;
+  o->file = o->options.file;
+  PetscCallMPI(MPI_Comm_rank(comm, &o->rank));
+  PetscCall(PetscStrncpy(o->study, study, sizeof(o->study)));
+  if (!*o->file) PetscCall(PetscSNPrintf(o->options.file, sizeof(o->options.file), "%s.h5", study));
+  PetscCheck(strlen(o->file) + SUFFIX < sizeof(o->options.file), comm, PETSC_ERR_USER_INPUT,
              "output_file = %.40s...: the name is too long", o->file);
-  PetscCall(PetscSNPrintf(o->temporary, sizeof(o->temporary), "%s.tmp", o->file));
-  PetscCall(PetscStrcpy(o->directory, o->file));
-  slash = strrchr(o->directory, '/');
-  base = slash ? slash + 1 : o->directory;
-  PetscCall(PetscStrcpy(o->stem, base));
-  dot = strrchr(o->stem, '.');
-  PetscCheck(dot && dot != o->stem && dot[1], comm, PETSC_ERR_USER_INPUT,
+  slash = strrchr(o->file, '/');
+  base = slash ? slash + 1 : o->file;
+  dot = strrchr(base, '.');
+  PetscCheck(dot && dot != base && dot[1], comm, PETSC_ERR_USER_INPUT,
              "output_file = %s: must have a name and an extension, like %s.h5", o->file, study);
-  *dot = '\0';
-  PetscCall(PetscStrcpy(o->trajectories, o->file));
-  *strrchr(o->trajectories, '.') = '\0';
-  if (slash)
-    slash[slash == o->directory] = '\0'; /* "/file.h5" is in "/" */
-  else
-    PetscCall(PetscStrcpy(o->directory, "."));
+  PetscCall(PetscSNPrintf(o->temporary, sizeof(o->temporary), "%s.tmp", o->file));
+  PetscCall(PetscStrncpy(o->trajectories, o->file, (size_t)(dot - o->file) + 1));
+  o->stem = o->trajectories + (base - o->file);
+  PetscCall(PetscStrncpy(o->directory, slash ? o->file : ".", (size_t)PetscMax(1, base - 1 - o->file) + 1));
+  *handle = o;
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode OutputTrajectory(const Output *output, PetscInt r, PetscBool relative, char path[PETSC_MAX_PATH_LEN]) {
+PetscErrorCode OutputDestroy(Output *output) {
+  PetscFunctionBeginUser;
+  PetscCall(PetscFree(*output));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode OutputTrajectory(Output output, PetscInt r, PetscBool relative, char path[PETSC_MAX_PATH_LEN]) {
   PetscFunctionBeginUser;
   PetscCall(PetscSNPrintf(path, PETSC_MAX_PATH_LEN, "%s/realization_%05d.h5md",
                           relative ? output->stem : output->trajectories, (int)r));
@@ -59,114 +84,163 @@ static void Canonical(const char *name, char path[PETSC_MAX_PATH_LEN]) {
   free(full);
 }
 
-PetscErrorCode OutputOthers(const char *key, const char *file, char *reason, size_t room) {
-  static const char *const keys[] = {"output_table", "tokens_file", "attention_weights", "analyze_file",
-                                     "analyze_other"};
-  char mine[PETSC_MAX_PATH_LEN], name[PETSC_MAX_PATH_LEN], other[PETSC_MAX_PATH_LEN];
+/* What rank 0 alone looks for: "key = value: reason" against a file, empty when nothing speaks against it. */
+typedef struct {
+  PetscBool looks; /* on rank 0 */
+  const char *key, *file;
+  char reason[3 * PETSC_MAX_PATH_LEN];
+} Search;
+
+PETSC_ATTRIBUTE_FORMAT(2, 3) static void Found(Search *search, const char *format, ...) {
+  va_list values;
+
+  va_start(values, format);
+  (void)vsnprintf(search->reason, sizeof(search->reason), format, values);
+  va_end(values);
+}
+
+/* Is the file another input or output of the run, too? */
+static PetscErrorCode CompareName(const char *key, const char *value, void *context) {
+  Search *search = context;
+  char mine[PETSC_MAX_PATH_LEN], other[PETSC_MAX_PATH_LEN];
+  PetscBool file;
 
   PetscFunctionBeginUser;
-  Canonical(file, mine);
-  for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-    PetscCall(DeckGetString(keys[i], name));
-    if (!name[0] || !strcmp(key, keys[i])) continue;
-    Canonical(name, other);
-    if (!strcmp(mine, other))
-      PetscCall(PetscSNPrintf(reason, room, "%s = %s: is also the %s; choose another name", key, file, keys[i]));
-  }
+  PetscCall(PetscStrInList(key, "output_table,tokens_file,attention_weights,analyze_file,analyze_other", ',', &file));
+  if (!search->looks || search->reason[0] || !file || !value[0] || !strcmp(key, search->key)) PetscFunctionReturn(0);
+  Canonical(search->file, mine);
+  Canonical(value, other);
+  if (!strcmp(mine, other))
+    Found(search, "%s = %s: is also the %s; choose another name", search->key, search->file, key);
   PetscFunctionReturn(0);
 }
 
-/* On one rank: is the table to stand where trajectories and checkpoints go? */
-static PetscErrorCode InspectTable(const Output *o, char *reason, size_t room) {
-  char table[PETSC_MAX_PATH_LEN], path[PETSC_MAX_PATH_LEN], folder[PETSC_MAX_PATH_LEN];
-  size_t length;
-
-  PetscFunctionBeginUser;
-  PetscCall(DeckGetString("output_table", table));
-  if (!table[0]) PetscFunctionReturn(0);
-  Canonical(table, path);
-  Canonical(o->trajectories, folder);
-  length = strlen(folder);
-  if (!strncmp(path, folder, length) && (!path[length] || path[length] == '/'))
-    PetscCall(PetscSNPrintf(reason, room, "output_table = %s: %s is for trajectories and checkpoints of %s", table,
-                            o->trajectories, o->file));
-  PetscFunctionReturn(0);
-}
-
-int OutputProbe(const char *path) {
+/* Permissions, read-only file systems and full directories show only when a file is made; its name is new, since
+ * FILE.tmp may be that of a job which runs. */
+static void Probe(Search *search) {
   char name[PETSC_MAX_PATH_LEN + 8];
   int fd;
 
-  (void)snprintf(name, sizeof(name), "%s.XXXXXX", path);
-  if ((fd = mkstemp(name)) < 0) return errno;
+  (void)snprintf(name, sizeof(name), "%s.XXXXXX", search->file);
+  if ((fd = mkstemp(name)) < 0) {
+    Found(search, "%s = %s: cannot be written: %s", search->key, search->file, strerror(errno));
+    return;
+  }
   (void)close(fd);
   (void)unlink(name);
-  return 0;
 }
 
-/* On one rank: what speaks against writing these files, as "key = value: reason"; empty when nothing does. */
-static PetscErrorCode Inspect(const Output *o, PetscInt trajectories, char *reason, size_t room) {
+/* Is the table to stand where trajectories and checkpoints go? */
+static void CheckFolder(Output o, Search *search) {
+  char path[PETSC_MAX_PATH_LEN], folder[PETSC_MAX_PATH_LEN];
+  size_t length;
+
+  if (!o->options.table[0]) return;
+  Canonical(o->options.table, path);
+  Canonical(o->trajectories, folder);
+  length = strlen(folder);
+  if (!strncmp(path, folder, length) && (!path[length] || path[length] == '/'))
+    Found(search, "output_table = %s: %s is for trajectories and checkpoints of %s", o->options.table, o->trajectories,
+          o->file);
+}
+
+/* Is one of the trajectories there, or something else in their way? */
+static PetscErrorCode CheckTrajectories(Output o, PetscInt trajectories, Search *search) {
   struct stat status;
   char path[PETSC_MAX_PATH_LEN];
-  int code;
 
   PetscFunctionBeginUser;
-  reason[0] = '\0';
-  if (stat(o->directory, &status) || !S_ISDIR(status.st_mode)) {
-    PetscCall(PetscSNPrintf(reason, room, "output_file = %s: there is no directory %s", o->file, o->directory));
-    PetscFunctionReturn(0);
-  }
-  if (!stat(o->file, &status) && (!S_ISREG(status.st_mode) || (!o->overwrite && !o->resume))) {
-    PetscCall(PetscSNPrintf(reason, room, "output_file = %s: %s", o->file,
-                            S_ISREG(status.st_mode) ? "exists already; output_overwrite replaces it"
-                                                    : "is not a regular file"));
-    PetscFunctionReturn(0);
-  }
-  if (trajectories && !stat(o->trajectories, &status) && !S_ISDIR(status.st_mode)) {
-    PetscCall(PetscSNPrintf(reason, room,
-                            "output_trajectories = %" PetscInt_FMT ": %s is in the way of their directory",
-                            trajectories, o->trajectories));
-    PetscFunctionReturn(0);
-  }
-  for (PetscInt r = 0; r < trajectories && !o->overwrite && !o->resume; r++) {
+  if (trajectories && !stat(o->trajectories, &status) && !S_ISDIR(status.st_mode))
+    Found(search, "output_trajectories = %" PetscInt_FMT ": %s is in the way of their directory", trajectories,
+          o->trajectories);
+  for (PetscInt r = 0; r < trajectories && !o->options.overwrite && !o->resume && !search->reason[0]; r++) {
     PetscCall(OutputTrajectory(o, r, PETSC_FALSE, path));
-    if (!access(path, F_OK)) {
-      PetscCall(PetscSNPrintf(
-          reason, room, "output_trajectories = %" PetscInt_FMT ": %s exists already; output_overwrite replaces it",
-          trajectories, path));
-      PetscFunctionReturn(0);
-    }
+    if (!access(path, F_OK))
+      Found(search, "output_trajectories = %" PetscInt_FMT ": %s exists already; output_overwrite replaces it",
+            trajectories, path);
   }
-  PetscCall(OutputOthers("output_file", o->file, reason, room));
-  if (!reason[0]) PetscCall(InspectTable(o, reason, room));
-  if (!reason[0] && (code = OutputProbe(o->file)))
-    PetscCall(PetscSNPrintf(reason, room, "output_file = %s: cannot be written: %s", o->file, strerror(code)));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode OutputCreate(MPI_Comm comm, const char *study, PetscInt trajectories, Output *output) {
-  char reason[3 * PETSC_MAX_PATH_LEN] = "";
-  PetscMPIInt rank;
+static PetscErrorCode SearchFile(Output o, PetscInt trajectories, Search *search) {
+  struct stat status;
 
   PetscFunctionBeginUser;
-  PetscCall(OutputNames(comm, study, output));
-  PetscCall(DeckGetFlag("output_overwrite", &output->overwrite));
-  PetscCall(DeckGetFlag("checkpoint_resume", &output->resume)); /* CheckpointFileCheckResults sees to its files */
-  PetscCallMPI(MPI_Comm_rank(comm, &rank));
-  if (!rank) PetscCall(Inspect(output, trajectories, reason, sizeof(reason)));
-  PetscCallMPI(MPI_Bcast(reason, sizeof(reason), MPI_CHAR, 0, comm));
-  PetscCheck(!reason[0], comm, PETSC_ERR_USER_INPUT, "%s", reason);
+  if (stat(o->directory, &status) || !S_ISDIR(status.st_mode))
+    Found(search, "output_file = %s: there is no directory %s", o->file, o->directory);
+  else if (!stat(o->file, &status) && !S_ISREG(status.st_mode))
+    Found(search, "output_file = %s: is not a regular file", o->file);
+  else if (!stat(o->file, &status) && !o->options.overwrite && !o->resume) /* whose results: see checkpoint_check.c */
+    Found(search, "output_file = %s: exists already; output_overwrite replaces it", o->file);
+  else
+    PetscCall(CheckTrajectories(o, trajectories, search));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode OutputCheck(MPI_Comm comm, int code, const char *path, const char *what) {
+/* Does the file hold nothing, or a table that begins with the same two columns? Those that follow may depend on the
+ * deck. */
+static PetscBool IsTable(const char *path, const char *columns) {
+  const size_t length = strcspn(columns, ","), both = length + 1 + strcspn(columns + length + 1, ",");
+  char line[128] = "";
+  FILE *file = fopen(path, "r");
+  size_t n;
+
+  if (!file) return PETSC_FALSE;
+  n = fread(line, 1, sizeof(line) - 1, file);
+  fclose(file);
+  return !n || (both < n && !strncmp(line, columns, both) && strchr(",\n", line[both])) ? PETSC_TRUE : PETSC_FALSE;
+}
+
+static void SearchTable(const char *columns, Search *search) {
+  struct stat status;
+
+  if (!stat(search->file, &status) && !S_ISREG(status.st_mode))
+    Found(search, "output_table = %s: is not a regular file", search->file);
+  else if (!access(search->file, F_OK) && !IsTable(search->file, columns))
+    Found(search, "output_table = %s: exists and is no earlier table of this study; remove it or choose another name",
+          search->file);
+}
+
+/* What rank 0 found is the user's error of all ranks. */
+static PetscErrorCode Refuse(MPI_Comm comm, Search *search) {
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Bcast(search->reason, sizeof(search->reason), MPI_CHAR, 0, comm));
+  PetscCheck(!search->reason[0], comm, PETSC_ERR_USER_INPUT, "%s", search->reason);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode OutputCheckFile(Output output, PetscInt trajectories) {
+  Search search = {.looks = !output->rank, .key = "output_file", .file = output->file};
+
+  PetscFunctionBeginUser;
+  if (search.looks) PetscCall(SearchFile(output, trajectories, &search));
+  PetscCall(DeckVisit(CompareName, &search));
+  if (search.looks && !search.reason[0]) CheckFolder(output, &search);
+  if (search.looks && !search.reason[0]) Probe(&search);
+  PetscCall(Refuse(output->comm, &search));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode OutputCheckTable(Output output, const char *columns) {
+  Search search = {.looks = !output->rank, .key = "output_table", .file = output->options.table};
+
+  PetscFunctionBeginUser;
+  if (!*search.file) PetscFunctionReturn(0);
+  PetscCall(DeckVisit(CompareName, &search));
+  if (search.looks && !search.reason[0]) SearchTable(columns, &search);
+  if (search.looks && !search.reason[0]) Probe(&search);
+  PetscCall(Refuse(output->comm, &search));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode OutputFail(MPI_Comm comm, int code, const char *path, const char *what) {
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Bcast(&code, 1, MPI_INT, 0, comm));
   PetscCheck(!code, comm, PETSC_ERR_FILE_WRITE, "%s: %s: %s", path, what, strerror(code));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode OutputMakeDirectory(MPI_Comm comm, const Output *output) {
+PetscErrorCode OutputMakeDirectory(MPI_Comm comm, Output output) {
   PetscMPIInt rank;
   int code = 0;
 
@@ -178,7 +252,7 @@ PetscErrorCode OutputMakeDirectory(MPI_Comm comm, const Output *output) {
     else if (errno != EEXIST)
       code = errno;
   }
-  PetscCall(OutputCheck(comm, code, output->trajectories, "cannot make the directory"));
+  PetscCall(OutputFail(comm, code, output->trajectories, "cannot make the directory"));
   PetscFunctionReturn(0);
 }
 
@@ -192,17 +266,15 @@ int OutputSync(const char *path, int flags) {
   return code;
 }
 
-PetscErrorCode OutputCommit(MPI_Comm comm, const Output *output) {
-  PetscMPIInt rank;
+PetscErrorCode OutputCommit(Output output) {
   int code = 0;
 
   PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Comm_rank(comm, &rank));
-  if (!rank) {
+  if (!output->rank) {
     code = OutputSync(output->temporary, O_RDWR);
     if (!code && rename(output->temporary, output->file)) code = errno;
     if (!code) code = OutputSync(output->directory, O_RDONLY);
   }
-  PetscCall(OutputCheck(comm, code, output->file, "cannot be put in place"));
+  PetscCall(OutputFail(output->comm, code, output->file, "cannot be put in place"));
   PetscFunctionReturn(0);
 }

@@ -67,18 +67,23 @@ PetscInt64 PairsNumber(Pairs pairs) {
   return (PetscInt64)pairs->n * (pairs->n - 1) / 2;
 }
 
-/* cosine[i + j * B] = <x_i, x_j> for i in block bi, j in block bj: whole blocks, so that the bits depend on the pair
- * alone. */
-static PetscErrorCode Tile(Pairs pairs, PetscInt bi, PetscInt bj, double *cosine) {
-  const size_t each = (size_t)pairs->layout.dim * (size_t)pairs->layout.block;
+PetscErrorCode PairsTile(const TokensLayout *layout, const double *x, const double *y, double *cosine) {
   const double one = 1, zero = 0;
   PetscBLASInt B, d;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscBLASIntCast(pairs->layout.block, &B));
-  PetscCall(PetscBLASIntCast(pairs->layout.dim, &d));
-  PetscCallBLAS("BLASgemm", BLASgemm_("N", "T", &B, &B, &d, &one, pairs->x + (size_t)bi * each, &B,
-                                      pairs->x + (size_t)bj * each, &B, &zero, cosine, &B));
+  PetscCall(PetscBLASIntCast(layout->block, &B));
+  PetscCall(PetscBLASIntCast(layout->dim, &d));
+  PetscCallBLAS("BLASgemm", BLASgemm_("N", "T", &B, &B, &d, &one, x, &B, y, &B, &zero, cosine, &B));
+  PetscFunctionReturn(0);
+}
+
+/* Of blocks bi and bj. */
+static PetscErrorCode Tile(Pairs pairs, PetscInt bi, PetscInt bj, double *cosine) {
+  const size_t each = (size_t)pairs->layout.dim * (size_t)pairs->layout.block;
+
+  PetscFunctionBeginUser;
+  PetscCall(PairsTile(&pairs->layout, pairs->x + (size_t)bi * each, pairs->x + (size_t)bj * each, cosine));
   PetscFunctionReturn(0);
 }
 

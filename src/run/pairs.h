@@ -1,9 +1,14 @@
 /* Pairs of tokens: the cosines <x_i,x_j> of the first min(N, 4096) tokens, tile by tile, and what is read off them.
- * Private to record. */
+ * Private to run. */
 #ifndef CHORALE_RUN_PAIRS_H
 #define CHORALE_RUN_PAIRS_H
 
 #include <chorale/tokens.h>
+
+/* cosine[i + j * B] = <x_i, y_j> for two blocks of such tokens: whole blocks, so that the bits depend on the pair
+ * alone.
+ */
+PetscErrorCode PairsTile(const TokensLayout *layout, const double *x, const double *y, double *cosine);
 
 typedef struct _p_Pairs *Pairs;
 

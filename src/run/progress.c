@@ -1,15 +1,20 @@
 #include <chorale/progress.h>
 
-#include <chorale/deck.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define BAR_WIDTH    28
 #define BAR_INTERVAL 0.1 /* seconds between updates of the bar */
 #define LOG_INTERVAL 30  /* and between the lines in a log */
+
+const OptionKey ProgressKeys[] = {
+    REAL_KEY(ProgressOptions, interval, "progress", "auto", 0, 1e6, "s", .above = PETSC_TRUE,
+             .words = OPTION_WORDS("auto", "off"),
+             .help = "Progress on stderr: a bar on a terminal and a line every 30 s in a log; off; or seconds between "
+                     "lines."),
+    {.name = NULL}};
 
 struct _p_Progress {
   char label[64];
@@ -57,23 +62,19 @@ static PetscBool OnTerminal(void) {
   return yes;
 }
 
-PetscErrorCode ProgressCreate(MPI_Comm comm, const char *label, PetscInt64 total, Progress *progress) {
-  char mode[PETSC_MAX_PATH_LEN], *end;
+PetscErrorCode ProgressCreate(MPI_Comm comm, const ProgressOptions *options, const char *label, PetscInt64 total,
+                              Progress *progress) {
   PetscMPIInt rank;
-  double seconds;
   Progress made;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetString("progress", mode));
   PetscCall(PetscNew(&made));
   PetscCall(PetscStrncpy(made->label, label, sizeof(made->label)));
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
   made->total = PetscMax(total, 1);
-  made->active = rank == 0 && strcmp(mode, "off") ? PETSC_TRUE : PETSC_FALSE;
-  seconds = strtod(mode, &end);
-  if (end != mode)
-    made->interval = seconds;
-  else {
+  made->active = rank == 0 && options->interval != PROGRESS_OFF ? PETSC_TRUE : PETSC_FALSE;
+  made->interval = options->interval;
+  if (options->interval < 0) {
     made->bar = OnTerminal();
     made->interval = made->bar ? BAR_INTERVAL : LOG_INTERVAL;
   }

@@ -158,7 +158,7 @@ static PetscErrorCode Inspect(Recording recording, Source *s) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode RecordingOpen(MPI_Comm world, const char *key, Recording *recording) {
+PetscErrorCode RecordingOpen(MPI_Comm world, const char *key, const char *path, Recording *recording) {
   PetscErrorCode failed;
   Recording made;
   Hdf hdf;
@@ -168,7 +168,7 @@ PetscErrorCode RecordingOpen(MPI_Comm world, const char *key, Recording *recordi
   made->world = world;
   made->key = key;
   made->open = -1;
-  PetscCall(DeckGetString(key, made->path));
+  PetscCall(PetscStrncpy(made->path, path, sizeof(made->path)));
   PetscCall(HdfOpen(world, made->path, "r", key, &hdf));
   failed = ListSources(made, hdf);
   PetscCall(HdfClose(&hdf));
@@ -203,30 +203,6 @@ PetscInt RecordingFrames(Recording recording, PetscInt r) {
   return recording->source[r].frames;
 }
 
-static PetscErrorCode Adopt(Hdf hdf, const char *key) {
-  char value[PETSC_MAX_PATH_LEN];
-  PetscBool given, found;
-
-  PetscFunctionBeginUser;
-  PetscCall(DeckHas(key, &given));
-  if (given) PetscFunctionReturn(0);
-  PetscCall(HdfReadAttribute(hdf, "/parameters", key, sizeof(value), value, &found));
-  if (!found || !value[0]) PetscFunctionReturn(0);
-  PetscCall(DeckResolve(key, value));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode RecordingAdopt(Recording recording, PetscInt n, const char *const keys[], PetscBool *found) {
-  Hdf hdf;
-
-  PetscFunctionBeginUser;
-  PetscCall(HdfOpen(recording->world, recording->path, "r", recording->key, &hdf));
-  PetscCall(HdfExists(hdf, "/parameters", found));
-  for (PetscInt i = 0; *found && i < n; i++) PetscCall(Adopt(hdf, keys[i]));
-  PetscCall(HdfClose(&hdf));
-  PetscFunctionReturn(0);
-}
-
 PetscErrorCode RecordingVisit(Recording recording,
                               PetscErrorCode (*visit)(const char *key, const char *value, void *context),
                               void *context) {
@@ -246,17 +222,43 @@ PetscErrorCode RecordingVisit(Recording recording,
   PetscFunctionReturn(0);
 }
 
+typedef struct {
+  PetscInt n;
+  const char *const *keys;
+  PetscBool found;
+} Adoption;
+
+static PetscErrorCode Adopt(const char *key, const char *value, void *context) {
+  Adoption *adoption = context;
+  PetscBool given = PETSC_TRUE;
+
+  PetscFunctionBeginUser;
+  adoption->found = PETSC_TRUE;
+  for (PetscInt i = 0; given && i < adoption->n; i++)
+    if (!strcmp(key, adoption->keys[i])) PetscCall(DeckHas(key, &given));
+  if (!given && value[0]) PetscCall(DeckResolve(key, value));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RecordingAdopt(Recording recording, PetscInt n, const char *const keys[], PetscBool *found) {
+  Adoption adoption = {n, keys, PETSC_FALSE};
+
+  PetscFunctionBeginUser;
+  PetscCall(RecordingVisit(recording, Adopt, &adoption));
+  *found = adoption.found;
+  PetscFunctionReturn(0);
+}
+
 /* H5MD's `mass` holds weights that are not 1/N. */
 static PetscErrorCode ReadWeights(Recording recording, const Source *s, const TokensLayout *l, Tokens tokens) {
-  const PetscInt64 first = PetscMin(l->count, (PetscInt64)l->first * l->block);
-  const PetscInt64 n = PetscMin(l->count - first, (PetscInt64)l->owned * l->block);
   char path[PETSC_MAX_PATH_LEN];
-  PetscInt64 shape[8];
+  PetscInt64 shape[8], first, n;
   double *weights;
   PetscBool exists, positive = PETSC_TRUE;
   int rank;
 
   PetscFunctionBeginUser;
+  TokensOwnRows(l, &first, &n);
   PetscCall(PetscMalloc1(l->owned * l->block, &weights));
   for (PetscInt i = 0; i < l->owned * l->block; i++) weights[i] = 1 / (double)l->count;
   PetscCall(PathOf(s, "mass", path));
@@ -280,12 +282,12 @@ static PetscErrorCode ReadWeights(Recording recording, const Source *s, const To
 
 /* Opens realization r for the ranks of comm unless it is open, and reads its frame. */
 static PetscErrorCode ReadRows(Recording recording, PetscInt r, PetscInt f, const TokensLayout *l, Tokens tokens) {
-  const PetscInt64 first = PetscMin(l->count, (PetscInt64)l->first * l->block);
-  const PetscInt64 n = PetscMin(l->count - first, (PetscInt64)l->owned * l->block);
   const Source *s = &recording->source[r];
   char path[PETSC_MAX_PATH_LEN];
+  PetscInt64 first, n;
 
   PetscFunctionBeginUser;
+  TokensOwnRows(l, &first, &n);
   if (recording->open != r) {
     recording->open = -1;
     PetscCall(HdfClose(&recording->hdf));
@@ -319,8 +321,7 @@ PetscErrorCode RecordingRead(Recording recording, PetscInt r, PetscInt f, Tokens
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(tokens, &l));
-  first = PetscMin(l.count, (PetscInt64)l.first * l.block);
-  n = PetscMin(l.count - first, (PetscInt64)l.owned * l.block);
+  TokensOwnRows(&l, &first, &n);
   *good = PETSC_FALSE;
   /* A group alone must not raise what it finds: the others would wait for it. */
   PetscCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL));

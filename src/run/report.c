@@ -1,8 +1,6 @@
 /* What a report says of the numbers: rows of the table, arrays, scalars and words. */
 #include "run/results_impl.h"
 
-#include <chorale/deck.h>
-
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -71,6 +69,13 @@ PetscErrorCode ResultsText(Results results, const char *key, const char *value) 
   PetscCall(NewItem(results, key, &item));
   item->type = ITEM_TEXT;
   PetscCall(PetscStrallocpy(value, &item->text));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsSetOrigin(Results results, const char *group, const char *key, const char *value) {
+  PetscFunctionBeginUser;
+  PetscCall(ResultsText(results, key, value));
+  results->items[results->count - 1].group = group;
   PetscFunctionReturn(0);
 }
 
@@ -147,13 +152,12 @@ static PetscErrorCode TellTable(Results results, const char *path, int errors[2]
 }
 
 PetscErrorCode ResultsTell(Results results) {
-  char path[PETSC_MAX_PATH_LEN];
+  const char *path = results->output->options.table;
   int errors[2] = {0, 0};
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetString("output_table", path));
   PetscCall(ResultsSay(results, "%s", ""));
-  if (!results->rank) PetscCall(TellTable(results, path, errors));
+  if (!results->output->rank) PetscCall(TellTable(results, path, errors));
   PetscCallMPI(MPI_Bcast(errors, 2, MPI_INT, 0, results->layout.world));
   PetscCheck(!errors[0], results->layout.world, PETSC_ERR_FILE_WRITE, "output_table = %s: cannot be written: %s", path,
              strerror(errors[0]));

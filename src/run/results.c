@@ -1,12 +1,9 @@
 /* The declared quantities and their numbers. */
 #include "run/results_impl.h"
 
-#include <chorale/deck.h>
-
 #include <limits.h>
 #include <math.h>
-
-#include "run/table.h"
+#include <string.h>
 
 #define CLOCK "step,time" /* the first columns of a table of observables */
 
@@ -18,8 +15,7 @@ PetscErrorCode ResultsCreate(const ResultsForm *form, Results *results) {
   PetscFunctionReturn(0);
 }
 
-/* Nothing is said yet. */
-static PetscErrorCode Clear(Results results) {
+PetscErrorCode ResultsClear(Results results) {
   PetscFunctionBeginUser;
   for (PetscInt i = 0; i < results->count; i++) {
     PetscCall(PetscFree(results->items[i].text));
@@ -28,7 +24,7 @@ static PetscErrorCode Clear(Results results) {
   for (PetscInt64 r = 0; results->labels && r < results->rows; r++) PetscCall(PetscFree(results->labels[r]));
   PetscCall(PetscFree(results->labels));
   PetscCall(PetscFree(results->row));
-  PetscCall(PetscFree(results->all));
+  PetscCall(PetscFree(results->samples.all));
   PetscCall(PetscFree2(results->mean, results->sem));
   results->count = 0;
   results->rows = results->room = 0;
@@ -41,13 +37,7 @@ PetscErrorCode ResultsDestroy(Results *results) {
 
   PetscFunctionBeginUser;
   if (!old) PetscFunctionReturn(0);
-  PetscCall(Clear(old));
-  for (PetscInt i = 0; i < old->origins; i++) {
-    PetscCall(PetscFree(old->origin[i].group));
-    PetscCall(PetscFree(old->origin[i].key));
-    PetscCall(PetscFree(old->origin[i].value));
-  }
-  for (PetscInt q = 0; q < old->quantities; q++) PetscCall(PetscFree(old->described[q]));
+  PetscCall(ResultsClear(old));
   PetscCall(PetscFree(old->items));
   PetscCall(PetscFree(old->words));
   PetscCall(PetscFree(old->values));
@@ -70,15 +60,13 @@ PetscErrorCode ResultsDescribe(Results results, const char *name, const char **u
 PetscErrorCode ResultsDeclare(Results results, const Quantity *quantity) {
   const PetscInt size = QuantitySize(quantity);
   Quantity *own = &results->quantity[results->quantities];
-  char description[QUANTITY_TEXT];
 
   PetscFunctionBeginUser;
   PetscCheck(results->quantities < RESULTS_QUANTITIES, PETSC_COMM_SELF, PETSC_ERR_PLIB, "raise RESULTS_QUANTITIES");
   *own = *quantity;
   if (own->name && !own->unit) {
-    PetscCall(ResultsDescribe(results, own->name, &own->unit, description));
-    PetscCall(PetscStrallocpy(description, &results->described[results->quantities]));
     own->description = results->described[results->quantities];
+    PetscCall(ResultsDescribe(results, own->name, &own->unit, results->described[results->quantities]));
   }
   if (own->kind == QUANTITY_REALIZATION) {
     results->first[results->quantities] = results->tail;
@@ -115,52 +103,50 @@ static PetscErrorCode NameColumns(Results results) {
   PetscFunctionReturn(0);
 }
 
-/* A row of a checkpoint has an int's worth of numbers. */
-static PetscErrorCode CheckCount(Results results) {
+/* A row of a checkpoint has an int's worth of numbers: refuses the key that makes frames fewer. */
+static PetscErrorCode CheckCount(const char *key, const char *value, void *context) {
+  Results results = context;
   const PetscInt64 numbers = (PetscInt64)results->frames->count * results->frame + results->tail;
-  const char *key = results->frames->every ? "output_every" : "analyze_every";
-  PetscInt64 every;
 
   PetscFunctionBeginUser;
-  if (numbers <= INT_MAX) PetscFunctionReturn(0);
-  PetscCall(DeckGetInt(key, &every));
-  SETERRQ(results->layout.world, PETSC_ERR_USER_INPUT,
-          "%s = %" PetscInt64_FMT ": %" PetscInt_FMT " frames are too many, at most %d can be recorded", key, every,
-          results->frames->count, (int)((INT_MAX - results->tail) / PetscMax(results->frame, 1)));
+  PetscCheck(numbers <= INT_MAX || strcmp(key, results->frames->every ? "output_every" : "analyze_every"),
+             results->layout.world, PETSC_ERR_USER_INPUT,
+             "%s = %s: %" PetscInt_FMT " frames are too many, at most %d can be recorded", key, value,
+             results->frames->count, (int)((INT_MAX - results->tail) / PetscMax(results->frame, 1)));
+  PetscFunctionReturn(0);
 }
 
-PetscErrorCode ResultsSetUp(Results results, Ensemble ensemble, const Frames *frames, PetscInt trajectories) {
+PetscErrorCode ResultsSetUp(Results results, Ensemble ensemble, const Frames *frames, Output output,
+                            PetscInt trajectories) {
   PetscFunctionBeginUser;
   results->ensemble = ensemble;
   results->frames = frames;
+  results->output = output;
   results->trajectories = trajectories;
   PetscCall(EnsembleGetLayout(ensemble, &results->layout));
-  PetscCallMPI(MPI_Comm_rank(results->layout.world, &results->rank));
   PetscCallMPI(MPI_Comm_rank(results->layout.shards, &results->shard));
   if (!results->columns) PetscCall(NameColumns(results));
-  PetscCall(CheckCount(results));
-  if (!results->form.only_table)
-    PetscCall(OutputCreate(results->layout.world, results->form.study, trajectories, &results->output));
-  PetscCall(TableCheckOutput(results->layout.world, results->columns));
+  PetscCall(DeckVisit(CheckCount, results));
+  if (!results->form.only_table) PetscCall(OutputCheckFile(output, trajectories));
+  PetscCall(OutputCheckTable(output, results->columns));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode ResultsView(Results results) {
   const EnsembleLayout *e = &results->layout;
   const PetscReal MB = 1e-6, row = 8.0 * results->frame * results->frames->count;
-  char table[PETSC_MAX_PATH_LEN];
+  const char *table = results->output->options.table;
 
   PetscFunctionBeginUser;
   if (results->form.only_table) PetscFunctionReturn(0);
-  PetscCall(DeckGetString("output_table", table));
   if (results->observed)
     PetscCall(PetscPrintf(e->world,
                           "record     %" PetscInt_FMT " frames of %" PetscInt_FMT
                           " realizations, %s (%.3g MB, %.3g MB in memory per group)\n",
-                          results->frames->count, e->realizations, results->output.file,
+                          results->frames->count, e->realizations, results->output->file,
                           MB * row * (e->realizations + 2), MB * row * e->owned));
   else
-    PetscCall(PetscPrintf(e->world, "findings   %s%s%s\n", results->output.file, *table ? ", table in " : "", table));
+    PetscCall(PetscPrintf(e->world, "findings   %s%s%s\n", results->output->file, *table ? ", table in " : "", table));
   PetscFunctionReturn(0);
 }
 
@@ -218,32 +204,15 @@ PetscBool ResultsAreGathered(Results results) {
   return results->observed < results->quantities ? PETSC_TRUE : PETSC_FALSE;
 }
 
-PetscErrorCode ResultsBegin(Results results, PetscBool complete, PetscReal **all) {
+PetscErrorCode ResultsBegin(Results results, PetscBool complete, Samples **samples) {
+  const PetscInt R = results->layout.realizations, width = ResultsWidth(results);
+
   PetscFunctionBeginUser;
-  PetscCall(Clear(results));
   results->complete = complete;
-  results->realizations = results->layout.realizations;
-  if (ResultsAreGathered(results)) {
-    PetscCall(PetscMalloc1((size_t)results->layout.realizations * (size_t)ResultsWidth(results), &results->all));
-    PetscCall(EnsembleGather(results->ensemble, ResultsWidth(results), results->values, results->all));
-  }
-  *all = results->all;
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode ResultsSetDone(Results results, PetscInt realizations, Samples *samples) {
-  PetscFunctionBeginUser;
-  results->realizations = realizations;
-  *samples = (Samples){realizations, results->frame, ResultsWidth(results), results->frames, results->all};
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode ResultsSetOrigin(Results results, const char *group, const char *key, const char *value) {
-  PetscFunctionBeginUser;
-  PetscCheck(results->origins < RESULTS_ORIGINS, PETSC_COMM_SELF, PETSC_ERR_PLIB, "raise RESULTS_ORIGINS");
-  PetscCall(PetscStrallocpy(group, &results->origin[results->origins].group));
-  PetscCall(PetscStrallocpy(key, &results->origin[results->origins].key));
-  PetscCall(PetscStrallocpy(value, &results->origin[results->origins].value));
-  results->origins++;
+  results->samples = (Samples){R, results->frame, width, results->frames, NULL};
+  *samples = &results->samples;
+  if (!ResultsAreGathered(results)) PetscFunctionReturn(0);
+  PetscCall(PetscMalloc1((size_t)R * (size_t)width, &results->samples.all));
+  PetscCall(EnsembleGather(results->ensemble, width, results->values, results->samples.all));
   PetscFunctionReturn(0);
 }

@@ -27,8 +27,8 @@ static PetscErrorCode ReduceFrame(Results results, MPI_Comm holders, size_t t, d
   /* every number is added to zeros, so the sum is exact, and what follows goes in the order of r for any grouping */
   for (size_t from = 0; from < length; from += PIECE) {
     double *piece = rows + from;
-    PetscCallMPI(MPI_Reduce(results->rank ? piece : MPI_IN_PLACE, piece, (PetscMPIInt)PetscMin(PIECE, length - from),
-                            MPI_DOUBLE, MPI_SUM, 0, holders));
+    PetscCallMPI(MPI_Reduce(results->output->rank ? piece : MPI_IN_PLACE, piece,
+                            (PetscMPIInt)PetscMin(PIECE, length - from), MPI_DOUBLE, MPI_SUM, 0, holders));
   }
   PetscFunctionReturn(0);
 }
@@ -41,14 +41,15 @@ static PetscErrorCode Statistics(Results results) {
   double *rows;
 
   PetscFunctionBeginUser;
-  PetscCall(
-      PetscCalloc2(results->rank ? 0 : frames * V, &results->mean, results->rank ? 0 : frames * V, &results->sem));
-  PetscCallMPI(MPI_Comm_split(results->layout.world, results->shard ? MPI_UNDEFINED : 0, results->rank, &holders));
+  PetscCall(PetscCalloc2(results->output->rank ? 0 : frames * V, &results->mean, results->output->rank ? 0 : frames * V,
+                         &results->sem));
+  PetscCallMPI(
+      MPI_Comm_split(results->layout.world, results->shard ? MPI_UNDEFINED : 0, results->output->rank, &holders));
   if (holders == MPI_COMM_NULL) PetscFunctionReturn(0);
   PetscCall(PetscMalloc1(R * V, &rows));
   for (size_t t = 0; t < frames; t++) {
     PetscCall(ReduceFrame(results, holders, t, rows));
-    for (size_t v = 0; v < V && !results->rank; v++) {
+    for (size_t v = 0; v < V && !results->output->rank; v++) {
       PetscReal squares;
       const PetscInt n = FitMoments((PetscInt)R, V, rows + v, &results->mean[t * V + v], &squares);
       /* not FitError, which is rounded otherwise: files keep the bits that they had from the first version on */
@@ -74,8 +75,8 @@ static PetscErrorCode AddRows(Results results) {
     for (PetscInt q = 0; q < results->quantities; q++) {
       const size_t at = (size_t)t * (size_t)results->frame + (size_t)results->first[q];
       if (!results->quantity[q].column) continue;
-      row[c++] = results->rank ? 0 : results->mean[at];
-      row[c++] = results->rank ? 0 : results->sem[at];
+      row[c++] = results->output->rank ? 0 : results->mean[at];
+      row[c++] = results->output->rank ? 0 : results->sem[at];
     }
     PetscCall(ResultsRow(results, row));
   }
@@ -96,6 +97,20 @@ static PetscErrorCode Explain(Hdf hdf, const char *path, const char *unit, const
   PetscFunctionReturn(0);
 }
 
+/* Numbers of a quantity out of rows: *values[n][m][k], which the caller frees, from from[a * step + b * stride + c]. */
+static PetscErrorCode Pick(PetscInt n, size_t step, PetscInt m, size_t stride, PetscInt k, const PetscReal *from,
+                           PetscReal **values) {
+  PetscReal *to;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1((size_t)n * (size_t)m * (size_t)k, values));
+  to = *values;
+  for (PetscInt a = 0; a < n; a++)
+    for (PetscInt b = 0; b < m; b++, to += k)
+      PetscCall(PetscArraycpy(to, from + (size_t)a * step + (size_t)b * stride, k));
+  PetscFunctionReturn(0);
+}
+
 /* /observables/NAME: every rank that holds realizations writes its columns. */
 static PetscErrorCode WriteObservable(Results results, Hdf hdf, const Quantity *quantity, PetscInt first) {
   const EnsembleLayout *e = &results->layout;
@@ -106,11 +121,8 @@ static PetscErrorCode WriteObservable(Results results, Hdf hdf, const Quantity *
 
   PetscFunctionBeginUser;
   PetscCall(PetscSNPrintf(group, sizeof(group), "/observables/%s", quantity->name));
-  PetscCall(PetscMalloc1((size_t)frames * (size_t)n * (size_t)k, &columns));
-  for (PetscInt t = 0; t < frames; t++)
-    for (PetscInt i = 0; i < n; i++)
-      PetscCall(PetscArraycpy(columns + ((size_t)t * (size_t)n + (size_t)i) * (size_t)k,
-                              ResultsFrame(results, i, t) + first, k));
+  PetscCall(Pick((PetscInt)frames, (size_t)results->frame, n, (size_t)ResultsWidth(results), k, results->values + first,
+                 &columns));
   PetscCall(HdfWriteInts(hdf, At(path, group, "step"), 1, &frames, results->frames->step));
   PetscCall(HdfWriteReals(hdf, At(path, group, "time"), 1, &frames, results->frames->time));
   PetscCall(HdfAttributeReal(hdf, group, "interval_factor", IntervalFactor(e->realizations)));
@@ -125,15 +137,13 @@ static PetscErrorCode WriteObservable(Results results, Hdf hdf, const Quantity *
 static PetscErrorCode WriteStatistic(Results results, Hdf hdf, const Quantity *quantity, PetscInt first,
                                      PetscBool mean) {
   const PetscInt k = QuantitySize(quantity), frames = results->frames->count;
-  const PetscReal *statistic = mean ? results->mean : results->sem;
+  const PetscReal *from = results->output->rank ? NULL : (mean ? results->mean : results->sem) + first;
   const PetscInt64 shape[2] = {frames, k};
   char path[PATH], description[QUANTITY_TEXT];
   double *values;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc1((size_t)frames * (size_t)k, &values));
-  for (PetscInt t = 0; t < frames && !results->rank; t++)
-    PetscCall(PetscArraycpy(values + (size_t)t * (size_t)k, statistic + (size_t)t * (size_t)results->frame + first, k));
+  PetscCall(Pick(from ? frames : 0, (size_t)results->frame, 1, 0, k, from, &values));
   PetscCall(PetscSNPrintf(path, sizeof(path), "/ensemble/%s/%s", quantity->name, mean ? "mean" : "sem"));
   PetscCall(PetscSNPrintf(description, sizeof(description), "%s over the realizations: %s",
                           mean ? "mean" : "standard error", quantity->description));
@@ -147,20 +157,17 @@ static PetscErrorCode WriteStatistic(Results results, Hdf hdf, const Quantity *q
 static PetscErrorCode WriteSamples(Results results, Hdf hdf, const char *group, const Quantity *quantity,
                                    PetscInt first) {
   const PetscBool framed = quantity->kind == QUANTITY_FRAME ? PETSC_TRUE : PETSC_FALSE;
-  const PetscInt frames = results->frames->count, k = QuantitySize(quantity), R = results->realizations;
+  const Samples *samples = &results->samples;
+  const PetscInt frames = samples->frames->count, R = samples->realizations;
+  const PetscReal *from = samples->all + first + (framed ? 0 : (size_t)frames * (size_t)samples->columns);
   PetscInt64 shape[RESULTS_RANK + 1] = {frames, R};
   char path[PATH];
   double *values;
 
   PetscFunctionBeginUser;
   for (PetscInt i = 0; i < quantity->rank; i++) shape[2 + i] = quantity->shape[i];
-  PetscCall(PetscMalloc1((size_t)(framed ? frames : 1) * (size_t)R * (size_t)k, &values));
-  for (PetscInt f = 0; f < (framed ? frames : 1); f++)
-    for (PetscInt r = 0; r < R; r++) {
-      const size_t at = (size_t)(framed ? f : frames) * (size_t)results->frame + (size_t)first;
-      PetscCall(PetscArraycpy(values + ((size_t)f * (size_t)R + (size_t)r) * (size_t)k,
-                              results->all + (size_t)r * (size_t)ResultsWidth(results) + at, k));
-    }
+  PetscCall(Pick(framed ? frames : 1, (size_t)samples->columns, R, (size_t)samples->width, QuantitySize(quantity), from,
+                 &values));
   At(path, group, quantity->name);
   PetscCall(HdfWriteReals(hdf, path, (int)quantity->rank + (framed ? 2 : 1), framed ? shape : shape + 1, values));
   PetscCall(Explain(hdf, path, quantity->unit, quantity->description));
@@ -177,7 +184,7 @@ static PetscErrorCode WriteQuantities(Results results, Hdf hdf, const char *grou
       PetscCall(WriteObservable(results, hdf, quantity, results->first[q]));
       PetscCall(WriteStatistic(results, hdf, quantity, results->first[q], PETSC_TRUE));
       PetscCall(WriteStatistic(results, hdf, quantity, results->first[q], PETSC_FALSE));
-    } else if (results->realizations)
+    } else if (results->samples.realizations)
       PetscCall(WriteSamples(results, hdf, group, quantity, results->first[q]));
   }
   PetscFunctionReturn(0);
@@ -232,7 +239,8 @@ static PetscErrorCode WriteColumns(Results results, Hdf hdf, const char *group) 
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode WriteItem(const Item *item, Hdf hdf, const char *group) {
+static PetscErrorCode WriteItem(const Item *item, Hdf hdf, const char *study) {
+  const char *group = item->group ? item->group : study;
   char path[PATH], unit[RESULTS_NAME + 8];
 
   PetscFunctionBeginUser;
@@ -259,7 +267,7 @@ static PetscErrorCode WriteItem(const Item *item, Hdf hdf, const char *group) {
 static PetscErrorCode WriteFactor(Results results, Hdf hdf, const char *group) {
   PetscFunctionBeginUser;
   if (!results->quantities) PetscFunctionReturn(0);
-  PetscCall(HdfAttributeReal(hdf, group, "interval_factor", IntervalFactor(results->realizations)));
+  PetscCall(HdfAttributeReal(hdf, group, "interval_factor", IntervalFactor(results->samples.realizations)));
   PetscCall(HdfAttributeString(hdf, "/quantities", "interval_factor_unit", "standard errors"));
   PetscCall(HdfAttributeString(hdf, "/quantities", "interval_factor",
                                "to each side of a mean over the realizations: its 95% interval"));
@@ -271,11 +279,9 @@ static PetscErrorCode WriteOrigin(Results results, Hdf hdf) {
 
   PetscFunctionBeginUser;
   PetscCall(OriginWrite(results->layout.world, results->complete, hdf));
-  PetscCall(PetscSNPrintf(done, sizeof(done), "%" PetscInt_FMT, results->realizations));
+  PetscCall(PetscSNPrintf(done, sizeof(done), "%" PetscInt_FMT, results->samples.realizations));
   if (!results->complete && ResultsAreGathered(results))
     PetscCall(HdfAttributeString(hdf, "/provenance", "realizations_done", done));
-  for (PetscInt i = 0; i < results->origins; i++)
-    PetscCall(HdfAttributeString(hdf, results->origin[i].group, results->origin[i].key, results->origin[i].value));
   PetscFunctionReturn(0);
 }
 
@@ -285,33 +291,33 @@ static PetscErrorCode WriteFile(Results results) {
 
   PetscFunctionBeginUser;
   PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", results->form.study));
-  PetscCall(HdfOpen(results->layout.world, results->output.temporary, "w", NULL, &hdf));
-  PetscCall(HdfWriteGroup(hdf, group));
+  PetscCall(HdfOpen(results->layout.world, results->output->temporary, "w", NULL, &hdf));
+  PetscCall(HdfAttributeString(hdf, group, "columns", results->columns));
   PetscCall(WriteQuantities(results, hdf, group));
   PetscCall(WriteFactor(results, hdf, group));
   if (results->rows) PetscCall(WriteColumns(results, hdf, group));
-  for (PetscInt i = 0; i < results->count; i++) PetscCall(WriteItem(&results->items[i], hdf, group));
   PetscCall(WriteOrigin(results, hdf));
+  for (PetscInt i = 0; i < results->count; i++) PetscCall(WriteItem(&results->items[i], hdf, group));
   for (PetscInt r = 0; r < results->trajectories; r++) {
-    PetscCall(OutputTrajectory(&results->output, r, PETSC_TRUE, target));
+    PetscCall(OutputTrajectory(results->output, r, PETSC_TRUE, target));
     PetscCall(PetscSNPrintf(link, sizeof(link), "/particles/realization_%05d", (int)r));
     PetscCall(HdfExternalLink(hdf, link, target, "/particles/all"));
   }
   PetscCall(HdfFlush(hdf)); /* every rank's part is on disk */
   PetscCall(HdfClose(&hdf));
-  PetscCall(OutputCommit(results->layout.world, &results->output));
+  PetscCall(OutputCommit(results->output));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode ResultsCommit(Results results) {
-  PetscErrorCode failed;
+  PetscErrorCode failed = 0;
 
   PetscFunctionBeginUser;
   if (results->observed) PetscCall(Statistics(results));
   if (results->observed) PetscCall(AddRows(results));
-  if (results->form.only_table) PetscFunctionReturn(0);
-  failed = WriteFile(results);
-  if (failed && !results->rank) (void)unlink(results->output.temporary);
+  if (!results->form.only_table) failed = WriteFile(results);
+  if (failed && !results->output->rank) (void)unlink(results->output->temporary);
   PetscCall(failed);
+  if (!results->complete) PetscCall(ResultsClear(results)); /* all of it is said again next time */
   PetscFunctionReturn(0);
 }

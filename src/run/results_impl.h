@@ -9,13 +9,13 @@
 #define RESULTS_NAME       96
 #define RESULTS_RANK       4
 #define RESULTS_QUANTITIES 32
-#define RESULTS_ORIGINS    8
 
 /* A named part of the results beside the table. */
 typedef struct {
   enum { ITEM_REAL, ITEM_TEXT, ITEM_ARRAY } type;
   char name[RESULTS_NAME];
-  const char *unit; /* NULL: not explained */
+  const char *group; /* of a text; NULL: /study/STUDY */
+  const char *unit;  /* NULL: not explained */
   char description[QUANTITY_TEXT];
   PetscReal real;
   char *text;
@@ -29,21 +29,20 @@ struct _p_Results {
   char *columns;
   Ensemble ensemble;
   EnsembleLayout layout;
-  PetscMPIInt rank, shard; /* in the world and in the group */
+  PetscMPIInt shard; /* of the group */
   const Frames *frames;
   PetscInt trajectories;
   Output output;
   PetscInt quantities;
   Quantity quantity[RESULTS_QUANTITIES];
-  char *described[RESULTS_QUANTITIES]; /* descriptions found in the form's list */
-  PetscInt first[RESULTS_QUANTITIES];  /* where each begins in a frame or in the tail */
-  PetscInt observed;                   /* quantities that are observables */
-  PetscInt frame, tail;                /* numbers of a frame and of a realization */
-  PetscReal *values;                   /* [owned][frames][frame] + [tail]; one frame and tail on other shards */
+  char described[RESULTS_QUANTITIES][QUANTITY_TEXT]; /* descriptions found in the form's list */
+  PetscInt first[RESULTS_QUANTITIES];                /* where each begins in a frame or in the tail */
+  PetscInt observed;                                 /* quantities that are observables */
+  PetscInt frame, tail;                              /* numbers of a frame and of a realization */
+  PetscReal *values; /* [owned][frames][frame] + [tail]; one frame and tail on other shards */
 
   PetscBool complete;
-  PetscInt realizations; /* that are done, as far as rows are gathered */
-  PetscReal *all;        /* [realizations][width] */
+  Samples samples;       /* those that are done, as far as rows are gathered */
   PetscReal *mean, *sem; /* [frames][frame] of observables, on rank 0 */
   PetscInt64 rows, room;
   PetscReal *row; /* [rows][numbers of the table] */
@@ -52,14 +51,12 @@ struct _p_Results {
   PetscInt count, items_room;
   char *words;
   size_t said, words_room, place; /* place: of the table among the words */
-  PetscInt origins;
-  struct {
-    char *group, *key, *value;
-  } origin[RESULTS_ORIGINS];
 };
 
 /* Numbers in a row of the table. */
 PETSC_INTERN PetscInt ResultsTableWidth(Results results);
+/* Nothing is said yet. */
+PETSC_INTERN PetscErrorCode ResultsClear(Results results);
 /* Are rows gathered: is there more than observables? */
 PETSC_INTERN PetscBool ResultsAreGathered(Results results);
 /* The unit and the description of a name; a name that is not declared is an error of the program. */

@@ -1,58 +1,11 @@
 #include "run/table.h"
 
-#include <chorale/deck.h>
-
-#include "run/output.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* Does the file hold nothing, or a table that begins with the same two columns? Those that follow may depend on the
- * deck. */
-static PetscBool IsTable(const char *path, const char *columns) {
-  const size_t length = strcspn(columns, ","), both = length + 1 + strcspn(columns + length + 1, ",");
-  char line[128] = "";
-  FILE *file = fopen(path, "r");
-  size_t n;
-  if (!file) return PETSC_FALSE;
-  n = fread(line, 1, sizeof(line) - 1, file);
-  fclose(file);
-  return !n || (both < n && !strncmp(line, columns, both) && strchr(",\n", line[both])) ? PETSC_TRUE : PETSC_FALSE;
-}
-
-/* On one rank: what stands against writing the file, empty if nothing does. */
-static PetscErrorCode Inspect(const char *path, const char *columns, char *reason, size_t room) {
-  struct stat status;
-  int code;
-  PetscFunctionBeginUser;
-  PetscCall(OutputOthers("output_table", path, reason, room));
-  if (*reason) PetscFunctionReturn(0);
-  if (!stat(path, &status) && !S_ISREG(status.st_mode))
-    snprintf(reason, room, "output_table = %s: is not a regular file", path);
-  else if (!access(path, F_OK) && !IsTable(path, columns))
-    snprintf(reason, room,
-             "output_table = %s: exists and is no earlier table of this study; remove it or choose another name", path);
-  else if ((code = OutputProbe(path)))
-    snprintf(reason, room, "output_table = %s: cannot be written: %s", path, strerror(code));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode TableCheckOutput(MPI_Comm comm, const char *columns) {
-  char path[PETSC_MAX_PATH_LEN], reason[2 * PETSC_MAX_PATH_LEN] = "";
-  PetscMPIInt rank;
-  PetscFunctionBeginUser;
-  PetscCall(DeckGetString("output_table", path));
-  if (!*path) PetscFunctionReturn(0);
-  PetscCallMPI(MPI_Comm_rank(comm, &rank));
-  if (rank == 0) PetscCall(Inspect(path, columns, reason, sizeof(reason)));
-  PetscCallMPI(MPI_Bcast(reason, sizeof(reason), MPI_CHAR, 0, comm));
-  PetscCheck(!*reason, comm, PETSC_ERR_USER_INPUT, "%s", reason);
-  PetscFunctionReturn(0);
-}
 
 /* The cell of a row in a column, numbers with so many digits. */
 static const char *Cell(const Table *table, PetscInt64 row, PetscInt column, int digits, char *text, size_t room) {

@@ -1,4 +1,4 @@
-/* The table of results: checked before a run, printed in readable columns and written as CSV with 17 digits. Private to
+/* The table of results: printed in readable columns and written as CSV with 17 digits. Private to
  * results and its tests. */
 #ifndef CHORALE_RUN_TABLE_H
 #define CHORALE_RUN_TABLE_H
@@ -14,9 +14,6 @@ typedef struct {
   char *const *labels;     /* [rows] what stands in the first column, NULL for a table of numbers */
 } Table;
 
-/* Refuses (user input) an output_table that cannot be written, is another file of the run, or exists and is neither
- * empty nor an earlier table with these first two columns; call before a long run. Collective. */
-PETSC_INTERN PetscErrorCode TableCheckOutput(MPI_Comm comm, const char *columns);
 /* On one rank: at most `shown` evenly chosen rows (first and last included; 0 for all) on stdout. */
 PETSC_INTERN PetscErrorCode TablePrint(const Table *table, PetscInt64 shown);
 /* On one rank: complete or not at all. The error number, 0 for success. */

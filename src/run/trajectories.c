@@ -1,7 +1,5 @@
 #include "run/trajectories.h"
 
-#include <chorale/deck.h>
-
 #include <stdio.h>
 
 #include "run/output.h"
@@ -12,15 +10,13 @@ struct _p_Trajectories {
   TokensLayout layout;
   const Frames *frames;
   Output output;
-  PetscInt count, compress;
+  PetscInt count;
   PetscBool single;
   Trajectory current; /* of the realization in progress */
 };
 
-PetscErrorCode TrajectoriesCreate(const char *study, Ensemble ensemble, Tokens tokens, const Frames *frames,
+PetscErrorCode TrajectoriesCreate(Output output, Ensemble ensemble, Tokens tokens, const Frames *frames,
                                   Trajectories *trajectories) {
-  char precision[PETSC_MAX_PATH_LEN];
-  PetscInt64 value;
   Trajectories new;
 
   PetscFunctionBeginUser;
@@ -29,16 +25,12 @@ PetscErrorCode TrajectoriesCreate(const char *study, Ensemble ensemble, Tokens t
   PetscCall(TokensGetLayout(tokens, &new->layout));
   new->tokens = tokens;
   new->frames = frames;
-  PetscCall(OutputNames(new->ensemble.world, study, &new->output));
-  PetscCall(DeckGetInt("output_trajectories", &value));
-  PetscCheck(value <= new->ensemble.realizations, new->ensemble.world, PETSC_ERR_USER_INPUT,
-             "output_trajectories = %" PetscInt64_FMT ": must be at most ensemble_realizations = %" PetscInt_FMT, value,
-             new->ensemble.realizations);
-  new->count = (PetscInt)value;
-  PetscCall(DeckGetInt("output_compress", &value));
-  new->compress = (PetscInt)value;
-  PetscCall(DeckGetString("output_precision", precision));
-  PetscCall(PetscStrcmp(precision, "single", &new->single));
+  new->output = output;
+  PetscCheck(output->options.trajectories <= new->ensemble.realizations, new->ensemble.world, PETSC_ERR_USER_INPUT,
+             "output_trajectories = %" PetscInt64_FMT ": must be at most ensemble_realizations = %" PetscInt_FMT,
+             output->options.trajectories, new->ensemble.realizations);
+  new->count = (PetscInt)output->options.trajectories;
+  PetscCall(PetscStrcmp(output->options.precision, "single", &new->single));
   *trajectories = new;
   PetscFunctionReturn(0);
 }
@@ -75,9 +67,9 @@ PetscErrorCode TrajectoriesView(Trajectories trajectories) {
   if (!trajectories->count) PetscFunctionReturn(0);
   PetscCall(PetscPrintf(trajectories->ensemble.world,
                         "           %" PetscInt_FMT " trajectories in %s (%.3g MB each%s)\n", trajectories->count,
-                        trajectories->output.trajectories,
+                        trajectories->output->trajectories,
                         1e-6 * bytes * (PetscReal)l->count * l->dim * trajectories->frames->count,
-                        trajectories->compress ? " before compression" : ""));
+                        trajectories->output->options.compress ? " before compression" : ""));
   PetscFunctionReturn(0);
 }
 
@@ -88,10 +80,10 @@ PetscErrorCode TrajectoriesWrite(Trajectories trajectories, PetscInt r, PetscInt
   PetscFunctionBeginUser;
   if (r >= trajectories->count) PetscFunctionReturn(0);
   if (f == 0) {
-    PetscCall(OutputMakeDirectory(trajectories->layout.comm, &trajectories->output));
-    PetscCall(OutputTrajectory(&trajectories->output, r, PETSC_FALSE, path));
-    PetscCall(TrajectoryCreate(trajectories->tokens, path, frames->count, trajectories->single, trajectories->compress,
-                               &trajectories->current));
+    PetscCall(OutputMakeDirectory(trajectories->layout.comm, trajectories->output));
+    PetscCall(OutputTrajectory(trajectories->output, r, PETSC_FALSE, path));
+    PetscCall(TrajectoryCreate(trajectories->tokens, path, frames->count, trajectories->single,
+                               (PetscInt)trajectories->output->options.compress, &trajectories->current));
   }
   PetscCall(TrajectoryWrite(trajectories->current, (PetscInt)frames->step[f], frames->time[f], trajectories->tokens));
   if (f == frames->count - 1) PetscCall(TrajectoryDestroy(&trajectories->current));
@@ -105,7 +97,7 @@ PetscErrorCode TrajectoriesResume(Trajectories trajectories, PetscInt r, PetscIn
   PetscFunctionBeginUser;
   *lost = PETSC_FALSE;
   if (r >= trajectories->count) PetscFunctionReturn(0);
-  PetscCall(OutputTrajectory(&trajectories->output, r, PETSC_FALSE, path));
+  PetscCall(OutputTrajectory(trajectories->output, r, PETSC_FALSE, path));
   PetscCall(TrajectoryOpen(trajectories->tokens, path, trajectories->frames->count, frames, trajectories->single,
                            &trajectories->current));
   if (trajectories->current) PetscFunctionReturn(0);

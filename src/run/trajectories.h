@@ -5,14 +5,15 @@
 
 #include <chorale/ensemble.h>
 #include <chorale/frames.h>
+#include <chorale/output.h>
 #include <chorale/trajectory.h>
 
 typedef struct _p_Trajectories *Trajectories;
 
-/* Of these tokens. Reads output_file, output_trajectories, output_precision and output_compress; tokens and frames stay
- * the caller's, and frames may be filled in later. Collective on all ranks of the ensemble. */
-PETSC_INTERN PetscErrorCode TrajectoriesCreate(const char *study, Ensemble ensemble, Tokens tokens,
-                                               const Frames *frames, Trajectories *trajectories);
+/* Of these tokens, as the options of output say; all three and frames stay the caller's, and frames may be filled in
+ * later. Refuses (user input) more trajectories than realizations. Collective on all ranks of the ensemble. */
+PETSC_INTERN PetscErrorCode TrajectoriesCreate(Output output, Ensemble ensemble, Tokens tokens, const Frames *frames,
+                                               Trajectories *trajectories);
 PETSC_INTERN PetscErrorCode TrajectoriesDestroy(Trajectories *trajectories);
 /* How many realizations have one; 0 for NULL. Pure. */
 PETSC_INTERN PetscInt TrajectoriesCount(Trajectories trajectories);

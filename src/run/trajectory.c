@@ -1,13 +1,13 @@
 /* H5MD 1.1, https://www.nongnu.org/h5md/h5md.html */
 #include <chorale/trajectory.h>
 
-#include <chorale/deck.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "io/hdf.h"
 #include "io/provenance.h"
+#include "run/origin.h"
 
 #define POSITION "/particles/all/position"
 /* HDF5 handles every chunk of a frame by itself, which costs more than writing it when chunks are small: a large frame
@@ -34,36 +34,22 @@ struct _p_Trajectory {
   char path[PETSC_MAX_PATH_LEN];
 };
 
-static PetscErrorCode TakeVersion(const char *name, const char *value, void *context) {
-  PetscFunctionBeginUser;
-  if (!strcmp(name, "version")) PetscCall(PetscStrncpy((char *)context, value, 64));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode WriteParameter(const char *key, const char *value, void *context) {
-  PetscFunctionBeginUser;
-  PetscCall(HdfAttributeString((Hdf)context, "/parameters", key, value));
-  PetscFunctionReturn(0);
-}
-
 /* What stands in the file before the first frame. */
 static PetscErrorCode WriteHeader(Trajectory trajectory) {
   const int standard[2] = {1, 1}, dim = trajectory->layout.dim;
   const char **boundary;
-  char version[64] = "";
 
   PetscFunctionBeginUser;
-  PetscCall(ProvenanceVisit(TakeVersion, version));
   PetscCall(HdfAttributeInts(trajectory->hdf, "/h5md", "version", 2, standard));
   PetscCall(HdfAttributeString(trajectory->hdf, "/h5md/author", "name", "chorale"));
   PetscCall(HdfAttributeString(trajectory->hdf, "/h5md/creator", "name", "chorale"));
-  PetscCall(HdfAttributeString(trajectory->hdf, "/h5md/creator", "version", version));
+  PetscCall(HdfAttributeString(trajectory->hdf, "/h5md/creator", "version", ProvenanceVersion()));
   PetscCall(PetscMalloc1(dim, &boundary));
   for (int c = 0; c < dim; c++) boundary[c] = "none"; /* the sphere lies in R^d, which has no walls */
   PetscCall(HdfAttributeInt(trajectory->hdf, "/particles/all/box", "dimension", dim));
   PetscCall(HdfAttributeStrings(trajectory->hdf, "/particles/all/box", "boundary", dim, boundary));
   PetscCall(PetscFree(boundary));
-  PetscCall(DeckVisit(WriteParameter, trajectory->hdf)); /* what the file was recorded with, whatever else is lost */
+  PetscCall(OriginWriteKeys(trajectory->hdf)); /* what the file was recorded with, whatever else is lost */
   PetscFunctionReturn(0);
 }
 
@@ -166,18 +152,17 @@ PetscErrorCode TrajectoryOpen(Tokens tokens, const char *path, PetscInt frames, 
 /* H5MD's `mass` holds the weights when they are not 1/N; they do not change along a trajectory. */
 static PetscErrorCode WriteWeights(Trajectory trajectory, Tokens tokens) {
   const TokensLayout *l = &trajectory->layout;
-  const PetscInt64 first = PetscMin(l->count, (PetscInt64)l->first * l->block);
-  const PetscInt64 end = PetscMin(l->count, (PetscInt64)(l->first + l->owned) * l->block);
   const double *weights;
   PetscBool uniform = PETSC_TRUE;
+  PetscInt64 first, n;
 
   PetscFunctionBeginUser;
+  TokensOwnRows(l, &first, &n);
   PetscCall(TokensGetWeights(tokens, &weights));
-  for (PetscInt64 i = 0; i < end - first; i++)
+  for (PetscInt64 i = 0; i < n; i++)
     if (weights[i] != 1 / (double)l->count) uniform = PETSC_FALSE;
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &uniform, 1, MPIU_BOOL, MPI_LAND, l->comm));
-  if (!uniform)
-    PetscCall(HdfWriteRows(trajectory->hdf, "/particles/all/mass", l->count, 0, first, 1, end - first, weights));
+  if (!uniform) PetscCall(HdfWriteRows(trajectory->hdf, "/particles/all/mass", l->count, 0, first, 1, n, weights));
   PetscFunctionReturn(0);
 }
 

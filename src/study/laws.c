@@ -1,8 +1,9 @@
 #include "study/laws.h"
 
-#include <chorale/deck.h>
+#include <chorale/noise.h>
 
 PetscErrorCode LawsRead(Laws *laws) {
+  NoiseOptions noise;
   PetscBool both;
 
   PetscFunctionBeginUser;
@@ -14,9 +15,10 @@ PetscErrorCode LawsRead(Laws *laws) {
     PetscCall(DeckGetRealList("kernel_bias", &laws->biases, laws->bias_u));
     PetscCall(PetscArraycpy(laws->bias_w, laws->bias_u, laws->biases));
   } else {
+    PetscCall(DeckRead(MlpKeys, &noise));
     laws->biases = 1;
-    PetscCall(DeckGetReal("mlp_bias_u", &laws->bias_u[0]));
-    PetscCall(DeckGetReal("mlp_bias_w", &laws->bias_w[0]));
+    laws->bias_u[0] = noise.bias_u;
+    laws->bias_w[0] = noise.bias_w;
   }
   PetscFunctionReturn(0);
 }

@@ -3,14 +3,15 @@
 #define CHORALE_STUDY_OPTIONS_H
 
 #include <chorale/attention.h>
+#include <chorale/checkpoint.h>
 #include <chorale/density.h>
 #include <chorale/ensemble.h>
 #include <chorale/noise.h>
+#include <chorale/output.h>
+#include <chorale/progress.h>
 #include <chorale/scheme.h>
 #include <chorale/start.h>
 #include <chorale/study.h>
-
-#include "run/options.h"
 
 typedef struct {
   PetscBool dry;
@@ -52,7 +53,9 @@ typedef struct {
   char files[PETSC_MAX_PATH_LEN]; /* a list */
 } MergeOptions;
 
-extern const OptionKey RunKeys[], KernelKeys[];
+/* Tables of keys, to be filled in by DeckRead. */
+extern const OptionKey RunKeys[], KernelKeys[], LimitsKeys[], ChaosKeys[], SyncKeys[], SpdeKeys[], AnalyzeKeys[],
+    MergeKeys[];
 extern const OptionTable SimulateTable, KernelTable, LimitsTable, ChaosTable, SyncTable, SpdeTable, AnalyzeTable,
     MergeTable;
 

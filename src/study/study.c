@@ -1,16 +1,21 @@
 /* The driver of every study. */
 #include <chorale/study.h>
 
-#include "io/provenance.h"
-#include <chorale/deck.h>
 #include <chorale/observables.h>
 #include <chorale/progress.h>
 
+#include "io/provenance.h"
 #include "run/trajectories.h"
+#include "study/options.h"
 
 struct _p_Run {
   const Study *study;
+  RunOptions options;
+  OutputOptions output_options;
+  CheckpointOptions checkpoint_options;
+  ProgressOptions progress_options;
   void *state;
+  Output output;
   Ensemble ensemble;
   EnsembleLayout layout;
   PetscInt steps, stride;
@@ -26,15 +31,10 @@ struct _p_Run {
 
 PetscErrorCode RunCreateEnsemble(Run run, const EnsembleOptions *options, PetscInt blocks, EnsembleLayout *layout) {
   PetscFunctionBeginUser;
-  PetscCall(EnsembleCreate(options, blocks, &run->ensemble));
-  PetscCall(EnsembleGetLayout(run->ensemble, &run->layout));
-  *layout = run->layout;
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode RunCreateSingle(Run run, EnsembleLayout *layout) {
-  PetscFunctionBeginUser;
-  PetscCall(EnsembleCreateSingle(&run->ensemble));
+  if (options)
+    PetscCall(EnsembleCreate(options, blocks, &run->ensemble));
+  else
+    PetscCall(EnsembleCreateSingle(&run->ensemble));
   PetscCall(EnsembleGetLayout(run->ensemble, &run->layout));
   *layout = run->layout;
   PetscFunctionReturn(0);
@@ -47,11 +47,9 @@ PetscErrorCode RunSetSteps(Run run, PetscInt steps) {
 }
 
 PetscErrorCode RunSetFrames(Run run, PetscInt steps, PetscReal horizon, FramesRounding rounding) {
-  PetscInt64 every;
-
   PetscFunctionBeginUser;
-  PetscCall(DeckGetInt("output_every", &every));
-  PetscCall(FramesCreate(steps, every, horizon, rounding, &run->frames));
+  run->steps = steps;
+  PetscCall(FramesCreate(steps, run->output_options.every, horizon, rounding, &run->frames));
   PetscFunctionReturn(0);
 }
 
@@ -66,17 +64,12 @@ const Frames *RunGetFrames(Run run) {
   return &run->frames;
 }
 
-PetscErrorCode RunDeclare(Run run, const Quantity *quantity) {
-  PetscFunctionBeginUser;
-  PetscCall(ResultsDeclare(run->results, quantity));
-  PetscFunctionReturn(0);
+Results RunGetResults(Run run) {
+  return run->results;
 }
 
-PetscErrorCode RunDeclareObservables(Run run) {
-  PetscReal beta;
-
+PetscErrorCode RunDeclareObservables(Run run, PetscReal beta) {
   PetscFunctionBeginUser;
-  PetscCall(DeckGetReal("attention_beta", &beta));
   for (int o = 0; o < OBSERVABLES; o++) {
     Quantity quantity = *ObservableGetQuantity((Observable)o);
     if (o == OBSERVE_ENERGY) quantity.unit = AttentionEnergyUnit(beta);
@@ -85,15 +78,9 @@ PetscErrorCode RunDeclareObservables(Run run) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode RunSetColumns(Run run, const char *columns) {
-  PetscFunctionBeginUser;
-  PetscCall(ResultsSetColumns(run->results, columns));
-  PetscFunctionReturn(0);
-}
-
 PetscErrorCode RunSetTrajectories(Run run, Tokens tokens) {
   PetscFunctionBeginUser;
-  PetscCall(TrajectoriesCreate(run->study->name, run->ensemble, tokens, &run->frames, &run->trajectories));
+  PetscCall(TrajectoriesCreate(run->output, run->ensemble, tokens, &run->frames, &run->trajectories));
   PetscFunctionReturn(0);
 }
 
@@ -128,6 +115,16 @@ PetscBool RunReads(Run run) {
   return run->reader != NULL ? PETSC_TRUE : PETSC_FALSE;
 }
 
+/* What the deck says of any run; the study reads the rest. */
+static PetscErrorCode ReadOptions(Run run) {
+  PetscFunctionBeginUser;
+  PetscCall(DeckRead(RunKeys, &run->options));
+  PetscCall(DeckRead(OutputKeys, &run->output_options));
+  PetscCall(DeckRead(CheckpointKeys, &run->checkpoint_options));
+  PetscCall(DeckRead(ProgressKeys, &run->progress_options));
+  PetscFunctionReturn(0);
+}
+
 /* All objects, checked, before anything runs. */
 static PetscErrorCode Create(Run run) {
   const Study *study = run->study;
@@ -136,12 +133,14 @@ static PetscErrorCode Create(Run run) {
   PetscFunctionBeginUser;
   form.study = study->name;
   run->stride = 1;
+  PetscCall(
+      OutputCreate(PETSC_COMM_WORLD, study->name, &run->output_options, run->checkpoint_options.resume, &run->output));
   PetscCall(ResultsCreate(&form, &run->results));
   PetscCall(PetscCalloc(study->size, &run->state));
   PetscCall(study->create(run->state, run));
-  PetscCall(ResultsSetUp(run->results, run->ensemble, &run->frames, TrajectoriesCount(run->trajectories)));
+  PetscCall(ResultsSetUp(run->results, run->ensemble, &run->frames, run->output, TrajectoriesCount(run->trajectories)));
   if (!study->checkpoints) PetscFunctionReturn(0);
-  PetscCall(CheckpointCreate(study->name, run->ensemble, run->steps, &run->checkpoint));
+  PetscCall(CheckpointCreate(&run->checkpoint_options, run->output, run->ensemble, run->steps, &run->checkpoint));
   if (study->keep) PetscCall(study->keep(run->state, run->checkpoint));
   PetscFunctionReturn(0);
 }
@@ -153,6 +152,7 @@ static PetscErrorCode Destroy(Run run) {
   if (run->study->destroy) PetscCall(run->study->destroy(run->state));
   PetscCall(PetscFree(run->state));
   PetscCall(ResultsDestroy(&run->results));
+  PetscCall(OutputDestroy(&run->output));
   PetscCall(FramesDestroy(&run->frames));
   PetscCall(EnsembleDestroy(&run->ensemble));
   PetscCall(PetscFree(run->context));
@@ -172,16 +172,13 @@ static PetscErrorCode View(Run run) {
 
 /* The results so far or, complete, all of them: file first, then what may fail without loss. */
 static PetscErrorCode Publish(Run run, PetscBool complete) {
-  PetscInt done = run->layout.realizations;
-  Samples samples;
-  PetscReal *all;
+  Samples *samples;
 
   PetscFunctionBeginUser;
-  PetscCall(ResultsBegin(run->results, complete, &all));
-  if (all && run->checkpoint && !run->reader)
-    PetscCall(CheckpointKeepDone(run->checkpoint, ResultsWidth(run->results), all, &done));
-  PetscCall(ResultsSetDone(run->results, done, &samples));
-  if (run->study->report) PetscCall(run->study->report(run->state, &samples, run->results));
+  PetscCall(ResultsBegin(run->results, complete, &samples));
+  if (samples->all && run->checkpoint && !run->reader)
+    PetscCall(CheckpointKeepDone(run->checkpoint, samples->width, samples->all, &samples->realizations));
+  if (run->study->report) PetscCall(run->study->report(run->state, samples, run->results));
   PetscCall(ResultsCommit(run->results));
   if (!complete) PetscFunctionReturn(0);
   if (run->checkpoint) PetscCall(CheckpointRemove(run->checkpoint));
@@ -198,7 +195,7 @@ static PetscErrorCode PublishPartial(void *run) {
 /* Before a checkpoint: the frames it counts on are on disk. */
 static PetscErrorCode Flush(void *run) {
   PetscFunctionBeginUser;
-  PetscCall(TrajectoriesFlush(((Run)run)->trajectories));
+  if (((Run)run)->trajectories) PetscCall(TrajectoriesFlush(((Run)run)->trajectories));
   PetscFunctionReturn(0);
 }
 
@@ -207,11 +204,10 @@ static PetscErrorCode KeepNumbers(Run run) {
   const PetscBool thins = run->study->thins;
 
   PetscFunctionBeginUser;
-  PetscCall(CheckpointAddFrames(run->checkpoint, "samples", thins ? run->frames.count : 0, run->frames.step,
-                                ResultsColumns(run->results), ResultsWidth(run->results),
-                                ResultsFrame(run->results, 0, 0)));
-  if (run->trajectories) PetscCall(CheckpointSetFlush(run->checkpoint, Flush, run));
-  PetscCall(CheckpointSetPublish(run->checkpoint, PublishPartial, run));
+  PetscCall(CheckpointAddRows(run->checkpoint, "samples", thins ? run->frames.count : 0, run->frames.step,
+                              ResultsColumns(run->results), ResultsWidth(run->results),
+                              ResultsFrame(run->results, 0, 0)));
+  PetscCall(CheckpointSetActions(run->checkpoint, Flush, PublishPartial, run));
   PetscFunctionReturn(0);
 }
 
@@ -283,7 +279,8 @@ static PetscErrorCode Loop(Run run, PetscBool *stopped) {
   PetscInt r;
 
   PetscFunctionBeginUser;
-  if (!run->study->quiet) PetscCall(ProgressCreate(run->layout.world, run->study->name, steps, &run->progress));
+  if (!run->study->quiet)
+    PetscCall(ProgressCreate(run->layout.world, &run->progress_options, run->study->name, steps, &run->progress));
   for (run->current = 0; !*stopped && EnsembleNext(run->ensemble, &r); run->current++)
     PetscCall(Realize(run, r, stopped));
   if (run->study->checkpoints) PetscCall(CheckpointFinish(run->checkpoint, stopped));
@@ -307,7 +304,7 @@ static PetscErrorCode Go(Run run, PetscBool *stopped) {
 
 PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables) {
   const Study *const named = study;
-  PetscBool dry, complete = PETSC_FALSE, stopped = PETSC_FALSE;
+  PetscBool complete = PETSC_FALSE, stopped = PETSC_FALSE;
   Run run;
 
   PetscFunctionBeginUser;
@@ -317,11 +314,13 @@ PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables
   run->study = study;
   if (study->checkpoints) PetscCall(CheckpointCatchSignals());
   PetscCall(ProvenanceReadInputs());
+  PetscCall(ReadOptions(run));
   PetscCall(Create(run));
-  PetscCall(DeckGetFlag("dry_run", &dry));
+  const PetscBool dry = run->options.dry;
   if (dry) PetscCall(DeckView());
   if (dry || !(study->quiet || run->reader)) PetscCall(View(run));
   if (run->checkpoint) PetscCall(CheckpointIsComplete(run->checkpoint, &complete));
+  if (complete && !dry) PetscCall(CheckpointRemove(run->checkpoint)); /* of a run that was killed before it did so */
   if (!dry && !complete) PetscCall(Go(run, &stopped));
   const PetscErrorCode code = stopped ? CheckpointStopped(run->checkpoint) : 0;
   PetscCall(Destroy(run));

@@ -16,6 +16,45 @@ static PetscErrorCode PlaceUniform(Start start, const TokensLayout *layout, Pets
   PetscFunctionReturn(0);
 }
 
+/* Token i of realization r by rejection, to x[d]. The attempt stands in the step of the key: every token has its own
+ * sequence of attempts. */
+static PetscErrorCode Sample(Start start, PetscInt r, PetscInt64 i, PetscInt dim, double *x) {
+  const uint32_t attempts = 10000; /* at worst half are turned down */
+
+  PetscFunctionBeginUser;
+  for (uint32_t attempt = 0; attempt < attempts; attempt++) {
+    const RngStream normals = {start->options.seed, (uint32_t)r, attempt, RNG_START};
+    const RngStream radial = {start->options.seed, (uint32_t)r, attempt, RNG_START_RADIAL};
+    double uniform;
+
+    RngNormal(normals, (uint64_t)i * (uint64_t)dim, (size_t)dim, x);
+    RngUniform(radial, (uint64_t)i, 1, &uniform);
+    if (start->law->attempt(&start->options, dim, uniform, x)) PetscFunctionReturn(0);
+  }
+  SETERRQ(PETSC_COMM_SELF, PETSC_ERR_PLIB, "tokens_init = %s: no accepted sample for token %" PetscInt64_FMT,
+          start->law->name, i);
+}
+
+PetscErrorCode StartPlace(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x) {
+  const PetscInt64 first = (PetscInt64)(layout->first + b) * layout->block;
+  const StartLaw *law = start->law;
+  double *token, *work;
+
+  PetscFunctionBeginUser;
+  if (law->place) {
+    PetscCall(law->place(start, layout, r, b, x));
+    PetscFunctionReturn(0);
+  }
+  PetscCall(PetscMalloc2(layout->dim, &token, layout->dim, &work));
+  for (PetscInt t = 0; t < TokensFilled(layout, b); t++) {
+    PetscCall(Sample(start, r, first + t, layout->dim, token));
+    if (law->finish) law->finish(&start->options, r, first + t, layout->dim, token, work);
+    for (PetscInt c = 0; c < layout->dim; c++) x[c * layout->block + t] = token[c];
+  }
+  PetscCall(PetscFree2(token, work));
+  PetscFunctionReturn(0);
+}
+
 static const StartLaw registry[] = {
     {.name = "uniform", .place = PlaceUniform},
     {.name = "quadrature",
@@ -23,9 +62,9 @@ static const StartLaw registry[] = {
      .place = StartPlaceQuadrature,
      .weigh = StartWeighQuadrature,
      .destroy = StartDestroyQuadrature},
-    {.name = "vmf", .place = StartPlaceFisher},
-    {.name = "clusters", .place = StartPlaceClusters},
-    {.name = "harmonic", .place = StartPlaceHarmonic},
+    {.name = "vmf", .attempt = StartAttemptFisher},
+    {.name = "clusters", .attempt = StartAttemptFisher, .finish = StartFinishCluster},
+    {.name = "harmonic", .attempt = StartAttemptHarmonic},
     {.name = "file", .setup = StartSetUpFile, .place = StartPlaceFile, .destroy = StartDestroyFile},
 };
 
@@ -81,7 +120,7 @@ PetscErrorCode TokensStart(Tokens tokens, Start start, PetscInt r) {
   PetscCall(TokensGetVec(tokens, &v));
   PetscCall(VecGetArray(v, &x));
   for (PetscInt b = 0; b < layout.owned; b++)
-    PetscCall(start->law->place(start, &layout, r, b, x + b * layout.dim * layout.block));
+    PetscCall(StartPlace(start, &layout, r, b, x + b * layout.dim * layout.block));
   PetscCall(VecRestoreArray(v, &x));
   PetscCall(TokensMove(tokens, 0, NULL));
   if (start->law->weigh) {

@@ -132,14 +132,13 @@ static PetscErrorCode SourceRead(const Source *source, const TokensLayout *layou
 }
 
 PetscErrorCode StartSetUpFile(Start start, const TokensLayout *layout) {
-  const PetscInt64 first = PetscMin(layout->count, (PetscInt64)layout->first * layout->block);
-  const PetscInt64 n = PetscMin(layout->count - first, (PetscInt64)layout->owned * layout->block);
   Source source;
   PetscErrorCode code;
-  PetscInt64 bad;
+  PetscInt64 first, n, bad;
   double *rows;
 
   PetscFunctionBeginUser;
+  TokensOwnRows(layout, &first, &n);
   PetscCall(PetscStrcpy(source.path, start->options.file));
   PetscCall(PetscStrcpy(source.dataset, start->options.dataset));
   PetscCall(SourceOpen(layout->comm, &source));

@@ -13,6 +13,12 @@ typedef struct {
    * (seed, r, i, d) alone, so the first n of N tokens are the same for every N. Padding need not be written. Not
    * collective. */
   PetscErrorCode (*place)(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
+  /* In its place, one attempt to draw a token: point, d normals, becomes the token, or is turned down; `uniform`
+   * decides.
+   */
+  PetscBool (*attempt)(const StartOptions *options, PetscInt dim, PetscReal uniform, double *point);
+  /* What becomes of token i then; may be NULL. work has room for d numbers. */
+  void (*finish)(const StartOptions *options, PetscInt r, PetscInt64 i, PetscInt dim, double *point, double *work);
   /* Weights of block b's tokens, up to a common factor; NULL means all equal. Not collective. */
   void (*weigh)(Start start, const TokensLayout *layout, PetscInt b, double *weights);
   PetscErrorCode (*destroy)(Start start); /* frees start->data; may be NULL */
@@ -28,11 +34,13 @@ struct _p_Start {
 const char *StartLawName(PetscInt i);
 /* start_file.c: rows and columns of a file of tokens; refuses (user input) what is none. Collective. */
 PetscErrorCode StartFileShape(MPI_Comm world, const char *path, const char *dataset, PetscInt64 shape[2]);
-/* vmf, clusters (start_fisher.c) */
-PetscErrorCode StartPlaceFisher(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
-PetscErrorCode StartPlaceClusters(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
-/* harmonic (start_harmonic.c) */
-PetscErrorCode StartPlaceHarmonic(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
+/* Block b as the law has it: placed, or drawn token by token (start.c). */
+PetscErrorCode StartPlace(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
+/* vmf, clusters, harmonic (start_attempt.c) */
+PetscBool StartAttemptFisher(const StartOptions *options, PetscInt dim, PetscReal uniform, double *point);
+PetscBool StartAttemptHarmonic(const StartOptions *options, PetscInt dim, PetscReal uniform, double *point);
+void StartFinishCluster(const StartOptions *options, PetscInt r, PetscInt64 i, PetscInt dim, double *point,
+                        double *work);
 /* quadrature (start_quadrature.c) */
 PetscErrorCode StartSetUpQuadrature(Start start, const TokensLayout *layout);
 PetscErrorCode StartPlaceQuadrature(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);

@@ -35,7 +35,7 @@ static PetscErrorCode Place(Start start, const TokensLayout *layout, PetscInt r,
   part = *layout;
   part.first -= (PetscInt)(limit->nodes / layout->block); /* copies are counted from 0 */
   part.count -= limit->nodes;
-  PetscCall(limit->law->law->place(limit->law, &part, r, b, x));
+  PetscCall(StartPlace(limit->law, &part, r, b, x));
   PetscFunctionReturn(0);
 }
 

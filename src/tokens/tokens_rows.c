@@ -1,44 +1,89 @@
-/* Vectors of the tokens' layout as rows [N][d] on every rank, for work on all tokens at once (matrices of pairs). */
+/* Vectors of the tokens' layout as rows: of this rank's tokens [n][d], for files, or of all [N][d] on every rank, for
+ * work on all tokens at once (matrices of pairs). */
 #include <chorale/tokens.h>
 
-PetscErrorCode TokensGather(Tokens tokens, Vec v, double *rows) {
-  PetscMPIInt size, *counts, *offsets, n = 0;
-  TokensLayout layout;
+void TokensOwnRows(const TokensLayout *layout, PetscInt64 *first, PetscInt64 *n) {
+  *first = PetscMin(layout->count, (PetscInt64)layout->first * layout->block);
+  *n = PetscMin(layout->count - *first, (PetscInt64)layout->owned * layout->block);
+}
+
+/* rows [n][d] of this rank from v, or v from them: its padding stays. */
+static PetscErrorCode GetRows(const TokensLayout *l, Vec v, double *rows) {
   const double *x;
-  double *own;
+
+  PetscFunctionBeginUser;
+  PetscCall(VecGetArrayRead(v, &x));
+  for (PetscInt b = 0; b < l->owned; b++)
+    for (PetscInt t = 0; t < TokensFilled(l, b); t++)
+      for (PetscInt c = 0; c < l->dim; c++) *rows++ = x[(b * l->dim + c) * l->block + t];
+  PetscCall(VecRestoreArrayRead(v, &x));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode SetRows(const TokensLayout *l, const double *rows, Vec v) {
+  double *x;
+
+  PetscFunctionBeginUser;
+  PetscCall(VecGetArray(v, &x));
+  for (PetscInt b = 0; b < l->owned; b++)
+    for (PetscInt t = 0; t < TokensFilled(l, b); t++)
+      for (PetscInt c = 0; c < l->dim; c++) x[(b * l->dim + c) * l->block + t] = *rows++;
+  PetscCall(VecRestoreArray(v, &x));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TokensGetRows(Tokens tokens, PetscInt64 *first, PetscInt64 *n, double *rows) {
+  TokensLayout layout;
+  Vec x;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(tokens, &layout));
-  const PetscInt d = layout.dim, B = layout.block;
-  PetscCallMPI(MPI_Comm_size(layout.comm, &size));
-  PetscCall(PetscMalloc3(size, &counts, size + 1, &offsets, (size_t)layout.owned * (size_t)(B * d), &own));
-  for (PetscMPIInt rank = 0; rank <= size; rank++) {
-    const PetscInt64 start = (PetscInt64)TokensFirstBlock(layout.blocks, rank, size) * B;
-    PetscCall(PetscMPIIntCast((PetscInt)PetscMin(start, layout.count) * d, &offsets[rank]));
+  PetscCall(TokensGetVec(tokens, &x));
+  TokensOwnRows(&layout, first, n);
+  PetscCall(GetRows(&layout, x, rows));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TokensSetRows(Tokens tokens, const double *rows) {
+  TokensLayout layout;
+  Vec x;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCall(TokensGetVec(tokens, &x));
+  PetscCall(SetRows(&layout, rows, x));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TokensGather(Tokens tokens, Vec v, double *rows) {
+  PetscMPIInt rank, size, *counts, *offsets;
+  TokensLayout l;
+  double *own;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(tokens, &l));
+  PetscCallMPI(MPI_Comm_rank(l.comm, &rank));
+  PetscCallMPI(MPI_Comm_size(l.comm, &size));
+  PetscCall(PetscMalloc3(size, &counts, size + 1, &offsets, (size_t)l.owned * (size_t)(l.block * l.dim), &own));
+  for (PetscMPIInt r = 0; r <= size; r++) {
+    const PetscInt64 start = (PetscInt64)TokensFirstBlock(l.blocks, r, size) * l.block;
+    PetscCall(PetscMPIIntCast((PetscInt)PetscMin(start, l.count) * l.dim, &offsets[r]));
   }
-  for (PetscMPIInt rank = 0; rank < size; rank++) counts[rank] = offsets[rank + 1] - offsets[rank];
-  PetscCall(VecGetArrayRead(v, &x));
-  for (PetscInt b = 0; b < layout.owned; b++)
-    for (PetscInt t = 0; t < TokensFilled(&layout, b); t++)
-      for (PetscInt c = 0; c < d; c++) own[n++] = x[(b * d + c) * B + t];
-  PetscCall(VecRestoreArrayRead(v, &x));
-  PetscCallMPI(MPI_Allgatherv(own, n, MPI_DOUBLE, rows, counts, offsets, MPI_DOUBLE, layout.comm));
+  for (PetscMPIInt r = 0; r < size; r++) counts[r] = offsets[r + 1] - offsets[r];
+  PetscCall(GetRows(&l, v, own));
+  PetscCallMPI(MPI_Allgatherv(own, counts[rank], MPI_DOUBLE, rows, counts, offsets, MPI_DOUBLE, l.comm));
   PetscCall(PetscFree3(counts, offsets, own));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode TokensScatter(Tokens tokens, const double *rows, Vec v) {
   TokensLayout layout;
-  double *x;
+  PetscInt64 first, n;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(tokens, &layout));
-  const PetscInt d = layout.dim, B = layout.block;
+  TokensOwnRows(&layout, &first, &n);
   PetscCall(VecSet(v, 0)); /* the padding */
-  PetscCall(VecGetArray(v, &x));
-  for (PetscInt b = 0; b < layout.owned; b++)
-    for (PetscInt t = 0; t < TokensFilled(&layout, b); t++)
-      for (PetscInt c = 0; c < d; c++) x[(b * d + c) * B + t] = rows[((layout.first + b) * B + t) * d + c];
-  PetscCall(VecRestoreArray(v, &x));
+  PetscCall(SetRows(&layout, rows + first * layout.dim, v));
   PetscFunctionReturn(0);
 }

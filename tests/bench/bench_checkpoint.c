@@ -17,6 +17,7 @@ static PetscErrorCode Go(const char *directory) {
   double seconds[ROUNDS];
   EnsembleLayout layout;
   Checkpoint checkpoint;
+  Output output;
   Ensemble ensemble;
   PetscBool stopped;
   Tokens tokens;
@@ -30,7 +31,7 @@ static PetscErrorCode Go(const char *directory) {
   PetscCall(EnsembleFromKeys(TokensBlockCount(TOKENS), &ensemble));
   PetscCall(EnsembleGetLayout(ensemble, &layout));
   PetscCall(TokensCreate(layout.shards, TOKENS, DIM, &tokens));
-  PetscCall(CheckpointCreate("simulate", ensemble, ROUNDS + 2, &checkpoint));
+  PetscCall(CheckpointFromKeys("simulate", ensemble, ROUNDS + 2, &output, &checkpoint));
   PetscCall(CheckpointAddTokens(checkpoint, "tokens", tokens));
   PetscCall(CheckpointResume(checkpoint, 0, &step));
   for (int i = -1; i < ROUNDS; i++) { /* the first warms up */
@@ -42,6 +43,7 @@ static PetscErrorCode Go(const char *directory) {
   PetscCall(CheckpointFinish(checkpoint, &stopped));
   PetscCall(CheckpointRemove(checkpoint));
   PetscCall(CheckpointDestroy(&checkpoint));
+  PetscCall(OutputDestroy(&output));
   PetscCall(TokensDestroy(&tokens));
   PetscCall(EnsembleDestroy(&ensemble));
   PetscFunctionReturn(0);

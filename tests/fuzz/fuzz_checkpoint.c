@@ -12,6 +12,7 @@
 
 enum { REALIZATIONS = 3, STEPS = 4, COLUMNS = 2 };
 static Ensemble ensemble;
+static Output output;
 static Tokens tokens;
 static Checkpoint checkpoint;
 static PetscReal reals[3], rows[REALIZATIONS * COLUMNS], framed[REALIZATIONS * 3], shared[2];
@@ -20,7 +21,7 @@ static const PetscInt64 frames[2] = {0, STEPS};
 static void RemoveFiles(void) {
   (void)unlink(checkpoint->file);
   (void)unlink(checkpoint->previous);
-  (void)rmdir(checkpoint->output.trajectories);
+  (void)rmdir(checkpoint->output->trajectories);
 }
 
 /* Study kernel has the fewest keys, so the smallest file. */
@@ -31,13 +32,13 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
   MUST(PetscOptionsSetValue(NULL, "-output_file", fuzz_path));
   MUST(EnsembleFromKeys(1, &ensemble));
   MUST(TokensCreate(PETSC_COMM_WORLD, 8, 2, &tokens));
-  MUST(CheckpointCreate("kernel", ensemble, STEPS, &checkpoint));
+  MUST(CheckpointFromKeys("kernel", ensemble, STEPS, &output, &checkpoint));
   MUST(CheckpointAddTokens(checkpoint, "tokens", tokens));
   MUST(CheckpointAddReals(checkpoint, "reals", 3, reals));
-  MUST(CheckpointAddRows(checkpoint, "rows", COLUMNS, rows));
-  MUST(CheckpointAddFrames(checkpoint, "framed", 2, frames, 1, 3, framed));
+  MUST(CheckpointAddRows(checkpoint, "rows", 0, NULL, 0, COLUMNS, rows));
+  MUST(CheckpointAddRows(checkpoint, "framed", 2, frames, 1, 3, framed));
   MUST(CheckpointAddShared(checkpoint, "shared", 2, shared));
-  FuzzMust(mkdir(checkpoint->output.trajectories, 0700) == 0, "cannot make a directory");
+  FuzzMust(mkdir(checkpoint->output->trajectories, 0700) == 0, "cannot make a directory");
   (void)atexit(RemoveFiles);
   return 0;
 }

@@ -9,7 +9,6 @@ enum { MOST = 1 << 14, FRAMES = 8 }; /* numbers per frame, frames per realizatio
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
   (void)argc, (void)argv;
   FuzzStart(".h5md");
-  MUST(PetscOptionsSetValue(NULL, "-analyze_file", fuzz_path));
   return 0;
 }
 
@@ -33,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   RecordingInfo info;
 
   FuzzWrite(fuzz_path, data, size, NULL, 0);
-  if (FuzzTaken(RecordingOpen(PETSC_COMM_WORLD, "analyze_file", &recording))) {
+  if (FuzzTaken(RecordingOpen(PETSC_COMM_WORLD, "analyze_file", fuzz_path, &recording))) {
     MUST(RecordingGetInfo(recording, &info));
     if (info.count <= MOST && info.dim <= MOST / info.count) ReadFrames(recording, &info);
     (void)FuzzTaken(RecordingCheck(recording));

@@ -2,7 +2,9 @@
 as they stand in its documentation; chorale_io is another name of it."""
 
 import glob
+import os
 import re
+from pathlib import Path
 
 import chorale_io
 import h5py
@@ -24,6 +26,12 @@ def test_parameters_are_those_of_the_file(runs, name):
         assert run.parameters == keys
 
 
+def columns_on_the_page(study):
+    """Of the study's table, as tools/README.md has them."""
+    page = (Path(os.environ["CHORALE_SOURCE"]) / "tools" / "README.md").read_text(encoding="utf-8")
+    return re.search(rf"^\| `{study}` \| `(\S+)`", page, re.MULTILINE)[1].split(",")
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_table_is_that_of_the_study(runs, name):
     path = runs.path(name)
@@ -32,11 +40,22 @@ def test_the_table_is_that_of_the_study(runs, name):
         for column, values in table.items():
             if column in data:
                 assert np.array_equal(values, data[column][:], equal_nan=True), column
-        columns = io.COLUMNS["sync_map" if name == "map" else run.study]
-        asked = [column for column in columns if column in data or column in data.attrs]
-    assert list(table) == asked
-    if name != "analyze":  # which measures no distances here
-        assert list(table) == list(columns)
+        declared = io.text(data.attrs["columns"]).split(",")
+    assert list(table) == declared
+    if name != "map":  # analyze measures no distances here
+        assert declared == columns_on_the_page("simulate" if name == "analyze" else run.study)
+
+
+def test_columns_of_a_file_that_does_not_say_them(have):
+    """Of version 0.5.0."""
+    have("sync")
+    with io.open("sync.h5") as run:
+        columns = set(run.table())
+    with h5py.File("sync.h5", "r+") as file:
+        del file["study/sync"].attrs["columns"]
+    with io.open("sync.h5") as run:
+        table = run.table()
+    assert columns <= set(table) and len({len(values) for values in table.values()}) == 1
 
 
 @pytest.fixture(name="recorded")
@@ -130,7 +149,7 @@ def test_the_recipe_for_pandas_and_xarray_runs_as_it_stands(folder):
     scope = {"io": io, "pandas": pandas, "xarray": xarray}
     exec(recipes()["For pandas and xarray"], scope)
     frame, array = scope["frame"], scope["array"]
-    assert list(frame.columns) == list(io.COLUMNS["simulate"]) and len(frame) == 11
+    assert list(frame.columns) == columns_on_the_page("simulate") and len(frame) == 11
     assert array.sizes == {"time": 11, "realization": 3} and array.attrs["units"] == "1"
     mean = array.mean("realization").values
     np.testing.assert_allclose(mean, frame["energy_mean"], rtol=1e-12)

@@ -57,8 +57,10 @@ static PetscErrorCode WriteTokens(Hdf hdf, const char *path, Tokens tokens) {
 }
 
 static PetscErrorCode Layer(Hdf hdf) {
-  PetscInt64 count, dim, width, depth;
-  PetscReal horizon, energy;
+  LayersOptions layers;
+  StartOptions start_options;
+  NoiseOptions noise_options;
+  PetscReal energy;
   Attention attention;
   Tokens tokens;
   Scheme scheme;
@@ -67,24 +69,23 @@ static PetscErrorCode Layer(Hdf hdf) {
   Field field;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetInt("tokens_count", &count));
-  PetscCall(DeckGetInt("tokens_dim", &dim));
-  PetscCall(DeckGetInt("mlp_width", &width));
-  PetscCall(DeckGetInt("layers_depth", &depth));
-  PetscCall(DeckGetReal("layers_horizon", &horizon));
-  PetscCall(TokensCreate(PETSC_COMM_WORLD, count, (PetscInt)dim, &tokens));
-  PetscCall(StartFromKeys(tokens, &start));
+  PetscCall(LayersOptionsRead(&layers));
+  PetscCall(StartOptionsRead(&start_options));
+  PetscCall(NoiseOptionsRead(&noise_options));
+  const PetscInt dim = (PetscInt)start_options.dim;
+  PetscCall(TokensCreate(PETSC_COMM_WORLD, start_options.count, dim, &tokens));
+  PetscCall(StartCreate(tokens, &start_options, &start));
   PetscCall(TokensStart(tokens, start, REALIZATION));
   PetscCall(AttentionFromKeys(tokens, &attention));
-  PetscCall(NoiseFromKeys((PetscInt)dim, &noise));
+  PetscCall(NoiseCreate(dim, &noise_options, &noise));
   PetscCall(NoiseCreateField(noise, &field));
   PetscCall(SchemeFromKeys(tokens, &scheme));
-  PetscCall(WriteWeights(hdf, noise, width, dim));
+  PetscCall(WriteWeights(hdf, noise, noise_options.width, dim));
   PetscCall(WriteTokens(hdf, "before", tokens));
   PetscCall(AttentionEnergy(attention, tokens, &energy));
   PetscCall(HdfWriteReals(hdf, "energy", 1, (PetscInt64[]){1}, &energy));
   PetscCall(NoiseDraw(noise, REALIZATION, STEP, field));
-  PetscCall(SchemeStep(scheme, attention, field, horizon / (PetscReal)depth, tokens));
+  PetscCall(SchemeStep(scheme, attention, field, layers.horizon / (PetscReal)layers.depth, tokens));
   PetscCall(WriteTokens(hdf, "after", tokens));
   PetscCall(SchemeDestroy(&scheme));
   PetscCall(FieldDestroy(&field));

@@ -3,6 +3,7 @@
 #define CHORALE_TEST_KEYS_H
 
 #include <chorale/attention.h>
+#include <chorale/checkpoint.h>
 #include <chorale/density.h>
 #include <chorale/ensemble.h>
 #include <chorale/noise.h>
@@ -46,6 +47,24 @@ static inline PetscErrorCode EnsembleFromKeys(PetscInt blocks, Ensemble *ensembl
   PetscFunctionBeginUser;
   PetscCall(EnsembleOptionsRead(&options));
   PetscCall(EnsembleCreate(&options, blocks, ensemble));
+  PetscFunctionReturn(0);
+}
+
+static inline PetscErrorCode OutputFromKeys(const char *study, Output *output) {
+  OutputOptions options;
+  PetscFunctionBeginUser;
+  PetscCall(DeckRead(OutputKeys, &options));
+  PetscCall(OutputCreate(PETSC_COMM_WORLD, study, &options, PETSC_FALSE, output));
+  PetscFunctionReturn(0);
+}
+
+static inline PetscErrorCode CheckpointFromKeys(const char *study, Ensemble ensemble, PetscInt steps, Output *output,
+                                                Checkpoint *checkpoint) {
+  CheckpointOptions options;
+  PetscFunctionBeginUser;
+  PetscCall(OutputFromKeys(study, output));
+  PetscCall(DeckRead(CheckpointKeys, &options));
+  PetscCall(CheckpointCreate(&options, *output, ensemble, steps, checkpoint));
   PetscFunctionReturn(0);
 }
 

@@ -1,13 +1,10 @@
 /* Study analyze: what was not measured while tokens moved, from their recorded trajectories. Frames are independent of
  * each other, so there are no checkpoints: a run that was stopped leaves nothing and is started again. */
-#include <chorale/attention.h>
-#include <chorale/deck.h>
 #include <chorale/observables.h>
 #include <chorale/recording.h>
 #include <string.h>
 
 #include "study/analyze/analyze.h"
-#include "study/studies.h"
 
 typedef struct {
   Recording recording, other;
@@ -42,13 +39,11 @@ static PetscErrorCode AdoptAttention(Analysis *analysis, AttentionOptions *optio
 }
 
 /* The frames of the range. */
-static PetscErrorCode SelectFrames(Analysis *analysis) {
-  PetscInt64 first, last, every;
+static PetscErrorCode SelectFrames(Analysis *analysis, const AnalyzeOptions *options) {
+  const PetscInt64 first = options->first, every = options->every;
+  PetscInt64 last = options->last;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetInt("analyze_first", &first));
-  PetscCall(DeckGetInt("analyze_last", &last));
-  PetscCall(DeckGetInt("analyze_every", &every));
   PetscCheck(first < analysis->info.frames, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "analyze_first = %" PetscInt64_FMT ": the file has the frames 0 to %" PetscInt_FMT, first,
              analysis->info.frames - 1);
@@ -70,17 +65,15 @@ static PetscErrorCode SelectFrames(Analysis *analysis) {
 }
 
 /* The other file, which must be comparable frame by frame. */
-static PetscErrorCode OpenOther(Analysis *analysis) {
-  char name[PETSC_MAX_PATH_LEN];
+static PetscErrorCode OpenOther(Analysis *analysis, const char *name) {
   PetscInt shared = 0;
   RecordingInfo other;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetString("analyze_other", name));
   if (analysis->reference != DISTANCE_OTHER) PetscFunctionReturn(0);
   PetscCheck(name[0], PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "analyze_other is not set: analyze_distance = other needs it");
-  PetscCall(RecordingOpen(PETSC_COMM_WORLD, "analyze_other", &analysis->other));
+  PetscCall(RecordingOpen(PETSC_COMM_WORLD, "analyze_other", name, &analysis->other));
   PetscCall(RecordingGetInfo(analysis->other, &other));
   PetscCheck(other.count == analysis->info.count && other.dim == analysis->info.dim &&
                  other.realizations == analysis->info.realizations,
@@ -105,19 +98,14 @@ static PetscErrorCode OpenOther(Analysis *analysis) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Open(Analysis *analysis, AttentionOptions *attention) {
-  char name[PETSC_MAX_PATH_LEN];
-
+static PetscErrorCode Open(Analysis *analysis, const AnalyzeOptions *options) {
   PetscFunctionBeginUser;
-  PetscCall(DeckGetString("analyze_file", name));
-  PetscCheck(name[0], PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+  PetscCheck(options->file[0], PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "analyze_file is not set: name a trajectory (.h5md) or a results file with trajectories");
-  PetscCall(AnalyzeGetReference(&analysis->reference));
-  PetscCall(RecordingOpen(PETSC_COMM_WORLD, "analyze_file", &analysis->recording));
+  PetscCall(RecordingOpen(PETSC_COMM_WORLD, "analyze_file", options->file, &analysis->recording));
   PetscCall(RecordingGetInfo(analysis->recording, &analysis->info));
-  PetscCall(SelectFrames(analysis));
-  PetscCall(OpenOther(analysis));
-  PetscCall(AdoptAttention(analysis, attention));
+  PetscCall(SelectFrames(analysis, options));
+  PetscCall(OpenOther(analysis, options->other));
   PetscFunctionReturn(0);
 }
 
@@ -166,23 +154,28 @@ static PetscErrorCode NoteSource(Analysis *analysis, Results results) {
 
 static PetscErrorCode Create(void *state, Run run) {
   Analysis *analysis = state;
+  AnalyzeOptions options;
   AttentionOptions attention;
   EnsembleOptions ensemble;
 
   PetscFunctionBeginUser;
   analysis->good = PETSC_TRUE;
-  PetscCall(Open(analysis, &attention));
+  PetscCall(DeckRead(AnalyzeKeys, &options));
+  analysis->reference = AnalyzeGetReference(&options);
+  PetscCall(Open(analysis, &options));
+  PetscCall(AdoptAttention(analysis, &attention));
   PetscCall(EnsembleOptionsRead(&ensemble));
   ensemble.realizations = analysis->info.realizations;
   PetscCall(RunCreateEnsemble(run, &ensemble, TokensBlockCount(analysis->info.count), &analysis->layout));
   PetscCall(TokensCreate(analysis->layout.shards, analysis->info.count, analysis->info.dim, &analysis->tokens));
   PetscCall(ReadFirst(analysis));
   if (analysis->reference != DISTANCE_NONE) PetscCall(TokensDuplicate(analysis->tokens, &analysis->compared));
-  PetscCall(AnalyzeMeasuresCreate(analysis->tokens, &analysis->measures));
+  PetscCall(AnalyzeMeasuresCreate(analysis->tokens, &options, attention.beta, &analysis->measures));
   PetscCall(AttentionCreate(analysis->tokens, &attention, &analysis->attention));
   PetscCall(RunSetFrameList(run, analysis->frames, analysis->step, analysis->time));
-  PetscCall(RunDeclareObservables(run));
-  for (PetscInt q = 0; q < analysis->measures.count; q++) PetscCall(RunDeclare(run, &analysis->measures.quantity[q]));
+  PetscCall(RunDeclareObservables(run, attention.beta));
+  for (PetscInt q = 0; q < analysis->measures.count; q++)
+    PetscCall(ResultsDeclare(RunGetResults(run), &analysis->measures.quantity[q]));
   PetscFunctionReturn(0);
 }
 

@@ -2,8 +2,7 @@
 #ifndef CHORALE_STUDY_ANALYZE_ANALYZE_H
 #define CHORALE_STUDY_ANALYZE_ANALYZE_H
 
-#include <chorale/quantity.h>
-#include <chorale/tokens.h>
+#include "study/studies.h"
 
 enum { ANALYZE_QUANTITIES = 5 }; /* at most: w2sq, mmd2, w2sq_bounds, pair_hist, coordinate_hist */
 
@@ -20,10 +19,11 @@ typedef struct {
   char text[2][256]; /* descriptions of the distances */
 } AnalyzeMeasures;
 
-/* Reads the deck. The tokens have the weights of the file. Collective. */
-PetscErrorCode AnalyzeMeasuresCreate(Tokens tokens, AnalyzeMeasures *measures);
-/* The reference of the distances alone, which is needed before there are tokens. */
-PetscErrorCode AnalyzeGetReference(AnalyzeReference *reference);
+/* The reference of the distances. Pure. */
+AnalyzeReference AnalyzeGetReference(const AnalyzeOptions *options);
+/* The tokens have the weights of the file; beta is that of MMD^2. Collective. */
+PetscErrorCode AnalyzeMeasuresCreate(Tokens tokens, const AnalyzeOptions *options, PetscReal beta,
+                                     AnalyzeMeasures *measures);
 PetscErrorCode AnalyzeMeasuresView(const AnalyzeMeasures *measures, Tokens tokens);
 /* values, in the order of quantity[]; reference NULL: the distances are NaN. Collective on the tokens. */
 PetscErrorCode AnalyzeMeasure(const AnalyzeMeasures *measures, Tokens tokens, Tokens reference, PetscReal values[]);

@@ -1,51 +1,39 @@
 #include "study/analyze/analyze.h"
 
-#include <chorale/deck.h>
 #include <chorale/distance.h>
 #include <chorale/histogram.h>
 #include <math.h>
 #include <string.h>
 
-#include "study/studies.h"
-
 #define SINKHORN_MOST 4096 /* tokens whose pairs auto visits some hundred times per frame, on every rank whole */
 #define DIRECTIONS    16   /* of sliced, rounded up to whole orthonormal frames */
 
-PetscErrorCode AnalyzeGetReference(AnalyzeReference *reference) {
+AnalyzeReference AnalyzeGetReference(const AnalyzeOptions *options) {
   static const char *const names[] = {"none", "first", "previous", "other"};
-  char name[PETSC_MAX_PATH_LEN];
+  int i = 0;
 
-  PetscFunctionBeginUser;
-  PetscCall(DeckGetString("analyze_distance", name));
-  for (int i = 0; i < 4; i++)
-    if (!strcmp(name, names[i])) *reference = (AnalyzeReference)i;
-  PetscFunctionReturn(0);
+  while (strcmp(options->distance, names[i])) i++;
+  return (AnalyzeReference)i;
 }
 
-static PetscErrorCode ChooseTransport(Tokens tokens, const char **transport) {
-  char name[PETSC_MAX_PATH_LEN];
+static PetscErrorCode ChooseTransport(Tokens tokens, const char *asked, const char **transport) {
   TokensLayout layout;
 
   PetscFunctionBeginUser;
+  *transport = asked;
+  if (strcmp(asked, "auto")) PetscFunctionReturn(0);
   PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(DeckGetString("analyze_transport", name));
-  if (!strcmp(name, "sinkhorn"))
-    *transport = "sinkhorn";
-  else if (!strcmp(name, "sliced"))
-    *transport = "sliced";
-  else {
-    PetscCall(DistanceTransportMethod(tokens, tokens, transport));
-    if (!strcmp(*transport, "sinkhorn") && layout.count > SINKHORN_MOST) *transport = "sliced";
-  }
+  PetscCall(DistanceTransportMethod(tokens, tokens, transport));
+  if (!strcmp(*transport, "sinkhorn") && layout.count > SINKHORN_MOST) *transport = "sliced";
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode AddDistances(AnalyzeMeasures *measures, Tokens tokens) {
+static PetscErrorCode AddDistances(AnalyzeMeasures *measures, Tokens tokens, const char *transport) {
   static const char *const to[] = {"", "the first frame", "the frame before", "the same frame of analyze_other"};
 
   PetscFunctionBeginUser;
-  PetscCall(StudyCheckBeta()); /* MMD^2 is in units of e^beta */
-  PetscCall(ChooseTransport(tokens, &measures->transport));
+  PetscCall(ModelCheckBeta(measures->beta)); /* MMD^2 is in units of e^beta */
+  PetscCall(ChooseTransport(tokens, transport, &measures->transport));
   PetscCall(PetscSNPrintf(measures->text[0], sizeof(measures->text[0]), "%s of the token measure to that of %s (%s)",
                           strcmp(measures->transport, "sliced") ? "W2^2" : "sliced W2^2, a lower bound of W2^2,",
                           to[measures->reference], measures->transport));
@@ -64,21 +52,19 @@ static PetscErrorCode AddDistances(AnalyzeMeasures *measures, Tokens tokens) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode AnalyzeMeasuresCreate(Tokens tokens, AnalyzeMeasures *measures) {
+PetscErrorCode AnalyzeMeasuresCreate(Tokens tokens, const AnalyzeOptions *options, PetscReal beta,
+                                     AnalyzeMeasures *measures) {
   TokensLayout layout;
-  PetscInt64 bins;
 
   PetscFunctionBeginUser;
-  *measures = (AnalyzeMeasures){0};
   PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(AnalyzeGetReference(&measures->reference));
-  PetscCall(DeckGetFlag("analyze_pairs", &measures->pairs));
-  PetscCall(DeckGetFlag("analyze_coordinates", &measures->coordinates));
-  PetscCall(DeckGetInt("analyze_bins", &bins));
-  PetscCall(DeckGetReal("attention_beta", &measures->beta));
-  measures->bins = (PetscInt)bins;
-  measures->dim = layout.dim;
-  if (measures->reference != DISTANCE_NONE) PetscCall(AddDistances(measures, tokens));
+  *measures = (AnalyzeMeasures){.reference = AnalyzeGetReference(options),
+                                .pairs = options->pairs,
+                                .coordinates = options->coordinates,
+                                .bins = (PetscInt)options->bins,
+                                .dim = layout.dim,
+                                .beta = beta};
+  if (measures->reference != DISTANCE_NONE) PetscCall(AddDistances(measures, tokens, options->transport));
   if (measures->pairs)
     measures->quantity[measures->count++] =
         (Quantity){"pair_hist",

@@ -1,7 +1,7 @@
 /* What study analyze reads. */
 #include "study/options.h"
 
-static const OptionKey keys[] = {
+const OptionKey AnalyzeKeys[] = {
     STRING_KEY(AnalyzeOptions, file, "analyze_file", "", .shown = "(needed)",
                .help = "What to analyze: a trajectory (.h5md) of simulate, or a results file with the trajectories of "
                        "its realizations beside it; that of a running or killed job counts as far as it goes."),
@@ -38,7 +38,7 @@ const OptionTable AnalyzeTable = {
     .groups = (const OptionGroup[]){{AttentionKeys, "attention_beta|attention_engine|attention_tol"},
                                     {EnsembleKeys, "ensemble_groups"},
                                     {OutputKeys, OUTPUT_FILES},
-                                    {.keys = keys},
+                                    {.keys = AnalyzeKeys},
                                     RUN_KEYS,
                                     {.keys = NULL}},
     .changes = (const OptionKey[]){{.name = "attention_beta", .note = "analyze: as recorded unless given."},

@@ -1,22 +1,6 @@
 /* Study chaos: how fast the empirical measure of N tokens approaches the mean-field limit along the same common noise,
  * THEORY.md (4.3). */
-#include <chorale/deck.h>
-
-#include <math.h>
-
 #include "study/chaos/chaos.h"
-#include "study/studies.h"
-
-typedef struct {
-  Run run;
-  ChaosDesign design;
-  EnsembleLayout layout;
-  Noise noise;
-  Field field;
-  ChaosSystems systems;
-  PetscReal *means; /* of one realization: [starts][frames][counts][d] */
-  char methods[64]; /* of W2^2 */
-} Chaos;
 
 static const QuantityText texts[] = {
     {"tokens", "tokens", "number N of tokens of the system"},
@@ -34,61 +18,56 @@ static const QuantityText texts[] = {
     {"slope_intrinsic", "1", "slope of log intrinsic against log N"},
     {0}};
 
+/* The numbers of a realization, [CHAOS_NUMBERS][frames][counts]; without fresh starts nothing tells a correlation. */
+static PetscErrorCode Declare(const ChaosDesign *design, Results results) {
+  const char *const names[CHAOS_NUMBERS] = {"w2sq_frames", "mmd2_frames", "coupling_frames",
+                                            design->restarts ? "correlation_frames" : NULL};
+
+  PetscFunctionBeginUser;
+  for (int k = 0; k < CHAOS_NUMBERS; k++)
+    PetscCall(ResultsDeclare(results, &(Quantity){.name = names[k],
+                                                  .kind = QUANTITY_REALIZATION,
+                                                  .rank = 2,
+                                                  .shape = {design->frames, design->counts}}));
+  PetscFunctionReturn(0);
+}
+
 /* A draw of one step is asked for at the stages of every system. */
 static PetscErrorCode CheckNoise(const Chaos *chaos) {
-  const ChaosDesign *d = &chaos->design;
-  const PetscInt64 total = ChaosTotal(d), compared = d->reference == CHAOS_TWIN ? total : ChaosLargest(d);
+  const ChaosDesign *design = &chaos->design;
   char what[64];
   PetscInt stages;
 
   PetscFunctionBeginUser;
-  PetscCall(SchemeGetStages(chaos->systems.system[0].scheme, &stages));
+  PetscCall(NoiseCheckCount(chaos->noise, design->largest));
+  PetscCall(SchemeGetStages(chaos->system[0].scheme, &stages));
   PetscCall(PetscSNPrintf(what, sizeof(what), "tokens_count = %" PetscInt64_FMT " and %" PetscInt_FMT " smaller",
-                          d->count[d->counts - 1], d->counts - 1));
-  PetscCall(NoiseCheckPoints(chaos->noise, stages * (total + compared), what));
-  PetscFunctionReturn(0);
-}
-
-/* The numbers of a realization, [CHAOS_NUMBERS][frames][counts]; without fresh starts nothing tells a correlation. */
-static PetscErrorCode Declare(Chaos *chaos, Run run) {
-  static const char *const names[CHAOS_NUMBERS] = {"w2sq_frames", "mmd2_frames", "coupling_frames",
-                                                   "correlation_frames"};
-  const ChaosDesign *d = &chaos->design;
-
-  PetscFunctionBeginUser;
-  for (int k = 0; k < CHAOS_NUMBERS; k++)
-    PetscCall(RunDeclare(run, &(Quantity){.name = k == CHAOS_CORRELATION && !d->restarts ? NULL : names[k],
-                                          .kind = QUANTITY_REALIZATION,
-                                          .rank = 2,
-                                          .shape = {d->frames, d->counts}}));
+                          design->count[design->counts - 1], design->counts - 1));
+  PetscCall(NoiseCheckPoints(chaos->noise, stages * (design->total + design->compared), what));
+  PetscCall(SchemeCheck(chaos->system[0].scheme, chaos->noise, design->dt));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode Create(void *state, Run run) {
   Chaos *chaos = state;
-  ChaosDesign *d = &chaos->design;
-  EnsembleOptions ensemble;
-  NoiseOptions noise;
+  ChaosDesign *design = &chaos->design;
+  ModelOptions options;
 
   PetscFunctionBeginUser;
   chaos->run = run;
-  PetscCall(StudyCheckBeta());
-  PetscCall(ChaosDesignRead(d));
-  PetscCall(NoiseOptionsRead(&noise));
-  PetscCall(EnsembleOptionsRead(&ensemble));
-  PetscCall(RunCreateEnsemble(run, &ensemble, TokensBlockCount(ChaosLargest(d)), &chaos->layout));
-  PetscCall(NoiseCreate(d->dim, &noise, &chaos->noise));
-  PetscCall(NoiseCheckCount(chaos->noise, ChaosLargest(d)));
+  PetscCall(ModelOptionsRead(&options));
+  PetscCall(ChaosDesignRead(&options, design));
+  PetscCall(RunCreateEnsemble(run, &options.ensemble, TokensBlockCount(design->largest), &chaos->layout));
+  PetscCall(NoiseCreate(design->dim, &options.noise, &chaos->noise));
   PetscCall(NoiseCreateField(chaos->noise, &chaos->field));
-  PetscCall(ChaosSystemsCreate(d, chaos->layout.shards, &chaos->systems));
+  PetscCall(ChaosCreateSystems(chaos, &options));
   PetscCall(CheckNoise(chaos));
-  PetscCall(SchemeCheck(chaos->systems.system[0].scheme, chaos->noise, d->horizon / (PetscReal)d->depth));
-  PetscCall(RunSetSteps(run, d->walks * d->depth));
-  PetscCall(RunSetFrames(run, d->depth, d->horizon, FRAMES_SHARE));
-  d->frames = RunGetFrames(run)->count;
-  PetscCall(Declare(chaos, run));
-  PetscCall(PetscCalloc1((size_t)d->walks * d->frames * d->counts * d->dim, &chaos->means));
-  PetscCall(ChaosMethods(d, &chaos->systems, sizeof(chaos->methods), chaos->methods));
+  PetscCall(RunSetFrames(run, design->depth, design->horizon, FRAMES_SHARE));
+  PetscCall(RunSetSteps(run, design->walks * design->depth));
+  design->frames = RunGetFrames(run)->count;
+  PetscCall(Declare(design, RunGetResults(run)));
+  PetscCall(PetscCalloc1((size_t)design->walks * design->frames * design->counts * design->dim, &chaos->means));
+  PetscCall(ChaosMethods(chaos, sizeof(chaos->methods), chaos->methods));
   PetscFunctionReturn(0);
 }
 
@@ -97,7 +76,7 @@ static PetscErrorCode Destroy(void *state) {
 
   PetscFunctionBeginUser;
   PetscCall(PetscFree(chaos->means));
-  PetscCall(ChaosSystemsDestroy(&chaos->systems));
+  PetscCall(ChaosDestroySystems(chaos));
   PetscCall(FieldDestroy(&chaos->field));
   PetscCall(NoiseDestroy(&chaos->noise));
   PetscFunctionReturn(0);
@@ -105,24 +84,25 @@ static PetscErrorCode Destroy(void *state) {
 
 static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
   Chaos *chaos = state;
-  const ChaosDesign *d = &chaos->design;
+  const ChaosDesign *design = &chaos->design;
 
   PetscFunctionBeginUser;
-  PetscCall(ChaosSystemsSave(&chaos->systems, checkpoint));
-  if (d->restarts)
-    PetscCall(CheckpointAddReals(checkpoint, "means", d->walks * d->frames * d->counts * d->dim, chaos->means));
+  PetscCall(ChaosKeepSystems(chaos, checkpoint));
+  if (design->restarts)
+    PetscCall(CheckpointAddReals(checkpoint, "means", design->walks * design->frames * design->counts * design->dim,
+                                 chaos->means));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode View(void *state) {
   Chaos *chaos = state;
+  const System *largest = chaos->reference.tokens ? &chaos->reference : &chaos->twin[chaos->design.counts - 1];
 
   PetscFunctionBeginUser;
   PetscCall(ChaosDesignView(&chaos->design, chaos->layout.world));
   if (chaos->layout.group == 0) {
     PetscCall(PetscPrintf(chaos->layout.shards, "the largest set of tokens:\n"));
-    PetscCall(ChaosSystemsView(&chaos->systems));
-    PetscCall(NoiseView(chaos->noise, chaos->layout.shards));
+    PetscCall(SystemView(largest, chaos->noise));
   }
   PetscCall(PetscPrintf(chaos->layout.world, "transport  %s\n", chaos->methods));
   PetscFunctionReturn(0);
@@ -132,42 +112,41 @@ static PetscErrorCode Begin(void *state, PetscInt r) {
   Chaos *chaos = state;
 
   PetscFunctionBeginUser;
-  PetscCall(ChaosSystemsStart(&chaos->systems, r, r + chaos->design.walks * chaos->layout.realizations, PETSC_FALSE));
+  PetscCall(ChaosStartSystems(chaos, r, r + chaos->design.walks * chaos->layout.realizations, PETSC_FALSE));
   PetscFunctionReturn(0);
 }
 
 /* The mean tokens of start s in a frame. */
 static PetscErrorCode MeanTokens(Chaos *chaos, PetscInt s, PetscInt frame) {
-  const ChaosDesign *d = &chaos->design;
+  const ChaosDesign *design = &chaos->design;
+  PetscReal *means = chaos->means + (size_t)(s * design->frames + frame) * design->counts * design->dim;
 
   PetscFunctionBeginUser;
-  for (PetscInt i = 0; d->restarts && i < d->counts; i++)
-    PetscCall(ChaosMeanToken(chaos->systems.system[i].tokens,
-                             chaos->means + (size_t)((s * d->frames + frame) * d->counts + i) * d->dim));
+  for (PetscInt i = 0; design->restarts && i < design->counts; i++)
+    PetscCall(ChaosMeanToken(chaos->system[i].tokens, means + i * design->dim));
   PetscFunctionReturn(0);
 }
 
 /* A frame of the first start. */
 static PetscErrorCode Measure(void *state, PetscInt r, PetscInt f, PetscReal values[]) {
   Chaos *chaos = state;
-  const ChaosDesign *d = &chaos->design;
 
   PetscFunctionBeginUser;
   (void)r, (void)values;
-  PetscCall(ChaosMeasure(d, &chaos->systems, d->frames * d->counts, RunGetTail(chaos->run) + (size_t)f * d->counts));
+  PetscCall(ChaosMeasure(chaos, RunGetTail(chaos->run) + (size_t)f * chaos->design.counts));
   PetscCall(MeanTokens(chaos, 0, f));
   PetscFunctionReturn(0);
 }
 
 /* The correlations of a realization, from the mean tokens of all its starts. */
 static void Correlate(const Chaos *chaos) {
-  const ChaosDesign *d = &chaos->design;
-  const PetscInt cells = d->frames * d->counts;
+  const ChaosDesign *design = &chaos->design;
+  const PetscInt cells = design->frames * design->counts, dim = design->dim;
   PetscReal *correlation = RunGetTail(chaos->run) + CHAOS_CORRELATION * cells;
 
   for (PetscInt k = 0; k < cells; k++)
-    correlation[k] =
-        ChaosCorrelation(d->count[k % d->counts], d->dim, d->walks, cells * d->dim, chaos->means + (size_t)k * d->dim);
+    correlation[k] = ChaosCorrelation(design->count[k % design->counts], dim, design->walks, cells * dim,
+                                      chaos->means + (size_t)k * dim);
 }
 
 /* Step l along the noise path of realization r, which is walked once from its first start with all that is compared and
@@ -175,29 +154,21 @@ static void Correlate(const Chaos *chaos) {
  * does not have. */
 static PetscErrorCode Step(void *state, PetscInt r, PetscInt l, PetscBool *ended) {
   Chaos *chaos = state;
-  const ChaosDesign *d = &chaos->design;
-  const PetscInt s = l / d->depth, step = l % d->depth, frame = FramesAt(RunGetFrames(chaos->run), step + 1);
+  const ChaosDesign *design = &chaos->design;
+  const PetscInt s = l / design->depth, step = l % design->depth, frame = FramesAt(RunGetFrames(chaos->run), step + 1);
   const PetscBool alone = s > 0 ? PETSC_TRUE : PETSC_FALSE;
 
   PetscFunctionBeginUser;
   (void)ended;
   if (alone && step == 0) {
-    PetscCall(ChaosSystemsStart(&chaos->systems, r + s * chaos->layout.realizations, 0, PETSC_TRUE));
+    PetscCall(ChaosStartSystems(chaos, r + s * chaos->layout.realizations, 0, PETSC_TRUE));
     PetscCall(MeanTokens(chaos, s, 0));
   }
   /* one function on the sphere, shared by all tokens of all systems */
   PetscCall(NoiseDraw(chaos->noise, r, step, chaos->field));
-  PetscCall(ChaosSystemsStep(&chaos->systems, chaos->field, d->horizon / (PetscReal)d->depth, alone));
+  PetscCall(ChaosStepSystems(chaos, alone));
   if (alone && frame >= 0) PetscCall(MeanTokens(chaos, s, frame));
-  if (alone && l + 1 == d->walks * d->depth) Correlate(chaos);
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode Report(void *state, const Samples *samples, Results results) {
-  Chaos *chaos = state;
-
-  PetscFunctionBeginUser;
-  if (samples->realizations) PetscCall(ChaosReport(&chaos->design, samples, chaos->methods, results));
+  if (alone && l + 1 == design->walks * design->depth) Correlate(chaos);
   PetscFunctionReturn(0);
 }
 
@@ -214,6 +185,6 @@ const Study StudyChaos = {
     .start = Begin,
     .step = Step,
     .frame = Measure,
-    .report = Report,
+    .report = ChaosReport,
     .destroy = Destroy,
 };

@@ -2,13 +2,7 @@
 #ifndef CHORALE_STUDY_CHAOS_CHAOS_H
 #define CHORALE_STUDY_CHAOS_CHAOS_H
 
-#include <chorale/attention.h>
-#include <chorale/checkpoint.h>
-#include <chorale/ensemble.h>
-#include <chorale/noise.h>
-#include <chorale/results.h>
-#include <chorale/scheme.h>
-#include <chorale/start.h>
+#include "study/studies.h"
 
 enum {
   CHAOS_COUNTS = 64,      /* most values of tokens_count */
@@ -27,71 +21,65 @@ typedef struct {
   PetscInt counts, dim;
   PetscInt64 count[CHAOS_COUNTS]; /* N, ascending */
   ChaosReference reference;
-  PetscInt64 size;   /* tokens of the nested reference, nodes of the quadrature */
+  PetscInt64 size; /* tokens of the nested reference, nodes of the quadrature */
+  PetscInt64 largest, total,
+      compared;      /* tokens of the largest set, of all N together, of what they are compared with */
   PetscInt restarts; /* fresh starts along the same noise, beside the first */
   PetscInt walks;    /* all starts: restarts + 1 */
   PetscInt depth, frames;
-  PetscReal horizon, beta;
+  PetscReal horizon, dt, beta;
 } ChaosDesign;
 
 /* design.c: from the deck, checked; but for frames. Collective. */
-PetscErrorCode ChaosDesignRead(ChaosDesign *design);
+PetscErrorCode ChaosDesignRead(const ModelOptions *model, ChaosDesign *design);
 PetscErrorCode ChaosDesignView(const ChaosDesign *design, MPI_Comm comm);
-/* Tokens of the largest set, and of all systems of N together. */
-PetscInt64 ChaosLargest(const ChaosDesign *design);
-PetscInt64 ChaosTotal(const ChaosDesign *design);
-
 /* Is W2^2 computed for count i? */
 PetscBool ChaosHasTransport(const ChaosDesign *design, PetscInt i);
 
-/* Tokens that interact. */
+/* The state of the study. All systems of a group of ranks move along one noise path. */
 typedef struct {
-  Tokens tokens;
-  Attention attention;
-  Scheme scheme;
-} ChaosSystem;
-
-/* All systems of a group of ranks; they move along one noise path. */
-typedef struct {
-  PetscInt counts;
-  ChaosReference kind;
-  PetscInt64 size;
+  Run run;
+  ChaosDesign design;
+  EnsembleLayout layout;
+  Noise noise;
+  Field field;
   Start start;
-  ChaosSystem system[CHAOS_COUNTS]; /* of N tokens */
-  ChaosSystem twin[CHAOS_COUNTS];   /* the second ones */
-  ChaosSystem reference;            /* nested: its tokens; quadrature: the nodes and, with weight 0, the copies */
-  Start limit;                      /* quadrature: the start of the reference */
-  Tokens nodes;                     /* quadrature: the nodes alone */
-  Tokens partner[CHAOS_COUNTS];     /* nested, quadrature: the N tokens that the coupling distance compares with */
-} ChaosSystems;
+  System system[CHAOS_COUNTS];  /* of N tokens */
+  System twin[CHAOS_COUNTS];    /* the second ones */
+  System reference;             /* nested: its tokens; quadrature: the nodes and, with weight 0, the copies */
+  Start limit;                  /* quadrature: the start of the reference */
+  Tokens nodes;                 /* quadrature: the nodes alone */
+  Tokens partner[CHAOS_COUNTS]; /* nested, quadrature: the N tokens that the coupling distance compares with */
+  PetscReal *means;             /* mean tokens of one realization: [starts][frames][counts][d] */
+  char methods[64];             /* of W2^2, in words */
+} Chaos;
 
 /* systems.c. Collective over the shards. */
-PetscErrorCode ChaosSystemsCreate(const ChaosDesign *design, MPI_Comm shards, ChaosSystems *systems);
-PetscErrorCode ChaosSystemsDestroy(ChaosSystems *systems);
-PetscErrorCode ChaosSystemsView(ChaosSystems *systems);
+PetscErrorCode ChaosCreateSystems(Chaos *chaos, const ModelOptions *options);
+PetscErrorCode ChaosDestroySystems(Chaos *chaos);
 /* All tokens to a checkpoint. */
-PetscErrorCode ChaosSystemsSave(ChaosSystems *systems, Checkpoint checkpoint);
+PetscErrorCode ChaosKeepSystems(const Chaos *chaos, Checkpoint checkpoint);
 /* The systems of N, alone or with what they are compared with, at the start of number `start` (`other` for the second
- * systems), and one step of size dt. */
-PetscErrorCode ChaosSystemsStart(ChaosSystems *systems, PetscInt start, PetscInt other, PetscBool alone);
-PetscErrorCode ChaosSystemsStep(ChaosSystems *systems, Field field, PetscReal dt, PetscBool alone);
+ * systems), and one step along the field. */
+PetscErrorCode ChaosStartSystems(const Chaos *chaos, PetscInt start, PetscInt other, PetscBool alone);
+PetscErrorCode ChaosStepSystems(const Chaos *chaos, PetscBool alone);
 
 /* Numbers of one system at one time; the last is known when all restarts are. */
 typedef enum { CHAOS_W2SQ, CHAOS_MMD2, CHAOS_COUPLING, CHAOS_CORRELATION, CHAOS_NUMBERS } ChaosNumber;
 
 /* measure.c: W2^2 (NaN where it is left out), MMD^2 and coupling distance (NaN for twins) of a frame to
- * number[3][counts], rows `stride` apart. Collective over the shards. */
-PetscErrorCode ChaosMeasure(const ChaosDesign *design, ChaosSystems *systems, PetscInt stride, PetscReal number[]);
+ * number[3][frames][counts], whose first frame is this one. Collective over the shards. */
+PetscErrorCode ChaosMeasure(const Chaos *chaos, PetscReal number[]);
 /* How W2^2 is found: "circle", or "assignment, sinkhorn, none" where small and large N differ. Collective. */
-PetscErrorCode ChaosMethods(const ChaosDesign *design, ChaosSystems *systems, size_t size, char methods[]);
+PetscErrorCode ChaosMethods(const Chaos *chaos, size_t size, char methods[]);
 /* mean[d] = sum_i x_i / N, the same for any number of ranks. Collective. */
 PetscErrorCode ChaosMeanToken(Tokens tokens, PetscReal mean[]);
 /* The correlation of two tokens of N given the noise, from the mean tokens mean[starts][d] (strided) of `starts`
  * independent starts along one noise path. Pure. */
 PetscReal ChaosCorrelation(PetscInt64 N, PetscInt dim, PetscInt starts, PetscInt stride, const PetscReal mean[]);
 
-/* report.c: statistics over realizations of rows [CHAOS_NUMBERS][frames][counts], the table, slopes and arrays. method:
- * those of W2^2, in words. Called alike on all ranks. */
-PetscErrorCode ChaosReport(const ChaosDesign *design, const Samples *samples, const char *method, Results results);
+/* report.c: statistics over realizations of rows [CHAOS_NUMBERS][frames][counts], the table, slopes and arrays. Called
+ * alike on all ranks. */
+PetscErrorCode ChaosReport(void *state, const Samples *samples, Results results);
 
 #endif

@@ -6,70 +6,42 @@
 
 #include "study/chaos/chaos.h"
 
-/* (1/N) sum_i |x_i - y_i|^2 of two sets of one layout. */
-static PetscErrorCode Coupling(Tokens a, Tokens b, PetscReal *distance) {
-  const PetscReal scale = SumScale(4.0); /* of the largest value */
-  TokensLayout layout;
-  PetscInt64 total = 0;
-  const double *x, *y;
-  Vec vx, vy;
-
-  PetscFunctionBeginUser;
-  PetscCall(TokensGetLayout(a, &layout));
-  PetscCall(TokensGetVec(a, &vx));
-  PetscCall(TokensGetVec(b, &vy));
-  PetscCall(VecGetArrayRead(vx, &x));
-  PetscCall(VecGetArrayRead(vy, &y));
-  const PetscInt length = layout.dim * layout.block;
-  for (PetscInt k = 0; k < layout.owned; k++) { /* padding adds 0: it is e_1 in both */
-    double part = 0;
-
-    for (PetscInt i = k * length; i < (k + 1) * length; i++) part += (x[i] - y[i]) * (x[i] - y[i]);
-    total += SumRound(part / (double)layout.count, scale);
-  }
-  PetscCall(VecRestoreArrayRead(vy, &y));
-  PetscCall(VecRestoreArrayRead(vx, &x));
-  PetscCall(SumAllreduce(layout.comm, 1, &total));
-  *distance = (PetscReal)total / scale;
-  PetscFunctionReturn(0);
-}
-
 /* What system i is compared with. */
-static Tokens Measure(const ChaosSystems *s, PetscInt i) {
-  if (s->kind == CHAOS_TWIN) return s->twin[i].tokens;
-  return s->kind == CHAOS_QUADRATURE ? s->nodes : s->reference.tokens;
+static Tokens Compared(const Chaos *chaos, PetscInt i) {
+  return chaos->nodes ? chaos->nodes : chaos->reference.tokens ? chaos->reference.tokens : chaos->twin[i].tokens;
 }
 
-PetscErrorCode ChaosMeasure(const ChaosDesign *design, ChaosSystems *s, PetscInt stride, PetscReal number[]) {
-  const PetscInt64 first = s->kind == CHAOS_QUADRATURE ? s->size : 0; /* of the copies */
+PetscErrorCode ChaosMeasure(const Chaos *chaos, PetscReal number[]) {
+  const ChaosDesign *design = &chaos->design;
+  const PetscInt64 first = chaos->nodes ? design->size : 0; /* of the copies */
+  const PetscInt stride = design->frames * design->counts;
   const char *method;
 
   PetscFunctionBeginUser;
-  if (s->kind == CHAOS_QUADRATURE) PetscCall(TokensExtract(s->reference.tokens, 0, s->nodes));
-  for (PetscInt i = 0; i < s->counts; i++) {
-    const Tokens tokens = s->system[i].tokens, measure = Measure(s, i);
+  if (chaos->nodes) PetscCall(TokensExtract(chaos->reference.tokens, 0, chaos->nodes));
+  for (PetscInt i = 0; i < design->counts; i++) {
+    const Tokens tokens = chaos->system[i].tokens, compared = Compared(chaos, i);
     PetscReal *w2sq = &number[CHAOS_W2SQ * stride + i], *coupling = &number[CHAOS_COUPLING * stride + i];
 
     *w2sq = *coupling = NAN;
-    if (ChaosHasTransport(design, i)) PetscCall(DistanceTransport(tokens, measure, w2sq, &method));
-    PetscCall(DistanceMMD(tokens, measure, design->beta, &number[CHAOS_MMD2 * stride + i]));
-    if (s->kind == CHAOS_TWIN) continue;
-    PetscCall(TokensExtract(s->reference.tokens, first, s->partner[i]));
-    PetscCall(Coupling(tokens, s->partner[i], coupling));
+    if (ChaosHasTransport(design, i)) PetscCall(DistanceTransport(tokens, compared, w2sq, &method));
+    PetscCall(DistanceMMD(tokens, compared, design->beta, &number[CHAOS_MMD2 * stride + i]));
+    if (!chaos->partner[i]) continue;
+    PetscCall(TokensExtract(chaos->reference.tokens, first, chaos->partner[i]));
+    PetscCall(TokensMeanSquare(tokens, chaos->partner[i], PETSC_FALSE, coupling));
   }
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode ChaosMethods(const ChaosDesign *design, ChaosSystems *s, size_t size, char methods[]) {
-  const char *method = "none", *last = "";
+PetscErrorCode ChaosMethods(const Chaos *chaos, size_t size, char methods[]) {
+  const char *method, *last = "";
 
   PetscFunctionBeginUser;
   methods[0] = '\0';
-  for (PetscInt i = 0; i < s->counts; i++) {
-    if (ChaosHasTransport(design, i))
-      PetscCall(DistanceTransportMethod(s->system[i].tokens, Measure(s, i), &method));
-    else
-      method = "none";
+  for (PetscInt i = 0; i < chaos->design.counts; i++) {
+    method = "none";
+    if (ChaosHasTransport(&chaos->design, i))
+      PetscCall(DistanceTransportMethod(chaos->system[i].tokens, Compared(chaos, i), &method));
     if (!strcmp(method, last)) continue;
     if (i > 0) PetscCall(PetscStrlcat(methods, ", ", size));
     PetscCall(PetscStrlcat(methods, method, size));

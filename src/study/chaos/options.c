@@ -1,7 +1,7 @@
 /* What study chaos reads. */
 #include "study/options.h"
 
-static const OptionKey keys[] = {
+const OptionKey ChaosKeys[] = {
     INT_KEY(ChaosOptions, reference, "chaos_reference", "twin", 2, 10000000000, "tokens",
             .words = OPTION_WORDS("quadrature", "twin"),
             .help = "What the measure of N tokens is compared with: a number, one system of so many tokens, N being "
@@ -20,7 +20,7 @@ static const OptionKey keys[] = {
 const OptionTable ChaosTable = {.study = "chaos",
                                 .groups = (const OptionGroup[]){MODEL_KEYS,
                                                                 {OutputKeys, OUTPUT_FRAMES},
-                                                                {.keys = keys},
+                                                                {.keys = ChaosKeys},
                                                                 {.keys = CheckpointKeys},
                                                                 RUN_KEYS,
                                                                 {.keys = NULL}},

@@ -1,13 +1,11 @@
 /* What study chaos found: suprema over time, means over realizations, slopes in N beside those of THEORY.md (4.3). */
-
 #include <math.h>
-#include <string.h>
 
 #include "law/stats/interval.h"
-#include "law/stats/range.h"
 #include "study/chaos/chaos.h"
+#include "study/report.h"
 
-static const char *const names[CHAOS_NUMBERS] = {"w2sq", "mmd2", "coupling", "correlation"};
+enum { SUPREMA = CHAOS_CORRELATION }; /* the numbers before it */
 
 /* The paper's r_d(N), in the dimension of the space. */
 static PetscReal Bound(PetscInt d, PetscReal N) {
@@ -29,159 +27,28 @@ static const char *IntrinsicText(PetscInt d) {
   return d == 2 ? "N^(-1)" : d == 3 ? "N^(-1) log(1+N)" : "N^(-2/(d-1))";
 }
 
-/* Slopes of log mean against log N. */
-typedef struct {
-  FitValue measured[3]; /* NaN where there is none */
-  FitValue end[3];      /* at the largest N */
-  PetscReal bound, intrinsic;
-  const char *verdict; /* of W2^2 beside the bound */
-} Slopes;
-
-static PetscErrorCode Slope(PetscInt n, const PetscReal mean[], void *context, PetscReal values[]) {
-  PetscFunctionBeginUser;
-  values[0] = FitSlope(n, context, mean);
-  PetscCall(RangeEndSlope(n, context, mean, &values[1]));
-  PetscFunctionReturn(0);
-}
-
-/* With its interval; NaN where a value is not positive (no attention: tokens never part from their copies) or not
- * defined (twins have no coupling), and for a single N. */
-static PetscErrorCode MeasureSlope(const ChaosDesign *d, PetscInt R, const PetscReal samples[], FitValue *slope,
-                                   FitValue *end) {
-  PetscBool positive = d->counts > 1 ? PETSC_TRUE : PETSC_FALSE;
-  PetscReal N[CHAOS_COUNTS];
-
-  PetscFunctionBeginUser;
-  FitValue found[2] = {{NAN, NAN, NAN}, {NAN, NAN, NAN}};
-  for (PetscInt i = 0; i < d->counts; i++) N[i] = (PetscReal)d->count[i];
-  for (PetscInt i = 0; i < R * d->counts; i++) positive = positive && samples[i] > 0 ? PETSC_TRUE : PETSC_FALSE;
-  if (positive) PetscCall(IntervalOfStatistic(R, d->counts, samples, 2, Slope, N, found));
-  *slope = found[0];
-  *end = found[1];
-  PetscFunctionReturn(0);
-}
-
-/* A rate at every N, and its slope over them as a fit would have it. */
-static PetscErrorCode RecordRate(const ChaosDesign *d, const char *name, PetscReal (*rate)(PetscInt, PetscReal),
-                                 Results results, PetscReal *slope) {
-  const PetscInt64 shape[1] = {d->counts};
-  PetscReal N[CHAOS_COUNTS], values[CHAOS_COUNTS];
-  char key[64];
-
-  PetscFunctionBeginUser;
-  for (PetscInt i = 0; i < d->counts; i++) {
-    N[i] = (PetscReal)d->count[i];
-    values[i] = rate(d->dim, N[i]);
-  }
-  *slope = d->counts > 1 ? FitSlope(d->counts, N, values) : NAN;
-  PetscCall(ResultsArray(results, name, 1, shape, values));
-  PetscCall(PetscSNPrintf(key, sizeof(key), "slope_%s", name));
-  PetscCall(ResultsScalar(results, key, *slope));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode RecordSlopes(const ChaosDesign *d, PetscInt R, PetscReal *const samples[], Results results,
-                                   Slopes *slopes) {
-  PetscReal mean[CHAOS_COUNTS], largest = 0;
-  char key[64];
-
-  PetscFunctionBeginUser;
-  for (int k = 0; k < 3; k++) {
-    PetscCall(MeasureSlope(d, R, samples[k], &slopes->measured[k], &slopes->end[k]));
-    PetscCall(PetscSNPrintf(key, sizeof(key), "slope_%s", names[k]));
-    PetscCall(ResultsFit(results, key, slopes->measured[k]));
-  }
-  PetscCall(RecordRate(d, "bound", Bound, results, &slopes->bound));
-  PetscCall(RecordRate(d, "intrinsic", Intrinsic, results, &slopes->intrinsic));
-  FitMean(R, d->counts, samples[CHAOS_W2SQ], mean, NULL);
-  for (PetscInt i = 0; i < d->counts; i++) largest = PetscMax(largest, mean[i]);
-  slopes->verdict =
-      RangeWord(RangeJudge(slopes->measured[CHAOS_W2SQ], slopes->end[CHAOS_W2SQ], largest, slopes->bound));
-  PetscCall(ResultsText(results, "slope_w2sq_verdict", slopes->verdict));
-  PetscFunctionReturn(0);
-}
-
-/* What was measured beside the rates of theory. */
-static PetscErrorCode PrintSlopes(const ChaosDesign *d, PetscInt R, const Slopes *slopes, Results results) {
-  const PetscBool intervals = R >= INTERVAL_LEAST ? PETSC_TRUE : PETSC_FALSE;
-
-  PetscFunctionBeginUser;
-  if (d->counts == 1) PetscFunctionReturn(0);
-  PetscCall(ResultsSay(
-      results, "slopes of log E sup_t against log N, N = %" PetscInt64_FMT " .. %" PetscInt64_FMT "%s\n", d->count[0],
-      d->count[d->counts - 1], intervals ? ", with 95% intervals" : "; fewer than 4 realizations give no intervals"));
-  for (int k = 0; k < 3; k++) {
-    const FitValue s = slopes->measured[k];
-
-    if (PetscIsNanReal(s.value)) continue;
-    PetscCall(ResultsSay(results, "  %-10s %7.3f", names[k], (double)s.value));
-    if (intervals) PetscCall(ResultsSay(results, "  [%.3f, %.3f]", (double)s.low, (double)s.high));
-    PetscCall(ResultsSay(results, "\n"));
-  }
-  PetscCall(ResultsSay(results, "  %-10s %7.3f  W2^2 by the paper, r_%" PetscInt_FMT "(N) = %s: %s\n", "bound",
-                       (double)slopes->bound, d->dim, BoundText(d->dim), slopes->verdict));
-  PetscCall(ResultsSay(results, "  %-10s %7.3f  W2^2 of smooth laws in %" PetscInt_FMT " dimensions, %s\n", "intrinsic",
-                       (double)slopes->intrinsic, d->dim - 1, IntrinsicText(d->dim)));
-  PetscFunctionReturn(0);
-}
-
 /* samples[R][counts] <- the largest of all[R][number][frames][counts] over the frames. */
-static void Supremum(const ChaosDesign *d, PetscInt R, const PetscReal all[], ChaosNumber number, PetscReal samples[]) {
+static void Supremum(const ChaosDesign *design, PetscInt R, const PetscReal all[], int number, PetscReal samples[]) {
   for (PetscInt r = 0; r < R; r++) {
-    const PetscReal *frame = all + (size_t)(r * CHAOS_NUMBERS + (PetscInt)number) * d->frames * d->counts;
+    const PetscReal *frame = all + (size_t)(r * CHAOS_NUMBERS + number) * design->frames * design->counts;
 
-    for (PetscInt i = 0; i < d->counts; i++) {
-      samples[r * d->counts + i] = frame[i];
-      for (PetscInt f = 1; f < d->frames; f++)
-        samples[r * d->counts + i] = PetscMax(samples[r * d->counts + i], frame[f * d->counts + i]);
+    for (PetscInt i = 0; i < design->counts; i++) {
+      samples[r * design->counts + i] = frame[i];
+      for (PetscInt f = 1; f < design->frames; f++)
+        samples[r * design->counts + i] = PetscMax(samples[r * design->counts + i], frame[f * design->counts + i]);
     }
   }
 }
 
-/* Conditional independence: the correlation of two tokens given the noise, at the end. */
-typedef struct {
-  PetscReal mean[CHAOS_COUNTS], sem[CHAOS_COUNTS];
-} Correlation;
-
-static PetscErrorCode RecordCorrelation(const ChaosDesign *d, PetscInt R, const PetscReal all[], Results results,
-                                        Correlation *correlation) {
-  const PetscInt64 shape[1] = {d->counts};
-  PetscReal *samples;
+static PetscErrorCode AddRows(const ChaosDesign *design, PetscInt R, PetscReal *const samples[], Results results) {
+  PetscReal mean[SUPREMA][CHAOS_COUNTS], sem[SUPREMA][CHAOS_COUNTS];
 
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc1((size_t)R * d->counts, &samples));
-  for (PetscInt r = 0; r < R; r++) {
-    const size_t last = ((size_t)r * CHAOS_NUMBERS + CHAOS_CORRELATION) * d->frames + d->frames - 1;
-    PetscCall(PetscArraycpy(samples + r * d->counts, all + last * d->counts, d->counts));
-  }
-  FitMean(R, d->counts, samples, correlation->mean, correlation->sem);
-  PetscCall(PetscFree(samples));
-  PetscCall(ResultsArray(results, "correlation", 1, shape, correlation->mean));
-  PetscCall(ResultsArray(results, "correlation_sem", 1, shape, correlation->sem));
-  PetscFunctionReturn(0);
-}
+  for (int k = 0; k < SUPREMA; k++) FitMean(R, design->counts, samples[k], mean[k], sem[k]);
+  for (PetscInt i = 0; i < design->counts; i++) {
+    PetscReal row[1 + 2 * SUPREMA] = {(PetscReal)design->count[i]};
 
-static PetscErrorCode PrintCorrelation(const ChaosDesign *d, const Correlation *correlation, Results results) {
-  PetscFunctionBeginUser;
-  PetscCall(ResultsSay(results,
-                       "correlation of two tokens given the noise at time %.6g, %" PetscInt_FMT " starts per path\n",
-                       (double)d->horizon, d->walks));
-  for (PetscInt i = 0; i < d->counts; i++)
-    PetscCall(ResultsSay(results, "  N = %-10" PetscInt64_FMT " %11.3e +- %.1e, N times that %.3g\n", d->count[i],
-                         (double)correlation->mean[i], (double)correlation->sem[i],
-                         (double)(correlation->mean[i] * (PetscReal)d->count[i])));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode RecordRows(const ChaosDesign *d, PetscInt R, PetscReal *const samples[], Results results) {
-  PetscReal mean[3][CHAOS_COUNTS], sem[3][CHAOS_COUNTS];
-
-  PetscFunctionBeginUser;
-  for (int k = 0; k < 3; k++) FitMean(R, d->counts, samples[k], mean[k], sem[k]);
-  for (PetscInt i = 0; i < d->counts; i++) {
-    PetscReal row[7] = {(PetscReal)d->count[i]};
-
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < SUPREMA; k++) {
       row[1 + 2 * k] = mean[k][i];
       row[2 + 2 * k] = sem[k][i];
     }
@@ -190,28 +57,101 @@ static PetscErrorCode RecordRows(const ChaosDesign *d, PetscInt R, PetscReal *co
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode ChaosReport(const ChaosDesign *d, const Samples *all, const char *method, Results results) {
-  static const char *const kinds[] = {"nested", "quadrature", "twin"};
-  const PetscInt64 frames[1] = {d->frames};
-  const PetscInt R = all->realizations;
-  Correlation correlation;
-  PetscReal *samples[3];
-  Slopes slopes;
+/* A rate at every N, and its slope over them as a fit would have it. */
+static PetscErrorCode AddRate(const ChaosDesign *design, const PetscReal N[], const char *name, const char *key,
+                              PetscReal (*rate)(PetscInt, PetscReal), Results results, PetscReal *slope) {
+  PetscReal values[CHAOS_COUNTS];
 
   PetscFunctionBeginUser;
-  for (int k = 0; k < 3; k++) {
-    PetscCall(PetscMalloc1((size_t)R * d->counts, &samples[k]));
-    Supremum(d, R, all->all, (ChaosNumber)k, samples[k]);
+  for (PetscInt i = 0; i < design->counts; i++) values[i] = rate(design->dim, N[i]);
+  *slope = design->counts > 1 ? FitSlope(design->counts, N, values) : NAN;
+  PetscCall(ResultsArray(results, name, 1, (PetscInt64[]){design->counts}, values));
+  PetscCall(ResultsScalar(results, key, *slope));
+  PetscFunctionReturn(0);
+}
+
+/* Slopes of log mean against log N beside the rates of theory. There is none where a value is not positive (no
+ * attention: tokens never part from their copies) or not defined (twins have no coupling), and for a single N. */
+static PetscErrorCode ReportSlopes(const ChaosDesign *design, PetscInt R, PetscReal *const samples[], Results results) {
+  static const char *const names[SUPREMA] = {"w2sq", "mmd2", "coupling"};
+  static const char *const keys[SUPREMA] = {"slope_w2sq", "slope_mmd2", "slope_coupling"};
+  const PetscBool several = design->counts > 1 ? PETSC_TRUE : PETSC_FALSE;
+  const PetscBool intervals = R >= INTERVAL_LEAST ? PETSC_TRUE : PETSC_FALSE;
+  PetscReal N[CHAOS_COUNTS], bound, intrinsic;
+  Slope slope[SUPREMA];
+
+  PetscFunctionBeginUser;
+  for (PetscInt i = 0; i < design->counts; i++) N[i] = (PetscReal)design->count[i];
+  PetscCall(AddRate(design, N, "bound", "slope_bound", Bound, results, &bound));
+  PetscCall(AddRate(design, N, "intrinsic", "slope_intrinsic", Intrinsic, results, &intrinsic));
+  if (several)
+    PetscCall(ResultsSay(results,
+                         "slopes of log E sup_t against log N, N = %" PetscInt64_FMT " .. %" PetscInt64_FMT "%s\n",
+                         design->count[0], design->count[design->counts - 1],
+                         intervals ? ", with 95% intervals" : "; fewer than 4 realizations give no intervals"));
+  for (int k = 0; k < SUPREMA; k++) {
+    PetscCall(SlopeMeasure(R, design->counts, N, PETSC_FALSE, samples[k], bound, &slope[k]));
+    const FitValue value = slope[k].value;
+    PetscCall(ResultsFit(results, keys[k], value));
+    if (isnan(value.value)) continue;
+    PetscCall(ResultsSay(results, "  %-10s %7.3f", names[k], (double)value.value));
+    if (intervals) PetscCall(ResultsSay(results, "  [%.3f, %.3f]", (double)value.low, (double)value.high));
+    PetscCall(ResultsSay(results, "\n"));
   }
-  PetscCall(ResultsArray(results, "time", 1, frames, all->frames->time));
-  PetscCall(ResultsText(results, "reference", kinds[d->reference]));
-  PetscCall(ResultsText(results, "method", method));
-  if (d->size) PetscCall(ResultsScalar(results, "reference_tokens", (PetscReal)d->size));
-  PetscCall(RecordRows(d, R, samples, results));
-  PetscCall(RecordSlopes(d, R, samples, results, &slopes));
-  if (d->restarts) PetscCall(RecordCorrelation(d, R, all->all, results, &correlation));
-  for (int k = 0; k < 3; k++) PetscCall(PetscFree(samples[k]));
-  PetscCall(PrintSlopes(d, R, &slopes, results));
-  if (d->restarts) PetscCall(PrintCorrelation(d, &correlation, results));
+  PetscCall(ResultsText(results, "slope_w2sq_verdict", slope[CHAOS_W2SQ].verdict));
+  if (!several) PetscFunctionReturn(0);
+  PetscCall(ResultsSay(results, "  %-10s %7.3f  W2^2 by the paper, r_%" PetscInt_FMT "(N) = %s: %s\n", "bound",
+                       (double)bound, design->dim, BoundText(design->dim), slope[CHAOS_W2SQ].verdict));
+  PetscCall(ResultsSay(results, "  %-10s %7.3f  W2^2 of smooth laws in %" PetscInt_FMT " dimensions, %s\n", "intrinsic",
+                       (double)intrinsic, design->dim - 1, IntrinsicText(design->dim)));
+  PetscFunctionReturn(0);
+}
+
+/* Conditional independence: the correlation of two tokens given the noise, at the end. */
+static PetscErrorCode ReportCorrelation(const ChaosDesign *design, const Samples *all, Results results) {
+  const PetscInt R = all->realizations, counts = design->counts;
+  const PetscInt64 shape[1] = {counts};
+  PetscReal *samples, mean[CHAOS_COUNTS], sem[CHAOS_COUNTS];
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1((size_t)R * counts, &samples));
+  for (PetscInt r = 0; r < R; r++) {
+    const size_t last = ((size_t)r * CHAOS_NUMBERS + CHAOS_CORRELATION) * design->frames + design->frames - 1;
+    PetscCall(PetscArraycpy(samples + r * counts, all->all + last * counts, counts));
+  }
+  FitMean(R, counts, samples, mean, sem);
+  PetscCall(PetscFree(samples));
+  PetscCall(ResultsArray(results, "correlation", 1, shape, mean));
+  PetscCall(ResultsArray(results, "correlation_sem", 1, shape, sem));
+  PetscCall(ResultsSay(results,
+                       "correlation of two tokens given the noise at time %.6g, %" PetscInt_FMT " starts per path\n",
+                       (double)design->horizon, design->walks));
+  for (PetscInt i = 0; i < counts; i++)
+    PetscCall(ResultsSay(results, "  N = %-10" PetscInt64_FMT " %11.3e +- %.1e, N times that %.3g\n", design->count[i],
+                         (double)mean[i], (double)sem[i], (double)(mean[i] * (PetscReal)design->count[i])));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ChaosReport(void *state, const Samples *all, Results results) {
+  static const char *const kinds[] = {"nested", "quadrature", "twin"};
+  const Chaos *chaos = state;
+  const ChaosDesign *design = &chaos->design;
+  const PetscInt R = all->realizations;
+  PetscReal *samples[SUPREMA];
+
+  PetscFunctionBeginUser;
+  if (!R) PetscFunctionReturn(0);
+  for (int k = 0; k < SUPREMA; k++) {
+    PetscCall(PetscMalloc1((size_t)R * design->counts, &samples[k]));
+    Supremum(design, R, all->all, k, samples[k]);
+  }
+  PetscCall(ResultsArray(results, "time", 1, (PetscInt64[]){design->frames}, all->frames->time));
+  PetscCall(ResultsText(results, "reference", kinds[design->reference]));
+  PetscCall(ResultsText(results, "method", chaos->methods));
+  if (design->size) PetscCall(ResultsScalar(results, "reference_tokens", (PetscReal)design->size));
+  PetscCall(AddRows(design, R, samples, results));
+  PetscCall(ReportSlopes(design, R, samples, results));
+  if (design->restarts) PetscCall(ReportCorrelation(design, all, results));
+  for (int k = 0; k < SUPREMA; k++) PetscCall(PetscFree(samples[k]));
   PetscFunctionReturn(0);
 }

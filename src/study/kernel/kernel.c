@@ -1,6 +1,4 @@
 /* Study kernel: THEORY.md section 2 as a table, one row per activation, dimension, bias and beta. */
-#include <chorale/deck.h>
-
 #include <limits.h>
 
 #include "study/laws.h"
@@ -19,7 +17,7 @@ typedef struct {
 } Theory;
 
 /* The fixed columns, then c0 .. cn. */
-static PetscErrorCode NameColumns(Run run, PetscInt degree) {
+static PetscErrorCode NameColumns(Results results, PetscInt degree) {
   const size_t room = sizeof(COLUMNS) + 16 * (size_t)(degree + 1);
   char *columns;
 
@@ -31,30 +29,31 @@ static PetscErrorCode NameColumns(Run run, PetscInt degree) {
     PetscCall(PetscSNPrintf(name, sizeof(name), ",c%d", (int)n));
     PetscCall(PetscStrlcat(columns, name, room));
   }
-  PetscCall(RunSetColumns(run, columns));
+  PetscCall(ResultsSetColumns(results, columns));
   PetscCall(PetscFree(columns));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode Create(void *state, Run run) {
   Theory *theory = state;
-  PetscInt64 degree, rows;
+  KernelOptions options;
 
   PetscFunctionBeginUser;
   theory->betas = LAWS_LIST;
   PetscCall(LawsRead(&theory->laws));
   PetscCall(DeckGetRealList("attention_beta", &theory->betas, theory->beta));
-  PetscCall(DeckGetInt("kernel_degree", &degree));
-  theory->degree = (PetscInt)degree;
-  rows = (PetscInt64)LawsCount(&theory->laws) * theory->betas;
-  PetscCheck(rows <= INT_MAX / (NUMBERS + degree + 1), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+  PetscCall(DeckRead(KernelKeys, &options));
+  theory->degree = (PetscInt)options.degree;
+  const PetscInt64 rows = (PetscInt64)LawsCount(&theory->laws) * theory->betas;
+  const PetscInt numbers = NUMBERS + theory->degree + 1;
+  PetscCheck(rows <= INT_MAX / numbers, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "attention_beta: with the other lists there are %" PetscInt64_FMT " rows, more than a table can have",
              rows);
-  PetscCall(PetscCalloc1(NUMBERS + theory->degree + 1, &theory->row));
-  PetscCall(RunCreateSingle(run, &theory->layout));
+  PetscCall(PetscCalloc1(numbers, &theory->row));
+  PetscCall(RunCreateEnsemble(run, NULL, 0, &theory->layout));
   PetscCall(RunSetFrameList(run, (PetscInt)rows, NULL, NULL));
-  PetscCall(RunDeclare(run, &(Quantity){.kind = QUANTITY_FRAME, .rank = 1, .shape = {NUMBERS + theory->degree + 1}}));
-  PetscCall(NameColumns(run, theory->degree));
+  PetscCall(ResultsDeclare(RunGetResults(run), &(Quantity){.kind = QUANTITY_FRAME, .rank = 1, .shape = {numbers}}));
+  PetscCall(NameColumns(RunGetResults(run), theory->degree));
   PetscFunctionReturn(0);
 }
 

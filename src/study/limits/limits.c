@@ -1,16 +1,6 @@
 /* Study limits: the theorem of THEORY.md (3.4). Transformers of finite depth and width against the limit SDE on the
  * same Brownian path: E max_t (1/N) sum_i |X_i^{L,m}(t) - X_i(t)|^2 over the layer times t. */
-#include <chorale/deck.h>
-
 #include "study/limits/limits.h"
-#include "study/studies.h"
-
-typedef struct {
-  Run run;
-  LimitsGrid grid;
-  EnsembleLayout layout;
-  LimitsSystems systems;
-} Limits;
 
 static const QuantityText texts[] = {
     {"tokens", "tokens", "number N of tokens of the transformer and of the limit SDE that it is compared with"},
@@ -31,72 +21,19 @@ static const QuantityText texts[] = {
 static PetscErrorCode Create(void *state, Run run) {
   Limits *limits = state;
   const LimitsGrid *grid = &limits->grid;
-  EnsembleOptions ensemble;
+  ModelOptions options;
 
   PetscFunctionBeginUser;
   limits->run = run;
-  PetscCall(LimitsGridRead(&limits->grid));
-  PetscCall(EnsembleOptionsRead(&ensemble));
-  PetscCall(RunCreateEnsemble(run, &ensemble, TokensBlockCount(grid->most), &limits->layout));
-  PetscCall(LimitsSystemsCreate(grid, limits->layout.shards, &limits->systems));
+  PetscCall(ModelOptionsRead(&options));
+  PetscCall(LimitsGridRead(&options, &limits->grid));
+  PetscCall(RunCreateEnsemble(run, &options.ensemble, TokensBlockCount(grid->most), &limits->layout));
+  PetscCall(LimitsCreateSystems(limits, &options));
   PetscCall(RunSetSteps(run, (PetscInt)grid->reference));
-  PetscCall(RunDeclare(run, &(Quantity){.name = "samples",
-                                        .kind = QUANTITY_REALIZATION,
-                                        .rank = 3,
-                                        .shape = {grid->counts, grid->depths, grid->widths}}));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode Destroy(void *state) {
-  PetscFunctionBeginUser;
-  PetscCall(LimitsSystemsDestroy(&((Limits *)state)->systems));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
-  Limits *limits = state;
-  PetscInt64 every;
-
-  PetscFunctionBeginUser;
-  PetscCall(LimitsSystemsSave(limits->systems, checkpoint, &every));
-  PetscCall(RunSetStride(limits->run, (PetscInt)every));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode View(void *state) {
-  Limits *limits = state;
-
-  PetscFunctionBeginUser;
-  if (limits->layout.group == 0) PetscCall(LimitsSystemsView(limits->systems));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode Begin(void *state, PetscInt r) {
-  PetscFunctionBeginUser;
-  PetscCall(LimitsSystemsStart(((Limits *)state)->systems, r));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode Resume(void *state, PetscInt r, PetscInt l) {
-  PetscFunctionBeginUser;
-  PetscCall(LimitsSystemsResume(((Limits *)state)->systems, r, l));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode Step(void *state, PetscInt r, PetscInt l, PetscBool *ended) {
-  Limits *limits = state;
-
-  PetscFunctionBeginUser;
-  (void)ended;
-  PetscCall(LimitsSystemsStep(limits->systems, r, l, RunGetTail(limits->run)));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode Report(void *state, const Samples *samples, Results results) {
-  Limits *limits = state;
-
-  PetscFunctionBeginUser;
-  if (samples->realizations) PetscCall(LimitsReport(&limits->grid, samples->realizations, samples->all, results));
+  PetscCall(ResultsDeclare(RunGetResults(run), &(Quantity){.name = "samples",
+                                                           .kind = QUANTITY_REALIZATION,
+                                                           .rank = 3,
+                                                           .shape = {grid->counts, grid->depths, grid->widths}}));
   PetscFunctionReturn(0);
 }
 
@@ -108,11 +45,11 @@ const Study StudyLimits = {
     .size = sizeof(Limits),
     .checkpoints = PETSC_TRUE,
     .create = Create,
-    .keep = Keep,
-    .view = View,
-    .start = Begin,
-    .resume = Resume,
-    .step = Step,
-    .report = Report,
-    .destroy = Destroy,
+    .keep = LimitsKeep,
+    .view = LimitsView,
+    .start = LimitsStart,
+    .resume = LimitsResume,
+    .step = LimitsStep,
+    .report = LimitsReport,
+    .destroy = LimitsDestroy,
 };

@@ -2,27 +2,19 @@
 #ifndef CHORALE_STUDY_LIMITS_LIMITS_H
 #define CHORALE_STUDY_LIMITS_LIMITS_H
 
-#include <chorale/attention.h>
-#include <chorale/checkpoint.h>
-#include <chorale/noise.h>
-#include <chorale/results.h>
-#include <chorale/scheme.h>
-#include <chorale/start.h>
-
 #include "noise/coupling.h"
+#include "study/studies.h"
 
-enum { LIMITS_LIST = 32 };
+enum { LIMITS_LIST = 32, LIMITS_INFINITE = -1 };
 
 /* The grid: a transformer for every number of tokens, depth and width. Values as the deck has them. */
 typedef struct {
-  PetscInt counts, depths, widths;
-  PetscInt64 count[LIMITS_LIST], depth[LIMITS_LIST];
-  PetscInt width[LIMITS_LIST]; /* 0: infinite */
-  PetscInt64 most;             /* largest number of tokens: that of the limit SDE */
-  PetscInt64 reference;        /* its steps F */
-  PetscInt dim, cells;         /* cells = counts depths widths */
+  PetscInt counts, depths, widths, cells; /* cells = counts depths widths */
+  PetscInt finite;                        /* widths that are not LIMITS_INFINITE */
+  PetscInt64 count[LIMITS_LIST], depth[LIMITS_LIST], width[LIMITS_LIST];
+  PetscInt64 most;      /* largest number of tokens: that of the limit SDE */
+  PetscInt64 reference; /* its steps F */
   PetscReal horizon;
-  PetscBool coupled; /* some width is finite */
 } LimitsGrid;
 
 /* Cell of the samples and row of the table: tokens outermost, width innermost. */
@@ -30,26 +22,43 @@ static inline PetscInt LimitsCell(const LimitsGrid *grid, PetscInt i, PetscInt j
   return (i * grid->depths + j) * grid->widths + k;
 }
 
-/* Reads and checks the lists. Collective on PETSC_COMM_WORLD. */
-PetscErrorCode LimitsGridRead(LimitsGrid *grid);
+/* grid.c: the lists, read and checked. Collective on PETSC_COMM_WORLD. */
+PetscErrorCode LimitsGridRead(const ModelOptions *model, LimitsGrid *grid);
 
-/* All systems of one realization: the limit SDE and the transformers, on the same path of the noise. */
-typedef struct _p_LimitsSystems *LimitsSystems;
-PetscErrorCode LimitsSystemsCreate(const LimitsGrid *grid, MPI_Comm shards, LimitsSystems *systems);
-PetscErrorCode LimitsSystemsDestroy(LimitsSystems *systems);
-PetscErrorCode LimitsSystemsView(LimitsSystems systems);
-/* Starts realization r. */
-PetscErrorCode LimitsSystemsStart(LimitsSystems systems, PetscInt r);
-/* What a checkpoint keeps of a realization, after multiples of *every steps. */
-PetscErrorCode LimitsSystemsSave(LimitsSystems systems, Checkpoint checkpoint, PetscInt64 *every);
-/* After a checkpoint brought back the tokens as they were f steps after the start of realization r: what the layers
- * that were being filled had gathered. */
-PetscErrorCode LimitsSystemsResume(LimitsSystems systems, PetscInt r, PetscInt f);
-/* Step f of the limit SDE, and the layers that end with it; worst[cells], NaN at first, is raised to the errors at
- * their ends. */
-PetscErrorCode LimitsSystemsStep(LimitsSystems systems, PetscInt r, PetscInt f, PetscReal worst[]);
+/* The transformers with one number of tokens. They share what does not move. */
+typedef struct {
+  Tokens reference; /* the limit SDE's first tokens; its own tokens for the largest number */
+  Tokens *tokens;   /* [depths][widths] */
+  Attention attention;
+  Scheme layer;
+} LimitsFamily;
 
-/* Rows and fits of samples[R][cells] into results, and what they say. Collective on PETSC_COMM_WORLD. */
-PetscErrorCode LimitsReport(const LimitsGrid *grid, PetscInt R, const PetscReal samples[], Results results);
+/* The state of the study: all systems of one realization, the limit SDE and the transformers, on the same path of the
+ * noise. */
+typedef struct {
+  Run run;
+  LimitsGrid grid;
+  EnsembleLayout layout;
+  System limit; /* the limit SDE */
+  Start start;
+  Noise noise;
+  const char *coupled;  /* limits_coupling */
+  Coupling coupling;    /* NULL when all widths are infinite */
+  Field fine;           /* of one step of the limit SDE */
+  Field *layer;         /* [depths]: of the layer that fills, unit time */
+  LimitsFamily *family; /* [counts] */
+} Limits;
+
+/* systems.c: members of the study's table, and what its create needs. */
+PetscErrorCode LimitsCreateSystems(Limits *limits, const ModelOptions *options);
+PetscErrorCode LimitsDestroy(void *state);
+PetscErrorCode LimitsView(void *state);
+PetscErrorCode LimitsKeep(void *state, Checkpoint checkpoint);
+PetscErrorCode LimitsStart(void *state, PetscInt r);
+PetscErrorCode LimitsResume(void *state, PetscInt r, PetscInt f);
+PetscErrorCode LimitsStep(void *state, PetscInt r, PetscInt f, PetscBool *ended);
+
+/* report.c: rows and fits of the errors [R][cells], and what they say. Collective on PETSC_COMM_WORLD. */
+PetscErrorCode LimitsReport(void *state, const Samples *samples, Results results);
 
 #endif

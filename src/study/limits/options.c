@@ -1,6 +1,6 @@
 /* What study limits reads: lists of numbers of tokens, depths and widths, and a limit SDE beside the transformers. */
-#include "study/options.h"
-#include "noise/coupling.h"
+#include <stdlib.h>
+
 #include "study/limits/limits.h"
 
 /* Steps of the limit SDE: 8 times the deepest. */
@@ -18,16 +18,16 @@ static PetscErrorCode ResolveReference(MPI_Comm world, char *value, size_t size)
 
 /* Harmonics to the usual tolerance are few for d <= 5. */
 static PetscErrorCode ResolveNoise(MPI_Comm world, char *value, size_t size) {
-  PetscInt64 dim;
+  char dim[PETSC_MAX_PATH_LEN];
 
   PetscFunctionBeginUser;
   (void)world;
-  PetscCall(DeckGetInt("tokens_dim", &dim));
-  PetscCall(PetscStrncpy(value, dim <= 5 ? "spectral" : "gram", size));
+  PetscCall(DeckReadText(StartKeys, "tokens_dim", dim));
+  PetscCall(PetscStrncpy(value, atoi(dim) <= 5 ? "spectral" : "gram", size));
   PetscFunctionReturn(0);
 }
 
-static const OptionKey keys[] = {
+const OptionKey LimitsKeys[] = {
     INT_KEY(LimitsOptions, reference, "limits_reference", "", 1, 100000000, "steps", .shown = "8 x depth",
             .resolve = ResolveReference,
             .help = "Steps of the limit SDE that the transformers are compared with; every layers_depth divides it. "
@@ -38,7 +38,7 @@ const OptionTable LimitsTable = {
     .study = "limits",
     .groups = (const OptionGroup[]){MODEL_KEYS,
                                     {OutputKeys, OUTPUT_FILES},
-                                    {.keys = keys},
+                                    {.keys = LimitsKeys},
                                     {.keys = CouplingKeys},
                                     {.keys = CheckpointKeys},
                                     RUN_KEYS,

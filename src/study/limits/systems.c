@@ -2,57 +2,27 @@
  * its F/L steps are complete, with the sum of their fields, so that all see one Brownian path (THEORY.md 9.5). */
 #include <string.h>
 
-#include <chorale/deck.h>
-#include <chorale/sum.h>
-
 #include "study/limits/limits.h"
-#include "study/studies.h"
 
-/* The transformers with one number of tokens. They share what does not move. */
-typedef struct {
-  PetscInt64 count;
-  Tokens reference; /* the limit SDE's first `count` tokens; its own tokens for the largest count */
-  Tokens *tokens;   /* [depths][widths] */
-  Attention attention;
-  Scheme layer;
-} Family;
-
-struct _p_LimitsSystems {
-  LimitsGrid grid;
-  MPI_Comm comm;
-  Noise noise;
-  Coupling coupling; /* NULL when all widths are infinite */
-  Field fine;        /* of one step of the limit SDE */
-  Field *layer;      /* [depths]: of the layer that fills, unit time */
-  Tokens reference;
-  Start start;
-  Attention attention;
-  Scheme scheme;
-  Family *families; /* [counts] */
-};
-
-static PetscErrorCode FamilyCreate(LimitsSystems s, PetscInt64 count, const AttentionOptions *options, Family *family) {
-  const PetscInt systems = s->grid.depths * s->grid.widths;
+static PetscErrorCode CreateFamily(const Limits *limits, PetscInt64 count, const ModelOptions *options,
+                                   LimitsFamily *family) {
+  const PetscInt systems = limits->grid.depths * limits->grid.widths;
 
   PetscFunctionBeginUser;
-  family->count = count;
+  family->reference = limits->limit.tokens;
+  if (count < limits->grid.most)
+    PetscCall(TokensCreate(limits->layout.shards, count, (PetscInt)options->start.dim, &family->reference));
   PetscCall(PetscCalloc1(systems, &family->tokens));
-  if (count == s->grid.most) {
-    for (PetscInt q = 0; q < systems; q++) PetscCall(TokensDuplicate(s->reference, &family->tokens[q]));
-    family->reference = s->reference;
-  } else {
-    PetscCall(TokensCreate(s->comm, count, s->grid.dim, &family->reference));
-    for (PetscInt q = 0; q < systems; q++) PetscCall(TokensDuplicate(family->reference, &family->tokens[q]));
-  }
-  PetscCall(AttentionCreate(family->reference, options, &family->attention));
+  for (PetscInt q = 0; q < systems; q++) PetscCall(TokensDuplicate(family->reference, &family->tokens[q]));
+  PetscCall(AttentionCreate(family->reference, &options->attention, &family->attention));
   PetscCall(SchemeCreate(family->reference, &(SchemeOptions){.type = "layer"}, &family->layer));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode FamilyDestroy(LimitsSystems s, Family *family) {
+static PetscErrorCode DestroyFamily(const Limits *limits, LimitsFamily *family) {
   PetscFunctionBeginUser;
-  for (PetscInt q = 0; q < s->grid.depths * s->grid.widths; q++) PetscCall(TokensDestroy(&family->tokens[q]));
-  if (family->reference != s->reference) PetscCall(TokensDestroy(&family->reference));
+  for (PetscInt q = 0; q < limits->grid.depths * limits->grid.widths; q++) PetscCall(TokensDestroy(&family->tokens[q]));
+  if (family->reference != limits->limit.tokens) PetscCall(TokensDestroy(&family->reference));
   PetscCall(PetscFree(family->tokens));
   PetscCall(AttentionDestroy(&family->attention));
   PetscCall(SchemeDestroy(&family->layer));
@@ -60,80 +30,68 @@ static PetscErrorCode FamilyDestroy(LimitsSystems s, Family *family) {
 }
 
 /* A draw of one step is asked for at the stages of the limit SDE and at the tokens of every transformer. */
-static PetscErrorCode CheckNoise(LimitsSystems s) {
-  const LimitsGrid *grid = &s->grid;
+static PetscErrorCode CheckNoise(const Limits *limits) {
+  const LimitsGrid *grid = &limits->grid;
   const PetscInt64 stages = 4; /* of flow; heun has two */
   PetscInt64 points = stages * grid->most;
   char what[128];
 
   PetscFunctionBeginUser;
-  PetscCall(NoiseCheckCount(s->noise, grid->most));
+  PetscCall(NoiseCheckCount(limits->noise, grid->most));
   for (PetscInt i = 0; i < grid->counts; i++) points += grid->count[i] * grid->depths * grid->widths;
   PetscCall(PetscSNPrintf(what, sizeof(what),
                           "tokens_count = %" PetscInt64_FMT ", %" PetscInt_FMT " values of layers_depth, %" PetscInt_FMT
                           " of mlp_width",
                           grid->most, grid->depths, grid->widths));
-  PetscCall(NoiseCheckPoints(s->noise, points, what));
-  if (s->coupling) PetscCall(CouplingCheckCount(s->coupling, grid->most));
+  PetscCall(NoiseCheckPoints(limits->noise, points, what));
+  if (limits->coupling) PetscCall(CouplingCheckCount(limits->coupling, grid->most));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode LimitsSystemsCreate(const LimitsGrid *grid, MPI_Comm shards, LimitsSystems *systems) {
-  LimitsSystems s;
+PetscErrorCode LimitsCreateSystems(Limits *limits, const ModelOptions *options) {
+  const LimitsGrid *grid = &limits->grid;
   CouplingOptions coupling;
-  StudyObjects o;
 
   PetscFunctionBeginUser;
-  PetscCall(StudyObjectsRead(&o));
   PetscCall(CouplingOptionsRead(&coupling));
-  PetscCall(PetscNew(&s));
-  s->grid = *grid;
-  s->comm = shards;
-  PetscCall(TokensCreate(shards, grid->most, grid->dim, &s->reference));
-  PetscCall(StartCreate(s->reference, &o.start, &s->start));
-  PetscCall(AttentionCreate(s->reference, &o.attention, &s->attention));
-  PetscCall(SchemeCreate(s->reference, &o.scheme, &s->scheme));
-  PetscCall(NoiseCreate(grid->dim, &o.noise, &s->noise));
-  PetscCall(CouplingCreate(s->noise, &coupling, &s->coupling)); /* refuses noises without a field of the limit */
-  if (!grid->coupled) PetscCall(CouplingDestroy(&s->coupling));
-  PetscCall(CheckNoise(s));
-  PetscCall(SchemeCheck(s->scheme, s->noise, grid->horizon / (PetscReal)grid->reference));
-  PetscCall(NoiseCreateField(s->noise, &s->fine));
-  PetscCall(PetscCalloc1(grid->depths, &s->layer));
-  for (PetscInt j = 0; j < grid->depths; j++) PetscCall(NoiseCreateField(s->noise, &s->layer[j]));
-  PetscCall(PetscCalloc1(grid->counts, &s->families));
-  for (PetscInt i = 0; i < grid->counts; i++) PetscCall(FamilyCreate(s, grid->count[i], &o.attention, &s->families[i]));
-  *systems = s;
+  limits->coupled = coupling.type;
+  PetscCall(SystemCreate(limits->layout.shards, grid->most, options, &limits->limit));
+  PetscCall(StartCreate(limits->limit.tokens, &options->start, &limits->start));
+  PetscCall(NoiseCreate((PetscInt)options->start.dim, &options->noise, &limits->noise));
+  PetscCall(
+      CouplingCreate(limits->noise, &coupling, &limits->coupling)); /* refuses noises without a field of the limit */
+  if (!grid->finite) PetscCall(CouplingDestroy(&limits->coupling));
+  PetscCall(CheckNoise(limits));
+  PetscCall(SchemeCheck(limits->limit.scheme, limits->noise, grid->horizon / (PetscReal)grid->reference));
+  PetscCall(NoiseCreateField(limits->noise, &limits->fine));
+  PetscCall(PetscCalloc2(grid->depths, &limits->layer, grid->counts, &limits->family));
+  for (PetscInt j = 0; j < grid->depths; j++) PetscCall(NoiseCreateField(limits->noise, &limits->layer[j]));
+  for (PetscInt i = 0; i < grid->counts; i++)
+    PetscCall(CreateFamily(limits, grid->count[i], options, &limits->family[i]));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode LimitsSystemsDestroy(LimitsSystems *systems) {
-  LimitsSystems s = *systems;
+PetscErrorCode LimitsDestroy(void *state) {
+  Limits *limits = state;
 
   PetscFunctionBeginUser;
-  if (!s) PetscFunctionReturn(0);
-  for (PetscInt i = 0; i < s->grid.counts; i++) PetscCall(FamilyDestroy(s, &s->families[i]));
-  PetscCall(PetscFree(s->families));
-  for (PetscInt j = 0; j < s->grid.depths; j++) PetscCall(FieldDestroy(&s->layer[j]));
-  PetscCall(PetscFree(s->layer));
-  PetscCall(FieldDestroy(&s->fine));
-  PetscCall(CouplingDestroy(&s->coupling));
-  PetscCall(NoiseDestroy(&s->noise));
-  PetscCall(SchemeDestroy(&s->scheme));
-  PetscCall(AttentionDestroy(&s->attention));
-  PetscCall(StartDestroy(&s->start));
-  PetscCall(TokensDestroy(&s->reference));
-  PetscCall(PetscFree(*systems));
+  for (PetscInt i = 0; i < limits->grid.counts; i++) PetscCall(DestroyFamily(limits, &limits->family[i]));
+  for (PetscInt j = 0; j < limits->grid.depths; j++) PetscCall(FieldDestroy(&limits->layer[j]));
+  PetscCall(PetscFree2(limits->layer, limits->family));
+  PetscCall(FieldDestroy(&limits->fine));
+  PetscCall(CouplingDestroy(&limits->coupling));
+  PetscCall(NoiseDestroy(&limits->noise));
+  PetscCall(StartDestroy(&limits->start));
+  PetscCall(SystemDestroy(&limits->limit));
   PetscFunctionReturn(0);
 }
 
 /* Work and memory of what this study adds: all layers of a realization, the matrices of a coupling, and what draws
  * remember until the shallowest layer is complete. */
-static PetscErrorCode ViewCost(LimitsSystems s) {
-  const LimitsGrid *grid = &s->grid;
-  const PetscReal most = (PetscReal)grid->most;
+static PetscErrorCode ViewCost(const Limits *limits, const TokensLayout *layout) {
+  const LimitsGrid *grid = &limits->grid;
+  const PetscReal most = (PetscReal)grid->most, dim = (PetscReal)layout->dim;
   PetscReal layers = 0, units = 0, tokens = 0, pairs = 0, cubes = 0, draw;
-  char coupling[PETSC_MAX_PATH_LEN];
   PetscInt64 shallow = grid->reference;
 
   PetscFunctionBeginUser;
@@ -141,183 +99,176 @@ static PetscErrorCode ViewCost(LimitsSystems s) {
     layers += (PetscReal)grid->depth[j];
     shallow = PetscMin(shallow, grid->depth[j]);
   }
-  for (PetscInt k = 0; k < grid->widths; k++) units += (PetscReal)grid->width[k];
+  for (PetscInt k = 0; k < grid->widths; k++) units += (PetscReal)PetscMax(grid->width[k], 0);
   for (PetscInt i = 0; i < grid->counts; i++) {
     const PetscReal N = (PetscReal)grid->count[i];
     tokens += N;
-    pairs += N * (N + 2 * (PetscReal)grid->dim);
+    pairs += N * (N + 2 * dim);
     cubes += N * N * N;
   }
   const PetscReal systems = (PetscReal)(grid->depths * grid->widths), points = 4 * most + tokens * systems;
-  PetscCall(NoiseDrawBytes(s->noise, points, &draw));
-  const PetscReal memory = 8 * (tokens * systems * (PetscReal)grid->dim + (s->coupling ? 4 * most * most : 0)) +
+  PetscCall(NoiseDrawBytes(limits->noise, points, &draw));
+  const PetscReal memory = 8 * (tokens * systems * dim + (limits->coupling ? 4 * most * most : 0)) +
                            draw * (PetscReal)(grid->reference / shallow);
-  PetscCall(PetscPrintf(s->comm,
+  PetscCall(PetscPrintf(layout->comm,
                         "limits     per realization %" PetscInt_FMT
                         " transformers with %.6g layers in all, against %" PetscInt64_FMT " steps of the limit SDE\n",
                         grid->cells, (double)(layers * (PetscReal)(grid->counts * grid->widths)), grid->reference));
-  PetscCall(PetscPrintf(s->comm, "           per rank: %.3g MB memory", (double)memory / 1e6));
-  PetscCall(DeckGetString("limits_coupling", coupling));
-  if (s->coupling && !strcmp(coupling, "tokens"))
-    PetscCall(PetscPrintf(s->comm, "; couplings take about %.3g Gflop per realization",
+  PetscCall(PetscPrintf(layout->comm, "           per rank: %.3g MB memory", (double)memory / 1e6));
+  if (limits->coupling && !strcmp(limits->coupled, "tokens"))
+    PetscCall(PetscPrintf(layout->comm, "; couplings take about %.3g Gflop per realization",
                           1e-9 * (double)(layers * (units * pairs + 20 * (PetscReal)grid->widths * cubes))));
-  PetscCall(PetscPrintf(s->comm, "\n"));
+  PetscCall(PetscPrintf(layout->comm, "\n"));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode LimitsSystemsView(LimitsSystems s) {
+PetscErrorCode LimitsView(void *state) {
+  const Limits *limits = state;
+  TokensLayout layout;
+
   PetscFunctionBeginUser;
-  PetscCall(TokensView(s->reference));
-  PetscCall(AttentionView(s->attention));
-  PetscCall(NoiseView(s->noise, s->comm));
-  if (s->coupling) PetscCall(CouplingView(s->coupling, s->comm));
-  PetscCall(SchemeView(s->scheme));
-  PetscCall(ViewCost(s));
+  if (limits->layout.group) PetscFunctionReturn(0);
+  PetscCall(TokensGetLayout(limits->limit.tokens, &layout));
+  PetscCall(SystemView(&limits->limit, limits->noise));
+  if (limits->coupling) PetscCall(CouplingView(limits->coupling, layout.comm));
+  PetscCall(ViewCost(limits, &layout));
   PetscFunctionReturn(0);
+}
+
+/* Steps of the limit SDE in a layer of depth number j. */
+static PetscInt LayerSteps(const LimitsGrid *grid, PetscInt j) {
+  return (PetscInt)(grid->reference / grid->depth[j]);
 }
 
 /* Layer j takes in the field of one step: sqrt(dt) G, unit time for the layer. */
-static PetscErrorCode Gather(LimitsSystems s, PetscInt j) {
+static PetscErrorCode Gather(const Limits *limits, PetscInt j) {
   PetscFunctionBeginUser;
-  PetscCall(FieldAdd(s->layer[j], 1 / PetscSqrtReal((PetscReal)(s->grid.reference / s->grid.depth[j])), s->fine));
+  PetscCall(FieldAdd(limits->layer[j], 1 / PetscSqrtReal((PetscReal)LayerSteps(&limits->grid, j)), limits->fine));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode LimitsSystemsStart(LimitsSystems s, PetscInt r) {
+/* The first tokens of the limit SDE, for every family that has fewer. */
+static PetscErrorCode ExtractReferences(const Limits *limits) {
+  const Tokens all = limits->limit.tokens;
+
   PetscFunctionBeginUser;
-  PetscCall(TokensStart(s->reference, s->start, r));
-  for (PetscInt i = 0; i < s->grid.counts; i++) {
-    Family *family = &s->families[i];
-    if (family->reference != s->reference) PetscCall(TokensExtract(s->reference, 0, family->reference));
-    for (PetscInt q = 0; q < s->grid.depths * s->grid.widths; q++)
-      PetscCall(TokensCopy(family->reference, family->tokens[q]));
-  }
-  for (PetscInt j = 0; j < s->grid.depths; j++) PetscCall(FieldZero(s->layer[j]));
+  for (PetscInt i = 0; i < limits->grid.counts; i++)
+    if (limits->family[i].reference != all) PetscCall(TokensExtract(all, 0, limits->family[i].reference));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode LimitsStart(void *state, PetscInt r) {
+  const Limits *limits = state;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensStart(limits->limit.tokens, limits->start, r));
+  PetscCall(ExtractReferences(limits));
+  for (PetscInt i = 0; i < limits->grid.counts; i++)
+    for (PetscInt q = 0; q < limits->grid.depths * limits->grid.widths; q++)
+      PetscCall(TokensCopy(limits->family[i].reference, limits->family[i].tokens[q]));
+  for (PetscInt j = 0; j < limits->grid.depths; j++) PetscCall(FieldZero(limits->layer[j]));
   PetscFunctionReturn(0);
 }
 
 /* The least number of steps of the limit SDE after which layers of every depth are complete: the least common multiple
  * of the steps in a layer. */
-static PetscInt64 Period(const LimitsGrid *grid) {
-  PetscInt64 period = 1;
+static PetscInt Period(const LimitsGrid *grid) {
+  PetscInt period = 1;
 
   for (PetscInt j = 0; j < grid->depths; j++) {
-    const PetscInt64 steps = grid->reference / grid->depth[j];
-    PetscInt64 a = period, b = steps;
+    PetscInt a = period, b = LayerSteps(grid, j);
     while (b) {
-      const PetscInt64 rest = a % b;
+      const PetscInt rest = a % b;
       a = b;
       b = rest;
     }
-    period *= steps / a;
+    period *= LayerSteps(grid, j) / a;
   }
   return period;
 }
 
 /* Fields that layers have gathered are not kept but drawn again. Draws that remember where they were evaluated (gram)
  * would then be other functions: with them no layer may be half full. */
-PetscErrorCode LimitsSystemsSave(LimitsSystems s, Checkpoint checkpoint, PetscInt64 *every) {
+PetscErrorCode LimitsKeep(void *state, Checkpoint checkpoint) {
+  const Limits *limits = state;
+  const LimitsGrid *grid = &limits->grid;
   PetscReal remembered;
 
   PetscFunctionBeginUser;
-  PetscCall(NoiseDrawBytes(s->noise, 1, &remembered));
-  *every = remembered > 0 ? Period(&s->grid) : 1;
-  PetscCall(CheckpointAddTokens(checkpoint, "reference", s->reference));
-  for (PetscInt i = 0; i < s->grid.counts; i++)
-    for (PetscInt q = 0; q < s->grid.depths * s->grid.widths; q++) {
+  PetscCall(NoiseDrawBytes(limits->noise, 1, &remembered));
+  if (remembered > 0) PetscCall(RunSetStride(limits->run, Period(grid)));
+  PetscCall(CheckpointAddTokens(checkpoint, "reference", limits->limit.tokens));
+  for (PetscInt i = 0; i < grid->counts; i++)
+    for (PetscInt q = 0; q < grid->depths * grid->widths; q++) {
       char name[64];
       PetscCall(PetscSNPrintf(name, sizeof(name),
                               "tokens_%" PetscInt_FMT "_depth_%" PetscInt_FMT "_width_%" PetscInt_FMT, i,
-                              q / s->grid.widths, q % s->grid.widths));
-      PetscCall(CheckpointAddTokens(checkpoint, name, s->families[i].tokens[q]));
+                              q / grid->widths, q % grid->widths));
+      PetscCall(CheckpointAddTokens(checkpoint, name, limits->family[i].tokens[q]));
     }
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode LimitsSystemsResume(LimitsSystems s, PetscInt r, PetscInt f) {
-  const LimitsGrid *grid = &s->grid;
-  PetscInt64 first = f;
+/* After a checkpoint brought back the tokens as they were after f steps: what the layers that were being filled had
+ * gathered. */
+PetscErrorCode LimitsResume(void *state, PetscInt r, PetscInt f) {
+  const Limits *limits = state;
+  const LimitsGrid *grid = &limits->grid;
+  PetscInt first = f;
 
   PetscFunctionBeginUser;
-  for (PetscInt j = 0; j < grid->depths; j++) first = PetscMin(first, f - f % (grid->reference / grid->depth[j]));
-  for (PetscInt g = (PetscInt)first; g < f; g++) {
-    PetscCall(NoiseDraw(s->noise, r, g, s->fine));
+  for (PetscInt j = 0; j < grid->depths; j++) first = PetscMin(first, f - f % LayerSteps(grid, j));
+  for (PetscInt g = first; g < f; g++) {
+    PetscCall(NoiseDraw(limits->noise, r, g, limits->fine));
     for (PetscInt j = 0; j < grid->depths; j++)
-      if (g >= f - f % (grid->reference / grid->depth[j])) PetscCall(Gather(s, j));
+      if (g >= f - f % LayerSteps(grid, j)) PetscCall(Gather(limits, j));
   }
   PetscFunctionReturn(0);
 }
 
-/* sum_i w_i |x_i - y_i|^2 of tokens of one layout, the same on all ranks and for any number of them. */
-static PetscErrorCode MeanSquare(Tokens a, Tokens b, PetscReal *mean) {
-  const PetscReal scale = SumScale(4); /* |x - y| <= 2 */
-  const double *x, *y, *weights;
-  TokensLayout layout;
-  PetscInt64 total = 0;
-  Vec vx, vy;
-
-  PetscFunctionBeginUser;
-  PetscCall(TokensGetLayout(a, &layout));
-  PetscCall(TokensGetWeights(a, &weights));
-  PetscCall(TokensGetVec(a, &vx));
-  PetscCall(TokensGetVec(b, &vy));
-  PetscCall(VecGetArrayRead(vx, &x));
-  PetscCall(VecGetArrayRead(vy, &y));
-  for (PetscInt block = 0; block < layout.owned; block++) {
-    PetscReal sum = 0;
-    for (PetscInt c = 0; c < layout.dim; c++)
-      for (PetscInt t = 0; t < layout.block; t++) {
-        const PetscInt at = (block * layout.dim + c) * layout.block + t;
-        sum += weights[block * layout.block + t] * PetscSqr(x[at] - y[at]);
-      }
-    total += SumRound(sum, scale);
-  }
-  PetscCall(VecRestoreArrayRead(vy, &y));
-  PetscCall(VecRestoreArrayRead(vx, &x));
-  PetscCall(SumAllreduce(layout.comm, 1, &total));
-  *mean = (PetscReal)total / scale;
-  PetscFunctionReturn(0);
-}
-
-/* The layers of depth number j that end with step f: every width, every number of tokens. */
-static PetscErrorCode LayersStep(LimitsSystems s, PetscInt r, PetscInt f, PetscInt j, PetscReal worst[]) {
-  const LimitsGrid *grid = &s->grid;
+/* The layers of depth number j that end with step f: every width, every number of tokens. Errors, NaN at first, are
+ * raised to those at the ends of the layers. */
+static PetscErrorCode LayersStep(const Limits *limits, PetscInt r, PetscInt f, PetscInt j, PetscReal worst[]) {
+  const LimitsGrid *grid = &limits->grid;
   const PetscReal dt = grid->horizon / (PetscReal)grid->depth[j];
-  const PetscInt begin = f + 1 - (PetscInt)(grid->reference / grid->depth[j]); /* the key of the layer's weights */
+  const PetscInt begin = f + 1 - LayerSteps(grid, j); /* the key of the layer's weights */
 
   PetscFunctionBeginUser;
   for (PetscInt k = 0; k < grid->widths; k++) {
-    Field field = s->layer[j];
-    if (grid->width[k] > 0) PetscCall(CouplingDraw(s->coupling, r, begin, grid->width[k], s->layer[j], &field));
+    const PetscInt width = (PetscInt)grid->width[k];
+    Field field = limits->layer[j];
+    if (width != LIMITS_INFINITE) PetscCall(CouplingDraw(limits->coupling, r, begin, width, limits->layer[j], &field));
     for (PetscInt i = 0; i < grid->counts; i++) {
-      Family *family = &s->families[i];
+      const LimitsFamily *family = &limits->family[i];
       Tokens tokens = family->tokens[j * grid->widths + k];
       PetscReal *error = &worst[LimitsCell(grid, i, j, k)], now = 0;
       PetscCall(SchemeStep(family->layer, family->attention, field, dt, tokens));
-      PetscCall(MeanSquare(tokens, family->reference, &now));
+      PetscCall(TokensMeanSquare(tokens, family->reference, PETSC_TRUE, &now));
       if (!(*error >= now)) *error = now;
     }
   }
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode LimitsSystemsStep(LimitsSystems s, PetscInt r, PetscInt f, PetscReal worst[]) {
-  const LimitsGrid *grid = &s->grid;
+/* Step f of the limit SDE, and the layers that end with it. */
+PetscErrorCode LimitsStep(void *state, PetscInt r, PetscInt f, PetscBool *ended) {
+  const Limits *limits = state;
+  const LimitsGrid *grid = &limits->grid;
   PetscBool due = PETSC_FALSE;
 
   PetscFunctionBeginUser;
-  PetscCall(NoiseDraw(s->noise, r, f, s->fine));
-  PetscCall(SchemeStep(s->scheme, s->attention, s->fine, grid->horizon / (PetscReal)grid->reference, s->reference));
+  (void)ended;
+  PetscCall(NoiseDraw(limits->noise, r, f, limits->fine));
+  PetscCall(SystemStep(&limits->limit, limits->fine, grid->horizon / (PetscReal)grid->reference));
   for (PetscInt j = 0; j < grid->depths; j++) {
-    PetscCall(Gather(s, j));
-    due = due || (f + 1) % (grid->reference / grid->depth[j]) == 0 ? PETSC_TRUE : PETSC_FALSE;
+    PetscCall(Gather(limits, j));
+    due = due || (f + 1) % LayerSteps(grid, j) == 0 ? PETSC_TRUE : PETSC_FALSE;
   }
-  for (PetscInt i = 0; i < grid->counts && due; i++)
-    if (s->families[i].reference != s->reference) PetscCall(TokensExtract(s->reference, 0, s->families[i].reference));
+  if (due) PetscCall(ExtractReferences(limits));
   for (PetscInt j = 0; j < grid->depths; j++) {
-    if ((f + 1) % (grid->reference / grid->depth[j])) continue;
-    PetscCall(LayersStep(s, r, f, j, worst));
-    PetscCall(FieldZero(s->layer[j]));
+    if ((f + 1) % LayerSteps(grid, j)) continue;
+    PetscCall(LayersStep(limits, r, f, j, RunGetTail(limits->run)));
+    PetscCall(FieldZero(limits->layer[j]));
   }
   PetscFunctionReturn(0);
 }

@@ -1,8 +1,6 @@
 /* Study merge: results of one deck and several seeds become those of all their realizations. It reads the numbers that
  * the study of the files declares, from where its results have them; table, statistics and fits are then said by that
  * study's own report. */
-#include <chorale/deck.h>
-
 #include <string.h>
 #include <sys/stat.h>
 
@@ -16,29 +14,19 @@ typedef struct {
   PetscInt count, realizations;
   const char *path[FILES_MOST];
   char *storage;
-  PetscInt each[FILES_MOST]; /* realizations */
-  char *seeds[FILES_MOST];   /* of each, separated by commas */
-  char study[TEXT];
+  PetscInt each[FILES_MOST];                    /* realizations */
+  char *seeds[FILES_MOST];                      /* of each, separated by commas */
+  char study[TEXT], target[PETSC_MAX_PATH_LEN]; /* target: output_file */
 } Merge;
 
 /* Keys that may differ between files: what is joined, and what does not change the numbers. */
 static PetscBool IsFree(const char *key) {
-  static const char *const keys[] = {"ensemble_seed",
-                                     "ensemble_realizations",
-                                     "ensemble_groups",
-                                     "output_file",
-                                     "output_overwrite",
-                                     "output_table",
-                                     "output_trajectories",
-                                     "output_precision",
-                                     "output_compress",
-                                     "progress",
-                                     "dry_run",
-                                     NULL};
+  static const char *const keys[] = {"ensemble_seed", "ensemble_realizations", "output_trajectories",
+                                     "output_precision", "output_compress"};
 
-  for (int i = 0; keys[i]; i++)
+  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(keys); i++)
     if (!strcmp(key, keys[i])) return PETSC_TRUE;
-  return strncmp(key, "checkpoint_", strlen("checkpoint_")) ? PETSC_FALSE : PETSC_TRUE;
+  return CheckpointMayChange(key);
 }
 
 /* Refuses a deck that is not that of the first file. */
@@ -179,13 +167,12 @@ static PetscErrorCode InspectAll(Merge *merge, StudyFinder find) {
 
 /* The joined results must not take the place of what is joined. */
 static PetscErrorCode CheckTarget(const Merge *merge) {
-  char target[PETSC_MAX_PATH_LEN];
+  const char *target = merge->target;
   struct stat mine, other;
   PetscMPIInt rank;
   int same = -1;
 
   PetscFunctionBeginUser;
-  PetscCall(DeckGetString("output_file", target));
   PetscCheck(target[0], PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "output_file is not set: merge needs it");
   PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
   for (PetscInt i = 0; !rank && i < merge->count && !stat(target, &mine); i++)
@@ -289,7 +276,6 @@ static PetscErrorCode Label(const Merge *merge, Results results) {
 
 static PetscErrorCode Read(void *context, Results results, Checkpoint checkpoint, const EnsembleLayout *layout) {
   Merge *merge = context;
-  char target[PETSC_MAX_PATH_LEN];
   PetscErrorCode code;
   PetscInt before = 0;
   Hdf hdf;
@@ -304,9 +290,8 @@ static PetscErrorCode Read(void *context, Results results, Checkpoint checkpoint
     before += merge->each[i];
   }
   PetscCall(Label(merge, results));
-  PetscCall(DeckGetString("output_file", target));
-  PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s: %" PetscInt_FMT " realizations of %" PetscInt_FMT " files\n", target,
-                        merge->realizations, merge->count));
+  PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s: %" PetscInt_FMT " realizations of %" PetscInt_FMT " files\n",
+                        merge->target, merge->realizations, merge->count));
   for (PetscInt i = 0; i < merge->count; i++) PetscCall(PetscFree(merge->seeds[i]));
   PetscCall(PetscFree(merge->storage));
   PetscFunctionReturn(0);
@@ -314,10 +299,13 @@ static PetscErrorCode Read(void *context, Results results, Checkpoint checkpoint
 
 /* The study of the files, with their deck, reads instead of computing. */
 static PetscErrorCode Select(Run run, StudyFinder find, const Study **study) {
+  OutputOptions output;
   Merge *merge;
 
   PetscFunctionBeginUser;
   PetscCall(PetscNew(&merge));
+  PetscCall(DeckRead(OutputKeys, &output));
+  PetscCall(PetscStrncpy(merge->target, output.file, sizeof(merge->target)));
   merge->count = FILES_MOST;
   PetscCall(DeckGetStringList("merge_files", &merge->count, merge->path, &merge->storage));
   PetscCheck(merge->count, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,

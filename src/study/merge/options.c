@@ -1,7 +1,7 @@
 /* What study merge reads; the study of the files brings its own keys. */
 #include "study/options.h"
 
-static const OptionKey keys[] = {
+const OptionKey MergeKeys[] = {
     STRING_KEY(MergeOptions, files, "merge_files", "", .shown = "(needed)", .lists = PETSC_TRUE,
                .help = "Results files to join, in the order in which their realizations shall stand, separated by "
                        "commas: of one study and deck, but with other seeds."),
@@ -9,4 +9,5 @@ static const OptionKey keys[] = {
 
 const OptionTable MergeTable = {
     .study = "merge",
-    .groups = (const OptionGroup[]){{.keys = keys}, {OutputKeys, OUTPUT_FILES}, {.keys = RunKeys}, {.keys = NULL}}};
+    .groups =
+        (const OptionGroup[]){{.keys = MergeKeys}, {OutputKeys, OUTPUT_FILES}, {.keys = RunKeys}, {.keys = NULL}}};

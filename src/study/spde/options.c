@@ -1,7 +1,7 @@
 /* What study spde reads. */
 #include "study/options.h"
 
-static const OptionKey keys[] = {
+const OptionKey SpdeKeys[] = {
     CHOICE_KEY(SpdeOptions, particles, "spde_particles", "iid", .words = OPTION_WORDS("iid", "quadrature"),
                .help = "The tokens coupled to the density: independent draws of its initial law, or nodes of a "
                        "quadrature rule with the density in their weights (tokens_count 2 n^2 for d = 3)."),
@@ -15,7 +15,7 @@ const OptionTable SpdeTable = {
     .groups = (const OptionGroup[]){MODEL_KEYS,
                                     {OutputKeys, OUTPUT_FRAMES},
                                     {.keys = DensityKeys},
-                                    {.keys = keys},
+                                    {.keys = SpdeKeys},
                                     {.keys = CheckpointKeys},
                                     RUN_KEYS,
                                     {.keys = NULL}},

@@ -1,51 +1,75 @@
 /* Pictures of the density: values on a map, spectrum and some of the tokens, of realization 0. */
 #include <math.h>
 
-#include <chorale/deck.h>
-
 #include "study/spde/spde.h"
 
 /* Middle points of cells: 720 angles on the circle, cells of 2 degrees on the sphere. */
 enum { BLOCK = 256, CIRCLE_POINTS = 720, LATITUDES = 90, LONGITUDES = 180, SHOWN = 1024 };
 
-static PetscReal Angle(const SpdeSnapshots *s, PetscInt j) {
-  return 2 * PETSC_PI * ((PetscReal)j + 0.5) / (PetscReal)s->points;
+static PetscReal Angle(const SpdeSnapshots *snapshots, PetscInt j) {
+  return 2 * PETSC_PI * ((PetscReal)j + 0.5) / (PetscReal)snapshots->points;
 }
 
-static PetscReal Latitude(const SpdeSnapshots *s, PetscInt i) {
-  return PETSC_PI * (((PetscReal)i + 0.5) / (PetscReal)s->rows - 0.5);
+static PetscReal Latitude(const SpdeSnapshots *snapshots, PetscInt i) {
+  return PETSC_PI * (((PetscReal)i + 0.5) / (PetscReal)snapshots->rows - 0.5);
 }
 
-PetscErrorCode SpdeSnapshotsCreate(Density density, Tokens tokens, PetscInt frames, SpdeSnapshots *s) {
+/* Numbers of one snapshot in a part, and of all. */
+static PetscInt OneSize(const SpdePart *part) {
+  PetscInt size = 1;
+
+  for (int i = 1; i < part->rank; i++) size *= (PetscInt)part->shape[i];
+  return size;
+}
+
+static PetscInt AllSize(const SpdePart *part) {
+  return (PetscInt)part->shape[0] * OneSize(part);
+}
+
+PetscErrorCode SpdeSnapshotsCreate(Density density, Tokens tokens, PetscInt64 most, PetscInt frames,
+                                   SpdeSnapshots *snapshots) {
   TokensLayout layout;
-  PetscInt64 most;
+  PetscInt degree;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(DensityGetSize(density, &s->degree, NULL, NULL));
-  PetscCall(DeckGetInt("spde_snapshots", &most));
-  s->most = (PetscInt)PetscMin(most, frames);
-  s->dim = layout.dim;
-  s->rows = layout.dim == 2 ? 1 : LATITUDES;
-  s->points = layout.dim == 2 ? CIRCLE_POINTS : LONGITUDES;
-  s->shown = (PetscInt)PetscMin(layout.count, SHOWN);
-  PetscCall(PetscCalloc4(s->most, &s->time, (size_t)s->most * s->rows * s->points, &s->density,
-                         (size_t)s->most * (s->degree + 1), &s->power, (size_t)s->most * s->shown * s->dim,
-                         &s->tokens));
-  PetscCall(PetscCalloc3(s->shown, &s->weights, s->dim * BLOCK, &s->x, BLOCK, &s->value));
-  for (PetscInt i = 0; i < s->most; i++) s->time[i] = NAN; /* not taken */
+  PetscCall(DensityGetSize(density, &degree, NULL, NULL));
+  const PetscInt64 dim = layout.dim, shown = PetscMin(layout.count, SHOWN);
+  most = PetscMin(most, frames);
+  snapshots->most = (PetscInt)most;
+  snapshots->frames = frames;
+  snapshots->dim = layout.dim;
+  snapshots->rows = dim == 2 ? 1 : LATITUDES;
+  snapshots->points = dim == 2 ? CIRCLE_POINTS : LONGITUDES;
+  snapshots->part[SPDE_TIME] = (SpdePart){NULL, "snapshot_time", 1, {most}};
+  snapshots->part[SPDE_MAP] = dim == 2 ? (SpdePart){NULL, "snapshot_density", 2, {most, CIRCLE_POINTS}}
+                                       : (SpdePart){NULL, "snapshot_density", 3, {most, LATITUDES, LONGITUDES}};
+  snapshots->part[SPDE_SPECTRUM] = (SpdePart){NULL, "snapshot_spectrum", 2, {most, degree + 1}};
+  snapshots->part[SPDE_TOKENS] = (SpdePart){NULL, "snapshot_tokens", 3, {most, shown, dim}};
+  snapshots->part[SPDE_WEIGHTS] = (SpdePart){NULL, "snapshot_weights", 1, {shown}};
+  for (int i = 0; i < SPDE_PARTS; i++)
+    PetscCall(PetscCalloc1(AllSize(&snapshots->part[i]), &snapshots->part[i].values));
+  for (PetscInt i = 0; i < most; i++) snapshots->part[SPDE_TIME].values[i] = NAN; /* not taken */
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SpdeSnapshotsDestroy(SpdeSnapshots *s) {
+PetscErrorCode SpdeSnapshotsDestroy(SpdeSnapshots *snapshots) {
   PetscFunctionBeginUser;
-  PetscCall(PetscFree4(s->time, s->density, s->power, s->tokens));
-  PetscCall(PetscFree3(s->weights, s->x, s->value));
+  for (int i = 0; i < SPDE_PARTS; i++) PetscCall(PetscFree(snapshots->part[i].values));
   PetscFunctionReturn(0);
 }
 
-static PetscBool IsDue(const SpdeSnapshots *s, PetscInt frame, PetscInt frames) {
-  const PetscInt64 most = s->most, last = frames - 1;
+PetscErrorCode SpdeSnapshotsSave(SpdeSnapshots *snapshots, Checkpoint checkpoint) {
+  PetscFunctionBeginUser;
+  for (int i = 0; i < SPDE_PARTS && snapshots->most; i++) {
+    const SpdePart *part = &snapshots->part[i];
+    PetscCall(CheckpointAddShared(checkpoint, part->name, AllSize(part), part->values));
+  }
+  PetscFunctionReturn(0);
+}
+
+static PetscBool IsDue(const SpdeSnapshots *snapshots, PetscInt frame) {
+  const PetscInt64 most = snapshots->most, last = snapshots->frames - 1;
 
   if (most < 2 || most > last) return most > last || (most == 1 && frame == 0) ? PETSC_TRUE : PETSC_FALSE;
   for (PetscInt64 i = (frame * (most - 1)) / last; i <= (frame * (most - 1)) / last + 1; i++)
@@ -53,107 +77,104 @@ static PetscBool IsDue(const SpdeSnapshots *s, PetscInt frame, PetscInt frames) 
   return PETSC_FALSE;
 }
 
-PetscErrorCode SpdeSnapshotsSave(SpdeSnapshots *s, Checkpoint checkpoint) {
-  PetscFunctionBeginUser;
-  if (!s->most) PetscFunctionReturn(0);
-  PetscCall(CheckpointAddShared(checkpoint, "snapshot_time", s->most, s->time));
-  PetscCall(CheckpointAddShared(checkpoint, "snapshot_density", s->most * s->rows * s->points, s->density));
-  PetscCall(CheckpointAddShared(checkpoint, "snapshot_spectrum", s->most * (s->degree + 1), s->power));
-  PetscCall(CheckpointAddShared(checkpoint, "snapshot_tokens", s->most * s->shown * s->dim, s->tokens));
-  PetscCall(CheckpointAddShared(checkpoint, "snapshot_weights", s->shown, s->weights));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode Map(SpdeSnapshots *s, Density density, PetscReal *values) {
-  const PetscInt count = s->rows * s->points;
+static PetscErrorCode TakeMap(const SpdeSnapshots *snapshots, Density density, PetscReal *values) {
+  const PetscInt count = snapshots->rows * snapshots->points;
+  double *x, *value;
 
   PetscFunctionBeginUser;
+  PetscCall(PetscMalloc2(snapshots->dim * BLOCK, &x, BLOCK, &value));
   for (PetscInt first = 0; first < count; first += BLOCK) {
     for (PetscInt t = 0; t < BLOCK; t++) {
       const PetscInt p = PetscMin(first + t, count - 1);
-      const PetscReal angle = Angle(s, p % s->points), latitude = s->dim == 2 ? 0 : Latitude(s, p / s->points);
-      s->x[t] = cos(latitude) * cos(angle);
-      s->x[BLOCK + t] = cos(latitude) * sin(angle);
-      if (s->dim == 3) s->x[2 * BLOCK + t] = sin(latitude);
+      const PetscReal angle = Angle(snapshots, p % snapshots->points);
+      const PetscReal latitude = snapshots->dim == 2 ? 0 : Latitude(snapshots, p / snapshots->points);
+      x[t] = cos(latitude) * cos(angle);
+      x[BLOCK + t] = cos(latitude) * sin(angle);
+      if (snapshots->dim == 3) x[2 * BLOCK + t] = sin(latitude);
     }
-    PetscCall(DensityEvaluate(density, BLOCK, s->x, s->value));
-    PetscCall(PetscArraycpy(values + first, s->value, PetscMin(BLOCK, count - first)));
+    PetscCall(DensityEvaluate(density, BLOCK, x, value));
+    PetscCall(PetscArraycpy(values + first, value, PetscMin(BLOCK, count - first)));
   }
+  PetscCall(PetscFree2(x, value));
   PetscFunctionReturn(0);
 }
 
-/* Every so many of N rows of d numbers. */
-static void Choose(const SpdeSnapshots *s, PetscInt64 N, PetscInt d, const double *rows, PetscReal *chosen) {
-  for (PetscInt i = 0; i < s->shown; i++)
-    for (PetscInt c = 0; c < d; c++) chosen[i * d + c] = rows[(PetscInt64)i * N / s->shown * s->dim + c];
-}
-
-PetscErrorCode SpdeSnapshotsTake(SpdeSnapshots *s, PetscInt frame, PetscInt frames, PetscReal time, Density density,
-                                 Tokens tokens) {
-  PetscInt i = 0; /* snapshots before this one */
+/* The first n components of some of the tokens, evenly chosen, of a vector of the tokens' layout. */
+static PetscErrorCode TakeTokens(const SpdeSnapshots *snapshots, Tokens tokens, Vec v, PetscInt n, PetscReal *chosen) {
+  const PetscInt64 shown = snapshots->part[SPDE_WEIGHTS].shape[0];
   TokensLayout layout;
-  const double *weights;
-  double *rows, *w;
-  Vec x, v;
+  double *rows;
 
   PetscFunctionBeginUser;
-  if (!IsDue(s, frame, frames)) PetscFunctionReturn(0);
-  for (PetscInt f = 0; f < frame; f++) i += IsDue(s, f, frames);
-  s->time[i] = time;
-  PetscCall(Map(s, density, s->density + (size_t)i * s->rows * s->points));
-  PetscCall(DensitySpectrum(density, s->power + (size_t)i * (s->degree + 1)));
   PetscCall(TokensGetLayout(tokens, &layout));
   PetscCall(PetscMalloc1((size_t)layout.count * layout.dim, &rows));
-  PetscCall(TokensGetVec(tokens, &x));
-  PetscCall(TokensGather(tokens, x, rows));
-  Choose(s, layout.count, s->dim, rows, s->tokens + (size_t)i * s->shown * s->dim);
-  if (i == 0) { /* weights stay; they travel as the first component */
-    PetscCall(TokensCreateVec(tokens, &v));
-    PetscCall(TokensGetWeights(tokens, &weights));
-    PetscCall(VecGetArray(v, &w));
-    for (PetscInt b = 0; b < layout.owned; b++)
-      PetscCall(PetscArraycpy(w + b * layout.dim * layout.block, weights + b * layout.block, layout.block));
-    PetscCall(VecRestoreArray(v, &w));
-    PetscCall(TokensGather(tokens, v, rows));
-    Choose(s, layout.count, 1, rows, s->weights);
-    PetscCall(VecDestroy(&v));
-  }
+  PetscCall(TokensGather(tokens, v, rows));
+  for (PetscInt64 i = 0; i < shown; i++)
+    for (PetscInt c = 0; c < n; c++) chosen[i * n + c] = rows[i * layout.count / shown * layout.dim + c];
   PetscCall(PetscFree(rows));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Share(MPI_Comm comm, Results results, const char *key, int rank, const PetscInt64 shape[],
-                            PetscReal *values) {
-  PetscMPIInt count;
-  PetscInt64 size = 1;
+/* Weights travel as the first component. */
+static PetscErrorCode TakeWeights(const SpdeSnapshots *snapshots, Tokens tokens, PetscReal *chosen) {
+  TokensLayout layout;
+  const double *weights;
+  double *first;
+  Vec v;
 
   PetscFunctionBeginUser;
-  for (int i = 0; i < rank; i++) size *= shape[i];
-  PetscCall(PetscMPIIntCast((PetscInt)size, &count));
-  PetscCallMPI(MPI_Bcast(values, count, MPIU_REAL, 0, comm));
-  PetscCall(ResultsArray(results, key, rank, shape, values));
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCall(TokensGetWeights(tokens, &weights));
+  PetscCall(TokensCreateVec(tokens, &v));
+  PetscCall(VecGetArray(v, &first));
+  for (PetscInt b = 0; b < layout.owned; b++)
+    PetscCall(PetscArraycpy(first + b * layout.dim * layout.block, weights + b * layout.block, layout.block));
+  PetscCall(VecRestoreArray(v, &first));
+  PetscCall(TakeTokens(snapshots, tokens, v, 1, chosen));
+  PetscCall(VecDestroy(&v));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SpdeSnapshotsRecord(SpdeSnapshots *s, MPI_Comm comm, Results results) {
+PetscErrorCode SpdeSnapshotsTake(SpdeSnapshots *snapshots, PetscInt frame, PetscReal time, Density density,
+                                 Tokens tokens) {
+  PetscReal *place[SPDE_PARTS];
+  PetscInt before = 0; /* snapshots */
+  Vec x;
+
+  PetscFunctionBeginUser;
+  if (!IsDue(snapshots, frame)) PetscFunctionReturn(0);
+  for (PetscInt f = 0; f < frame; f++) before += IsDue(snapshots, f);
+  for (int i = 0; i < SPDE_PARTS; i++) place[i] = snapshots->part[i].values + before * OneSize(&snapshots->part[i]);
+  *place[SPDE_TIME] = time;
+  PetscCall(TakeMap(snapshots, density, place[SPDE_MAP]));
+  PetscCall(DensitySpectrum(density, place[SPDE_SPECTRUM]));
+  PetscCall(TokensGetVec(tokens, &x));
+  PetscCall(TakeTokens(snapshots, tokens, x, snapshots->dim, place[SPDE_TOKENS]));
+  if (!before) PetscCall(TakeWeights(snapshots, tokens, place[SPDE_WEIGHTS])); /* they stay */
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SpdeSnapshotsRecord(SpdeSnapshots *snapshots, MPI_Comm comm, Results results) {
   PetscReal angles[CIRCLE_POINTS], latitudes[LATITUDES];
   PetscInt taken = 0;
 
   PetscFunctionBeginUser;
-  for (PetscInt i = 0; i < s->most; i++) taken += !PetscIsNanReal(s->time[i]);
+  for (PetscInt i = 0; i < snapshots->most; i++) taken += !PetscIsNanReal(snapshots->part[SPDE_TIME].values[i]);
   PetscCallMPI(MPI_Bcast(&taken, 1, MPIU_INT, 0, comm));
   if (!taken) PetscFunctionReturn(0);
-  const PetscInt64 T = taken, row[1] = {s->points}, column[1] = {s->rows}, circle[2] = {T, s->points};
-  const PetscInt64 sphere[3] = {T, s->rows, s->points}, power[2] = {T, s->degree + 1};
-  const PetscInt64 tokens[3] = {T, s->shown, s->dim}, shown[1] = {s->shown};
-  for (PetscInt j = 0; j < s->points; j++) angles[j] = Angle(s, j);
-  for (PetscInt i = 0; i < s->rows; i++) latitudes[i] = Latitude(s, i);
-  PetscCall(ResultsArray(results, "snapshot_angle", 1, row, angles));
-  if (s->dim == 3) PetscCall(ResultsArray(results, "snapshot_latitude", 1, column, latitudes));
-  PetscCall(Share(comm, results, "snapshot_time", 1, &T, s->time));
-  PetscCall(Share(comm, results, "snapshot_density", s->dim, s->dim == 2 ? circle : sphere, s->density));
-  PetscCall(Share(comm, results, "snapshot_spectrum", 2, power, s->power));
-  PetscCall(Share(comm, results, "snapshot_tokens", 3, tokens, s->tokens));
-  PetscCall(Share(comm, results, "snapshot_weights", 1, shown, s->weights));
+  for (PetscInt j = 0; j < snapshots->points; j++) angles[j] = Angle(snapshots, j);
+  for (PetscInt i = 0; i < snapshots->rows; i++) latitudes[i] = Latitude(snapshots, i);
+  PetscCall(ResultsArray(results, "snapshot_angle", 1, (PetscInt64[]){snapshots->points}, angles));
+  if (snapshots->dim == 3)
+    PetscCall(ResultsArray(results, "snapshot_latitude", 1, (PetscInt64[]){snapshots->rows}, latitudes));
+  for (int i = 0; i < SPDE_PARTS; i++) {
+    SpdePart part = snapshots->part[i];
+    PetscMPIInt count;
+
+    if (i != SPDE_WEIGHTS) part.shape[0] = taken;
+    PetscCall(PetscMPIIntCast(AllSize(&part), &count));
+    PetscCallMPI(MPI_Bcast(part.values, count, MPIU_REAL, 0, comm));
+    PetscCall(ResultsArray(results, part.name, part.rank, part.shape, part.values));
+  }
   PetscFunctionReturn(0);
 }

@@ -3,14 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-#include <chorale/attention.h>
-#include <chorale/deck.h>
 #include <chorale/distance.h>
-#include <chorale/scheme.h>
-#include <chorale/start.h>
 
 #include "study/spde/spde.h"
-#include "study/studies.h"
 
 /* Quantiles that stand for a density on the circle: their distance to it, 1/QUANTILES or so, is far below that of N
  * tokens. */
@@ -18,17 +13,15 @@ enum { QUANTILES_LEAST = 4096, QUANTILES_MOST = 65536 };
 
 typedef struct {
   Run run;
-  PetscInt dim, depth;
-  PetscReal horizon;
-  PetscBool rule; /* spde_particles quadrature */
+  PetscReal dt;
+  PetscBool rule; /* weights of the tokens are those of a quadrature rule times the density */
   EnsembleLayout layout;
   Noise noise;
   Field field;
   Density density;
-  Tokens tokens, quantiles; /* quantiles on the circle only */
+  System system;
+  Tokens quantiles; /* on the circle only */
   Start start;
-  Attention attention;
-  Scheme scheme;
   SpdeSnapshots snapshots;
   PetscInt modes;
   PetscReal *state; /* [modes] coefficients of the density, for checkpoints */
@@ -58,56 +51,42 @@ static const QuantityText texts[] = {
     {"snapshot_weights", "1", "their weights"},
     {0}};
 
-static PetscErrorCode Read(Spde *spde, PetscInt64 *count) {
-  char particles[PETSC_MAX_PATH_LEN], init[PETSC_MAX_PATH_LEN];
-  PetscInt64 dim, depth;
-
+static PetscErrorCode CheckStart(const StartOptions *start) {
   PetscFunctionBeginUser;
-  PetscCall(DeckGetString("tokens_init", init));
   PetscCheck(
-      strcmp(init, "file"), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+      strcmp(start->init, "file"), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
       "tokens_init = file: study spde takes a law with a density: uniform, quadrature, vmf, clusters or harmonic");
-  PetscCall(DeckGetInt("tokens_count", count));
-  PetscCall(DeckGetInt("tokens_dim", &dim));
-  PetscCheck(dim <= 3, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-             "tokens_dim = %" PetscInt64_FMT ": study spde solves on the circle (2) and the sphere (3)", dim);
-  PetscCall(DeckGetInt("layers_depth", &depth));
-  PetscCall(DeckGetReal("layers_horizon", &spde->horizon));
-  PetscCall(DeckGetString("spde_particles", particles));
-  spde->dim = (PetscInt)dim;
-  spde->depth = (PetscInt)depth;
-  spde->rule = !strcmp(particles, "quadrature") || !strcmp(init, "quadrature") ? PETSC_TRUE : PETSC_FALSE;
+  PetscCheck(start->dim <= 3, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "tokens_dim = %" PetscInt64_FMT ": study spde solves on the circle (2) and the sphere (3)", start->dim);
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode CreateObjects(Spde *spde, PetscInt64 count, const StudyObjects *options) {
+static PetscErrorCode CreateObjects(Spde *spde, const ModelOptions *options) {
   const MPI_Comm shards = spde->layout.shards;
+  const PetscInt64 count = options->start.count,
+                   quantiles = PetscMin(PetscMax(16 * count, QUANTILES_LEAST), QUANTILES_MOST);
   DensityOptions density;
 
   PetscFunctionBeginUser;
   PetscCall(DensityOptionsRead(&density));
   density.scheme = options->scheme.type;
-  PetscCall(NoiseCreate(spde->dim, &options->noise, &spde->noise));
+  PetscCall(NoiseCreate((PetscInt)options->start.dim, &options->noise, &spde->noise));
   PetscCall(NoiseCreateField(spde->noise, &spde->field));
-  PetscCall(TokensCreate(shards, count, spde->dim, &spde->tokens));
-  PetscCall(AttentionCreate(spde->tokens, &options->attention, &spde->attention));
-  PetscCall(DensityCreate(spde->attention, spde->noise, &density, &spde->density));
+  PetscCall(SystemCreate(shards, count, options, &spde->system));
+  PetscCall(DensityCreate(spde->system.attention, spde->noise, &density, &spde->density));
   PetscCall(DensityCheckStarts(spde->density, spde->layout.world, spde->layout.realizations));
   if (spde->rule)
-    PetscCall(StartCreateRule(spde->tokens, &spde->start));
+    PetscCall(StartCreateRule(spde->system.tokens, &spde->start));
   else
-    PetscCall(StartCreate(spde->tokens, &options->start, &spde->start));
-  if (spde->dim == 2)
-    PetscCall(
-        TokensCreate(shards, PetscMin(PetscMax(16 * count, QUANTILES_LEAST), QUANTILES_MOST), 2, &spde->quantiles));
-  PetscCall(SchemeCreate(spde->tokens, &options->scheme, &spde->scheme));
-  PetscCall(SchemeCheck(spde->scheme, spde->noise, spde->horizon / (PetscReal)spde->depth));
+    PetscCall(StartCreate(spde->system.tokens, &options->start, &spde->start));
+  if (options->start.dim == 2) PetscCall(TokensCreate(shards, quantiles, 2, &spde->quantiles));
+  PetscCall(SchemeCheck(spde->system.scheme, spde->noise, spde->dt));
   PetscCall(DensityGetSize(spde->density, NULL, &spde->modes, NULL));
   PetscCall(PetscMalloc1(spde->modes, &spde->state));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Declare(Run run) {
+static PetscErrorCode Declare(Results results) {
   static const char *const names[SPDE_NUMBERS] = {
       "mass_realizations",          "min_density_realizations", "energy_realizations",
       "distance_realizations",      "entropy_realizations",     "tail_realizations",
@@ -115,27 +94,30 @@ static PetscErrorCode Declare(Run run) {
 
   PetscFunctionBeginUser;
   for (int i = 0; i < SPDE_NUMBERS; i++)
-    PetscCall(RunDeclare(run, &(Quantity){.name = names[i], .kind = QUANTITY_FRAME}));
-  PetscCall(RunDeclare(run, &(Quantity){.name = "outgrown", .kind = QUANTITY_REALIZATION}));
+    PetscCall(ResultsDeclare(results, &(Quantity){.name = names[i], .kind = QUANTITY_FRAME}));
+  PetscCall(ResultsDeclare(results, &(Quantity){.name = "outgrown", .kind = QUANTITY_REALIZATION}));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode Create(void *state, Run run) {
   Spde *spde = state;
-  StudyObjects options;
-  PetscInt64 count;
+  ModelOptions model;
+  SpdeOptions options;
 
   PetscFunctionBeginUser;
   spde->run = run;
-  PetscCall(StudyCheckBeta());
-  PetscCall(Read(spde, &count));
-  PetscCall(StudyObjectsRead(&options));
-  PetscCall(RunCreateEnsemble(run, &options.ensemble, TokensBlockCount(count), &spde->layout));
-  PetscCall(CreateObjects(spde, count, &options));
-  PetscCall(RunSetSteps(run, spde->depth));
-  PetscCall(RunSetFrames(run, spde->depth, spde->horizon, FRAMES_PRODUCT));
-  PetscCall(SpdeSnapshotsCreate(spde->density, spde->tokens, RunGetFrames(run)->count, &spde->snapshots));
-  PetscCall(Declare(run));
+  PetscCall(ModelOptionsRead(&model));
+  PetscCall(DeckRead(SpdeKeys, &options));
+  PetscCall(ModelCheckBeta(model.attention.beta));
+  PetscCall(CheckStart(&model.start));
+  spde->dt = ModelStepSize(&model);
+  if (!strcmp(options.particles, "quadrature") || !strcmp(model.start.init, "quadrature")) spde->rule = PETSC_TRUE;
+  PetscCall(RunCreateEnsemble(run, &model.ensemble, TokensBlockCount(model.start.count), &spde->layout));
+  PetscCall(CreateObjects(spde, &model));
+  PetscCall(RunSetFrames(run, (PetscInt)model.layers.depth, model.layers.horizon, FRAMES_PRODUCT));
+  PetscCall(SpdeSnapshotsCreate(spde->density, spde->system.tokens, options.snapshots, RunGetFrames(run)->count,
+                                &spde->snapshots));
+  PetscCall(Declare(RunGetResults(run)));
   PetscFunctionReturn(0);
 }
 
@@ -145,12 +127,10 @@ static PetscErrorCode Destroy(void *state) {
   PetscFunctionBeginUser;
   PetscCall(PetscFree(spde->state));
   PetscCall(SpdeSnapshotsDestroy(&spde->snapshots));
-  PetscCall(SchemeDestroy(&spde->scheme));
-  PetscCall(AttentionDestroy(&spde->attention));
   PetscCall(StartDestroy(&spde->start));
   PetscCall(TokensDestroy(&spde->quantiles));
-  PetscCall(TokensDestroy(&spde->tokens));
   PetscCall(DensityDestroy(&spde->density));
+  PetscCall(SystemDestroy(&spde->system));
   PetscCall(FieldDestroy(&spde->field));
   PetscCall(NoiseDestroy(&spde->noise));
   PetscFunctionReturn(0);
@@ -160,7 +140,7 @@ static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
   Spde *spde = state;
 
   PetscFunctionBeginUser;
-  PetscCall(CheckpointAddTokens(checkpoint, "tokens", spde->tokens));
+  PetscCall(CheckpointAddTokens(checkpoint, "tokens", spde->system.tokens));
   PetscCall(CheckpointAddReals(checkpoint, "density", spde->modes, spde->state));
   PetscCall(SpdeSnapshotsSave(&spde->snapshots, checkpoint));
   PetscFunctionReturn(0);
@@ -172,10 +152,7 @@ static PetscErrorCode View(void *state) {
   PetscFunctionBeginUser;
   if (spde->layout.group == 0) {
     PetscCall(DensityView(spde->density));
-    PetscCall(TokensView(spde->tokens));
-    PetscCall(AttentionView(spde->attention));
-    PetscCall(NoiseView(spde->noise, spde->layout.shards));
-    PetscCall(SchemeView(spde->scheme));
+    PetscCall(SystemView(&spde->system, spde->noise));
   }
   PetscCall(PetscPrintf(spde->layout.world,
                         "record     %" PetscInt_FMT " frames, at most %" PetscInt_FMT " snapshots\n",
@@ -189,7 +166,7 @@ static PetscErrorCode MeasureNumbers(Spde *spde, PetscReal numbers[SPDE_NUMBERS]
 
   PetscFunctionBeginUser;
   PetscCall(DensityMeasure(spde->density, &m));
-  PetscCall(DensityCompare(spde->density, spde->tokens, &mmd2, &sobolev2));
+  PetscCall(DensityCompare(spde->density, spde->system.tokens, &mmd2, &sobolev2));
   numbers[SPDE_MASS] = m.mass;
   numbers[SPDE_MINIMUM] = m.minimum;
   numbers[SPDE_ENERGY] = m.energy;
@@ -197,10 +174,10 @@ static PetscErrorCode MeasureNumbers(Spde *spde, PetscReal numbers[SPDE_NUMBERS]
   numbers[SPDE_TAIL] = m.tail;
   numbers[SPDE_MMD] = numbers[SPDE_DISTANCE] = PetscSqrtReal(mmd2);
   numbers[SPDE_SOBOLEV] = PetscSqrtReal(sobolev2);
-  PetscCall(AttentionEnergy(spde->attention, spde->tokens, &numbers[SPDE_TOKENS_ENERGY]));
+  PetscCall(AttentionEnergy(spde->system.attention, spde->system.tokens, &numbers[SPDE_TOKENS_ENERGY]));
   if (spde->quantiles) {
     PetscCall(DensityQuantiles(spde->density, spde->quantiles));
-    PetscCall(DistanceCircleTransport(spde->tokens, spde->quantiles, &low, &high));
+    PetscCall(DistanceCircleTransport(spde->system.tokens, spde->quantiles, &low, &high));
     numbers[SPDE_DISTANCE] = PetscSqrtReal(high);
   }
   PetscFunctionReturn(0);
@@ -208,12 +185,11 @@ static PetscErrorCode MeasureNumbers(Spde *spde, PetscReal numbers[SPDE_NUMBERS]
 
 static PetscErrorCode Measure(void *state, PetscInt r, PetscInt f, PetscReal values[]) {
   Spde *spde = state;
-  const Frames *frames = RunGetFrames(spde->run);
+  const PetscReal time = RunGetFrames(spde->run)->time[f];
 
   PetscFunctionBeginUser;
   PetscCall(MeasureNumbers(spde, values));
-  if (r == 0)
-    PetscCall(SpdeSnapshotsTake(&spde->snapshots, f, frames->count, frames->time[f], spde->density, spde->tokens));
+  if (r == 0) PetscCall(SpdeSnapshotsTake(&spde->snapshots, f, time, spde->density, spde->system.tokens));
   PetscFunctionReturn(0);
 }
 
@@ -222,8 +198,8 @@ static PetscErrorCode Begin(void *state, PetscInt r) {
 
   PetscFunctionBeginUser;
   PetscCall(DensityStart(spde->density, r));
-  PetscCall(TokensStart(spde->tokens, spde->start, r));
-  if (spde->rule) PetscCall(DensityWeigh(spde->density, spde->tokens));
+  PetscCall(TokensStart(spde->system.tokens, spde->start, r));
+  if (spde->rule) PetscCall(DensityWeigh(spde->density, spde->system.tokens));
   PetscFunctionReturn(0);
 }
 
@@ -250,14 +226,13 @@ static PetscErrorCode Resume(void *state, PetscInt r, PetscInt l) {
 /* Until the end or until the density has outgrown its degrees: what would follow is no solution. */
 static PetscErrorCode Step(void *state, PetscInt r, PetscInt l, PetscBool *ended) {
   Spde *spde = state;
-  const PetscReal dt = spde->horizon / (PetscReal)spde->depth;
 
   PetscFunctionBeginUser;
   PetscCall(NoiseDraw(spde->noise, r, l, spde->field)); /* one field for both */
-  PetscCall(DensityStep(spde->density, spde->field, dt));
-  PetscCall(SchemeStep(spde->scheme, spde->attention, spde->field, dt, spde->tokens));
+  PetscCall(DensityStep(spde->density, spde->field, spde->dt));
+  PetscCall(SystemStep(&spde->system, spde->field, spde->dt));
   PetscCall(DensityTail(spde->density, NULL, ended));
-  if (*ended) RunGetTail(spde->run)[0] = dt * (PetscReal)(l + 1);
+  if (*ended) RunGetTail(spde->run)[0] = spde->dt * (PetscReal)(l + 1);
   PetscCall(KeepDensity(spde, PETSC_FALSE));
   PetscFunctionReturn(0);
 }
@@ -267,7 +242,7 @@ static PetscErrorCode Report(void *state, const Samples *samples, Results result
   Spde *spde = state;
 
   PetscFunctionBeginUser;
-  if (samples->realizations) PetscCall(SpdeReport(spde->dim, samples, results));
+  if (samples->realizations) PetscCall(SpdeReport(spde->snapshots.dim, samples, results));
   PetscCall(ResultsPlaceTable(results));
   PetscCall(SpdeSnapshotsRecord(&spde->snapshots, spde->layout.world, results));
   PetscFunctionReturn(0);

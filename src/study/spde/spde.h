@@ -2,10 +2,7 @@
 #ifndef CHORALE_STUDY_SPDE_SPDE_H
 #define CHORALE_STUDY_SPDE_SPDE_H
 
-#include <chorale/checkpoint.h>
-#include <chorale/density.h>
-#include <chorale/ensemble.h>
-#include <chorale/results.h>
+#include "study/studies.h"
 
 /* What is measured in a frame. The first four are columns of the table, in its order. */
 typedef enum {
@@ -22,23 +19,29 @@ typedef enum {
 } SpdeNumber;
 
 /* Frames of realization 0: density on a map, spectrum, some of the tokens. */
+enum { SPDE_TIME, SPDE_MAP, SPDE_SPECTRUM, SPDE_TOKENS, SPDE_WEIGHTS, SPDE_PARTS };
 typedef struct {
-  PetscInt most;         /* snapshots */
+  PetscReal *values;
+  const char *name; /* in the file */
+  int rank;
+  PetscInt64 shape[3]; /* the number of snapshots first, but for weights, which stay */
+} SpdePart;
+
+typedef struct {
+  PetscInt most, frames; /* snapshots, and the frames that they are chosen of */
   PetscInt rows, points; /* of the map: latitudes (1 on the circle) and angles in [0, 2 pi) */
-  PetscInt degree, dim;
-  PetscInt shown;                             /* tokens, evenly chosen */
-  PetscReal *time, *density, *power, *tokens; /* [most], [most][rows][points], [most][degree + 1], [most][shown][d] */
-  PetscReal *weights;                         /* [shown] */
-  double *x, *value;                          /* blocks of the map */
+  PetscInt dim;
+  SpdePart part[SPDE_PARTS];
 } SpdeSnapshots;
 
-PetscErrorCode SpdeSnapshotsCreate(Density density, Tokens tokens, PetscInt frames, SpdeSnapshots *snapshots);
+PetscErrorCode SpdeSnapshotsCreate(Density density, Tokens tokens, PetscInt64 most, PetscInt frames,
+                                   SpdeSnapshots *snapshots);
 PetscErrorCode SpdeSnapshotsDestroy(SpdeSnapshots *snapshots);
 /* What a checkpoint keeps of them. */
 PetscErrorCode SpdeSnapshotsSave(SpdeSnapshots *snapshots, Checkpoint checkpoint);
-/* Takes one if this frame of so many is one of the evenly chosen. Collective on the tokens' communicator. */
-PetscErrorCode SpdeSnapshotsTake(SpdeSnapshots *snapshots, PetscInt frame, PetscInt frames, PetscReal time,
-                                 Density density, Tokens tokens);
+/* Takes one if this frame is one of the evenly chosen. Collective on the tokens' communicator. */
+PetscErrorCode SpdeSnapshotsTake(SpdeSnapshots *snapshots, PetscInt frame, PetscReal time, Density density,
+                                 Tokens tokens);
 /* What rank 0 of comm has, as arrays. Collective. */
 PetscErrorCode SpdeSnapshotsRecord(SpdeSnapshots *snapshots, MPI_Comm comm, Results results);
 

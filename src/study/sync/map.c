@@ -1,11 +1,8 @@
 /* The phase map of THEORY.md section 5: where the theorem's conditions hold, over activation, dimension and bias. Pure
  * theory. */
-#include <chorale/deck.h>
-
 #include <math.h>
 
 #include "study/laws.h"
-#include "study/studies.h"
 #include "study/sync/sync.h"
 
 enum { DIM, BIAS_U, BIAS_W, LAMBDA1, LAMBDA_BAR, LAMBDA_RATE, BOUNDARY, NUMBERS }; /* columns behind the activation */
@@ -95,13 +92,15 @@ static PetscErrorCode PrintBoundary(const char *activation, PetscInt dim, PetscR
 
 static PetscErrorCode Create(void *state, Run run) {
   Map *map = state;
+  AttentionOptions attention;
 
   PetscFunctionBeginUser;
+  PetscCall(AttentionOptionsRead(&attention));
+  map->beta = attention.beta;
   PetscCall(LawsRead(&map->laws));
-  PetscCall(DeckGetReal("attention_beta", &map->beta));
-  PetscCall(RunCreateSingle(run, &map->layout));
+  PetscCall(RunCreateEnsemble(run, NULL, 0, &map->layout));
   PetscCall(RunSetFrameList(run, LawsCount(&map->laws), NULL, NULL));
-  PetscCall(RunDeclare(run, &(Quantity){.kind = QUANTITY_FRAME, .rank = 1, .shape = {NUMBERS}}));
+  PetscCall(ResultsDeclare(RunGetResults(run), &(Quantity){.kind = QUANTITY_FRAME, .rank = 1, .shape = {NUMBERS}}));
   PetscFunctionReturn(0);
 }
 

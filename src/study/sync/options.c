@@ -1,7 +1,7 @@
 /* What study sync reads: a run, or lists for the map of the theory. */
 #include "study/options.h"
 
-static const OptionKey keys[] = {
+const OptionKey SyncKeys[] = {
     FLAG_KEY(SyncOptions, map, "sync_map",
              .help = "Draw the phase map of the theory over the lists mlp_activation, tokens_dim, kernel_bias; nothing "
                      "is simulated."),
@@ -16,7 +16,7 @@ const OptionTable SyncTable = {
                                     {OutputKeys, OUTPUT_FRAMES},
                                     {KernelKeys, "kernel_bias"},
                                     {.keys = CheckpointKeys},
-                                    {.keys = keys},
+                                    {.keys = SyncKeys},
                                     RUN_KEYS,
                                     {.keys = NULL}},
     .changes = (const OptionKey[]){{.name = "tokens_dim", .lists = PETSC_TRUE},

@@ -1,140 +1,134 @@
 /* What a run of the study sync found: table, attributes and arrays of /study/sync, and words on stdout. */
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "law/stats/interval.h"
+#include "study/report.h"
 #include "study/sync/sync.h"
 
 #define FIT_FRAMES 3
 
 typedef struct {
+  const Sync *sync;
   const SyncTheory *theory;
-  const SyncSamples *samples;
+  const Samples *samples;
+  PetscInt R, frames;
+  const PetscReal *time;
   Results results;
-  char words[4096];      /* printed below the table */
   PetscReal *mean, *sem; /* [frames * SYNC_COLUMNS + SYNC_TAIL] */
   PetscReal *bound;      /* [frames] */
   PetscReal measured;    /* the largest rate in the run: a lower bound of epsilon */
   SyncTheorem theorem;
 } Report;
 
-static void Say(Report *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void Say(Report *x, const char *format, ...) {
-  const size_t used = strlen(x->words);
-  va_list values;
-
-  va_start(values, format);
-  (void)vsnprintf(x->words + used, sizeof(x->words) - used, format, values);
-  va_end(values);
-}
-
-static PetscInt Width(const SyncSamples *s) {
-  return s->frames * SYNC_COLUMNS + SYNC_TAIL;
-}
-
-static PetscReal Sample(const SyncSamples *s, PetscInt r, PetscInt frame, PetscInt column) {
-  return s->all[(size_t)r * (size_t)Width(s) + (size_t)(frame * SYNC_COLUMNS + column)];
+static PetscReal Sample(const Report *report, PetscInt r, PetscInt frame, PetscInt column) {
+  return report->samples->all[(size_t)r * (size_t)report->samples->width + (size_t)(frame * SYNC_COLUMNS + column)];
 }
 
 /* ---- the theorem ---- */
 
 /* Largest d log E_beta / dt along attention alone, over all realizations: of all steps where epsilon needs it, else of
  * the frames. */
-static PetscReal LargestRate(const Report *x) {
-  const SyncSamples *s = x->samples;
+static PetscReal LargestRate(const Report *report) {
   PetscReal most = NAN;
 
-  if (!x->theory->pushes) return NAN;
-  for (PetscInt r = 0; r < s->realizations; r++) {
-    const PetscReal rate = Sample(s, r, s->frames, SYNC_RATE);
+  if (!report->theory->pushes) return NAN;
+  for (PetscInt r = 0; r < report->R; r++) {
+    const PetscReal rate = Sample(report, r, report->frames, SYNC_RATE);
     if (!isnan(rate) && !(rate <= most)) most = rate;
-    for (PetscInt f = 0; f < s->frames && x->theory->gradient; f++) {
-      const PetscReal energy = Sample(s, r, f, SYNC_ENERGY), now = Sample(s, r, f, SYNC_PUSH) / energy;
-      if (energy > SYNC_ROUNDING * exp(x->theory->beta) && !(now <= most)) most = now;
+    for (PetscInt f = 0; f < report->frames && report->theory->gradient; f++) {
+      const PetscReal energy = Sample(report, r, f, SYNC_ENERGY), now = Sample(report, r, f, SYNC_PUSH) / energy;
+      if (energy > SYNC_ROUNDING * exp(report->theory->beta) && !(now <= most)) most = now;
     }
   }
   return most;
 }
 
 /* e^{(epsilon + lambda_bar') t} E_0 where lambda_bar < 0, from the upper bounds of both. */
-static void Bound(Report *x) {
-  const SyncTheory *t = x->theory;
-  const PetscReal start = isnan(t->energy_start) ? x->mean[SYNC_ENERGY] : t->energy_start;
+static void Bound(Report *report) {
+  const SyncTheory *theory = report->theory;
+  const PetscReal start = isnan(theory->energy_start) ? report->mean[SYNC_ENERGY] : theory->energy_start;
+  const PetscBool known = theory->kernel && theory->lambda_bar < 0 ? PETSC_TRUE : PETSC_FALSE;
 
-  x->measured = LargestRate(x);
-  x->theorem = SyncJudgeTheorem(t, x->measured);
-  for (PetscInt f = 0; f < x->samples->frames; f++)
-    x->bound[f] = t->kernel && t->lambda_bar < 0 ? exp(x->theorem.rate * x->samples->time[f]) * start : NAN;
+  report->measured = LargestRate(report);
+  report->theorem = SyncJudgeTheorem(theory, report->measured);
+  for (PetscInt f = 0; f < report->frames; f++)
+    report->bound[f] = known ? exp(report->theorem.rate * report->time[f]) * start : NAN;
 }
 
-static PetscErrorCode ReportTheorem(Report *x) {
-  const SyncTheory *t = x->theory;
-  const SyncTheorem *theorem = &x->theorem;
+static PetscErrorCode ReportTheorem(const Report *report) {
+  const SyncTheory *theory = report->theory;
+  const SyncTheorem *theorem = &report->theorem;
+  const Results results = report->results;
 
   PetscFunctionBeginUser;
-  Say(x, "theorem    lambda_bar %.6g, lambda_bar'(beta) %.6g, ", (double)t->lambda_bar, (double)t->lambda_rate);
-  if (t->value == 0)
-    Say(x, "epsilon 0 (no attention)\n");
+  PetscCall(ResultsSay(results, "theorem    lambda_bar %.6g, lambda_bar'(beta) %.6g, ", (double)theory->lambda_bar,
+                       (double)theory->lambda_rate));
+  if (theory->value == 0)
+    PetscCall(ResultsSay(results, "epsilon 0 (no attention)\n"));
   else if (theorem->low == theorem->high)
-    Say(x, "epsilon %.6g (proved)\n", (double)theorem->high);
+    PetscCall(ResultsSay(results, "epsilon %.6g (proved)\n", (double)theorem->high));
   else
-    Say(x, "epsilon from %.6g to %.6g (proved)\n", (double)theorem->low, (double)theorem->high);
-  if (!isnan(x->measured))
-    Say(x, "           attention alone made the energy grow at the rate %.6g at most in this run\n",
-        (double)x->measured);
-  Say(x, "           %s\n", theorem->sentence);
-  PetscCall(ResultsScalar(x->results, "lambda_bar", t->lambda_bar));
-  PetscCall(ResultsScalar(x->results, "lambda_rate", t->lambda_rate));
-  PetscCall(ResultsScalar(x->results, "lambda_rate_bound", t->rate_bound));
-  PetscCall(ResultsScalar(x->results, "epsilon", theorem->high));
-  PetscCall(ResultsScalar(x->results, "epsilon_low", theorem->low));
-  PetscCall(ResultsScalar(x->results, "attention_rate", x->measured));
-  PetscCall(ResultsText(x->results, "theorem", theorem->word));
-  PetscCall(ResultsText(x->results, "verdict", theorem->sentence));
+    PetscCall(ResultsSay(results, "epsilon from %.6g to %.6g (proved)\n", (double)theorem->low, (double)theorem->high));
+  if (!isnan(report->measured))
+    PetscCall(ResultsSay(results,
+                         "           attention alone made the energy grow at the rate %.6g at most in this run\n",
+                         (double)report->measured));
+  PetscCall(ResultsSay(results, "           %s\n", theorem->sentence));
+  PetscCall(ResultsScalar(results, "lambda_bar", theory->lambda_bar));
+  PetscCall(ResultsScalar(results, "lambda_rate", theory->lambda_rate));
+  PetscCall(ResultsScalar(results, "lambda_rate_bound", theory->rate_bound));
+  PetscCall(ResultsScalar(results, "epsilon", theorem->high));
+  PetscCall(ResultsScalar(results, "epsilon_low", theorem->low));
+  PetscCall(ResultsScalar(results, "attention_rate", report->measured));
+  PetscCall(ResultsText(results, "theorem", theorem->word));
+  PetscCall(ResultsText(results, "verdict", theorem->sentence));
   PetscFunctionReturn(0);
 }
 
 /* ---- energy ---- */
 
 /* "1.23", or of deviations below and above a bound "1.23 standard errors below". */
-static void SayEnergy(Report *x, const SyncComparison *exact, const SyncComparison *bound) {
+static PetscErrorCode SayEnergy(Results results, const SyncComparison *exact, const SyncComparison *bound) {
   const SyncVerdict verdicts[2] = {exact->verdict, bound->verdict};
+  const char *above = bound->verdict == SYNC_AGREES      ? "within chance"
+                      : bound->verdict == SYNC_DISAGREES ? "exceeds it"
+                                                         : "not resolved";
 
+  PetscFunctionBeginUser;
   if (!isnan(exact->off))
-    Say(x, "energy     at most %.2f standard errors off the exact value at %d times up to t = %.4g: %s\n",
-        fabs((double)exact->off), (int)exact->frames, (double)exact->until, SyncVerdictWord(exact->verdict));
+    PetscCall(ResultsSay(
+        results, "energy     at most %.2f standard errors off the exact value at %d times up to t = %.4g: %s\n",
+        fabs((double)exact->off), (int)exact->frames, (double)exact->until, SyncVerdictWord(exact->verdict)));
   if (bound->off <= 0)
-    Say(x, "           always at least %.2f standard errors below the bound\n", (double)-bound->off);
+    PetscCall(
+        ResultsSay(results, "           always at least %.2f standard errors below the bound\n", (double)-bound->off));
   else if (bound->off > 0)
-    Say(x, "           at most %.2f standard errors above the bound: %s\n", (double)bound->off,
-        bound->verdict == SYNC_AGREES      ? "within chance"
-        : bound->verdict == SYNC_DISAGREES ? "exceeds it"
-                                           : "not resolved");
+    PetscCall(ResultsSay(results, "           at most %.2f standard errors above the bound: %s\n", (double)bound->off,
+                         above));
   for (int i = 0; i < 2; i++)
     if (verdicts[i] == SYNC_WITHIN_STEP)
-      Say(x, "           what is more than chance may be the step's error: take more layers_depth\n");
+      PetscCall(
+          ResultsSay(results, "           what is more than chance may be the step's error: take more layers_depth\n"));
+  PetscFunctionReturn(0);
 }
 
 /* How far the measured energy is off the exact one, and above the bound, in standard errors, at worst, over the frames
  * whose mean is resolved. */
-static PetscErrorCode ReportEnergy(Report *x) {
-  const SyncSamples *s = x->samples;
-  const PetscInt R = s->realizations;
-  const SyncComparison exact =
-      SyncCompareEnergy(x->theory, R, s->frames, SYNC_COLUMNS, s->time, x->mean, x->sem, s->exact, PETSC_FALSE);
-  const SyncComparison bound =
-      SyncCompareEnergy(x->theory, R, s->frames, SYNC_COLUMNS, s->time, x->mean, x->sem, x->bound, PETSC_TRUE);
+static PetscErrorCode ReportEnergy(const Report *report) {
+  const Results results = report->results;
+  const SyncComparison exact = SyncCompareEnergy(report->theory, report->R, report->frames, SYNC_COLUMNS, report->time,
+                                                 report->mean, report->sem, report->sync->exact, PETSC_FALSE);
+  const SyncComparison bound = SyncCompareEnergy(report->theory, report->R, report->frames, SYNC_COLUMNS, report->time,
+                                                 report->mean, report->sem, report->bound, PETSC_TRUE);
 
   PetscFunctionBeginUser;
-  SayEnergy(x, &exact, &bound);
-  PetscCall(ResultsScalar(x->results, "energy_off", fabs(exact.off)));
-  PetscCall(ResultsScalar(x->results, "energy_off_time", exact.time));
-  PetscCall(ResultsScalar(x->results, "energy_resolved", exact.until));
-  PetscCall(ResultsText(x->results, "energy_verdict", SyncVerdictWord(exact.verdict)));
-  PetscCall(ResultsScalar(x->results, "bound_excess", bound.off));
-  PetscCall(ResultsText(x->results, "bound_verdict", SyncVerdictWord(bound.verdict)));
+  PetscCall(SayEnergy(results, &exact, &bound));
+  PetscCall(ResultsScalar(results, "energy_off", fabs(exact.off)));
+  PetscCall(ResultsScalar(results, "energy_off_time", exact.time));
+  PetscCall(ResultsScalar(results, "energy_resolved", exact.until));
+  PetscCall(ResultsText(results, "energy_verdict", SyncVerdictWord(exact.verdict)));
+  PetscCall(ResultsScalar(results, "bound_excess", bound.off));
+  PetscCall(ResultsText(results, "bound_verdict", SyncVerdictWord(bound.verdict)));
   PetscFunctionReturn(0);
 }
 
@@ -162,214 +156,239 @@ static PetscErrorCode DecayRate(PetscInt n, const PetscReal energy[], void *cont
 }
 
 /* From where the energy has fallen to a half, up to where its mean can no longer be told. */
-static Decay FindDecay(const Report *x) {
-  const PetscInt frames = x->samples->frames;
-  Decay decay = {.time = x->samples->time};
+static Decay FindDecay(const Report *report) {
+  const PetscReal *mean = report->mean;
+  Decay decay = {.time = report->time};
 
-  while (decay.first < frames && x->mean[decay.first * SYNC_COLUMNS] > 0.5 * x->mean[SYNC_ENERGY]) decay.first++;
-  for (PetscInt f = decay.first; f < frames; f++, decay.n++)
-    if (!SyncIsCredible(x->theory->beta, x->mean[f * SYNC_COLUMNS], x->sem[f * SYNC_COLUMNS])) break;
+  while (decay.first < report->frames && mean[decay.first * SYNC_COLUMNS] > 0.5 * mean[SYNC_ENERGY]) decay.first++;
+  for (PetscInt f = decay.first; f < report->frames; f++, decay.n++)
+    if (!SyncIsCredible(report->theory->beta, mean[f * SYNC_COLUMNS], report->sem[f * SYNC_COLUMNS])) break;
   return decay;
 }
 
-static PetscErrorCode ReportDecay(Report *x) {
-  const SyncSamples *s = x->samples;
-  Decay decay = FindDecay(x);
-  FitValue rate = {NAN, NAN, NAN};
-  PetscReal exact = NAN, *energy;
+static PetscErrorCode SayDecay(const Report *report, FitValue rate, PetscReal exact, PetscReal from, PetscReal to) {
+  const Results results = report->results;
 
   PetscFunctionBeginUser;
-  if (decay.n >= FIT_FRAMES) {
-    PetscCall(PetscMalloc1((size_t)s->realizations * (size_t)decay.n, &energy));
-    for (PetscInt r = 0; r < s->realizations; r++)
-      for (PetscInt i = 0; i < decay.n; i++)
-        energy[r * decay.n + i] = PetscMax(Sample(s, r, decay.first + i, SYNC_ENERGY), PETSC_MACHINE_EPSILON);
-    PetscCall(IntervalOfStatistic(s->realizations, decay.n, energy, 1, DecayRate, &decay, &rate));
+  PetscCall(ResultsSay(results, "decay      rate of the energy %.4g, 95%% interval ", (double)rate.value));
+  if (isnan(rate.low))
+    PetscCall(ResultsSay(results, "not known"));
+  else
+    PetscCall(ResultsSay(results, "[%.4g, %.4g]", (double)rate.low, (double)rate.high));
+  PetscCall(ResultsSay(results, ", over t in [%.4g, %.4g]\n", (double)from, (double)to));
+  if (report->theory->exact)
+    PetscCall(ResultsSay(results, "           rate of the exact energy there %.4g\n", (double)exact));
+  if (exact < rate.low || exact > rate.high)
+    PetscCall(ResultsSay(results,
+                         "           outside of the interval: late means of few rare events come out low, and the "
+                         "fit's window, up to where the mean is known to %.0f%%, is chosen by them\n",
+                         100 * SYNC_CREDIBLE));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode ReportDecay(const Report *report) {
+  const Results results = report->results;
+  Decay decay = FindDecay(report);
+  const PetscInt n = decay.n;
+  FitValue rate = {NAN, NAN, NAN};
+  PetscReal exact = NAN, from = NAN, to = NAN, *energy;
+
+  PetscFunctionBeginUser;
+  if (n >= FIT_FRAMES) {
+    from = report->time[decay.first];
+    to = report->time[decay.first + n - 1];
+    PetscCall(PetscMalloc1((size_t)report->R * (size_t)n, &energy));
+    for (PetscInt r = 0; r < report->R; r++)
+      for (PetscInt i = 0; i < n; i++)
+        energy[r * n + i] = PetscMax(Sample(report, r, decay.first + i, SYNC_ENERGY), PETSC_MACHINE_EPSILON);
+    PetscCall(IntervalOfStatistic(report->R, n, energy, 1, DecayRate, &decay, &rate));
     PetscCall(PetscFree(energy));
-    if (x->theory->exact) PetscCall(DecayRate(decay.n, x->samples->exact + decay.first, &decay, &exact));
-    Say(x, "decay      rate of the energy %.4g, 95%% interval ", (double)rate.value);
-    if (isnan(rate.low))
-      Say(x, "not known");
-    else
-      Say(x, "[%.4g, %.4g]", (double)rate.low, (double)rate.high);
-    Say(x, ", over t in [%.4g, %.4g]\n", (double)s->time[decay.first], (double)s->time[decay.first + decay.n - 1]);
-    if (x->theory->exact) Say(x, "           rate of the exact energy there %.4g\n", (double)exact);
-    if (exact < rate.low || exact > rate.high)
-      Say(x,
-          "           outside of the interval: late means of few rare events come out low, and the fit's window, up to "
-          "where the mean is known to %.0f%%, is chosen by them\n",
-          100 * SYNC_CREDIBLE);
-  } else {
-    Say(x, "decay      no rate: under a half of the start, %d frames at least must have a mean known to %.0f%%\n",
-        FIT_FRAMES, 100 * SYNC_CREDIBLE);
-  }
-  PetscCall(ResultsFit(x->results, "decay", rate));
-  PetscCall(ResultsScalar(x->results, "decay_exact", exact));
-  PetscCall(ResultsScalar(x->results, "decay_from", decay.n >= FIT_FRAMES ? s->time[decay.first] : NAN));
-  PetscCall(ResultsScalar(x->results, "decay_to", decay.n >= FIT_FRAMES ? s->time[decay.first + decay.n - 1] : NAN));
+    if (report->theory->exact) PetscCall(DecayRate(n, report->sync->exact + decay.first, &decay, &exact));
+    PetscCall(SayDecay(report, rate, exact, from, to));
+  } else
+    PetscCall(ResultsSay(
+        results, "decay      no rate: under a half of the start, %d frames at least must have a mean known to %.0f%%\n",
+        FIT_FRAMES, 100 * SYNC_CREDIBLE));
+  PetscCall(ResultsFit(results, "decay", rate));
+  PetscCall(ResultsScalar(results, "decay_exact", exact));
+  PetscCall(ResultsScalar(results, "decay_from", from));
+  PetscCall(ResultsScalar(results, "decay_to", to));
   PetscFunctionReturn(0);
 }
 
 /* ---- Lyapunov exponent ---- */
 
+/* A mean over the realizations and its standard error. */
+typedef struct {
+  PetscReal mean, sem;
+} Exponent;
+
 /* Of the twins, less what scatters about 0 (TwinsForesee). */
-static PetscReal Growth(const SyncSamples *s, PetscInt r, PetscInt frame) {
-  return Sample(s, r, frame, SYNC_GROWTH) - Sample(s, r, frame, SYNC_MARTINGALE);
+static PetscReal Growth(const Report *report, PetscInt r, PetscInt frame) {
+  return Sample(report, r, frame, SYNC_GROWTH) - Sample(report, r, frame, SYNC_MARTINGALE);
 }
 
-/* Mean growth of the twins per time from one frame to another: values[R], their mean and standard error. */
-static void Exponent(const SyncSamples *s, PetscInt from, PetscInt to, PetscReal values[], PetscReal *mean,
-                     PetscReal *sem) {
-  for (PetscInt r = 0; r < s->realizations; r++)
-    values[r] = (Growth(s, r, to) - Growth(s, r, from)) / (s->time[to] - s->time[from]);
-  FitMean(s->realizations, 1, values, mean, sem);
+/* Mean growth of the twins per time from one frame to another: values[R], and their mean. */
+static Exponent MeasureExponent(const Report *report, PetscInt from, PetscInt to, PetscReal values[]) {
+  Exponent exponent;
+
+  for (PetscInt r = 0; r < report->R; r++)
+    values[r] = (Growth(report, r, to) - Growth(report, r, from)) / (report->time[to] - report->time[from]);
+  FitMean(report->R, 1, values, &exponent.mean, &exponent.sem);
+  return exponent;
 }
 
 /* " 0.12 +- 0.03", or without its error when there is but one realization. */
-static void SayMeasured(Report *x, PetscReal mean, PetscReal sem) {
-  Say(x, " %.6g", (double)mean);
-  if (!isnan(sem)) Say(x, " +- %.2g", (double)sem);
+static PetscErrorCode SayMeasured(Results results, Exponent exponent) {
+  PetscFunctionBeginUser;
+  PetscCall(ResultsSay(results, " %.6g", (double)exponent.mean));
+  if (!isnan(exponent.sem)) PetscCall(ResultsSay(results, " +- %.2g", (double)exponent.sem));
+  PetscFunctionReturn(0);
 }
 
-static void SayExponent(Report *x, PetscReal mean, PetscReal sem, PetscReal late, PetscReal late_sem) {
-  const SyncTheory *t = x->theory;
-  const PetscReal off = mean - t->lambda1;
-  const SyncVerdict verdict = SyncCompareExponent(t, x->samples->realizations, mean, sem, t->lambda1);
-
-  Say(x, "lambda1    measured");
-  SayMeasured(x, mean, sem);
-  if (t->value == 0) {
-    Say(x, ", exact %.6g", (double)t->lambda1);
-    if (sem > 0) Say(x, ": off by %+.2f standard errors", (double)(off / sem));
-    if (t->kernel) Say(x, ", %+.2f%%", (double)(100 * off / fabs(t->lambda1)));
-    Say(x, ": %s\n", SyncVerdictWord(verdict));
-    if (verdict == SYNC_WITHIN_STEP)
-      Say(x, "           more than chance, but steps of this size may do that: take more layers_depth\n");
-    return;
-  }
-  Say(x, ", in the second half of the run");
-  SayMeasured(x, late, late_sem);
-  Say(x, "\n           exact: %.6g by the noise alone", (double)t->lambda1);
-  if (!isnan(t->lambda1_cluster)) Say(x, ", %.6g once all tokens have met", (double)t->lambda1_cluster);
-  Say(x, "\n");
-}
-
-static PetscErrorCode ReportExponent(Report *x) {
-  const SyncSamples *s = x->samples;
-  const PetscInt end = s->frames - 1, half = end / 2;
-  const PetscInt64 shape[1] = {s->realizations};
-  PetscReal *values, mean = NAN, sem = NAN, late = NAN, late_sem = NAN;
+static PetscErrorCode SayExponent(const Report *report, Exponent all, Exponent late, SyncVerdict verdict) {
+  const SyncTheory *theory = report->theory;
+  const Results results = report->results;
+  const PetscReal off = all.mean - theory->lambda1;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc1(s->realizations, &values));
-  if (s->twins > 0) {
-    Exponent(s, half, end, values, &late, &late_sem);
-    Exponent(s, 0, end, values, &mean, &sem);
-    SayExponent(x, mean, sem, late, late_sem);
-    PetscCall(ResultsArray(x->results, "lambda1_realization", 1, shape, values));
+  PetscCall(ResultsSay(results, "lambda1    measured"));
+  PetscCall(SayMeasured(results, all));
+  if (theory->value == 0) {
+    PetscCall(ResultsSay(results, ", exact %.6g", (double)theory->lambda1));
+    if (all.sem > 0) PetscCall(ResultsSay(results, ": off by %+.2f standard errors", (double)(off / all.sem)));
+    if (theory->kernel) PetscCall(ResultsSay(results, ", %+.2f%%", (double)(100 * off / fabs(theory->lambda1))));
+    PetscCall(ResultsSay(results, ": %s\n", SyncVerdictWord(verdict)));
+    if (verdict == SYNC_WITHIN_STEP)
+      PetscCall(ResultsSay(
+          results, "           more than chance, but steps of this size may do that: take more layers_depth\n"));
+    PetscFunctionReturn(0);
+  }
+  PetscCall(ResultsSay(results, ", in the second half of the run"));
+  PetscCall(SayMeasured(results, late));
+  PetscCall(ResultsSay(results, "\n           exact: %.6g by the noise alone", (double)theory->lambda1));
+  if (!isnan(theory->lambda1_cluster))
+    PetscCall(ResultsSay(results, ", %.6g once all tokens have met", (double)theory->lambda1_cluster));
+  PetscCall(ResultsSay(results, "\n"));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode ReportExponent(const Report *report) {
+  const SyncTheory *theory = report->theory;
+  const Results results = report->results;
+  const PetscInt end = report->frames - 1;
+  Exponent all = {NAN, NAN}, late = {NAN, NAN};
+  PetscReal *values;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1(report->R, &values));
+  if (report->sync->twin_count > 0) {
+    late = MeasureExponent(report, end / 2, end, values);
+    all = MeasureExponent(report, 0, end, values);
+    PetscCall(ResultsArray(results, "lambda1_realization", 1, (PetscInt64[]){report->R}, values));
   }
   PetscCall(PetscFree(values));
-  PetscCall(ResultsScalar(x->results, "lambda1", mean));
-  PetscCall(ResultsScalar(x->results, "lambda1_sem", sem));
-  PetscCall(ResultsScalar(x->results, "lambda1_exact", x->theory->lambda1));
-  if (x->theory->value == 0) {
-    const SyncVerdict verdict = SyncCompareExponent(x->theory, s->realizations, mean, sem, x->theory->lambda1);
-    PetscCall(ResultsText(x->results, "lambda1_verdict", SyncVerdictWord(verdict)));
-  }
-  PetscCall(ResultsScalar(x->results, "lambda1_late", late));
-  PetscCall(ResultsScalar(x->results, "lambda1_late_sem", late_sem));
-  PetscCall(ResultsScalar(x->results, "lambda1_cluster", x->theory->lambda1_cluster));
+  const SyncVerdict verdict = SyncCompareExponent(theory, report->R, all.mean, all.sem, theory->lambda1);
+  if (report->sync->twin_count > 0) PetscCall(SayExponent(report, all, late, verdict));
+  PetscCall(ResultsScalar(results, "lambda1", all.mean));
+  PetscCall(ResultsScalar(results, "lambda1_sem", all.sem));
+  PetscCall(ResultsScalar(results, "lambda1_exact", theory->lambda1));
+  if (theory->value == 0) PetscCall(ResultsText(results, "lambda1_verdict", SyncVerdictWord(verdict)));
+  PetscCall(ResultsScalar(results, "lambda1_late", late.mean));
+  PetscCall(ResultsScalar(results, "lambda1_late_sem", late.sem));
+  PetscCall(ResultsScalar(results, "lambda1_cluster", theory->lambda1_cluster));
   PetscFunctionReturn(0);
 }
 
 /* ---- clusters ---- */
 
-static PetscErrorCode ReportClusters(Report *x) {
-  const SyncSamples *s = x->samples;
-  const PetscInt last = (s->frames - 1) * SYNC_COLUMNS + SYNC_CLUSTERS, caps = s->frames * SYNC_COLUMNS;
-  const PetscReal *cap = x->mean + caps;
+static PetscErrorCode ReportClusters(const Report *report) {
+  const PetscReal *cap = report->mean + report->frames * SYNC_COLUMNS;
+  const PetscReal clusters = report->mean[(report->frames - 1) * SYNC_COLUMNS + SYNC_CLUSTERS];
+  const Results results = report->results;
 
   PetscFunctionBeginUser;
-  Say(x, "clusters   %.4g at the end\n", (double)x->mean[last]);
-  PetscCall(ResultsScalar(x->results, "clusters_end", x->mean[last]));
-  PetscCall(ResultsScalar(x->results, "antipodal", x->theory->odd ? 1 : 0));
-  if (!x->theory->odd) PetscFunctionReturn(0);
-  Say(x,
-      "           the noise is an odd field: its own attractor%s is two antipodal points, not one\n"
-      "           share of the tokens in the larger cap %.4g, in the opposite one %.4g, in none %.4g\n",
-      x->theory->value == 0 ? "" : ", without the attention,", (double)cap[SYNC_CAP_LARGE], (double)cap[SYNC_CAP_SMALL],
-      (double)cap[SYNC_CAP_NONE]);
-  PetscCall(ResultsScalar(x->results, "cap_large", cap[SYNC_CAP_LARGE]));
-  PetscCall(ResultsScalar(x->results, "cap_small", cap[SYNC_CAP_SMALL]));
-  PetscCall(ResultsScalar(x->results, "cap_none", cap[SYNC_CAP_NONE]));
+  PetscCall(ResultsSay(results, "clusters   %.4g at the end\n", (double)clusters));
+  PetscCall(ResultsScalar(results, "clusters_end", clusters));
+  PetscCall(ResultsScalar(results, "antipodal", report->theory->odd ? 1 : 0));
+  if (!report->theory->odd) PetscFunctionReturn(0);
+  PetscCall(
+      ResultsSay(results,
+                 "           the noise is an odd field: its own attractor%s is two antipodal points, not one\n"
+                 "           share of the tokens in the larger cap %.4g, in the opposite one %.4g, in none %.4g\n",
+                 report->theory->value == 0 ? "" : ", without the attention,", (double)cap[SYNC_CAP_LARGE],
+                 (double)cap[SYNC_CAP_SMALL], (double)cap[SYNC_CAP_NONE]));
+  PetscCall(ResultsScalar(results, "cap_large", cap[SYNC_CAP_LARGE]));
+  PetscCall(ResultsScalar(results, "cap_small", cap[SYNC_CAP_SMALL]));
+  PetscCall(ResultsScalar(results, "cap_none", cap[SYNC_CAP_NONE]));
   PetscFunctionReturn(0);
 }
 
 /* ---- table and arrays ---- */
 
-static PetscErrorCode AddTable(Report *x) {
-  const SyncSamples *s = x->samples;
-
+static PetscErrorCode AddRows(const Report *report) {
   PetscFunctionBeginUser;
-  for (PetscInt f = 0; f < s->frames; f++) {
-    const PetscReal *mean = x->mean + f * SYNC_COLUMNS, *sem = x->sem + f * SYNC_COLUMNS;
-    const PetscReal row[] = {s->time[f], mean[SYNC_ENERGY], sem[SYNC_ENERGY], x->samples->exact[f], x->bound[f]};
-    PetscCall(ResultsRow(x->results, row));
+  for (PetscInt f = 0; f < report->frames; f++) {
+    const PetscInt energy = f * SYNC_COLUMNS + SYNC_ENERGY;
+    const PetscReal row[] = {report->time[f], report->mean[energy], report->sem[energy], report->sync->exact[f],
+                             report->bound[f]};
+    PetscCall(ResultsRow(report->results, row));
   }
   PetscFunctionReturn(0);
 }
 
-/* One column of all frames: NAME_mean and NAME_sem. */
-static PetscErrorCode AddColumn(Report *x, const char *name, PetscInt column, PetscReal *work) {
-  const PetscInt frames = x->samples->frames;
-  const PetscInt64 shape[1] = {frames};
-  char key[64];
+static PetscErrorCode AddArrays(const Report *report) {
+  const PetscBool twins = report->sync->twin_count > 0 ? PETSC_TRUE : PETSC_FALSE;
+  const struct {
+    const char *name;
+    PetscInt column;
+    PetscBool measured;
+  } columns[] = {{"order", SYNC_ORDER, PETSC_TRUE},
+                 {"clusters", SYNC_CLUSTERS, PETSC_TRUE},
+                 {"growth", SYNC_GROWTH, twins},
+                 {"martingale", SYNC_MARTINGALE, twins},
+                 {"attention_push", SYNC_PUSH, report->theory->pushes}};
+  PetscReal *step;
 
   PetscFunctionBeginUser;
-  for (PetscInt f = 0; f < frames; f++) work[f] = x->mean[f * SYNC_COLUMNS + column];
-  PetscCall(PetscSNPrintf(key, sizeof(key), "%s_mean", name));
-  PetscCall(ResultsArray(x->results, key, 1, shape, work));
-  for (PetscInt f = 0; f < frames; f++) work[f] = x->sem[f * SYNC_COLUMNS + column];
-  PetscCall(PetscSNPrintf(key, sizeof(key), "%s_sem", name));
-  PetscCall(ResultsArray(x->results, key, 1, shape, work));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode AddArrays(Report *x) {
-  const SyncSamples *s = x->samples;
-  const PetscInt64 shape[1] = {s->frames};
-  PetscReal *work;
-
-  PetscFunctionBeginUser;
-  PetscCall(PetscMalloc1(s->frames, &work));
-  for (PetscInt f = 0; f < s->frames; f++) work[f] = (PetscReal)s->step[f];
-  PetscCall(ResultsArray(x->results, "step", 1, shape, work));
-  PetscCall(AddColumn(x, "order", SYNC_ORDER, work));
-  PetscCall(AddColumn(x, "clusters", SYNC_CLUSTERS, work));
-  if (s->twins > 0) {
-    PetscCall(AddColumn(x, "growth", SYNC_GROWTH, work));
-    PetscCall(AddColumn(x, "martingale", SYNC_MARTINGALE, work));
+  PetscCall(PetscMalloc1(report->frames, &step));
+  for (PetscInt f = 0; f < report->frames; f++) step[f] = (PetscReal)report->samples->frames->step[f];
+  PetscCall(ResultsArray(report->results, "step", 1, (PetscInt64[]){report->frames}, step));
+  PetscCall(PetscFree(step));
+  for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+    if (!columns[i].measured) continue;
+    PetscCall(ReportColumn(report->results, columns[i].name, "_mean", report->frames, SYNC_COLUMNS,
+                           report->mean + columns[i].column));
+    PetscCall(ReportColumn(report->results, columns[i].name, "_sem", report->frames, SYNC_COLUMNS,
+                           report->sem + columns[i].column));
   }
-  if (x->theory->pushes) PetscCall(AddColumn(x, "attention_push", SYNC_PUSH, work));
-  PetscCall(PetscFree(work));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SyncReport(const SyncTheory *theory, const SyncSamples *samples, Results results) {
-  Report x = {.theory = theory, .samples = samples, .results = results};
+PetscErrorCode SyncReport(void *state, const Samples *samples, Results results) {
+  const Sync *sync = state;
+  const Frames *frames = samples->frames;
+  const PetscInt R = samples->realizations, width = samples->width;
+  Report report = {.sync = sync,
+                   .theory = &sync->theory,
+                   .samples = samples,
+                   .R = R,
+                   .frames = frames->count,
+                   .time = frames->time,
+                   .results = results};
 
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc3(Width(samples), &x.mean, Width(samples), &x.sem, samples->frames, &x.bound));
-  FitMean(samples->realizations, Width(samples), samples->all, x.mean, x.sem);
-  Bound(&x);
-  PetscCall(AddTable(&x));
-  PetscCall(AddArrays(&x));
-  PetscCall(ReportTheorem(&x));
-  PetscCall(ReportEnergy(&x));
-  PetscCall(ReportDecay(&x));
-  PetscCall(ReportExponent(&x));
-  PetscCall(ReportClusters(&x));
-  PetscCall(ResultsSay(results, "%s", x.words));
-  PetscCall(PetscFree3(x.mean, x.sem, x.bound));
+  if (!R) PetscFunctionReturn(0);
+  PetscCall(PetscMalloc3(width, &report.mean, width, &report.sem, frames->count, &report.bound));
+  FitMean(R, width, samples->all, report.mean, report.sem);
+  Bound(&report);
+  PetscCall(AddRows(&report));
+  PetscCall(AddArrays(&report));
+  PetscCall(ReportTheorem(&report));
+  PetscCall(ReportEnergy(&report));
+  PetscCall(ReportDecay(&report));
+  PetscCall(ReportExponent(&report));
+  PetscCall(ReportClusters(&report));
+  PetscCall(PetscFree3(report.mean, report.sem, report.bound));
   PetscFunctionReturn(0);
 }

@@ -1,37 +1,16 @@
 /* Study sync: synchronization by noise (THEORY.md section 5). The ensemble of study simulate, in which tokens have
  * twins, beside what is exact: the energy of the two-token diffusion, the bound of the theorem, the Lyapunov exponent.
  */
-#include <chorale/deck.h>
 #include <chorale/observables.h>
-#include <chorale/scheme.h>
 #include <math.h>
+#include <string.h>
 
-#include "study/studies.h"
 #include "study/sync/sync.h"
 
 /* Distance of twins: the smaller, the more linear, until rounding errors of 2^-52 matter. Noise gram knows the field at
  * a twin from its values at the tokens no better than to the square root of rounding errors. */
 #define DISTANCE      0x1p-22
 #define DISTANCE_GRAM 0x1p-10
-
-typedef struct {
-  Run run;
-  PetscInt depth;
-  PetscReal dt;
-  PetscInt64 count, twin_count;
-  EnsembleLayout layout;
-  Tokens tokens, set; /* set: tokens and twins, owned by twins */
-  Start start;
-  Twins twins;
-  Attention attention;
-  Noise noise;
-  Field field;
-  Scheme scheme;
-  Vec drift, gradient;
-  SyncTheory theory;
-  PetscReal *growth; /* [TWINS_GROWTH] */
-  PetscReal *exact;  /* [frames] */
-} Sync;
 
 static const QuantityText texts[] = {
     {"energy", "1", "E_beta of the tokens"},
@@ -88,23 +67,8 @@ static PetscErrorCode CheckLists(void) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode GetTwins(PetscInt64 count, PetscInt64 *twins, PetscReal *distance) {
-  char text[PETSC_MAX_PATH_LEN], noise[PETSC_MAX_PATH_LEN];
-
-  PetscFunctionBeginUser;
-  PetscCall(DeckGetString("sync_twins", text));
-  PetscCall(DeckGetString("noise_type", noise));
-  *distance = strcmp(noise, "gram") ? DISTANCE : DISTANCE_GRAM;
-  *twins = count;
-  if (!strcmp(text, "auto")) PetscFunctionReturn(0);
-  PetscCall(DeckGetInt("sync_twins", twins));
-  PetscCheck(*twins <= count, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-             "sync_twins = %" PetscInt64_FMT ": must be at most the number of tokens, %" PetscInt64_FMT, *twins, count);
-  PetscFunctionReturn(0);
-}
-
 /* Columns and tail of the samples, those that are not measured without a name. */
-static PetscErrorCode Declare(Sync *sync, Run run) {
+static PetscErrorCode Declare(const Sync *sync, Results results) {
   const PetscBool twins = sync->twin_count > 0 ? PETSC_TRUE : PETSC_FALSE, pushes = sync->theory.pushes;
   const char *const frame[SYNC_COLUMNS] = {"energy",
                                            "order",
@@ -119,53 +83,61 @@ static PetscErrorCode Declare(Sync *sync, Run run) {
 
   PetscFunctionBeginUser;
   for (int i = 0; i < SYNC_COLUMNS; i++)
-    PetscCall(RunDeclare(run, &(Quantity){.name = frame[i], .kind = QUANTITY_FRAME}));
-  PetscCall(RunDeclare(run, &caps));
-  PetscCall(RunDeclare(run, &rate));
+    PetscCall(ResultsDeclare(results, &(Quantity){.name = frame[i], .kind = QUANTITY_FRAME}));
+  PetscCall(ResultsDeclare(results, &caps));
+  PetscCall(ResultsDeclare(results, &rate));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode CreateObjects(Sync *sync, PetscInt dim, PetscReal distance, const StudyObjects *options) {
+static PetscErrorCode ReadTwins(PetscInt64 count, PetscInt64 *twins) {
+  SyncOptions options;
+
   PetscFunctionBeginUser;
-  PetscCall(TokensCreate(sync->layout.shards, sync->count, dim, &sync->tokens));
+  PetscCall(DeckRead(SyncKeys, &options));
+  *twins = options.twins == SYNC_TWINS_AUTO ? count : options.twins;
+  PetscCheck(*twins <= count, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "sync_twins = %" PetscInt64_FMT ": must be at most the number of tokens, %" PetscInt64_FMT, *twins, count);
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode CreateObjects(Sync *sync, const ModelOptions *options) {
+  const MPI_Comm shards = sync->layout.shards;
+  const PetscInt64 all = sync->count + sync->twin_count;
+  const PetscReal distance = strcmp(options->noise.type, "gram") ? DISTANCE : DISTANCE_GRAM;
+  const PetscInt dim = (PetscInt)options->start.dim;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensCreate(shards, sync->count, dim, &sync->tokens));
   PetscCall(StartCreate(sync->tokens, &options->start, &sync->start));
-  PetscCall(TwinsCreate(sync->tokens, sync->twin_count, distance, &sync->twins));
-  PetscCall(TwinsGetTokens(sync->twins, &sync->set));
-  PetscCall(TwinsGetGrowth(sync->twins, &sync->growth));
-  PetscCall(AttentionCreate(sync->set, &options->attention, &sync->attention));
+  PetscCall(SystemCreate(shards, all, options, &sync->set));
+  PetscCall(TwinsCreate(sync->tokens, sync->set.tokens, distance, options->start.seed, &sync->twins));
   PetscCall(NoiseCreate(dim, &options->noise, &sync->noise));
-  PetscCall(NoiseCheckCount(sync->noise, sync->count + sync->twin_count));
+  PetscCall(NoiseCheckCount(sync->noise, all));
   PetscCall(NoiseCreateField(sync->noise, &sync->field));
-  PetscCall(SchemeCreate(sync->set, &options->scheme, &sync->scheme));
-  PetscCall(SchemeCheck(sync->scheme, sync->noise, sync->dt));
-  PetscCall(TokensCreateVec(sync->set, &sync->drift));
-  PetscCall(TokensCreateVec(sync->set, &sync->gradient));
-  PetscCall(SyncTheoryCreate(sync->noise, sync->attention, sync->count, &sync->theory));
+  PetscCall(SchemeCheck(sync->set.scheme, sync->noise, sync->dt));
+  PetscCall(TokensCreateVec(sync->set.tokens, &sync->drift));
+  PetscCall(TokensCreateVec(sync->set.tokens, &sync->gradient));
+  PetscCall(SyncTheoryCreate(sync->noise, sync->set.attention, options, &sync->theory));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode Create(void *state, Run run) {
   Sync *sync = state;
-  PetscReal distance = DISTANCE;
-  LayersOptions layers;
-  StudyObjects options;
-  PetscInt64 dim;
+  ModelOptions options;
 
   PetscFunctionBeginUser;
   sync->run = run;
-  PetscCall(StudyCheckBeta());
   PetscCall(CheckLists());
-  PetscCall(StudyGetSize(&sync->count, &dim));
-  PetscCall(GetTwins(sync->count, &sync->twin_count, &distance));
-  PetscCall(LayersOptionsRead(&layers));
-  PetscCall(StudyObjectsRead(&options));
-  sync->depth = (PetscInt)layers.depth;
-  sync->dt = layers.horizon / (PetscReal)layers.depth;
+  PetscCall(ModelOptionsRead(&options));
+  PetscCall(ModelCheckBeta(options.attention.beta));
+  sync->count = options.start.count;
+  sync->depth = (PetscInt)options.layers.depth;
+  sync->dt = ModelStepSize(&options);
+  PetscCall(ReadTwins(sync->count, &sync->twin_count));
   PetscCall(RunCreateEnsemble(run, &options.ensemble, TokensBlockCount(sync->count + sync->twin_count), &sync->layout));
-  PetscCall(CreateObjects(sync, (PetscInt)dim, distance, &options));
-  PetscCall(RunSetSteps(run, sync->depth));
-  PetscCall(RunSetFrames(run, sync->depth, layers.horizon, FRAMES_PRODUCT));
-  PetscCall(Declare(sync, run));
+  PetscCall(CreateObjects(sync, &options));
+  PetscCall(RunSetFrames(run, sync->depth, options.layers.horizon, FRAMES_PRODUCT));
+  PetscCall(Declare(sync, RunGetResults(run)));
   PetscFunctionReturn(0);
 }
 
@@ -176,11 +148,10 @@ static PetscErrorCode Destroy(void *state) {
   PetscCall(PetscFree(sync->exact));
   PetscCall(VecDestroy(&sync->gradient));
   PetscCall(VecDestroy(&sync->drift));
-  PetscCall(SchemeDestroy(&sync->scheme));
   PetscCall(FieldDestroy(&sync->field));
   PetscCall(NoiseDestroy(&sync->noise));
-  PetscCall(AttentionDestroy(&sync->attention));
   PetscCall(TwinsDestroy(&sync->twins));
+  PetscCall(SystemDestroy(&sync->set));
   PetscCall(StartDestroy(&sync->start));
   PetscCall(TokensDestroy(&sync->tokens));
   PetscFunctionReturn(0);
@@ -190,8 +161,8 @@ static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
   Sync *sync = state;
 
   PetscFunctionBeginUser;
-  PetscCall(CheckpointAddTokens(checkpoint, "tokens", sync->set));
-  PetscCall(CheckpointAddReals(checkpoint, "growth", TWINS_GROWTH, sync->growth));
+  PetscCall(CheckpointAddTokens(checkpoint, "tokens", sync->set.tokens));
+  PetscCall(CheckpointAddReals(checkpoint, "growth", TWINS_GROWTH, TwinsGrowth(sync->twins)));
   PetscFunctionReturn(0);
 }
 
@@ -201,13 +172,9 @@ static PetscErrorCode View(void *state) {
 
   PetscFunctionBeginUser;
   if (sync->layout.group == 0) {
-    PetscCall(TokensView(sync->set));
-    PetscCall(PetscPrintf(sync->layout.shards,
-                          "           %" PetscInt64_FMT " of them are tokens, %" PetscInt64_FMT " twins of weight 0\n",
-                          sync->count, sync->twin_count));
-    PetscCall(AttentionView(sync->attention));
-    PetscCall(NoiseView(sync->noise, sync->layout.shards));
-    PetscCall(SchemeView(sync->scheme));
+    PetscCall(SystemView(&sync->set, sync->noise));
+    PetscCall(PetscPrintf(sync->layout.shards, "twins      %" PetscInt64_FMT " of these tokens, of weight 0\n",
+                          sync->twin_count));
   }
   PetscCall(PetscPrintf(
       sync->layout.world,
@@ -232,8 +199,9 @@ static PetscErrorCode Prepare(void *state) {
 static PetscErrorCode MeasureEnergy(Sync *sync, PetscReal *energy, PetscReal *push, PetscReal *rate) {
   PetscFunctionBeginUser;
   *push = 0;
-  if (sync->theory.pushes) PetscCall(SyncPush(sync->attention, sync->set, sync->drift, sync->gradient, push));
-  PetscCall(AttentionEnergy(sync->attention, sync->set, energy));
+  if (sync->theory.pushes)
+    PetscCall(SyncPush(sync->set.attention, sync->set.tokens, sync->drift, sync->gradient, push));
+  PetscCall(AttentionEnergy(sync->set.attention, sync->set.tokens, energy));
   if (sync->theory.pushes && !sync->theory.gradient && *energy > SYNC_ROUNDING * exp(sync->theory.beta) &&
       !(*push / *energy <= *rate))
     *rate = *push / *energy;
@@ -252,9 +220,9 @@ static PetscErrorCode Measure(void *state, PetscInt r, PetscInt f, PetscReal val
   PetscCall(ObservablesEvaluate(sync->tokens, NULL, observables));
   values[SYNC_ORDER] = observables[ObservableFirst(OBSERVE_ORDER)];
   values[SYNC_CLUSTERS] = observables[ObservableFirst(OBSERVE_CLUSTERS)];
-  values[SYNC_GROWTH] = sync->growth[TWINS_TOTAL];
-  values[SYNC_MARTINGALE] = sync->growth[TWINS_MARTINGALE];
-  if (f == RunGetFrames(sync->run)->count - 1 && sync->theory.odd) PetscCall(SyncSplit(sync->set, tail));
+  values[SYNC_GROWTH] = TwinsGrowth(sync->twins)[TWINS_TOTAL];
+  values[SYNC_MARTINGALE] = TwinsGrowth(sync->twins)[TWINS_MARTINGALE];
+  if (f == RunGetFrames(sync->run)->count - 1 && sync->theory.odd) PetscCall(SyncSplit(sync->set.tokens, tail));
   PetscFunctionReturn(0);
 }
 
@@ -276,34 +244,20 @@ static PetscErrorCode Step(void *state, PetscInt r, PetscInt l, PetscBool *ended
   (void)ended;
   PetscCall(NoiseDraw(sync->noise, r, l, sync->field));
   PetscCall(TwinsForesee(sync->twins, sync->field, sync->dt));
-  PetscCall(SchemeStep(sync->scheme, sync->attention, sync->field, sync->dt, sync->set));
+  PetscCall(SystemStep(&sync->set, sync->field, sync->dt));
   PetscCall(TwinsRenormalize(sync->twins));
   if (sync->theory.pushes && !sync->theory.gradient && FramesAt(RunGetFrames(sync->run), l + 1) < 0)
     PetscCall(MeasureEnergy(sync, &energy, &push, &RunGetTail(sync->run)[SYNC_RATE]));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Report(void *state, const Samples *samples, Results results) {
-  Sync *sync = state;
-  const Frames *frames = samples->frames;
-  PetscInt64 seed;
-
-  PetscFunctionBeginUser;
-  if (!samples->realizations) PetscFunctionReturn(0);
-  PetscCall(DeckGetInt("ensemble_seed", &seed));
-  const SyncSamples all = {samples->realizations, frames->count, sync->count, sync->twin_count, (uint64_t)seed,
-                           frames->step,          frames->time,  sync->exact, samples->all};
-  PetscCall(SyncReport(&sync->theory, &all, results));
-  PetscFunctionReturn(0);
-}
-
 static PetscErrorCode Select(Run run, StudyFinder find, const Study **study) {
-  PetscBool map;
+  SyncOptions options;
 
   PetscFunctionBeginUser;
   (void)run, (void)find;
-  PetscCall(DeckGetFlag("sync_map", &map));
-  if (map) *study = &StudySyncMap;
+  PetscCall(DeckRead(SyncKeys, &options));
+  if (options.map) *study = &StudySyncMap;
   PetscFunctionReturn(0);
 }
 
@@ -323,6 +277,6 @@ const Study StudySync = {
     .start = Begin,
     .step = Step,
     .frame = Measure,
-    .report = Report,
+    .report = SyncReport,
     .destroy = Destroy,
 };

@@ -2,23 +2,18 @@
 #ifndef CHORALE_STUDY_SYNC_SYNC_H
 #define CHORALE_STUDY_SYNC_SYNC_H
 
-#include <chorale/attention.h>
-#include <chorale/ensemble.h>
-#include <chorale/noise.h>
-#include <chorale/start.h>
-#include <chorale/study.h>
+#include "study/studies.h"
 
 /* Tokens and twins of the first `count` of them at a tiny distance: one set of tokens in which twins have weight 0.
  * They feel the noise and the attention of the measure of all tokens, as their tokens do, and move by the same scheme,
  * but add nothing to the measure (twins.c). */
 typedef struct _p_Twins *Twins;
 
-/* For tokens of this layout; 0 <= count <= N. Collective on the tokens' communicator. */
-PetscErrorCode TwinsCreate(Tokens tokens, PetscInt64 count, PetscReal distance, Twins *twins);
+/* For tokens of this layout; the set stays the caller's and has room for as many twins as it is larger than tokens, at
+ * most twice as large. Collective on the tokens' communicator. */
+PetscErrorCode TwinsCreate(Tokens tokens, Tokens set, PetscReal distance, uint64_t seed, Twins *twins);
 PetscErrorCode TwinsDestroy(Twins *twins);
-/* The set of tokens and twins, owned by twins. */
-PetscErrorCode TwinsGetTokens(Twins twins, Tokens *set);
-/* Positions and weights of the tokens, twins in random directions (ensemble_seed); no growth so far. Collective. */
+/* Positions and weights of the tokens into the set, twins in random directions; no growth so far. Collective. */
 PetscErrorCode TwinsStart(Twins twins, Tokens tokens, PetscInt r);
 /* Adds up by how much the distances have grown since the last call, and brings the twins back. Collective. */
 PetscErrorCode TwinsRenormalize(Twins twins);
@@ -29,9 +24,9 @@ PetscErrorCode TwinsForesee(Twins twins, Field field, PetscReal dt);
 /* Positions of the tokens of the set, without twins. Collective. */
 PetscErrorCode TwinsGather(Twins twins, Tokens tokens);
 /* Where growth[TWINS_GROWTH] stands, means over the twins since the start: of the logarithm of the growth, and of its
- * martingale (TwinsForesee). 0 without twins. Not collective. */
+ * martingale (TwinsForesee). 0 without twins. Pure. */
 enum { TWINS_TOTAL, TWINS_MARTINGALE, TWINS_GROWTH };
-PetscErrorCode TwinsGetGrowth(Twins twins, PetscReal **growth);
+PetscReal *TwinsGrowth(Twins twins);
 
 /* Numbers of one frame of one realization. */
 enum {
@@ -70,7 +65,7 @@ typedef struct {
   PetscReal bias;                             /* what the step does to an exponent, at most: stated, not proved */
 } SyncTheory;
 
-PetscErrorCode SyncTheoryCreate(Noise noise, Attention attention, PetscInt64 count, SyncTheory *theory);
+PetscErrorCode SyncTheoryCreate(Noise noise, Attention attention, const ModelOptions *options, SyncTheory *theory);
 /* energy[n] <- E[E_beta] at the ascending times, split over the ranks of comm: NaN without an oracle, and with one line
  * of warning from where on the oracle does not converge. Collective. */
 PetscErrorCode SyncTheoryEnergy(const SyncTheory *theory, PetscInt64 count, MPI_Comm comm, PetscInt n,
@@ -111,22 +106,30 @@ SyncComparison SyncCompareEnergy(const SyncTheory *theory, PetscInt R, PetscInt 
 SyncVerdict SyncCompareExponent(const SyncTheory *theory, PetscInt R, PetscReal mean, PetscReal sem, PetscReal exact);
 /* Is a mean energy known well enough? Of one realization no error is known: yes. */
 PetscBool SyncIsCredible(PetscReal beta, PetscReal mean, PetscReal sem);
-/* SyncTheory.bias for steps of size dt. */
-PetscErrorCode SyncStepBias(const SyncTheory *theory, PetscInt dim, const char *scheme, PetscReal dt, PetscReal *bias);
+/* SyncTheory.bias for the steps of these options. */
+PetscErrorCode SyncStepBias(const SyncTheory *theory, const ModelOptions *options, PetscReal *bias);
 
-/* All samples of a run, on every rank. */
+/* The state of the study. */
 typedef struct {
-  PetscInt realizations, frames;
-  PetscInt64 count, twins; /* N, and how many of them have twins */
-  uint64_t seed;
-  const PetscInt64 *step; /* [frames] */
-  const PetscReal *time;  /* [frames] */
-  const PetscReal *exact; /* [frames] of SyncTheoryEnergy */
-  const PetscReal *all;   /* [R][frames * SYNC_COLUMNS + SYNC_TAIL] */
-} SyncSamples;
+  Run run;
+  PetscInt depth;
+  PetscReal dt;
+  PetscInt64 count, twin_count; /* N, and how many of them have twins */
+  EnsembleLayout layout;
+  Tokens tokens;
+  System set; /* tokens and twins */
+  Start start;
+  Twins twins;
+  Noise noise;
+  Field field;
+  Vec drift, gradient;
+  SyncTheory theory;
+  PetscReal *exact; /* [frames] of SyncTheoryEnergy */
+} Sync;
 
-/* Everything from samples and theory to table, attributes, arrays and words. Called alike on all ranks. */
-PetscErrorCode SyncReport(const SyncTheory *theory, const SyncSamples *samples, Results results);
+/* Everything from rows [frames * SYNC_COLUMNS + SYNC_TAIL] and theory to table, attributes, arrays and words. Called
+ * alike on all ranks. */
+PetscErrorCode SyncReport(void *state, const Samples *samples, Results results);
 
 /* The phase map of sync_map (map.c). */
 extern const Study StudySyncMap;

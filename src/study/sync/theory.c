@@ -1,8 +1,8 @@
 /* What THEORY.md sections 2, 5 and 6 say about a run of the study sync before it starts. */
-#include <chorale/deck.h>
 #include <chorale/twopoint.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "study/sync/sync.h"
 
@@ -24,71 +24,41 @@ static PetscErrorCode Exponents(SyncTheory *theory) {
   PetscFunctionReturn(0);
 }
 
-/* Is G odd? sigma is, and there is no bias. */
-static PetscErrorCode IsOdd(PetscBool *odd) {
-  char activation[PETSC_MAX_PATH_LEN];
-  PetscReal bias_u, bias_w;
-
-  PetscFunctionBeginUser;
-  PetscCall(DeckGetString("mlp_activation", activation));
-  PetscCall(DeckGetReal("mlp_bias_u", &bias_u));
-  PetscCall(DeckGetReal("mlp_bias_w", &bias_w));
-  *odd = (PetscBool)(ActivationFind(activation)->odd && bias_u == 0 && bias_w == 0);
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode StepBias(SyncTheory *theory) {
-  char scheme[PETSC_MAX_PATH_LEN];
-  PetscInt64 dim, depth;
-  PetscReal horizon;
-
-  PetscFunctionBeginUser;
-  PetscCall(DeckGetString("scheme_type", scheme));
-  PetscCall(DeckGetInt("tokens_dim", &dim));
-  PetscCall(DeckGetInt("layers_depth", &depth));
-  PetscCall(DeckGetReal("layers_horizon", &horizon));
-  PetscCall(SyncStepBias(theory, (PetscInt)dim, scheme, horizon / (PetscReal)depth, &theory->bias));
-  PetscFunctionReturn(0);
-}
-
 /* E[E_beta] of `count` independent tokens of which two have E e^{beta (u - 1)} = f: the N diagonal pairs have none. */
 static PetscReal EnergyOfPairs(const SyncTheory *theory, PetscInt64 count, PetscReal f) {
   return 0.5 * (1 - 1 / (PetscReal)count) * exp(theory->beta) * (1 - f);
 }
 
-PetscErrorCode SyncTheoryCreate(Noise noise, Attention attention, PetscInt64 count, SyncTheory *theory) {
-  char type[PETSC_MAX_PATH_LEN], weights[PETSC_MAX_PATH_LEN], init[PETSC_MAX_PATH_LEN];
+PetscErrorCode SyncTheoryCreate(Noise noise, Attention attention, const ModelOptions *options, SyncTheory *theory) {
+  const NoiseOptions *mlp = &options->noise;
+  const char *type = options->attention.type;
+  const PetscBool weights = options->attention.weights[0] ? PETSC_TRUE : PETSC_FALSE;
+  const PetscBool softmax = !strcmp(type, "softmax") && !weights ? PETSC_TRUE : PETSC_FALSE;
+  const PetscBool usa = !strcmp(type, "usa") && !weights ? PETSC_TRUE : PETSC_FALSE;
   PetscBool zero;
   PetscReal f;
   TwoPoint start;
 
   PetscFunctionBeginUser;
-  *theory = (SyncTheory){.energy_start = NAN};
-  PetscCall(DeckGetString("attention_type", type));
-  PetscCall(DeckGetString("attention_weights", weights));
-  PetscCall(DeckGetString("tokens_init", init));
-  PetscCall(DeckGetReal("attention_beta", &theory->beta));
-  PetscCall(DeckGetReal("attention_value", &theory->value));
   PetscCall(AttentionIsZero(attention, &zero));
-  if (zero) theory->value = 0;
+  *theory =
+      (SyncTheory){.energy_start = NAN, .beta = options->attention.beta, .value = zero ? 0 : options->attention.value};
   PetscCall(NoiseGetKernel(noise, &theory->kernel));
   PetscCall(Exponents(theory));
-  if (theory->kernel) PetscCall(IsOdd(&theory->odd));
-  theory->lambda1_cluster = ClusterExponent(theory, type, (PetscBool)(*weights != '\0'));
+  /* sigma is odd, and there is no bias */
+  if (theory->kernel && mlp->bias_u == 0 && mlp->bias_w == 0) theory->odd = ActivationFind(mlp->activation)->odd;
+  theory->lambda1_cluster = ClusterExponent(theory, type, weights);
   /* dE_beta/dt = -beta v sum_i w_i |P M_i|^2 / Z_i with M_i = sum_j w_j e^{beta <x_i,x_j>} x_j; Z_i = 1 for usa. */
-  theory->gradient = (PetscBool)(!*weights && theory->value > 0 && (!strcmp(type, "softmax") || !strcmp(type, "usa")));
-  theory->pushes = (PetscBool)(theory->value != 0);
+  theory->gradient = theory->value > 0 && (softmax || usa) ? PETSC_TRUE : PETSC_FALSE;
+  theory->pushes = theory->value != 0 ? PETSC_TRUE : PETSC_FALSE;
   PetscCall(AttentionEnergyRate(attention, &theory->epsilon_low, &theory->epsilon_high));
-  PetscCall(StepBias(theory));
-  const PetscBool two = (PetscBool)(count == 2 && !*weights && !strcmp(type, "softmax"));
-  const PetscBool uniform = (PetscBool)!strcmp(init, "uniform");
-  theory->exact = (PetscBool)(theory->kernel && uniform && (theory->value == 0 || two));
-  if (theory->kernel && uniform) {
-    PetscCall(TwoPointCreate(theory->kernel, theory->beta, 0, &start));
-    PetscCall(TwoPointUniform(start, 0, &f));
-    PetscCall(TwoPointDestroy(&start));
-    theory->energy_start = EnergyOfPairs(theory, count, f);
-  }
+  PetscCall(SyncStepBias(theory, options, &theory->bias));
+  if (!theory->kernel || strcmp(options->start.init, "uniform")) PetscFunctionReturn(0);
+  theory->exact = theory->value == 0 || (softmax && options->start.count == 2) ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(TwoPointCreate(theory->kernel, theory->beta, 0, &start));
+  PetscCall(TwoPointUniform(start, 0, &f));
+  PetscCall(TwoPointDestroy(&start));
+  theory->energy_start = EnergyOfPairs(theory, options->start.count, f);
   PetscFunctionReturn(0);
 }
 
@@ -100,7 +70,7 @@ static PetscErrorCode TryUniform(TwoPoint twopoint, PetscReal time, PetscReal *f
   PetscCall(PetscPushErrorHandler(PetscReturnErrorHandler, NULL));
   code = TwoPointUniform(twopoint, time, f);
   PetscCall(PetscPopErrorHandler());
-  *converged = (PetscBool)(code != PETSC_ERR_CONV_FAILED);
+  *converged = code != PETSC_ERR_CONV_FAILED ? PETSC_TRUE : PETSC_FALSE;
   if (*converged) PetscCall(code);
   PetscFunctionReturn(0);
 }

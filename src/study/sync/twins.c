@@ -9,7 +9,6 @@
  *
  * Order of the set: token 0, its twin, token 1, its twin, ...; then the tokens without twins. Blocks hold an even
  * number of tokens, so a pair is always within one block, whole on one rank. */
-#include <chorale/deck.h>
 #include <chorale/rng.h>
 #include <chorale/sum.h>
 #include <math.h>
@@ -17,7 +16,7 @@
 #include "study/sync/sync.h"
 
 struct _p_Twins {
-  Tokens set;
+  Tokens set;          /* the caller's */
   TokensLayout layout; /* of the set */
   PetscInt64 count;
   PetscReal distance;
@@ -29,9 +28,9 @@ struct _p_Twins {
 };
 
 /* Pairs of own block b; they come first. */
-static PetscInt Pairs(Twins w, PetscInt b) {
-  const PetscInt64 first = (PetscInt64)(w->layout.first + b) * (w->layout.block / 2);
-  return (PetscInt)PetscClipInterval(w->count - first, 0, w->layout.block / 2);
+static PetscInt Pairs(Twins twins, PetscInt b) {
+  const PetscInt64 first = (PetscInt64)(twins->layout.first + b) * (twins->layout.block / 2);
+  return (PetscInt)PetscClipInterval(twins->count - first, 0, twins->layout.block / 2);
 }
 
 /* Where component c of token i stands in the vector of a layout. */
@@ -41,8 +40,8 @@ static PetscInt Place(const TokensLayout *layout, PetscInt64 i, PetscInt c) {
 }
 
 /* Positions and weights travel from the tokens to the places of the set that are not twins. */
-static PetscErrorCode CreateScatters(Twins w, Tokens tokens) {
-  const PetscInt d = w->layout.dim, B = w->layout.block;
+static PetscErrorCode CreateScatters(Twins twins, Tokens tokens) {
+  const PetscInt d = twins->layout.dim, B = twins->layout.block;
   TokensLayout from;
   PetscInt *source, *target, *source_weight, *target_weight, n = 0;
   IS is[4];
@@ -50,17 +49,17 @@ static PetscErrorCode CreateScatters(Twins w, Tokens tokens) {
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(tokens, &from));
-  PetscCall(PetscMalloc4(w->layout.owned * B * d, &source, w->layout.owned * B * d, &target, w->layout.owned * B,
-                         &source_weight, w->layout.owned * B, &target_weight));
-  for (PetscInt b = 0; b < w->layout.owned; b++)
-    for (PetscInt t = 0; t < TokensFilled(&w->layout, b); t++) {
-      const PetscInt64 place = (PetscInt64)(w->layout.first + b) * B + t;
-      const PetscBool paired = place < 2 * w->count ? PETSC_TRUE : PETSC_FALSE;
-      const PetscInt64 token = paired ? place / 2 : place - w->count;
+  PetscCall(PetscMalloc4(twins->layout.owned * B * d, &source, twins->layout.owned * B * d, &target,
+                         twins->layout.owned * B, &source_weight, twins->layout.owned * B, &target_weight));
+  for (PetscInt b = 0; b < twins->layout.owned; b++)
+    for (PetscInt t = 0; t < TokensFilled(&twins->layout, b); t++) {
+      const PetscInt64 place = (PetscInt64)(twins->layout.first + b) * B + t;
+      const PetscBool paired = place < 2 * twins->count ? PETSC_TRUE : PETSC_FALSE;
+      const PetscInt64 token = paired ? place / 2 : place - twins->count;
       if (paired && place % 2) continue;
       for (PetscInt c = 0; c < d; c++) {
         source[n * d + c] = Place(&from, token, c);
-        target[n * d + c] = Place(&w->layout, place, c);
+        target[n * d + c] = Place(&twins->layout, place, c);
       }
       source_weight[n] = (PetscInt)token;
       target_weight[n++] = (PetscInt)place;
@@ -71,53 +70,58 @@ static PetscErrorCode CreateScatters(Twins w, Tokens tokens) {
   PetscCall(ISCreateGeneral(from.comm, n, target_weight, PETSC_COPY_VALUES, &is[3]));
   PetscCall(PetscFree4(source, target, source_weight, target_weight));
   PetscCall(TokensGetVec(tokens, &x));
-  PetscCall(TokensGetVec(w->set, &y));
-  PetscCall(VecScatterCreate(x, is[0], y, is[1], &w->positions));
-  PetscCall(VecCreateMPI(from.comm, from.owned * from.block, PETSC_DETERMINE, &w->source));
-  PetscCall(VecCreateMPI(from.comm, w->layout.owned * B, PETSC_DETERMINE, &w->target));
-  PetscCall(VecScatterCreate(w->source, is[2], w->target, is[3], &w->weights));
+  PetscCall(TokensGetVec(twins->set, &y));
+  PetscCall(VecScatterCreate(x, is[0], y, is[1], &twins->positions));
+  PetscCall(VecCreateMPI(from.comm, from.owned * from.block, PETSC_DETERMINE, &twins->source));
+  PetscCall(VecCreateMPI(from.comm, twins->layout.owned * B, PETSC_DETERMINE, &twins->target));
+  PetscCall(VecScatterCreate(twins->source, is[2], twins->target, is[3], &twins->weights));
   for (int i = 0; i < 4; i++) PetscCall(ISDestroy(&is[i]));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode TwinsCreate(Tokens tokens, PetscInt64 count, PetscReal distance, Twins *twins) {
+PetscErrorCode TwinsCreate(Tokens tokens, Tokens set, PetscReal distance, uint64_t seed, Twins *handle) {
   TokensLayout layout;
-  PetscInt64 seed;
-  Twins w;
+  Twins twins;
 
   PetscFunctionBeginUser;
+  PetscCall(PetscNew(&twins));
   PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(PetscNew(&w));
-  PetscCall(TokensCreate(layout.comm, layout.count + count, layout.dim, &w->set));
-  PetscCall(TokensGetLayout(w->set, &w->layout));
-  PetscCall(DeckGetInt("ensemble_seed", &seed));
-  w->seed = (uint64_t)seed;
-  w->count = count;
-  w->distance = distance;
-  PetscCall(TokensCreateVec(w->set, &w->field));
-  PetscCall(CreateScatters(w, tokens));
-  *twins = w;
+  PetscCall(TokensGetLayout(set, &twins->layout));
+  twins->set = set;
+  twins->count = twins->layout.count - layout.count;
+  twins->distance = distance;
+  twins->seed = seed;
+  PetscCall(TokensCreateVec(set, &twins->field));
+  PetscCall(CreateScatters(twins, tokens));
+  *handle = twins;
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode TwinsDestroy(Twins *twins) {
-  Twins w = *twins;
-
   PetscFunctionBeginUser;
-  if (!w) PetscFunctionReturn(0);
-  PetscCall(VecScatterDestroy(&w->positions));
-  PetscCall(VecScatterDestroy(&w->weights));
-  PetscCall(VecDestroy(&w->source));
-  PetscCall(VecDestroy(&w->target));
-  PetscCall(VecDestroy(&w->field));
-  PetscCall(TokensDestroy(&w->set));
+  if (!*twins) PetscFunctionReturn(0);
+  PetscCall(VecScatterDestroy(&(*twins)->positions));
+  PetscCall(VecScatterDestroy(&(*twins)->weights));
+  PetscCall(VecDestroy(&(*twins)->source));
+  PetscCall(VecDestroy(&(*twins)->target));
+  PetscCall(VecDestroy(&(*twins)->field));
   PetscCall(PetscFree(*twins));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode TwinsGetTokens(Twins w, Tokens *set) {
+PetscReal *TwinsGrowth(Twins twins) {
+  return twins->growth;
+}
+
+/* Positions of the tokens alone, from the tokens to the set or back. */
+static PetscErrorCode Move(Twins twins, Tokens tokens, ScatterMode mode) {
+  Vec from, to;
+
   PetscFunctionBeginUser;
-  *set = w->set;
+  PetscCall(TokensGetVec(mode == SCATTER_FORWARD ? tokens : twins->set, &from));
+  PetscCall(TokensGetVec(mode == SCATTER_FORWARD ? twins->set : tokens, &to));
+  PetscCall(VecScatterBegin(twins->positions, from, to, INSERT_VALUES, mode));
+  PetscCall(VecScatterEnd(twins->positions, from, to, INSERT_VALUES, mode));
   PetscFunctionReturn(0);
 }
 
@@ -136,7 +140,7 @@ static PetscReal Displace(PetscInt dim, PetscInt block, PetscReal distance, cons
   return length;
 }
 
-static PetscErrorCode SetWeights(Twins w, Tokens tokens) {
+static PetscErrorCode SetWeights(Twins twins, Tokens tokens) {
   const double *from, *weights;
   double *to;
   TokensLayout layout;
@@ -144,91 +148,90 @@ static PetscErrorCode SetWeights(Twins w, Tokens tokens) {
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(tokens, &layout));
   PetscCall(TokensGetWeights(tokens, &from));
-  PetscCall(VecGetArray(w->source, &to));
+  PetscCall(VecGetArray(twins->source, &to));
   PetscCall(PetscArraycpy(to, from, layout.owned * layout.block));
-  PetscCall(VecRestoreArray(w->source, &to));
-  PetscCall(VecScatterBegin(w->weights, w->source, w->target, INSERT_VALUES, SCATTER_FORWARD));
-  PetscCall(VecScatterEnd(w->weights, w->source, w->target, INSERT_VALUES, SCATTER_FORWARD));
-  PetscCall(VecGetArrayRead(w->target, &weights));
-  PetscCall(TokensSetWeights(w->set, weights));
-  PetscCall(VecRestoreArrayRead(w->target, &weights));
+  PetscCall(VecRestoreArray(twins->source, &to));
+  PetscCall(VecScatterBegin(twins->weights, twins->source, twins->target, INSERT_VALUES, SCATTER_FORWARD));
+  PetscCall(VecScatterEnd(twins->weights, twins->source, twins->target, INSERT_VALUES, SCATTER_FORWARD));
+  PetscCall(VecGetArrayRead(twins->target, &weights));
+  PetscCall(TokensSetWeights(twins->set, weights));
+  PetscCall(VecRestoreArrayRead(twins->target, &weights));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode TwinsStart(Twins w, Tokens tokens, PetscInt r) {
-  const RngStream stream = {.seed = w->seed, .realization = (uint32_t)r, .purpose = RNG_TWIN};
-  const PetscInt d = w->layout.dim, B = w->layout.block;
+PetscErrorCode TwinsStart(Twins twins, Tokens tokens, PetscInt r) {
+  const RngStream stream = {.seed = twins->seed, .realization = (uint32_t)r, .purpose = RNG_TWIN};
+  const PetscInt d = twins->layout.dim, B = twins->layout.block;
   double *x, *e;
-  Vec from, to;
+  Vec set;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscArrayzero(w->growth, TWINS_GROWTH));
-  PetscCall(TokensGetVec(tokens, &from));
-  PetscCall(TokensGetVec(w->set, &to));
-  PetscCall(VecScatterBegin(w->positions, from, to, INSERT_VALUES, SCATTER_FORWARD));
-  PetscCall(VecScatterEnd(w->positions, from, to, INSERT_VALUES, SCATTER_FORWARD));
-  PetscCall(SetWeights(w, tokens));
+  PetscCall(PetscArrayzero(twins->growth, TWINS_GROWTH));
+  PetscCall(Move(twins, tokens, SCATTER_FORWARD));
+  PetscCall(SetWeights(twins, tokens));
   PetscCall(PetscMalloc1(B / 2 * d, &e));
-  PetscCall(VecGetArray(to, &x));
-  for (PetscInt b = 0; b < w->layout.owned; b++) {
-    const PetscInt pairs = Pairs(w, b);
-    RngNormal(stream, (uint64_t)(w->layout.first + b) * (uint64_t)(B / 2) * (uint64_t)d, (size_t)pairs * (size_t)d, e);
+  PetscCall(TokensGetVec(twins->set, &set));
+  PetscCall(VecGetArray(set, &x));
+  for (PetscInt b = 0; b < twins->layout.owned; b++) {
+    const PetscInt pairs = Pairs(twins, b);
+    RngNormal(stream, (uint64_t)(twins->layout.first + b) * (uint64_t)(B / 2) * (uint64_t)d, (size_t)pairs * (size_t)d,
+              e);
     for (PetscInt p = 0; p < pairs; p++) {
       double *token = x + b * d * B + 2 * p, *direction = e + p * d, radial = 0;
       for (PetscInt c = 0; c < d; c++) radial += direction[c] * token[c * B];
       for (PetscInt c = 0; c < d; c++) direction[c] -= radial * token[c * B];
-      (void)Displace(d, B, w->distance, token, direction, 1, token + 1);
+      (void)Displace(d, B, twins->distance, token, direction, 1, token + 1);
     }
   }
-  PetscCall(VecRestoreArray(to, &x));
+  PetscCall(VecRestoreArray(set, &x));
   PetscCall(PetscFree(e));
   PetscFunctionReturn(0);
 }
 
 /* The twins of own block b, whose positions are x; adds their logarithms of growth to *sum. False when a twin has met
  * its token. */
-static PetscBool RenormalizeBlock(Twins w, PetscInt b, double *x, double *e, PetscReal *sum) {
-  const PetscInt d = w->layout.dim, B = w->layout.block, pairs = Pairs(w, b);
+static PetscBool RenormalizeBlock(Twins twins, PetscInt b, double *x, double *e, PetscReal *sum) {
+  const PetscInt d = twins->layout.dim, B = twins->layout.block, pairs = Pairs(twins, b);
 
   for (PetscInt p = 0; p < pairs; p++) {
     double *token = x + 2 * p;
     for (PetscInt c = 0; c < d; c++) e[c] = token[c * B + 1] - token[c * B];
-    const PetscReal length = Displace(d, B, w->distance, token, e, 1, token + 1);
+    const PetscReal length = Displace(d, B, twins->distance, token, e, 1, token + 1);
     if (!(length > 0)) return PETSC_FALSE;
-    *sum += log(length / w->distance);
+    *sum += log(length / twins->distance);
   }
   return PETSC_TRUE;
 }
 
-PetscErrorCode TwinsRenormalize(Twins w) {
-  const PetscInt d = w->layout.dim, B = w->layout.block;
+PetscErrorCode TwinsRenormalize(Twins twins) {
+  const PetscInt d = twins->layout.dim, B = twins->layout.block;
   const PetscReal scale = SumScale(2048); /* a distance stays in the range of doubles: |log| < 1500 */
   PetscInt64 total = 0;
   double *x, *e;
   Vec v;
 
   PetscFunctionBeginUser;
-  if (!w->count) PetscFunctionReturn(0);
-  PetscCall(TokensGetVec(w->set, &v));
+  if (!twins->count) PetscFunctionReturn(0);
+  PetscCall(TokensGetVec(twins->set, &v));
   PetscCall(PetscMalloc1(d, &e));
   PetscCall(VecGetArray(v, &x));
-  for (PetscInt b = 0; b < w->layout.owned; b++) {
+  for (PetscInt b = 0; b < twins->layout.owned; b++) {
     PetscReal sum = 0;
-    PetscCheck(RenormalizeBlock(w, b, x + b * d * B, e, &sum), PETSC_COMM_SELF, PETSC_ERR_FP,
+    PetscCheck(RenormalizeBlock(twins, b, x + b * d * B, e, &sum), PETSC_COMM_SELF, PETSC_ERR_FP,
                "a token and its twin fell together within one step: take more layers_depth, or sync_twins 0");
-    total += SumRound(sum / (PetscReal)w->count, scale);
+    total += SumRound(sum / (PetscReal)twins->count, scale);
   }
   PetscCall(VecRestoreArray(v, &x));
   PetscCall(PetscFree(e));
-  PetscCall(SumAllreduce(w->layout.comm, 1, &total));
-  w->growth[TWINS_TOTAL] += (PetscReal)total / scale;
+  PetscCall(SumAllreduce(twins->layout.comm, 1, &total));
+  twins->growth[TWINS_TOTAL] += (PetscReal)total / scale;
   PetscFunctionReturn(0);
 }
 
 /* What the flow of sqrt(dt) P G does, to first order, to the logarithms of the distances within own block b: the sum
  * of <e, P_y G(y) - P_x G(x)>/|e|^2, e = y - x from a token x to its twin y, where <e, x> = -|e|^2/2 = -<e, y>. */
-static PetscReal MartingaleBlock(Twins w, PetscInt b, const double *x, const double *g) {
-  const PetscInt d = w->layout.dim, B = w->layout.block, pairs = Pairs(w, b);
+static PetscReal MartingaleBlock(Twins twins, PetscInt b, const double *x, const double *g) {
+  const PetscInt d = twins->layout.dim, B = twins->layout.block, pairs = Pairs(twins, b);
   PetscReal sum = 0;
 
   for (PetscInt p = 0; p < pairs; p++) {
@@ -245,8 +248,8 @@ static PetscReal MartingaleBlock(Twins w, PetscInt b, const double *x, const dou
   return sum;
 }
 
-PetscErrorCode TwinsForesee(Twins w, Field field, PetscReal dt) {
-  const PetscInt d = w->layout.dim, B = w->layout.block;
+PetscErrorCode TwinsForesee(Twins twins, Field field, PetscReal dt) {
+  const PetscInt d = twins->layout.dim, B = twins->layout.block;
   const PetscReal most = 2048, scale = SumScale(2 * most);
   const double *x, *g;
   PetscInt64 total = 0;
@@ -255,36 +258,25 @@ PetscErrorCode TwinsForesee(Twins w, Field field, PetscReal dt) {
 
   PetscFunctionBeginUser;
   PetscCall(FieldIsZero(field, &zero));
-  if (!w->count || zero) PetscFunctionReturn(0);
-  PetscCall(FieldEvaluate(field, w->set, w->field));
-  PetscCall(TokensGetVec(w->set, &v));
+  if (!twins->count || zero) PetscFunctionReturn(0);
+  PetscCall(FieldEvaluate(field, twins->set, twins->field));
+  PetscCall(TokensGetVec(twins->set, &v));
   PetscCall(VecGetArrayRead(v, &x));
-  PetscCall(VecGetArrayRead(w->field, &g));
-  for (PetscInt b = 0; b < w->layout.owned; b++) {
-    const PetscReal part = sqrt(dt) * MartingaleBlock(w, b, x + b * d * B, g + b * d * B) / (PetscReal)w->count;
+  PetscCall(VecGetArrayRead(twins->field, &g));
+  for (PetscInt b = 0; b < twins->layout.owned; b++) {
+    const PetscReal part = sqrt(dt) * MartingaleBlock(twins, b, x + b * d * B, g + b * d * B) / (PetscReal)twins->count;
     /* G and -G are alike, so that a symmetric bound leaves the mean at 0. */
     total += SumRound(PetscClipInterval(part, -most, most), scale);
   }
-  PetscCall(VecRestoreArrayRead(w->field, &g));
+  PetscCall(VecRestoreArrayRead(twins->field, &g));
   PetscCall(VecRestoreArrayRead(v, &x));
-  PetscCall(SumAllreduce(w->layout.comm, 1, &total));
-  w->growth[TWINS_MARTINGALE] += (PetscReal)total / scale;
+  PetscCall(SumAllreduce(twins->layout.comm, 1, &total));
+  twins->growth[TWINS_MARTINGALE] += (PetscReal)total / scale;
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode TwinsGather(Twins w, Tokens tokens) {
-  Vec from, to;
-
+PetscErrorCode TwinsGather(Twins twins, Tokens tokens) {
   PetscFunctionBeginUser;
-  PetscCall(TokensGetVec(w->set, &from));
-  PetscCall(TokensGetVec(tokens, &to));
-  PetscCall(VecScatterBegin(w->positions, from, to, INSERT_VALUES, SCATTER_REVERSE));
-  PetscCall(VecScatterEnd(w->positions, from, to, INSERT_VALUES, SCATTER_REVERSE));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode TwinsGetGrowth(Twins w, PetscReal **growth) {
-  PetscFunctionBeginUser;
-  *growth = w->growth;
+  PetscCall(Move(twins, tokens, SCATTER_REVERSE));
   PetscFunctionReturn(0);
 }

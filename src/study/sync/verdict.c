@@ -7,6 +7,7 @@
  * come out with a small error by chance are the ones whose mean is too low. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "law/stats/interval.h"
 #include "study/sync/sync.h"
@@ -18,13 +19,13 @@
 #define STEP      0.5
 
 /* Rate at which the noise stirs tokens; attention adds its own. */
-PetscErrorCode SyncStepBias(const SyncTheory *theory, PetscInt dim, const char *scheme, PetscReal dt, PetscReal *bias) {
+PetscErrorCode SyncStepBias(const SyncTheory *theory, const ModelOptions *options, PetscReal *bias) {
   PetscReal k1 = 0, kp1 = 0;
 
   PetscFunctionBeginUser;
   if (theory->kernel) PetscCall(KernelAtOne(theory->kernel, &k1, &kp1));
-  const PetscReal rate = (PetscReal)dim * (k1 + kp1) + fabs(theory->value) * (1 + theory->beta);
-  *bias = (strcmp(scheme, "flow") ? STEP : STEP_FLOW) * rate * rate * dt;
+  const PetscReal rate = (PetscReal)options->start.dim * (k1 + kp1) + fabs(theory->value) * (1 + theory->beta);
+  *bias = (strcmp(options->scheme.type, "flow") ? STEP : STEP_FLOW) * rate * rate * ModelStepSize(options);
   PetscFunctionReturn(0);
 }
 
@@ -33,27 +34,28 @@ static void Words(SyncTheorem *theorem, const char *word, const char *sentence) 
   (void)snprintf(theorem->sentence, sizeof(theorem->sentence), "%s", sentence);
 }
 
-SyncTheorem SyncJudgeTheorem(const SyncTheory *t, PetscReal measured) {
-  SyncTheorem theorem = {.low = t->epsilon_low, .high = t->epsilon_high, .rate = t->epsilon_high + t->rate_bound};
+SyncTheorem SyncJudgeTheorem(const SyncTheory *theory, PetscReal measured) {
+  SyncTheorem theorem = {
+      .low = theory->epsilon_low, .high = theory->epsilon_high, .rate = theory->epsilon_high + theory->rate_bound};
   char text[sizeof(theorem.sentence)];
 
   if (measured > theorem.low) theorem.low = PetscMin(measured, theorem.high); /* beyond high by rounding only */
-  if (!t->kernel) {
+  if (!theory->kernel) {
     Words(&theorem, "does not apply", "the theorem does not apply: there is no noise");
-  } else if (!(t->lambda_bar < 0)) {
+  } else if (!(theory->lambda_bar < 0)) {
     Words(&theorem, "does not apply",
           "the theorem does not apply: lambda_bar >= 0; it neither proves nor excludes synchronization");
   } else if (theorem.rate < 0) {
     (void)snprintf(text, sizeof(text), "the theorem applies: it proves synchronization, at the rate %.6g at least",
                    (double)-theorem.rate);
     Words(&theorem, "applies", text);
-  } else if (theorem.low + t->lambda_rate >= 0) {
+  } else if (theorem.low + theory->lambda_rate >= 0) {
     Words(&theorem, "does not apply",
           "the theorem does not apply: epsilon + lambda_bar' >= 0; it neither proves nor excludes synchronization");
   } else {
     (void)snprintf(text, sizeof(text),
                    "open: the theorem applies if epsilon < %.6g, which lies between the bounds of epsilon",
-                   (double)-t->lambda_rate);
+                   (double)-theory->lambda_rate);
     Words(&theorem, "open", text);
   }
   return theorem;
@@ -65,7 +67,7 @@ static PetscReal Deviation(PetscReal mean, PetscReal sem, PetscReal exact) {
 }
 
 PetscBool SyncIsCredible(PetscReal beta, PetscReal mean, PetscReal sem) {
-  return (PetscBool)(mean >= SYNC_ROUNDING * exp(beta) && !(sem > SYNC_CREDIBLE * mean));
+  return mean >= SYNC_ROUNDING * exp(beta) && !(sem > SYNC_CREDIBLE * mean) ? PETSC_TRUE : PETSC_FALSE;
 }
 
 /* Is mean beyond exact, on the sides asked for, by more than chance, and by more than chance and what is known of the
@@ -76,35 +78,36 @@ static void Decide(PetscInt R, PetscReal off, PetscReal slack, PetscBool one_sid
   if (isnan(off)) return;
   *verdict = PetscMax(*verdict, SYNC_AGREES);
   if (!(beyond > 0) || IntervalDeviation(R, beyond) <= CHANCE) return;
-  const PetscBool explained = (PetscBool)(beyond <= slack || IntervalDeviation(R, beyond - slack) <= CHANCE);
-  *verdict = PetscMax(*verdict, explained ? SYNC_WITHIN_STEP : SYNC_DISAGREES);
+  if (beyond <= slack || IntervalDeviation(R, beyond - slack) <= CHANCE)
+    *verdict = PetscMax(*verdict, SYNC_WITHIN_STEP);
+  else
+    *verdict = SYNC_DISAGREES;
 }
 
-SyncComparison SyncCompareEnergy(const SyncTheory *t, PetscInt R, PetscInt frames, PetscInt stride,
+SyncComparison SyncCompareEnergy(const SyncTheory *theory, PetscInt R, PetscInt frames, PetscInt stride,
                                  const PetscReal time[], const PetscReal mean[], const PetscReal sem[],
-                                 const PetscReal theory[], PetscBool one_sided) {
+                                 const PetscReal exact[], PetscBool one_sided) {
   SyncComparison found = {.off = NAN, .time = NAN, .until = NAN, .verdict = SYNC_UNRESOLVED};
 
   for (PetscInt f = 0; f < frames; f++) {
-    const PetscReal m = mean[f * stride], s = sem[f * stride], off = Deviation(m, s, theory[f]);
-    if (R < 2 || !SyncIsCredible(t->beta, m, s) || isnan(theory[f])) break;
+    const PetscReal m = mean[f * stride], s = sem[f * stride], off = Deviation(m, s, exact[f]);
+    if (R < 2 || !SyncIsCredible(theory->beta, m, s) || isnan(exact[f])) break;
     if (one_sided && time[f] == 0) continue; /* the bound begins at the energy itself */
     found.frames++;
     found.until = time[f];
-    const PetscReal slack = (GROWTH * t->bias * time[f] * m + ORACLE * exp(t->beta)) / s;
+    const PetscReal slack = (GROWTH * theory->bias * time[f] * m + ORACLE * exp(theory->beta)) / s;
     if (R >= INTERVAL_LEAST) Decide(R, off, slack, one_sided, &found.verdict);
-    const PetscBool further = (PetscBool)(one_sided ? off > found.off : fabs(off) > fabs(found.off));
-    if (isnan(off) || (!isnan(found.off) && !further)) continue;
+    if (isnan(off) || (!isnan(found.off) && !(one_sided ? off > found.off : fabs(off) > fabs(found.off)))) continue;
     found.off = off;
     found.time = time[f];
   }
   return found;
 }
 
-SyncVerdict SyncCompareExponent(const SyncTheory *t, PetscInt R, PetscReal mean, PetscReal sem, PetscReal exact) {
+SyncVerdict SyncCompareExponent(const SyncTheory *theory, PetscInt R, PetscReal mean, PetscReal sem, PetscReal exact) {
   SyncVerdict verdict = SYNC_UNRESOLVED;
 
-  if (R >= INTERVAL_LEAST && sem > 0) Decide(R, (mean - exact) / sem, t->bias / sem, PETSC_FALSE, &verdict);
+  if (R >= INTERVAL_LEAST && sem > 0) Decide(R, (mean - exact) / sem, theory->bias / sem, PETSC_FALSE, &verdict);
   return verdict;
 }
 

@@ -3,7 +3,7 @@
 
 #include <chorale/sum.h>
 
-#include "expect.h"
+#include "test.h"
 
 /* A stream of test numbers that owes nothing to the code under test: xorshift64*. */
 static uint64_t state = 88172645463325252u;
@@ -91,33 +91,9 @@ static void order_and_split_do_not_matter(void **unused) {
   assert_true(plain_differs > 0); /* the numbers are hard enough */
 }
 
-static void reals_are_summed_over_ranks(void **unused) {
-  (void)unused;
-  PetscMPIInt rank, size;
-  double values[3];
-
-  OK(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
-  OK(MPI_Comm_size(PETSC_COMM_WORLD, &size));
-  values[0] = 0.1 * (rank + 1);
-  values[1] = rank % 2 ? -1.0 / 3 : 1.0 / 3;
-  values[2] = rank == 0 ? -10.0 : 0; /* the bound itself */
-  OK(SumReals(PETSC_COMM_WORLD, 10.0, 3, values));
-  CLOSE(values[0], 0.05 * size * (size + 1), 1e-15);
-  CLOSE(values[1], size % 2 ? 1.0 / 3 : 0, 1e-17 * 10);
-  CLOSE(values[2], -10, 0);
-}
-
-static void values_beyond_the_bound_fail(void **unused) {
-  (void)unused;
-  double large = 3.0, none = NAN;
-
-  FAILS(SumReals(PETSC_COMM_WORLD, 1.0, 1, &large), PETSC_ERR_FP, "beyond its bound");
-  FAILS(SumReals(PETSC_COMM_WORLD, 1.0, 1, &none), PETSC_ERR_FP, "beyond its bound");
-}
-
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(scale_is_the_largest_power_of_two), cmocka_unit_test(rounding_is_to_nearest),
-    cmocka_unit_test(order_and_split_do_not_matter),     cmocka_unit_test(reals_are_summed_over_ranks),
-    cmocka_unit_test(values_beyond_the_bound_fail),
+    cmocka_unit_test(scale_is_the_largest_power_of_two),
+    cmocka_unit_test(rounding_is_to_nearest),
+    cmocka_unit_test(order_and_split_do_not_matter),
 };
 TEST_MAIN(tests)

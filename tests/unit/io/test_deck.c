@@ -42,27 +42,36 @@ static const char *Line(const char *study, int decks, const char *options) {
   return line;
 }
 
+/* The table that has this key alone. */
+static const OptionKey *Alone(const char *key) {
+  static OptionKey table[2];
+  table[0] = *DeckKeyFind(key);
+  table[0].at = 0;
+  table[0].lists = PETSC_FALSE;
+  return table;
+}
+
 static PetscInt64 Int(const char *key) {
   PetscInt64 value = -777;
-  OK(DeckGetInt(key, &value));
+  OK(DeckRead(Alone(key), &value));
   return value;
 }
 
 static PetscReal Real(const char *key) {
   PetscReal value = -777;
-  OK(DeckGetReal(key, &value));
+  OK(DeckRead(Alone(key), &value));
   return value;
 }
 
 static const char *String(const char *key) {
   static char value[PETSC_MAX_PATH_LEN];
-  OK(DeckGetString(key, value));
+  OK(DeckReadText(Alone(key), key, value));
   return value;
 }
 
 static PetscBool Flag(const char *key) {
   PetscBool value;
-  OK(DeckGetFlag(key, &value));
+  OK(DeckRead(Alone(key), &value));
   return value;
 }
 
@@ -248,7 +257,7 @@ static void Refusals(void **state) {
   }
   OK(PetscOptionsClear(NULL));
   SetKey("tokens_count", "x"); /* past DeckParse */
-  assert_int_equal(DeckGetInt("tokens_count", &(PetscInt64){0}), PETSC_ERR_USER_INPUT);
+  assert_int_equal(DeckRead(Alone("tokens_count"), &(PetscInt64){0}), PETSC_ERR_USER_INPUT);
 }
 
 typedef struct {

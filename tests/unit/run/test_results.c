@@ -1,6 +1,7 @@
 /* The results file: columns, arrays and numbers of frames and realizations come back, each explained; files in the way
  * are refused. Scalars are read by the end-to-end test of every study. */
 #include "expect.h"
+#include "keys.h"
 #include "scratch.h"
 
 #include <chorale/results.h>
@@ -29,29 +30,30 @@ static const QuantityText texts[] = {
     {"slope", "1", "slope"},    {"pair", "1", "two numbers"}, {0}};
 static Ensemble ensemble;
 static Frames frames;
+static Output output;
 
 /* Results of study sync with these columns, about to be said. */
 static PetscErrorCode Begin(const char *columns, const Quantity *quantity, Results *results) {
   const ResultsForm form = {.study = "sync", .columns = columns, .texts = texts};
-  Samples samples;
-  PetscReal *all;
+  Samples *samples;
 
   PetscFunctionBeginUser;
   OK(EnsembleCreateSingle(&ensemble));
   OK(FramesCreate(4, 3, 2.0, FRAMES_SHARE, &frames));
   OK(ResultsCreate(&form, results));
   if (quantity) OK(ResultsDeclare(*results, quantity));
-  PetscCall(ResultsSetUp(*results, ensemble, &frames, 0));
+  OK(OutputFromKeys("sync", &output));
+  PetscCall(ResultsSetUp(*results, ensemble, &frames, output, 0));
   OK(ResultsAllocate(*results));
   for (PetscInt f = 0; quantity && f < frames.count; f++)
     for (PetscInt i = 0; i < QuantitySize(quantity); i++) ResultsFrame(*results, 0, f)[i] = 10 * f + i;
-  OK(ResultsBegin(*results, PETSC_TRUE, &all));
-  OK(ResultsSetDone(*results, 1, &samples));
+  OK(ResultsBegin(*results, PETSC_TRUE, &samples));
   PetscFunctionReturn(0);
 }
 
 static void End(Results *results) {
   OK(ResultsDestroy(results));
+  OK(OutputDestroy(&output));
   OK(FramesDestroy(&frames));
   OK(EnsembleDestroy(&ensemble));
 }

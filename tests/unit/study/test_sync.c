@@ -48,12 +48,12 @@ static void Pairs(void **state) {
     Twins pairs = NULL;
     Tokens set = NULL;
     PetscBool valid = PETSC_FALSE;
-    PetscReal energy[2], *growth = NULL;
+    PetscReal energy[2];
     Attention attention = NULL;
 
-    OK(TwinsCreate(tokens, n, distance, &pairs));
+    OK(TokensCreate(PETSC_COMM_WORLD, 330 + n, DIM, &set));
+    OK(TwinsCreate(tokens, set, distance, 1, &pairs));
     OK(TwinsStart(pairs, tokens, 3));
-    OK(TwinsGetTokens(pairs, &set));
     OK(TokensIsValid(set, &valid));
     assert_true(valid);
     Rows(set, y);
@@ -84,10 +84,10 @@ static void Pairs(void **state) {
     OK(TokensDestroy(&back));
     /* without a step nothing grows */
     OK(TwinsRenormalize(pairs));
-    OK(TwinsGetGrowth(pairs, &growth));
-    CLOSE(*growth, 0, 1e-9);
+    CLOSE(TwinsGrowth(pairs)[TWINS_TOTAL], 0, 1e-9);
     OK(TwinsDestroy(&pairs));
     assert_null(pairs);
+    OK(TokensDestroy(&set));
   }
   OK(TokensDestroy(&tokens));
 }
@@ -191,6 +191,7 @@ static void EnergyOfNoise(void **state) {
   Field field;
   Scheme scheme;
   Vec gradient, g;
+  ModelOptions options;
   (void)state;
 
   SetKey("attention_type", "none");
@@ -205,7 +206,9 @@ static void EnergyOfNoise(void **state) {
   OK(SchemeCreate(tokens, &(SchemeOptions){.type = "flow"}, &scheme));
   OK(TokensCreateVec(tokens, &gradient));
   OK(TokensCreateVec(tokens, &g));
-  OK(SyncTheoryCreate(noise, attention, COUNT, &theory));
+  OK(ModelOptionsRead(&options));
+  options.start.count = COUNT;
+  OK(SyncTheoryCreate(noise, attention, &options, &theory));
   OK(SyncTheoryEnergy(&theory, COUNT, PETSC_COMM_WORLD, 2, times, exact));
   assert_int_equal(MPI_Comm_rank(PETSC_COMM_WORLD, &rank), 0);
   assert_int_equal(MPI_Comm_size(PETSC_COMM_WORLD, &size), 0);

@@ -60,12 +60,11 @@ import os
 
 from chorale.errors import BadFile
 from chorale.io.hdf5 import SLAB, text
-from chorale.io.run import COLUMNS, Ensemble, Observable, Parameters, Run
+from chorale.io.run import Ensemble, Observable, Parameters, Run
 from chorale.io.trajectory import POSITION, Frame, Trajectory
 
 __all__ = [
     "BadFile",
-    "COLUMNS",
     "Ensemble",
     "Frame",
     "Observable",

@@ -27,47 +27,6 @@ from chorale.io.hdf5 import (
 from chorale.io.trajectory import POSITION, Trajectory
 
 Ensemble = namedtuple("Ensemble", "mean sem")
-# Columns of the printed tables in their order.
-COLUMNS = {
-    "simulate": (
-        "step",
-        "time",
-        "energy_mean",
-        "energy_sem",
-        "order_mean",
-        "order_sem",
-        "cosine_mean",
-        "cosine_sem",
-    ),
-    "limits": ("tokens", "depth", "width", "error", "sem"),
-    "chaos": ("tokens", "w2sq", "w2sq_sem", "mmd2", "mmd2_sem", "coupling", "coupling_sem"),
-    "sync": ("time", "energy_mean", "energy_sem", "energy_exact", "energy_bound"),
-    "sync_map": (
-        "activation",
-        "dim",
-        "bias_u",
-        "bias_w",
-        "lambda1",
-        "lambda_bar",
-        "lambda_rate",
-        "boundary",
-    ),
-    "spde": ("time", "mass", "min_density", "energy", "distance"),
-    "analyze": (
-        "step",
-        "time",
-        "energy_mean",
-        "energy_sem",
-        "order_mean",
-        "order_sem",
-        "cosine_mean",
-        "cosine_sem",
-        "w2sq_mean",
-        "w2sq_sem",
-        "mmd2_mean",
-        "mmd2_sem",
-    ),
-}
 
 
 class Parameters(dict):
@@ -307,7 +266,7 @@ class Run:
     def study_values(self) -> dict[str, Any]:
         """{name: number, text or list of texts} of /study/NAME."""
         attributes = self._study_group.attrs.items() if self.kind == "results" else ()
-        return {name: plain(value) for name, value in attributes}
+        return {name: plain(value) for name, value in attributes if name != "columns"}
 
     def interval(self, key: str) -> Optional[tuple[float, float]]:
         """Ends of the 95% interval of one of the study_values; None where it has none."""
@@ -330,15 +289,20 @@ class Run:
             if not isinstance(value, list) and not key.startswith("source_") and not is_end(key)
         }
 
+    def _columns(self) -> list[str]:
+        """Names of the table's columns. A file of version 0.5.0 does not say them: then its arrays
+        of one dimension that are as long as the first."""
+        if self.kind == "results" and "columns" in self._study_group.attrs:
+            return text(self._study_group.attrs["columns"]).split(",")
+        sizes = {name: item.size for name, item in self.study_data.items() if item.ndim == 1}
+        return [name for name, size in sizes.items() if size == next(iter(sizes.values()))]
+
     def table(self) -> dict[str, np.ndarray]:
         """{column: array} of the study's table, in the order in which it is printed."""
         data, values = self.study_data, self.study_values
-        is_map = self.study == "sync" and self.parameters.get("sync_map") == "true"
-        columns = COLUMNS.get("sync_map" if is_map else self.study)
-        columns = columns or [name for name in data if data[name].ndim == 1]
         frames = len(self.observables["energy"]) if "energy" in self.observables else None
         found = {}
-        for name in columns:
+        for name in self._columns():
             if name in data and data[name].ndim != 1:
                 raise BadFile(self.path, f"{data[name].name} is not a column of a table")
             if name in data:

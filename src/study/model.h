@@ -1,0 +1,43 @@
+/* What most studies are made of: the options of the model, and tokens that interact. */
+#ifndef CHORALE_STUDY_MODEL_H
+#define CHORALE_STUDY_MODEL_H
+
+#include <chorale/attention.h>
+#include <chorale/ensemble.h>
+#include <chorale/noise.h>
+#include <chorale/scheme.h>
+#include <chorale/start.h>
+#include <chorale/study.h>
+
+/* MODEL_KEYS as values. */
+typedef struct {
+  StartOptions start; /* with N and d */
+  LayersOptions layers;
+  AttentionOptions attention;
+  NoiseOptions noise;
+  SchemeOptions scheme;
+  EnsembleOptions ensemble;
+} ModelOptions;
+
+/* Collective. */
+PetscErrorCode ModelOptionsRead(ModelOptions *options);
+/* Refuses (user input) an attention_beta whose e^beta leaves double precision. */
+PetscErrorCode ModelCheckBeta(PetscReal beta);
+/* T/L. Pure. */
+PetscReal ModelStepSize(const ModelOptions *options);
+
+/* Tokens that interact. */
+typedef struct {
+  Tokens tokens;
+  Attention attention;
+  Scheme scheme;
+} System;
+
+/* Of so many tokens. Collective, as all that follow; a system of zeros may be destroyed. */
+PetscErrorCode SystemCreate(MPI_Comm comm, PetscInt64 count, const ModelOptions *options, System *system);
+PetscErrorCode SystemDestroy(System *system);
+/* What it is, and the noise that moves it. */
+PetscErrorCode SystemView(const System *system, Noise noise);
+PetscErrorCode SystemStep(const System *system, Field field, PetscReal dt);
+
+#endif
