@@ -88,9 +88,8 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscCall(EnsembleOptionsRead(&ensemble));
   memory->dt = layers.horizon / (PetscReal)layers.depth;
   PetscCall(RunCreateEnsemble(run, &ensemble, TokensBlockCount(start.count), &layout));
-  PetscCall(RunSetSteps(run, (PetscInt)layers.depth));
   PetscCall(RunSetFrames(run, (PetscInt)layers.depth, layers.horizon, FRAMES_SHARE));
-  PetscCall(RunDeclare(run, &(Quantity){.name = "overlap", .kind = QUANTITY_FRAME}));
+  PetscCall(ResultsDeclare(RunGetResults(run), &(Quantity){.name = "overlap", .kind = QUANTITY_FRAME}));
   PetscCall(CreateObjects(memory, layout.shards, &start));
   PetscFunctionReturn(0);
 }
