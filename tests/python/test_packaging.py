@@ -147,9 +147,9 @@ def test_a_study_of_its_own_is_a_study(examples, folder):
     run("mpirun", "-n", 3, program, "memory", *keys, "-checkpoint_resume")
     assert not same_bits(whole, datasets("memory.h5"))
     with h5py.File("memory.h5") as results:
-        assert results["study/memory/overlap"].attrs["description"].startswith("mean over")
-        assert "memory_level" in results["parameters"].attrs
-        assert "-checkpoint_resume" in results["provenance"].attrs["command_line"]
+        assert results["study/memory/overlap"].attrs["description"].startswith(b"mean over")
+        assert results["parameters"].attrs["memory_level"] == b"0.7"
+        assert b"-checkpoint_resume" in results["provenance"].attrs["command_line"]
     refused = ends(program, "memory", "-memory_level", 2)
     assert refused.returncode == 2 and "memory_level = 2: must be" in refused.stderr, refused
     assert "memory_level" in run(program, "memory", "-help")
