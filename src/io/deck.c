@@ -119,23 +119,20 @@ PetscErrorCode DeckHas(const char *name, PetscBool *set) {
 }
 
 PetscErrorCode DeckGetStringList(const char *name, PetscInt *n, const char *values[], char **storage) {
+  const PetscInt room = *n;
   const OptionKey *key;
   const char *text;
+  char quote[64];
   PetscBool set;
-  const PetscInt room = *n;
   PetscFunctionBeginUser;
   PetscCall(Find(name, &key));
   PetscCall(DeckKeyValue(key, &text, &set));
+  if (*text) PetscCall(DeckKeyCheckList(key, text, ""));
   PetscCall(PetscStrallocpy(text, storage));
   *n = 0;
   for (char *item = *text ? *storage : NULL, *next; item; item = next) {
-    char allowed[512], quote[64];
-    const char *wrong;
     next = strchr(item, ',');
     if (next) *next++ = '\0';
-    wrong = DeckKeyCheck(key, item, allowed, sizeof(allowed));
-    PetscCheck(!wrong, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: each value must be %s", name,
-               DeckQuote(text, quote, sizeof(quote)), wrong);
     PetscCheck(*n < room, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: at most %d values", name,
                DeckQuote(text, quote, sizeof(quote)), (int)room);
     values[(*n)++] = item;

@@ -121,6 +121,21 @@ const char *DeckKeyCheck(const OptionKey *key, const char *value, char *buffer, 
   return buffer;
 }
 
+PetscErrorCode DeckKeyCheckList(const OptionKey *key, const char *list, const char *where) {
+  PetscFunctionBeginUser;
+  for (const char *item = list;; item++) {
+    char word[PETSC_MAX_PATH_LEN], allowed[512], quote[64];
+    const size_t n = strcspn(item, ",");
+    (void)PetscStrncpy(word, item, PetscMin(n + 1, sizeof(word)));
+    const char *wrong = n < sizeof(word) ? DeckKeyCheck(key, word, allowed, sizeof(allowed)) : "shorter";
+    PetscCheck(!wrong, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: each value must be %s%s", key->name,
+               DeckQuote(list, quote, sizeof(quote)), wrong, where);
+    item += n;
+    if (!*item) break;
+  }
+  PetscFunctionReturn(0);
+}
+
 /* One condition in words; `key` may be several. */
 static void Describe(const OptionNeed *need, char *buffer, size_t size) {
   const char *not = *need->of == '!' ? "other than " : "";

@@ -33,6 +33,8 @@ const char *DeckKeyShown(const OptionKey *key);
 
 /* NULL if the value (one, not a list) is right; else what is allowed, as text in buffer. */
 const char *DeckKeyCheck(const OptionKey *key, const char *value, char *buffer, size_t size);
+/* Refuses (user input) a comma list with a wrong value; where as for DeckSet. All ranks alike. */
+PetscErrorCode DeckKeyCheckList(const OptionKey *key, const char *list, const char *where);
 /* What is allowed: "an integer from 2 to 4096", "one of: a b c". */
 void DeckKeyAllowed(const OptionKey *key, char *buffer, size_t size);
 /* What the key needs to have an effect: "tokens_init vmf or clusters", empty for nothing. */

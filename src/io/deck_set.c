@@ -33,33 +33,13 @@ void DeckNextSource(PetscBool first) {
   source = first ? 1 : source + 1;
 }
 
-/* Each element of a comma list. */
-static PetscErrorCode CheckList(const OptionKey *key, const char *value, const char *where) {
-  PetscFunctionBeginUser;
-  for (const char *item = value;; item++) {
-    char word[64], allowed[512], quote[64];
-    const size_t n = strcspn(item, ",");
-    const char *wrong = "shorter";
-    if (n < sizeof(word)) {
-      memcpy(word, item, n);
-      word[n] = '\0';
-      wrong = DeckKeyCheck(key, word, allowed, sizeof(allowed));
-    }
-    PetscCheck(!wrong, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: each value must be %s%s", key->name,
-               DeckQuote(value, quote, sizeof(quote)), wrong, where);
-    item += n;
-    if (!*item) break;
-  }
-  PetscFunctionReturn(0);
-}
-
 PetscErrorCode DeckSet(const char *name, const char *value, PetscBool list, const char *where) {
   char option[PETSC_MAX_OPTION_NAME], allowed[512], quote[64];
   const OptionKey *key = DeckKeyFindUsed(name);
   PetscFunctionBeginUser;
   if (!key) PetscCall(DeckRefuse(name, value, where));
   if (key->lists) {
-    PetscCall(CheckList(key, value, where));
+    PetscCall(DeckKeyCheckList(key, value, where));
   } else {
     const char *wrong = DeckKeyCheck(key, value, allowed, sizeof(allowed));
     PetscCheck(!list, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: study %s takes one value here, not a list%s",

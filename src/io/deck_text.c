@@ -33,11 +33,9 @@ static void PrintQuoted(FILE *out, const char *text) {
 
 /* Words that YAML readers take for something else than text. */
 static PetscBool IsReserved(const char *word) {
-  static const char *const words[] = {"on", "off", "yes", "no", "true", "false", "null", "y", "n"};
-  for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-    if (!strcmp(word, words[i])) return PETSC_TRUE;
-  }
-  return PETSC_FALSE;
+  PetscBool reserved = PETSC_TRUE;
+  (void)PetscStrInList(word, "on,off,yes,no,true,false,null,y,n", ',', &reserved);
+  return reserved;
 }
 
 static void PrintValue(FILE *out, const OptionKey *key, const char *value) {

@@ -9,12 +9,10 @@
 #include <unistd.h>
 
 PetscBool CheckpointMayChange(const char *key) {
-  static const char *const keys[] = {"ensemble_groups", "output_overwrite", "output_table",
-                                     "output_file",     "progress",         "dry_run"};
+  PetscBool may = PETSC_FALSE;
 
-  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(keys); i++)
-    if (!strcmp(key, keys[i])) return PETSC_TRUE;
-  return strncmp(key, "checkpoint_", strlen("checkpoint_")) ? PETSC_FALSE : PETSC_TRUE;
+  (void)PetscStrInList(key, "ensemble_groups,output_overwrite,output_table,output_file,progress,dry_run", ',', &may);
+  return may || !strncmp(key, "checkpoint_", strlen("checkpoint_")) ? PETSC_TRUE : PETSC_FALSE;
 }
 
 typedef struct {

@@ -223,19 +223,16 @@ static PetscErrorCode WriteColumn(Results results, Hdf hdf, const char *group, c
 
 /* The columns of the table as arrays; labels become an attribute, since arrays hold numbers. */
 static PetscErrorCode WriteColumns(Results results, Hdf hdf, const char *group) {
-  const PetscInt skip = results->labels ? 1 : 0;
-  char *names, *rest, *name;
-  PetscInt c = 0;
+  const int skip = results->labels ? 1 : 0;
+  char **names;
+  int n;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscStrallocpy(results->columns, &names));
-  for (name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest), c++) {
-    if (c < skip)
-      PetscCall(HdfAttributeStrings(hdf, group, name, (int)results->rows, (const char *const *)results->labels));
-    else
-      PetscCall(WriteColumn(results, hdf, group, name, c - skip));
-  }
-  PetscCall(PetscFree(names));
+  PetscCall(PetscStrToArray(results->columns, ',', &n, &names));
+  if (skip)
+    PetscCall(HdfAttributeStrings(hdf, group, names[0], (int)results->rows, (const char *const *)results->labels));
+  for (int c = skip; c < n; c++) PetscCall(WriteColumn(results, hdf, group, names[c], c - skip));
+  PetscCall(PetscStrToArrayDestroy(n, names));
   PetscFunctionReturn(0);
 }
 
@@ -245,20 +242,16 @@ static PetscErrorCode WriteItem(const Item *item, Hdf hdf, const char *study) {
 
   PetscFunctionBeginUser;
   At(path, group, item->name);
-  switch (item->type) {
-  case ITEM_REAL:
-    PetscCall(HdfAttributeReal(hdf, group, item->name, item->real));
+  if (item->text)
+    PetscCall(HdfAttributeString(hdf, group, item->name, item->text));
+  else if (item->rank) {
+    PetscCall(HdfWriteReals(hdf, path, item->rank, item->shape, item->values));
+    PetscCall(Explain(hdf, path, item->unit, item->description));
+  } else {
+    PetscCall(HdfAttributeReal(hdf, group, item->name, item->values[0]));
     PetscCall(PetscSNPrintf(unit, sizeof(unit), "%s_unit", item->name));
     PetscCall(HdfAttributeString(hdf, "/quantities", unit, item->unit));
     PetscCall(HdfAttributeString(hdf, "/quantities", item->name, item->description));
-    break;
-  case ITEM_TEXT:
-    PetscCall(HdfAttributeString(hdf, group, item->name, item->text));
-    break;
-  case ITEM_ARRAY:
-    PetscCall(HdfWriteReals(hdf, path, item->rank, item->shape, item->values));
-    PetscCall(Explain(hdf, path, item->unit, item->description));
-    break;
   }
   PetscFunctionReturn(0);
 }

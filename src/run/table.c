@@ -27,27 +27,15 @@ static PetscInt64 Chosen(PetscInt64 i, PetscInt64 shown, PetscInt64 n) {
   return shown > 1 ? (i * (n - 1) + (shown - 1) / 2) / (shown - 1) : 0;
 }
 
-/* Names of the columns, each cut out of a copy that the caller frees. */
-static PetscErrorCode Names(const Table *table, char **storage, const char **names) {
-  PetscFunctionBeginUser;
-  PetscCall(PetscStrallocpy(table->columns, storage));
-  for (PetscInt c = 0; c < Columns(table); c++) {
-    names[c] = c ? names[c - 1] + strlen(names[c - 1]) + 1 : *storage;
-    (*storage)[names[c] - *storage + (ptrdiff_t)strcspn(names[c], ",")] = '\0';
-  }
-  PetscFunctionReturn(0);
-}
-
 PetscErrorCode TablePrint(const Table *table, PetscInt64 most) {
   const PetscInt64 n = table->rows, shown = most > 0 && n > most ? most : n;
   const PetscInt columns = Columns(table);
-  const char **names;
-  char text[64], *storage;
-  int *widths;
+  char text[64], **names;
+  int *widths, n_names;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc2(columns, &widths, columns, &names));
-  PetscCall(Names(table, &storage, names));
+  PetscCall(PetscMalloc1(columns, &widths));
+  PetscCall(PetscStrToArray(table->columns, ',', &n_names, &names));
   for (PetscInt c = 0; c < columns; c++) {
     widths[c] = (int)strlen(names[c]);
     for (PetscInt64 i = 0; i < shown; i++)
@@ -62,8 +50,8 @@ PetscErrorCode TablePrint(const Table *table, PetscInt64 most) {
   }
   if (shown < n) printf("(%lld of %lld rows; -output_table FILE writes all)\n", (long long)shown, (long long)n);
   fflush(stdout);
-  PetscCall(PetscFree(storage));
-  PetscCall(PetscFree2(widths, names));
+  PetscCall(PetscStrToArrayDestroy(n_names, names));
+  PetscCall(PetscFree(widths));
   PetscFunctionReturn(0);
 }
 

@@ -55,21 +55,12 @@ PetscErrorCode StartPlace(Start start, const TokensLayout *layout, PetscInt r, P
   PetscFunctionReturn(0);
 }
 
-static const StartLaw registry[] = {
-    {.name = "uniform", .place = PlaceUniform},
-    {.name = "quadrature",
-     .setup = StartSetUpQuadrature,
-     .place = StartPlaceQuadrature,
-     .weigh = StartWeighQuadrature,
-     .destroy = StartDestroyQuadrature},
-    {.name = "vmf", .attempt = StartAttemptFisher},
-    {.name = "clusters", .attempt = StartAttemptFisher, .finish = StartFinishCluster},
-    {.name = "harmonic", .attempt = StartAttemptHarmonic},
-    {.name = "file", .setup = StartSetUpFile, .place = StartPlaceFile, .destroy = StartDestroyFile},
-};
+static const StartLaw uniform = {.name = "uniform", .place = PlaceUniform};
+static const StartLaw *const registry[] = {&uniform,       &StartQuadrature, &StartFisher,
+                                           &StartClusters, &StartHarmonic,   &StartFile};
 
 const char *StartLawName(PetscInt i) {
-  return i < (PetscInt)PETSC_STATIC_ARRAY_LENGTH(registry) ? registry[i].name : NULL;
+  return i < (PetscInt)PETSC_STATIC_ARRAY_LENGTH(registry) ? registry[i]->name : NULL;
 }
 
 PetscErrorCode StartCreate(Tokens tokens, const StartOptions *options, Start *handle) {
@@ -83,8 +74,8 @@ PetscErrorCode StartCreate(Tokens tokens, const StartOptions *options, Start *ha
   for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(registry) && !start->law; i++) {
     PetscBool same;
 
-    PetscCall(PetscStrcmp(options->init, registry[i].name, &same));
-    if (same) start->law = &registry[i];
+    PetscCall(PetscStrcmp(options->init, registry[i]->name, &same));
+    if (same) start->law = registry[i];
   }
   PetscCheck(start->law, layout.comm, PETSC_ERR_USER_INPUT, "tokens_init = %s: there is no such initial law",
              options->init);

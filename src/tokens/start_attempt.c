@@ -10,7 +10,7 @@
  * log(uniform). Z = (1-u)/2 with u the first coordinate of a uniform point g/|g|, whose other coordinates give the
  * direction off the axis, so an attempt moves a uniform point along its meridian: kappa = 0 leaves it where it was. g
  * is overwritten by the result. Everything is written in 1-W, 1-u and 1+u, so nothing cancels at large kappa. */
-PetscBool StartAttemptFisher(const StartOptions *options, PetscInt dim, PetscReal uniform, double *g) {
+static PetscBool AttemptFisher(const StartOptions *options, PetscInt dim, PetscReal uniform, double *g) {
   const PetscReal kappa = options->kappa;
   const PetscReal m = (PetscReal)(dim - 1), b = m / (2 * kappa + sqrt(4 * kappa * kappa + m * m));
   PetscReal rest = 0; /* |g|^2 without the first component */
@@ -52,8 +52,8 @@ static void TurnTo(PetscInt dim, const double *centre, double *x) {
 }
 
 /* Token i belongs to centre i mod clusters. Drawing the centre again for every token costs no more than the token. */
-void StartFinishCluster(const StartOptions *options, PetscInt r, PetscInt64 i, PetscInt dim, double *x,
-                        double *centre) {
+static void FinishCluster(const StartOptions *options, PetscInt r, PetscInt64 i, PetscInt dim, double *x,
+                          double *centre) {
   const RngStream centres = {.seed = options->seed, .realization = (uint32_t)r, .purpose = RNG_START_CENTRES};
 
   RngNormal(centres, (uint64_t)(i % options->clusters) * (uint64_t)dim, (size_t)dim, centre);
@@ -62,7 +62,7 @@ void StartFinishCluster(const StartOptions *options, PetscInt r, PetscInt64 i, P
 
 /* Density proportional to 1 + a Re (x_1 + i x_2)^n, a circle's cosine and a sphere's sectoral harmonic of degree n: at
  * least half of the points are taken. */
-PetscBool StartAttemptHarmonic(const StartOptions *options, PetscInt dim, PetscReal uniform, double *x) {
+static PetscBool AttemptHarmonic(const StartOptions *options, PetscInt dim, PetscReal uniform, double *x) {
   const PetscReal n = (PetscReal)options->harmonic, a = options->amplitude;
   PetscReal square = 0;
 
@@ -71,3 +71,7 @@ PetscBool StartAttemptHarmonic(const StartOptions *options, PetscInt dim, PetscR
   const PetscReal density = 1 + a * pow(radius, n) * cos(n * atan2(x[1], x[0]));
   return square > 0 && uniform * (1 + fabs(a)) < density ? PETSC_TRUE : PETSC_FALSE;
 }
+
+const StartLaw StartFisher = {.name = "vmf", .attempt = AttemptFisher};
+const StartLaw StartClusters = {.name = "clusters", .attempt = AttemptFisher, .finish = FinishCluster};
+const StartLaw StartHarmonic = {.name = "harmonic", .attempt = AttemptHarmonic};

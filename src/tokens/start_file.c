@@ -131,7 +131,7 @@ static PetscErrorCode SourceRead(const Source *source, const TokensLayout *layou
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode StartSetUpFile(Start start, const TokensLayout *layout) {
+static PetscErrorCode SetUp(Start start, const TokensLayout *layout) {
   Source source;
   PetscErrorCode code;
   PetscInt64 first, n, bad;
@@ -154,7 +154,7 @@ PetscErrorCode StartSetUpFile(Start start, const TokensLayout *layout) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode StartPlaceFile(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x) {
+static PetscErrorCode Place(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x) {
   const PetscInt dim = layout->dim, block = layout->block;
   const double *rows = (const double *)start->data + (size_t)b * (size_t)block * (size_t)dim;
 
@@ -165,8 +165,10 @@ PetscErrorCode StartPlaceFile(Start start, const TokensLayout *layout, PetscInt 
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode StartDestroyFile(Start start) {
+static PetscErrorCode Destroy(Start start) {
   PetscFunctionBeginUser;
   PetscCall(PetscFree(start->data));
   PetscFunctionReturn(0);
 }
+
+const StartLaw StartFile = {.name = "file", .setup = SetUp, .place = Place, .destroy = Destroy};

@@ -1,4 +1,4 @@
-/* What an initial law must provide. A new law is one function set and one row of the registry in start.c. */
+/* What an initial law must provide. A new law is one function set and its name in the registry in start.c. */
 #ifndef CHORALE_TOKENS_START_IMPL_H
 #define CHORALE_TOKENS_START_IMPL_H
 
@@ -36,21 +36,8 @@ const char *StartLawName(PetscInt i);
 PetscErrorCode StartFileShape(MPI_Comm world, const char *path, const char *dataset, PetscInt64 shape[2]);
 /* Block b as the law has it: placed, or drawn token by token (start.c). */
 PetscErrorCode StartPlace(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
-/* vmf, clusters, harmonic (start_attempt.c) */
-PetscBool StartAttemptFisher(const StartOptions *options, PetscInt dim, PetscReal uniform, double *point);
-PetscBool StartAttemptHarmonic(const StartOptions *options, PetscInt dim, PetscReal uniform, double *point);
-void StartFinishCluster(const StartOptions *options, PetscInt r, PetscInt64 i, PetscInt dim, double *point,
-                        double *work);
-/* quadrature (start_quadrature.c) */
-PetscErrorCode StartSetUpQuadrature(Start start, const TokensLayout *layout);
-PetscErrorCode StartPlaceQuadrature(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
-void StartWeighQuadrature(Start start, const TokensLayout *layout, PetscInt b, double *weights);
-PetscErrorCode StartDestroyQuadrature(Start start);
-/* The rule of the uniform measure on tokens of this layout, which the caller destroys. */
+/* The rule of the uniform measure on tokens of this layout, which the caller destroys (start_quadrature.c). */
 PetscErrorCode StartCreateQuadrature(const TokensLayout *layout, Start *start);
-/* file (start_file.c) */
-PetscErrorCode StartSetUpFile(Start start, const TokensLayout *layout);
-PetscErrorCode StartPlaceFile(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
-PetscErrorCode StartDestroyFile(Start start);
+extern const StartLaw StartQuadrature, StartFisher, StartClusters, StartHarmonic, StartFile;
 
 #endif

@@ -29,7 +29,7 @@ static PetscErrorCode Place(Start start, const TokensLayout *layout, PetscInt r,
 
   PetscFunctionBeginUser;
   if (IsNodes(limit, layout, b)) {
-    PetscCall(StartPlaceQuadrature(limit->rule, &part, r, b, x));
+    PetscCall(StartPlace(limit->rule, &part, r, b, x));
     PetscFunctionReturn(0);
   }
   part = *layout;
@@ -47,9 +47,9 @@ static void Weigh(Start start, const TokensLayout *layout, PetscInt b, double *w
     for (PetscInt t = 0; t < layout->block; t++) weights[t] = 0;
     return;
   }
-  StartWeighQuadrature(limit->rule, &part, b, weights);
+  limit->rule->law->weigh(limit->rule, &part, b, weights);
   if (limit->kappa == 0) return;
-  (void)StartPlaceQuadrature(limit->rule, &part, 0, b, limit->x); /* cannot fail */
+  (void)StartPlace(limit->rule, &part, 0, b, limit->x); /* cannot fail */
   for (PetscInt t = 0; t < TokensFilled(&part, b); t++) weights[t] *= exp(limit->kappa * (limit->x[t] - 1));
 }
 

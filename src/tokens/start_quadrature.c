@@ -21,7 +21,7 @@ static PetscInt64 RuleOrder(PetscInt64 count) {
   return n;
 }
 
-PetscErrorCode StartSetUpQuadrature(Start start, const TokensLayout *layout) {
+static PetscErrorCode SetUp(Start start, const TokensLayout *layout) {
   Rule *rule;
 
   PetscFunctionBeginUser;
@@ -42,7 +42,7 @@ PetscErrorCode StartSetUpQuadrature(Start start, const TokensLayout *layout) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode StartPlaceQuadrature(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x) {
+static PetscErrorCode Place(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x) {
   const Rule *rule = start->data;
   const PetscInt block = layout->block;
   const PetscInt64 first = (PetscInt64)(layout->first + b) * block, angles = rule ? 2 * rule->n : layout->count;
@@ -61,14 +61,14 @@ PetscErrorCode StartPlaceQuadrature(Start start, const TokensLayout *layout, Pet
   PetscFunctionReturn(0);
 }
 
-void StartWeighQuadrature(Start start, const TokensLayout *layout, PetscInt b, double *weights) {
+static void Weigh(Start start, const TokensLayout *layout, PetscInt b, double *weights) {
   const Rule *rule = start->data;
   const PetscInt64 first = (PetscInt64)(layout->first + b) * layout->block;
 
   for (PetscInt t = 0; t < TokensFilled(layout, b); t++) weights[t] = rule ? rule->w[(first + t) / (2 * rule->n)] : 1;
 }
 
-PetscErrorCode StartDestroyQuadrature(Start start) {
+static PetscErrorCode Destroy(Start start) {
   Rule *rule = start->data;
 
   PetscFunctionBeginUser;
@@ -77,15 +77,13 @@ PetscErrorCode StartDestroyQuadrature(Start start) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode StartCreateQuadrature(const TokensLayout *layout, Start *start) {
-  static const StartLaw law = {.name = "quadrature",
-                               .place = StartPlaceQuadrature,
-                               .weigh = StartWeighQuadrature,
-                               .destroy = StartDestroyQuadrature};
+const StartLaw StartQuadrature = {
+    .name = "quadrature", .setup = SetUp, .place = Place, .weigh = Weigh, .destroy = Destroy};
 
+PetscErrorCode StartCreateQuadrature(const TokensLayout *layout, Start *start) {
   PetscFunctionBeginUser;
   PetscCall(PetscNew(start));
-  (*start)->law = &law;
-  PetscCall(StartSetUpQuadrature(*start, layout));
+  (*start)->law = &StartQuadrature;
+  PetscCall(SetUp(*start, layout));
   PetscFunctionReturn(0);
 }

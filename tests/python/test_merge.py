@@ -121,6 +121,13 @@ def test_joined_observables_have_the_mean_and_error_of_all(seeds, joined, name):
     close(found[f"ensemble/{name}/sem"], error, rtol=1e-10, atol=1e-15)
 
 
+def test_files_may_have_long_names(seeds, folder):
+    names = [f"{'name' * 20}{seed}.h5" for seed in (1, 2)]
+    for seed, name in zip((1, 2), names):
+        shutil.copyfile(seeds / f"{seed}.h5", name)
+    assert "7 realizations of 2 files" in merge("all.h5", *names)
+
+
 def test_the_joined_table_and_parameters_are_those_of_all(joined):
     found = datasets(joined)
     assert (found["study/simulate/energy_sem"] == found["ensemble/energy/sem"]).all()

@@ -12,7 +12,7 @@ typedef struct {
   AnalyzeReference reference;
   const char *transport; /* circle, assignment, sinkhorn or sliced */
   PetscBool pairs, coordinates;
-  PetscInt bins, dim;
+  PetscInt bins;
   PetscReal beta;
   PetscInt count; /* quantities that are asked for */
   Quantity quantity[ANALYZE_QUANTITIES];

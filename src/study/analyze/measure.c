@@ -28,6 +28,13 @@ static PetscErrorCode ChooseTransport(Tokens tokens, const char *asked, const ch
   PetscFunctionReturn(0);
 }
 
+/* A quantity of so many numbers: 0 for a single one, not an array. */
+static void Add(AnalyzeMeasures *measures, const char *name, PetscInt size, const char *column,
+                const char *description) {
+  measures->quantity[measures->count++] =
+      (Quantity){name, "1", description, QUANTITY_OBSERVABLE, size ? 1 : 0, {size}, column};
+}
+
 static PetscErrorCode AddDistances(AnalyzeMeasures *measures, Tokens tokens, const char *transport) {
   static const char *const to[] = {"", "the first frame", "the frame before", "the same frame of analyze_other"};
 
@@ -40,20 +47,16 @@ static PetscErrorCode AddDistances(AnalyzeMeasures *measures, Tokens tokens, con
   PetscCall(PetscSNPrintf(measures->text[1], sizeof(measures->text[1]),
                           "MMD^2, with the kernel e^(beta <x,y>), of the token measure to that of %s",
                           to[measures->reference]));
-  measures->quantity[measures->count++] =
-      (Quantity){"w2sq", "1", measures->text[0], QUANTITY_OBSERVABLE, .column = "w2sq"};
-  measures->quantity[measures->count++] =
-      (Quantity){"mmd2", "1", measures->text[1], QUANTITY_OBSERVABLE, .column = "mmd2"};
+  Add(measures, "w2sq", 0, "w2sq", measures->text[0]);
+  Add(measures, "mmd2", 0, "mmd2", measures->text[1]);
   if (!strcmp(measures->transport, "circle"))
-    measures->quantity[measures->count++] =
-        (Quantity){"w2sq_bounds",       "1", "certified bounds of W2^2, from below and above: equal where it is exact",
-                   QUANTITY_OBSERVABLE, 1,   {2},
-                   .column = NULL};
+    Add(measures, "w2sq_bounds", 2, NULL, "certified bounds of W2^2, from below and above: equal where it is exact");
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode AnalyzeMeasuresCreate(Tokens tokens, const AnalyzeOptions *options, PetscReal beta,
                                      AnalyzeMeasures *measures) {
+  const PetscInt bins = (PetscInt)options->bins;
   TokensLayout layout;
 
   PetscFunctionBeginUser;
@@ -61,41 +64,30 @@ PetscErrorCode AnalyzeMeasuresCreate(Tokens tokens, const AnalyzeOptions *option
   *measures = (AnalyzeMeasures){.reference = AnalyzeGetReference(options),
                                 .pairs = options->pairs,
                                 .coordinates = options->coordinates,
-                                .bins = (PetscInt)options->bins,
-                                .dim = layout.dim,
+                                .bins = bins,
                                 .beta = beta};
   if (measures->reference != DISTANCE_NONE) PetscCall(AddDistances(measures, tokens, options->transport));
   if (measures->pairs)
-    measures->quantity[measures->count++] =
-        (Quantity){"pair_hist",
-                   "1",
-                   "share of all pairs i < j of tokens in each of the equal bins of <x_i,x_j> in [-1,1]",
-                   QUANTITY_OBSERVABLE,
-                   .rank = 1,
-                   .shape = {measures->bins}};
+    Add(measures, "pair_hist", bins, NULL,
+        "share of all pairs i < j of tokens in each of the equal bins of <x_i,x_j> in [-1,1]");
   if (measures->coordinates)
-    measures->quantity[measures->count++] =
-        (Quantity){"coordinate_hist",
-                   "1",
-                   "weight of the tokens in each of the equal bins of [-1,1], coordinate after coordinate",
-                   QUANTITY_OBSERVABLE,
-                   .rank = 1,
-                   .shape = {measures->dim * measures->bins}};
+    Add(measures, "coordinate_hist", layout.dim * bins, NULL,
+        "weight of the tokens in each of the equal bins of [-1,1], coordinate after coordinate");
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode AnalyzeMeasuresView(const AnalyzeMeasures *measures, Tokens tokens) {
-  TokensLayout l;
+  TokensLayout layout;
 
   PetscFunctionBeginUser;
-  PetscCall(TokensGetLayout(tokens, &l));
-  PetscCall(PetscPrintf(l.comm, "measures   the observables\n"));
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCall(PetscPrintf(layout.comm, "measures   the observables\n"));
   for (PetscInt q = 0; q < measures->count; q++)
     PetscCall(
-        PetscPrintf(l.comm, "           %s: %s\n", measures->quantity[q].name, measures->quantity[q].description));
+        PetscPrintf(layout.comm, "           %s: %s\n", measures->quantity[q].name, measures->quantity[q].description));
   if (measures->pairs)
-    PetscCall(PetscPrintf(l.comm, "           pair_hist takes %.3g Gflop per frame\n",
-                          1e-9 * (PetscReal)l.count * (PetscReal)l.count * l.dim));
+    PetscCall(PetscPrintf(layout.comm, "           pair_hist takes %.3g Gflop per frame\n",
+                          1e-9 * (PetscReal)layout.count * (PetscReal)layout.count * layout.dim));
   PetscFunctionReturn(0);
 }
 

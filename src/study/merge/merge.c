@@ -21,12 +21,11 @@ typedef struct {
 
 /* Keys that may differ between files: what is joined, and what does not change the numbers. */
 static PetscBool IsFree(const char *key) {
-  static const char *const keys[] = {"ensemble_seed", "ensemble_realizations", "output_trajectories",
-                                     "output_precision", "output_compress"};
+  PetscBool joined = PETSC_FALSE;
 
-  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(keys); i++)
-    if (!strcmp(key, keys[i])) return PETSC_TRUE;
-  return CheckpointMayChange(key);
+  (void)PetscStrInList(key, "ensemble_seed,ensemble_realizations,output_trajectories,output_precision,output_compress",
+                       ',', &joined);
+  return joined || CheckpointMayChange(key) ? PETSC_TRUE : PETSC_FALSE;
 }
 
 /* Refuses a deck that is not that of the first file. */
@@ -51,20 +50,20 @@ static PetscErrorCode CompareDeck(const char *path, Hdf hdf, const char *first_p
 
 /* A seed that two files have: the same realizations twice. */
 static PetscErrorCode CheckSeeds(const Merge *merge, PetscInt file) {
-  char *mine, *rest, *other, *others, *further;
+  PetscBool twice;
+  char **seeds;
+  int n;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscStrallocpy(merge->seeds[file], &mine));
-  for (char *seed = strtok_r(mine, ",", &rest); seed; seed = strtok_r(NULL, ",", &rest))
+  PetscCall(PetscStrToArray(merge->seeds[file], ',', &n, &seeds));
+  for (int s = 0; s < n; s++)
     for (PetscInt i = 0; i < file; i++) {
-      PetscCall(PetscStrallocpy(merge->seeds[i], &others));
-      for (other = strtok_r(others, ",", &further); other; other = strtok_r(NULL, ",", &further))
-        PetscCheck(strcmp(seed, other), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-                   "merge_files = %s: has the seed %s of %s: the same realizations twice", merge->path[file], seed,
-                   merge->path[i]);
-      PetscCall(PetscFree(others));
+      PetscCall(PetscStrInList(seeds[s], merge->seeds[i], ',', &twice));
+      PetscCheck(!twice, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+                 "merge_files = %s: has the seed %s of %s: the same realizations twice", merge->path[file], seeds[s],
+                 merge->path[i]);
     }
-  PetscCall(PetscFree(mine));
+  PetscCall(PetscStrToArrayDestroy(n, seeds));
   PetscFunctionReturn(0);
 }
 
@@ -185,7 +184,7 @@ static PetscErrorCode CheckTarget(const Merge *merge) {
 
 /* One quantity of one file into the rows of this group's realizations; before: realizations of the files before. */
 static PetscErrorCode ReadQuantity(const Merge *merge, PetscInt file, PetscInt before, const Quantity *quantity,
-                                   PetscInt first, Results results, const EnsembleLayout *e, Hdf hdf) {
+                                   PetscInt first, Results results, const EnsembleLayout *layout, Hdf hdf) {
   const PetscBool framed = quantity->kind == QUANTITY_REALIZATION ? PETSC_FALSE : PETSC_TRUE;
   const PetscInt k = QuantitySize(quantity), n = merge->each[file];
   const PetscInt frames = framed ? ResultsGetFrames(results)->count : 1;
@@ -206,9 +205,9 @@ static PetscErrorCode ReadQuantity(const Merge *merge, PetscInt file, PetscInt b
   PetscCall(HdfReadReals(hdf, path, values));
   for (PetscInt f = 0; f < frames; f++)
     for (PetscInt r = 0; r < n; r++) {
-      const PetscInt i = (before + r) / e->groups;
+      const PetscInt i = (before + r) / layout->groups;
       PetscReal *to = framed ? ResultsFrame(results, i, f) : ResultsTail(results, i);
-      if ((before + r) % e->groups == e->group)
+      if ((before + r) % layout->groups == layout->group)
         PetscCall(PetscArraycpy(to + first, values + ((size_t)f * (size_t)n + (size_t)r) * (size_t)k, k));
     }
   PetscCall(PetscFree(values));

@@ -73,22 +73,22 @@ static PetscErrorCode ViewTotal(Simulation *simulation) {
   PetscInt stages;
   PetscMPIInt size;
   PetscBool zero;
-  TokensLayout l;
+  TokensLayout layout;
 
   PetscFunctionBeginUser;
-  PetscCall(TokensGetLayout(simulation->system.tokens, &l));
-  PetscCallMPI(MPI_Comm_size(l.comm, &size));
-  const PetscReal mine = (PetscReal)((l.blocks + size - 1) / size) * l.block;
+  PetscCall(TokensGetLayout(simulation->system.tokens, &layout));
+  PetscCallMPI(MPI_Comm_size(layout.comm, &size));
+  const PetscReal mine = (PetscReal)((layout.blocks + size - 1) / size) * layout.block;
   PetscCall(AttentionIsZero(simulation->system.attention, &zero));
   PetscCall(AttentionGetCost(simulation->system.attention, &attention[0], &attention[1], &attention[2]));
-  PetscCall(NoiseGetCost(simulation->noise, (PetscReal)l.count, mine, &noise[0], &noise[1]));
+  PetscCall(NoiseGetCost(simulation->noise, (PetscReal)layout.count, mine, &noise[0], &noise[1]));
   PetscCall(SchemeGetStages(simulation->system.scheme, &stages));
   PetscCall(SchemeGetBytes(simulation->system.scheme, &scheme));
   PetscCall(RunGetBytes(simulation->run, &results));
   const PetscReal flops = (PetscReal)stages * ((zero ? 0 : attention[0]) + noise[0]);
-  const PetscReal bytes = 8 * mine * (l.dim * (simulation->rows ? 2 : 1) + 1) + attention[2] + noise[1] + scheme +
-                          results + 8 * mine * l.dim; /* what goes to a checkpoint */
-  PetscCall(PetscPrintf(l.comm,
+  const PetscReal bytes = 8 * mine * (layout.dim * (simulation->rows ? 2 : 1) + 1) + attention[2] + noise[1] + scheme +
+                          results + 8 * mine * layout.dim; /* what goes to a checkpoint */
+  PetscCall(PetscPrintf(layout.comm,
                         "total      per step and rank: %.3g Gflop beside random numbers; per rank: %.3g MB memory\n",
                         1e-9 * (double)flops, 1e-6 * (double)bytes));
   PetscFunctionReturn(0);

@@ -162,16 +162,16 @@ static PetscErrorCode View(void *state) {
 
 static PetscErrorCode MeasureNumbers(Spde *spde, PetscReal numbers[SPDE_NUMBERS]) {
   PetscReal mmd2, sobolev2, low, high;
-  DensityMeasures m;
+  DensityMeasures measures;
 
   PetscFunctionBeginUser;
-  PetscCall(DensityMeasure(spde->density, &m));
+  PetscCall(DensityMeasure(spde->density, &measures));
   PetscCall(DensityCompare(spde->density, spde->system.tokens, &mmd2, &sobolev2));
-  numbers[SPDE_MASS] = m.mass;
-  numbers[SPDE_MINIMUM] = m.minimum;
-  numbers[SPDE_ENERGY] = m.energy;
-  numbers[SPDE_ENTROPY] = m.entropy;
-  numbers[SPDE_TAIL] = m.tail;
+  numbers[SPDE_MASS] = measures.mass;
+  numbers[SPDE_MINIMUM] = measures.minimum;
+  numbers[SPDE_ENERGY] = measures.energy;
+  numbers[SPDE_ENTROPY] = measures.entropy;
+  numbers[SPDE_TAIL] = measures.tail;
   numbers[SPDE_MMD] = numbers[SPDE_DISTANCE] = PetscSqrtReal(mmd2);
   numbers[SPDE_SOBOLEV] = PetscSqrtReal(sobolev2);
   PetscCall(AttentionEnergy(spde->system.attention, spde->system.tokens, &numbers[SPDE_TOKENS_ENERGY]));

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "study/laws.h"
 #include "study/sync/sync.h"
 
 /* Distance of twins: the smaller, the more linear, until rounding errors of 2^-52 matter. Noise gram knows the field at
@@ -51,19 +52,16 @@ static const QuantityText texts[] = {
 
 /* Lists are for the map. */
 static PetscErrorCode CheckLists(void) {
-  static const char *const keys[] = {"mlp_activation", "tokens_dim"};
+  Laws laws;
 
   PetscFunctionBeginUser;
-  for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-    enum { MOST = 256 };
-    const char *values[MOST];
-    char *storage;
-    PetscInt n = MOST;
-    PetscCall(DeckGetStringList(keys[i], &n, values, &storage));
-    PetscCheck(n == 1, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s,%s,...: must be one value without sync_map",
-               keys[i], values[0], values[1]);
-    PetscCall(PetscFree(storage));
-  }
+  PetscCall(LawsRead(&laws));
+  PetscCheck(laws.activations == 1, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "mlp_activation = %s,%s,...: must be one value without sync_map", laws.activation[0], laws.activation[1]);
+  PetscCheck(laws.dims == 1, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "tokens_dim = %" PetscInt64_FMT ",%" PetscInt64_FMT ",...: must be one value without sync_map",
+             laws.dim[0], laws.dim[1]);
+  PetscCall(PetscFree(laws.storage));
   PetscFunctionReturn(0);
 }
 

@@ -23,8 +23,7 @@ struct _p_Twins {
   uint64_t seed;
   PetscReal growth[TWINS_GROWTH]; /* since the start: mean over the twins of the logarithm, and of its martingale */
   Vec field;                      /* G at the set */
-  VecScatter positions, weights;
-  Vec source, target; /* weights of the tokens and of the set */
+  VecScatter scatter;             /* vectors of the tokens to the places of the set that are not twins */
 };
 
 /* Pairs of own block b; they come first. */
@@ -39,43 +38,35 @@ static PetscInt Place(const TokensLayout *layout, PetscInt64 i, PetscInt c) {
   return (b * layout->dim + c) * layout->block + t;
 }
 
-/* Positions and weights travel from the tokens to the places of the set that are not twins. */
-static PetscErrorCode CreateScatters(Twins twins, Tokens tokens) {
-  const PetscInt d = twins->layout.dim, B = twins->layout.block;
-  TokensLayout from;
-  PetscInt *source, *target, *source_weight, *target_weight, n = 0;
-  IS is[4];
+static PetscErrorCode CreateScatter(Twins twins, Tokens tokens) {
+  const TokensLayout *set = &twins->layout;
+  const PetscInt d = set->dim, B = set->block;
+  TokensLayout alone;
+  PetscInt *source, *target, n = 0;
+  IS from, to;
   Vec x, y;
 
   PetscFunctionBeginUser;
-  PetscCall(TokensGetLayout(tokens, &from));
-  PetscCall(PetscMalloc4(twins->layout.owned * B * d, &source, twins->layout.owned * B * d, &target,
-                         twins->layout.owned * B, &source_weight, twins->layout.owned * B, &target_weight));
-  for (PetscInt b = 0; b < twins->layout.owned; b++)
-    for (PetscInt t = 0; t < TokensFilled(&twins->layout, b); t++) {
-      const PetscInt64 place = (PetscInt64)(twins->layout.first + b) * B + t;
+  PetscCall(TokensGetLayout(tokens, &alone));
+  PetscCall(PetscMalloc2(set->owned * B * d, &source, set->owned * B * d, &target));
+  for (PetscInt b = 0; b < set->owned; b++)
+    for (PetscInt t = 0; t < TokensFilled(set, b); t++) {
+      const PetscInt64 place = (PetscInt64)(set->first + b) * B + t;
       const PetscBool paired = place < 2 * twins->count ? PETSC_TRUE : PETSC_FALSE;
-      const PetscInt64 token = paired ? place / 2 : place - twins->count;
       if (paired && place % 2) continue;
       for (PetscInt c = 0; c < d; c++) {
-        source[n * d + c] = Place(&from, token, c);
-        target[n * d + c] = Place(&twins->layout, place, c);
+        source[n] = Place(&alone, paired ? place / 2 : place - twins->count, c);
+        target[n++] = Place(set, place, c);
       }
-      source_weight[n] = (PetscInt)token;
-      target_weight[n++] = (PetscInt)place;
     }
-  PetscCall(ISCreateGeneral(from.comm, n * d, source, PETSC_COPY_VALUES, &is[0]));
-  PetscCall(ISCreateGeneral(from.comm, n * d, target, PETSC_COPY_VALUES, &is[1]));
-  PetscCall(ISCreateGeneral(from.comm, n, source_weight, PETSC_COPY_VALUES, &is[2]));
-  PetscCall(ISCreateGeneral(from.comm, n, target_weight, PETSC_COPY_VALUES, &is[3]));
-  PetscCall(PetscFree4(source, target, source_weight, target_weight));
+  PetscCall(ISCreateGeneral(set->comm, n, source, PETSC_COPY_VALUES, &from));
+  PetscCall(ISCreateGeneral(set->comm, n, target, PETSC_COPY_VALUES, &to));
+  PetscCall(PetscFree2(source, target));
   PetscCall(TokensGetVec(tokens, &x));
   PetscCall(TokensGetVec(twins->set, &y));
-  PetscCall(VecScatterCreate(x, is[0], y, is[1], &twins->positions));
-  PetscCall(VecCreateMPI(from.comm, from.owned * from.block, PETSC_DETERMINE, &twins->source));
-  PetscCall(VecCreateMPI(from.comm, twins->layout.owned * B, PETSC_DETERMINE, &twins->target));
-  PetscCall(VecScatterCreate(twins->source, is[2], twins->target, is[3], &twins->weights));
-  for (int i = 0; i < 4; i++) PetscCall(ISDestroy(&is[i]));
+  PetscCall(VecScatterCreate(x, from, y, to, &twins->scatter));
+  PetscCall(ISDestroy(&from));
+  PetscCall(ISDestroy(&to));
   PetscFunctionReturn(0);
 }
 
@@ -92,7 +83,7 @@ PetscErrorCode TwinsCreate(Tokens tokens, Tokens set, PetscReal distance, uint64
   twins->distance = distance;
   twins->seed = seed;
   PetscCall(TokensCreateVec(set, &twins->field));
-  PetscCall(CreateScatters(twins, tokens));
+  PetscCall(CreateScatter(twins, tokens));
   *handle = twins;
   PetscFunctionReturn(0);
 }
@@ -100,10 +91,7 @@ PetscErrorCode TwinsCreate(Tokens tokens, Tokens set, PetscReal distance, uint64
 PetscErrorCode TwinsDestroy(Twins *twins) {
   PetscFunctionBeginUser;
   if (!*twins) PetscFunctionReturn(0);
-  PetscCall(VecScatterDestroy(&(*twins)->positions));
-  PetscCall(VecScatterDestroy(&(*twins)->weights));
-  PetscCall(VecDestroy(&(*twins)->source));
-  PetscCall(VecDestroy(&(*twins)->target));
+  PetscCall(VecScatterDestroy(&(*twins)->scatter));
   PetscCall(VecDestroy(&(*twins)->field));
   PetscCall(PetscFree(*twins));
   PetscFunctionReturn(0);
@@ -113,15 +101,10 @@ PetscReal *TwinsGrowth(Twins twins) {
   return twins->growth;
 }
 
-/* Positions of the tokens alone, from the tokens to the set or back. */
-static PetscErrorCode Move(Twins twins, Tokens tokens, ScatterMode mode) {
-  Vec from, to;
-
+static PetscErrorCode Scatter(Twins twins, Vec from, Vec to, ScatterMode mode) {
   PetscFunctionBeginUser;
-  PetscCall(TokensGetVec(mode == SCATTER_FORWARD ? tokens : twins->set, &from));
-  PetscCall(TokensGetVec(mode == SCATTER_FORWARD ? twins->set : tokens, &to));
-  PetscCall(VecScatterBegin(twins->positions, from, to, INSERT_VALUES, mode));
-  PetscCall(VecScatterEnd(twins->positions, from, to, INSERT_VALUES, mode));
+  PetscCall(VecScatterBegin(twins->scatter, from, to, INSERT_VALUES, mode));
+  PetscCall(VecScatterEnd(twins->scatter, from, to, INSERT_VALUES, mode));
   PetscFunctionReturn(0);
 }
 
@@ -140,22 +123,33 @@ static PetscReal Displace(PetscInt dim, PetscInt block, PetscReal distance, cons
   return length;
 }
 
+/* Weights travel as the first component; twins have none. */
 static PetscErrorCode SetWeights(Twins twins, Tokens tokens) {
-  const double *from, *weights;
-  double *to;
-  TokensLayout layout;
+  const TokensLayout *set = &twins->layout;
+  const PetscInt length = set->dim * set->block;
+  const double *weights, *arrived;
+  double *first, *all;
+  TokensLayout alone;
+  Vec from;
 
   PetscFunctionBeginUser;
-  PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(TokensGetWeights(tokens, &from));
-  PetscCall(VecGetArray(twins->source, &to));
-  PetscCall(PetscArraycpy(to, from, layout.owned * layout.block));
-  PetscCall(VecRestoreArray(twins->source, &to));
-  PetscCall(VecScatterBegin(twins->weights, twins->source, twins->target, INSERT_VALUES, SCATTER_FORWARD));
-  PetscCall(VecScatterEnd(twins->weights, twins->source, twins->target, INSERT_VALUES, SCATTER_FORWARD));
-  PetscCall(VecGetArrayRead(twins->target, &weights));
-  PetscCall(TokensSetWeights(twins->set, weights));
-  PetscCall(VecRestoreArrayRead(twins->target, &weights));
+  PetscCall(TokensGetLayout(tokens, &alone));
+  PetscCall(TokensGetWeights(tokens, &weights));
+  PetscCall(TokensCreateVec(tokens, &from));
+  PetscCall(VecGetArray(from, &first));
+  for (PetscInt b = 0; b < alone.owned; b++)
+    PetscCall(PetscArraycpy(first + b * length, weights + b * set->block, set->block));
+  PetscCall(VecRestoreArray(from, &first));
+  PetscCall(VecSet(twins->field, 0));
+  PetscCall(Scatter(twins, from, twins->field, SCATTER_FORWARD));
+  PetscCall(VecDestroy(&from));
+  PetscCall(PetscMalloc1(set->owned * set->block, &all));
+  PetscCall(VecGetArrayRead(twins->field, &arrived));
+  for (PetscInt b = 0; b < set->owned; b++)
+    PetscCall(PetscArraycpy(all + b * set->block, arrived + b * length, set->block));
+  PetscCall(VecRestoreArrayRead(twins->field, &arrived));
+  PetscCall(TokensSetWeights(twins->set, all));
+  PetscCall(PetscFree(all));
   PetscFunctionReturn(0);
 }
 
@@ -163,14 +157,15 @@ PetscErrorCode TwinsStart(Twins twins, Tokens tokens, PetscInt r) {
   const RngStream stream = {.seed = twins->seed, .realization = (uint32_t)r, .purpose = RNG_TWIN};
   const PetscInt d = twins->layout.dim, B = twins->layout.block;
   double *x, *e;
-  Vec set;
+  Vec alone, set;
 
   PetscFunctionBeginUser;
   PetscCall(PetscArrayzero(twins->growth, TWINS_GROWTH));
-  PetscCall(Move(twins, tokens, SCATTER_FORWARD));
+  PetscCall(TokensGetVec(tokens, &alone));
+  PetscCall(TokensGetVec(twins->set, &set));
+  PetscCall(Scatter(twins, alone, set, SCATTER_FORWARD));
   PetscCall(SetWeights(twins, tokens));
   PetscCall(PetscMalloc1(B / 2 * d, &e));
-  PetscCall(TokensGetVec(twins->set, &set));
   PetscCall(VecGetArray(set, &x));
   for (PetscInt b = 0; b < twins->layout.owned; b++) {
     const PetscInt pairs = Pairs(twins, b);
@@ -276,7 +271,11 @@ PetscErrorCode TwinsForesee(Twins twins, Field field, PetscReal dt) {
 }
 
 PetscErrorCode TwinsGather(Twins twins, Tokens tokens) {
+  Vec alone, set;
+
   PetscFunctionBeginUser;
-  PetscCall(Move(twins, tokens, SCATTER_REVERSE));
+  PetscCall(TokensGetVec(tokens, &alone));
+  PetscCall(TokensGetVec(twins->set, &set));
+  PetscCall(Scatter(twins, set, alone, SCATTER_REVERSE));
   PetscFunctionReturn(0);
 }
