@@ -42,7 +42,6 @@ static PetscErrorCode Answer(int argc, char **argv, PetscBool prints) {
     PetscCheck(study, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%.64s: is not a study; see chorale --help", argv[1]);
     PetscCall(DeckUse(StudyOptions, study->name));
     if (DeckAsksHelp(argc, argv)) PetscFunctionReturn(DeckHelp());
-    PetscCall(ProvenanceSetCommandLine(argc, argv));
     PetscCall(DeckParse(argc, argv));
     PetscCall(StudyRun(study, StudyFind, StudyOptions));
   }

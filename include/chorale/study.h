@@ -58,6 +58,8 @@ typedef struct {
 extern const OptionKey LayersKeys[];
 /* layers_*. */
 PetscErrorCode LayersOptionsRead(LayersOptions *options);
+/* What the driver reads: dry_run. */
+extern const OptionKey RunKeys[];
 
 /* Runs it with the deck that is parsed; find and tables, those of the registry, are for studies that run others.
  * Collective on all ranks. */

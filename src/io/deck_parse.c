@@ -1,6 +1,7 @@
 /* chorale STUDY [DECK.yaml ...] [-option value ...]: strictly checked, into PETSc's options database. PETSc's own
  * parsing of the command line is not used: it ignores bare words and takes any option. */
 #include "io/deck_keys.h"
+#include "io/provenance.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -91,6 +92,7 @@ static PetscErrorCode ReadOption(int argc, char **argv, int i, int *words) {
 PetscErrorCode DeckParse(int argc, char **argv) {
   int i = 2, words;
   PetscFunctionBeginUser;
+  PetscCall(ProvenanceSetCommandLine(argc, argv));
   DeckNextSource(PETSC_TRUE);
   for (; i < argc && argv[i][0] != '-'; i++) {
     PetscCall(DeckReadYaml(argv[i]));

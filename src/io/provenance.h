@@ -6,7 +6,7 @@
 
 #define PROVENANCE_TEXT 8192 /* room that a value takes at most */
 
-/* Remembers the command line; call once at start. Not collective. */
+/* Remembers the command line, as DeckParse was given it. Not collective. */
 PetscErrorCode ProvenanceSetCommandLine(int argc, char **argv);
 /* Reads the files that tokens_file and attention_weights name, where they are there, and remembers their CRC-32. Call
  * once after the deck is read. Collective. */

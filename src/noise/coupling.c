@@ -12,9 +12,9 @@ static const char *TypeName(PetscInt i) {
 const OptionKey CouplingKeys[] = {
     CHOICE_KEY(CouplingOptions, type, "limits_coupling", "tokens", .choices = TypeName,
                .needs = {{"mlp_width", "!inf"}},
-               .help = "How finite widths share the normals of the limit: square roots of the Gram matrices at the "
-                       "tokens; of the coefficients' covariance in harmonics (of the activation cut off at "
-                       "noise_degree); none, own weights."),
+               .help = "How finite widths share the random numbers of the limit: tokens, by square roots of Gram "
+                       "matrices at the tokens; harmonics, by those of the coefficients' covariance, with the "
+                       "activation cut off at noise_degree; none, by nothing."),
     {.name = NULL}};
 
 PetscErrorCode CouplingOptionsRead(CouplingOptions *options) {

@@ -39,7 +39,7 @@ static PetscErrorCode CompareCadence(const Comparison *x, const char *old, const
              "output_every = %s: %s was made with %s; what this study gathers depends on it", value, x->file, old);
   PetscCall(HdfReadAttribute(x->hdf, "/parameters", "output_trajectories", sizeof(count), count, &found));
   PetscCheck(!found || !strcmp(count, "0"), x->comm, PETSC_ERR_USER_INPUT,
-             "output_every = %s: %s was made with %s, which the frames of its output_trajectories = %s keep", value,
+             "output_every = %s: %s was made with %s, as the frames of its output_trajectories = %s were", value,
              x->file, old, count);
   PetscFunctionReturn(0);
 }

@@ -150,7 +150,7 @@ PetscErrorCode ResultsView(Results results) {
                           results->frames->count, e->realizations, results->output->file,
                           MB * row * (e->realizations + 2), MB * row * e->owned));
   else
-    PetscCall(PetscPrintf(e->world, "findings   %s%s%s\n", results->output->file, *table ? ", table in " : "", table));
+    PetscCall(PetscPrintf(e->world, "results    %s%s%s\n", results->output->file, *table ? ", table in " : "", table));
   PetscFunctionReturn(0);
 }
 

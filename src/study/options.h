@@ -54,8 +54,7 @@ typedef struct {
 } MergeOptions;
 
 /* Tables of keys, to be filled in by DeckRead. */
-extern const OptionKey RunKeys[], KernelKeys[], LimitsKeys[], ChaosKeys[], SyncKeys[], SpdeKeys[], AnalyzeKeys[],
-    MergeKeys[];
+extern const OptionKey KernelKeys[], LimitsKeys[], ChaosKeys[], SyncKeys[], SpdeKeys[], AnalyzeKeys[], MergeKeys[];
 extern const OptionTable SimulateTable, KernelTable, LimitsTable, ChaosTable, SyncTable, SpdeTable, AnalyzeTable,
     MergeTable;
 

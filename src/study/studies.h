@@ -5,6 +5,10 @@
 #include "study/model.h"
 #include "study/options.h"
 
-extern const Study StudySimulate, StudyKernel, StudyLimits, StudyChaos, StudySync, StudySpde, StudyAnalyze, StudyMerge;
+/* All studies: NAME stands for the StudyNAME of its file. */
+#define STUDIES(STUDY)                                                                                                 \
+  STUDY(Simulate), STUDY(Kernel), STUDY(Limits), STUDY(Chaos), STUDY(Sync), STUDY(Spde), STUDY(Analyze), STUDY(Merge)
+#define STUDY_NAME(name) Study##name
+extern const Study STUDIES(STUDY_NAME);
 
 #endif

@@ -6,23 +6,19 @@ import random
 import shutil
 
 import pytest
+from recorded import RECORDED, contents, expect_same
 from run import chorale, datasets, options, running, same_bits, spoken
 
 DEPTH = 60
 RUN = dict(
-    tokens_count=300,
-    tokens_dim=3,
+    RECORDED,
     layers_depth=DEPTH,
     layers_horizon=2.0,
     mlp_width=64,
     ensemble_realizations=5,
     ensemble_seed=3,
     output_every=7,
-    output_trajectories=2,
-    output_file="run.h5",
-    progress="off",
 )
-FILES = ("run.h5", "run/realization_00000.h5md", "run/realization_00001.h5md")
 SHORT = {**RUN, "layers_depth": 24, "ensemble_realizations": 4}
 
 
@@ -34,19 +30,6 @@ def simulate(folder, ranks, keys, hook=None, check=True, **more):
 
 def resume(folder, ranks, keys, check=True, **more):
     return simulate(folder, ranks, keys, check=check, checkpoint_resume=True, **more)
-
-
-def contents(folder):
-    skip = {"run.h5": ("provenance", "parameters")}
-    return {name: datasets(f"{folder}/{name}", skip=skip.get(name, ())) for name in FILES}
-
-
-def expect_same(folder, reference):
-    found = contents(folder)
-    for name in FILES:
-        differing = same_bits(reference[name], found[name])
-        assert not differing, f"{name}: {differing}"
-    assert not os.path.exists(f"{folder}/run/checkpoint.h5"), "a checkpoint is left"
 
 
 def expect_stop(done, reason):

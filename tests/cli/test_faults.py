@@ -11,24 +11,20 @@ import zlib
 import h5py
 import numpy as np
 import pytest
-from run import TIMEOUT, chorale, datasets, options, same_bits, spoken
+from recorded import RECORDED, contents, expect_same
+from run import TIMEOUT, chorale, options, spoken
 
 pytestmark = pytest.mark.full
 
 DEPTH = 12
 RUN = dict(
-    tokens_count=300,
-    tokens_dim=3,
+    RECORDED,
     layers_depth=DEPTH,
     layers_horizon=1.0,
     mlp_width=32,
     ensemble_realizations=4,
     output_every=3,
-    output_trajectories=2,
-    output_file="run.h5",
-    progress="off",
 )
-FILES = ("run.h5", "run/realization_00000.h5md", "run/realization_00001.h5md")
 TRAILER, BLOCK, MASK = "<16sQQ", 1 << 20, (1 << 64) - 1
 
 
@@ -39,18 +35,6 @@ def run(folder, ranks, groups, code, hook=None, **more):
     lines = [line for line in spoken(done) if "warning" not in line]
     assert done.returncode == code and len(lines) == (code != 0), done.stderr
     return "\n".join(spoken(done) + [done.stdout])
-
-
-def contents(folder):
-    skip = {"run.h5": ("provenance", "parameters", "particles")}
-    return {name: datasets(f"{folder}/{name}", skip=skip.get(name, ())) for name in FILES}
-
-
-def expect_same(folder, reference):
-    found = contents(folder)
-    for name in FILES:
-        differing = same_bits(reference[name], found[name])
-        assert not differing, f"{name}: {differing}"
 
 
 @pytest.fixture(scope="module")

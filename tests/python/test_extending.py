@@ -75,6 +75,7 @@ def extended(tmp_path_factory):
                 apply(top / file, block)
             elif kind == "c":
                 assert not (top / file).exists()
+                (top / file).parent.mkdir(exist_ok=True)
                 (top / file).write_text(block, encoding="utf-8")
     subprocess.run(
         ["cmake", "-G", "Ninja", "-S", top, "-B", top / "build", "-DCHORALE_WERROR=ON"],
@@ -85,22 +86,21 @@ def extended(tmp_path_factory):
     return top
 
 
+ONE_FILE = ("An activation", "An attention", "A noise", "A scheme", "A study")
+
+
 def test_sizes():
-    """Each recipe is one file, and one line elsewhere; a key has a field as well."""
-    assert {"An activation", "An attention", "A noise", "A scheme", "A key"} <= RECIPES.keys()
+    """Each recipe is one file, and one line elsewhere, which a key is a field for."""
+    assert {*ONE_FILE, "A key"} == RECIPES.keys()
     for heading, blocks in RECIPES.items():
-        if heading == "A key":
-            continue
-        files = {file for kind, file, _ in blocks if kind in ("c", "diff")}
         new = {file for kind, file, _ in blocks if kind == "c"}
-        changed = [
-            line
-            for kind, file, block in blocks
-            if kind == "diff"
-            for line in block.splitlines()
-            if line.startswith("+")
-        ]
-        assert len(files) == 1 or (len(new) == 1 and len(files) == 2 and len(changed) == 1), heading
+        added = {}
+        for kind, file, block in blocks:
+            if kind == "diff":
+                added[file] = added.get(file, 0) + len(re.findall(r"^[+]", block, re.M))
+        files = new | added.keys()
+        lines = min(added.values())
+        assert len(files) == 1 or (len(files) == 2 and lines == 1), heading
 
 
 @pytest.mark.parametrize("heading", RECIPES)
@@ -173,22 +173,43 @@ def test_midpoint_agrees_with(built, other):
     assert far(40) < 1e-2 and far(640) < far(40) / 4
 
 
-@pytest.mark.parametrize("depth,code", [(100, 0), (99, 2), (1, 2)])
-def test_longest_step(built, depth, code):
+@pytest.mark.parametrize("memory,code", [(1, 0), (1e-3, 2)])
+def test_memory_of_a_scheme(built, memory, code):
     line = (
-        f"{built}/build/chorale simulate {SMALL} -layers_horizon 1 -layers_depth {depth} "
-        "-scheme_longest 0.01 -output_file key.h5"
+        f"{built}/build/chorale simulate {SMALL} -scheme_type heun -layers_depth 2 "
+        f"-scheme_memory {memory} -output_file key.h5"
     )
     done = subprocess.run(line.split(), cwd=built, capture_output=True, text=True, check=False)
-    assert done.returncode == code
+    assert done.returncode == code, done
     if code:
-        assert (
-            done.stderr.startswith("chorale: scheme_longest = 0.01: ")
-            and done.stderr.count("\n") == 1
-        )
+        assert done.stderr.startswith("chorale: scheme_memory = 0.001: "), done
+        assert done.stderr.count("\n") == 1, done
     else:
         with h5py.File(built / "key.h5") as file:
-            assert file["parameters"].attrs["scheme_longest"] in ("0.01", b"0.01")
+            assert file["parameters"].attrs["scheme_memory"] in ("1", b"1")
+
+
+def test_the_new_study_has_the_numbers_of_another(built):
+    """Its deck is checked as any other, and its file explains what it holds."""
+    deck = built / "spectrum.yaml"
+    deck.write_text("tokens: {dim: 4}\nmlp: {activation: silu}\nspectrum: {degree: 6}\n")
+    law = "-tokens_dim 4 -mlp_activation silu -kernel_degree 6 -output_table kernel.csv"
+    for line in (f"spectrum {deck} -output_file own.h5 -output_overwrite", f"kernel {law}"):
+        subprocess.run([built / "build/chorale", *line.split()], cwd=built, check=True)
+    names, values = (line.split(",") for line in (built / "kernel.csv").read_text().splitlines())
+    kernel = dict(zip(names, values))
+    with h5py.File(built / "own.h5") as file:
+        found = file["study/spectrum"]
+        assert list(found["degree"]) == list(range(7)) and found["share"].attrs["description"]
+        expected = [float(kernel[f"c{n}"]) for n in range(7)]
+        assert list(found["coefficient"]) == expected
+        shares = found["share"][()]
+    assert np.allclose(shares * float(kernel["k1"]), expected, rtol=1e-14) and shares.sum() <= 1
+    wrong = ["spectrum", "-spectrum_degree", "1001"]
+    done = subprocess.run(
+        [built / "build/chorale", *wrong], cwd=built, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and "spectrum_degree = 1001" in done.stderr, done
 
 
 def test_arctan(built):

@@ -333,4 +333,4 @@ def test_studies_are_not_joined_with_each_other(studies):
     folder = studies("sync")
     studies("spde")
     said = refused("x.h5", "sync.h5", "spde1.h5", cwd=folder)
-    assert "of study spde, but sync" in said
+    assert "is of study spde, the first file of sync" in said

@@ -128,7 +128,7 @@ def lacks_hints(function):
     """Names of parameters, or `return`, without a type."""
     arguments = function.args
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    free = ("self", "cls", "path")  # a path is whatever open() takes
+    free = ("self", "cls")
     names = [one.arg for one in every if one.annotation is None and one.arg not in free]
     return names + ([] if function.returns else ["return"])
 

@@ -1,6 +1,7 @@
-"""An installed chorale as other programs see it: the example of tools/packaging is built against it
-with CMake's find_package and with pkg-config, and says what chorale itself says; the installed
-program and tools run; the manual page has every study and every key; all files say one version."""
+"""An installed chorale as other programs see it: the examples of tools/packaging are built against
+it with CMake's find_package and with pkg-config, and have the numbers of chorale itself; the
+installed program and tools run; the manual page has every study and every key; all files say one
+version."""
 
 import ast
 import os
@@ -12,8 +13,10 @@ import tomllib
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
-from run import TIMEOUT, chorale, options
+from run import TIMEOUT, chorale, datasets, options, same_bits, trajectories
+from run import study as results_of
 
 import chorale as package
 
@@ -55,45 +58,102 @@ def prefix(tmp_path_factory):
     return target
 
 
-@pytest.fixture(scope="module")
-def expected(tmp_path_factory):
-    """What the example says, from chorale's own record of the order parameter."""
-    path = tmp_path_factory.mktemp("own") / "own.h5"
-    chorale(["simulate", *options(**RUN, output_file=path, progress="off")], ranks=2)
-    with h5py.File(path, "r") as file:
-        order = file["observables/order"]
-        above = order["value"][:, 0] > 0.999
-        assert above.any() and not above.all(), "the case says nothing: choose another seed"
-        return f"gathered in one point at t = {order['time'][above.argmax()]:.10g}\n"
+EXAMPLES = SOURCE / "tools/packaging/example"
 
 
 def with_cmake(prefix, folder):
-    """The example, built by find_package."""
-    example = SOURCE / "tools/packaging/example"
-    run("cmake", "-G", "Ninja", "-S", example, "-B", folder, f"-DCMAKE_PREFIX_PATH={prefix}")
+    """The examples, built by find_package."""
+    run("cmake", "-G", "Ninja", "-S", EXAMPLES, "-B", folder, f"-DCMAKE_PREFIX_PATH={prefix}")
     run("cmake", "--build", folder)
-    return folder / "gather"
 
 
 def with_pkg_config(prefix, folder):
-    """The example, built by pkg-config."""
+    """The examples, built by pkg-config."""
     places = [str(place) for place in prefix.glob("lib*/**/pkgconfig")]
     path = ":".join([*places, os.environ.get("PKG_CONFIG_PATH", "")])
     environment = {**os.environ, "PKG_CONFIG_PATH": path}
     flags = shlex.split(run("pkg-config", "--cflags", "--libs", "chorale", env=environment))
-    source = SOURCE / "tools/packaging/example/gather.c"
-    run("mpicc", "-std=c11", source, *flags, "-o", folder / "gather")
-    return folder / "gather"
+    for source in EXAMPLES.glob("*.c"):
+        run("mpicc", "-std=c11", source, *flags, "-lm", "-o", folder / source.stem)
 
 
-@pytest.mark.parametrize("build", [with_cmake, with_pkg_config])
-def test_the_example_says_what_chorale_says(prefix, expected, folder, build):
-    program = build(prefix, folder)
+@pytest.fixture(scope="module", params=[with_cmake, with_pkg_config])
+def examples(request, prefix, tmp_path_factory):
+    """The folder of the programs."""
+    folder = tmp_path_factory.mktemp("examples")
+    request.param(prefix, folder)
+    return folder
+
+
+def test_tokens_gather_when_chorale_says_so(examples, folder):
+    """From its record of the order parameter."""
+    chorale(["simulate", *options(**RUN, output_file="own.h5", progress="off")], ranks=2)
+    with h5py.File("own.h5", "r") as file:
+        order = file["observables/order"]
+        above = order["value"][:, 0] > 0.999
+        assert above.any() and not above.all(), "the case says nothing: choose another seed"
+        expected = f"gathered in one point at t = {order['time'][above.argmax()]:.10g}\n"
     words = ["simulate", *options(**RUN)]
     for ranks in (1, 2):
-        assert run("mpirun", "-n", ranks, program, *words) == expected
-    refused = ends(program, "simulate", "-tokens_count", "x")
+        assert run("mpirun", "-n", ranks, examples / "gather", *words) == expected
+    refused = ends(examples / "gather", "simulate", "-tokens_count", "x")
     assert refused.returncode == 2 and "tokens_count = x" in refused.stderr, refused
+
+
+def test_an_activation_of_its_own_has_the_kernel_of_quadrature(examples):
+    """k(1) = E σ(g)², k'(1) = E σ'(g)² / d, g normal of variance 1/d; and λ1 of the two."""
+    x = np.linspace(-12, 12, 2400001)
+    weight = np.exp(-x * x / 2) / np.sqrt(2 * np.pi) * (x[1] - x[0])
+    lines = run(examples / "activation", 3, 5).splitlines()
+    for d, line in zip((3, 5), lines, strict=True):
+        g = x / np.sqrt(d)
+        k1, kp1 = (weight * np.arctan(g) ** 2).sum(), (weight / (1 + g * g) ** 2).sum() / d
+        expected = (k1, kp1, (d - 3) / 2 * kp1 - (d - 1) / 2 * k1)
+        found = [float(number) for number in re.findall(r"= (-?[\d.e-]+)(?:,|$)", line)]
+        assert line.startswith(f"arctan, d = {d}: ")
+        assert np.allclose(found[-3:], expected, rtol=0, atol=1e-9), (line, expected)
+    refused = ends(examples / "activation", 1)
+    assert refused.returncode == 2 and refused.stderr == "chorale: DIM = 1: must be at least 2\n"
+
+
+MEMORY = {
+    "tokens_count": 300,
+    "layers_depth": 12,
+    "layers_horizon": 3,
+    "mlp_width": 64,
+    "ensemble_realizations": 3,
+    "output_trajectories": 0,
+    "progress": "off",
+}
+
+
+def test_a_study_of_its_own_is_a_study(examples, folder):
+    """Its numbers are those of recorded positions; it is stopped and goes on to the same bits on
+    other ranks, its deck is checked, and tools read its file."""
+    chorale(["simulate", *options(**{**MEMORY, "output_trajectories": 3}, output_file="x.h5")])
+    _, x = trajectories("x", 3)
+    program = examples / "memory"
+    keys = options(**MEMORY, memory_level=0.7, output_file="memory.h5")
+    assert run("mpirun", "-n", 2, program, "memory", *keys).startswith("ensemble")
+    attributes, found = results_of("memory.h5", "memory")
+    expected = (x * x[:, :1]).sum(axis=3).mean(axis=2)
+    assert np.allclose(found["overlap"], expected.T, rtol=0, atol=1e-12)
+    assert np.allclose(found["overlap_mean"], expected.mean(axis=0), rtol=0, atol=1e-12)
+    first = (expected.mean(axis=0) < 0.7).argmax()
+    assert first and attributes["time_forgotten"] == pytest.approx(3 / 12 * first)
+    whole = datasets("memory.h5")
+    stop = [*keys, "-output_overwrite", "-checkpoint_walltime", "1e-9"]
+    assert ends("mpirun", "-n", 2, program, "memory", *stop).returncode == 85
+    run("mpirun", "-n", 3, program, "memory", *keys, "-checkpoint_resume")
+    assert not same_bits(whole, datasets("memory.h5"))
+    with h5py.File("memory.h5") as results:
+        assert results["study/memory/overlap"].attrs["description"].startswith(b"mean over")
+        assert results["parameters"].attrs["memory_level"] == b"0.7"
+        assert b"-checkpoint_resume" in results["provenance"].attrs["command_line"]
+    refused = ends(program, "memory", "-memory_level", 2)
+    assert refused.returncode == 2 and "memory_level = 2: must be" in refused.stderr, refused
+    assert "memory_level" in run(program, "memory", "-help")
+    assert "study memory" in run(SOURCE / "tools/info", "memory.h5")
 
 
 def plain(page):

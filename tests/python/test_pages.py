@@ -74,6 +74,18 @@ def test_files_that_are_named_exist(page):
         ), path
 
 
+def test_walks_name_functions_of_their_files():
+    text = (SOURCE / "src/README.md").read_text(encoding="utf-8")
+    walks = text.split("\n## Three walks\n")[1].split("\n## ")[0]
+    steps = re.findall(r"^\d\. (.*(?:\n   .*)*)", walks, re.M)
+    assert len(steps) >= 20
+    for step in steps:
+        files = re.findall(r"`((?:src|include)/[\w/]+\.[ch])`", step)
+        sources = "".join((SOURCE / file).read_text(encoding="utf-8") for file in files)
+        for function in re.findall(r"`([A-Z]\w+)`", step):
+            assert re.search(rf"\b{function}\b", sources), (function, files)
+
+
 def cited():
     """(file, number) for every THEORY.md (3.2), THEORY.md (6.1), (6.4), THEORY.md section 9,
     THEORY.md 9.5 in the tree."""

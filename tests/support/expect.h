@@ -9,8 +9,9 @@
 static char expect_message[1024];
 
 /* Keeps the first message instead of printing it. */
-static PetscErrorCode ExpectHandler(MPI_Comm comm, int line, const char *function, const char *file,
-                                    PetscErrorCode code, PetscErrorType type, const char *message, void *context) {
+static inline PetscErrorCode ExpectHandler(MPI_Comm comm, int line, const char *function, const char *file,
+                                           PetscErrorCode code, PetscErrorType type, const char *message,
+                                           void *context) {
   (void)comm, (void)line, (void)function, (void)file, (void)context;
   if (type == PETSC_ERROR_INITIAL) {
     strncpy(expect_message, message, sizeof(expect_message) - 1);

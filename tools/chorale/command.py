@@ -40,7 +40,7 @@ def first_line(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def of_file(path) -> Iterator[None]:
+def of_file(path: str | os.PathLike[str]) -> Iterator[None]:
     """What goes wrong with names, shapes and numbers while one file is worked on is the file's
     fault: BadFile."""
     try:
@@ -59,7 +59,7 @@ def of_file(path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def whole(path) -> Iterator[str]:
+def whole(path: str | os.PathLike[str]) -> Iterator[str]:
     """A name in the folder of `path` to be written to; in the end it takes the place of `path`,
     after an error nothing is left of it."""
     folder, name = os.path.split(os.path.abspath(path))

@@ -85,10 +85,10 @@ static PetscErrorCode CheckStudy(Merge *merge, PetscInt file, Hdf hdf, StudyFind
   PetscCall(HdfReadAttribute(hdf, "/parameters", "sync_map", sizeof(map), map, &found));
   known = find(study);
   PetscCheck(known && known->checkpoints && strcmp(map, "true"), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-             "merge_files = %s: of study %s, without realizations of seeds that could be joined", path, study);
+             "merge_files = %s: is of study %s, which has no seeds to join", path, study);
   if (!file) PetscCall(PetscStrcpy(merge->study, study));
   PetscCheck(!strcmp(study, merge->study), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-             "merge_files = %s: of study %s, but %s in the first file", path, study, merge->study);
+             "merge_files = %s: is of study %s, the first file of %s", path, study, merge->study);
   PetscCall(HdfReadAttribute(hdf, "/provenance", "complete", sizeof(complete), complete, &found));
   PetscCheck(found && !strcmp(complete, "true"), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "merge_files = %s: is not complete; resume its run first", path);

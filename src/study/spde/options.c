@@ -6,8 +6,8 @@ const OptionKey SpdeKeys[] = {
                .help = "The tokens coupled to the density: independent draws of its initial law, or nodes of a "
                        "quadrature rule with the density in their weights (tokens_count 2 n^2 for d = 3)."),
     INT_KEY(SpdeOptions, snapshots, "spde_snapshots", "64", 0, 100000, "frames",
-            .help = "Frames of realization 0 whose density, spectrum and tokens are recorded, evenly chosen; at "
-                    "most."),
+            .help = "Most frames of realization 0 whose density, spectrum and tokens are recorded; they are chosen "
+                    "evenly."),
     {.name = NULL}};
 
 const OptionTable SpdeTable = {

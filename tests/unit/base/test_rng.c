@@ -224,11 +224,9 @@ static void UniformBits(void **state) {
   for (int b = 0; b < 52; b++) CLOSE(ones[b], SAMPLE / 2, 4 * 0.5 * sqrt((double)SAMPLE));
 }
 
-int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(KnownAnswer),   cmocka_unit_test(MatchesRandom123),      cmocka_unit_test(MatchesAtExtremes),
-      cmocka_unit_test(Moments),       cmocka_unit_test(CuttingChangesNothing), cmocka_unit_test(StreamsAreIndependent),
-      cmocka_unit_test(Distributions), cmocka_unit_test(UniformBits),
-  };
-  return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
-}
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(KnownAnswer),   cmocka_unit_test(MatchesRandom123),      cmocka_unit_test(MatchesAtExtremes),
+    cmocka_unit_test(Moments),       cmocka_unit_test(CuttingChangesNothing), cmocka_unit_test(StreamsAreIndependent),
+    cmocka_unit_test(Distributions), cmocka_unit_test(UniformBits),
+};
+TEST_MAIN(tests)

@@ -405,12 +405,10 @@ static void test_refusals(void **unused) {
   OK(NoiseDestroy(&noise));
 }
 
-int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_starts),   cmocka_unit_test(test_draws),     cmocka_unit_test(test_attention),
-      cmocka_unit_test(test_uniform),  cmocka_unit_test(test_quantiles), cmocka_unit_test(test_bits),
-      cmocka_unit_test(test_outgrown), cmocka_unit_test(test_refusals),  cmocka_unit_test(test_sizes),
-      cmocka_unit_test(test_sharp),
-  };
-  return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
-}
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_starts),   cmocka_unit_test(test_draws),     cmocka_unit_test(test_attention),
+    cmocka_unit_test(test_uniform),  cmocka_unit_test(test_quantiles), cmocka_unit_test(test_bits),
+    cmocka_unit_test(test_outgrown), cmocka_unit_test(test_refusals),  cmocka_unit_test(test_sizes),
+    cmocka_unit_test(test_sharp),
+};
+TEST_MAIN(tests)

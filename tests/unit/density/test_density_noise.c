@@ -278,8 +278,6 @@ static void test_heat(void **unused) {
   }
 }
 
-int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_path), cmocka_unit_test(test_strong),
-                                     cmocka_unit_test(test_heat)};
-  return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
-}
+static const struct CMUnitTest tests[] = {cmocka_unit_test(test_path), cmocka_unit_test(test_strong),
+                                          cmocka_unit_test(test_heat)};
+TEST_MAIN(tests)

@@ -373,16 +373,14 @@ static void NoneIsZero(void **state) {
   OK(TokensDestroy(&tokens));
 }
 
-int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(FieldIsTheFormula),
-      cmocka_unit_test(FieldIsTheFormulaAtTheEdges),
-      cmocka_unit_test(FieldIsTheFormulaForEveryActivation),
-      cmocka_unit_test(BitsDoNotDependOnRanks),
-      cmocka_unit_test(DrawIsItsKey),
-      cmocka_unit_test(WeightsAreIndependentNormals),
-      cmocka_unit_test(CovarianceIsTheKernel),
-      cmocka_unit_test(NoneIsZero),
-  };
-  return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
-}
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(FieldIsTheFormula),
+    cmocka_unit_test(FieldIsTheFormulaAtTheEdges),
+    cmocka_unit_test(FieldIsTheFormulaForEveryActivation),
+    cmocka_unit_test(BitsDoNotDependOnRanks),
+    cmocka_unit_test(DrawIsItsKey),
+    cmocka_unit_test(WeightsAreIndependentNormals),
+    cmocka_unit_test(CovarianceIsTheKernel),
+    cmocka_unit_test(NoneIsZero),
+};
+TEST_MAIN(tests)

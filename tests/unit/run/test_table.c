@@ -124,12 +124,10 @@ static void Refuses(void **state) {
   assert_int_equal(TableWrite(&table, "/dev/null/t.csv"), ENOTDIR);
 }
 
-int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(PrintsAndWrites, Setup),
-      cmocka_unit_test(RoundTrip),
-      cmocka_unit_test(Thins),
-      cmocka_unit_test_teardown(Refuses, ScratchRemove),
-  };
-  return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
-}
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test_setup(PrintsAndWrites, Setup),
+    cmocka_unit_test(RoundTrip),
+    cmocka_unit_test(Thins),
+    cmocka_unit_test_teardown(Refuses, ScratchRemove),
+};
+TEST_MAIN(tests)

@@ -236,10 +236,8 @@ static void Correlation(void **state) {
   CLOSE(sum, expected, 4 * sem);
 }
 
-int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(Extract), cmocka_unit_test(NestedStarts), cmocka_unit_test(LimitStarts),
-      cmocka_unit_test(Copies),  cmocka_unit_test(Correlation),
-  };
-  return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
-}
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(Extract), cmocka_unit_test(NestedStarts), cmocka_unit_test(LimitStarts),
+    cmocka_unit_test(Copies),  cmocka_unit_test(Correlation),
+};
+TEST_MAIN(tests)

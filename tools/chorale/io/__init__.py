@@ -54,6 +54,10 @@ For pandas and xarray:
                                  attrs={"units": energy.unit, "long_name": energy.description})
 """
 
+from __future__ import annotations
+
+import os
+
 from chorale.errors import BadFile
 from chorale.io.hdf5 import SLAB, text
 from chorale.io.run import Ensemble, Observable, Parameters, Run
@@ -74,6 +78,6 @@ __all__ = [
 ]
 
 
-def open(path) -> Run:
+def open(path: str | os.PathLike[str]) -> Run:
     """A file that chorale wrote, to be used in a `with` or closed with close()."""
     return Run(path)

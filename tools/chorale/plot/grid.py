@@ -24,7 +24,7 @@ Curve = tuple[np.ndarray, np.ndarray]  # step, mean of the realizations
 Curves = dict[Cell, dict[str, Curve]]
 
 
-def read(path) -> dict[str, Curve]:
+def read(path: str | os.PathLike[str]) -> dict[str, Curve]:
     """The observables of a results file."""
     with io.open(path) as run:
         seen = {key: run.observables[key] for key in OBSERVABLES}
@@ -48,7 +48,7 @@ def finding(curves: Curves) -> str:
     return f"{hinders}: mean cosine at the last layer {ends}".replace("-", "−")
 
 
-def caption(path) -> str:
+def caption(path: str | os.PathLike[str]) -> str:
     """What all runs have in common."""
     with io.open(path) as run:
         keys = run.parameters

@@ -187,15 +187,13 @@ static void Flags(void **state) {
   }
 }
 
-int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(Registry),
-      cmocka_unit_test(Values),
-      cmocka_unit_test(Tails),
-      cmocka_unit_test(Derivatives),
-      cmocka_unit_test(DerivativesAreAccurate),
-      cmocka_unit_test(Apply),
-      cmocka_unit_test(Flags),
-  };
-  return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
-}
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(Registry),
+    cmocka_unit_test(Values),
+    cmocka_unit_test(Tails),
+    cmocka_unit_test(Derivatives),
+    cmocka_unit_test(DerivativesAreAccurate),
+    cmocka_unit_test(Apply),
+    cmocka_unit_test(Flags),
+};
+TEST_MAIN(tests)

@@ -318,12 +318,10 @@ static void Refusal(void **state) {
   OK(HarmonicsDestroy(&h));
 }
 
-int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(CountsAndDegrees), cmocka_unit_test(Orthonormal),
-      cmocka_unit_test(Addition),         cmocka_unit_test(Poles),
-      cmocka_unit_test(HighDegree),       cmocka_unit_test(Sums),
-      cmocka_unit_test(Refusal),
-  };
-  return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
-}
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(CountsAndDegrees), cmocka_unit_test(Orthonormal),
+    cmocka_unit_test(Addition),         cmocka_unit_test(Poles),
+    cmocka_unit_test(HighDegree),       cmocka_unit_test(Sums),
+    cmocka_unit_test(Refusal),
+};
+TEST_MAIN(tests)

@@ -115,12 +115,10 @@ static void Normal(void **state) {
   }
 }
 
-int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(Sphere),
-      cmocka_unit_test(SphereMoments),
-      cmocka_unit_test(Legendre),
-      cmocka_unit_test(Normal),
-  };
-  return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
-}
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(Sphere),
+    cmocka_unit_test(SphereMoments),
+    cmocka_unit_test(Legendre),
+    cmocka_unit_test(Normal),
+};
+TEST_MAIN(tests)

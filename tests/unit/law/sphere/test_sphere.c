@@ -79,12 +79,10 @@ static void Orthogonality(void **state) {
   }
 }
 
-int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(Area),
-      cmocka_unit_test(Count),
-      cmocka_unit_test(Polynomials),
-      cmocka_unit_test(Orthogonality),
-  };
-  return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
-}
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(Area),
+    cmocka_unit_test(Count),
+    cmocka_unit_test(Polynomials),
+    cmocka_unit_test(Orthogonality),
+};
+TEST_MAIN(tests)

@@ -273,8 +273,7 @@ static void WindowError(void **state) {
   assert_true(worst > 6e-15L);
 }
 
-int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(Circle), cmocka_unit_test(Sphere), cmocka_unit_test(Plain),
-                                     cmocka_unit_test(Blocks), cmocka_unit_test(Choice), cmocka_unit_test(WindowError)};
-  return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
-}
+static const struct CMUnitTest tests[] = {cmocka_unit_test(Circle), cmocka_unit_test(Sphere),
+                                          cmocka_unit_test(Plain),  cmocka_unit_test(Blocks),
+                                          cmocka_unit_test(Choice), cmocka_unit_test(WindowError)};
+TEST_MAIN(tests)

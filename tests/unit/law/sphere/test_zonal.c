@@ -183,10 +183,8 @@ static void Evaluate(void **state) {
   }
 }
 
-int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(Series), cmocka_unit_test(Quadrature), cmocka_unit_test(Tails),
-      cmocka_unit_test(Limits), cmocka_unit_test(Evaluate),
-  };
-  return TestMain(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
-}
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(Series), cmocka_unit_test(Quadrature), cmocka_unit_test(Tails),
+    cmocka_unit_test(Limits), cmocka_unit_test(Evaluate),
+};
+TEST_MAIN(tests)
