@@ -341,8 +341,8 @@ def check_boundary(activations, dims):
     keys = dict(mlp_activation=",".join(activations), tokens_dim=",".join(map(str, dims)))
     _, data, done = sync(sync_map=True, kernel_bias="0,0.2", **keys)
     rows = table("sync.csv")
-    columns = "activation,dim,bias_u,bias_w,lambda1,lambda_bar,lambda_rate,boundary".split(",")
-    assert list(rows[0]) == columns
+    columns = "activation,dim,bias_u,bias_w,lambda1,lambda_bar,lambda_rate,boundary"
+    assert list(rows[0]) == columns.split(",") + ["lambda_rate_bound"]
     assert len(rows) == len(data["boundary"]) == len(activations) * len(dims) * 2
     for row in rows:
         name, d, bias = row["activation"], int(row["dim"]), float(row["bias_u"])

@@ -58,7 +58,7 @@ static PetscErrorCode AddDistances(AnalyzeMeasures *measures, Tokens tokens) {
       (Quantity){"mmd2", "1", measures->text[1], QUANTITY_OBSERVABLE, .column = "mmd2"};
   if (!strcmp(measures->transport, "circle"))
     measures->quantity[measures->count++] =
-        (Quantity){"w2sq_bounds",       "1", "certified bounds of W2^2, from below and above: equal where it is exact",
+        (Quantity){"w2sq_bounds",       "1", "certified bounds of W2^2, from below and above, which is w2sq",
                    QUANTITY_OBSERVABLE, 1,   {2},
                    .column = NULL};
   PetscFunctionReturn(0);

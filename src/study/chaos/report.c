@@ -96,7 +96,7 @@ static PetscErrorCode RecordSlopes(const ChaosDesign *d, PetscInt R, PetscReal *
   FitMean(R, d->counts, samples[CHAOS_W2SQ], mean, NULL);
   for (PetscInt i = 0; i < d->counts; i++) largest = PetscMax(largest, mean[i]);
   slopes->verdict =
-      RangeWord(RangeJudge(slopes->measured[CHAOS_W2SQ], slopes->end[CHAOS_W2SQ], largest, slopes->bound));
+      RangeWord(RangeJudge(R, slopes->measured[CHAOS_W2SQ], slopes->end[CHAOS_W2SQ], largest, slopes->bound));
   PetscCall(ResultsText(results, "slope_w2sq_verdict", slopes->verdict));
   PetscFunctionReturn(0);
 }

@@ -157,7 +157,7 @@ static PetscErrorCode Judge(const Plan *plan, PetscInt R, const PetscReal sample
     largest[SLOPE_DEPTH] = PetscMax(largest[SLOPE_DEPTH], mean[LimitsCell(grid, plan->largest, j, plan->infinite)]);
   for (PetscInt k = 0; k < grid->widths; k++)
     largest[SLOPE_WIDTH] = PetscMax(largest[SLOPE_WIDTH], mean[LimitsCell(grid, plan->largest, plan->deepest, k)]);
-  for (int v = 0; v < SLOPES; v++) words[v] = RangeWord(RangeJudge(slopes[v], slopes[SLOPES + v], largest[v], RATE));
+  for (int v = 0; v < SLOPES; v++) words[v] = RangeWord(RangeJudge(R, slopes[v], slopes[SLOPES + v], largest[v], RATE));
   if (!strcmp(coupling, "none")) words[SLOPE_WIDTH] = "no rate without a coupling";
   PetscCall(PetscFree(mean));
   PetscFunctionReturn(0);

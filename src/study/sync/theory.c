@@ -79,6 +79,7 @@ PetscErrorCode SyncTheoryCreate(Noise noise, Attention attention, PetscInt64 cou
   theory->gradient = (PetscBool)(!*weights && theory->value > 0 && (!strcmp(type, "softmax") || !strcmp(type, "usa")));
   theory->pushes = (PetscBool)(theory->value != 0);
   PetscCall(AttentionEnergyRate(attention, &theory->epsilon_low, &theory->epsilon_high));
+  PetscCall(AttentionStrength(attention, &theory->strength));
   PetscCall(StepBias(theory));
   const PetscBool two = (PetscBool)(count == 2 && !*weights && !strcmp(type, "softmax"));
   const PetscBool uniform = (PetscBool)!strcmp(init, "uniform");

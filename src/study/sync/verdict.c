@@ -23,7 +23,7 @@ PetscErrorCode SyncStepBias(const SyncTheory *theory, PetscInt dim, const char *
 
   PetscFunctionBeginUser;
   if (theory->kernel) PetscCall(KernelAtOne(theory->kernel, &k1, &kp1));
-  const PetscReal rate = (PetscReal)dim * (k1 + kp1) + fabs(theory->value) * (1 + theory->beta);
+  const PetscReal rate = (PetscReal)dim * (k1 + kp1) + theory->strength;
   *bias = (strcmp(scheme, "flow") ? STEP : STEP_FLOW) * rate * rate * dt;
   PetscFunctionReturn(0);
 }
@@ -34,10 +34,10 @@ static void Words(SyncTheorem *theorem, const char *word, const char *sentence) 
 }
 
 SyncTheorem SyncJudgeTheorem(const SyncTheory *t, PetscReal measured) {
-  SyncTheorem theorem = {.low = t->epsilon_low, .high = t->epsilon_high, .rate = t->epsilon_high + t->rate_bound};
+  const PetscReal low = measured > t->epsilon_low ? measured : t->epsilon_low;
+  SyncTheorem theorem = {.rate = t->epsilon_high + t->rate_bound};
   char text[sizeof(theorem.sentence)];
 
-  if (measured > theorem.low) theorem.low = PetscMin(measured, theorem.high); /* beyond high by rounding only */
   if (!t->kernel) {
     Words(&theorem, "does not apply", "the theorem does not apply: there is no noise");
   } else if (!(t->lambda_bar < 0)) {
@@ -47,13 +47,13 @@ SyncTheorem SyncJudgeTheorem(const SyncTheory *t, PetscReal measured) {
     (void)snprintf(text, sizeof(text), "the theorem applies: it proves synchronization, at the rate %.6g at least",
                    (double)-theorem.rate);
     Words(&theorem, "applies", text);
-  } else if (theorem.low + t->lambda_rate >= 0) {
+  } else if (low + t->lambda_rate >= 0) {
     Words(&theorem, "does not apply",
           "the theorem does not apply: epsilon + lambda_bar' >= 0; it neither proves nor excludes synchronization");
   } else {
     (void)snprintf(text, sizeof(text),
                    "open: the theorem applies if epsilon < %.6g, which lies between the bounds of epsilon",
-                   (double)-t->lambda_rate);
+                   (double)-t->rate_bound);
     Words(&theorem, "open", text);
   }
   return theorem;
@@ -82,11 +82,11 @@ static void Decide(PetscInt R, PetscReal off, PetscReal slack, PetscBool one_sid
 
 SyncComparison SyncCompareEnergy(const SyncTheory *t, PetscInt R, PetscInt frames, PetscInt stride,
                                  const PetscReal time[], const PetscReal mean[], const PetscReal sem[],
-                                 const PetscReal theory[], PetscBool one_sided) {
+                                 const PetscReal theory[], PetscReal unsure, PetscBool one_sided) {
   SyncComparison found = {.off = NAN, .time = NAN, .until = NAN, .verdict = SYNC_UNRESOLVED};
 
   for (PetscInt f = 0; f < frames; f++) {
-    const PetscReal m = mean[f * stride], s = sem[f * stride], off = Deviation(m, s, theory[f]);
+    const PetscReal m = mean[f * stride], s = hypot(sem[f * stride], unsure * m), off = Deviation(m, s, theory[f]);
     if (R < 2 || !SyncIsCredible(t->beta, m, s) || isnan(theory[f])) break;
     if (one_sided && time[f] == 0) continue; /* the bound begins at the energy itself */
     found.frames++;
@@ -105,6 +105,15 @@ SyncVerdict SyncCompareExponent(const SyncTheory *t, PetscInt R, PetscReal mean,
   SyncVerdict verdict = SYNC_UNRESOLVED;
 
   if (R >= INTERVAL_LEAST && sem > 0) Decide(R, (mean - exact) / sem, t->bias / sem, PETSC_FALSE, &verdict);
+  return verdict;
+}
+
+/* The mean energy falls at this rate at least at all times, so over any window. */
+SyncVerdict SyncCompareDecay(const SyncTheory *t, PetscInt R, FitValue decay, PetscReal least) {
+  const PetscReal error = (decay.high - decay.low) / (2 * IntervalFactor(R));
+  SyncVerdict verdict = SYNC_UNRESOLVED;
+
+  if (error > 0) Decide(R, (least - decay.value) / error, GROWTH * t->bias / error, PETSC_TRUE, &verdict);
   return verdict;
 }
 

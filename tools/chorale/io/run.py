@@ -51,6 +51,7 @@ COLUMNS = {
         "lambda_bar",
         "lambda_rate",
         "boundary",
+        "lambda_rate_bound",
     ),
     "spde": ("time", "mass", "min_density", "energy", "distance"),
     "analyze": (

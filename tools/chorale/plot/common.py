@@ -347,6 +347,11 @@ def decided(word: Any) -> Optional[bool]:
     return {"agrees": True, "does not agree": False, "slower than the rate": False}.get(word)
 
 
+def undecided(word: Any) -> str:
+    """` (range too short for a rate)`: why a verdict of chorale decides nothing."""
+    return f" ({word})" if word and decided(word) is None else ""
+
+
 def mark(holds: Optional[bool], *numbers: float) -> str:
     """` ✓` or ` ✗`, nothing where one of the numbers that decide is not known."""
     return "" if holds is None or not np.isfinite(numbers).all() else " ✓" if holds else " ✗"
@@ -365,18 +370,19 @@ class Series:
         self.time, self.unit = seen.time, seen.unit
         self.traces = seen.value[: len(seen), :FADED_TRACES]
         self.count = seen.value.shape[1]
+        self.begun = self.count  # realizations that the mean is over
         if run.complete and name in run.ensemble:
             self.mean, sem = run.ensemble[name]
             if self.count == 1:  # of one realization no error is known
                 sem = np.full_like(sem, np.nan)
         else:
             self.mean, sem = self.of_those_there(seen)
-        self.sem, self.half = sem, factor(run) * sem
+        self.sem = sem
+        self.half = (factor(run) if self.begun == self.count else np.nan) * sem
 
-    @staticmethod
-    def of_those_there(seen: Observable) -> tuple[np.ndarray, np.ndarray]:
+    def of_those_there(self, seen: Observable) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard error of those realizations that have begun, as far as all of them have
-        got."""
+        got. The file has the factor of an interval for all realizations only."""
         rows = max(1, SLAB // max(1, int(np.prod(seen.value.shape[1:]))))
         means, sems = [], []
         for first in range(0, len(seen), rows):
@@ -384,6 +390,7 @@ class Series:
             if not first:
                 known = np.isfinite(values[0].reshape(values.shape[1], -1)).all(axis=1)
                 started = np.flatnonzero(known)
+                self.begun = len(started)
             values = values[:, started]
             means.append(values.mean(axis=1))
             if len(started) > 1:

@@ -238,8 +238,7 @@ def summary_row(run: Run, keys: Sequence[str]) -> dict[str, Any]:
     for name, final in ended.items():
         row[name], row[f"{name} ±"] = final.mean, final.half
     if "energy" in ended:
-        energy = Series(run, "energy")
-        tenth, rate = together.decay(energy.time, energy.mean)
+        tenth, rate = together.decay(Series(run, "energy"))
         row["t at a tenth of the energy"], row["rate from there"] = float(tenth), float(rate)
     if not run.observables:
         values = run.study_values.items()
