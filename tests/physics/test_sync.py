@@ -345,6 +345,7 @@ def check_boundary(activations, dims):
     assert list(rows[0]) == columns.split(",") + ["lambda_rate_bound"]
     assert len(rows) == len(data["boundary"]) == len(activations) * len(dims) * 2
     for row in rows:
+        assert 0 < float(row["lambda_rate_bound"]) - float(row["lambda_rate"]) < 1e-7
         name, d, bias = row["activation"], int(row["dim"]), float(row["bias_u"])
         if bias > 0:
             assert float(row["lambda_bar"]) == pytest.approx(lambda_bar(name, d, bias), abs=5e-10)

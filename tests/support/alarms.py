@@ -21,7 +21,9 @@ from chorale.plot import verdicts
 
 INPUT = os.path.join(os.environ["CHORALE_SOURCE"], "input")
 SEEDS = range(1, 41)
-START = dict(layers_depth=1, layers_horizon=0.01)  # the verdict is on the start alone
+START = dict(layers_depth=1, layers_horizon=0.01, output_every=1)  # all that has a verdict
+FOUR = dict(ensemble_realizations=4)
+COARSE = dict(layers_depth=200, output_every=5)
 
 # name: study, deck, keys
 THREE = {
@@ -50,86 +52,43 @@ THREE = {
 DECKS = {
     "quickstart": ("simulate", "quickstart.yaml", dict(output_trajectories=0, **START)),
     "limit": ("simulate", "limit.yaml", dict(output_trajectories=0, **START)),
-    "reference": ("simulate", "reference.yaml", dict(ensemble_realizations=4, **START)),
-    "large-circle": (
-        "simulate",
-        "large-circle.yaml",
-        dict(ensemble_realizations=4, tokens_count=100000, output_every=1, **START),
-    ),
-    "large-sphere": (
-        "simulate",
-        "large-sphere.yaml",
-        dict(ensemble_realizations=4, tokens_count=20000, output_every=1, **START),
-    ),
-    "paper/figure1": (
-        "simulate",
-        "paper/figure1-relu.yaml",
-        dict(ensemble_realizations=4, output_every=1, output_trajectories=0, **START),
-    ),
-    "paper/grid d=5": (
-        "simulate",
-        "paper/grid.yaml",
-        dict(tokens_dim=5, ensemble_realizations=4, **START),
-    ),
-    "paper/grid d=128": (
-        "simulate",
-        "paper/grid.yaml",
-        dict(tokens_dim=128, ensemble_realizations=4, **START),
-    ),
+    "reference": ("simulate", "reference.yaml", dict(**FOUR, **START)),
+    "large-circle": ("simulate", "large-circle.yaml", dict(tokens_count=100000, **FOUR, **START)),
+    "large-sphere": ("simulate", "large-sphere.yaml", dict(tokens_count=20000, **FOUR, **START)),
+    "figure1-relu": ("simulate", "paper/figure1-relu.yaml", dict(**FOUR, **START)),
+    "figure1-tanh": ("simulate", "paper/figure1-tanh.yaml", dict(**FOUR, **START)),
+    "grid, d = 5": ("simulate", "paper/grid.yaml", dict(tokens_dim=5, **FOUR, **START)),
+    "grid, d = 128": ("simulate", "paper/grid.yaml", dict(tokens_dim=128, **FOUR, **START)),
     "limits": (
         "limits",
         "limits.yaml",
-        dict(ensemble_realizations=6, layers_depth="8,16,32", mlp_width="32,64,128,inf"),
+        dict(ensemble_realizations=8, layers_depth="8,16,32", mlp_width="32,64,128,256,inf"),
     ),
     "limits-commuting": (
         "limits",
         "limits-commuting.yaml",
-        dict(
-            ensemble_realizations=12,
-            layers_depth="4,8,16",
-            mlp_width="16,64,256,inf",
-            tokens_count="8,32",
-        ),
+        dict(ensemble_realizations=12, tokens_count="8,32", mlp_width="16,64,256,inf"),
     ),
     "limits-harmonics": (
         "limits",
         "limits-harmonics.yaml",
-        dict(
-            ensemble_realizations=6,
-            layers_depth="8,16,32",
-            mlp_width="32,128,512,inf",
-            tokens_count="16,64",
-        ),
+        dict(ensemble_realizations=12, layers_depth="8,16,32", tokens_count="16,64"),
     ),
-    "limits-d64": (
-        "limits",
-        "limits-d64.yaml",
-        dict(ensemble_realizations=6, mlp_width="64,256,1024,inf", tokens_count=16),
-    ),
+    "limits-d64": ("limits", "limits-d64.yaml", dict(ensemble_realizations=6, tokens_count=32)),
     "chaos-circle": (
         "chaos",
         "chaos-circle.yaml",
-        dict(ensemble_realizations=16, layers_depth=20, tokens_count="256,512,1024,2048,4096"),
+        dict(ensemble_realizations=24, layers_depth=50, tokens_count="256,512,1024,2048,4096"),
     ),
     "chaos-sphere": (
         "chaos",
         "chaos-sphere.yaml",
-        dict(
-            ensemble_realizations=8,
-            layers_depth=10,
-            output_every=5,
-            tokens_count="32,64,128,256,512",
-        ),
+        dict(ensemble_realizations=12, tokens_count="32,64,128,256,512"),
     ),
     "chaos-d4": (
         "chaos",
         "chaos-d4.yaml",
-        dict(
-            ensemble_realizations=8,
-            layers_depth=10,
-            output_every=5,
-            tokens_count="32,64,128,256,512",
-        ),
+        dict(ensemble_realizations=12, tokens_count="32,64,128,256,512"),
     ),
     "chaos-large": (
         "chaos",
@@ -141,34 +100,22 @@ DECKS = {
         "sync.yaml",
         dict(ensemble_realizations=100, layers_depth=400, output_every=10),
     ),
-    "sync repelled": (
+    "sync, repelled": (
         "sync",
         "sync.yaml",
-        dict(
-            attention_type="softmax",
-            attention_value=-0.1,
-            ensemble_realizations=24,
-            layers_depth=200,
-            output_every=10,
-        ),
+        dict(attention_type="softmax", attention_value=-0.1, ensemble_realizations=24, **COARSE),
+    ),
+    "sync, all near": (  # the energy falls at the guaranteed rate itself
+        "sync",
+        "sync.yaml",
+        dict(tokens_init="vmf", tokens_kappa=1e6, ensemble_realizations=100, **COARSE),
     ),
     "spde-circle": (
         "spde",
         "spde-circle.yaml",
-        dict(layers_depth=36, layers_horizon=0.18, spde_snapshots=0, ensemble_realizations=4),
+        dict(layers_depth=60, layers_horizon=0.3, spde_snapshots=0, ensemble_realizations=4),
     ),
-    "spde-sphere": (
-        "spde",
-        "spde-sphere.yaml",
-        dict(
-            layers_depth=8,
-            layers_horizon=0.06,
-            spde_degree=32,
-            tokens_count=2048,
-            spde_snapshots=0,
-            output_every=4,
-        ),
-    ),
+    "spde-sphere": ("spde", "spde-sphere.yaml", dict(spde_degree=32, tokens_count=2048)),
 }
 
 

@@ -81,9 +81,12 @@ static PetscErrorCode ReportTheorem(Report *x) {
     Say(x, "epsilon %.6g (proved)\n", (double)t->epsilon_high);
   else
     Say(x, "epsilon from %.6g to %.6g (proved)\n", (double)t->epsilon_low, (double)t->epsilon_high);
-  if (!isnan(x->measured))
+  if (x->measured >= 0)
     Say(x, "           attention alone made the energy grow at the rate %.6g at most in this run\n",
         (double)x->measured);
+  else if (x->measured < 0)
+    Say(x, "           attention alone made the energy fall at the rate %.6g at least in this run\n",
+        (double)-x->measured);
   Say(x, "           %s\n", theorem->sentence);
   PetscCall(ResultsScalar(x->results, "lambda_bar", t->lambda_bar));
   PetscCall(ResultsScalar(x->results, "lambda_rate", t->lambda_rate));

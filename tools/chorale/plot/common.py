@@ -324,10 +324,11 @@ def bars(run: Run, sem: np.ndarray) -> Optional[np.ndarray]:
     return np.nan_to_num(half) if np.isfinite(half).any() else None
 
 
-def positive_band(run: Run, mean: np.ndarray, sem: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the 95% intervals of means of positive numbers: those of their logarithms."""
+def positive_band(mean: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the 95% intervals of means of positive numbers, that are so long to each side: those
+    of their logarithms."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        ratio = np.exp(factor(run) * sem / mean)
+        ratio = np.exp(half / mean)
     return mean / ratio, mean * ratio
 
 
@@ -358,8 +359,8 @@ def mark(holds: Optional[bool], *numbers: float) -> str:
 
 
 class Series:
-    """An observable over time: mean of the realizations, half of its 95% interval, and the first
-    realizations, in little memory."""
+    """An observable over time: mean of the realizations, low and high of its 95% interval, and the
+    first realizations, in little memory."""
 
     def __init__(self, run: Run, name: str):
         if name not in run.observables:
@@ -377,8 +378,10 @@ class Series:
                 sem = np.full_like(sem, np.nan)
         else:
             self.mean, sem = self.of_those_there(seen)
-        self.sem = sem
-        self.half = (factor(run) if self.begun == self.count else np.nan) * sem
+        half = (factor(run) if self.begun == self.count else np.nan) * sem
+        self.sem, self.low, self.high = sem, self.mean - half, self.mean + half
+        if (self.traces > 0).all():
+            self.low, self.high = positive_band(self.mean, half)
 
     def of_those_there(self, seen: Observable) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard error of those realizations that have begun, as far as all of them have
@@ -409,8 +412,7 @@ class Series:
         if self.count > 1:
             faded = min(0.35, 3 / self.count + 0.08)
             axes.plot(self.time, self.traces, color=colour, alpha=faded, linewidth=0.7)
-            low, high = self.mean - self.half, self.mean + self.half
-            axes.fill_between(self.time, low, high, color=colour, alpha=0.3, linewidth=0)
+            axes.fill_between(self.time, self.low, self.high, color=colour, alpha=0.3, linewidth=0)
         dot = "o" if len(self.time) == 1 else None
         axes.plot(self.time, self.mean, color=colour, linewidth=2.6, label=label, marker=dot)
 

@@ -82,7 +82,7 @@ def draw_energy(run: Run, axes: Axes, time: np.ndarray) -> None:
     mean, sem, exact, bound = columns(run, *names)
     traces = run.study_data["energy"][:, :FADED_TRACES]
     axes.plot(time, traces, color=LOOK.faint, alpha=0.25, linewidth=0.6)
-    low, high = positive_band(run, mean, sem)
+    low, high = positive_band(mean, factor(run) * sem)
     axes.fill_between(time, low, high, color=LOOK.blue, alpha=0.3, linewidth=0)
     axes.plot(time, mean, color=LOOK.blue, linewidth=2.8, label="measured")
     if np.isfinite(exact).any():
@@ -178,7 +178,8 @@ def draw_push(run: Run, axes: Axes, time: np.ndarray) -> None:
     look = {"color": LOOK.ink, "linewidth": 1.6, "linestyle": DOTS}
     axes.axhline(noise, label=f"$-\\bar\\lambda'(\\beta)$ = {noise:.4f}", **look)
     how = "slower" if largest < noise else "faster"
-    found(axes, f"In this run attention grew energy {how} than noise is proved to shrink it")
+    words = f"grew energy {how} than noise is proved to shrink it"
+    found(axes, "In this run attention " + ("never grew the energy" if largest < 0 else words))
     axes.legend(loc="best")
 
 

@@ -125,9 +125,8 @@ def draw_curves(
 ) -> None:
     """A curve with its 95% interval for every run."""
     for one, colour, name in zip(series, colours, names):
-        low = one.mean - one.half
-        low, high = np.where(low > 0, low, 1e-3 * one.mean), one.mean + one.half
-        axes.fill_between(one.time, low, high, color=colour, alpha=0.2, linewidth=0)
+        low = np.where(one.low > 0, one.low, 1e-3 * one.mean)
+        axes.fill_between(one.time, low, one.high, color=colour, alpha=0.2, linewidth=0)
         axes.plot(one.time, one.mean, color=colour, linewidth=2.6, label=name)
     time_axis(axes, max((one.time for one in series), key=lambda time: time[-1]))
 
