@@ -20,8 +20,6 @@ PetscErrorCode EnsembleOptionsRead(EnsembleOptions *options);
  * token blocks a shard can own. Automatic choice: the divisor G of the ranks P that minimises ceil(R/G) *
  * ceil(blocks/(P/G)); among equals the largest G, since groups do not communicate. Collective on PETSC_COMM_WORLD. */
 PetscErrorCode EnsembleCreate(const EnsembleOptions *options, PetscInt blocks, Ensemble *ensemble);
-/* One realization, in one group of all ranks. Reads nothing. Collective on PETSC_COMM_WORLD. */
-PetscErrorCode EnsembleCreateSingle(Ensemble *ensemble);
 PetscErrorCode EnsembleDestroy(Ensemble *ensemble);
 /* The process grid in two or three lines on stdout of rank 0. Collective. */
 PetscErrorCode EnsembleView(Ensemble ensemble);

@@ -3,8 +3,6 @@
 
 static PetscErrorCode Add(Checkpoint checkpoint, const char *name, CheckpointEntry entry) {
   PetscFunctionBeginUser;
-  PetscCheck(checkpoint->count < CHECKPOINT_ENTRIES, checkpoint->layout.world, PETSC_ERR_ARG_OUTOFRANGE,
-             "too many parts of a checkpoint");
   if (checkpoint->count == checkpoint->room) {
     checkpoint->room = checkpoint->room ? 2 * checkpoint->room : 16;
     PetscCall(PetscRealloc((size_t)checkpoint->room * sizeof(entry), &checkpoint->entries));

@@ -8,9 +8,8 @@
 
 #include "run/output.h"
 
-#define CHECKPOINT_ENTRIES 4096 /* limits holds tokens of every depth, width and count */
-#define CHECKPOINT_NAME    64
-#define CHECKPOINT_FORMAT  "3"
+#define CHECKPOINT_NAME   64
+#define CHECKPOINT_FORMAT "3"
 
 typedef struct {
   enum { CHECKPOINT_TOKENS, CHECKPOINT_REALS, CHECKPOINT_ROWS, CHECKPOINT_SHARED } type;

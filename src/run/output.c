@@ -51,6 +51,7 @@ PetscErrorCode OutputCreate(MPI_Comm comm, const char *study, const OutputOption
   PetscCall(PetscSNPrintf(o->temporary, sizeof(o->temporary), "%s.tmp", o->file));
   PetscCall(PetscStrncpy(o->trajectories, o->file, (size_t)(dot - o->file) + 1));
   o->stem = o->trajectories + (base - o->file);
+  /* "/file.h5" is in "/" */
   PetscCall(PetscStrncpy(o->directory, slash ? o->file : ".", (size_t)PetscMax(1, base - 1 - o->file) + 1));
   *handle = o;
   PetscFunctionReturn(0);

@@ -38,37 +38,49 @@ PetscErrorCode ResultsRow(Results results, const PetscReal values[]) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode NewItem(Results results, const char *name, Item **item) {
+/* Adds an item; what a report's list has to explain, with its numbers, or a text. */
+static PetscErrorCode AddItem(Results results, const char *name, const char *text, int rank, const PetscInt64 shape[],
+                              const PetscReal values[]) {
+  size_t size = 1;
+  Item *item;
+
   PetscFunctionBeginUser;
   PetscCheck(strlen(name) < RESULTS_NAME, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "%s: the name is too long", name);
+  PetscCheck(0 <= rank && rank <= RESULTS_RANK, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "%s: an array of rank %d",
+             name, rank);
   if (results->count == results->items_room) {
     results->items_room = results->items_room ? 2 * results->items_room : 32;
     PetscCall(PetscRealloc((size_t)results->items_room * sizeof(*results->items), &results->items));
   }
-  *item = &results->items[results->count++];
-  PetscCall(PetscArrayzero(*item, 1));
-  PetscCall(PetscStrncpy((*item)->name, name, RESULTS_NAME));
+  item = &results->items[results->count++];
+  PetscCall(PetscArrayzero(item, 1));
+  PetscCall(PetscStrncpy(item->name, name, RESULTS_NAME));
+  if (text) PetscCall(PetscStrallocpy(text, &item->text));
+  if (text) PetscFunctionReturn(0);
+  PetscCall(ResultsDescribe(results, name, &item->unit, item->description));
+  item->rank = rank;
+  for (int i = 0; i < rank; i++) size *= (size_t)(item->shape[i] = shape[i]);
+  PetscCall(PetscMalloc1(size, &item->values));
+  PetscCall(PetscArraycpy(item->values, values, size));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode ResultsScalar(Results results, const char *key, PetscReal value) {
-  Item *item = NULL;
-
   PetscFunctionBeginUser;
-  PetscCall(NewItem(results, key, &item));
-  PetscCall(ResultsDescribe(results, key, &item->unit, item->description));
-  item->type = ITEM_REAL;
-  item->real = value;
+  PetscCall(AddItem(results, key, NULL, 0, NULL, &value));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode ResultsText(Results results, const char *key, const char *value) {
-  Item *item = NULL;
-
   PetscFunctionBeginUser;
-  PetscCall(NewItem(results, key, &item));
-  item->type = ITEM_TEXT;
-  PetscCall(PetscStrallocpy(value, &item->text));
+  PetscCall(AddItem(results, key, value, 0, NULL, NULL));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsArray(Results results, const char *key, int rank, const PetscInt64 shape[],
+                            const PetscReal values[]) {
+  PetscFunctionBeginUser;
+  PetscCall(AddItem(results, key, NULL, rank, shape, values));
   PetscFunctionReturn(0);
 }
 
@@ -91,41 +103,17 @@ PetscErrorCode ResultsFit(Results results, const char *key, FitValue value) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode ResultsArray(Results results, const char *key, int rank, const PetscInt64 shape[],
-                            const PetscReal values[]) {
-  size_t size = 1;
-  Item *item = NULL;
-
-  PetscFunctionBeginUser;
-  PetscCheck(1 <= rank && rank <= RESULTS_RANK, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "%s: an array of rank %d",
-             key, rank);
-  PetscCall(NewItem(results, key, &item));
-  PetscCall(ResultsDescribe(results, key, &item->unit, item->description));
-  item->type = ITEM_ARRAY;
-  item->rank = rank;
-  for (int i = 0; i < rank; i++) size *= (size_t)(item->shape[i] = shape[i]);
-  PetscCall(PetscMalloc1(size, &item->values));
-  PetscCall(PetscArraycpy(item->values, values, size));
-  PetscFunctionReturn(0);
-}
-
 PetscErrorCode ResultsSay(Results results, const char *format, ...) {
   va_list values;
-  int more;
+  int written;
 
   PetscFunctionBeginUser;
+  if (!results->paper) results->paper = open_memstream(&results->words, &results->said);
+  PetscCheck(results->paper, PETSC_COMM_SELF, PETSC_ERR_MEM, "no memory for what the report says");
   va_start(values, format);
-  more = vsnprintf(NULL, 0, format, values);
+  written = vfprintf(results->paper, format, values);
   va_end(values);
-  PetscCheck(more >= 0, PETSC_COMM_SELF, PETSC_ERR_PLIB, "words cannot be formatted");
-  if (results->said + (size_t)more >= results->words_room) {
-    results->words_room = 2 * (results->said + (size_t)more + 1);
-    PetscCall(PetscRealloc(results->words_room, &results->words));
-  }
-  va_start(values, format);
-  (void)vsnprintf(results->words + results->said, (size_t)more + 1, format, values);
-  va_end(values);
-  results->said += (size_t)more;
+  PetscCheck(written >= 0 && !fflush(results->paper), PETSC_COMM_SELF, PETSC_ERR_PLIB, "words cannot be formatted");
   PetscFunctionReturn(0);
 }
 

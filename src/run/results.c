@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CLOCK "step,time" /* the first columns of a table of observables */
@@ -28,6 +29,10 @@ PetscErrorCode ResultsClear(Results results) {
   PetscCall(PetscFree2(results->mean, results->sem));
   results->count = 0;
   results->rows = results->room = 0;
+  if (results->paper) (void)fclose(results->paper);
+  free(results->words);
+  results->paper = NULL;
+  results->words = NULL;
   results->said = results->place = 0;
   PetscFunctionReturn(0);
 }
@@ -39,7 +44,6 @@ PetscErrorCode ResultsDestroy(Results *results) {
   if (!old) PetscFunctionReturn(0);
   PetscCall(ResultsClear(old));
   PetscCall(PetscFree(old->items));
-  PetscCall(PetscFree(old->words));
   PetscCall(PetscFree(old->values));
   PetscCall(PetscFree(old->columns));
   PetscCall(PetscFree(*results));

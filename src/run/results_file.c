@@ -261,20 +261,16 @@ static PetscErrorCode WriteItem(const Item *item, Hdf hdf, const char *study) {
 
   PetscFunctionBeginUser;
   At(path, group, item->name);
-  switch (item->type) {
-  case ITEM_REAL:
-    PetscCall(HdfAttributeReal(hdf, group, item->name, item->real));
+  if (item->text)
+    PetscCall(HdfAttributeString(hdf, group, item->name, item->text));
+  else if (item->rank) {
+    PetscCall(HdfWriteReals(hdf, path, item->rank, item->shape, item->values));
+    PetscCall(Explain(hdf, path, item->unit, item->description));
+  } else {
+    PetscCall(HdfAttributeReal(hdf, group, item->name, item->values[0]));
     PetscCall(PetscSNPrintf(unit, sizeof(unit), "%s_unit", item->name));
     PetscCall(HdfAttributeString(hdf, "/quantities", unit, item->unit));
     PetscCall(HdfAttributeString(hdf, "/quantities", item->name, item->description));
-    break;
-  case ITEM_TEXT:
-    PetscCall(HdfAttributeString(hdf, group, item->name, item->text));
-    break;
-  case ITEM_ARRAY:
-    PetscCall(HdfWriteReals(hdf, path, item->rank, item->shape, item->values));
-    PetscCall(Explain(hdf, path, item->unit, item->description));
-    break;
   }
   PetscFunctionReturn(0);
 }

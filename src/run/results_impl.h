@@ -6,19 +6,19 @@
 
 #include "run/output.h"
 
+#include <stdio.h>
+
 #define RESULTS_NAME       96
 #define RESULTS_RANK       4
 #define RESULTS_QUANTITIES 32
 
-/* A named part of the results beside the table. */
+/* A named part of the results beside the table: a text, a number (rank 0) or an array. */
 typedef struct {
-  enum { ITEM_REAL, ITEM_TEXT, ITEM_ARRAY } type;
   char name[RESULTS_NAME];
   const char *group; /* of a text; NULL: /study/STUDY */
   const char *unit;  /* NULL: not explained */
   char description[QUANTITY_TEXT];
-  PetscReal real;
-  char *text;
+  char *text; /* NULL: numbers */
   int rank;
   PetscInt64 shape[RESULTS_RANK];
   PetscReal *values;
@@ -49,8 +49,9 @@ struct _p_Results {
   char **labels;  /* [rows], NULL for tables of numbers */
   Item *items;
   PetscInt count, items_room;
+  FILE *paper; /* that writes words, a string of `said` characters */
   char *words;
-  size_t said, words_room, place; /* place: of the table among the words */
+  size_t said, place; /* place: of the table among the words */
 };
 
 /* Numbers in a row of the table. */

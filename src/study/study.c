@@ -30,11 +30,10 @@ struct _p_Run {
 };
 
 PetscErrorCode RunCreateEnsemble(Run run, const EnsembleOptions *options, PetscInt blocks, EnsembleLayout *layout) {
+  static const EnsembleOptions single = {.realizations = 1, .groups = 1};
+
   PetscFunctionBeginUser;
-  if (options)
-    PetscCall(EnsembleCreate(options, blocks, &run->ensemble));
-  else
-    PetscCall(EnsembleCreateSingle(&run->ensemble));
+  PetscCall(EnsembleCreate(options ? options : &single, options ? blocks : 1, &run->ensemble));
   PetscCall(EnsembleGetLayout(run->ensemble, &run->layout));
   *layout = run->layout;
   PetscFunctionReturn(0);

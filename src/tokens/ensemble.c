@@ -70,15 +70,6 @@ PetscErrorCode EnsembleCreate(const EnsembleOptions *options, PetscInt blocks, E
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode EnsembleCreateSingle(Ensemble *ensemble) {
-  PetscFunctionBeginUser;
-  PetscCall(PetscNew(ensemble));
-  (*ensemble)->blocks = 1;
-  (*ensemble)->layout = (EnsembleLayout){.world = PETSC_COMM_WORLD, .groups = 1, .realizations = 1, .owned = 1};
-  PetscCallMPI(MPI_Comm_dup(PETSC_COMM_WORLD, &(*ensemble)->layout.shards));
-  PetscFunctionReturn(0);
-}
-
 PetscErrorCode EnsembleDestroy(Ensemble *ensemble) {
   PetscFunctionBeginUser;
   if (!*ensemble) PetscFunctionReturn(0);
