@@ -12,7 +12,8 @@ from run import TIMEOUT
 
 JOBS = Path(os.environ["CHORALE_SOURCE"]) / "jobs"
 # start ... -n RANKS ... -layers_depth STEPS ...: takes $START ms and $STEP ms, shared by the ranks,
-# for each step; $LATE ms more for the runs that are named by their number.
+# for each step; $LATE ms more for the runs that are named by their number. Those of $CRASH end by a
+# signal.
 LAUNCHER = """#!/bin/bash
 while [ $# -gt 0 ]; do
   case $1 in -n) ranks=$2 ;; -layers_depth) steps=$2 ;; esac
@@ -22,6 +23,7 @@ echo "$ranks $steps" >>runs
 took=$((START + STEP * steps / ranks))
 for late in $LATE; do [ "$late" -ne "$(wc -l <runs)" ] || took=$((took + 100000)); done
 echo $(($(cat clock) + took)) >clock
+for crash in $CRASH; do [ "$crash" -ne "$(wc -l <runs)" ] || kill -SEGV $$; done
 """
 CLOCK = """#!/bin/bash
 echo "$(cat clock)000000"
@@ -76,7 +78,8 @@ def scaling(folder):
         )
         (folder / "runs").write_text("", encoding="ascii")
         done = run([JOBS / "scaling.sbatch"], env=environment)
-        assert (done.returncode, done.stderr) == (0, ""), done
+        assert done.returncode == 0, done
+        assert done.stderr.count("ended by a signal") == len(more.get("CRASH", "").split()), done
         lines = done.stdout.splitlines()
         assert [lines[0], lines[5]] == ["strong scaling", "weak scaling"] and len(
             lines
@@ -118,6 +121,12 @@ def test_a_row_that_is_too_short_to_measure_says_so_and_is_kept(scaling):
     assert runs == 2 * [(ranks, 20 * 2**i) for ranks in (1, 2, 4) for i in range(5)]
 
 
+def test_a_crash_at_the_end_of_a_run_costs_no_row(scaling):
+    values, runs = scaling(start=100, step=40, CRASH="2 5")
+    assert values[:3] == ["40.000         100%", "20.000         100%", "10.000         100%"]
+    assert runs[:6] == [(1, 20), (1, 40), (1, 40), (2, 20), (2, 40), (2, 40)]
+
+
 def test_what_is_measured_stays(scaling):
     first, _ = scaling(start=100, step=40)
     again, runs = scaling(start=100, step=80)
@@ -134,4 +143,5 @@ def test_a_failed_run_fails_the_job(folder):
     )
     done = run([JOBS / "scaling.sbatch"], env=environment)
     assert done.returncode == 1 and "no-such-option" in done.stderr, done
+    assert "again" not in done.stderr
     assert os.listdir("scaling") == []  # no scratch is left
