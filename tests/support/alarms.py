@@ -1,13 +1,14 @@
 """False alarms: 40 seeds of every deck of input/ that prints a verdict. Most decks are shortened in
 realizations, steps and tokens, as the keys of DECKS say; the three of THREE run as they were when
-they said ✗ of correct runs. As a program it takes about 45 minutes of one core and ends with 1 when
-one of them says ✗ in more than one seed:
+they said ✗ of correct runs. As a program it takes about ten minutes of one core and ends with 1
+when one of them says ✗ in more than one seed:
 
     source tools/mpi-env; CHORALE_SOURCE=$PWD CHORALE=$PWD/build/chorale \\
       PYTHONPATH=tests/support:tools /usr/bin/python3 tests/support/alarms.py [NAME ...]
 
-test_verdicts.py runs THREE and some decks. sync-map, kernel and words have no verdict; reference,
-grid, figure1 and large-* decide nothing with their one realization, so here they have 4."""
+test_verdicts.py runs THREE. sync-map, kernel and words have no verdict, analyze has that of what it
+reads; reference, grid, figure1 and large-* decide nothing with their one realization, so here they
+have 4."""
 
 import os
 import sys

@@ -94,7 +94,7 @@ const char *SyncVerdictWord(SyncVerdict verdict);
 typedef struct {
   PetscInt frames; /* that are resolved, and the time of the last */
   PetscReal until;
-  PetscReal off, time; /* the largest deviation, in standard errors of the logarithm of the mean, with its sign; NaN
+  PetscReal off, time; /* the largest deviation, in standard errors, with its sign (verdict.c); NaN
                           where there is none */
   SyncVerdict verdict;
 } SyncComparison;

@@ -1,8 +1,8 @@
 /* What may be said about the numbers of a run of sync: of the theorem, from bounds that are proved on the right side;
  * of means beside what theory knows of them, only as far as they are resolved (THEORY.md, section 10).
  *
- * Means of energies. The logarithm of a mean of positive numbers is closer to normal than the mean: deviations are
- * taken there. Late in a run the mean is that of rare events which few realizations show, so the comparison ends with
+ * Means of energies. The logarithm of a mean of positive numbers is closer to normal than the mean where it is low, as
+ * its error is then estimated too small; where it is high the mean is the more cautious. Late in a run the mean is that of rare events which few realizations show, so the comparison ends with
  * the first frame whose standard error is above SYNC_CREDIBLE of its mean. Frames in between are not chosen: those that
  * come out with a small error by chance are the ones whose mean is too low. */
 #include <math.h>
@@ -60,9 +60,10 @@ SyncTheorem SyncJudgeTheorem(const SyncTheory *theory, PetscReal measured) {
   return theorem;
 }
 
-/* In standard errors; NaN where there is none. */
+/* In standard errors, of the mean above and of its logarithm below; NaN where there is none. */
 static PetscReal Deviation(PetscReal mean, PetscReal sem, PetscReal exact) {
-  return sem > 0 && mean > 0 && exact > 0 ? log(mean / exact) * mean / sem : NAN;
+  if (!(sem > 0 && mean > 0 && exact > 0)) return NAN;
+  return mean > exact ? (mean - exact) / sem : log(mean / exact) * mean / sem;
 }
 
 PetscBool SyncIsCredible(PetscReal beta, PetscReal mean, PetscReal sem) {

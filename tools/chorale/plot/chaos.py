@@ -169,4 +169,6 @@ def figure(run: Run) -> Picture:
     if correlation:
         draw_correlation(run, whole.add_subplot(grid[1, 1]))
     about = "Bars and bands: 95% intervals; lines: fitted power laws"
+    if "sinkhorn" in run.study_values.get("method", ""):
+        about += "; $W_2^2$ of the larger N by Sinkhorn, within 1%"
     return dress(whole, run, headline(run, dim), about)

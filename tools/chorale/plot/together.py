@@ -73,16 +73,16 @@ def labels(runs: Sequence[Run]) -> list[str]:
 def decay(series: Series) -> tuple[float, float]:
     """(t, rate): when the mean energy has fallen to a tenth of its first value, and how fast it
     falls from there on, as long as the mean is known; NaN where it does not."""
-    time, energy = series.time, series.mean
-    lost = ~(energy > LEAST * energy[0]) | (series.sem > KNOWN * energy)
-    end = np.flatnonzero(lost)[0] if lost.any() else len(energy)
-    time, energy = time[:end], energy[:end]
+    known = np.isfinite(series.mean) & (series.mean > LEAST * series.mean[0])
+    time, energy = series.time[known], series.mean[known]
     below = np.flatnonzero(energy <= energy[0] / 10) if len(energy) else ()
     if not len(below):
         return np.nan, np.nan
     i = below[0]
     share = np.log(energy[i - 1] / (energy[0] / 10)) / np.log(energy[i - 1] / energy[i])
-    rate = -np.polyfit(time[i:], np.log(energy[i:]), 1)[0] if len(energy) - i > 2 else np.nan
+    lost = np.flatnonzero(series.sem[known][i:] > KNOWN * energy[i:])
+    end = i + lost[0] if len(lost) else len(energy)
+    rate = -np.polyfit(time[i:end], np.log(energy[i:end]), 1)[0] if end - i > 2 else np.nan
     return time[i - 1] + share * (time[i] - time[i - 1]), rate
 
 
