@@ -83,7 +83,7 @@ static PetscReal Form(PetscInt d, const double *a, const double *x) {
 }
 
 /* g of general weights, |value| times what the heads give with the sign of value. */
-static PetscErrorCode HeadsHigh(Attention a, PetscReal *high) {
+static PetscErrorCode HeadsGrowth(Attention a, PetscReal *g) {
   const PetscInt d = a->layout.dim;
   const PetscReal sign = a->value < 0 ? -1 : 1;
   PetscReal V, B, norms = 0, products = 0, most;
@@ -102,7 +102,7 @@ static PetscErrorCode HeadsHigh(Attention a, PetscReal *high) {
   }
   PetscCall(Eigen(d, sum, values));
   most = values[d - 1] + ROUNDING * (PetscReal)d * products;
-  *high = 2 * fabs(a->value) * (0.5 * (products + most) + norms);
+  *g = fabs(a->value) * (0.5 * (products + most) + norms);
   PetscCall(PetscFree2(sum, values));
   PetscFunctionReturn(0);
 }
@@ -158,11 +158,26 @@ PetscErrorCode AttentionEnergyRate(Attention a, PetscReal *low, PetscReal *high)
   if (zero) PetscFunctionReturn(0);
   if (a->heads) {
     PetscCall(HeadsLow(a, low));
-    PetscCall(HeadsHigh(a, high));
+    PetscCall(HeadsGrowth(a, high));
+    *high *= 2;
   } else if (a->value < 0) {
     *low = *high = -2 * a->value * plain;
   } else if (a->type->rate != 1 || a->type->form == FORM_SINKHORN) {
     *high = a->value * PetscMin(Mixed(a), 2 * Largest(a->exponent));
   }
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode AttentionStrength(Attention a, PetscReal *rate) {
+  PetscBool zero;
+
+  PetscFunctionBeginUser;
+  *rate = 0;
+  PetscCall(AttentionIsZero(a, &zero));
+  if (zero) PetscFunctionReturn(0);
+  if (a->heads)
+    PetscCall(HeadsGrowth(a, rate));
+  else
+    *rate = fabs(a->value) * (1 + a->exponent) * (a->type->form == FORM_PLAIN ? exp(a->exponent) : 1);
   PetscFunctionReturn(0);
 }

@@ -33,11 +33,27 @@ static PetscErrorCode ReduceFrame(Results results, MPI_Comm holders, size_t t, d
   PetscFunctionReturn(0);
 }
 
-/* Means and standard errors over the realizations that have a frame: all but in the results of a run that goes on. */
+/* Takes the realizations that are not in the set, of those that have the frame, out of its rows[R][V]. Frames are seen
+ * from the last on: the first that any realization has makes the set, so that a mean is over the same ones at all
+ * times.
+ */
+static void KeepSet(size_t R, size_t V, double rows[], PetscBool set[], PetscBool *made) {
+  const PetscBool make = *made ? PETSC_FALSE : PETSC_TRUE;
+
+  for (size_t r = 0; r < R; r++) {
+    for (size_t v = 0; v < V && make; v++)
+      if (!PetscIsNanReal(rows[r * V + v])) set[r] = *made = PETSC_TRUE;
+    for (size_t v = 0; v < V && !set[r]; v++) rows[r * V + v] = NAN;
+  }
+}
+
+/* Means and standard errors over the realizations that have got farthest: all, but in the results of a run that goes on
+ * or of recordings that end at different frames. */
 static PetscErrorCode Statistics(Results results) {
   const size_t R = (size_t)results->layout.realizations, V = (size_t)results->frame;
   const size_t frames = (size_t)results->frames->count;
   MPI_Comm holders;
+  PetscBool *set, made = PETSC_FALSE;
   double *rows;
 
   PetscFunctionBeginUser;
@@ -47,8 +63,10 @@ static PetscErrorCode Statistics(Results results) {
       MPI_Comm_split(results->layout.world, results->shard ? MPI_UNDEFINED : 0, results->output->rank, &holders));
   if (holders == MPI_COMM_NULL) PetscFunctionReturn(0);
   PetscCall(PetscMalloc1(R * V, &rows));
-  for (size_t t = 0; t < frames; t++) {
+  PetscCall(PetscCalloc1(R, &set));
+  for (size_t t = frames; t-- > 0;) {
     PetscCall(ReduceFrame(results, holders, t, rows));
+    if (!results->output->rank) KeepSet(R, V, rows, set, &made);
     for (size_t v = 0; v < V && !results->output->rank; v++) {
       PetscReal squares;
       const PetscInt n = FitMoments((PetscInt)R, V, rows + v, &results->mean[t * V + v], &squares);
@@ -56,6 +74,7 @@ static PetscErrorCode Statistics(Results results) {
       results->sem[t * V + v] = n > 1 ? PetscSqrtReal(squares / (n - 1) / n) : NAN;
     }
   }
+  PetscCall(PetscFree(set));
   PetscCall(PetscFree(rows));
   PetscCallMPI(MPI_Comm_free(&holders));
   PetscFunctionReturn(0);

@@ -54,6 +54,6 @@ PetscErrorCode SlopeMeasure(PetscInt R, PetscInt n, const PetscReal x[], PetscBo
   if (positive) PetscCall(IntervalOfStatistic(R, columns, samples, 2, Fit, &points, found));
   FitMean(R, columns, samples, mean, NULL);
   for (PetscInt i = 0; i < columns; i++) largest = PetscMax(largest, mean[i]);
-  *slope = (Slope){found[0], RangeWord(RangeJudge(found[0], found[1], largest, rate))};
+  *slope = (Slope){found[0], RangeWord(RangeJudge(R, found[0], found[1], largest, rate))};
   PetscFunctionReturn(0);
 }

@@ -1,7 +1,7 @@
 """The results file of a run that was stopped: it opens, says that it is not complete and how many
 realizations it has, and its numbers are those of a run of just these realizations; resuming
-replaces it by the whole. Study simulate, which also has frames of realizations in progress, is in
-test_checkpoint.py."""
+replaces it by the whole. Of study simulate, which also has frames of realizations in progress, the
+means; the rest is in test_checkpoint.py."""
 
 import os
 
@@ -209,3 +209,18 @@ def test_results_without_realizations_do_not_stand_in_the_way(folder, study):
     chorale([study] + options(**keys, checkpoint_resume=True))
     assert contents(".")[1] == "true"
     assert sorted(os.listdir()) == ["run.h5"], os.listdir()
+
+
+def test_means_of_a_run_that_goes_on_are_over_the_same_realizations_at_all_times(folder):
+    """Stopped in its second realization: those that have got farthest are the first alone."""
+    keys = dict(
+        tokens_count=20, layers_depth=6, output_every=2, mlp_width=8, ensemble_realizations=3
+    )
+    words = ["simulate"] + options(output_file="run.h5", progress="off", **keys)
+    done = chorale(words, check=False, hook="1 3 0 signal=15")
+    assert done.returncode == 85, done
+    found = datasets("run.h5")
+    energy = found["observables/energy/value"]
+    assert np.isfinite(energy[:2, 1]).all() and np.isnan(energy[2:, 1]).all(), energy
+    np.testing.assert_array_equal(found["ensemble/energy/mean"], energy[:, 0])
+    assert np.isnan(found["ensemble/energy/sem"]).all()

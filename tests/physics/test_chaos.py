@@ -212,14 +212,14 @@ def test_twice_the_nodes_change_nothing(folder):
 
 @pytest.mark.full
 def test_distances_on_the_circle_fall_like_one_over_n(folder):
-    """Faster than the paper's bound N^{-1/2}. The bootstrap's standard error is a quarter of its
-    interval; -1 is within 4 of them, and they are small enough to tell -1 from -1/2."""
+    """Faster than the paper's bound N^{-1/2}: -1 is within 4 standard errors, which are small enough
+    to tell -1 from -1/2."""
     keys = dict(tokens_dim=2, tokens_count="64,128,256,512,1024,2048", chaos_reference="quadrature")
     keys.update(ensemble_realizations=64, layers_depth=20, layers_horizon=1, output_every=5)
     found = chaos(noise_type="spectral", noise_degree=16, scheme_type="euler", **keys)
     for name in ("w2sq", "mmd2", "coupling"):
         value, low, high = (found[f"slope_{name}{end}"] for end in ("", "_low", "_high"))
-        sem = (high - low) / (2 * 1.96)
+        sem = (high - low) / (2 * found["interval_factor"])
         print(f"slope of {name} {value:.3f} [{low:.3f}, {high:.3f}]")
         assert abs(value + 1) < 4 * sem < 0.5
         fitted = np.polyfit(np.log(found["tokens"]), np.log(found[name]), 1)[0]

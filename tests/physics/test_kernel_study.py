@@ -9,6 +9,7 @@ import pytest
 from run import DATA, chorale, options, refused, table
 
 FIXED = "activation,dim,bias_u,bias_w,beta,k1,kp1,lambda1,lambda_bar,lambda_rate".split(",")
+LAST = ["lambda_rate_bound"]
 
 
 def law(row):
@@ -35,7 +36,7 @@ def test_the_table_is_that_of_the_paper(folder):
     keys = dict(mlp_activation="relu,silu,sigmoid,tanh", tokens_dim="5,64,128", kernel_bias="0,0.1")
     done = chorale(["kernel"] + options(output_table="one.csv", **keys))
     rows = table("one.csv")
-    assert list(rows[0]) == FIXED
+    assert list(rows[0]) == FIXED + LAST
     assert "lambda_bar" in done.stdout
     kernel("three.csv", ranks=3, **keys)
     assert Path("three.csv").read_bytes() == Path("one.csv").read_bytes()
@@ -47,6 +48,8 @@ def test_the_table_is_that_of_the_paper(folder):
             value = float(expected[law(row)][name])
             assert abs(float(row[name]) - value) <= 1e-9 * abs(value), (law(row), name)
         assert float(row["lambda_rate"]) >= float(row["lambda_bar"]) - 1e-12
+        scale = float(row["dim"]) * (float(row["k1"]) + float(row["kp1"]))
+        assert 0 < float(row["lambda_rate_bound"]) - float(row["lambda_rate"]) < 2e-9 * scale
     # only results on disk: the study writes no HDF5 file
     assert sorted(os.listdir(folder)) == ["one.csv", "three.csv"]
 
@@ -58,7 +61,7 @@ def test_the_kernel_is_that_of_the_reference(folder, key):
     betas = [index for quantity, index, _ in values if quantity == "rate"]
     keys = dict(mlp_activation=activation, tokens_dim=dim, mlp_bias_u=bias_u, mlp_bias_w=bias_w)
     rows = kernel("law.csv", attention_beta=",".join(map(str, betas)), kernel_degree=8, **keys)
-    assert list(rows[0]) == FIXED + [f"c{n}" for n in range(9)]
+    assert list(rows[0]) == FIXED + [f"c{n}" for n in range(9)] + LAST
     assert [float(row["beta"]) for row in rows] == betas
     k1 = float(rows[0]["k1"])
     for quantity, index, value in values:
@@ -111,7 +114,7 @@ def test_kernel_bias_overrides_both_biases_and_options_override_decks(folder):
 
 def test_without_keys_there_is_one_row(folder):
     rows = kernel("plain.csv")
-    assert list(rows[0]) == FIXED
+    assert list(rows[0]) == FIXED + LAST
     assert len(rows) == 1
     assert (law(rows[0]), float(rows[0]["beta"])) == (("relu", 3, 0.0, 0.0), 1.0)
 

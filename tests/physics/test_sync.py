@@ -341,10 +341,11 @@ def check_boundary(activations, dims):
     keys = dict(mlp_activation=",".join(activations), tokens_dim=",".join(map(str, dims)))
     _, data, done = sync(sync_map=True, kernel_bias="0,0.2", **keys)
     rows = table("sync.csv")
-    columns = "activation,dim,bias_u,bias_w,lambda1,lambda_bar,lambda_rate,boundary".split(",")
-    assert list(rows[0]) == columns
+    columns = "activation,dim,bias_u,bias_w,lambda1,lambda_bar,lambda_rate,boundary"
+    assert list(rows[0]) == columns.split(",") + ["lambda_rate_bound"]
     assert len(rows) == len(data["boundary"]) == len(activations) * len(dims) * 2
     for row in rows:
+        assert 0 < float(row["lambda_rate_bound"]) - float(row["lambda_rate"]) < 1e-7
         name, d, bias = row["activation"], int(row["dim"]), float(row["bias_u"])
         if bias > 0:
             assert float(row["lambda_bar"]) == pytest.approx(lambda_bar(name, d, bias), abs=5e-10)

@@ -120,7 +120,7 @@ def test_means_of_an_unfinished_run_end_where_a_begun_realization_does(partial):
     np.testing.assert_allclose(series.mean[:6], begun.mean(axis=1), rtol=1e-14)
     error = begun.std(axis=1, ddof=1) / np.sqrt(2)
     np.testing.assert_allclose(series.sem[:6], error, rtol=1e-14)
-    assert np.isnan(series.half).all()  # two realizations have no interval
+    assert np.isnan(series.low).all()  # two realizations have no interval
 
 
 def test_the_picture_of_an_unfinished_run_says_how_far_it_is(partial):

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "law/stats/interval.h"
+
 PetscErrorCode RangeEndSlope(PetscInt n, const PetscReal x[], const PetscReal y[], PetscReal *slope) {
   PetscReal *a, *right, c[3];
 
@@ -22,11 +24,13 @@ PetscErrorCode RangeEndSlope(PetscInt n, const PetscReal x[], const PetscReal y[
   PetscFunctionReturn(0);
 }
 
-RangeVerdict RangeJudge(FitValue slope, FitValue end, PetscReal largest, PetscReal rate) {
-  if (isnan(slope.low)) return RANGE_UNKNOWN;
+RangeVerdict RangeJudge(PetscInt R, FitValue slope, FitValue end, PetscReal largest, PetscReal rate) {
+  if (isnan(slope.low) || (slope.low <= rate && slope.high >= 0)) return RANGE_UNKNOWN;
   if (slope.low <= rate) return RANGE_AGREES;
-  if (largest >= RANGE_SATURATED * RANGE_SPHERE || isnan(end.low) || end.low <= rate) return RANGE_SHORT;
-  return RANGE_SLOWER;
+  if (largest >= RANGE_SATURATED * RANGE_SPHERE || isnan(end.low)) return RANGE_SHORT;
+  const PetscReal error = (end.high - end.low) / (2 * IntervalFactor(R)), bends = PetscMax(0, slope.value - end.value);
+  const PetscReal beyond = end.value - bends - rate; /* were it to go on bending over as long a range */
+  return beyond > 0 && (error == 0 || IntervalDeviation(R, beyond / error) > RANGE_CHANCE) ? RANGE_SLOWER : RANGE_SHORT;
 }
 
 const char *RangeWord(RangeVerdict verdict) {

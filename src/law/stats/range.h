@@ -14,9 +14,12 @@ typedef enum { RANGE_UNKNOWN, RANGE_AGREES, RANGE_SHORT, RANGE_SLOWER } RangeVer
 /* Slope of the log-log parabola by least squares at the last x, n >= 3, else NaN. */
 PetscErrorCode RangeEndSlope(PetscInt n, const PetscReal x[], const PetscReal y[], PetscReal *slope);
 
-/* slope: of all; end: RangeEndSlope; largest: of the values fitted. The slope agrees when its interval reaches the
- * rate. Else the range is too short if values are saturated, or fewer than three, or the slope at the end agrees. */
-RangeVerdict RangeJudge(FitValue slope, FitValue end, PetscReal largest, PetscReal rate);
+/* slope: of all; end: RangeEndSlope; largest: of the values fitted; all over R realizations. The slope agrees when its
+ * interval reaches the rate, and tells nothing when it reaches 0 as well. Else the range is too short if values are
+ * saturated, or fewer than three, or if by the end the slope has come half of its way to the rate, or is farther from
+ * that by no more than chance (RANGE_CHANCE normal standard deviations). */
+#define RANGE_CHANCE 4
+RangeVerdict RangeJudge(PetscInt R, FitValue slope, FitValue end, PetscReal largest, PetscReal rate);
 /* "agrees", "range too short for a rate", "slower than the rate", "not resolved". */
 const char *RangeWord(RangeVerdict verdict);
 

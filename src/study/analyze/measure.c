@@ -50,7 +50,7 @@ static PetscErrorCode AddDistances(AnalyzeMeasures *measures, Tokens tokens, con
   Add(measures, "w2sq", 0, "w2sq", measures->text[0]);
   Add(measures, "mmd2", 0, "mmd2", measures->text[1]);
   if (!strcmp(measures->transport, "circle"))
-    Add(measures, "w2sq_bounds", 2, NULL, "certified bounds of W2^2, from below and above: equal where it is exact");
+    Add(measures, "w2sq_bounds", 2, NULL, "certified bounds of W2^2, from below and above, which is w2sq");
   PetscFunctionReturn(0);
 }
 

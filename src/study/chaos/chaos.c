@@ -4,7 +4,10 @@
 
 static const QuantityText texts[] = {
     {"tokens", "tokens", "number N of tokens of the system"},
-    {"w2sq", "1", "W2^2 between the empirical measure of N tokens and the reference, its supremum over the frames"},
+    {"w2sq", "1",
+     "W2^2 by `method` between N tokens and the reference, its supremum over the frames; by circle an upper bound "
+     "where "
+     "it is not proved exact, by sinkhorn within 1%"},
     {"mmd2", "1", "MMD^2, with kernel e^(beta <x,y>), of N tokens to the reference, its supremum over the frames"},
     {"coupling", "1", "(1/N) sum_i |x_i - y_i|^2, y_i being what token i is coupled to, its supremum over the frames"},
     {"correlation", "1", "correlation of two tokens given the noise, as an array of N at the last frame"},

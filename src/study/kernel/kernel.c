@@ -5,7 +5,8 @@
 #include "study/studies.h"
 
 #define COLUMNS "activation,dim,bias_u,bias_w,beta,k1,kp1,lambda1,lambda_bar,lambda_rate"
-enum { DIM, BIAS_U, BIAS_W, BETA, K1, KP1, LAMBDA1, LAMBDA_BAR, LAMBDA_RATE, NUMBERS }; /* then c0 .. c[degree] */
+#define LAST    ",lambda_rate_bound"
+enum { DIM, BIAS_U, BIAS_W, BETA, K1, KP1, LAMBDA1, LAMBDA_BAR, LAMBDA_RATE, NUMBERS }; /* then c0 .. c[degree], LAST */
 
 /* A frame is a row of the table. */
 typedef struct {
@@ -13,12 +14,13 @@ typedef struct {
   Laws laws;
   PetscInt betas, degree; /* degree -1: no coefficients */
   PetscReal beta[LAWS_LIST];
+  PetscInt width; /* numbers of a row */
   PetscReal *row; /* of the law in progress */
 } Theory;
 
-/* The fixed columns, then c0 .. cn. */
+/* The fixed columns, then c0 .. cn, then what later versions added. */
 static PetscErrorCode NameColumns(Results results, PetscInt degree) {
-  const size_t room = sizeof(COLUMNS) + 16 * (size_t)(degree + 1);
+  const size_t room = sizeof(COLUMNS) + sizeof(LAST) + 16 * (size_t)(degree + 1);
   char *columns;
 
   PetscFunctionBeginUser;
@@ -29,6 +31,7 @@ static PetscErrorCode NameColumns(Results results, PetscInt degree) {
     PetscCall(PetscSNPrintf(name, sizeof(name), ",c%d", (int)n));
     PetscCall(PetscStrlcat(columns, name, room));
   }
+  PetscCall(PetscStrlcat(columns, LAST, room));
   PetscCall(ResultsSetColumns(results, columns));
   PetscCall(PetscFree(columns));
   PetscFunctionReturn(0);
@@ -44,15 +47,16 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscCall(DeckGetRealList("attention_beta", &theory->betas, theory->beta));
   PetscCall(DeckRead(KernelKeys, &options));
   theory->degree = (PetscInt)options.degree;
+  theory->width = NUMBERS + theory->degree + 2;
   const PetscInt64 rows = (PetscInt64)LawsCount(&theory->laws) * theory->betas;
-  const PetscInt numbers = NUMBERS + theory->degree + 1;
-  PetscCheck(rows <= INT_MAX / numbers, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+  PetscCheck(rows <= INT_MAX / theory->width, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "attention_beta: with the other lists there are %" PetscInt64_FMT " rows, more than a table can have",
              rows);
-  PetscCall(PetscCalloc1(numbers, &theory->row));
+  PetscCall(PetscCalloc1(theory->width, &theory->row));
   PetscCall(RunCreateEnsemble(run, NULL, 0, &theory->layout));
   PetscCall(RunSetFrameList(run, (PetscInt)rows, NULL, NULL));
-  PetscCall(ResultsDeclare(RunGetResults(run), &(Quantity){.kind = QUANTITY_FRAME, .rank = 1, .shape = {numbers}}));
+  PetscCall(
+      ResultsDeclare(RunGetResults(run), &(Quantity){.kind = QUANTITY_FRAME, .rank = 1, .shape = {theory->width}}));
   PetscCall(NameColumns(RunGetResults(run), theory->degree));
   PetscFunctionReturn(0);
 }
@@ -69,7 +73,7 @@ static PetscErrorCode Destroy(void *state) {
 static PetscErrorCode View(void *state) {
   Theory *theory = state;
   const long long laws = LawsCount(&theory->laws), rows = laws * theory->betas;
-  const int numbers = NUMBERS + (int)theory->degree + 1;
+  const int numbers = (int)theory->width;
 
   PetscFunctionBeginUser;
   PetscCall(PetscPrintf(theory->layout.world,
@@ -100,8 +104,9 @@ static PetscErrorCode Compute(void *state, PetscInt r, PetscInt f, PetscReal val
   }
   row[BETA] = theory->beta[f % theory->betas];
   PetscCall(KernelRate(kernel, row[BETA], &row[LAMBDA_RATE]));
+  PetscCall(KernelRateBound(kernel, row[BETA], &row[theory->width - 1]));
   PetscCall(KernelDestroy(&kernel));
-  PetscCall(PetscArraycpy(values, row, NUMBERS + theory->degree + 1));
+  PetscCall(PetscArraycpy(values, row, theory->width));
   PetscFunctionReturn(0);
 }
 

@@ -5,7 +5,17 @@
 #include "study/laws.h"
 #include "study/sync/sync.h"
 
-enum { DIM, BIAS_U, BIAS_W, LAMBDA1, LAMBDA_BAR, LAMBDA_RATE, BOUNDARY, NUMBERS }; /* columns behind the activation */
+enum {
+  DIM,
+  BIAS_U,
+  BIAS_W,
+  LAMBDA1,
+  LAMBDA_BAR,
+  LAMBDA_RATE,
+  BOUNDARY,
+  RATE_BOUND,
+  NUMBERS
+}; /* columns behind the activation */
 
 /* A frame is a row of the table. */
 typedef struct {
@@ -19,9 +29,12 @@ static const QuantityText texts[] = {
     {"bias_u", "1", "standard deviation of the bias inside of the activation"},
     {"bias_w", "1", "standard deviation of the bias of the output"},
     {"lambda1", "1/time", "top Lyapunov exponent of the noise"},
-    {"lambda_bar", "1/time", "the theorem's lambda_bar of the noise: it applies where that is negative"},
-    {"lambda_rate", "1/time", "the theorem's rate lambda_bar'(beta) of the energy"},
+    {"lambda_bar", "1/time", "the theorem's lambda_bar of the noise, which must be negative"},
+    {"lambda_rate", "1/time",
+     "the theorem's rate lambda_bar'(beta) of the energy, as a search finds it: a lower bound"},
     {"boundary", "1", "bias_u = bias_w beyond which lambda_bar < 0; NaN where it has one sign for all"},
+    {"lambda_rate_bound", "1/time",
+     "a proved upper bound of lambda_bar'(beta): where it is < 0 noise alone synchronizes"},
     {0}};
 
 /* lambda_bar for sigma_U = sigma_W = sigma. */
@@ -135,6 +148,7 @@ static PetscErrorCode Compute(void *state, PetscInt r, PetscInt f, PetscReal val
   PetscCall(KernelLyapunov(kernel, &values[LAMBDA1]));
   PetscCall(KernelCoercivity(kernel, &values[LAMBDA_BAR]));
   PetscCall(KernelRate(kernel, map->beta, &values[LAMBDA_RATE]));
+  PetscCall(KernelRateBound(kernel, map->beta, &values[RATE_BOUND]));
   PetscCall(KernelDestroy(&kernel));
   PetscFunctionReturn(0);
 }
@@ -167,7 +181,7 @@ const Study StudySyncMap = {
     .name = "sync",
     .options = &SyncTable,
     .summary = "the phase map",
-    .form = {.columns = "activation,dim,bias_u,bias_w,lambda1,lambda_bar,lambda_rate,boundary",
+    .form = {.columns = "activation,dim,bias_u,bias_w,lambda1,lambda_bar,lambda_rate,boundary,lambda_rate_bound",
              .rows = 24,
              .texts = texts},
     .size = sizeof(Map),

@@ -62,23 +62,28 @@ static PetscErrorCode ReportTheorem(const Report *report) {
 
   PetscFunctionBeginUser;
   PetscCall(ResultsSay(results, "theorem    lambda_bar %.6g, lambda_bar'(beta) %.6g, ", (double)theory->lambda_bar,
-                       (double)theory->lambda_rate));
+                       (double)theory->rate_bound));
   if (theory->value == 0)
     PetscCall(ResultsSay(results, "epsilon 0 (no attention)\n"));
-  else if (theorem->low == theorem->high)
-    PetscCall(ResultsSay(results, "epsilon %.6g (proved)\n", (double)theorem->high));
+  else if (theory->epsilon_low == theory->epsilon_high)
+    PetscCall(ResultsSay(results, "epsilon %.6g (proved)\n", (double)theory->epsilon_high));
   else
-    PetscCall(ResultsSay(results, "epsilon from %.6g to %.6g (proved)\n", (double)theorem->low, (double)theorem->high));
-  if (!isnan(report->measured))
+    PetscCall(ResultsSay(results, "epsilon from %.6g to %.6g (proved)\n", (double)theory->epsilon_low,
+                         (double)theory->epsilon_high));
+  if (report->measured >= 0)
     PetscCall(ResultsSay(results,
                          "           attention alone made the energy grow at the rate %.6g at most in this run\n",
                          (double)report->measured));
+  else if (report->measured < 0)
+    PetscCall(ResultsSay(results,
+                         "           attention alone made the energy fall at the rate %.6g at least in this run\n",
+                         (double)-report->measured));
   PetscCall(ResultsSay(results, "           %s\n", theorem->sentence));
   PetscCall(ResultsScalar(results, "lambda_bar", theory->lambda_bar));
   PetscCall(ResultsScalar(results, "lambda_rate", theory->lambda_rate));
   PetscCall(ResultsScalar(results, "lambda_rate_bound", theory->rate_bound));
-  PetscCall(ResultsScalar(results, "epsilon", theorem->high));
-  PetscCall(ResultsScalar(results, "epsilon_low", theorem->low));
+  PetscCall(ResultsScalar(results, "epsilon", theory->epsilon_high));
+  PetscCall(ResultsScalar(results, "epsilon_low", theory->epsilon_low));
   PetscCall(ResultsScalar(results, "attention_rate", report->measured));
   PetscCall(ResultsText(results, "theorem", theorem->word));
   PetscCall(ResultsText(results, "verdict", theorem->sentence));
@@ -116,10 +121,12 @@ static PetscErrorCode SayEnergy(Results results, const SyncComparison *exact, co
  * whose mean is resolved. */
 static PetscErrorCode ReportEnergy(const Report *report) {
   const Results results = report->results;
+  const PetscReal start = report->sem[SYNC_ENERGY] / report->mean[SYNC_ENERGY];
+  const PetscReal unsure = isnan(report->theory->energy_start) ? start : 0;
   const SyncComparison exact = SyncCompareEnergy(report->theory, report->R, report->frames, SYNC_COLUMNS, report->time,
-                                                 report->mean, report->sem, report->sync->exact, PETSC_FALSE);
+                                                 report->mean, report->sem, report->sync->exact, 0, PETSC_FALSE);
   const SyncComparison bound = SyncCompareEnergy(report->theory, report->R, report->frames, SYNC_COLUMNS, report->time,
-                                                 report->mean, report->sem, report->bound, PETSC_TRUE);
+                                                 report->mean, report->sem, report->bound, unsure, PETSC_TRUE);
 
   PetscFunctionBeginUser;
   PetscCall(SayEnergy(results, &exact, &bound));
@@ -132,10 +139,12 @@ static PetscErrorCode ReportEnergy(const Report *report) {
   PetscFunctionReturn(0);
 }
 
-/* Decay rates: minus the slope of log of energies over time. */
+/* Decay rates: minus the slope of log of energies over time. Weights are those of the errors of the logarithms, so that
+ * late means, which come out low where few realizations are rare events, count for little. */
 typedef struct {
   PetscInt first, n;
   const PetscReal *time;
+  PetscReal *weight; /* [n] */
 } Decay;
 
 static PetscErrorCode DecayRate(PetscInt n, const PetscReal energy[], void *context, PetscReal *rate) {
@@ -149,7 +158,7 @@ static PetscErrorCode DecayRate(PetscInt n, const PetscReal energy[], void *cont
     a[2 * i + 1] = decay->time[decay->first + i];
     y[i] = log(energy[i]);
   }
-  PetscCall(FitLinear(n, 2, a, y, NULL, c, NULL));
+  PetscCall(FitLinear(n, 2, a, y, decay->weight, c, NULL));
   *rate = -c[1];
   PetscCall(PetscFree2(a, y));
   PetscFunctionReturn(0);
@@ -164,6 +173,38 @@ static Decay FindDecay(const Report *report) {
   for (PetscInt f = decay.first; f < report->frames; f++, decay.n++)
     if (!SyncIsCredible(report->theory->beta, mean[f * SYNC_COLUMNS], report->sem[f * SYNC_COLUMNS])) break;
   return decay;
+}
+
+/* All alike where an error is not known or 0. */
+static void WeighDecay(const Report *report, Decay *decay) {
+  PetscBool known = PETSC_TRUE;
+
+  for (PetscInt i = 0; i < decay->n; i++) {
+    const PetscInt at = (decay->first + i) * SYNC_COLUMNS;
+    decay->weight[i] = PetscSqr(report->mean[at] / report->sem[at]);
+    known = known && report->sem[at] > 0 ? PETSC_TRUE : PETSC_FALSE;
+  }
+  for (PetscInt i = 0; i < decay->n && !known; i++) decay->weight[i] = 1;
+}
+
+/* The rates of the mean and of the exact energy over the same frames, NaN where they are too few. */
+static PetscErrorCode FitDecay(const Report *report, Decay *decay, FitValue *rate, PetscReal *exact) {
+  const PetscInt R = report->R, n = decay->n;
+  PetscReal *energy;
+
+  PetscFunctionBeginUser;
+  *rate = (FitValue){NAN, NAN, NAN};
+  *exact = NAN;
+  if (n < FIT_FRAMES) PetscFunctionReturn(0);
+  PetscCall(PetscMalloc2((size_t)R * (size_t)n, &energy, n, &decay->weight));
+  WeighDecay(report, decay);
+  for (PetscInt r = 0; r < R; r++)
+    for (PetscInt i = 0; i < n; i++)
+      energy[r * n + i] = PetscMax(Sample(report, r, decay->first + i, SYNC_ENERGY), PETSC_MACHINE_EPSILON);
+  PetscCall(IntervalOfStatistic(R, n, energy, 1, DecayRate, decay, rate));
+  if (report->theory->exact) PetscCall(DecayRate(n, report->sync->exact + decay->first, decay, exact));
+  PetscCall(PetscFree2(energy, decay->weight));
+  PetscFunctionReturn(0);
 }
 
 static PetscErrorCode SayDecay(const Report *report, FitValue rate, PetscReal exact, PetscReal from, PetscReal to) {
@@ -188,27 +229,26 @@ static PetscErrorCode SayDecay(const Report *report, FitValue rate, PetscReal ex
 
 static PetscErrorCode ReportDecay(const Report *report) {
   const Results results = report->results;
+  const PetscReal least = -report->theorem.rate; /* by the theorem */
   Decay decay = FindDecay(report);
-  const PetscInt n = decay.n;
-  FitValue rate = {NAN, NAN, NAN};
-  PetscReal exact = NAN, from = NAN, to = NAN, *energy;
+  const PetscReal from = decay.n >= FIT_FRAMES ? report->time[decay.first] : NAN;
+  const PetscReal to = decay.n >= FIT_FRAMES ? report->time[decay.first + decay.n - 1] : NAN;
+  FitValue rate;
+  PetscReal exact;
 
   PetscFunctionBeginUser;
-  if (n >= FIT_FRAMES) {
-    from = report->time[decay.first];
-    to = report->time[decay.first + n - 1];
-    PetscCall(PetscMalloc1((size_t)report->R * (size_t)n, &energy));
-    for (PetscInt r = 0; r < report->R; r++)
-      for (PetscInt i = 0; i < n; i++)
-        energy[r * n + i] = PetscMax(Sample(report, r, decay.first + i, SYNC_ENERGY), PETSC_MACHINE_EPSILON);
-    PetscCall(IntervalOfStatistic(report->R, n, energy, 1, DecayRate, &decay, &rate));
-    PetscCall(PetscFree(energy));
-    if (report->theory->exact) PetscCall(DecayRate(n, report->sync->exact + decay.first, &decay, &exact));
-    PetscCall(SayDecay(report, rate, exact, from, to));
-  } else
+  PetscCall(FitDecay(report, &decay, &rate, &exact));
+  if (isnan(rate.value))
     PetscCall(ResultsSay(
         results, "decay      no rate: under a half of the start, %d frames at least must have a mean known to %.0f%%\n",
         FIT_FRAMES, 100 * SYNC_CREDIBLE));
+  else
+    PetscCall(SayDecay(report, rate, exact, from, to));
+  if (least > 0 && !isnan(rate.value)) {
+    const char *word = SyncVerdictWord(SyncCompareDecay(report->theory, report->R, rate, least));
+    PetscCall(ResultsSay(results, "           the theorem's is at least %.4g: %s\n", (double)least, word));
+    PetscCall(ResultsText(results, "decay_verdict", word));
+  }
   PetscCall(ResultsFit(results, "decay", rate));
   PetscCall(ResultsScalar(results, "decay_exact", exact));
   PetscCall(ResultsScalar(results, "decay_from", from));

@@ -17,7 +17,8 @@ static const QuantityText texts[] = {
     {"energy", "1", "E_beta of the tokens"},
     {"energy_exact", "1", "its exact mean, from the diffusion of two tokens; NaN where that is not known"},
     {"energy_bound", "1",
-     "the theorem's bound e^((epsilon + lambda_rate) t) E[E_beta(0)]; NaN where it does not apply"},
+     "the theorem's bound e^((epsilon + lambda_rate_bound) t) E[E_beta(0)]; NaN without noise, and unless lambda_bar < "
+     "0"},
     {"energy_off", "standard errors", "largest distance of energy_mean from energy_exact over the frames"},
     {"energy_off_time", "time", "when it is that far off"},
     {"energy_resolved", "time", "up to when the mean energy is resolved: later it is that of rare realizations"},
@@ -34,8 +35,9 @@ static const QuantityText texts[] = {
     {"cap_small", "1", "share of the tokens in the opposite cap"},
     {"cap_none", "1", "share of the tokens in neither"},
     {"antipodal", "1", "1 if the noise is an odd field, whose own attractor is two antipodal points; else 0"},
-    {"lambda_bar", "1/time", "the theorem's lambda_bar of the noise: it applies where that is negative"},
-    {"lambda_rate", "1/time", "the theorem's rate lambda_bar'(beta) of the energy"},
+    {"lambda_bar", "1/time", "the theorem's lambda_bar of the noise, which must be negative"},
+    {"lambda_rate", "1/time",
+     "the theorem's rate lambda_bar'(beta) of the energy, as a search finds it: a lower bound"},
     {"lambda_rate_bound", "1/time", "a proved upper bound of lambda_bar'(beta)"},
     {"epsilon", "1/time",
      "a proved upper bound of the theorem's epsilon, the largest growth of the energy by attention"},
@@ -179,7 +181,7 @@ static PetscErrorCode View(void *state) {
       "frames     %" PetscInt_FMT " of %" PetscInt_FMT
       " steps in each realization, energy %s; lambda1 %.6g, lambda_bar %.6g, lambda_bar'(beta) %.6g\n",
       RunGetFrames(sync->run)->count, sync->depth, theory->exact ? "beside its exact value" : "without an exact value",
-      (double)theory->lambda1, (double)theory->lambda_bar, (double)theory->lambda_rate));
+      (double)theory->lambda1, (double)theory->lambda_bar, (double)theory->rate_bound));
   PetscFunctionReturn(0);
 }
 

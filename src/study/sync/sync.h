@@ -62,6 +62,7 @@ typedef struct {
   PetscBool pushes;                           /* attention changes the energy; if not by a gradient flow, measure it */
   PetscReal epsilon_low, epsilon_high;        /* proved bounds of epsilon (AttentionEnergyRate) */
   PetscReal rate_bound;                       /* that lambda_bar'(beta) is certainly not above */
+  PetscReal strength;                         /* of attention: AttentionStrength */
   PetscReal bias;                             /* what the step does to an exponent, at most: stated, not proved */
 } SyncTheory;
 
@@ -76,9 +77,8 @@ PetscErrorCode SyncTheoryEnergy(const SyncTheory *theory, PetscInt64 count, MPI_
 /* The theorem applies (proved: by the upper bound of epsilon), does not apply (a lower bound is already too large), or
  * neither is known. */
 typedef struct {
-  PetscReal low, high; /* of epsilon; low is the larger of the proved one and of what the run shows */
-  PetscReal rate;      /* E[E_beta(mu_t)] <= e^{rate t} E[E_beta(mu_0)] where lambda_bar < 0: high + lambda_bar' */
-  const char *word;    /* "applies", "does not apply", "open" */
+  PetscReal rate;   /* E[E_beta(mu_t)] <= e^{rate t} E[E_beta(mu_0)] where lambda_bar < 0: the sum of upper bounds */
+  const char *word; /* "applies", "does not apply", "open" */
   char sentence[192];
 } SyncTheorem;
 
@@ -94,16 +94,19 @@ const char *SyncVerdictWord(SyncVerdict verdict);
 typedef struct {
   PetscInt frames; /* that are resolved, and the time of the last */
   PetscReal until;
-  PetscReal off, time; /* the largest deviation, in standard errors of the logarithm of the mean, with its sign; NaN
+  PetscReal off, time; /* the largest deviation, in standard errors, with its sign (verdict.c); NaN
                           where there is none */
   SyncVerdict verdict;
 } SyncComparison;
 
-/* Of mean[f stride] +- sem[f stride] over R realizations with theory[f]; one_sided: theory bounds it from above. */
+/* Of mean[f stride] +- sem[f stride] over R realizations with exact[f], which is measured itself and has the relative
+ * standard error `unsure`, or 0; one_sided: exact bounds it from above. */
 SyncComparison SyncCompareEnergy(const SyncTheory *theory, PetscInt R, PetscInt frames, PetscInt stride,
                                  const PetscReal time[], const PetscReal mean[], const PetscReal sem[],
-                                 const PetscReal bound[], PetscBool one_sided);
+                                 const PetscReal exact[], PetscReal unsure, PetscBool one_sided);
 SyncVerdict SyncCompareExponent(const SyncTheory *theory, PetscInt R, PetscReal mean, PetscReal sem, PetscReal exact);
+/* Of a rate of decay with its interval, which is proved to be at least this. */
+SyncVerdict SyncCompareDecay(const SyncTheory *theory, PetscInt R, FitValue decay, PetscReal least);
 /* Is a mean energy known well enough? Of one realization no error is known: yes. */
 PetscBool SyncIsCredible(PetscReal beta, PetscReal mean, PetscReal sem);
 /* SyncTheory.bias for the steps of these options. */

@@ -52,6 +52,7 @@ PetscErrorCode SyncTheoryCreate(Noise noise, Attention attention, const ModelOpt
   theory->gradient = theory->value > 0 && (softmax || usa) ? PETSC_TRUE : PETSC_FALSE;
   theory->pushes = theory->value != 0 ? PETSC_TRUE : PETSC_FALSE;
   PetscCall(AttentionEnergyRate(attention, &theory->epsilon_low, &theory->epsilon_high));
+  PetscCall(AttentionStrength(attention, &theory->strength));
   PetscCall(SyncStepBias(theory, options, &theory->bias));
   if (!theory->kernel || strcmp(options->start.init, "uniform")) PetscFunctionReturn(0);
   theory->exact = theory->value == 0 || (softmax && options->start.count == 2) ? PETSC_TRUE : PETSC_FALSE;

@@ -1,8 +1,8 @@
 /* What may be said about the numbers of a run of sync: of the theorem, from bounds that are proved on the right side;
  * of means beside what theory knows of them, only as far as they are resolved (THEORY.md, section 10).
  *
- * Means of energies. The logarithm of a mean of positive numbers is closer to normal than the mean: deviations are
- * taken there. Late in a run the mean is that of rare events which few realizations show, so the comparison ends with
+ * Means of energies. The logarithm of a mean of positive numbers is closer to normal than the mean where it is low, as
+ * its error is then estimated too small; where it is high the mean is the more cautious. Late in a run the mean is that of rare events which few realizations show, so the comparison ends with
  * the first frame whose standard error is above SYNC_CREDIBLE of its mean. Frames in between are not chosen: those that
  * come out with a small error by chance are the ones whose mean is too low. */
 #include <math.h>
@@ -24,7 +24,7 @@ PetscErrorCode SyncStepBias(const SyncTheory *theory, const ModelOptions *option
 
   PetscFunctionBeginUser;
   if (theory->kernel) PetscCall(KernelAtOne(theory->kernel, &k1, &kp1));
-  const PetscReal rate = (PetscReal)options->start.dim * (k1 + kp1) + fabs(theory->value) * (1 + theory->beta);
+  const PetscReal rate = (PetscReal)options->start.dim * (k1 + kp1) + theory->strength;
   *bias = (strcmp(options->scheme.type, "flow") ? STEP : STEP_FLOW) * rate * rate * ModelStepSize(options);
   PetscFunctionReturn(0);
 }
@@ -35,11 +35,10 @@ static void Words(SyncTheorem *theorem, const char *word, const char *sentence) 
 }
 
 SyncTheorem SyncJudgeTheorem(const SyncTheory *theory, PetscReal measured) {
-  SyncTheorem theorem = {
-      .low = theory->epsilon_low, .high = theory->epsilon_high, .rate = theory->epsilon_high + theory->rate_bound};
+  const PetscReal low = measured > theory->epsilon_low ? measured : theory->epsilon_low;
+  SyncTheorem theorem = {.rate = theory->epsilon_high + theory->rate_bound};
   char text[sizeof(theorem.sentence)];
 
-  if (measured > theorem.low) theorem.low = PetscMin(measured, theorem.high); /* beyond high by rounding only */
   if (!theory->kernel) {
     Words(&theorem, "does not apply", "the theorem does not apply: there is no noise");
   } else if (!(theory->lambda_bar < 0)) {
@@ -49,21 +48,22 @@ SyncTheorem SyncJudgeTheorem(const SyncTheory *theory, PetscReal measured) {
     (void)snprintf(text, sizeof(text), "the theorem applies: it proves synchronization, at the rate %.6g at least",
                    (double)-theorem.rate);
     Words(&theorem, "applies", text);
-  } else if (theorem.low + theory->lambda_rate >= 0) {
+  } else if (low + theory->lambda_rate >= 0) {
     Words(&theorem, "does not apply",
           "the theorem does not apply: epsilon + lambda_bar' >= 0; it neither proves nor excludes synchronization");
   } else {
     (void)snprintf(text, sizeof(text),
                    "open: the theorem applies if epsilon < %.6g, which lies between the bounds of epsilon",
-                   (double)-theory->lambda_rate);
+                   (double)-theory->rate_bound);
     Words(&theorem, "open", text);
   }
   return theorem;
 }
 
-/* In standard errors; NaN where there is none. */
+/* In standard errors, of the mean above and of its logarithm below; NaN where there is none. */
 static PetscReal Deviation(PetscReal mean, PetscReal sem, PetscReal exact) {
-  return sem > 0 && mean > 0 && exact > 0 ? log(mean / exact) * mean / sem : NAN;
+  if (!(sem > 0 && mean > 0 && exact > 0)) return NAN;
+  return mean > exact ? (mean - exact) / sem : log(mean / exact) * mean / sem;
 }
 
 PetscBool SyncIsCredible(PetscReal beta, PetscReal mean, PetscReal sem) {
@@ -86,11 +86,11 @@ static void Decide(PetscInt R, PetscReal off, PetscReal slack, PetscBool one_sid
 
 SyncComparison SyncCompareEnergy(const SyncTheory *theory, PetscInt R, PetscInt frames, PetscInt stride,
                                  const PetscReal time[], const PetscReal mean[], const PetscReal sem[],
-                                 const PetscReal exact[], PetscBool one_sided) {
+                                 const PetscReal exact[], PetscReal unsure, PetscBool one_sided) {
   SyncComparison found = {.off = NAN, .time = NAN, .until = NAN, .verdict = SYNC_UNRESOLVED};
 
   for (PetscInt f = 0; f < frames; f++) {
-    const PetscReal m = mean[f * stride], s = sem[f * stride], off = Deviation(m, s, exact[f]);
+    const PetscReal m = mean[f * stride], s = hypot(sem[f * stride], unsure * m), off = Deviation(m, s, exact[f]);
     if (R < 2 || !SyncIsCredible(theory->beta, m, s) || isnan(exact[f])) break;
     if (one_sided && time[f] == 0) continue; /* the bound begins at the energy itself */
     found.frames++;
@@ -108,6 +108,15 @@ SyncVerdict SyncCompareExponent(const SyncTheory *theory, PetscInt R, PetscReal 
   SyncVerdict verdict = SYNC_UNRESOLVED;
 
   if (R >= INTERVAL_LEAST && sem > 0) Decide(R, (mean - exact) / sem, theory->bias / sem, PETSC_FALSE, &verdict);
+  return verdict;
+}
+
+/* The mean energy falls at this rate at least at all times, so over any window. */
+SyncVerdict SyncCompareDecay(const SyncTheory *theory, PetscInt R, FitValue decay, PetscReal least) {
+  const PetscReal error = (decay.high - decay.low) / (2 * IntervalFactor(R));
+  SyncVerdict verdict = SYNC_UNRESOLVED;
+
+  if (error > 0) Decide(R, (least - decay.value) / error, GROWTH * theory->bias / error, PETSC_TRUE, &verdict);
   return verdict;
 }
 

@@ -35,6 +35,17 @@ HISTOGRAMS = {
 }
 
 
+def label_of(run: Run, name: str) -> str:
+    """Of a distance, as what it is: W2² exact, within 1%, or bounded from one side."""
+    label, said = DISTANCES[name][1], run.observables[name].description
+    if "sliced" in said:
+        return f"sliced {label}, below {label}"
+    if "w2sq_bounds" in run.observables and name == "w2sq":
+        low, high = np.moveaxis(run.observables["w2sq_bounds"].values(), -1, 0)
+        return f"{label}, from above" if np.nanmax(high - low) > 0 else label
+    return f"{label} within 1%" if "(sinkhorn)" in said else label
+
+
 def draw_distances(run: Run, axes: Axes, names: Sequence[str]) -> None:
     """Against what was asked for, over time."""
     kept = {name: Series(run, name) for name in names}
@@ -45,10 +56,10 @@ def draw_distances(run: Run, axes: Axes, names: Sequence[str]) -> None:
             series.mean, series.traces = (
                 np.where(values > 0, values, np.nan) for values in (series.mean, series.traces)
             )
-        series.draw(axes, getattr(LOOK, DISTANCES[name][0]), DISTANCES[name][1])
+        series.draw(axes, getattr(LOOK, DISTANCES[name][0]), label_of(run, name))
     if logarithmic:
         log_values(axes)
-    last, label = kept[names[0]].mean[-1], DISTANCES[names[0]][1]
+    last, label = kept[names[0]].mean[-1], label_of(run, names[0])
     reference = REFERENCES.get(run.parameters.get("analyze_distance"), "reference")
     found(axes, f"{label} to the {reference}: {short(last)} at the end")
     axes.legend(loc="best")

@@ -24,6 +24,7 @@ from chorale.plot.common import (
     log_values,
     mark,
     time_axis,
+    undecided,
     with_interval,
 )
 
@@ -150,7 +151,7 @@ def headline(run: Run, dim: int) -> str:
     elif low <= bound <= high:
         seen = "as fast as"
     word = values.get("slope_w2sq_verdict") if name == "w2sq" else None
-    verdict = f" ({word})" if word == "range too short for a rate" else mark(decided(word))
+    verdict = mark(decided(word)) + undecided(word)
     words = (
         f"{label} falls with slope {value:.2f}, {seen} the paper's bound {bound:.2f}{verdict} "
         f"(dimension d − 1 = {dim - 1} predicts {intrinsic:.2f})"
@@ -168,4 +169,6 @@ def figure(run: Run) -> Picture:
     if correlation:
         draw_correlation(run, whole.add_subplot(grid[1, 1]))
     about = "Bars and bands: 95% intervals; lines: fitted power laws"
+    if "sinkhorn" in run.study_values.get("method", ""):
+        about += "; $W_2^2$ of the larger N by Sinkhorn, within 1%"
     return dress(whole, run, headline(run, dim), about)

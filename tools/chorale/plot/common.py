@@ -324,10 +324,11 @@ def bars(run: Run, sem: np.ndarray) -> Optional[np.ndarray]:
     return np.nan_to_num(half) if np.isfinite(half).any() else None
 
 
-def positive_band(run: Run, mean: np.ndarray, sem: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the 95% intervals of means of positive numbers: those of their logarithms."""
+def positive_band(mean: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the 95% intervals of means of positive numbers, that are so long to each side: those
+    of their logarithms."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        ratio = np.exp(factor(run) * sem / mean)
+        ratio = np.exp(half / mean)
     return mean / ratio, mean * ratio
 
 
@@ -347,14 +348,19 @@ def decided(word: Any) -> Optional[bool]:
     return {"agrees": True, "does not agree": False, "slower than the rate": False}.get(word)
 
 
+def undecided(word: Any) -> str:
+    """` (range too short for a rate)`: why a verdict of chorale decides nothing."""
+    return f" ({word})" if word and decided(word) is None else ""
+
+
 def mark(holds: Optional[bool], *numbers: float) -> str:
     """` ✓` or ` ✗`, nothing where one of the numbers that decide is not known."""
     return "" if holds is None or not np.isfinite(numbers).all() else " ✓" if holds else " ✗"
 
 
 class Series:
-    """An observable over time: mean of the realizations, half of its 95% interval, and the first
-    realizations, in little memory."""
+    """An observable over time: mean of the realizations, low and high of its 95% interval, and the
+    first realizations, in little memory."""
 
     def __init__(self, run: Run, name: str):
         if name not in run.observables:
@@ -365,18 +371,21 @@ class Series:
         self.time, self.unit = seen.time, seen.unit
         self.traces = seen.value[: len(seen), :FADED_TRACES]
         self.count = seen.value.shape[1]
+        self.begun = self.count  # realizations that the mean is over
         if run.complete and name in run.ensemble:
             self.mean, sem = run.ensemble[name]
             if self.count == 1:  # of one realization no error is known
                 sem = np.full_like(sem, np.nan)
         else:
             self.mean, sem = self.of_those_there(seen)
-        self.sem, self.half = sem, factor(run) * sem
+        half = (factor(run) if self.begun == self.count else np.nan) * sem
+        self.sem, self.low, self.high = sem, self.mean - half, self.mean + half
+        if (self.traces > 0).all():
+            self.low, self.high = positive_band(self.mean, half)
 
-    @staticmethod
-    def of_those_there(seen: Observable) -> tuple[np.ndarray, np.ndarray]:
+    def of_those_there(self, seen: Observable) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard error of those realizations that have begun, as far as all of them have
-        got."""
+        got. The file has the factor of an interval for all realizations only."""
         rows = max(1, SLAB // max(1, int(np.prod(seen.value.shape[1:]))))
         means, sems = [], []
         for first in range(0, len(seen), rows):
@@ -384,6 +393,7 @@ class Series:
             if not first:
                 known = np.isfinite(values[0].reshape(values.shape[1], -1)).all(axis=1)
                 started = np.flatnonzero(known)
+                self.begun = len(started)
             values = values[:, started]
             means.append(values.mean(axis=1))
             if len(started) > 1:
@@ -402,8 +412,7 @@ class Series:
         if self.count > 1:
             faded = min(0.35, 3 / self.count + 0.08)
             axes.plot(self.time, self.traces, color=colour, alpha=faded, linewidth=0.7)
-            low, high = self.mean - self.half, self.mean + self.half
-            axes.fill_between(self.time, low, high, color=colour, alpha=0.3, linewidth=0)
+            axes.fill_between(self.time, self.low, self.high, color=colour, alpha=0.3, linewidth=0)
         dot = "o" if len(self.time) == 1 else None
         axes.plot(self.time, self.mean, color=colour, linewidth=2.6, label=label, marker=dot)
 

@@ -43,9 +43,12 @@ def finding(curves: Curves) -> str:
         ]
         return sum(ends) / len(ends)
 
-    ends = ", ".join(f"{last(v):.2f} for v = {v}" for v in VALUES)
-    hinders = "Random MLPs draw tokens together, attraction helps and repulsion hinders"
-    return f"{hinders}: mean cosine at the last layer {ends}".replace("-", "−")
+    ends = {v: last(v) for v in VALUES}
+    listed = ", ".join(f"{ends[v]:.2f} for v = {v}" for v in VALUES)
+    words = "Under random MLPs"
+    if 0 < ends[-1] < ends[0] < ends[1]:
+        words = "Random MLPs draw tokens together, attraction helps and repulsion hinders"
+    return f"{words}: mean cosine at the last layer {listed}".replace("-", "−")
 
 
 def caption(path: str | os.PathLike[str]) -> str:

@@ -15,12 +15,12 @@ from chorale.errors import BadFile
 from chorale.plot.common import LOOK, Picture, Sources, count_axis, dress, found
 
 Table = dict[str, np.ndarray]
-NEEDED = "activation dim bias_u bias_w beta k1 lambda1 lambda_bar lambda_rate".split()
+NEEDED = "activation dim bias_u bias_w beta k1 lambda1 lambda_bar lambda_rate_bound".split()
 # column, name, what it means when it is negative
 SIGNS = (
     ("lambda1", "$\\lambda_1$", "two tokens meet"),
     ("lambda_bar", "$\\bar\\lambda$", "the noise is coercive"),
-    ("lambda_rate", "$\\bar\\lambda'(\\beta)$", "a rate is proved"),
+    ("lambda_rate_bound", "$\\bar\\lambda'(\\beta)$", "a rate is proved"),
 )
 COLOURS = ("blue", "orange", "green", "purple", "yellow", "sky", "ink", "faint")
 MARKERS = "os^Dv<>P"
@@ -147,7 +147,7 @@ def draw_signs(panels: Sequence[Axes], table: Table, curves: Curves, beta: float
 def headline(table: Table) -> str:
     """In how many cases two tokens meet, and all are proved to."""
     count = len(table["dim"])
-    meet, proved = ((table[name] < 0).sum() for name in ("lambda1", "lambda_rate"))
+    meet, proved = ((table[name] < 0).sum() for name in ("lambda1", "lambda_rate_bound"))
     every = "under every noise here" if meet == count else f"in {meet} of {count} cases"
     rate = f"the theorem proves a rate for all tokens in {proved} of {count}"
     return f"Two tokens meet {every}; {rate}"

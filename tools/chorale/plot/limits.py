@@ -25,6 +25,7 @@ from chorale.plot.common import (
     log_values,
     mark,
     short,
+    undecided,
     with_interval,
 )
 
@@ -73,8 +74,7 @@ def headline(run: Run, grid: Grid) -> str:
         value = interval(run.study_values, key)[0]
         if np.isfinite(value):
             verdict = run.study_values.get(f"{key}_verdict")
-            short_range = f" ({verdict})" if verdict == "range too short for a rate" else ""
-            words = f"{value:.2f} in {letter}{mark(decided(verdict))}{short_range}"
+            words = f"{value:.2f} in {letter}{mark(decided(verdict))}{undecided(verdict)}"
             slopes.append(words.replace("-", "−"))
     if slopes:
         return "Transformers approach their limit: slopes " + ", ".join(slopes) + " (theorem: −1)"

@@ -191,7 +191,7 @@ def headline(run: Run) -> str:
     name = {"W2": "W₂"}.get(run.study_values["distance_kind"], run.study_values["distance_kind"])
     if not lost.any():
         end = f"{name} {short(known(mean))} at t = {time[-1]:.3g}"
-        return f"Density and {count} tokens agree along the same noise: {end}"
+        return f"The density beside {count} tokens along the same noise: {end}"
     many, their, held = "The density", "its", "it until then"
     if len(lost) > 1:
         many, their = f"{lost.sum()} of {len(lost)} densities", "their"

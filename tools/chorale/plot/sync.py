@@ -23,7 +23,6 @@ from chorale.plot.common import (
     dress,
     found,
     factor,
-    interval,
     mark,
     plus_minus,
     positive_band,
@@ -72,7 +71,8 @@ def energy_words(run: Run, mean: np.ndarray) -> str:
     if not np.isfinite(guaranteed(run)) or verdict is None:
         return change(mean[0], mean[-1])
     if verdict:
-        return "stays under its bound"
+        by_chance = scalar(run, "bound_excess") > 0
+        return "is above its bound by chance at most" if by_chance else "stays under its bound"
     return f"exceeds its bound by {scalar(run, 'bound_excess'):.1f} standard errors"
 
 
@@ -82,7 +82,7 @@ def draw_energy(run: Run, axes: Axes, time: np.ndarray) -> None:
     mean, sem, exact, bound = columns(run, *names)
     traces = run.study_data["energy"][:, :FADED_TRACES]
     axes.plot(time, traces, color=LOOK.faint, alpha=0.25, linewidth=0.6)
-    low, high = positive_band(run, mean, sem)
+    low, high = positive_band(mean, factor(run) * sem)
     axes.fill_between(time, low, high, color=LOOK.blue, alpha=0.3, linewidth=0)
     axes.plot(time, mean, color=LOOK.blue, linewidth=2.8, label="measured")
     if np.isfinite(exact).any():
@@ -124,7 +124,8 @@ def draw_exponent(run: Run, axes: Axes, time: np.ndarray) -> None:
     verdict = run.study_values.get("lambda1_verdict")
     known = np.isfinite(off) and verdict is not None
     apart = f" ({off:.1f} s.e. off: {verdict})" if known else ""
-    found(axes, f"$\\lambda_1$ = {measured:.3f}, exact {exact:.3f}{apart}".replace("-", "−"))
+    beside = "exact" if verdict is not None else "noise alone"
+    found(axes, f"$\\lambda_1$ = {measured:.3f}, {beside} {exact:.3f}{apart}".replace("-", "−"))
     axes.set_ylabel("mean log distance of twins")
     axes.legend(loc="best")
 
@@ -169,7 +170,7 @@ def draw_split(run: Run, axes: Axes) -> None:
 def draw_push(run: Run, axes: Axes, time: np.ndarray) -> None:
     """How fast attention alone makes the energy grow, beside what noise does."""
     push, energy = columns(run, "attention_push_mean", "energy_mean")
-    largest, noise = scalar(run, "attention_rate"), -scalar(run, "lambda_rate")
+    largest, noise = scalar(run, "attention_rate"), -scalar(run, "lambda_rate_bound")
     label = "attention alone: mean of $\\dot E_\\beta$ / mean of $E_\\beta$"
     axes.plot(time, push / energy, color=LOOK.blue, linewidth=2.6, label=label)
     look = {"color": LOOK.orange, "linewidth": 2, "linestyle": "--"}
@@ -177,7 +178,8 @@ def draw_push(run: Run, axes: Axes, time: np.ndarray) -> None:
     look = {"color": LOOK.ink, "linewidth": 1.6, "linestyle": DOTS}
     axes.axhline(noise, label=f"$-\\bar\\lambda'(\\beta)$ = {noise:.4f}", **look)
     how = "slower" if largest < noise else "faster"
-    found(axes, f"In this run attention grew energy {how} than noise shrinks it")
+    words = f"grew energy {how} than noise is proved to shrink it"
+    found(axes, "In this run attention " + ("never grew the energy" if largest < 0 else words))
     axes.legend(loc="best")
 
 
@@ -219,16 +221,17 @@ def draw_error(run: Run, axes: Axes, time: np.ndarray) -> None:
 def headline(run: Run, energy: np.ndarray) -> str:
     """The measured rate beside the guaranteed one, or what else there is to say."""
     decay, proved = scalar(run, "decay"), guaranteed(run)
-    high = interval(run.study_values, "decay")[2]
     falls = f"Energy falls at rate {decay:.2f}"
     if np.isfinite(decay) and np.isfinite(proved):
-        verdict = mark(high >= proved, high)
+        verdict = mark(decided(run.study_values.get("decay_verdict")))
         return f"{falls}; the theorem guarantees {proved:.2f}{verdict}"
     if scalar(run, "antipodal") == 1:
-        return "Odd noise without bias: the tokens gather at two opposite points, not at one"
-    theorem = "the theorem proves no rate here"
+        return "Odd noise without bias: its attractor is two opposite points, not one"
+    theorem = "the theorem does not apply"
     if np.isfinite(proved):
         theorem = f"the theorem guarantees rate {proved:.2f}"
+    elif run.study_values.get("theorem") == "open":
+        theorem = "whether the theorem applies is open"
     if np.isfinite(decay):
         return f"{falls}; {theorem}"
     return f"Energy {change(energy[0], energy[-1])}; {theorem}"

@@ -21,7 +21,7 @@ from chorale.plot.common import LOOK, Picture, columns, dress, number
 PHASES = (
     "$\\lambda_1 \\geq 0$",
     "$\\lambda_1 < 0 \\leq \\bar\\lambda$",
-    "$\\bar\\lambda < 0 \\leq \\bar\\lambda'(\\beta)$",
+    "$\\bar\\lambda < 0$, no rate proved",
 )
 PROVED = len(PHASES)  # beyond them: the theorem proves a rate
 RATES = matplotlib.colormaps["YlGnBu"]
@@ -59,15 +59,15 @@ class Map(NamedTuple):
         return phase, rate, boundary
 
 
-def phases(lambda1: np.ndarray, lambda_bar: np.ndarray, rate: np.ndarray) -> np.ndarray:
-    """Index into PHASES, or PROVED."""
-    refused = np.where(lambda_bar >= 0, 1, np.where(rate >= 0, 2, PROVED))
+def phases(lambda1: np.ndarray, lambda_bar: np.ndarray, bound: np.ndarray) -> np.ndarray:
+    """Index into PHASES, or PROVED; bound is one of λ̄'(β) from above."""
+    refused = np.where(lambda_bar >= 0, 1, np.where(bound >= 0, 2, PROVED))
     return np.where(lambda1 >= 0, 0, refused)
 
 
 def read(run: Run) -> Map:
     """The map that a file holds."""
-    names = ("dim", "bias_u", "bias_w", "lambda1", "lambda_bar", "lambda_rate", "boundary")
+    names = ("dim", "bias_u", "bias_w", "lambda1", "lambda_bar", "lambda_rate_bound", "boundary")
     dim, bias_u, bias_w, lambda1, lambda_bar, rate, boundary = columns(run, *names)
     if (bias_u != bias_w).any():
         raise BadFile(run.path, "the map is drawn for bias_u = bias_w: take kernel_bias")
@@ -84,7 +84,8 @@ def cell_edges(values: np.ndarray) -> np.ndarray:
 
 
 def draw_boundary(axes: Axes, boundary: np.ndarray, top: float) -> None:
-    """The least bias that proves a rate, in every column where the map has it."""
+    """The bias at which λ̄ = 0, below which no rate is proved, in every column where the map has
+    it."""
     for i, sigma in enumerate(boundary):
         if not np.isfinite(sigma) or sigma > top:
             continue
@@ -137,7 +138,7 @@ def legend(figure: Figure, found: Map) -> None:
         for i, (colour, label) in enumerate(zip(LOOK.phases, PHASES))
         if (found.phase == i).any()
     ]
-    label = "$\\bar\\lambda = 0$: least bias that proves a rate"
+    label = "$\\bar\\lambda = 0$: no rate is proved below"
     handles.append(plt.Line2D([], [], color=LOOK.orange, linewidth=2.6, label=label))
     high, low = figure.get_figheight(), 0.5
     figure.get_layout_engine().set(rect=(0, low / high, 1, 1 - low / high))
@@ -147,9 +148,10 @@ def legend(figure: Figure, found: Map) -> None:
 
 def headline(found: Map) -> str:
     """Where the theorem proves a rate."""
-    dims = sorted({int(d) for d in found.dim[found.phase == PROVED]})
-    where = f"for d ≥ {dims[0]} once the biases are large enough" if dims else "nowhere on this map"
-    return f"The theorem proves that all tokens meet, {where}"
+    proved = found.phase == PROVED
+    where = f", from d = {int(found.dim[proved].min())} on" if proved.any() else ""
+    count = f"{proved.sum()} of {len(proved)} cases"
+    return f"Noise alone: the theorem proves that all tokens meet in {count}{where}"
 
 
 def figure(run: Run) -> Picture:

@@ -43,6 +43,7 @@ LETTERS = {
 }
 ASIDE = ("output_", "checkpoint_", "progress", "ensemble_groups")  # keys that change no number
 LEAST = 1e-12  # of the first energy: below, it is rounding
+KNOWN = 0.1  # of a mean: later ones of larger standard error are those of rare realizations
 
 
 def differing(runs: Sequence[Run]) -> list[str]:
@@ -69,17 +70,19 @@ def labels(runs: Sequence[Run]) -> list[str]:
     return names if len(set(names)) == len(runs) and max(map(len, names)) < 90 else stems
 
 
-def decay(time: np.ndarray, energy: np.ndarray) -> tuple[float, float]:
+def decay(series: Series) -> tuple[float, float]:
     """(t, rate): when the mean energy has fallen to a tenth of its first value, and how fast it
-    falls from there on; NaN where it does not."""
-    known = np.isfinite(energy) & (energy > LEAST * energy[0])
-    time, energy = time[known], energy[known]
+    falls from there on, as long as the mean is known; NaN where it does not."""
+    known = np.isfinite(series.mean) & (series.mean > LEAST * series.mean[0])
+    time, energy = series.time[known], series.mean[known]
     below = np.flatnonzero(energy <= energy[0] / 10) if len(energy) else ()
     if not len(below):
         return np.nan, np.nan
     i = below[0]
     share = np.log(energy[i - 1] / (energy[0] / 10)) / np.log(energy[i - 1] / energy[i])
-    rate = -np.polyfit(time[i:], np.log(energy[i:]), 1)[0] if len(energy) - i > 2 else np.nan
+    lost = np.flatnonzero(series.sem[known][i:] > KNOWN * energy[i:])
+    end = i + lost[0] if len(lost) else len(energy)
+    rate = -np.polyfit(time[i:end], np.log(energy[i:end]), 1)[0] if end - i > 2 else np.nan
     return time[i - 1] + share * (time[i] - time[i - 1]), rate
 
 
@@ -93,7 +96,7 @@ def ends(values: Sequence[float], names: Sequence[str], form: Callable[[float], 
 
 def headline(energies: Sequence[Series], names: Sequence[str]) -> str:
     """When energies have fallen to a tenth and how fast they go on, or where they end."""
-    found = np.array([decay(energy.time, energy.mean) for energy in energies])
+    found = np.array([decay(energy) for energy in energies])
     fell = np.isfinite(found[:, 0])
     if not fell.any():
         return "Energies end from " + ends([energy.end for energy in energies], names, short)
@@ -122,9 +125,8 @@ def draw_curves(
 ) -> None:
     """A curve with its 95% interval for every run."""
     for one, colour, name in zip(series, colours, names):
-        low = one.mean - one.half
-        low, high = np.where(low > 0, low, 1e-3 * one.mean), one.mean + one.half
-        axes.fill_between(one.time, low, high, color=colour, alpha=0.2, linewidth=0)
+        low = np.where(one.low > 0, one.low, 1e-3 * one.mean)
+        axes.fill_between(one.time, low, one.high, color=colour, alpha=0.2, linewidth=0)
         axes.plot(one.time, one.mean, color=colour, linewidth=2.6, label=name)
     time_axis(axes, max((one.time for one in series), key=lambda time: time[-1]))
 

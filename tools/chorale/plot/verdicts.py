@@ -80,16 +80,15 @@ def slope(run: Run, quantity: str, key: str, bound: float, source: str) -> list[
 
 
 def decay(run: Run) -> list[Verdict]:
-    """The fitted rate, which the theorem bounds from below at all times: refused where all of its
-    interval is below."""
+    """The fitted rate, which the theorem bounds from below at all times."""
     value, low, high = interval(run.study_values, "decay")
     bound, source = guaranteed(run), "theorem: at least"
     if not np.isfinite(value) or not np.isfinite(bound):
         return []
     error = (high - low) / 2 / factor(run)
-    holds = bool(high >= bound) if np.isfinite(high) else None
     off = (value - bound) / error if error > 0 else np.nan
-    return [Verdict("rate of the energy's decay", value, error, bound, source, off, holds)]
+    decides = said(run, "decay", off)
+    return [Verdict("rate of the energy's decay", value, error, bound, source, off, *decides)]
 
 
 def rare(run: Run, count: int) -> tuple[float, float]:
@@ -113,10 +112,10 @@ def of_simulate(run: Run) -> list[Verdict]:
     energy = Series(run, "energy")
     if energy.unit not in ("1", "") or energy.time[0] != 0:
         return []
-    error, pairs = rare(run, energy.count)
+    error, pairs = rare(run, energy.begun)
     off = float((energy.mean[0] - exact) / error)
     numbers = float(energy.mean[0]), float(error), float(exact)
-    resolved = pairs >= PAIRS and energy.count >= LEAST
+    resolved = pairs >= PAIRS and energy.begun >= LEAST
     verdict, why = (abs(off) <= CHANCE, "") if resolved else (None, "not resolved")
     source = "N independent uniform tokens"
     return [Verdict("energy at t = 0", *numbers, source, off, verdict, why)]

@@ -33,12 +33,13 @@ TOO_LITTLE = (ValueError, IndexError, KeyError, TypeError, ArithmeticError, np.l
 
 
 class Final(NamedTuple):
-    """An observable at its last known frame: mean over the realizations, half of its interval."""
+    """An observable at its last known frame: mean over the realizations, and its interval."""
 
     unit: str
     time: float
     mean: float
-    half: float
+    low: float
+    high: float
 
 
 def anchor(path: str) -> str:
@@ -125,16 +126,16 @@ def final_values(run: Run) -> dict[str, Final]:
         known = np.flatnonzero(np.isfinite(series.mean))
         if len(known):
             last = known[-1]
-            numbers = series.time[last], series.mean[last], series.half[last]
-            found[name] = Final(series.unit, *map(float, numbers))
+            numbers = (series.time, series.mean, series.low, series.high)
+            found[name] = Final(series.unit, *(float(values[last]) for values in numbers))
     order = [name for name in FIRST if name in found]
     return {name: found[name] for name in order + [name for name in found if name not in FIRST]}
 
 
 def observables(run: Run) -> str:
     """Their last values as a table."""
-    rows = [(name, f.mean, f.half, f.unit, f.time) for name, f in final_values(run).items()]
-    heads = ("observable", "mean", "± (95%)", "unit", "time")
+    rows = [(name, f.mean, f.low, f.high, f.unit, f.time) for name, f in final_values(run).items()]
+    heads = ("observable", "mean", "95% from", "to", "unit", "time")
     return titled("At the end", table(heads, rows) if rows else "")
 
 
@@ -236,10 +237,9 @@ def summary_row(run: Run, keys: Sequence[str]) -> dict[str, Any]:
     if ended:
         row["until t"] = max(final.time for final in ended.values())
     for name, final in ended.items():
-        row[name], row[f"{name} ±"] = final.mean, final.half
+        row[name], row[f"{name} from"], row[f"{name} to"] = final.mean, final.low, final.high
     if "energy" in ended:
-        energy = Series(run, "energy")
-        tenth, rate = together.decay(energy.time, energy.mean)
+        tenth, rate = together.decay(Series(run, "energy"))
         row["t at a tenth of the energy"], row["rate from there"] = float(tenth), float(rate)
     if not run.observables:
         values = run.study_values.items()
