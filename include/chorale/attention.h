@@ -82,8 +82,8 @@ PetscErrorCode AttentionEnergyGradient(Attention attention, Tokens tokens, Vec g
  * both proved (src/attention/rate.c), *high possibly infinite. Equal, 0, for gradient flows of E_beta (softmax and usa,
  * default weights, v >= 0) and, 2 |v| or 2 |v| e^beta, for default weights with v < 0. Not collective. */
 PetscErrorCode AttentionEnergyRate(Attention attention, PetscReal *low, PetscReal *high);
-/* A rate at which attention moves neighbouring tokens, in either direction: g of THEORY.md (5.6), 0 without attention.
- * Not collective. */
+/* A rate at which attention moves neighbouring tokens, in either direction: g of THEORY.md (5.6). Without attention it
+ * is 0. Not collective. */
 PetscErrorCode AttentionStrength(Attention attention, PetscReal *rate);
 /* "1" up to beta = 700. Beyond, where e^beta leaves double precision, "e^beta": the energy is E_beta e^{-beta}. */
 const char *AttentionEnergyUnit(PetscReal beta);

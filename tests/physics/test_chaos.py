@@ -212,8 +212,8 @@ def test_twice_the_nodes_change_nothing(folder):
 
 @pytest.mark.full
 def test_distances_on_the_circle_fall_like_one_over_n(folder):
-    """Faster than the paper's bound N^{-1/2}: -1 is within 4 standard errors, which are small enough
-    to tell -1 from -1/2."""
+    """Faster than the paper's bound N^{-1/2}: -1 is within 4 standard errors, which are small
+    enough to tell -1 from -1/2."""
     keys = dict(tokens_dim=2, tokens_count="64,128,256,512,1024,2048", chaos_reference="quadrature")
     keys.update(ensemble_realizations=64, layers_depth=20, layers_horizon=1, output_every=5)
     found = chaos(noise_type="spectral", noise_degree=16, scheme_type="euler", **keys)

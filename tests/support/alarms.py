@@ -148,10 +148,8 @@ def main(names):
             os.chdir("/")
         count = len(set().union(*wrong.values()))
         failed |= count > 1
-        print(
-            f"{name:20} {count:2} of {len(SEEDS)} ({time.monotonic() - before:.0f} s) {wrong or ''}",
-            flush=True,
-        )
+        seconds = time.monotonic() - before
+        print(f"{name:20} {count:2} of {len(SEEDS)} ({seconds:.0f} s) {wrong or ''}", flush=True)
     return failed
 
 

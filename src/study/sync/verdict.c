@@ -2,9 +2,10 @@
  * of means beside what theory knows of them, only as far as they are resolved (THEORY.md, section 10).
  *
  * Means of energies. The logarithm of a mean of positive numbers is closer to normal than the mean where it is low, as
- * its error is then estimated too small; where it is high the mean is the more cautious. Late in a run the mean is that of rare events which few realizations show, so the comparison ends with
- * the first frame whose standard error is above SYNC_CREDIBLE of its mean. Frames in between are not chosen: those that
- * come out with a small error by chance are the ones whose mean is too low. */
+ * its error is then estimated too small; where it is high the mean is the more cautious. Late in a run the mean is that
+ * of rare events which few realizations show, so the comparison ends with the first frame whose standard error is above
+ * SYNC_CREDIBLE of its mean. Frames in between are not chosen: those that come out with a small error by chance are the
+ * ones whose mean is too low. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
