@@ -126,7 +126,6 @@ static PetscReal Displace(PetscInt dim, PetscInt block, PetscReal distance, cons
 /* Weights travel as the first component; twins have none. */
 static PetscErrorCode SetWeights(Twins twins, Tokens tokens) {
   const TokensLayout *set = &twins->layout;
-  const PetscInt length = set->dim * set->block;
   const double *weights, *arrived;
   double *first, *all;
   TokensLayout alone;
@@ -138,7 +137,7 @@ static PetscErrorCode SetWeights(Twins twins, Tokens tokens) {
   PetscCall(TokensCreateVec(tokens, &from));
   PetscCall(VecGetArray(from, &first));
   for (PetscInt b = 0; b < alone.owned; b++)
-    PetscCall(PetscArraycpy(first + b * length, weights + b * set->block, set->block));
+    PetscCall(PetscArraycpy(first + b * alone.dim * alone.block, weights + b * alone.block, alone.block));
   PetscCall(VecRestoreArray(from, &first));
   PetscCall(VecSet(twins->field, 0));
   PetscCall(Scatter(twins, from, twins->field, SCATTER_FORWARD));
@@ -146,7 +145,7 @@ static PetscErrorCode SetWeights(Twins twins, Tokens tokens) {
   PetscCall(PetscMalloc1(set->owned * set->block, &all));
   PetscCall(VecGetArrayRead(twins->field, &arrived));
   for (PetscInt b = 0; b < set->owned; b++)
-    PetscCall(PetscArraycpy(all + b * set->block, arrived + b * length, set->block));
+    PetscCall(PetscArraycpy(all + b * set->block, arrived + b * set->dim * set->block, set->block));
   PetscCall(VecRestoreArrayRead(twins->field, &arrived));
   PetscCall(TokensSetWeights(twins->set, all));
   PetscCall(PetscFree(all));
