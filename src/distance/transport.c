@@ -1,32 +1,30 @@
 /* W2^2 by the best method for the measures in hand. */
-#include <string.h>
+#include <math.h>
 
 #include <chorale/distance.h>
 
 #include "distance/impl.h"
 
-PetscErrorCode DistanceTransportMethod(Tokens mu, Tokens nu, const char **method) {
+const char *DistanceTransportMethod(PetscInt dim) {
+  return dim == 2 ? "circle" : "auction";
+}
+
+PetscReal DistanceTransportSeconds(PetscInt dim, PetscInt64 N, PetscInt64 M, PetscReal tol) {
+  (void)tol;
+  return dim == 2 ? 1e-7 * (PetscReal)(N + M) : 1e-5 * PetscPowReal((PetscReal)PetscMax(N, M), 1.2);
+}
+
+PetscErrorCode DistanceTransport(Tokens mu, Tokens nu, PetscReal tol, PetscReal *low, PetscReal *high,
+                                 const char **method) {
   TokensLayout layout;
-  PetscBool assignable;
 
   PetscFunctionBeginUser;
   PetscCall(DistanceCheck(mu, nu));
   PetscCall(TokensGetLayout(mu, &layout));
-  PetscCall(DistanceAssignable(mu, nu, &assignable));
-  *method = layout.dim == 2 ? "circle" : assignable ? "assignment" : "sinkhorn";
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode DistanceTransport(Tokens mu, Tokens nu, PetscReal *w2sq, const char **method) {
-  PetscReal low;
-
-  PetscFunctionBeginUser;
-  PetscCall(DistanceTransportMethod(mu, nu, method));
-  if (!strcmp(*method, "circle"))
-    PetscCall(DistanceCircleTransport(mu, nu, &low, w2sq));
-  else if (!strcmp(*method, "assignment"))
-    PetscCall(DistanceAssignment(mu, nu, w2sq));
+  *method = DistanceTransportMethod(layout.dim);
+  if (layout.dim == 2)
+    PetscCall(DistanceCircleTransport(mu, nu, low, high));
   else
-    PetscCall(DistanceSinkhorn(mu, nu, DISTANCE_SINKHORN_TOL, w2sq));
+    PetscCall(DistanceAuction(mu, nu, tol, low, high));
   PetscFunctionReturn(0);
 }
