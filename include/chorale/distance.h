@@ -42,8 +42,8 @@ PetscErrorCode DistanceTransport(Tokens mu, Tokens nu, PetscReal tol, PetscReal 
                                  const char **method);
 /* The method alone, for measures on S^{dim-1}. Pure. */
 const char *DistanceTransportMethod(PetscInt dim);
-/* About how many seconds one DistanceTransport of N and M independent tokens takes on one core of 2024 or so, for the dry
- * run. Pure. */
+/* About how many seconds one DistanceTransport of N and M independent tokens takes on one core of 2024 or so, for the
+ * dry run. Pure. */
 PetscReal DistanceTransportSeconds(PetscInt dim, PetscInt64 N, PetscInt64 M, PetscReal tol);
 
 #endif

@@ -1,6 +1,6 @@
-"""Distances between measures against scipy and numpy: the circle against linear programs,
-assignment against linear_sum_assignment, Sinkhorn and sliced against exact values, MMD against sums
-over all pairs; and the same bits on 1, 2, 3, 4 ranks."""
+"""Distances between measures against scipy and numpy: the circle and the auction of weighted measures
+against linear programs, that of equal weights against linear_sum_assignment, sliced against exact
+values, MMD against sums over all pairs; and the same bits on 1, 2, 3, 4 ranks."""
 
 import math
 import os
@@ -14,9 +14,9 @@ from scipy.spatial.distance import cdist
 from run import chorale, options
 
 HOOK = os.path.join(os.environ["CHORALE_BUILD"], "tests", "hook_distance")
-TOLERANCE = 0.01  # of Sinkhorn in the hook
+TOLERANCE = 1e-4  # of the auction in the hook
 BETA = 3.0
-GROUPS = ("circle", "assignment", "sinkhorn", "sliced", "mmd")
+GROUPS = ("circle", "auction", "sliced", "mmd")
 
 
 def tokens(generator, N, d, kappa=0.0, weighted=False):
@@ -110,13 +110,13 @@ def make_cases():
         mu = tokens(generator, N, d, kappa=k % 3)
         close = N == M and k % 4 == 0
         nu = near(generator, mu, 1e-4) if close else tokens(generator, M, d)
-        found[f"assignment/{k:03d}"] = (mu, nu)
+        found[f"auction/{k:03d}"] = (mu, nu)
     mu = tokens(generator, 300, 3)
-    found["assignment/same"] = (mu, mu[generator.permutation(300)])
+    found["auction/same"] = (mu, mu[generator.permutation(300)])
     for k, (N, M, d, kappa) in enumerate(CLOUDS):
         pair = (tokens(generator, N, d, kappa), tokens(generator, M, d))
-        found[f"sinkhorn/{k:03d}"] = found[f"sliced/{k:03d}"] = pair
-    found["sinkhorn/near"] = found["sliced/near"] = (mu, near(generator, mu, 0.02))
+        found[f"auction/c{k}"] = found[f"sliced/{k:03d}"] = pair
+    found["auction/near"] = found["sliced/near"] = (mu, near(generator, mu, 0.02))
     for k, (N, M, d) in enumerate(PAIRS):
         mu = tokens(generator, N, d, kappa=k % 3, weighted=k % 2 == 0)
         found[f"mmd/{k:03d}"] = (mu, tokens(generator, M, d, weighted=True))
@@ -125,7 +125,7 @@ def make_cases():
         N, M = generator.integers(5, 60, size=2)
         mu = tokens(generator, N, 2 + k % 4, k % 3, True)
         pair = (mu, tokens(generator, M, 2 + k % 4, 0, k % 2 == 0))
-        found[f"sinkhorn/w{k}"] = found[f"sliced/w{k}"] = pair
+        found[f"auction/w{k}"] = found[f"sliced/w{k}"] = pair
     return found
 
 
@@ -153,11 +153,11 @@ def distances_on_ranks(cases, tmp_path_factory):
 
 
 def exact(mu, nu):
-    """W2^2 with chordal cost."""
+    """W2^2 with chordal cost, and how far rounding takes it."""
     more, less = max(len(mu), len(nu)), min(len(mu), len(nu))
     if np.ptp(mu[:, -1]) == 0 and np.ptp(nu[:, -1]) == 0 and more % less == 0:
-        return assignment(mu, nu)
-    return program(chords(mu, nu), mu[:, -1], nu[:, -1])[0]
+        return assignment(mu, nu), 1e-14
+    return program(chords(mu, nu), mu[:, -1], nu[:, -1])[0], 1e-9
 
 
 def mmd(mu, nu):
@@ -188,12 +188,16 @@ def wrong(name, mu, nu, values):
         return wrong_on_circle(name, mu, nu, *values)
     if group == "mmd":
         expected, allowed = mmd(mu, nu), 1e-13 * math.exp(BETA)
-    else:
-        expected = exact(mu, nu)
-        allowed = {"assignment": 1e-10, "sinkhorn": TOLERANCE * expected}.get(group)
+        return None if abs(value - expected) <= allowed else f"{value}, exact {expected}"
+    expected, rounding = exact(mu, nu)
     if group == "sliced":
-        return None if 0 < value <= expected else f"{value} > exact {expected}"
-    return None if abs(value - expected) <= allowed else f"{value}, exact {expected}"
+        return None if 0 < value <= expected + rounding else f"{value} > exact {expected}"
+    low, high = values
+    if not high - low <= TOLERANCE * high + 1e-13:  # where doubles end
+        return f"{low} to {high}: a wide gap"
+    if not low - rounding <= expected <= high + rounding:
+        return f"{low} to {high}, exact {expected}"
+    return None
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -206,10 +210,59 @@ def test_distances_are_exact(cases, distances, group):
 
 
 def test_equal_measures_have_no_distance(distances):
-    assert distances(1)["assignment/same"] == [0.0]
+    assert distances(1)["auction/same"] == [0.0, 0.0]
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("ranks", [2, 3, 4])
 def test_distances_have_the_same_bits_on_any_ranks(distances, ranks):
     assert distances(ranks) == distances(1)
+
+
+def two_places(generator, N, d):
+    """Tokens at two opposite points."""
+    x = np.zeros((N, d))
+    x[:, 0] = generator.choice([-1.0, 1.0], N)
+    return np.column_stack([x, np.ones(N) / N])
+
+
+def many_case(generator, k):
+    """Equal weights, 500 to 3000 tokens in 2 to 8 dimensions: uniform, clustered, duplicated,
+    near each other, clusters at both poles, two places."""
+    N, d = int(generator.integers(500, 3001)), 2 + k % 7
+    mu, nu = tokens(generator, N, d), tokens(generator, N, d)
+    if k % 6 == 1:
+        mu, nu = tokens(generator, N, d, 5), tokens(generator, N, d, 2)
+    elif k % 6 == 2:
+        mu, nu = (m[generator.integers(0, N // 3, N)] for m in (mu, nu))
+    elif k % 6 == 3:
+        nu = near(generator, mu, 10.0 ** -generator.integers(1, 7))
+    elif k % 6 == 4:
+        mu, nu = tokens(generator, N, d, 30), tokens(generator, N, d, 30)
+        for m in (mu, nu):
+            m[:, :-1] *= generator.choice([-1.0, 1.0], N)[:, None]
+    elif k % 6 == 5:
+        mu, nu = two_places(generator, N, d), two_places(generator, N, d)
+    return mu, nu
+
+
+def weighted_case(generator, k):
+    N, M = generator.integers(20, 121, size=2)
+    mu = tokens(generator, N, 2 + k % 7, (0, 3, 20)[k % 3], True)
+    return mu, tokens(generator, M, 2 + k % 7, 0, k % 2 == 0)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("case, count", [(many_case, 200), (weighted_case, 100)])
+def test_the_auction_certifies_what_scipy_finds(tmp_path, case, count):
+    generator = np.random.default_rng(12)
+    cases = {f"auction/{k:03d}": case(generator, k) for k in range(count)}
+    with h5py.File(tmp_path / "cases.h5", "w") as file:
+        for name, (mu, nu) in cases.items():
+            file[f"{name}/mu"], file[f"{name}/nu"] = mu, nu
+    printed = chorale(options(hook_file=tmp_path / "cases.h5"), 2, program=HOOK).stdout
+    lines = [line.split() for line in printed.splitlines() if line.startswith("auction")]
+    found = {line[0]: [float(word) for word in line[1:]] for line in lines}
+    assert found.keys() == cases.keys()
+    bad = {name: wrong(name, *cases[name], found[name]) for name in cases}
+    assert not [f"{name}: {what}" for name, what in bad.items() if what]
