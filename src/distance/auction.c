@@ -57,15 +57,15 @@ static PetscErrorCode Coarsen(Level levels[LEVELS], PetscInt *n) {
 /* One line a process says that tol is out of reach. */
 static PetscErrorCode TellEnd(MPI_Comm comm, const Bounds *bounds) {
   static PetscBool told = PETSC_FALSE;
-  const PetscReal high = bounds->shift + bounds->high;
 
   PetscFunctionBeginUser;
   if (told) PetscFunctionReturn(0);
   told = PETSC_TRUE;
-  PetscCall(PetscPrintf(comm,
-                        "note: W2^2 = %.3g is certified to the relative gap %.1e only, not to distance_tol = %.1e: "
-                        "doubles do not tell prices further apart\n",
-                        (double)high, (double)((bounds->high - bounds->low) / high), (double)bounds->tol));
+  PetscCall(
+      PetscPrintf(comm,
+                  "note: W2^2 is between %.6g and %.6g; a smaller gap, which distance_tol = %.1e asks for, is below "
+                  "the rounding of prices\n",
+                  (double)(bounds->shift + bounds->low), (double)(bounds->shift + bounds->high), (double)bounds->tol));
   PetscFunctionReturn(0);
 }
 
