@@ -1,4 +1,4 @@
-/* W2^2 between certified bounds by auction, from coarse to fine (THEORY.md, certified transport). */
+/* W2^2 between certified bounds by auction, from coarse to fine (THEORY.md (9.12)). */
 #include <math.h>
 
 #include <chorale/distance.h>

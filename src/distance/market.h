@@ -1,4 +1,4 @@
-/* One transport problem at auction (Bertsekas; THEORY.md, certified transport): persons are points that give their mass
+/* One transport problem at auction (Bertsekas; THEORY.md (9.12)): persons are points that give their mass
  * away, objects are points that take it, in lots, at prices.
  *
  * Every rank of comm holds all of it. Only searches are shared, and what they find is the same on every rank, so all
