@@ -36,8 +36,7 @@ def test_the_energy_falls_as_input_readme_says(folder, name):
     keys = dict(ensemble_realizations=2, output_every=2, output_file="run.h5", progress="off")
     chorale(["simulate", "input/words.yaml", *options(**RUNS[name], **keys)])
     with io.open("run.h5") as run:
-        energy = run.observables["energy"]
-        tenth, found = together.decay(energy.time, energy.values().mean(axis=1))
+        tenth, found = together.decay(together.Series(run, "energy"))
         first = run.table()["cosine_mean"][0]
     assert abs(tenth - dict(zip(RUNS, times))[name]) < 0.15
     assert abs(found - rate) < 0.15
