@@ -21,16 +21,10 @@ PetscErrorCode DistanceCircle(Tokens mu, Tokens nu, PetscReal *geodesic, PetscRe
 #define DISTANCE_CIRCLE_PAIRS ((PetscInt64)1 << 22)
 PetscErrorCode DistanceCircleTransport(Tokens mu, Tokens nu, PetscReal *low, PetscReal *high);
 
-/* Any d: exact assignment with chordal cost, equal weights only, the larger count a multiple of the other and at most
- * DISTANCE_ASSIGNMENT_MAX. User input error otherwise. O(N^3) on one rank at worst, 8 N^2 bytes. */
-#define DISTANCE_ASSIGNMENT_MAX 2048
-PetscErrorCode DistanceAssignment(Tokens mu, Tokens nu, PetscReal *w2sq);
-
-/* Any d, any weights: debiased entropic transport S_e = OT_e(mu,nu) - (OT_e(mu,mu) + OT_e(nu,nu))/2, e -> 0 until W2^2
- * has about the relative accuracy tol in (0,1) (see the source for what that means). W2^2 below 1e-12 may come out as
- * 0. Some hundred to thousand times (N + M)^2 exponentials, shared by the ranks, each of which holds both measures. */
-#define DISTANCE_SINKHORN_TOL 0.01 /* of DistanceTransport */
-PetscErrorCode DistanceSinkhorn(Tokens mu, Tokens nu, PetscReal tol, PetscReal *w2sq);
+/* Any d, any weights (rounded to 2^-40 of the whole): the auction of Bertsekas with prices in a tree; *low <= W2^2 <=
+ * *high, both certified, (*high - *low) / *high <= tol in (0,1) unless the range of doubles ends before, which one
+ * printed line says. Every rank holds both measures: some 10 (N + M) d doubles. */
+PetscErrorCode DistanceAuction(Tokens mu, Tokens nu, PetscReal tol, PetscReal *low, PetscReal *high);
 
 /* Any d, any weights, O(N log N): d times the mean over fixed pseudo-random directions theta of the W2^2 of the
  * projections <theta,x> on the line. Directions come in orthonormal frames (their number is rounded up to a multiple of
@@ -42,10 +36,14 @@ PetscErrorCode DistanceSliced(Tokens mu, Tokens nu, PetscInt directions, PetscRe
  * some 1e-15 e^beta (pairs, for large d). */
 PetscErrorCode DistanceMMD(Tokens mu, Tokens nu, PetscReal beta, PetscReal *mmd2);
 
-/* W2^2 by the best method for these measures: circle for d = 2 (exact, or the upper of two bounds), assignment where it
- * applies, else Sinkhorn. *method: a static name for tables and logs ("circle", "assignment", "sinkhorn"). */
-PetscErrorCode DistanceTransport(Tokens mu, Tokens nu, PetscReal *w2sq, const char **method);
-/* The method alone: what DistanceTransport would use for measures with these counts and weights. */
-PetscErrorCode DistanceTransportMethod(Tokens mu, Tokens nu, const char **method);
+/* W2^2 in [*low, *high], both certified, by the best method for these measures: circle for d = 2, else the auction, to
+ * the relative gap tol in (0,1). *method: a static name for tables and logs ("circle", "auction"). */
+PetscErrorCode DistanceTransport(Tokens mu, Tokens nu, PetscReal tol, PetscReal *low, PetscReal *high,
+                                 const char **method);
+/* The method alone, for measures on S^{dim-1}. Pure. */
+const char *DistanceTransportMethod(PetscInt dim);
+/* About how many seconds one DistanceTransport of N and M independent tokens takes on one core of 2024 or so, for the
+ * dry run. Pure. */
+PetscReal DistanceTransportSeconds(PetscInt dim, PetscInt64 N, PetscInt64 M, PetscReal tol);
 
 #endif

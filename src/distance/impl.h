@@ -6,7 +6,5 @@
 
 /* Refuses measures on different spheres or of different communicators. */
 PetscErrorCode DistanceCheck(Tokens mu, Tokens nu);
-/* Have all tokens the same weight, and what DistanceAssignment says about the counts? Collective. */
-PetscErrorCode DistanceAssignable(Tokens mu, Tokens nu, PetscBool *assignable);
 
 #endif

@@ -1,32 +1,33 @@
 /* W2^2 by the best method for the measures in hand. */
-#include <string.h>
+#include <math.h>
 
 #include <chorale/distance.h>
 
 #include "distance/impl.h"
 
-PetscErrorCode DistanceTransportMethod(Tokens mu, Tokens nu, const char **method) {
+const char *DistanceTransportMethod(PetscInt dim) {
+  return dim == 2 ? "circle" : "auction";
+}
+
+/* Fits to runs of equal weights; searches in high dimensions look at all pairs. */
+PetscReal DistanceTransportSeconds(PetscInt dim, PetscInt64 N, PetscInt64 M, PetscReal tol) {
+  const PetscReal n = (PetscReal)PetscMax(N, M), pairs = 3e-9 * dim * (PetscReal)N * (PetscReal)M;
+
+  if (dim == 2) return 2e-7 * n;
+  return PetscMin(1.2e-6 * exp(0.42 * dim) * pow(n, 1.2), pairs) * (1 + 0.1 * PetscMax(0, log10(1e-4 / tol)));
+}
+
+PetscErrorCode DistanceTransport(Tokens mu, Tokens nu, PetscReal tol, PetscReal *low, PetscReal *high,
+                                 const char **method) {
   TokensLayout layout;
-  PetscBool assignable;
 
   PetscFunctionBeginUser;
   PetscCall(DistanceCheck(mu, nu));
   PetscCall(TokensGetLayout(mu, &layout));
-  PetscCall(DistanceAssignable(mu, nu, &assignable));
-  *method = layout.dim == 2 ? "circle" : assignable ? "assignment" : "sinkhorn";
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode DistanceTransport(Tokens mu, Tokens nu, PetscReal *w2sq, const char **method) {
-  PetscReal low;
-
-  PetscFunctionBeginUser;
-  PetscCall(DistanceTransportMethod(mu, nu, method));
-  if (!strcmp(*method, "circle"))
-    PetscCall(DistanceCircleTransport(mu, nu, &low, w2sq));
-  else if (!strcmp(*method, "assignment"))
-    PetscCall(DistanceAssignment(mu, nu, w2sq));
+  *method = DistanceTransportMethod(layout.dim);
+  if (layout.dim == 2)
+    PetscCall(DistanceCircleTransport(mu, nu, low, high));
   else
-    PetscCall(DistanceSinkhorn(mu, nu, DISTANCE_SINKHORN_TOL, w2sq));
+    PetscCall(DistanceAuction(mu, nu, tol, low, high));
   PetscFunctionReturn(0);
 }

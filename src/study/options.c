@@ -7,6 +7,14 @@ const OptionKey LayersKeys[] = {INT_KEY(LayersOptions, depth, "layers_depth", "1
                                          .above = PETSC_TRUE, .help = "Time T that the L layers take: a step is T/L."),
                                 {.name = NULL}};
 
+/* Of those that compute W2^2 by auction. On the circle it comes with bounds that nothing is asked of. */
+const OptionKey DistanceKeys[] = {
+    REAL_KEY(DistanceOptions, tol, "distance_tol", "1e-4", 1e-12, 0.99, "-",
+             .needs = {{"tokens_dim", "!2"}, {"analyze_distance", "!none"}, {"analyze_transport", "auto"}},
+             .help = "Off the circle: largest certified gap of W2^2, the distance of its upper end, which is the cost "
+                     "of a plan, from its lower end, in units of the upper one."),
+    {.name = NULL}};
+
 const OptionKey RunKeys[] = {
     FLAG_KEY(RunOptions, dry, "dry_run", .question = PETSC_TRUE,
              .help = "Check the deck, print resolved parameters, memory and cost per rank, and stop."),

@@ -18,6 +18,10 @@ typedef struct {
 } RunOptions;
 
 typedef struct {
+  PetscReal tol;
+} DistanceOptions;
+
+typedef struct {
   PetscInt64 degree;
 } KernelOptions;
 
@@ -54,7 +58,8 @@ typedef struct {
 } MergeOptions;
 
 /* Tables of keys, to be filled in by DeckRead. */
-extern const OptionKey KernelKeys[], LimitsKeys[], ChaosKeys[], SyncKeys[], SpdeKeys[], AnalyzeKeys[], MergeKeys[];
+extern const OptionKey DistanceKeys[], KernelKeys[], LimitsKeys[], ChaosKeys[], SyncKeys[], SpdeKeys[], AnalyzeKeys[],
+    MergeKeys[];
 extern const OptionTable SimulateTable, KernelTable, LimitsTable, ChaosTable, SyncTable, SpdeTable, AnalyzeTable,
     MergeTable;
 

@@ -2,11 +2,17 @@
 #ifndef CHORALE_STUDY_REPORT_H
 #define CHORALE_STUDY_REPORT_H
 
+#include <chorale/ensemble.h>
 #include <chorale/results.h>
 
 /* Array NAMESUFFIX of so many frames: values[frames], `stride` apart. */
 PetscErrorCode ReportColumn(Results results, const char *name, const char *suffix, PetscInt frames, PetscInt stride,
                             const PetscReal values[]);
+
+/* ---- W2^2 by DistanceTransport ---- */
+
+/* How it is found, and about how long that takes (-dry_run): seconds, on one rank, for each realization. Collective. */
+PetscErrorCode ReportTransport(const EnsembleLayout *layout, PetscInt dim, PetscReal tol, PetscReal seconds);
 
 /* ---- slopes of log means against log x, beside a rate of theory ---- */
 
@@ -20,6 +26,10 @@ typedef struct {
 /* Through n <= SLOPE_POINTS points from samples[R][n], or, floor, [R][n + 1]: the last one is what the others fall to.
  * Pure. */
 PetscErrorCode SlopeMeasure(PetscInt R, PetscInt n, const PetscReal x[], PetscBool floor, const PetscReal samples[],
+                            PetscReal rate, Slope *slope);
+/* The verdict of a slope through samples that are known to lie in [low, high] only, each [R][n]: it becomes "not
+ * resolved" unless it is the same whichever way the values in these bounds tilt or bend the line. Pure. */
+PetscErrorCode SlopeConfirm(PetscInt R, PetscInt n, const PetscReal x[], const PetscReal low[], const PetscReal high[],
                             PetscReal rate, Slope *slope);
 
 #endif

@@ -38,8 +38,9 @@ static PetscErrorCode Circle(Tokens mu, Tokens nu, PetscReal *value) {
   return DistanceCircle(mu, nu, value, &chordal);
 }
 
-static PetscErrorCode Sinkhorn(Tokens mu, Tokens nu, PetscReal *value) {
-  return DistanceSinkhorn(mu, nu, DISTANCE_SINKHORN_TOL, value);
+static PetscErrorCode Auction(Tokens mu, Tokens nu, PetscReal *value) {
+  PetscReal low;
+  return DistanceAuction(mu, nu, 1e-4, &low, value);
 }
 
 static PetscErrorCode Sliced(Tokens mu, Tokens nu, PetscReal *value) {
@@ -80,11 +81,13 @@ static PetscErrorCode All(void) {
   PetscCall(Measure("circle", 10000000, 10000000, 2, Circle));
   PetscCall(Measure("mmd", 1000000, 16384, 2, Mmd));
   for (PetscInt d = 3; d <= 4; d++) {
-    PetscCall(Measure("assignment", 2048, 2048, d, DistanceAssignment));
+    PetscCall(Measure("auction", 2048, 2048, d, Auction));
+    PetscCall(Measure("auction", 65536, 65536, d, Auction));
     PetscCall(Measure("mmd", 100000, 100000, d, Mmd));
     PetscCall(Measure("sliced", 100000, 100000, d, Sliced));
   }
-  PetscCall(Measure("sinkhorn", 1024, 1024, 3, Sinkhorn));
+  PetscCall(Measure("auction", 65536, 8192, 3, Auction));
+  PetscCall(Measure("auction", 16384, 16384, 8, Auction));
   PetscFunctionReturn(0);
 }
 

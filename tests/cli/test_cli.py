@@ -32,7 +32,7 @@ KEYS = {
         attention_beta attention_engine attention_tol ensemble_groups output_file
         output_overwrite output_table analyze_file analyze_first analyze_last
         analyze_every analyze_distance analyze_other analyze_transport analyze_pairs
-        analyze_coordinates analyze_bins progress dry_run
+        analyze_coordinates analyze_bins distance_tol progress dry_run
     """.split(),
 }
 

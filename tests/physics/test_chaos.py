@@ -1,16 +1,18 @@
 """Study chaos against what it is made of.
 
 Nested and twin designs: distances recomputed in numpy and scipy from trajectories of study
-simulate, which has the same starts and noise. Quadrature: nodes, copies and systems moved by an
-independent numpy model (no noise). Twice the nodes change nothing. Slopes, the correlation given
-the noise, same bits at any number of ranks and groups, what is refused."""
+simulate, which has the same starts and noise; W2^2 must lie between its certified ends. Quadrature:
+nodes, copies and systems moved by an independent numpy model (no noise). Twice the nodes change
+nothing. Slopes, the correlation given the noise, same bits at any number of ranks and groups, what
+is refused."""
 
 import os
 import re
 
 import numpy as np
 import pytest
-from scipy.optimize import linear_sum_assignment
+from scipy.optimize import linear_sum_assignment, linprog
+from scipy.sparse import identity, kron, vstack
 
 from run import chorale, datasets, options, refused, same_bits, study, trajectories, with_error
 
@@ -50,6 +52,23 @@ def w2sq(x, y):
     """Exact assignment; len(y) is a multiple of len(x)."""
     cost = 2 - 2 * np.repeat(x, len(y) // len(x), axis=0) @ y.T
     return cost[linear_sum_assignment(cost)].mean()
+
+
+def weighted_w2sq(x, y, w):
+    """By a linear program, to about 1e-9; y has the weights w."""
+    n, m = len(x), len(y)
+    rows, columns = kron(identity(n), np.ones(m)), kron(np.ones(n), identity(m))
+    right = np.concatenate([np.full(n, 1 / n), w / w.sum()])
+    cost = (2 - 2 * x @ y.T).ravel()
+    return linprog(cost, A_eq=vstack([rows, columns]), b_eq=right, method="highs").fun
+
+
+def outside(found, i, exact, tol=1e-4):
+    """How far exact values[realization][frame] of the i-th N are outside of the certified ends,
+    which must be close enough."""
+    low, high = found["w2sq_low_frames"][:, :, i], found["w2sq_frames"][:, :, i]
+    assert (low <= high).all() and (high - low <= tol * high).all(), (low, high)
+    return max((low - exact).max(), (exact - high).max())
 
 
 def over(distance, systems, references):
@@ -97,8 +116,8 @@ def test_nested_systems_are_those_of_simulate(folder, keys, counts, size):
         off.append(worst(found["mmd2_frames"][:, :, i], distance))
         assert abs(found["mmd2"][i] - distance.max(axis=1).mean()) < 1e-12
         assert abs(found["coupling_sem"][i] - with_error(coupling.max(axis=1))[1]) < 1e-14
-        if keys["tokens_dim"] > 2:  # on the circle the plan is that of the angles
-            off.append(worst(found["w2sq_frames"][:, :, i], over(w2sq, system, reference)))
+        if size % N == 0:
+            off.append(outside(found, i, over(w2sq, system, reference)))
     assert max(off) < 1e-12, off
 
 
@@ -112,7 +131,7 @@ def test_the_twin_of_a_realization_is_another_one_without_noise(folder):
     found = chaos(tokens_count="17,300", chaos_reference="twin", ensemble_realizations=R, **keys)
     for i, N in enumerate(counts):
         x = walks(2 * R, tokens_count=N, **keys)
-        assert worst(found["w2sq_frames"][:, :, i], over(w2sq, x[:R], x[R:])) < 1e-12
+        assert outside(found, i, over(w2sq, x[:R], x[R:])) < 1e-12
         distance = over(lambda x, y: mmd2(x, y, beta), x[:R], x[R:])
         assert worst(found["mmd2_frames"][:, :, i], distance) < 1e-12
     assert np.isnan(found["coupling"]).all() and np.isnan(found["slope_coupling"])
@@ -181,7 +200,9 @@ def test_copies_and_systems_move_with_the_nodes_of_a_quadrature(folder, dim, kap
     w = w * np.exp(kappa * (y[:, 0] - 1))
     w /= w.sum()
     systems, off = [copies[:N] for N in counts], []
+    exact = []
     for f in range(depth + 1):
+        exact.append(weighted_w2sq(systems[0], y, w))
         for i, (N, x) in enumerate(zip(counts, systems)):
             coupling = ((x - copies[:N]) ** 2).sum(axis=1).mean()
             off.append(abs(found["coupling_frames"][0, f, i] - coupling))
@@ -191,6 +212,8 @@ def test_copies_and_systems_move_with_the_nodes_of_a_quadrature(folder, dim, kap
         systems = [step(scheme, x, x, v, beta, value, dt)[0] for x, v in zip(systems, own)]
         copies, y = step(scheme, copies, y, w, beta, value, dt)
     assert max(off) < 1e-11 and found["coupling"].min() > 1e-5
+    # to the tolerance of the linear program
+    assert outside(found, 0, np.array([exact])) < 1e-7
 
 
 @pytest.mark.full
@@ -205,6 +228,34 @@ def test_twice_the_nodes_change_nothing(folder):
     # W2^2 sees the nodes themselves: theirs is about 3.3/M^2, and it enters through W2 as a cross
     # term at most
     assert worst(few["w2sq_frames"], many["w2sq_frames"]) < 0.01 * few["w2sq"][0]
+
+
+# ---- both ends ----
+
+
+def test_both_ends_of_w2sq_are_averaged_and_told(folder):
+    keys = dict(tokens_dim=3, tokens_count="40,80,160", ensemble_realizations=5, layers_depth=4)
+    keys.update(noise_type="spectral", noise_degree=4, scheme_type="heun", output_every=2)
+    fine, coarse = chaos(**keys), chaos(distance_tol=0.1, **keys)
+    exact = fine["w2sq"]
+    for found, tol in ((fine, 1e-4), (coarse, 0.1)):
+        low, high = found["w2sq_low"], found["w2sq_high"]
+        assert high.tobytes() == found["w2sq"].tobytes()
+        lowest = found["w2sq_low_frames"].max(axis=1).mean(axis=0)
+        np.testing.assert_allclose(low, lowest, rtol=1e-13)
+        assert (low <= exact * (1 + 1e-12)).all() and (exact * (1 - 1e-4) <= high).all()
+        gap = ((high - low) / high).max()
+        assert abs(found["w2sq_gap"] - gap) < 1e-13 and gap <= tol
+        assert found["method"] == b"auction"
+        percent = float(re.search(r"at most ([\d.e+-]+)% below w2sq", found["printed"]).group(1))
+        assert abs(percent - 100 * gap) <= 0.06 * 100 * gap
+
+
+def test_on_the_circle_near_measures_have_exact_distances(folder):
+    keys = dict(tokens_dim=2, tokens_count="50,100", ensemble_realizations=2, layers_depth=2)
+    found = chaos(noise_type="none", scheme_type="heun", layers_horizon=0.1, **keys)
+    assert found["w2sq_low"].tobytes() == found["w2sq_high"].tobytes() and found["w2sq_gap"] == 0
+    assert found["method"] == b"circle" and "w2sq is exact" in found["printed"]
 
 
 # ---- rates ----
@@ -314,6 +365,10 @@ REFUSED = {
         tokens_dim=4, chaos_reference="quadrature"
     ),
     "chaos_reference = half": dict(chaos_reference="half"),
+    "distance_tol = 0: must be a number from 1e-12 to 0.99": dict(distance_tol=0),
+    "distance_tol = 1: must be a number from 1e-12 to 0.99": dict(distance_tol=1),
+    "distance_tol = nan: must be a number": dict(distance_tol="nan"),
+    "distance_tol = 1e-3: has no effect with tokens_dim 2": dict(tokens_dim=2, distance_tol="1e-3"),
     "chaos_nodes = 300": dict(tokens_dim=2, chaos_reference="quadrature", chaos_nodes=300),
     "chaos_nodes = 768": dict(tokens_dim=3, chaos_reference="quadrature", chaos_nodes=768),
     "chaos_nodes = 256: has no effect with chaos_reference twin": dict(chaos_nodes=256),
@@ -336,4 +391,31 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(folder):
     keys = dict(tokens_count="64,128", tokens_dim=2, chaos_reference="quadrature", dry_run=True)
     done = chorale(["chaos"] + options(output_file="dry.h5", **keys))
     assert "4096 quadrature nodes" in done.stdout and "token steps" in done.stdout
+    assert re.search(r"^transport  W2\^2 by circle, about [\d.]+ s in all", done.stdout, re.M)
     assert os.listdir(folder) == []
+
+
+def test_a_dry_run_says_how_long_w2sq_takes(folder):
+    """In proportion to frames and realizations."""
+    times = []
+    for realizations, depth in ((100, 3), (200, 7)):
+        keys = dict(tokens_count="4096", ensemble_realizations=realizations, layers_depth=depth)
+        keys.update(noise_type="spectral", noise_degree=4, distance_tol="1e-3", dry_run=True)
+        said = chorale(["chaos"] + options(**keys)).stdout
+        pattern = (
+            r"^transport  W2\^2 by auction to a certified gap of 0.001, about ([\d.]+) (s|min|h)"
+        )
+        number, unit = re.search(pattern, said, re.M).groups()
+        times.append(float(number) * {"s": 1, "min": 60, "h": 3600}[unit])
+    assert 3.5 < times[1] / times[0] < 4.6, times
+
+
+def test_the_nodes_of_a_sphere_follow_the_tokens(folder):
+    """Theirs, about 2/M, is at most a twentieth of W2^2 of N tokens, about log(N)/N."""
+    found = {}
+    for N in (64, 4096, 30000):
+        keys = dict(tokens_count=N, chaos_reference="quadrature", noise_type="spectral")
+        said = chorale(["chaos"] + options(noise_degree=4, dry_run=True, **keys)).stdout
+        found[N] = int(re.search(r"(\d+) quadrature nodes", said).group(1))
+        assert 2 / found[N] <= 0.05 * np.log(N) / N, found
+    assert found[64] == 4608 and found[30000] < 5 * 30000, found

@@ -62,6 +62,8 @@ def test_table_and_file_agree_and_mass_and_energy_are_those_of_the_nodes(folder,
     assert found["mmd"].max() < 2e-4
     # W2 on the circle: spacing of the nodes
     assert found["distance"].max() < (1e-2 if case["tokens_dim"] == 2 else 2e-4)
+    # certified: exact between near measures, and MMD has no other end
+    assert np.array_equal(found["distance_low"], found["distance"])
     assert np.all(found["entropy"] <= 0)
     check_snapshots(case, found)
 

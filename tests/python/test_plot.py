@@ -51,6 +51,12 @@ def headline(picture):
     return words.replace("\u00a0", " ")
 
 
+def caption(picture):
+    """The words below a picture, as one line."""
+    words = picture.figure._supxlabel.get_text()  # pylint: disable=protected-access
+    return words.replace("\u00a0", " ").replace("\n", " ")
+
+
 def expect_picture(path, theme):
     """A PNG that has its theme's paper at the corner and many colours."""
     with Image.open(path) as image:
@@ -367,6 +373,25 @@ def test_a_wrong_number_is_told_as_wrong(runs, folder):
     assert abs(rows["λ1 of twin tokens"].deviation - 12) < 1e-9
 
 
+@pytest.mark.parametrize(
+    "gap, words",
+    [
+        (0, "$W_2^2$ is exact."),
+        (4.98e-5, "$W_2^2$ is certified, the true value at most 0.005% below what is drawn."),
+        (1e-9, "at most $10^{-7}$% below"),
+        (None, "lines: fitted power laws."),
+    ],
+)
+def test_the_picture_of_chaos_says_how_well_w2sq_is_known(runs, folder, gap, words):
+    """Files of version 0.5.0 say nothing of it."""
+    shutil.copy(runs.path("chaos"), folder / "chaos.h5")
+    with h5py.File(folder / "chaos.h5", "r+") as file:
+        assert file["study/chaos"].attrs.pop("w2sq_gap") == 0
+        if gap is not None:
+            file["study/chaos"].attrs["w2sq_gap"] = gap
+    assert words in caption(drawn(folder / "chaos.h5"))
+
+
 def test_verdicts_of_limits_are_those_of_the_intervals(runs):
     rows = verdicts_of(runs.path("limits"))
     with io.open(runs.path("limits")) as run:
@@ -388,6 +413,17 @@ def test_verdicts_of_a_density_are_on_its_mass_and_on_chance(runs):
     chance = rows["MMD² of density and tokens at t = 0"]
     assert abs(chance.theory - (np.exp(1) - np.i0(1)) / 64) < 1e-12, chance
     assert abs(chance.deviation) < 4 and chance.verdict is True, chance
+
+
+def test_a_distance_that_is_only_bounded_is_told_as_a_bound(runs, folder):
+    shutil.copy(runs.path("density"), folder / "density.h5")
+    for low, bounded in ((1, False), (0.9, True)):
+        with h5py.File(folder / "density.h5", "r+") as file:
+            file["study/spde/distance_low"][...] = low * file["study/spde/distance"][...]
+        with io.open(folder / "density.h5") as run:
+            (row,) = (row for row in verdicts.of_run(run) if row.quantity.startswith("W2 of"))
+            assert row.measured == run.study_data["distance"][-1]
+        assert row.quantity.endswith(", at most") is bounded, row
 
 
 def test_the_energy_of_uniform_tokens_on_the_sphere_has_a_closed_form(runs):

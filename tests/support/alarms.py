@@ -91,6 +91,16 @@ DECKS = {
         "chaos-d4.yaml",
         dict(ensemble_realizations=12, tokens_count="32,64,128,256,512"),
     ),
+    "chaos-d6": (
+        "chaos",
+        "chaos-d6.yaml",
+        dict(ensemble_realizations=12, tokens_count="32,64,128,256,512"),
+    ),
+    "chaos-sphere-large": (
+        "chaos",
+        "chaos-sphere-large.yaml",
+        dict(ensemble_realizations=4, layers_depth=20, tokens_count="500,1000,2000"),
+    ),
     "chaos-large": (
         "chaos",
         "chaos-large.yaml",

@@ -2,9 +2,10 @@
  *
  *     hook_distance -hook_file CASES.h5
  *
- * Groups /circle, /assignment, /sinkhorn, /sliced and /mmd hold groups with the datasets mu and nu: rows of d
- * components and a weight. Prints a line `group/case values`, with 17 digits: the two costs of the circle, or the one
- * value of the others (sinkhorn with the tolerance 0.01, sliced with 32 directions, mmd with the beta of -hook_beta).
+ * Groups /circle, /auction, /sliced and /mmd hold groups with the datasets mu and nu: rows of d
+ * components and a weight. Prints a line `group/case values`, with 17 digits: the two costs of the circle, the two
+ * bounds of the auction to -hook_tol, or the one value of the others (sliced with 32 directions, mmd with the beta of
+ * -hook_beta).
  */
 #include <chorale/distance.h>
 
@@ -43,24 +44,20 @@ static PetscErrorCode ReadTokens(Hdf hdf, const char *path, Tokens *tokens) {
 }
 
 static PetscErrorCode Distance(const char *group, Tokens mu, Tokens nu, int *n, PetscReal values[2]) {
-  PetscReal beta = 1;
+  PetscReal beta = 1, tol = 1e-4;
 
   PetscFunctionBeginUser;
   PetscCall(PetscOptionsGetReal(NULL, NULL, "-hook_beta", &beta, NULL));
-  *n = 1;
-  switch (group[1]) {
-  case 'i':
-    if (group[0] == 'c') {
-      *n = 2;
-      PetscCall(DistanceCircle(mu, nu, &values[0], &values[1]));
-    } else {
-      PetscCall(DistanceSinkhorn(mu, nu, 0.01, &values[0]));
-    }
+  PetscCall(PetscOptionsGetReal(NULL, NULL, "-hook_tol", &tol, NULL));
+  *n = group[0] == 'c' || group[0] == 'a' ? 2 : 1;
+  switch (group[0]) {
+  case 'c':
+    PetscCall(DistanceCircle(mu, nu, &values[0], &values[1]));
+    break;
+  case 'a':
+    PetscCall(DistanceAuction(mu, nu, tol, &values[0], &values[1]));
     break;
   case 's':
-    PetscCall(DistanceAssignment(mu, nu, &values[0]));
-    break;
-  case 'l':
     PetscCall(DistanceSliced(mu, nu, 32, &values[0]));
     break;
   default:
@@ -90,7 +87,7 @@ static PetscErrorCode Case(Hdf hdf, const char *group, const char *name) {
 }
 
 static PetscErrorCode Groups(Hdf hdf) {
-  static const char *const groups[] = {"circle", "assignment", "sinkhorn", "sliced", "mmd"};
+  static const char *const groups[] = {"circle", "auction", "sliced", "mmd"};
 
   PetscFunctionBeginUser;
   for (size_t g = 0; g < sizeof(groups) / sizeof(groups[0]); g++) {

@@ -109,8 +109,8 @@ static PetscErrorCode Open(Analysis *analysis, const AnalyzeOptions *options) {
   PetscFunctionReturn(0);
 }
 
-/* The method of transport depends on the weights: those of the file, of the first realization that has any. Whether all
- * groups could read them is settled here, before the first frame. */
+/* The first frame of the first realization that has any: whether all groups could read it is settled before they go on.
+ */
 static PetscErrorCode ReadFirst(Analysis *analysis) {
   PetscBool good;
   PetscInt r = 0;
@@ -210,7 +210,7 @@ static PetscErrorCode View(void *state) {
   if (analysis->layout.group == 0) {
     PetscCall(TokensView(analysis->tokens));
     PetscCall(AttentionView(analysis->attention));
-    PetscCall(AnalyzeMeasuresView(&analysis->measures, analysis->tokens));
+    PetscCall(AnalyzeMeasuresView(&analysis->measures, analysis->tokens, &analysis->layout, analysis->frames));
   }
   PetscFunctionReturn(0);
 }

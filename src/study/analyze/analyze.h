@@ -10,7 +10,8 @@ typedef enum { DISTANCE_NONE, DISTANCE_FIRST, DISTANCE_PREVIOUS, DISTANCE_OTHER 
 
 typedef struct {
   AnalyzeReference reference;
-  const char *transport; /* circle, assignment, sinkhorn or sliced */
+  const char *transport; /* circle, auction or sliced */
+  PetscReal tol;         /* of auction */
   PetscBool pairs, coordinates;
   PetscInt bins;
   PetscReal beta;
@@ -21,10 +22,11 @@ typedef struct {
 
 /* The reference of the distances. Pure. */
 AnalyzeReference AnalyzeGetReference(const AnalyzeOptions *options);
-/* The tokens have the weights of the file; beta is that of MMD^2. Collective. */
+/* beta is that of MMD^2. Collective. */
 PetscErrorCode AnalyzeMeasuresCreate(Tokens tokens, const AnalyzeOptions *options, PetscReal beta,
                                      AnalyzeMeasures *measures);
-PetscErrorCode AnalyzeMeasuresView(const AnalyzeMeasures *measures, Tokens tokens);
+PetscErrorCode AnalyzeMeasuresView(const AnalyzeMeasures *measures, Tokens tokens, const EnsembleLayout *layout,
+                                   PetscInt frames);
 /* values, in the order of quantity[]; reference NULL: the distances are NaN. Collective on the tokens. */
 PetscErrorCode AnalyzeMeasure(const AnalyzeMeasures *measures, Tokens tokens, Tokens reference, PetscReal values[]);
 

@@ -18,11 +18,10 @@ const OptionKey AnalyzeKeys[] = {
     STRING_KEY(AnalyzeOptions, other, "analyze_other", "", .shown = "(none)", .needs = {{"analyze_distance", "other"}},
                .help = "File like analyze_file of as many tokens, components and realizations, for analyze_distance "
                        "other."),
-    CHOICE_KEY(AnalyzeOptions, transport, "analyze_transport", "auto",
-               .words = OPTION_WORDS("auto", "sinkhorn", "sliced"), .needs = {{"analyze_distance", "!none"}},
-               .help = "W2^2: auto, the best plan on the circle for d = 2, assignment for equal weights up to 2048 "
-                       "tokens, else sinkhorn up to 4096 tokens and sliced beyond; sinkhorn, within about 1%; sliced, "
-                       "d times the mean over 16 or more projections, a lower bound."),
+    CHOICE_KEY(AnalyzeOptions, transport, "analyze_transport", "auto", .words = OPTION_WORDS("auto", "sliced"),
+               .needs = {{"analyze_distance", "!none"}},
+               .help = "W2^2: auto, certified, on the circle by its best plan and else by auction to distance_tol; "
+                       "sliced, d times the mean over 16 or more projections, a lower bound for very many tokens."),
     FLAG_KEY(AnalyzeOptions, pairs, "analyze_pairs",
              .help = "Adds pair_hist: the histogram of cosines over all pairs of tokens, however many (cosine_hist "
                      "stops at 4096 tokens)."),
@@ -39,6 +38,7 @@ const OptionTable AnalyzeTable = {
                                     {EnsembleKeys, "ensemble_groups"},
                                     {OutputKeys, OUTPUT_FILES},
                                     {.keys = AnalyzeKeys},
+                                    {.keys = DistanceKeys},
                                     RUN_KEYS,
                                     {.keys = NULL}},
     .changes = (const OptionKey[]){{.name = "attention_beta", .note = "analyze: as recorded unless given."},

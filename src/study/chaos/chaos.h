@@ -4,10 +4,7 @@
 
 #include "study/studies.h"
 
-enum {
-  CHAOS_COUNTS = 64,      /* most values of tokens_count */
-  CHAOS_TRANSPORT = 16384 /* most tokens of a measure off the circle of which W2^2 is computed: its cost is quadratic */
-};
+enum { CHAOS_COUNTS = 64 /* most values of tokens_count */ };
 
 /* What the empirical measure of N tokens is compared with. */
 typedef enum {
@@ -28,13 +25,14 @@ typedef struct {
   PetscInt walks;    /* all starts: restarts + 1 */
   PetscInt depth, frames;
   PetscReal horizon, dt, beta;
+  PetscReal tol; /* of W2^2 */
 } ChaosDesign;
 
 /* design.c: from the deck, checked; but for frames. Collective. */
 PetscErrorCode ChaosDesignRead(const ModelOptions *model, ChaosDesign *design);
-PetscErrorCode ChaosDesignView(const ChaosDesign *design, MPI_Comm comm);
-/* Is W2^2 computed for count i? */
-PetscBool ChaosHasTransport(const ChaosDesign *design, PetscInt i);
+PetscErrorCode ChaosDesignView(const ChaosDesign *design, const EnsembleLayout *layout);
+/* Tokens or nodes that those of count i are compared with. */
+PetscInt64 ChaosComparedCount(const ChaosDesign *design, PetscInt i);
 
 /* The state of the study. All systems of a group of ranks move along one noise path. */
 typedef struct {
@@ -51,7 +49,6 @@ typedef struct {
   Tokens nodes;                 /* quadrature: the nodes alone */
   Tokens partner[CHAOS_COUNTS]; /* nested, quadrature: the N tokens that the coupling distance compares with */
   PetscReal *means;             /* mean tokens of one realization: [starts][frames][counts][d] */
-  char methods[64];             /* of W2^2, in words */
 } Chaos;
 
 /* systems.c. Collective over the shards. */
@@ -65,13 +62,18 @@ PetscErrorCode ChaosStartSystems(const Chaos *chaos, PetscInt start, PetscInt ot
 PetscErrorCode ChaosStepSystems(const Chaos *chaos, PetscBool alone);
 
 /* Numbers of one system at one time; the last is known when all restarts are. */
-typedef enum { CHAOS_W2SQ, CHAOS_MMD2, CHAOS_COUPLING, CHAOS_CORRELATION, CHAOS_NUMBERS } ChaosNumber;
+typedef enum {
+  CHAOS_W2SQ, /* its upper end */
+  CHAOS_MMD2,
+  CHAOS_COUPLING,
+  CHAOS_W2SQ_LOW,
+  CHAOS_CORRELATION,
+  CHAOS_NUMBERS
+} ChaosNumber;
 
-/* measure.c: W2^2 (NaN where it is left out), MMD^2 and coupling distance (NaN for twins) of a frame to
- * number[3][frames][counts], whose first frame is this one. Collective over the shards. */
+/* measure.c: all of a frame but the correlation, NaN being the coupling distance of twins, to
+ * number[4][frames][counts], whose first frame is this one. Collective over the shards. */
 PetscErrorCode ChaosMeasure(const Chaos *chaos, PetscReal number[]);
-/* How W2^2 is found: "circle", or "assignment, sinkhorn, none" where small and large N differ. Collective. */
-PetscErrorCode ChaosMethods(const Chaos *chaos, size_t size, char methods[]);
 /* mean[d] = sum_i x_i / N, the same for any number of ranks. Collective. */
 PetscErrorCode ChaosMeanToken(Tokens tokens, PetscReal mean[]);
 /* The correlation of two tokens of N given the noise, from the mean tokens mean[starts][d] (strided) of `starts`

@@ -3,13 +3,17 @@
 #include <math.h>
 #include <string.h>
 
+#include <chorale/distance.h>
+
 #include "study/chaos/chaos.h"
+#include "study/report.h"
 
 #define BLOCK   256  /* nodes come in whole blocks */
 #define NODES   4096 /* at least so many on the circle */
 #define HEIGHTS 48   /* at least so many Gauss nodes in z on the sphere: 2 HEIGHTS^2 nodes */
-#define ROUGH                                                                                                          \
-  1e-3 /* W2^2 between the nodes and the measure they stand for, in units of that of N tokens on the circle */
+/* W2^2 between the nodes and the measure they stand for, in units of that of N tokens, on the circle and the sphere */
+#define ROUGH        1e-3
+#define ROUGH_SPHERE 0.05
 
 static PetscErrorCode ReadCounts(ChaosDesign *design) {
   PetscFunctionBeginUser;
@@ -29,9 +33,10 @@ static PetscErrorCode ReadCounts(ChaosDesign *design) {
 /* What moments and fields of degree n see of the limit is exact for M > n nodes on the circle and for more than n/2
  * heights on the sphere, up to the spectrally small tail that the flow of smooth fields makes. W2^2 sees the nodes
  * themselves: (2 pi/M)^2/12 on the circle, where N tokens have (2 pi)^2/(12 N), and about 2/M on the sphere (half
- * the cell's area over pi). So the circle takes as many nodes as make the first ROUGH times the second. The sphere does
- * not follow N, since its transport costs some hundred M^2 exponentials: W2^2 of many tokens there is for twins. */
+ * the cell's area over pi), where N tokens have about log(N)/N. As many nodes are taken as make the first ROUGH times
+ * the second. */
 static PetscInt64 ChooseNodes(PetscInt dim, PetscInt64 most, PetscReal kappa) {
+  const PetscReal N = PetscMax((PetscReal)most, 2);
   PetscInt64 nodes = NODES, n = HEIGHTS;
 
   if (dim == 2) {
@@ -39,7 +44,7 @@ static PetscInt64 ChooseNodes(PetscInt dim, PetscInt64 most, PetscReal kappa) {
       nodes *= 2;
     return nodes;
   }
-  while ((PetscReal)n < 16 * sqrt(kappa)) n += 16;
+  while ((PetscReal)n < 16 * sqrt(kappa) || (PetscReal)(n * n) * ROUGH_SPHERE * log(N) < N) n += 16;
   return 2 * n * n;
 }
 
@@ -100,6 +105,7 @@ static PetscErrorCode SetRestarts(ChaosDesign *design, PetscInt64 restarts, Pets
 
 PetscErrorCode ChaosDesignRead(const ModelOptions *model, ChaosDesign *design) {
   const char *init = model->start.init;
+  DistanceOptions distance;
   ChaosOptions options;
 
   PetscFunctionBeginUser;
@@ -107,7 +113,9 @@ PetscErrorCode ChaosDesignRead(const ModelOptions *model, ChaosDesign *design) {
   PetscCheck(!strcmp(init, "uniform") || !strcmp(init, "vmf"), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "tokens_init = %s: study chaos needs independent tokens, uniform or vmf", init);
   PetscCall(DeckRead(ChaosKeys, &options));
-  *design = (ChaosDesign){.dim = (PetscInt)model->start.dim,
+  PetscCall(DeckRead(DistanceKeys, &distance));
+  *design = (ChaosDesign){.tol = distance.tol,
+                          .dim = (PetscInt)model->start.dim,
                           .depth = (PetscInt)model->layers.depth,
                           .horizon = model->layers.horizon,
                           .dt = ModelStepSize(model),
@@ -118,30 +126,32 @@ PetscErrorCode ChaosDesignRead(const ModelOptions *model, ChaosDesign *design) {
   PetscFunctionReturn(0);
 }
 
-PetscBool ChaosHasTransport(const ChaosDesign *design, PetscInt i) {
-  const PetscInt64 other = design->reference == CHAOS_TWIN ? design->count[i] : design->size;
-
-  return design->dim == 2 || (design->count[i] <= CHAOS_TRANSPORT && other <= CHAOS_TRANSPORT) ? PETSC_TRUE
-                                                                                               : PETSC_FALSE;
+PetscInt64 ChaosComparedCount(const ChaosDesign *design, PetscInt i) {
+  return design->reference == CHAOS_TWIN ? design->count[i] : design->size;
 }
 
-/* Where W2^2 comes from nodes that have a distance to the limit of their own, and where it is left out. */
-static PetscErrorCode ViewTransport(const ChaosDesign *design, MPI_Comm comm) {
+/* How W2^2 is found and how long that takes: in every frame of the first start, for every N. Nodes have a distance to
+ * the limit of their own. */
+static PetscErrorCode ViewTransport(const ChaosDesign *design, const EnsembleLayout *layout) {
+  const MPI_Comm comm = layout->world;
+  PetscReal seconds = 0;
+
   PetscFunctionBeginUser;
+  for (PetscInt i = 0; i < design->counts; i++)
+    seconds += DistanceTransportSeconds(design->dim, design->count[i], ChaosComparedCount(design, i), design->tol);
+  PetscCall(ReportTransport(layout, design->dim, design->tol, seconds * (PetscReal)design->frames));
   if (design->reference == CHAOS_QUADRATURE) {
     const PetscReal M = (PetscReal)design->size, own = design->dim == 2 ? PetscSqr(2 * PETSC_PI / M) / 12 : 2 / M;
 
     PetscCall(
         PetscPrintf(comm, "           W2^2 of the nodes themselves to a uniform limit: about %.2g\n", (double)own));
   }
-  if (!ChaosHasTransport(design, design->counts - 1))
-    PetscCall(PetscPrintf(comm, "           W2^2 is left out where a measure of more than %d tokens takes part\n",
-                          CHAOS_TRANSPORT));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode ChaosDesignView(const ChaosDesign *design, MPI_Comm comm) {
+PetscErrorCode ChaosDesignView(const ChaosDesign *design, const EnsembleLayout *layout) {
   const PetscInt64 most = design->count[design->counts - 1], total = design->total, compared = design->compared;
+  const MPI_Comm comm = layout->world;
   const PetscReal steps =
       (PetscReal)design->depth * ((PetscReal)(total + compared) + (PetscReal)design->restarts * (PetscReal)total);
   PetscReal bytes = (PetscReal)(total + compared) * 2 * (design->dim + 1) * sizeof(double);
@@ -162,7 +172,6 @@ PetscErrorCode ChaosDesignView(const ChaosDesign *design, MPI_Comm comm) {
                           "           compared with the limit: %" PetscInt64_FMT
                           " quadrature nodes, and %" PetscInt64_FMT " independent copies moved by them\n",
                           design->size, most));
-  PetscCall(ViewTransport(design, comm));
   if (design->restarts)
     PetscCall(PetscPrintf(comm, "           %" PetscInt_FMT " fresh starts of every N along the same noise\n",
                           design->restarts));
@@ -170,5 +179,6 @@ PetscErrorCode ChaosDesignView(const ChaosDesign *design, MPI_Comm comm) {
                         "           per realization: %.3g token steps, and %" PetscInt_FMT
                         " distances of each kind; about %.3g MB for all tokens and their fields\n",
                         (double)steps, design->frames * design->counts, (double)bytes / 1e6));
+  PetscCall(ViewTransport(design, layout));
   PetscFunctionReturn(0);
 }

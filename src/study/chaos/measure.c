@@ -2,8 +2,6 @@
 #include <chorale/distance.h>
 #include <chorale/sum.h>
 
-#include <string.h>
-
 #include "study/chaos/chaos.h"
 
 /* What system i is compared with. */
@@ -21,31 +19,15 @@ PetscErrorCode ChaosMeasure(const Chaos *chaos, PetscReal number[]) {
   if (chaos->nodes) PetscCall(TokensExtract(chaos->reference.tokens, 0, chaos->nodes));
   for (PetscInt i = 0; i < design->counts; i++) {
     const Tokens tokens = chaos->system[i].tokens, compared = Compared(chaos, i);
-    PetscReal *w2sq = &number[CHAOS_W2SQ * stride + i], *coupling = &number[CHAOS_COUPLING * stride + i];
+    PetscReal *coupling = &number[CHAOS_COUPLING * stride + i];
 
-    *w2sq = *coupling = NAN;
-    if (ChaosHasTransport(design, i)) PetscCall(DistanceTransport(tokens, compared, w2sq, &method));
+    PetscCall(DistanceTransport(tokens, compared, design->tol, &number[CHAOS_W2SQ_LOW * stride + i],
+                                &number[CHAOS_W2SQ * stride + i], &method));
     PetscCall(DistanceMMD(tokens, compared, design->beta, &number[CHAOS_MMD2 * stride + i]));
+    *coupling = NAN;
     if (!chaos->partner[i]) continue;
     PetscCall(TokensExtract(chaos->reference.tokens, first, chaos->partner[i]));
     PetscCall(TokensMeanSquare(tokens, chaos->partner[i], PETSC_FALSE, coupling));
-  }
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode ChaosMethods(const Chaos *chaos, size_t size, char methods[]) {
-  const char *method, *last = "";
-
-  PetscFunctionBeginUser;
-  methods[0] = '\0';
-  for (PetscInt i = 0; i < chaos->design.counts; i++) {
-    method = "none";
-    if (ChaosHasTransport(&chaos->design, i))
-      PetscCall(DistanceTransportMethod(chaos->system[i].tokens, Compared(chaos, i), &method));
-    if (!strcmp(method, last)) continue;
-    if (i > 0) PetscCall(PetscStrlcat(methods, ", ", size));
-    PetscCall(PetscStrlcat(methods, method, size));
-    last = method;
   }
   PetscFunctionReturn(0);
 }

@@ -10,8 +10,8 @@ const OptionKey ChaosKeys[] = {
     INT_KEY(ChaosOptions, nodes, "chaos_nodes", "-1", -1, 10000000000, "nodes",
             .needs = {{"chaos_reference", "quadrature"}},
             .help = "Nodes of chaos_reference quadrature, a multiple of 256 (512 k^2 for d = 3); -1 takes 4096 or more "
-                    "on the circle, by the largest tokens_count, and 4608 on the sphere (more for a large "
-                    "tokens_kappa)."),
+                    "on the circle and 4608 or more on the sphere, by the largest tokens_count and by "
+                    "tokens_kappa."),
     INT_KEY(ChaosOptions, restarts, "chaos_restarts", "0", 0, 1000000, "starts",
             .help = "Fresh starts of every N along the same noise, for the correlation of two tokens given the "
                     "noise."),
@@ -21,6 +21,7 @@ const OptionTable ChaosTable = {.study = "chaos",
                                 .groups = (const OptionGroup[]){MODEL_KEYS,
                                                                 {OutputKeys, OUTPUT_FRAMES},
                                                                 {.keys = ChaosKeys},
+                                                                {.keys = DistanceKeys},
                                                                 {.keys = CheckpointKeys},
                                                                 RUN_KEYS,
                                                                 {.keys = NULL}},

@@ -6,7 +6,7 @@
 #include "study/spde/spde.h"
 
 static const char *const names[SPDE_NUMBERS] = {"mass", "min_density",   "energy", "distance", "entropy",
-                                                "tail", "tokens_energy", "mmd",    "sobolev"};
+                                                "tail", "tokens_energy", "mmd",    "sobolev",  "distance_low"};
 
 /* When densities outgrew their degrees, and what that makes of the table: means end with the last frame that all
  * realizations have reached; the first is reached by all. */

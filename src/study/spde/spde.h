@@ -15,6 +15,7 @@ typedef enum {
   SPDE_TOKENS_ENERGY,
   SPDE_MMD,
   SPDE_SOBOLEV,
+  SPDE_DISTANCE_LOW, /* W2 is certified between this and SPDE_DISTANCE; of MMD the same */
   SPDE_NUMBERS
 } SpdeNumber;
 

@@ -1,4 +1,4 @@
-/* W2^2 on the circle with chordal cost: a closed form, exact assignment, weights as copies, bounds of many tokens that
+/* W2^2 on the circle with chordal cost: a closed form, exact auction, weights as copies, bounds of many tokens that
  * hold what is known to be true, and the same bits on one rank and on all. */
 #include <math.h>
 #include <stdlib.h>
@@ -34,18 +34,18 @@ static Tokens Place(MPI_Comm comm, PetscInt N, const double *angles, const doubl
 }
 
 typedef struct {
-  double low, high, plan, assignment;
+  double low, high, plan, auction;
 } Found;
 
 static Found Measure(MPI_Comm comm, PetscInt N, const double *a, const double *u, PetscInt M, const double *b,
-                     const double *v, PetscBool assign) {
+                     const double *v, PetscBool auction) {
   Tokens mu = Place(comm, N, a, u), nu = Place(comm, M, b, v);
-  double geodesic;
+  double geodesic, low;
   Found found = {0};
 
   OK(DistanceCircleTransport(mu, nu, &found.low, &found.high));
   OK(DistanceCircle(mu, nu, &geodesic, &found.plan));
-  if (assign) OK(DistanceAssignment(mu, nu, &found.assignment));
+  if (auction) OK(DistanceAuction(mu, nu, 1e-12, &low, &found.auction));
   assert_true(found.low <= found.high && found.high <= found.plan + 1e-11);
   OK(TokensDestroy(&mu));
   OK(TokensDestroy(&nu));
@@ -66,7 +66,7 @@ static void two_tokens(void **unused) {
 
   CLOSE(found.high, 1.8670267214, 1e-10);
   CLOSE(found.low, found.high, 0);
-  CLOSE(found.assignment, found.high, 1e-14);
+  CLOSE(found.auction, found.high, 1e-14);
   CLOSE(found.plan, 2.5143790170, 1e-10);
 }
 
@@ -83,7 +83,7 @@ static void few_tokens(void **unused) {
     Draw(2 * k, N, 0, wide, a);
     Draw(2 * k + 1, M, k % 7 ? 0.3 * (k % 7) : 3, wide, b);
     const Found found = Measure(PETSC_COMM_WORLD, N, a, NULL, M, b, NULL, PETSC_TRUE);
-    CLOSE(found.high, found.assignment, 1e-12);
+    CLOSE(found.high, found.auction, 1e-12);
     CLOSE(found.low, found.high, 0);
     worse += found.plan > found.high + 1e-9;
   }
@@ -109,7 +109,7 @@ static void weights(void **unused) {
     assert_true(n[0] == COPIES && n[1] == COPIES);
     const Found found = Measure(PETSC_COMM_WORLD, N, a, u, N, b, v, PETSC_FALSE);
     const Found same = Measure(PETSC_COMM_WORLD, COPIES, copies[0], NULL, COPIES, copies[1], NULL, PETSC_TRUE);
-    CLOSE(found.high, same.assignment, 1e-12);
+    CLOSE(found.high, same.auction, 1e-12);
     CLOSE(found.low, found.high, 0);
   }
 }
@@ -130,7 +130,7 @@ static void many_tokens(void **unused) {
     }
     const Found truth = Measure(PETSC_COMM_WORLD, N, a, NULL, N, b, NULL, PETSC_TRUE);
     const Found found = Measure(PETSC_COMM_WORLD, MANY, all[0], NULL, MANY, all[1], NULL, PETSC_FALSE);
-    CLOSE(truth.high, truth.assignment, 1e-12);
+    CLOSE(truth.high, truth.auction, 1e-12);
     assert_true(found.low <= truth.high + 1e-12 && truth.high <= found.high + 1e-12);
     assert_true(sqrt(found.high) - sqrt(found.low) < 0.05);
     bounded += found.low < found.high;

@@ -36,13 +36,16 @@ HISTOGRAMS = {
 
 
 def label_of(run: Run, name: str) -> str:
-    """Of a distance, as what it is: W2² exact, within 1%, or bounded from one side."""
+    """Of a distance, as what it is: W2² exact, certified to a part of it, or bounded from one side;
+    within 1% in files of version 0.5.0."""
     label, said = DISTANCES[name][1], run.observables[name].description
     if "sliced" in said:
         return f"sliced {label}, below {label}"
     if "w2sq_bounds" in run.observables and name == "w2sq":
         low, high = np.moveaxis(run.observables["w2sq_bounds"].values(), -1, 0)
-        return f"{label}, from above" if np.nanmax(high - low) > 0 else label
+        apart = high > low  # not of a frame that there is nothing to compare with
+        gap = 100 * np.max((1 - low[apart] / high[apart]), initial=0)
+        return f"{label} (certified to {short(gap)}%)" if gap > 0 else label
     return f"{label} within 1%" if "(sinkhorn)" in said else label
 
 

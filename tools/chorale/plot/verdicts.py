@@ -187,6 +187,9 @@ def of_spde(run: Run) -> list[Verdict]:
     if len(last):
         kind, count = run.study_values["distance_kind"], run.parameters.integer("tokens_count")
         quantity = f"{kind} of density and {count} tokens, t = {time[last[-1]]:.3g}"
+        low = run.study_data.get("distance_low", mean)[:]  # version 0.5.0 has none
+        if low[last[-1]] < mean[last[-1]]:
+            quantity += ", at most"
         numbers = float(mean[last[-1]]), nan, 0.0
         rows.append(Verdict(quantity, *numbers, "limit of many tokens", nan, None))
     return rows
