@@ -21,9 +21,9 @@ PetscErrorCode DistanceCircle(Tokens mu, Tokens nu, PetscReal *geodesic, PetscRe
 #define DISTANCE_CIRCLE_PAIRS ((PetscInt64)1 << 22)
 PetscErrorCode DistanceCircleTransport(Tokens mu, Tokens nu, PetscReal *low, PetscReal *high);
 
-/* Any d, any weights (rounded to 2^-40 of the whole): the auction of Bertsekas with prices in a tree; *low <= W2^2 <=
- * *high, both certified, (*high - *low) / *high <= tol in (0,1) unless the range of doubles ends before, which one
- * printed line says. Every rank holds both measures: some 10 (N + M) d doubles. */
+/* Any d, any weights: *low <= W2^2 <= *high, both certified, by the auction of Bertsekas (THEORY.md (9.12)). The gap
+ * *high - *low is at most tol *high, tol in (0,1), or as small as doubles allow, which one printed line says. Masses are
+ * rounded to 2^-60. Every rank holds both measures: about 4 d + 40 doubles for each of their tokens. */
 PetscErrorCode DistanceAuction(Tokens mu, Tokens nu, PetscReal tol, PetscReal *low, PetscReal *high);
 
 /* Any d, any weights, O(N log N): d times the mean over fixed pseudo-random directions theta of the W2^2 of the

@@ -60,7 +60,3 @@ void LotsPop(Lots *lots, PetscInt *top) {
   lots->lot[k].left = lots->unused;
   lots->unused = k;
 }
-
-void LotsSkipEmpty(Lots *lots, PetscInt *top) {
-  while (*top != LOTS_NONE && lots->lot[*top].mass == 0) LotsPop(lots, top);
-}

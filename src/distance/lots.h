@@ -26,7 +26,5 @@ PetscErrorCode LotsDestroy(Lots *lots);
 PetscErrorCode LotsPush(Lots *lots, double price, PetscInt64 mass, PetscInt person, PetscInt *top);
 /* Takes the cheapest lot off the heap *top. */
 void LotsPop(Lots *lots, PetscInt *top);
-/* Takes empty lots off the top. */
-void LotsSkipEmpty(Lots *lots, PetscInt *top);
 
 #endif

@@ -4,6 +4,7 @@
 #define SMALL  4096 /* objects below which ranks do not share searches: they would wait for each other */
 #define SHARED 32   /* searches from which on the ranks share them: fewer cost less than the message */
 #define LEFT   0.1  /* of epsilon: what the mass that a phase leaves may cost at most, or tiny masses take for ever */
+#define CROWD  16   /* lots of an object that nobody minds */
 #define BIDS   1000 /* a person and phase, from which on epsilon is too small */
 #define FACTOR 5    /* ... and raised */
 
@@ -17,7 +18,8 @@ PetscErrorCode MarketCreate(MPI_Comm comm, const Points *persons, const Points *
   PetscCall(LotsCreate(&market->lots));
   PetscCall(PetscMalloc4(persons->n, &market->value, persons->n, &market->rest, (size_t)persons->n * MARKET_NEAR,
                          &market->near, persons->n, &market->beyond));
-  PetscCall(PetscMalloc3(objects->n, &market->top, persons->n + 1, &market->pool, persons->n + 1, &market->place));
+  PetscCall(PetscMalloc5(objects->n, &market->top, objects->n, &market->count, objects->n, &market->crowd,
+                         persons->n + 1, &market->pool, persons->n + 1, &market->place));
   for (PetscInt i = 0; i <= persons->n; i++) market->place[i] = -1;
   for (PetscInt i = 0; i < persons->n; i++) {
     market->rest[i] = persons->mass[i];
@@ -26,6 +28,8 @@ PetscErrorCode MarketCreate(MPI_Comm comm, const Points *persons, const Points *
   }
   for (PetscInt j = 0; j < objects->n; j++) {
     market->top[j] = LOTS_NONE;
+    market->count[j] = 1;
+    market->crowd[j] = CROWD;
     PetscCall(LotsPush(&market->lots, 0, objects->mass[j], LOTS_NONE, &market->top[j]));
   }
   PetscFunctionReturn(0);
@@ -37,7 +41,7 @@ PetscErrorCode MarketDestroy(Market *market) {
   PetscCall(PriceTreeDestroy(&market->asks));
   PetscCall(LotsDestroy(&market->lots));
   PetscCall(PetscFree4(market->value, market->rest, market->near, market->beyond));
-  PetscCall(PetscFree3(market->top, market->pool, market->place));
+  PetscCall(PetscFree5(market->top, market->count, market->crowd, market->pool, market->place));
   PetscFunctionReturn(0);
 }
 
@@ -79,7 +83,8 @@ PetscErrorCode MarketInherit(Market *market, const Market *coarse) {
   PetscFunctionReturn(0);
 }
 
-/* Empties the heap of object j into the pool: *n lots, one for each person. */
+/* Empties the heap of object j into the pool: *n lots, one for each person, at the least of its prices: that changes
+ * neither the least price of the object nor what persons may pay. */
 static void Pool(Market *market, PetscInt j, PetscInt *n) {
   PetscInt *top = &market->top[j];
 
@@ -87,6 +92,7 @@ static void Pool(Market *market, PetscInt j, PetscInt *n) {
     const Lot *lot = &market->lots.lot[*top];
     PetscInt *place = &market->place[lot->person + 1];
 
+    if (lot->mass == 0) continue;
     if (*place < 0) {
       *place = (*n)++;
       market->pool[*place] = *lot;
@@ -94,6 +100,20 @@ static void Pool(Market *market, PetscInt j, PetscInt *n) {
       market->pool[*place].mass += lot->mass;
   }
   for (PetscInt k = 0; k < *n; k++) market->place[market->pool[k].person + 1] = -1;
+  market->count[j] = *n;
+}
+
+/* In the middle of a phase; ever later, since prices that fall must not go on for ever. */
+static PetscErrorCode PoolCrowd(Market *market, PetscInt j) {
+  PetscInt n;
+
+  PetscFunctionBeginUser;
+  Pool(market, j, &n);
+  market->crowd[j] *= 2;
+  for (PetscInt k = 0; k < n; k++)
+    PetscCall(
+        LotsPush(&market->lots, market->pool[k].price, market->pool[k].mass, market->pool[k].person, &market->top[j]));
+  PetscFunctionReturn(0);
 }
 
 /* All lots of object j at one price; a person keeps its lot if that is within epsilon of its value. */
@@ -103,18 +123,22 @@ static PetscErrorCode Resell(Market *market, PetscInt j, double price, PetscReal
 
   PetscFunctionBeginUser;
   Pool(market, j, &n);
+  market->count[j] = 0;
   for (PetscInt k = 0; k < n; k++) {
     const PetscInt i = market->pool[k].person;
     const PetscInt64 mass = market->pool[k].mass;
 
     if (i != LOTS_NONE && PriceTreeCost(&market->offers, j, Person(market, i)) + price <= market->value[i] + epsilon) {
       PetscCall(LotsPush(&market->lots, price, mass, i, &market->top[j]));
+      market->count[j]++;
       continue;
     }
     freed += mass;
     if (i != LOTS_NONE) market->rest[i] += mass;
   }
   if (freed) PetscCall(LotsPush(&market->lots, price, freed, LOTS_NONE, &market->top[j]));
+  market->count[j] += freed > 0;
+  market->crowd[j] = 2 * market->count[j] + CROWD;
   PetscFunctionReturn(0);
 }
 
@@ -233,6 +257,15 @@ static PetscInt64 Withdraw(Lots *lots, PetscInt top, PetscInt i, double price) {
   return mass;
 }
 
+static void Drop(Market *market, PetscInt j) {
+  LotsPop(&market->lots, &market->top[j]);
+  market->count[j]--;
+}
+
+static void SkipEmpty(Market *market, PetscInt j) {
+  while (market->top[j] != LOTS_NONE && market->lots.lot[market->top[j]].mass == 0) Drop(market, j);
+}
+
 /* Person i takes the cheapest lots of object j, up to the price `limit`, and pays epsilon more than that or than the
  * next lot; so for its own lots, or it would compete with itself in ever smaller parts of lots. Persons that lose lots
  * join the queue. */
@@ -254,15 +287,16 @@ static PetscErrorCode Take(Market *market, PetscInt i, PetscInt j, double limit,
       market->rest[lot->person] += mass;
     }
     lot->mass -= mass;
-    if (lot->mass == 0) LotsPop(&market->lots, top);
+    if (lot->mass == 0) Drop(market, j);
   }
   if (taken > 0) {
-    LotsSkipEmpty(&market->lots, top);
+    SkipEmpty(market, j);
     const double price = epsilon + (*top == LOTS_NONE ? limit : PetscMin(limit, market->lots.lot[*top].price));
 
     if (want == 0 && lot->mass > 0) taken += Withdraw(&market->lots, *top, i, price);
-    LotsSkipEmpty(&market->lots, top);
+    SkipEmpty(market, j);
     PetscCall(LotsPush(&market->lots, price, taken, i, top));
+    if (++market->count[j] > market->crowd[j]) PetscCall(PoolCrowd(market, j));
     PriceTreeSet(&market->offers, j, market->lots.lot[*top].price);
   }
   market->rest[i] = want;

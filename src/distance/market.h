@@ -18,11 +18,12 @@ typedef struct {
   double *value;                   /* v[persons] = min_j |x - y_j|^2 + p_j, when MarketValues made them */
   PetscInt64 *rest;                /* [persons] what is left to give */
   Lots lots;
-  PetscInt *top;   /* [objects] heaps of lots */
-  Lot *pool;       /* [persons + 1] lots of one object, put together: one for each person */
-  PetscInt *place; /* [persons + 1] of a person's lot in the pool; -1 */
-  PetscInt *near;  /* [persons][MARKET_NEAR] the best objects at the last search */
-  double *beyond;  /* [persons] nothing else was below it then */
+  PetscInt *top;           /* [objects] heaps of lots */
+  PetscInt *count, *crowd; /* [objects] lots, and from how many on those of one person are put together */
+  Lot *pool;               /* [persons + 1] lots of one object, put together: one for each person */
+  PetscInt *place;         /* [persons + 1] of a person's lot in the pool; -1 */
+  PetscInt *near;          /* [persons][MARKET_NEAR] the best objects at the last search */
+  double *beyond;          /* [persons] nothing else was below it then */
   PetscReal total;
 } Market;
 
