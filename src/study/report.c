@@ -27,6 +27,7 @@ static void Roughly(PetscReal seconds, size_t size, char text[]) {
   static const char *const units[] = {"s", "min", "h"};
   int unit = 0;
 
+  seconds = PetscMax(seconds, 0.1);
   for (; unit < 2 && seconds >= 90; unit++) seconds /= 60;
   (void)snprintf(text, size, "%.*f %s", seconds < 9.95 ? 1 : 0, (double)seconds, units[unit]);
 }
