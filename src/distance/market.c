@@ -8,11 +8,20 @@
 #define BIDS   1000 /* a person and phase, from which on epsilon is too small */
 #define FACTOR 5    /* ... and raised */
 
+/* What a search leaves for later bids of its person. */
+typedef struct {
+  PetscInt near[MARKET_NEAR];
+  double beyond;
+} Found;
+
 PetscErrorCode MarketCreate(MPI_Comm comm, const Points *persons, const Points *objects, Market *market) {
   PetscFunctionBeginUser;
   *market = (Market){.comm = comm, .persons = persons, .objects = objects};
   PetscCallMPI(MPI_Comm_size(comm, &market->ranks));
   PetscCallMPI(MPI_Comm_rank(comm, &market->rank));
+  PetscCall(PetscMalloc2(market->ranks, &market->counts, market->ranks, &market->starts));
+  PetscCallMPI(MPI_Type_contiguous((int)sizeof(Found), MPI_BYTE, &market->record));
+  PetscCallMPI(MPI_Type_commit(&market->record));
   PetscCall(PriceTreeCreate(objects, &market->offers));
   PetscCall(PriceTreeCreate(persons, &market->asks));
   PetscCall(LotsCreate(&market->lots));
@@ -40,6 +49,8 @@ PetscErrorCode MarketDestroy(Market *market) {
   PetscCall(PriceTreeDestroy(&market->offers));
   PetscCall(PriceTreeDestroy(&market->asks));
   PetscCall(LotsDestroy(&market->lots));
+  if (market->record) PetscCallMPI(MPI_Type_free(&market->record));
+  PetscCall(PetscFree2(market->counts, market->starts));
   PetscCall(PetscFree4(market->value, market->rest, market->near, market->beyond));
   PetscCall(PetscFree5(market->top, market->count, market->crowd, market->pool, market->place));
   PetscFunctionReturn(0);
@@ -49,19 +60,25 @@ static const double *Person(const Market *market, PetscInt i) {
   return market->persons->x + (size_t)i * market->persons->dim;
 }
 
+/* n pieces over the ranks. */
+static void Share(const Market *market, PetscInt n) {
+  for (PetscMPIInt r = 0; r < market->ranks; r++) {
+    market->starts[r] = (PetscMPIInt)((PetscInt64)n * r / market->ranks);
+    market->counts[r] = (PetscMPIInt)((PetscInt64)n * (r + 1) / market->ranks) - market->starts[r];
+  }
+}
+
 /* The least |x - y|^2 + price for each of the points: the ranks share them. */
 static PetscErrorCode Least(const Market *market, const Points *points, const PriceTree *tree, double *values) {
-  PetscMPIInt counts[market->ranks], starts[market->ranks];
+  PetscInt last = -1;
 
   PetscFunctionBeginUser;
-  for (PetscMPIInt r = 0; r < market->ranks; r++) {
-    starts[r] = (PetscMPIInt)((PetscInt64)points->n * r / market->ranks);
-    counts[r] = (PetscMPIInt)((PetscInt64)points->n * (r + 1) / market->ranks) - starts[r];
-  }
-  PetscInt last = -1;
-  for (PetscInt i = starts[market->rank]; i < starts[market->rank] + counts[market->rank]; i++)
+  Share(market, points->n);
+  const PetscInt first = market->starts[market->rank], end = first + market->counts[market->rank];
+  for (PetscInt i = first; i < end; i++)
     PriceTreeFind(tree, points->x + (size_t)i * points->dim, last, 1, &last, &values[i]);
-  PetscCallMPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, values, counts, starts, MPI_DOUBLE, market->comm));
+  PetscCallMPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, values, market->counts, market->starts, MPI_DOUBLE,
+                              market->comm));
   PetscFunctionReturn(0);
 }
 
@@ -179,12 +196,6 @@ PetscReal MarketCost(const Market *market, PetscReal scale) {
   return (PetscReal)(cost / market->total);
 }
 
-/* What a search leaves for later bids of its person. */
-typedef struct {
-  PetscInt near[MARKET_NEAR];
-  double beyond;
-} Found;
-
 static void Search(const Market *market, PetscInt i, Found *found) {
   double values[MARKET_NEAR];
 
@@ -196,18 +207,15 @@ static void Search(const Market *market, PetscInt i, Found *found) {
 /* For the n persons i[]; room: found[n]. */
 static PetscErrorCode SearchAll(Market *market, PetscInt n, const PetscInt *i, Found *found) {
   const PetscBool shared = n >= SHARED && market->objects->n >= SMALL && market->ranks > 1 ? PETSC_TRUE : PETSC_FALSE;
-  PetscMPIInt counts[market->ranks], starts[market->ranks];
 
   PetscFunctionBeginUser;
-  for (PetscMPIInt r = 0; r < market->ranks; r++) {
-    starts[r] = (PetscMPIInt)(n * r / market->ranks * (PetscInt)sizeof(Found));
-    counts[r] = (PetscMPIInt)(n * (r + 1) / market->ranks * (PetscInt)sizeof(Found)) - starts[r];
-  }
-  const PetscInt first = shared ? n * market->rank / market->ranks : 0;
-  const PetscInt end = shared ? n * (market->rank + 1) / market->ranks : n;
+  Share(market, shared ? n : 0);
+  const PetscInt first = shared ? market->starts[market->rank] : 0;
+  const PetscInt end = shared ? first + market->counts[market->rank] : n;
   for (PetscInt q = first; q < end; q++) Search(market, i[q], &found[q]);
   if (shared)
-    PetscCallMPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, found, counts, starts, MPI_BYTE, market->comm));
+    PetscCallMPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, found, market->counts, market->starts,
+                                market->record, market->comm));
   for (PetscInt q = 0; q < n; q++) {
     PetscCall(PetscArraycpy(market->near + (size_t)i[q] * MARKET_NEAR, found[q].near, MARKET_NEAR));
     market->beyond[i[q]] = found[q].beyond;

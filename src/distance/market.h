@@ -11,12 +11,13 @@
 
 typedef struct {
   MPI_Comm comm;
-  PetscMPIInt ranks, rank;
-  const Points *persons, *objects; /* sorted; of the same total mass */
-  PriceTree offers;                /* objects with the prices of their cheapest lots, p */
-  PriceTree asks;                  /* persons with the prices -v */
-  double *value;                   /* v[persons] = min_j |x - y_j|^2 + p_j, when MarketValues made them */
-  PetscInt64 *rest;                /* [persons] what is left to give */
+  PetscMPIInt ranks, rank, *counts, *starts; /* [ranks] what each of them does of a shared piece of work */
+  MPI_Datatype record;                       /* what a search finds */
+  const Points *persons, *objects;           /* sorted; of the same total mass */
+  PriceTree offers;                          /* objects with the prices of their cheapest lots, p */
+  PriceTree asks;                            /* persons with the prices -v */
+  double *value;                             /* v[persons] = min_j |x - y_j|^2 + p_j, when MarketValues made them */
+  PetscInt64 *rest;                          /* [persons] what is left to give */
   Lots lots;
   PetscInt *top;           /* [objects] heaps of lots */
   PetscInt *count, *crowd; /* [objects] lots, and from how many on those of one person are put together */

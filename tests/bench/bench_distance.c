@@ -1,5 +1,6 @@
-/* Distances between measures, CPU seconds of this process (the slowest rank), best of 3: bench_distance. Prints
- * `name value unit` lines. */
+/* Distances between measures, CPU seconds of this process (the slowest rank), the best of some: bench_distance
+ * [-only NAME]. Prints `name value unit` lines. */
+#include <string.h>
 #include <time.h>
 
 #include <chorale/distance.h>
@@ -51,14 +52,18 @@ static PetscErrorCode Mmd(Tokens mu, Tokens nu, PetscReal *value) {
   return DistanceMMD(mu, nu, 1, value);
 }
 
-static PetscErrorCode Measure(const char *name, PetscInt64 N, PetscInt64 M, PetscInt d, Measured measured) {
+static PetscErrorCode Measure(const char *name, PetscInt64 N, PetscInt64 M, PetscInt d, Measured measured, int times) {
   double best = 1e300;
+  PetscBool given;
   Tokens mu, nu;
+  char only[16];
 
   PetscFunctionBeginUser;
+  PetscCall(PetscOptionsGetString(NULL, NULL, "-only", only, sizeof(only), &given));
+  if (given && strcmp(only, name)) PetscFunctionReturn(0);
   PetscCall(Uniform(N, d, 0, &mu));
   PetscCall(Uniform(M, d, 1, &nu));
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < times; i++) {
     double seconds = Seconds();
     PetscReal value;
 
@@ -76,18 +81,18 @@ static PetscErrorCode Measure(const char *name, PetscInt64 N, PetscInt64 M, Pets
 
 static PetscErrorCode All(void) {
   PetscFunctionBeginUser;
-  PetscCall(Measure("circle", 1000000, 1000000, 2, Circle));
-  PetscCall(Measure("circle", 10000000, 16384, 2, Circle));
-  PetscCall(Measure("circle", 10000000, 10000000, 2, Circle));
-  PetscCall(Measure("mmd", 1000000, 16384, 2, Mmd));
+  PetscCall(Measure("circle", 1000000, 1000000, 2, Circle, 3));
+  PetscCall(Measure("circle", 10000000, 16384, 2, Circle, 3));
+  PetscCall(Measure("circle", 10000000, 10000000, 2, Circle, 3));
+  PetscCall(Measure("mmd", 1000000, 16384, 2, Mmd, 3));
   for (PetscInt d = 3; d <= 4; d++) {
-    PetscCall(Measure("auction", 2048, 2048, d, Auction));
-    PetscCall(Measure("auction", 65536, 65536, d, Auction));
-    PetscCall(Measure("mmd", 100000, 100000, d, Mmd));
-    PetscCall(Measure("sliced", 100000, 100000, d, Sliced));
+    PetscCall(Measure("mmd", 100000, 100000, d, Mmd, 3));
+    PetscCall(Measure("sliced", 100000, 100000, d, Sliced, 3));
   }
-  PetscCall(Measure("auction", 65536, 8192, 3, Auction));
-  PetscCall(Measure("auction", 16384, 16384, 8, Auction));
+  PetscCall(Measure("auction", 100000, 100000, 3, Auction, 2));
+  PetscCall(Measure("auction", 1000000, 1000000, 3, Auction, 1));
+  PetscCall(Measure("auction", 50000, 50000, 4, Auction, 2));
+  PetscCall(Measure("auction", 20000, 20000, 8, Auction, 2));
   PetscFunctionReturn(0);
 }
 
