@@ -5,6 +5,7 @@
 #define SHARED 32   /* searches from which on the ranks share them: fewer cost less than the message */
 #define LEFT   0.1  /* of epsilon: what the mass that a phase leaves may cost at most, or tiny masses take for ever */
 #define CROWD  16   /* lots of an object that nobody minds */
+#define MANY   64   /* ... among which looking for those of one person costs more than it saves */
 #define BIDS   1000 /* a person and phase, from which on epsilon is too small */
 #define FACTOR 5    /* ... and raised */
 
@@ -301,7 +302,7 @@ static PetscErrorCode Take(Market *market, PetscInt i, PetscInt j, double limit,
     SkipEmpty(market, j);
     const double price = epsilon + (*top == LOTS_NONE ? limit : PetscMin(limit, market->lots.lot[*top].price));
 
-    if (want == 0 && lot->mass > 0) taken += Withdraw(&market->lots, *top, i, price);
+    if (want == 0 && lot->mass > 0 && market->count[j] <= MANY) taken += Withdraw(&market->lots, *top, i, price);
     SkipEmpty(market, j);
     PetscCall(LotsPush(&market->lots, price, taken, i, top));
     if (++market->count[j] > market->crowd[j]) PetscCall(PoolCrowd(market, j));
