@@ -103,10 +103,10 @@ def test_a_law_that_holds_is_refused_in_one_run_of_a_hundred(folder, realization
 
 def test_slopes_over_the_upper_half(folder):
     with made("half") as found:
-        value, low, high = found.upper_slope
+        value, low, high = found.slope(upper=True)
         assert low < -0.5 < high and high - low < 0.02 and abs(value + 0.5) < 0.01
     with made("half", count=COUNT[:4]) as found:
-        assert np.isnan(found.upper_slope).all()
+        assert np.isnan(found.slope(upper=True)).all()
 
 
 def test_a_part_of_a_larger_system_counts_as_more_tokens(folder):
@@ -171,10 +171,19 @@ def test_results_of_two_studies_are_not_drawn_together(three, runs):
     assert (code, out) == (2, "") and err.count("\n") == 1 and "chorale chaos" in err, err
 
 
+def test_slopes_are_those_of_the_study(runs):
+    with io.open(runs.path("chaos")) as run:
+        found = laws.Rates(run).slope()
+        assert abs(found[0] - run.study_values["slope_w2sq"]) < 1e-12
+
+
 def test_a_report_has_a_table_of_rates(three):
+    """Two rows for each run: at t = 0 the values of these files are half of the largest."""
     code, _, err = tools.run("report", *three, "-o", "page.html")
     assert (code, err) == (0, "")
     with open("page.html", encoding="utf-8") as file:
-        rows = Page(file.read()).columns("run", "N from", "to", "paper's bound")
-    assert rows["run"][0] == "d = 3, twins" and rows["N from"] == [32.0] * 5
-    assert rows["own rate"][3:] == ["N^(−2/3)", "N^(−2/5)"]
+        rows = Page(file.read()).columns("run", "W2² at", "N from", "to", "paper's bound")
+    assert rows["run"][::2] == rows["run"][1::2] and rows["run"][0] == "d = 3, twins"
+    assert rows["W2² at"] == ["sup", "t = 0"] * 5 and rows["N from"] == [32.0] * 10
+    assert rows["own rate"][6::2] == ["N^(−2/3)", "N^(−2/5)"]
+    assert all(abs(value + 2 / 3) < 0.01 for value in rows["slope"][6:8]), rows["slope"]

@@ -91,13 +91,14 @@ def chance_limit(free: int, realizations: int) -> float:
 
 
 class Rates:
-    """The largest W2^2 over time of a run, samples[R][n], against N."""
+    """W2^2 of a run against N, samples[R][n]: the largest over time, or that at t = 0, where the
+    law is that of the start and no noise was shared yet."""
 
-    def __init__(self, run: Run):
+    def __init__(self, run: Run, start: bool = False):
         self.run, self.wide = run, factor(run)
         self.dim = run.parameters.integer("tokens_dim")
         count, frames = columns(run, "tokens", "w2sq_frames")
-        samples = frames.max(axis=1)
+        samples = frames[:, 0] if start else frames.max(axis=1)
         known = (np.isfinite(samples) & (samples > 0)).all(axis=0)
         if not len(samples) or known.sum() < 2:
             raise BadFile(run.path, "has no W2^2 at two values of N")
@@ -114,19 +115,19 @@ class Rates:
             return self.given
         return self.given / (1 - self.given / float(self.run.study_values["reference_tokens"]))
 
-    @cached_property
-    def upper_slope(self) -> np.ndarray:
-        """(value, low, high) of the slope over the upper half of log N; NaN for fewer than three N
-        there."""
-        upper = self.given >= np.sqrt(self.given[0] * self.given[-1])
-        if upper.sum() < 3:
+    def slope(self, upper: bool = False) -> np.ndarray:
+        """(value, low, high) of the slope of log W2^2 against log N, also over the upper half of
+        log N alone; NaN for fewer than three N there."""
+        least = np.sqrt(self.given[0] * self.given[-1]) if upper else 0
+        chosen = self.given >= least
+        if upper and chosen.sum() < 3:
             return np.full(3, np.nan)
-        position = np.log(self.given[upper])
+        position = np.log(self.given[chosen])
 
-        def slope(mean: np.ndarray) -> np.ndarray:
-            return np.polyfit(position, np.log(mean[upper]), 1)[0]
+        def fitted(mean: np.ndarray) -> np.ndarray:
+            return np.polyfit(position, np.log(mean[chosen]), 1)[0]
 
-        return jackknife(self.samples, slope, self.wide)
+        return jackknife(self.samples, fitted, self.wide)
 
     @cached_property
     def relative(self) -> np.ndarray:

@@ -106,30 +106,38 @@ def figure(runs: Sequence[Run]) -> Picture:
     whole = plt.figure(figsize=(13, 6.6 + 0.3 * max(map(len, panels))), layout="constrained")
     for axes, panel in zip(whole.subplots(1, len(panels), squeeze=False)[0], panels):
         draw_panel(axes, panel)
+    shared = together.common(runs)
+    ends = [f(f(rates.given) for rates in several) for f in (min, max)]
+    shared.parameters["tokens_count"] = ",".join(f"{end:.0f}" for end in ends)
     about = (
         "Bars: 95% intervals. Lines: the rate of dimension d − 1 and a term 1/N; dotted: any power"
     )
-    return dress(whole, together.common(runs), headline(several), about)
+    return dress(whole, shared, headline(several), about)
 
 
 def table(runs: Sequence[Run]) -> tuple[list[str], list[list[Any]]]:
-    """(heads, rows): what is proved, expected and measured, and how well laws fit."""
-    heads = ["run", "N from", "to", "paper's bound", "its slope", "own rate", "its slope", "slope"]
-    heads += ["95% from", "to", "upper half", "95% from", "to"]
+    """(heads, rows): what is proved, expected and measured, and how well laws fit; of every run two
+    rows, the largest value over time and that at t = 0."""
+    heads = ["run", "W2² at", "N from", "to", "paper's bound", "its slope", "own rate"]
+    heads += ["its slope", "slope", "95% from", "to", "upper half", "95% from", "to"]
     for name in LAWS:
         heads += [f"misfit of {name}", ""]
-    rows = []
-    for name, run in zip(labels(runs), runs):
-        rates, values = Rates(run), run.study_values
-        row = [name, float(rates.given[0]), float(rates.given[-1])]
-        for rate, key in ((bound_of, "slope_bound"), (intrinsic_of, "slope_intrinsic")):
-            row += [plain(rate(rates.dim)), float(values.get(key, np.nan))]
-        row += [*interval(values, "slope_w2sq"), *map(float, rates.upper_slope)]
-        for law in LAWS.values():
-            fit = rates.fit(law)
-            row += ["", ""] if fit is None else [fit.misfit, "✓" if fit.holds else "✗"]
-        rows.append(row)
+    named = list(zip(labels(runs), runs))
+    rows = [row(name, run, start) for name, run in named for start in (False, True)]
     return heads, rows
+
+
+def row(name: str, run: Run, start: bool) -> list[Any]:
+    """Of a run in the table."""
+    rates, values = Rates(run, start), run.study_values
+    found = [name, "t = 0" if start else "sup", *map(float, rates.given[[0, -1]])]
+    for rate, key in ((bound_of, "slope_bound"), (intrinsic_of, "slope_intrinsic")):
+        found += [plain(rate(rates.dim)), float(values.get(key, np.nan))]
+    found += [*map(float, rates.slope()), *map(float, rates.slope(upper=True))]
+    for law in LAWS.values():
+        fit = rates.fit(law)
+        found += [np.nan, ""] if fit is None else [float(fit.misfit), "✓" if fit.holds else "✗"]
+    return found
 
 
 def plain(formula: str) -> str:
