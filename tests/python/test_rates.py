@@ -156,7 +156,7 @@ def test_several_runs_of_chaos_are_drawn_together(three):
     assert (code, out, err) == (0, "together.png\n", "")
     picture = files.together_of(three)
     assert "paper's bound in all 5 runs" in picture.headline, picture.headline
-    assert picture.headline.endswith("in 4 of 5"), picture.headline
+    assert picture.headline.endswith("fits 4 of 5"), picture.headline
     panels = [axes for axes in picture.figure.axes if axes.has_data()]
     assert [len(axes.containers) for axes in panels] == [3, 2]
     values = panels[0].containers[0].lines[0].get_ydata()

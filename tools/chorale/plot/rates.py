@@ -83,7 +83,7 @@ def draw_panel(axes: Axes, several: Sequence[tuple[Rates, str]]) -> None:
 
 
 def headline(several: Sequence[Rates]) -> str:
-    """Whether W2^2 falls faster than proved, and like its own dimension."""
+    """Whether W2^2 falls faster than proved, and whether the law of its own dimension fits."""
     below, like = 0, 0
     for rates in several:
         values = rates.run.study_values
@@ -91,10 +91,10 @@ def headline(several: Sequence[Rates]) -> str:
         fit = rates.fit(law_of(rates))
         like += fit is not None and fit.holds
     many = len(several)
-    share = ["all" if count == many else f"{count} of" for count in (below, like)]
+    share = [f"all {many}" if count == many else f"{count} of {many}" for count in (below, like)]
     return (
-        f"W₂² falls faster than the paper's bound in {share[0]} {many} runs, "
-        f"and at the rate of dimension d − 1 in {share[1]} {many}"
+        f"W₂² falls faster than the paper's bound in {share[0]} runs; "
+        f"the rate of dimension d − 1 fits {share[1]}"
     )
 
 
