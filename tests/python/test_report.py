@@ -16,7 +16,7 @@ from run import chorale, options
 from studies import RUNS, in_two_tiers
 
 from chorale import io
-from chorale.plot import together
+from chorale.plot import files, together
 from chorale.report import content, page
 
 # Two runs that differ in their start alone.
@@ -220,7 +220,7 @@ def test_a_sweep_has_a_row_for_each_file(sweep):
 def test_pictures_have_both_themes(sweep, monkeypatch):
     monkeypatch.setattr(content, "THEMES", ("light", "dark"))
     paths = [str(sweep / f"{name}.h5") for name in ("far", "near")]
-    drawn, _ = content.draw(lambda: together.figure_of(paths), "")
+    drawn, _ = content.draw(lambda: files.together_of(paths), "")
     assert "prefers-color-scheme: dark" in drawn
 
 

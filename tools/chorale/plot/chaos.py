@@ -39,6 +39,16 @@ BOUND = {2: "N^{-1/2}", 3: "N^{-1/2}", 4: "N^{-1/2}\\,\\log(1+N)"}
 INTRINSIC = {2: "N^{-1}", 3: "N^{-1}\\,\\log(1+N)"}
 
 
+def bound_of(dim: int) -> str:
+    """The paper's rate in R^d, as a formula."""
+    return BOUND.get(dim, f"N^{{-2/{dim}}}")
+
+
+def intrinsic_of(dim: int) -> str:
+    """The rate of dimension d - 1, as a formula."""
+    return INTRINSIC.get(dim, f"N^{{-2/{dim - 1}}}")
+
+
 def anchored(rate: np.ndarray, values: np.ndarray, envelope: bool = False) -> np.ndarray:
     """The rate times a constant: through the values in the mean, or the least one that lies above
     all of them."""
@@ -71,12 +81,10 @@ def draw_rates(run: Run, axes: Axes, dim: int) -> None:
         draw_quantity(run, axes, name)
     if not np.isfinite(w2sq).all():  # version 0.5.0 left it out for large N off the circle
         (w2sq,) = columns(run, "mmd2")
-    rate = BOUND.get(dim, f"N^{{-2/{dim}}}")
-    label = f"the paper's bound of $W_2^2$, ${rate}$"
+    label = f"the paper's bound of $W_2^2$, ${bound_of(dim)}$"
     look = {"color": LOOK.ink, "linestyle": "--", "linewidth": 1.6}
     axes.plot(count, anchored(bound, w2sq, True), label=label, **look)
-    rate = INTRINSIC.get(dim, f"N^{{-2/{dim - 1}}}")
-    label = f"intrinsic dimension {dim - 1}, ${rate}$"
+    label = f"intrinsic dimension {dim - 1}, ${intrinsic_of(dim)}$"
     look = {"color": LOOK.faint, "linestyle": ":", "linewidth": 2.2}
     axes.plot(count, anchored(intrinsic, w2sq), label=label, **look)
     count_axis(axes, count, "tokens N")

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 
 from chorale.command import Parser, of_file, whole
 from chorale.errors import Refused
-from chorale.plot import common, files, movie, together
+from chorale.plot import common, files, movie
 from chorale.plot.common import LOOK, style
 
 FORMATS = ("png", "pdf")
@@ -58,7 +58,7 @@ def open_window() -> None:
 def draw_together(arguments: argparse.Namespace) -> None:
     """One picture of all files."""
     with of_file(", ".join(arguments.files)):
-        figure = together.figure_of(arguments.files).figure
+        figure = files.together_of(arguments.files).figure
     beside = os.path.join(os.path.dirname(arguments.files[0]), "together.h5")
     for out in outputs(beside, arguments):
         if arguments.out or not arguments.show:
@@ -131,8 +131,8 @@ def add_pictures(parser: Parser) -> None:
     parser.add_argument(
         "--together",
         action="store_true",
-        help="one picture of all FILEs: energy and order over time, a curve for each "
-        "(default: together.png beside the first)",
+        help="one picture of all FILEs, a curve for each: energy and order over time, or of study "
+        "chaos W2^2 against N with the laws that fit it (default: together.png beside the first)",
     )
 
 

@@ -3,7 +3,6 @@ which they differ."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import Any, Callable, Sequence
 
@@ -11,8 +10,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from chorale import io
-from chorale.errors import BadFile
 from chorale.io import Run
 from chorale.plot.common import (
     LOOK,
@@ -169,14 +166,3 @@ def figure(runs: Sequence[Run]) -> Picture:
     several = any(energy.count > 1 for energy in energies)
     bands = "Bands: 95% intervals of the mean" if several else ""
     return dress(whole, common(runs), headline(energies, names), bands)
-
-
-def figure_of(paths: Sequence[str]) -> Picture:
-    """Of files that have observables."""
-    with contextlib.ExitStack() as stack:
-        runs = [stack.enter_context(io.open(path)) for path in paths]
-        for run in runs:
-            if "energy" not in run.observables:
-                reason = "no energy over time: together are drawn results of chorale simulate"
-                raise BadFile(run.path, reason)
-        return figure(runs)

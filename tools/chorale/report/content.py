@@ -18,7 +18,7 @@ from chorale import io
 from chorale.command import first_line
 from chorale.errors import BadFile
 from chorale.io import Run
-from chorale.plot import files, kernel, together, verdicts
+from chorale.plot import files, kernel, rates, together, verdicts
 from chorale.plot.common import LOOK, Picture, Series, not_complete, parameters_line, style
 from chorale.report.page import alarm, details, escape, formulas, picture, soft, table, titled
 
@@ -256,20 +256,29 @@ def summary(runs: Sequence[Run], keys: Sequence[str]) -> str:
     return table(heads, [[row.get(head, empty[head]) for head in heads] for row in rows])
 
 
+def law_table(runs: Sequence[Run]) -> str:
+    """Rates of several runs of study chaos, and how well laws fit."""
+    try:
+        found = table(*rates.table(runs))
+    except (BadFile, *TOO_LITTLE) as error:
+        return alarm(f"No table of rates: {first_line(error)}")
+    return titled("Rates", found + soft(escape(rates.NOTE)))
+
+
 def sweep(study: str, paths: Sequence[str]) -> str:
     """What results of one study have in common and where they differ, as HTML."""
     with contextlib.ExitStack() as stack:
         runs = [stack.enter_context(io.open(path)) for path in paths]
         keys = together.differing(runs)
         body = summary(runs, keys)
-        drawable = [len(run.observables.get("energy", ())) > 0 for run in runs]
-    overlay = [path for path, there in zip(paths, drawable) if there]
-    drawn = ""
+        drawable = [run for run in runs if files.together_module(run)]
+        fitted = law_table(drawable) if study == "chaos" and len(drawable) > 1 else ""
+    overlay, drawn = [run.path for run in drawable], ""
     if len(overlay) > 1:
-        drawn, _ = draw(lambda: together.figure_of(overlay), "the runs together")
+        drawn, _ = draw(lambda: files.together_of(overlay), "the runs together")
     head = f"<h2>{len(paths)} runs of chorale {study}</h2>\n"
     head += soft(f"They differ in {escape(', '.join(keys) or 'nothing but file names')}.")
-    return f'<section class="run">\n{head}{drawn}{body}</section>\n'
+    return f'<section class="run">\n{head}{drawn}{fitted}{body}</section>\n'
 
 
 def sweeps(paths: Iterable[str]) -> str:
