@@ -37,10 +37,9 @@ PetscErrorCode DistanceSliced(Tokens mu, Tokens nu, PetscInt directions, PetscRe
 PetscErrorCode DistanceMMD(Tokens mu, Tokens nu, PetscReal beta, PetscReal *mmd2);
 
 /* W2^2 in [*low, *high], both certified, by the best method for these measures: circle for d = 2, else the auction, to
- * the relative gap tol in (0,1). *method: a static name for tables and logs ("circle", "auction"). */
-PetscErrorCode DistanceTransport(Tokens mu, Tokens nu, PetscReal tol, PetscReal *low, PetscReal *high,
-                                 const char **method);
-/* The method alone, for measures on S^{dim-1}. Pure. */
+ * the relative gap tol in (0,1). */
+PetscErrorCode DistanceTransport(Tokens mu, Tokens nu, PetscReal tol, PetscReal *low, PetscReal *high);
+/* The method for measures on S^{dim-1}: a static name for tables and logs ("circle", "auction"). Pure. */
 const char *DistanceTransportMethod(PetscInt dim);
 /* About how many seconds one DistanceTransport of N and M independent tokens takes on one core of 2024 or so, for the
  * dry run. Pure. */

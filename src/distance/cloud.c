@@ -67,16 +67,15 @@ void CloudToken(const Cloud *cloud, PetscInt row, double *x) {
   for (PetscInt c = 0; c < cloud->dim; c++) x[c] = from[c * cloud->block];
 }
 
-/* sum_j w_j e^{...} over block k of b, for the row with components x (stride apart) and potential f. */
-static double BlockSum(const Cloud *b, PetscInt block, PetscReal rate, const double *x, PetscInt stride, double f,
-                       const double *g) {
+/* sum_j w_j e^{...} over a block of b, for the row with components x (stride apart). */
+static double BlockSum(const Cloud *b, PetscInt block, PetscReal rate, const double *x, PetscInt stride) {
   const PetscInt B = b->block;
   const double *restrict y = b->x + (size_t)block * b->dim * B, *restrict w = b->weights + (size_t)block * B;
   double exponent[TOKENS_BLOCK], sum = 0;
 
   /* |x - y|^2 = sum of squares: exact zeros on the diagonal and no cancellation between near tokens. */
 #pragma omp simd
-  for (PetscInt t = 0; t < B; t++) exponent[t] = -f - (g ? g[block * B + t] : 0);
+  for (PetscInt t = 0; t < B; t++) exponent[t] = 0;
   for (PetscInt c = 0; c < b->dim; c++) {
     const double *restrict yc = y + c * B;
     const double xc = x[c * stride];
@@ -92,12 +91,11 @@ static double BlockSum(const Cloud *b, PetscInt block, PetscReal rate, const dou
   return sum;
 }
 
-void CloudSums(const Cloud *a, const Cloud *b, PetscReal rate, const double *f, const double *g, double *sums) {
+void CloudSums(const Cloud *a, const Cloud *b, PetscReal rate, double *sums) {
   for (PetscInt i = a->from; i < a->to; i++) {
     const double *x = a->x + (size_t)(i / a->block) * a->dim * a->block + i % a->block;
 
     sums[i] = 0;
-    for (PetscInt block = 0; block < b->blocks; block++)
-      sums[i] += BlockSum(b, block, rate, x, a->block, f ? f[i] : 0, g);
+    for (PetscInt block = 0; block < b->blocks; block++) sums[i] += BlockSum(b, block, rate, x, a->block);
   }
 }

@@ -22,9 +22,8 @@ PetscErrorCode CloudShare(const Cloud *cloud, double *values);
 /* x_row of a token. */
 void CloudToken(const Cloud *cloud, PetscInt row, double *x);
 
-/* sums_i = sum_j w_j e^{rate (f_i + g_j - |x_i - y_j|^2)} for this rank's rows i of a and all j of b; f or g may be
- * NULL for 0. Exponents below -700 count as -700. The value depends on x_i,
- * f_i and b alone, not on the row or the rank. */
-void CloudSums(const Cloud *a, const Cloud *b, PetscReal rate, const double *f, const double *g, double *sums);
+/* sums_i = sum_j w_j e^{-rate |x_i - y_j|^2} for this rank's rows i of a and all j of b. Exponents below -700 count as
+ * -700. The value depends on x_i and b alone, not on the row or the rank. */
+void CloudSums(const Cloud *a, const Cloud *b, PetscReal rate, double *sums);
 
 #endif

@@ -1,13 +1,13 @@
 #include "distance/market.h"
 
-#define BATCH  512
+#define BATCH  512  /* persons that bid after searches at the prices of one moment; the same for any number of ranks */
 #define SMALL  4096 /* objects below which ranks do not share searches: they would wait for each other */
 #define SHARED 32   /* searches from which on the ranks share them: fewer cost less than the message */
 #define LEFT   0.1  /* of epsilon: what the mass that a phase leaves may cost at most, or tiny masses take for ever */
 #define CROWD  16   /* lots of an object that nobody minds */
 #define MANY   64   /* ... among which looking for those of one person costs more than it saves */
-#define BIDS   1000 /* a person and phase, from which on epsilon is too small */
-#define FACTOR 5    /* ... and raised */
+#define BIDS   1000 /* of a person in a phase on average, from which on epsilon is too small */
+#define RAISE  5    /* ... and so many times larger from then on */
 
 /* What a search leaves for later bids of its person. */
 typedef struct {
@@ -61,7 +61,7 @@ static const double *Person(const Market *market, PetscInt i) {
   return market->persons->x + (size_t)i * market->persons->dim;
 }
 
-/* n pieces over the ranks. */
+/* Deals n pieces of work to the ranks. */
 static void Share(const Market *market, PetscInt n) {
   for (PetscMPIInt r = 0; r < market->ranks; r++) {
     market->starts[r] = (PetscMPIInt)((PetscInt64)n * r / market->ranks);
@@ -209,10 +209,14 @@ static void Search(const Market *market, PetscInt i, Found *found) {
 static PetscErrorCode SearchAll(Market *market, PetscInt n, const PetscInt *i, Found *found) {
   const PetscBool shared = n >= SHARED && market->objects->n >= SMALL && market->ranks > 1 ? PETSC_TRUE : PETSC_FALSE;
 
+  PetscInt first = 0, end = n;
+
   PetscFunctionBeginUser;
-  Share(market, shared ? n : 0);
-  const PetscInt first = shared ? market->starts[market->rank] : 0;
-  const PetscInt end = shared ? first + market->counts[market->rank] : n;
+  if (shared) {
+    Share(market, n);
+    first = market->starts[market->rank];
+    end = first + market->counts[market->rank];
+  }
   for (PetscInt q = first; q < end; q++) Search(market, i[q], &found[q]);
   if (shared)
     PetscCallMPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, found, market->counts, market->starts,
@@ -357,7 +361,7 @@ PetscErrorCode MarketAuction(Market *market, PetscReal scale, PetscReal *epsilon
       PetscCall(Bid(market, PetscMin(BATCH, now.n - first), now.person + first, *epsilon, &later));
     bids += now.n;
     if (bids > (PetscInt64)BIDS * n) {
-      *epsilon *= FACTOR;
+      *epsilon *= RAISE;
       bids = 0;
     }
     const Queue swap = now;

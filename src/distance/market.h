@@ -1,5 +1,5 @@
-/* One transport problem at auction (Bertsekas; THEORY.md (9.12)): persons are points that give their mass
- * away, objects are points that take it, in lots, at prices.
+/* One transport problem at auction (Bertsekas; THEORY.md (9.12)): persons are points that give their mass away, objects
+ * are points that take it, in lots, at prices.
  *
  * Every rank of comm holds all of it. Only searches are shared, and what they find is the same on every rank, so all
  * ranks do the same. */
@@ -8,6 +8,8 @@
 
 #include "distance/lots.h"
 #include "distance/price_tree.h"
+
+#define MARKET_NEAR 8 /* objects that a search finds */
 
 typedef struct {
   MPI_Comm comm;
@@ -27,8 +29,6 @@ typedef struct {
   double *beyond;          /* [persons] nothing else was below it then */
   PetscReal total;
 } Market;
-
-#define MARKET_NEAR 8
 
 PetscErrorCode MarketCreate(MPI_Comm comm, const Points *persons, const Points *objects, Market *market);
 PetscErrorCode MarketDestroy(Market *market);

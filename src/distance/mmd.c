@@ -90,8 +90,8 @@ static PetscErrorCode Witness(const Cloud *rows, const Cloud *mu, const Cloud *n
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc2(rows->rows, &h, rows->rows, &other));
-  CloudSums(rows, mu, beta / 2, NULL, NULL, h); /* <x,y> - 1 = -|x - y|^2 / 2 */
-  CloudSums(rows, nu, beta / 2, NULL, NULL, other);
+  CloudSums(rows, mu, beta / 2, h); /* <x,y> - 1 = -|x - y|^2 / 2 */
+  CloudSums(rows, nu, beta / 2, other);
   for (PetscInt i = rows->from; i < rows->to; i++) h[i] = (h[i] - other[i]) * rows->weights[i];
   PetscCall(CloudShare(rows, h));
   *value = 0;

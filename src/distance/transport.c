@@ -17,14 +17,12 @@ PetscReal DistanceTransportSeconds(PetscInt dim, PetscInt64 N, PetscInt64 M, Pet
   return PetscMin(1.2e-6 * exp(0.42 * dim) * pow(n, 1.2), pairs) * (1 + 0.1 * PetscMax(0, log10(1e-4 / tol)));
 }
 
-PetscErrorCode DistanceTransport(Tokens mu, Tokens nu, PetscReal tol, PetscReal *low, PetscReal *high,
-                                 const char **method) {
+PetscErrorCode DistanceTransport(Tokens mu, Tokens nu, PetscReal tol, PetscReal *low, PetscReal *high) {
   TokensLayout layout;
 
   PetscFunctionBeginUser;
   PetscCall(DistanceCheck(mu, nu));
   PetscCall(TokensGetLayout(mu, &layout));
-  *method = DistanceTransportMethod(layout.dim);
   if (layout.dim == 2)
     PetscCall(DistanceCircleTransport(mu, nu, low, high));
   else

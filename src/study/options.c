@@ -7,7 +7,7 @@ const OptionKey LayersKeys[] = {INT_KEY(LayersOptions, depth, "layers_depth", "1
                                          .above = PETSC_TRUE, .help = "Time T that the L layers take: a step is T/L."),
                                 {.name = NULL}};
 
-/* Of those that compute W2^2 by auction. On the circle it comes with bounds that nothing is asked of. */
+/* Of studies that compute W2^2. On the circle its bounds are as near as its method makes them. */
 const OptionKey DistanceKeys[] = {
     REAL_KEY(DistanceOptions, tol, "distance_tol", "1e-4", 1e-12, 0.99, "-",
              .needs = {{"tokens_dim", "!2"}, {"analyze_distance", "!none"}, {"analyze_transport", "auto"}},

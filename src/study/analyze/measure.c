@@ -96,7 +96,6 @@ PetscErrorCode AnalyzeMeasuresView(const AnalyzeMeasures *measures, Tokens token
 static PetscErrorCode MeasureDistances(const AnalyzeMeasures *measures, Tokens tokens, Tokens reference,
                                        PetscReal values[]) {
   PetscReal bounds[2] = {NAN, NAN};
-  const char *method;
 
   PetscFunctionBeginUser;
   values[0] = values[1] = NAN;
@@ -104,7 +103,7 @@ static PetscErrorCode MeasureDistances(const AnalyzeMeasures *measures, Tokens t
     if (IsSliced(measures))
       PetscCall(DistanceSliced(tokens, reference, DIRECTIONS, &values[0]));
     else {
-      PetscCall(DistanceTransport(tokens, reference, measures->tol, &bounds[0], &bounds[1], &method));
+      PetscCall(DistanceTransport(tokens, reference, measures->tol, &bounds[0], &bounds[1]));
       values[0] = bounds[1];
     }
     PetscCall(DistanceMMD(tokens, reference, measures->beta, &values[1]));

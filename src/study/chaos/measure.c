@@ -13,7 +13,6 @@ PetscErrorCode ChaosMeasure(const Chaos *chaos, PetscReal number[]) {
   const ChaosDesign *design = &chaos->design;
   const PetscInt64 first = chaos->nodes ? design->size : 0; /* of the copies */
   const PetscInt stride = design->frames * design->counts;
-  const char *method;
 
   PetscFunctionBeginUser;
   if (chaos->nodes) PetscCall(TokensExtract(chaos->reference.tokens, 0, chaos->nodes));
@@ -22,7 +21,7 @@ PetscErrorCode ChaosMeasure(const Chaos *chaos, PetscReal number[]) {
     PetscReal *coupling = &number[CHAOS_COUPLING * stride + i];
 
     PetscCall(DistanceTransport(tokens, compared, design->tol, &number[CHAOS_W2SQ_LOW * stride + i],
-                                &number[CHAOS_W2SQ * stride + i], &method));
+                                &number[CHAOS_W2SQ * stride + i]));
     PetscCall(DistanceMMD(tokens, compared, design->beta, &number[CHAOS_MMD2 * stride + i]));
     *coupling = NAN;
     if (!chaos->partner[i]) continue;
