@@ -42,7 +42,7 @@ PetscErrorCode DistanceTransport(Tokens mu, Tokens nu, PetscReal tol, PetscReal 
 /* The method for measures on S^{dim-1}: a static name for tables and logs ("circle", "auction"). Pure. */
 const char *DistanceTransportMethod(PetscInt dim);
 /* About how many seconds one DistanceTransport of N and M independent tokens takes on one core of 2024 or so, for the
- * dry run. Pure. */
-PetscReal DistanceTransportSeconds(PetscInt dim, PetscInt64 N, PetscInt64 M, PetscReal tol);
+ * dry run; equal: the weights of each measure are. Pure. */
+PetscReal DistanceTransportSeconds(PetscInt dim, PetscInt64 N, PetscInt64 M, PetscBool equal, PetscReal tol);
 
 #endif

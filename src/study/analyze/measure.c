@@ -83,9 +83,9 @@ PetscErrorCode AnalyzeMeasuresView(const AnalyzeMeasures *measures, Tokens token
     PetscCall(
         PetscPrintf(layout.comm, "           %s: %s\n", measures->quantity[q].name, measures->quantity[q].description));
   if (measures->reference != DISTANCE_NONE && !IsSliced(measures))
-    PetscCall(
-        ReportTransport(ensemble, layout.dim, measures->tol,
-                        DistanceTransportSeconds(layout.dim, layout.count, layout.count, measures->tol) * frames));
+    PetscCall(ReportTransport(
+        ensemble, layout.dim, measures->tol,
+        DistanceTransportSeconds(layout.dim, layout.count, layout.count, PETSC_TRUE, measures->tol) * frames));
   if (measures->pairs)
     PetscCall(PetscPrintf(layout.comm, "           pair_hist takes %.3g Gflop per frame\n",
                           1e-9 * (PetscReal)layout.count * (PetscReal)layout.count * layout.dim));

@@ -134,11 +134,13 @@ PetscInt64 ChaosComparedCount(const ChaosDesign *design, PetscInt i) {
  * the limit of their own. */
 static PetscErrorCode ViewTransport(const ChaosDesign *design, const EnsembleLayout *layout) {
   const MPI_Comm comm = layout->world;
+  const PetscBool equal = design->reference == CHAOS_QUADRATURE ? PETSC_FALSE : PETSC_TRUE;
   PetscReal seconds = 0;
 
   PetscFunctionBeginUser;
   for (PetscInt i = 0; i < design->counts; i++)
-    seconds += DistanceTransportSeconds(design->dim, design->count[i], ChaosComparedCount(design, i), design->tol);
+    seconds +=
+        DistanceTransportSeconds(design->dim, design->count[i], ChaosComparedCount(design, i), equal, design->tol);
   PetscCall(ReportTransport(layout, design->dim, design->tol, seconds * (PetscReal)design->frames));
   if (design->reference == CHAOS_QUADRATURE) {
     const PetscReal M = (PetscReal)design->size, own = design->dim == 2 ? PetscSqr(2 * PETSC_PI / M) / 12 : 2 / M;
