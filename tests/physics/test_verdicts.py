@@ -1,4 +1,4 @@
-"""What chorale says about its numbers (THEORY.md, section 10), at fixed seeds: the theorem is
+"""What chorale says about its numbers (VERDICTS.md), at fixed seeds: the theorem is
 proved from above only, correct runs raise no alarm, ranges that are too short refute no rate,
 ensembles do not change. The intervals' coverage: unit/law/stats/test_interval.c; W2 on the circle:
 unit/distance/test_circle.c; the bounds of epsilon: unit/study/test_verdict.c."""

@@ -1,4 +1,4 @@
-"""The recipes of src/README.md: what it adds is added to one copy of the tree, which is built
+"""The recipes of src/ADDING.md: what it adds is added to one copy of the tree, which is built
 without a warning; each addition runs, and has
 the numbers that it must have."""
 import os
@@ -19,14 +19,9 @@ SMALL = "-tokens_count 64 -ensemble_realizations 2 -progress off -output_overwri
 def recipes():
     """heading -> [(kind, file, block)]: the blocks of a recipe, diff and c with the file that the
     text before them names last."""
-    text = (
-        (SOURCE / "src/README.md")
-        .read_text(encoding="utf-8")
-        .split("\n## Adding to it\n")[1]
-        .split("\n## ")[0]
-    )
+    text = (SOURCE / "src/ADDING.md").read_text(encoding="utf-8")
     found = {}
-    for part in text.split("\n### ")[1:]:
+    for part in text.split("\n## ")[1:]:
         heading, body = part.split("\n", 1)
         found[heading], file = [], None
         for before, kind, block in re.findall(r"(.*?)^```(\w+)\n(.*?)^```$", body, re.M | re.S):

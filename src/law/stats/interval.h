@@ -1,5 +1,5 @@
 /* 95% intervals over realizations: the only place that makes them. Student's law on the jackknife: of a mean, of a
- * slope through means, of anything smooth in means. THEORY.md, section 10, has a table of their coverage as measured on
+ * slope through means, of anything smooth in means. VERDICTS.md has a table of their coverage as measured on
  * chorale's own data: 93 to 97% from INTERVAL_LEAST realizations on. Pure functions, no MPI: every rank computes the
  * same numbers.
  */

@@ -1,5 +1,5 @@
 /* What may be said about the numbers of a run of sync: of the theorem, from bounds that are proved on the right side;
- * of means beside what theory knows of them, only as far as they are resolved (THEORY.md, section 10).
+ * of means beside what theory knows of them, only as far as they are resolved (VERDICTS.md).
  *
  * Means of energies. The logarithm of a mean of positive numbers is closer to normal than the mean where it is low, as
  * its error is then estimated too small; where it is high the mean is the more cautious. Late in a run the mean is that

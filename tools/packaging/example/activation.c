@@ -16,7 +16,7 @@ static PetscReal ArctanDerivative(PetscReal x) {
   return 1 / (1 + x * x);
 }
 
-/* Theory needs no more. To move tokens it takes a row of chorale's registry, see src/README.md. */
+/* Theory needs no more. To move tokens it takes a row of chorale's registry, see src/ADDING.md. */
 static const Activation activation = {
     .name = "arctan", .value = Arctan, .derivative = ArctanDerivative, .odd = PETSC_TRUE};
 
