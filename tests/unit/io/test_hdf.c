@@ -2,6 +2,8 @@
  * words. */
 #include "scratch.h"
 
+#include <fcntl.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -347,10 +349,30 @@ static void RefusesBadFiles(void **state) {
         "cannot create: No such");
 }
 
+/* A process killed while Open MPI opened a file leaves a taken semaphore behind, for which every later opening of a
+ * file of that name on the machine would wait for ever. */
+static void OpensPastTheLockOfAKilledRun(void **state) {
+  Hdf hdf;
+
+  (void)state;
+  for (int round = 0; round < 2; round++) {
+    sem_t *left = rank ? NULL : sem_open("/OMPIO_left.h5", O_CREAT, 0644, 0);
+    assert_true(All(rank || left != SEM_FAILED));
+    if (left) sem_close(left);
+    MPI_Barrier(PETSC_COMM_WORLD);
+    OK(HdfOpen(PETSC_COMM_WORLD, File("left.h5"), round ? "r" : "w", NULL, &hdf));
+    OK(HdfClose(&hdf));
+  }
+}
+
 int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(WriteReadArrays), cmocka_unit_test(ListsNames),
-                                     cmocka_unit_test(Attributes),      cmocka_unit_test(ExternalLinkResolves),
-                                     cmocka_unit_test(Columns),         cmocka_unit_test(Series),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(WriteReadArrays),
+                                     cmocka_unit_test(ListsNames),
+                                     cmocka_unit_test(Attributes),
+                                     cmocka_unit_test(ExternalLinkResolves),
+                                     cmocka_unit_test(Columns),
+                                     cmocka_unit_test(Series),
+                                     cmocka_unit_test(OpensPastTheLockOfAKilledRun),
                                      cmocka_unit_test(RefusesBadFiles)};
   if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush()) return 1;
   int failed = _cmocka_run_group_tests("hdf", tests, sizeof(tests) / sizeof(tests[0]), Setup, ScratchRemove), worst = 1;
