@@ -34,11 +34,11 @@ static hid_t AccessProperties(MPI_Comm comm) {
  * rank 0, which alone takes it, drops the name, so that its next opening makes a new one. */
 static void DropStaleLock(const char *path, char *reason, size_t room) {
   const char *slash = strrchr(path, '/');
-  char name[PETSC_MAX_PATH_LEN];
+  char name[252];
 
-  snprintf(name, sizeof(name), "/OMPIO_%.245s", slash ? slash + 1 : path);
+  snprintf(name, sizeof(name), "/OMPIO_%.244s", slash ? slash + 1 : path);
   if (sem_unlink(name) && (errno == EACCES || errno == EPERM))
-    snprintf(reason, room, "/dev/shm/sem.%s, left by another user's run, stands in the way", name + 1);
+    snprintf(reason, room, "/dev/shm/sem.%.100s, left by another user's run, stands in the way", name + 1);
 }
 
 /* Rank 0 alone looks at the file before all ranks open it: a collective open of a missing or truncated file may print
