@@ -54,8 +54,9 @@ PetscErrorCode SystemView(const System *system, Noise noise) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SystemStep(const System *system, Field field, PetscReal dt) {
+PetscErrorCode SystemStep(const System *system, PetscInt r, PetscInt l, Field field, PetscReal dt) {
   PetscFunctionBeginUser;
+  (void)r, (void)l;
   PetscCall(SchemeStep(system->scheme, system->attention, field, dt, system->tokens));
   PetscFunctionReturn(0);
 }

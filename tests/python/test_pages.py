@@ -88,7 +88,7 @@ def test_walks_name_functions_of_their_files():
 
 def cited():
     """(file, number) for every THEORY.md (3.2), THEORY.md (6.1), (6.4), THEORY.md section 9,
-    THEORY.md 9.5 in the tree."""
+    THEORY.md 9.5, NEIGHBOURS.md (11.1) in the tree."""
     for folder in FOLDERS:
         for file in sorted((SOURCE / folder).rglob("*")):
             if (
@@ -100,14 +100,17 @@ def cited():
                 r"\n[ \t]*[*#]?[ \t]*", " ", file.read_text(encoding="utf-8", errors="replace")
             )
             for words in re.findall(
-                r"THEORY\.md\)? ((?:\(\d+\.\d+\)|[\d.]*\d|sections?|, | and | )+)", text
+                r"(?:THEORY|NEIGHBOURS)\.md\)? "
+                r"((?:\(\d+\.\d+\)|[\d.]*\d|sections?|, | and | )+)",
+                text,
             ):
                 for number in re.findall(r"\(\d+\.\d+\)|\d+(?:\.\d+)?", words):
                     yield name(file), number
 
 
 def test_equations_that_are_cited_exist():
-    theory = (SOURCE / "src/THEORY.md").read_text(encoding="utf-8")
+    pages = ("src/THEORY.md", "src/NEIGHBOURS.md")
+    theory = "".join((SOURCE / page).read_text(encoding="utf-8") for page in pages)
     equations = re.findall(r"^ {4,}(\(\d+\.\d+\)) ", theory, re.M)
     sections = set(re.findall(r"^##+ (\d+(?:\.\d+)?)\.? ", theory, re.M))
     assert len(equations) == len(set(equations)) > 40 and equations == sorted(

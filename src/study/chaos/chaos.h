@@ -59,7 +59,7 @@ PetscErrorCode ChaosKeepSystems(const Chaos *chaos, Checkpoint checkpoint);
 /* The systems of N, alone or with what they are compared with, at the start of number `start` (`other` for the second
  * systems), and one step along the field. */
 PetscErrorCode ChaosStartSystems(const Chaos *chaos, PetscInt start, PetscInt other, PetscBool alone);
-PetscErrorCode ChaosStepSystems(const Chaos *chaos, PetscBool alone);
+PetscErrorCode ChaosStepSystems(const Chaos *chaos, PetscInt r, PetscInt l, PetscBool alone);
 
 /* Numbers of one system at one time; the last is known when all restarts are. */
 typedef enum {

@@ -74,14 +74,14 @@ PetscErrorCode ChaosStartSystems(const Chaos *chaos, PetscInt start, PetscInt ot
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode ChaosStepSystems(const Chaos *chaos, PetscBool alone) {
+PetscErrorCode ChaosStepSystems(const Chaos *chaos, PetscInt r, PetscInt l, PetscBool alone) {
   const PetscReal dt = chaos->design.dt;
 
   PetscFunctionBeginUser;
   for (PetscInt i = 0; i < chaos->design.counts; i++) {
-    PetscCall(SystemStep(&chaos->system[i], chaos->field, dt));
-    if (!alone && chaos->twin[i].tokens) PetscCall(SystemStep(&chaos->twin[i], chaos->field, dt));
+    PetscCall(SystemStep(&chaos->system[i], r, l, chaos->field, dt));
+    if (!alone && chaos->twin[i].tokens) PetscCall(SystemStep(&chaos->twin[i], r, l, chaos->field, dt));
   }
-  if (!alone && chaos->reference.tokens) PetscCall(SystemStep(&chaos->reference, chaos->field, dt));
+  if (!alone && chaos->reference.tokens) PetscCall(SystemStep(&chaos->reference, r, l, chaos->field, dt));
   PetscFunctionReturn(0);
 }

@@ -259,7 +259,7 @@ PetscErrorCode LimitsStep(void *state, PetscInt r, PetscInt f, PetscBool *ended)
   PetscFunctionBeginUser;
   (void)ended;
   PetscCall(NoiseDraw(limits->noise, r, f, limits->fine));
-  PetscCall(SystemStep(&limits->limit, limits->fine, grid->horizon / (PetscReal)grid->reference));
+  PetscCall(SystemStep(&limits->limit, r, f, limits->fine, grid->horizon / (PetscReal)grid->reference));
   for (PetscInt j = 0; j < grid->depths; j++) {
     PetscCall(Gather(limits, j));
     due = due || (f + 1) % LayerSteps(grid, j) == 0 ? PETSC_TRUE : PETSC_FALSE;

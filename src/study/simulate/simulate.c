@@ -121,7 +121,7 @@ static PetscErrorCode Step(void *state, PetscInt r, PetscInt l, PetscBool *ended
   (void)ended;
   /* G: one function on the sphere, shared by all tokens */
   PetscCall(NoiseDraw(simulation->noise, r, l, simulation->field));
-  PetscCall(SystemStep(&simulation->system, simulation->field, simulation->dt));
+  PetscCall(SystemStep(&simulation->system, r, l, simulation->field, simulation->dt));
   PetscFunctionReturn(0);
 }
 

@@ -233,7 +233,7 @@ static PetscErrorCode Step(void *state, PetscInt r, PetscInt l, PetscBool *ended
   PetscFunctionBeginUser;
   PetscCall(NoiseDraw(spde->noise, r, l, spde->field)); /* one field for both */
   PetscCall(DensityStep(spde->density, spde->field, spde->dt));
-  PetscCall(SystemStep(&spde->system, spde->field, spde->dt));
+  PetscCall(SystemStep(&spde->system, r, l, spde->field, spde->dt));
   PetscCall(DensityTail(spde->density, NULL, ended));
   if (*ended) RunGetTail(spde->run)[0] = spde->dt * (PetscReal)(l + 1);
   PetscCall(KeepDensity(spde, PETSC_FALSE));

@@ -244,7 +244,7 @@ static PetscErrorCode Step(void *state, PetscInt r, PetscInt l, PetscBool *ended
   (void)ended;
   PetscCall(NoiseDraw(sync->noise, r, l, sync->field));
   PetscCall(TwinsForesee(sync->twins, sync->field, sync->dt));
-  PetscCall(SystemStep(&sync->set, sync->field, sync->dt));
+  PetscCall(SystemStep(&sync->set, r, l, sync->field, sync->dt));
   PetscCall(TwinsRenormalize(sync->twins));
   if (sync->theory.pushes && !sync->theory.gradient && FramesAt(RunGetFrames(sync->run), l + 1) < 0)
     PetscCall(MeasureEnergy(sync, &energy, &push, &RunGetTail(sync->run)[SYNC_RATE]));
