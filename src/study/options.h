@@ -13,6 +13,8 @@
 #include <chorale/start.h>
 #include <chorale/study.h>
 
+#include "run/extras.h"
+
 typedef struct {
   PetscBool dry;
 } RunOptions;

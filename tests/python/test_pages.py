@@ -88,7 +88,7 @@ def test_walks_name_functions_of_their_files():
 
 def cited():
     """(file, number) for every THEORY.md (3.2), THEORY.md (6.1), (6.4), THEORY.md section 9,
-    THEORY.md 9.5, NEIGHBOURS.md (11.1) in the tree."""
+    THEORY.md 9.5, NEIGHBOURS.md (16.1) in the tree."""
     for folder in FOLDERS:
         for file in sorted((SOURCE / folder).rglob("*")):
             if (

@@ -4,6 +4,7 @@
 #include <chorale/recording.h>
 #include <string.h>
 
+#include "run/extras.h"
 #include "study/analyze/analyze.h"
 
 typedef struct {
@@ -19,6 +20,7 @@ typedef struct {
   Attention attention;
   PetscBool adopted; /* the file says how it was recorded */
   PetscBool good;    /* all frames could be read so far */
+  Extras extras;
 } Analysis;
 
 /* The energy as the run computed it: from the kernel sums of its attention, so that its bits come back. */
@@ -157,6 +159,7 @@ static PetscErrorCode Create(void *state, Run run) {
   AnalyzeOptions options;
   AttentionOptions attention;
   EnsembleOptions ensemble;
+  ExtrasOptions extras;
 
   PetscFunctionBeginUser;
   analysis->good = PETSC_TRUE;
@@ -170,10 +173,13 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscCall(TokensCreate(analysis->layout.shards, analysis->info.count, analysis->info.dim, &analysis->tokens));
   PetscCall(ReadFirst(analysis));
   if (analysis->reference != DISTANCE_NONE) PetscCall(TokensDuplicate(analysis->tokens, &analysis->compared));
+  PetscCall(ExtrasOptionsRead(&extras));
+  PetscCall(ExtrasCreate(analysis->info.count, analysis->info.dim, &extras, &analysis->extras));
   PetscCall(AnalyzeMeasuresCreate(analysis->tokens, &options, attention.beta, &analysis->measures));
   PetscCall(AttentionCreate(analysis->tokens, &attention, &analysis->attention));
   PetscCall(RunSetFrameList(run, analysis->frames, analysis->step, analysis->time));
   PetscCall(RunDeclareObservables(run, attention.beta));
+  PetscCall(ExtrasDeclare(analysis->extras, RunGetResults(run)));
   for (PetscInt q = 0; q < analysis->measures.count; q++)
     PetscCall(ResultsDeclare(RunGetResults(run), &analysis->measures.quantity[q]));
   PetscFunctionReturn(0);
@@ -184,6 +190,7 @@ static PetscErrorCode Destroy(void *state) {
 
   PetscFunctionBeginUser;
   PetscCall(AttentionDestroy(&analysis->attention));
+  PetscCall(ExtrasDestroy(&analysis->extras));
   PetscCall(TokensDestroy(&analysis->compared));
   PetscCall(TokensDestroy(&analysis->tokens));
   PetscCall(PetscFree2(analysis->step, analysis->time));
@@ -248,12 +255,16 @@ static PetscErrorCode Read(void *state, PetscInt r, PetscInt f, PetscBool *ended
 static PetscErrorCode Measure(void *state, PetscInt r, PetscInt f, PetscReal values[]) {
   Analysis *analysis = state;
   Tokens compared;
+  PetscInt size;
 
   PetscFunctionBeginUser;
   PetscCall(Compared(analysis, r, f, &compared, &analysis->good));
   if (!analysis->good) PetscFunctionReturn(0);
   PetscCall(ObservablesEvaluate(analysis->tokens, analysis->attention, values));
-  PetscCall(AnalyzeMeasure(&analysis->measures, analysis->tokens, compared, values + OBSERVE_VALUES));
+  values += OBSERVE_VALUES;
+  PetscCall(ExtrasEvaluate(analysis->extras, analysis->tokens, analysis->attention, values));
+  PetscCall(ExtrasGetSize(analysis->extras, &size));
+  PetscCall(AnalyzeMeasure(&analysis->measures, analysis->tokens, compared, values + size));
   if (analysis->reference == DISTANCE_PREVIOUS) PetscCall(TokensCopy(analysis->tokens, analysis->compared));
   PetscFunctionReturn(0);
 }

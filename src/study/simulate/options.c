@@ -3,5 +3,5 @@
 
 const OptionTable SimulateTable = {
     .study = "simulate",
-    .groups =
-        (const OptionGroup[]){MODEL_KEYS, {.keys = OutputKeys}, {.keys = CheckpointKeys}, RUN_KEYS, {.keys = NULL}}};
+    .groups = (const OptionGroup[]){
+        MODEL_KEYS, {.keys = OutputKeys}, {.keys = ExtrasKeys}, {.keys = CheckpointKeys}, RUN_KEYS, {.keys = NULL}}};

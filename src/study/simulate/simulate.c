@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "run/extras.h"
 #include "study/studies.h"
 
 typedef struct {
@@ -15,6 +16,7 @@ typedef struct {
   Start start;
   Noise noise;
   Field field;
+  Extras extras;
 } Simulation;
 
 static PetscErrorCode CreateObjects(Simulation *simulation, const ModelOptions *options) {
@@ -34,6 +36,7 @@ static PetscErrorCode CreateObjects(Simulation *simulation, const ModelOptions *
 static PetscErrorCode Create(void *state, Run run) {
   Simulation *simulation = state;
   ModelOptions options;
+  ExtrasOptions extras;
 
   PetscFunctionBeginUser;
   simulation->run = run;
@@ -43,7 +46,10 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscCall(RunCreateEnsemble(run, &options.ensemble, RunReads(run) ? 1 : TokensBlockCount(options.start.count),
                               &simulation->layout));
   PetscCall(RunSetFrames(run, (PetscInt)options.layers.depth, options.layers.horizon, FRAMES_SHARE));
+  PetscCall(ExtrasOptionsRead(&extras));
+  PetscCall(ExtrasCreate(options.start.count, (PetscInt)options.start.dim, &extras, &simulation->extras));
   PetscCall(RunDeclareObservables(run, options.attention.beta));
+  PetscCall(ExtrasDeclare(simulation->extras, RunGetResults(run)));
   if (!RunReads(run)) PetscCall(CreateObjects(simulation, &options));
   PetscFunctionReturn(0);
 }
@@ -52,6 +58,7 @@ static PetscErrorCode Destroy(void *state) {
   Simulation *simulation = state;
 
   PetscFunctionBeginUser;
+  PetscCall(ExtrasDestroy(&simulation->extras));
   PetscCall(FieldDestroy(&simulation->field));
   PetscCall(NoiseDestroy(&simulation->noise));
   PetscCall(StartDestroy(&simulation->start));
@@ -131,6 +138,8 @@ static PetscErrorCode Measure(void *state, PetscInt r, PetscInt f, PetscReal val
   PetscFunctionBeginUser;
   (void)r, (void)f;
   PetscCall(ObservablesEvaluate(simulation->system.tokens, simulation->system.attention, values));
+  PetscCall(ExtrasEvaluate(simulation->extras, simulation->system.tokens, simulation->system.attention,
+                           values + OBSERVE_VALUES));
   PetscFunctionReturn(0);
 }
 

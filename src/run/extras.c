@@ -1,0 +1,74 @@
+#include "run/extras.h"
+
+#include "base/log.h"
+
+#define ADDRESS(name) &EXTRA_NAME(name)
+static const Extra *const kinds[] = {EXTRAS(ADDRESS)};
+
+struct _p_Extras {
+  PetscInt count;
+  const Extra *kind[PETSC_STATIC_ARRAY_LENGTH(kinds)];
+  Quantity quantity[PETSC_STATIC_ARRAY_LENGTH(kinds)];
+};
+
+const OptionKey ExtrasKeys[] = {
+    INT_KEY(ExtrasOptions, modes, "output_modes", "0", 0, 1024, "degrees",
+            .help =
+                "Adds modes: the amplitude sum_ij w_i w_j P_n(<x_i,x_j>) of each degree n from 1 to this one, which "
+                "is 1 for a cluster and 0 for the uniform law."),
+    {.name = NULL}};
+
+PetscErrorCode ExtrasOptionsRead(ExtrasOptions *options) {
+  PetscFunctionBeginUser;
+  PetscCall(DeckRead(ExtrasKeys, options));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ExtrasCreate(PetscInt64 count, PetscInt dim, const ExtrasOptions *options, Extras *handle) {
+  Extras extras;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscNew(&extras));
+  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(kinds); i++) {
+    Quantity *quantity = &extras->quantity[extras->count];
+    *quantity = (Quantity){.kind = QUANTITY_OBSERVABLE};
+    PetscCall(kinds[i]->declare(count, dim, options, quantity));
+    if (quantity->name) extras->kind[extras->count++] = kinds[i];
+  }
+  *handle = extras;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ExtrasDestroy(Extras *extras) {
+  PetscFunctionBeginUser;
+  PetscCall(PetscFree(*extras));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ExtrasDeclare(Extras extras, Results results) {
+  PetscFunctionBeginUser;
+  for (PetscInt i = 0; i < extras->count; i++) PetscCall(ResultsDeclare(results, &extras->quantity[i]));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ExtrasGetSize(Extras extras, PetscInt *size) {
+  PetscFunctionBeginUser;
+  *size = 0;
+  for (PetscInt i = 0; i < extras->count; i++) *size += QuantitySize(&extras->quantity[i]);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ExtrasEvaluate(Extras extras, Tokens tokens, Attention attention, PetscReal values[]) {
+  static PetscLogEvent event = 0;
+
+  PetscFunctionBeginUser;
+  if (!extras->count) PetscFunctionReturn(0);
+  PetscCall(LogEvent("Extras", &event));
+  PetscCall(PetscLogEventBegin(event, 0, 0, 0, 0));
+  for (PetscInt i = 0; i < extras->count; i++) {
+    PetscCall(extras->kind[i]->evaluate(&extras->quantity[i], tokens, attention, values));
+    values += QuantitySize(&extras->quantity[i]);
+  }
+  PetscCall(PetscLogEventEnd(event, 0, 0, 0, 0));
+  PetscFunctionReturn(0);
+}
