@@ -1,8 +1,9 @@
 /* Projected Euler-Maruyama for the Ito form of the limit SDE, THEORY.md (3.1). */
 #include "scheme/impl.h"
 
+/* Of the radial term; a token that has a radius moves without it, NEIGHBOURS.md (13.2). */
 static PetscReal Rate(Scheme scheme, PetscReal k1) {
-  return 0.5 * k1 * (scheme->dim - 1);
+  return scheme->norm->radius ? 0 : 0.5 * SchemeVariance(scheme, k1) * (scheme->dim - 1);
 }
 
 /* Beyond, the radial term would take a token past the centre, to the other side of the sphere. */
@@ -16,9 +17,14 @@ static PetscErrorCode Check(Scheme scheme, PetscReal k1, PetscReal dt) {
   PetscFunctionReturn(0);
 }
 
+/* What the terms of a step are multiplied with. */
+typedef struct {
+  PetscReal radial, drift, noise;
+} Factors;
+
 /* Tokens move a few blocks at a time, whose fields do not leave the cache. */
-static PetscErrorCode MovePieces(Scheme scheme, Attention attention, Field field, PetscReal dt, PetscReal radial,
-                                 PetscBool drift, PetscBool noise, Tokens tokens) {
+static PetscErrorCode MovePieces(Scheme scheme, Attention attention, Field field, Factors by, PetscBool drift,
+                                 PetscBool noise, Tokens tokens) {
   double *a, *b;
   const double *x;
   TokensLayout layout;
@@ -38,21 +44,31 @@ static PetscErrorCode MovePieces(Scheme scheme, Attention attention, Field field
     if (b) PetscCall(FieldEvaluatePiece(field, blocks, layout.block, x, b));
     x -= first * layout.block * layout.dim;
     PetscCall(VecRestoreArrayRead(positions, &x));
-    PetscCall(TokensMoveTangentPiece(tokens, first, blocks, radial, dt, a, PetscSqrtReal(dt), b));
+    PetscCall(TokensMoveTangentPiece(tokens, first, blocks, by.radial, by.drift, a, by.noise, b));
   }
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode MoveAll(Scheme scheme, Attention attention, Field field, PetscReal dt, PetscReal radial,
-                              Tokens tokens) {
+static PetscErrorCode MoveAll(Scheme scheme, Attention attention, Field field, Factors by, Tokens tokens) {
   Vec drift, noise;
 
   PetscFunctionBeginUser;
   PetscCall(SchemeWork(scheme, tokens));
   drift = scheme->work[0];
   noise = scheme->work[1];
-  PetscCall(SchemeFields(attention, field, tokens, &drift, &noise));
-  PetscCall(TokensMoveTangent(tokens, radial, dt, drift, PetscSqrtReal(dt), noise));
+  PetscCall(SchemeFields(scheme, attention, field, tokens, &drift, &noise));
+  PetscCall(TokensMoveTangent(tokens, by.radial, by.drift, drift, by.noise, noise));
+  PetscFunctionReturn(0);
+}
+
+/* z' = z + dt Att(LN z) + dW(LN z) for tokens z = r x: no term is missing, NEIGHBOURS.md (13.2). */
+static PetscErrorCode MoveStream(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens) {
+  PetscBool zero;
+
+  PetscFunctionBeginUser;
+  PetscCall(SchemeWork(scheme, tokens));
+  PetscCall(SchemeSlope(scheme, attention, field, scheme->time, dt, tokens, scheme->work[1], scheme->work[0], &zero));
+  PetscCall(TokensMove(tokens, 1, scheme->work[0]));
   PetscFunctionReturn(0);
 }
 
@@ -62,19 +78,22 @@ static PetscErrorCode MoveAll(Scheme scheme, Attention attention, Field field, P
  * P_x o dW is 1/2 k(1) (d-1) along -x (the part with the gradient of the field is tangent and vanishes, since the
  * derivative of k(<x,y>) in x along the sphere is zero at y = x). */
 static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens) {
-  PetscReal k1 = 0, rate;
+  const PetscReal factor = SchemeFactor(scheme, scheme->time);
+  PetscReal k1 = 0;
   PetscBool drift, noise, pieces;
 
   PetscFunctionBeginUser;
-  PetscCall(SchemePrepare(attention, field, tokens, &drift, &noise, &pieces));
+  PetscCall(SchemePrepare(scheme, attention, field, tokens, &drift, &noise, &pieces));
   if (!drift && !noise) PetscFunctionReturn(0);
   if (noise) PetscCall(FieldGetVariance(field, &k1));
   PetscCall(Check(scheme, k1, dt));
-  rate = Rate(scheme, k1);
-  if (pieces)
-    PetscCall(MovePieces(scheme, attention, field, dt, dt * rate, drift, noise, tokens));
+  const Factors by = {factor * factor * (dt * Rate(scheme, k1)), factor * dt, factor * PetscSqrtReal(dt)};
+  if (scheme->norm->radius)
+    PetscCall(MoveStream(scheme, attention, field, dt, tokens));
+  else if (pieces)
+    PetscCall(MovePieces(scheme, attention, field, by, drift, noise, tokens));
   else
-    PetscCall(MoveAll(scheme, attention, field, dt, dt * rate, tokens));
+    PetscCall(MoveAll(scheme, attention, field, by, tokens));
   PetscFunctionReturn(0);
 }
 

@@ -54,9 +54,22 @@ PetscErrorCode SystemView(const System *system, Noise noise) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode SystemKeep(const System *system, const char *name, Checkpoint checkpoint) {
+  PetscReal *substep;
+  char path[64];
+
+  PetscFunctionBeginUser;
+  PetscCall(CheckpointAddTokens(checkpoint, name, system->tokens));
+  PetscCall(SchemeGetSubstep(system->scheme, &substep));
+  PetscCall(PetscSNPrintf(path, sizeof(path), "%s_substep", name));
+  if (substep) PetscCall(CheckpointAddReals(checkpoint, path, 1, substep));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode SystemStep(const System *system, PetscInt r, PetscInt l, Field field, PetscReal dt) {
   PetscFunctionBeginUser;
-  (void)r, (void)l;
+  (void)r;
+  PetscCall(SchemeSetTime(system->scheme, (PetscReal)l * dt));
   PetscCall(SchemeStep(system->scheme, system->attention, field, dt, system->tokens));
   PetscFunctionReturn(0);
 }

@@ -38,6 +38,8 @@ PetscErrorCode SystemCreate(MPI_Comm comm, PetscInt64 count, const ModelOptions 
 PetscErrorCode SystemDestroy(System *system);
 /* What it is, and the noise that moves it. */
 PetscErrorCode SystemView(const System *system, Noise noise);
+/* What a checkpoint keeps of it, under this name. */
+PetscErrorCode SystemKeep(const System *system, const char *name, Checkpoint checkpoint);
 /* Step l of realization r, of size dt, with the field drawn for it. */
 PetscErrorCode SystemStep(const System *system, PetscInt r, PetscInt l, Field field, PetscReal dt);
 

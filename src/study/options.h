@@ -75,8 +75,11 @@ extern const OptionTable SimulateTable, KernelTable, LimitsTable, ChaosTable, Sy
   {.keys = ProgressKeys}, {                                                                                            \
     .keys = RunKeys                                                                                                    \
   }
+/* A change: what the study compares tokens with is a theory of the norm of the paper. */
+#define NORM_OF_THEORY                                                                                                 \
+  { .name = "scheme_norm", .words = OPTION_WORDS("post") }
 /* Of output_*: the file of results and the table; these and frames. */
 #define OUTPUT_FILES  "output_file|output_overwrite|output_table"
-#define OUTPUT_FRAMES OUTPUT_FILES "|output_every"
+#define OUTPUT_FRAMES OUTPUT_FILES "|output_every|output_log"
 
 #endif

@@ -48,7 +48,7 @@ PetscErrorCode RunSetSteps(Run run, PetscInt steps) {
 PetscErrorCode RunSetFrames(Run run, PetscInt steps, PetscReal horizon, FramesRounding rounding) {
   PetscFunctionBeginUser;
   run->steps = steps;
-  PetscCall(FramesCreate(steps, run->output_options.every, horizon, rounding, &run->frames));
+  PetscCall(FramesCreate(steps, run->output_options.every, run->output_options.log, horizon, rounding, &run->frames));
   PetscFunctionReturn(0);
 }
 

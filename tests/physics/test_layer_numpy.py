@@ -88,14 +88,14 @@ def make_heads(count, d, beta):
     return heads, dict(attention_weights="weights.h5")
 
 
-def hook(case, ranks):
+def hook(case, ranks, **more):
     """Everything that went into a layer of the case and came out of it, by name; and its heads."""
     kind, count, activation, d, N, beta, m = CASES[case]
     bias_u, bias_w = (0.4, 0.3) if case else (0, 0)
     heads, keys = make_heads(count, d, beta)
     keys.update(tokens_count=N, tokens_dim=d, layers_depth=DEPTH, layers_horizon=HORIZON)
     keys.update(attention_type=kind, attention_beta=beta, mlp_activation=activation, mlp_width=m)
-    keys.update(mlp_bias_u=bias_u, mlp_bias_w=bias_w, ensemble_seed=17)
+    keys.update(mlp_bias_u=bias_u, mlp_bias_w=bias_w, ensemble_seed=17, **more)
     chorale(options(**keys, hook_file="layer.h5"), ranks, program=HOOK)
     with h5py.File("layer.h5", "r") as file:
         return {name: file[name][()] for name in file}, heads
@@ -115,6 +115,46 @@ def test_a_layer_is_that_of_numpy(folder, case):
     assert abs(data["after"] - layer(kind, activation, heads, data)).max() <= 1e-12
     assert abs(data["after"] - data["before"]).max() > 1e-3
     assert abs(data["energy"][0] - energy(beta, data["before"])) <= 1e-12 * math.exp(beta)
+
+
+def branches(kind, activation, heads, data):
+    """Attention's output and the MLP's, as functions of the directions of the tokens."""
+    d, m = data["W"].shape
+
+    def mlp(y):
+        hidden = ACTIVATIONS[activation](y @ data["U"].T / math.sqrt(d) + data["bias_u"])
+        return hidden @ data["W"].T / math.sqrt(m) + data["bias_w"]
+
+    return (lambda x: attention(kind, heads, x)), mlp
+
+
+def stream(norm, alpha, kind, activation, heads, data):
+    """A layer with the norm elsewhere: vectors, normalised when the norm says so."""
+    attend, mlp = branches(kind, activation, heads, data)
+    dt, keep = HORIZON / DEPTH, norm in ("pre", "peri")
+    unit = normalised if norm in ("peri", "ngpt") else lambda v: v
+    step = [alpha * dt, math.sqrt(dt)]
+    if norm == "depth":
+        step = [s / math.sqrt(data["time"][0] + 1) for s in step]
+    z = data["before"] * data["radius_before"][:, None] if keep else data["before"]
+    for size, branch in zip(step, (attend, mlp)):
+        z = z + size * unit(branch(normalised(z)))
+        z = z if keep else normalised(z)
+    return z
+
+
+@pytest.mark.parametrize("case", [0, 1, 7])
+@pytest.mark.parametrize("norm, alpha", [("pre", 1), ("peri", 1), ("ngpt", 0.7), ("depth", 1)])
+def test_norms_are_those_of_numpy(folder, case, norm, alpha):
+    kind, _, activation, *_ = CASES[case]
+    keys = dict(scheme_norm=norm, **({"scheme_alpha": alpha} if norm == "ngpt" else {}))
+    data, heads = hook(case, 2, **keys)
+    z = stream(norm, alpha, kind, activation, heads, data)
+    assert abs(data["after"] - normalised(z)).max() <= 1e-12
+    if norm in ("pre", "peri"):
+        assert abs(data["radius_after"] - np.linalg.norm(z, axis=1)).max() <= 1e-12
+    assert ("radius_after" in data) == (norm in ("pre", "peri"))
+    assert abs(data["after"] - layer(kind, activation, heads, data)).max() > 1e-3
 
 
 @pytest.mark.full

@@ -3,8 +3,8 @@
  *
  *     hook_layer -hook_file OUT.h5 -tokens_count 64 ...
  *
- * writes the weights U[m][d], bias_u[m], W[d][m], bias_w[d], the tokens before and after the layer, [N][d], and the
- * energy before. */
+ * writes the weights U[m][d], bias_u[m], W[d][m], bias_w[d], the tokens before and after the layer, [N][d], their radii
+ * [N] before and after where they have any, the time, and the energy before. */
 #include <math.h>
 
 #include <chorale/deck.h>
@@ -56,11 +56,38 @@ static PetscErrorCode WriteTokens(Hdf hdf, const char *path, Tokens tokens) {
   PetscFunctionReturn(0);
 }
 
+/* Radii that differ, where tokens have them. */
+static PetscErrorCode SetRadii(Tokens tokens) {
+  PetscInt64 first, n;
+  TokensLayout layout;
+  double *radius;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(tokens, &layout));
+  TokensOwnRows(&layout, &first, &n);
+  PetscCall(TokensGetRadius(tokens, &radius));
+  for (PetscInt64 i = 0; radius && i < n; i++) radius[i] = 0.5 + 0.25 * (double)((first + i) % 7);
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode WriteRadii(Hdf hdf, const char *path, Tokens tokens) {
+  TokensLayout layout;
+  PetscInt64 first, n;
+  double *radius;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(tokens, &layout));
+  TokensOwnRows(&layout, &first, &n);
+  PetscCall(TokensGetRadius(tokens, &radius));
+  if (radius) PetscCall(HdfWriteRows(hdf, path, layout.count, 0, first, 1, n, radius));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode Layer(Hdf hdf) {
   LayersOptions layers;
   StartOptions start_options;
   NoiseOptions noise_options;
-  PetscReal energy;
+  PetscReal energy, time;
   Attention attention;
   Tokens tokens;
   Scheme scheme;
@@ -73,6 +100,7 @@ static PetscErrorCode Layer(Hdf hdf) {
   PetscCall(StartOptionsRead(&start_options));
   PetscCall(NoiseOptionsRead(&noise_options));
   const PetscInt dim = (PetscInt)start_options.dim;
+  time = STEP * layers.horizon / (PetscReal)layers.depth;
   PetscCall(TokensCreate(PETSC_COMM_WORLD, start_options.count, dim, &tokens));
   PetscCall(StartCreate(tokens, &start_options, &start));
   PetscCall(TokensStart(tokens, start, REALIZATION));
@@ -82,11 +110,16 @@ static PetscErrorCode Layer(Hdf hdf) {
   PetscCall(SchemeFromKeys(tokens, &scheme));
   PetscCall(WriteWeights(hdf, noise, noise_options.width, dim));
   PetscCall(WriteTokens(hdf, "before", tokens));
+  PetscCall(SetRadii(tokens));
+  PetscCall(WriteRadii(hdf, "radius_before", tokens));
+  PetscCall(SchemeSetTime(scheme, time));
+  PetscCall(HdfWriteReals(hdf, "time", 1, (PetscInt64[]){1}, &time));
   PetscCall(AttentionEnergy(attention, tokens, &energy));
   PetscCall(HdfWriteReals(hdf, "energy", 1, (PetscInt64[]){1}, &energy));
   PetscCall(NoiseDraw(noise, REALIZATION, STEP, field));
   PetscCall(SchemeStep(scheme, attention, field, layers.horizon / (PetscReal)layers.depth, tokens));
   PetscCall(WriteTokens(hdf, "after", tokens));
+  PetscCall(WriteRadii(hdf, "radius_after", tokens));
   PetscCall(SchemeDestroy(&scheme));
   PetscCall(FieldDestroy(&field));
   PetscCall(NoiseDestroy(&noise));

@@ -54,11 +54,11 @@ PetscErrorCode ChaosKeepSystems(const Chaos *chaos, Checkpoint checkpoint) {
   PetscFunctionBeginUser;
   for (PetscInt i = 0; i < chaos->design.counts; i++) {
     PetscCall(PetscSNPrintf(name, sizeof(name), "system_%" PetscInt_FMT, i));
-    PetscCall(CheckpointAddTokens(checkpoint, name, chaos->system[i].tokens));
+    PetscCall(SystemKeep(&chaos->system[i], name, checkpoint));
     PetscCall(PetscSNPrintf(name, sizeof(name), "twin_%" PetscInt_FMT, i));
-    if (twins) PetscCall(CheckpointAddTokens(checkpoint, name, chaos->twin[i].tokens));
+    if (twins) PetscCall(SystemKeep(&chaos->twin[i], name, checkpoint));
   }
-  if (!twins) PetscCall(CheckpointAddTokens(checkpoint, "reference", chaos->reference.tokens));
+  if (!twins) PetscCall(SystemKeep(&chaos->reference, "reference", checkpoint));
   PetscFunctionReturn(0);
 }
 

@@ -53,4 +53,5 @@ const OptionTable LimitsTable = {
          .resolve = ResolveNoise,
          .note = "limits: that of the limit SDE, spectral (up to d = 5 unless given) or gram."},
         {.name = "scheme_type", .preset = "heun", .note = "limits: that of the limit SDE, any but layer."},
+        NORM_OF_THEORY,
         {.name = NULL}}};

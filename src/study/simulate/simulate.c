@@ -70,7 +70,7 @@ static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
   Simulation *simulation = state;
 
   PetscFunctionBeginUser;
-  if (simulation->system.tokens) PetscCall(CheckpointAddTokens(checkpoint, "tokens", simulation->system.tokens));
+  if (simulation->system.tokens) PetscCall(SystemKeep(&simulation->system, "tokens", checkpoint));
   PetscFunctionReturn(0);
 }
 

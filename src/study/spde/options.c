@@ -21,4 +21,5 @@ const OptionTable SpdeTable = {
                                     {.keys = NULL}},
     .changes = (const OptionKey[]){{.name = "noise_type", .preset = "spectral", .note = "spde: spectral or none."},
                                    {.name = "scheme_type", .preset = "flow", .note = "spde: flow or euler."},
+                                   NORM_OF_THEORY,
                                    {.name = NULL}}};

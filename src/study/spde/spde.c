@@ -142,7 +142,7 @@ static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
   Spde *spde = state;
 
   PetscFunctionBeginUser;
-  PetscCall(CheckpointAddTokens(checkpoint, "tokens", spde->system.tokens));
+  PetscCall(SystemKeep(&spde->system, "tokens", checkpoint));
   PetscCall(CheckpointAddReals(checkpoint, "density", spde->modes, spde->state));
   PetscCall(SpdeSnapshotsSave(&spde->snapshots, checkpoint));
   PetscFunctionReturn(0);

@@ -24,7 +24,8 @@ const OptionTable SyncTable = {
                                    {.name = "mlp_bias_u", .needs = {{"noise_type", "!none"}, {"kernel_bias", ""}}},
                                    {.name = "mlp_bias_w", .needs = {{"noise_type", "!none"}, {"kernel_bias", ""}}},
                                    {.name = "kernel_bias", .needs = {{"sync_map", "true"}}},
+                                   NORM_OF_THEORY,
                                    {.name = NULL}},
     .idle = "tokens_[!d]*|tokens_dataset|layers_*|attention_[!b]*|mlp_width|noise_*|scheme_*|ensemble_*|output_every|"
-            "sync_twins",
+            "output_log|sync_twins",
     .need = {"sync_map", "false"}};

@@ -161,7 +161,7 @@ static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
   Sync *sync = state;
 
   PetscFunctionBeginUser;
-  PetscCall(CheckpointAddTokens(checkpoint, "tokens", sync->set.tokens));
+  PetscCall(SystemKeep(&sync->set, "tokens", checkpoint));
   PetscCall(CheckpointAddReals(checkpoint, "growth", TWINS_GROWTH, TwinsGrowth(sync->twins)));
   PetscFunctionReturn(0);
 }
