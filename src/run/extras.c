@@ -16,6 +16,8 @@ const OptionKey ExtrasKeys[] = {
             .help =
                 "Adds modes: the amplitude sum_ij w_i w_j P_n(<x_i,x_j>) of each degree n from 1 to this one, which "
                 "is 1 for a cluster and 0 for the uniform law."),
+    FLAG_KEY(ExtrasOptions, radius, "output_radius", .needs = {{"scheme_norm", "pre|peri"}},
+             .help = "Adds radius: the mean length of the tokens' vectors."),
     {.name = NULL}};
 
 PetscErrorCode ExtrasOptionsRead(ExtrasOptions *options) {

@@ -45,7 +45,7 @@ static PetscErrorCode Try(Scheme scheme, Attention attention, Field field, Petsc
   PetscFunctionReturn(0);
 }
 
-/* A layer without noise in substeps that adapt, NEIGHBOURS.md (16.2). The largest error of all tokens is the same
+/* A layer without noise in substeps that adapt, NEIGHBOURS.md (16.8). The largest error of all tokens is the same
  * number on any ranks, so all take the same substeps. */
 static PetscErrorCode Adapt(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens) {
   const PetscReal rounding = 1e-14, safety = 0.9, least = 0.2, most = 5;

@@ -163,7 +163,7 @@ PetscErrorCode TokensKeepRadius(Tokens tokens) {
   const PetscInt n = tokens->layout.owned * tokens->layout.block;
 
   PetscFunctionBeginUser;
-  if (!tokens->radius) PetscCall(Zeros((size_t)n, &tokens->radius));
+  if (!tokens->radius) PetscCall(Zeros((size_t)n + 1, &tokens->radius)); /* not NULL on a rank without tokens */
   for (PetscInt i = 0; i < n; i++) tokens->radius[i] = 1;
   PetscFunctionReturn(0);
 }
