@@ -1,0 +1,44 @@
+/* The flow in substeps that adapt: how far from steps without an error, and how the error follows the tolerance. */
+#include "expect.h"
+#include "scheme_model.h"
+
+enum { N = 300, DIM = 3 };
+static const double T = 4, BETA = 4;
+
+static Tokens Moved(const char *norm, const char *tol, PetscInt L) {
+  Tokens tokens = StartedTokens(PETSC_COMM_WORLD, N, DIM, "uniform", 0);
+  Model model;
+
+  SetKey("scheme_norm", norm);
+  SetKey("layers_adaptive", tol);
+  model = MakeModel(tokens, "flow", BETA, 1, "none");
+  for (PetscInt l = 0; l < L; l++) {
+    OK(SchemeSetTime(model.scheme, (double)l * T / (double)L));
+    OK(SchemeStep(model.scheme, model.attention, model.field, T / (double)L, tokens));
+  }
+  DestroyModel(&model);
+  SetKey("layers_adaptive", NULL);
+  SetKey("scheme_norm", NULL);
+  return tokens;
+}
+
+/* Two layers, each longer than a step could be. Errors grow on the way by the factor that near tokens part by, less
+ * than 100 here. */
+static void TheErrorFollowsTheTolerance(void **state) {
+  static const char *const norms[] = {"post", "pre", "ngpt", "depth"};
+  (void)state;
+  for (size_t i = 0; i < sizeof(norms) / sizeof(norms[0]); i++) {
+    Tokens exact = Moved(norms[i], NULL, 400), coarse = Moved(norms[i], "1e-4", 2), fine = Moved(norms[i], "1e-8", 2);
+    const double loose = Distance(coarse, exact), tight = Distance(fine, exact);
+
+    print_message("%s: %.2e at 1e-4, %.2e at 1e-8\n", norms[i], loose, tight);
+    assert_true(tight < 1e-6 && tight > 1e-11);
+    assert_true(loose < 1e-2 && loose > 30 * tight);
+    OK(TokensDestroy(&exact));
+    OK(TokensDestroy(&coarse));
+    OK(TokensDestroy(&fine));
+  }
+}
+
+static const struct CMUnitTest tests[] = {cmocka_unit_test(TheErrorFollowsTheTolerance)};
+TEST_MAIN(tests)
