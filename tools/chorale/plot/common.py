@@ -204,6 +204,8 @@ def parameters_line(run: Shown) -> str:
     if get("tokens_init", "uniform") != "uniform":
         parts.append(f"start {get('tokens_init')}")
     parts += [attention_words(get), *noise_words(get)]
+    if get("scheme_norm", "post") != "post":
+        parts.append(f"norm {get('scheme_norm')}")
     if get("ensemble_realizations"):
         plural = "" if get("ensemble_realizations") == "1" else "s"
         parts.append(f"{get('ensemble_realizations')} realization{plural}")
@@ -436,8 +438,16 @@ def log_values(axes: Axes) -> None:
         axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
 
 
+def in_log_time(time: np.ndarray) -> bool:
+    """Are frames further and further apart, as output_log has them?"""
+    return len(time) > 4 and np.diff(time).max() > 1.5 * (time[1] - time[0])
+
+
 def time_axis(axes: Axes, time: np.ndarray) -> None:
-    """From the first to the last time."""
+    """From the first to the last time; a log axis, which has no 0, where frames are spaced so."""
+    if in_log_time(time):
+        axes.set(xlabel="time t", xscale="log", xlim=(time[1], time[-1]))
+        return
     axes.set(xlabel="time t", xlim=(time[0], time[-1] if time[-1] > time[0] else time[0] + 1))
 
 
@@ -445,4 +455,7 @@ def borders(time: np.ndarray) -> np.ndarray:
     """Of an image whose columns are frames: halfway between them."""
     if len(time) == 1:
         return np.array([time[0], time[0] + 1])
+    if in_log_time(time):
+        between = np.sqrt(time[2:] * time[1:-1])
+        return np.concatenate([time[1] * np.array([0.5, 0.75]), between, time[-1:]])
     return np.concatenate([time[:1], (time[1:] + time[:-1]) / 2, time[-1:]])
