@@ -471,3 +471,16 @@ def test_a_mean_of_rare_pairs_decides_nothing(folder):
     (row,) = verdicts_of("rare.h5").values()
     assert row.verdict is None and row.why == "not resolved"
     assert abs(row.measured / row.theory - 1) < 1e-5
+
+
+def test_frames_in_log_time_are_drawn_on_a_log_axis(folder, small_pictures):
+    keys = dict(tokens_count=40, layers_depth=200, layers_horizon=2, mlp_width=16, output_log=12)
+    chorale(["simulate"] + options(**keys, scheme_norm="pre", output_file="run.h5"))
+    picture = drawn("run.h5")
+    panels = [axes for axes in picture.figure.axes if axes.get_xlabel() == "time t"]
+    assert len(panels) == 4
+    for axes in panels:
+        assert axes.get_xscale() == "log" and np.allclose(axes.get_xlim(), (0.01, 2))
+    assert "norm pre" in caption(picture)
+    equal = np.array([0, 0.3, 0.6, 0.9, 1.0])
+    assert not common.in_log_time(equal) and not common.in_log_time(equal[:2])

@@ -313,6 +313,15 @@ static PetscErrorCode SayExponent(const Report *report, Exponent all, Exponent l
   PetscFunctionReturn(0);
 }
 
+/* The frame with which the second half of the run begins. */
+static PetscInt Half(const Report *report) {
+  PetscInt f = 0;
+
+  if (report->samples->frames->every != FRAMES_LOG) return (report->frames - 1) / 2;
+  while (f + 1 < report->frames && 2 * report->time[f + 1] <= report->time[report->frames - 1]) f++;
+  return f;
+}
+
 static PetscErrorCode ReportExponent(const Report *report) {
   const SyncTheory *theory = report->theory;
   const Results results = report->results;
@@ -323,7 +332,7 @@ static PetscErrorCode ReportExponent(const Report *report) {
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc1(report->R, &values));
   if (report->sync->twin_count > 0) {
-    late = MeasureExponent(report, end / 2, end, values);
+    late = MeasureExponent(report, Half(report), end, values);
     all = MeasureExponent(report, 0, end, values);
     PetscCall(ResultsArray(results, "lambda1_realization", 1, (PetscInt64[]){report->R}, values));
   }
