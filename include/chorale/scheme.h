@@ -17,7 +17,8 @@ typedef struct _p_Scheme *Scheme;
 typedef struct {
   const char *type; /* name */
   const char *norm; /* name; NULL for post */
-  PetscReal alpha, tol;
+  PetscReal tol;    /* error per time of substeps that adapt, for flow without noise; 0 for steps as they are; no key */
+  PetscReal alpha;
 } SchemeOptions;
 extern const OptionKey SchemeKeys[];
 /* scheme_*. */

@@ -32,14 +32,11 @@ const OptionKey SchemeKeys[] = {
                 "branches over sqrt(t + 1)."),
     REAL_KEY(SchemeOptions, alpha, "scheme_alpha", "1", 0, 1e6, "-", .above = PETSC_TRUE,
              .needs = {{"scheme_norm", "ngpt"}}, .help = "Factor of attention's normalised output."),
-    REAL_KEY(SchemeOptions, tol, "layers_adaptive", "0", 0, 1, "1/time",
-             .needs = {{"scheme_type", "flow"}, {"noise_type", "none"}},
-             .help = "Error per time that substeps of a layer are fitted to, the largest of any token; 0 for one step "
-                     "a layer."),
     {.name = NULL}};
 
 PetscErrorCode SchemeOptionsRead(SchemeOptions *options) {
   PetscFunctionBeginUser;
+  *options = (SchemeOptions){.tol = 0};
   PetscCall(DeckRead(SchemeKeys, options));
   PetscFunctionReturn(0);
 }

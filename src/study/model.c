@@ -7,6 +7,7 @@ PetscErrorCode ModelOptionsRead(ModelOptions *options) {
   PetscCall(AttentionOptionsRead(&options->attention));
   PetscCall(NoiseOptionsRead(&options->noise));
   PetscCall(SchemeOptionsRead(&options->scheme));
+  options->scheme.tol = options->layers.adaptive;
   PetscCall(EnsembleOptionsRead(&options->ensemble));
   PetscFunctionReturn(0);
 }

@@ -1,5 +1,5 @@
-"""Frames equally spaced in the logarithm of time, and layers in substeps that adapt: the numbers of every
-step, wherever a run was stopped and on any ranks; what is refused."""
+"""Frames equally spaced in the logarithm of time, and layers in substeps that adapt: the numbers of
+every step, wherever a run was stopped and on any ranks; what is refused."""
 
 import os
 

@@ -26,7 +26,7 @@ static const OptionKey MemoryKeys[] = {
 
 static const OptionTable MemoryTable = {.study = "memory",
                                         .groups = (const OptionGroup[]){{.keys = StartKeys},
-                                                                        {.keys = LayersKeys},
+                                                                        {LayersKeys, "!layers_adaptive"},
                                                                         {.keys = AttentionKeys},
                                                                         {.keys = MlpKeys},
                                                                         {.keys = NoiseKeys},
