@@ -16,6 +16,7 @@ KEYS = {
     "simulate": """
         tokens_count tokens_dim tokens_init tokens_kappa tokens_clusters tokens_harmonic
         tokens_amplitude tokens_file tokens_dataset layers_depth layers_horizon
+        layers_adaptive scheme_norm scheme_alpha output_log output_modes output_radius
         attention_type attention_beta attention_value attention_weights attention_engine
         attention_tol attention_sinkhorn_iterations attention_sinkhorn_tol mlp_activation
         mlp_width mlp_bias_u mlp_bias_w noise_type noise_degree noise_tol scheme_type
@@ -30,7 +31,7 @@ KEYS = {
     """.split(),
     "analyze": """
         attention_beta attention_engine attention_tol ensemble_groups output_file
-        output_overwrite output_table analyze_file analyze_first analyze_last
+        output_overwrite output_table output_modes analyze_file analyze_first analyze_last
         analyze_every analyze_distance analyze_other analyze_transport analyze_pairs
         analyze_coordinates analyze_bins distance_tol progress dry_run
     """.split(),

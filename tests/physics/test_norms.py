@@ -1,5 +1,5 @@
-"""Norms elsewhere than in the paper (NEIGHBOURS.md section 13): how fast tokens near consensus meet,
-how their lengths grow; the same bits on any ranks and after a stop; what is refused."""
+"""Norms elsewhere than in the paper (NEIGHBOURS.md section 13): how fast tokens near consensus
+meet, how their lengths grow; the same bits on any ranks and after a stop; what is refused."""
 
 import math
 import os
@@ -59,7 +59,7 @@ def test_tokens_near_consensus_meet_at_the_rate_of_their_norm(folder, norm):
 
 
 def test_a_layer_before_its_norm_keeps_the_product_of_radius_and_deviation(folder):
-    """However large the layers are: r_i (x_i - m) stays near consensus, so (13.5) is exact."""
+    """However large the layers are: r_i (x_i - m) stays near consensus; (13.5) is exact."""
     keys = dict(tokens_init="vmf", tokens_kappa=1e6, noise_type="none", scheme_norm="pre")
     chorale(["simulate"] + options(layers_depth=3, layers_horizon=9, output_file="run.h5", **keys))
     energy = datasets("run.h5")["observables/energy/value"][:, 0]
