@@ -31,7 +31,8 @@ const OptionKey SchemeKeys[] = {
                 "have a length; peri, before and behind it; ngpt, after it and on the sum; depth, as post with "
                 "branches over sqrt(t + 1)."),
     REAL_KEY(SchemeOptions, alpha, "scheme_alpha", "1", 0, 1e6, "-", .above = PETSC_TRUE,
-             .needs = {{"scheme_norm", "ngpt"}}, .help = "Factor of attention's normalised output."),
+             .needs = {{"scheme_norm", "ngpt"}, {"attention_type", "!none"}},
+             .help = "Factor of attention's normalised output."),
     {.name = NULL}};
 
 PetscErrorCode SchemeOptionsRead(SchemeOptions *options) {
