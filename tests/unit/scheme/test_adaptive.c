@@ -21,8 +21,7 @@ static Tokens Moved(const char *norm, PetscReal tol, PetscInt L) {
   return tokens;
 }
 
-/* Two layers, each longer than a step could be. Errors grow on the way by the factor that near tokens part by, less
- * than 100 here. */
+/* Two layers, each longer than a step could be. */
 static void TheErrorFollowsTheTolerance(void **state) {
   static const char *const norms[] = {"post", "pre", "ngpt", "depth"};
   (void)state;
