@@ -69,6 +69,13 @@ PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift);
 PetscErrorCode AttentionPrepare(Attention attention, Tokens tokens, PetscBool *pieces);
 PetscErrorCode AttentionEvaluatePiece(Attention attention, PetscInt first, PetscInt blocks, const double *x,
                                       double *drift);
+/* mean_i = m(x_i), the barycentre of the tokens as softmax of attention_beta and V = I weighs them, inside the sphere
+ * (NEIGHBOURS.md (12.2)); a Vec of the tokens' layout, 0 at the padding. To be set up first, which refuses (user input)
+ * other attentions than softmax and none, and general weights. The kernel sums of the drift serve. Collective. */
+PetscErrorCode AttentionBarycentreSetUp(Attention attention);
+PetscErrorCode AttentionBarycentre(Attention attention, Tokens tokens, Vec mean);
+/* What it costs this rank beside the drift: flops of one evaluation, bytes of memory. Not collective. */
+PetscErrorCode AttentionBarycentreGetCost(Attention attention, PetscReal *flops, PetscReal *bytes);
 /* E_beta(mu) = 1/2 sum_ij w_i w_j (e^beta - e^{beta <x_i,x_j>}) with beta = attention_beta, for every type (THEORY.md
  * (5.1)), in units of AttentionEnergyUnit. When the kernel sums of the drift serve (default weights: softmax, usa;
  * l2 by moments) one pass does both: sums computed here are reused by AttentionEvaluate while the tokens do not change,

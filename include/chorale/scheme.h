@@ -4,7 +4,8 @@
  *
  * and three for the limit SDE of THEORY.md section 3 (with dW = sqrt(dt) G): euler, projected Euler-Maruyama of the Ito
  * form; heun, projected Heun of the Stratonovich form; flow, RK4 of dx/ds = P_x (Att(x) dt + dW(x)) over s in [0,1]
- * with the field frozen. */
+ * with the field frozen. With noise_at barycentre layer and euler ask for G(m(x_i)) in place of G(x_i), with
+ * attention's output m of V = I: NEIGHBOURS.md (12.3). */
 #ifndef CHORALE_SCHEME_H
 #define CHORALE_SCHEME_H
 
@@ -16,12 +17,14 @@ typedef struct _p_Scheme *Scheme;
 
 typedef struct {
   const char *type; /* name */
+  const char *at;   /* where the noise is asked for: "tokens" or "barycentre"; NULL for tokens */
 } SchemeOptions;
 extern const OptionKey SchemeKeys[];
-/* scheme_*. */
+/* scheme_* and noise_at. */
 PetscErrorCode SchemeOptionsRead(SchemeOptions *options);
 
-/* With work vectors for tokens of this layout. Collective. */
+/* With work vectors for tokens of this layout. Refuses (user input) noise at barycentres for heun and flow.
+ * Collective. */
 PetscErrorCode SchemeCreate(Tokens tokens, const SchemeOptions *options, Scheme *scheme);
 PetscErrorCode SchemeDestroy(Scheme *scheme);
 PetscErrorCode SchemeView(Scheme scheme);
@@ -32,7 +35,8 @@ PetscErrorCode SchemeGetBytes(Scheme scheme, PetscReal *bytes);
 /* Refuses (user input) steps of size dt that this scheme cannot take with fields of this noise: for studies to call
  * before they write anything. Every rank finds the same. */
 PetscErrorCode SchemeCheck(Scheme scheme, Noise noise, PetscReal dt);
-/* Moves the tokens by one step of size dt > 0. Collective on the tokens' communicator. */
+/* Moves the tokens by one step of size dt > 0; noise at barycentres needs AttentionBarycentreSetUp before. Collective
+ * on the tokens' communicator. */
 PetscErrorCode SchemeStep(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens);
 
 #endif

@@ -16,6 +16,11 @@ typedef struct _p_TwoPoint *TwoPoint;
 
 /* The kernel must outlive the object. beta >= 0; value v. */
 PetscErrorCode TwoPointCreate(Kernel kernel, PetscReal beta, PetscReal value, TwoPoint *twopoint);
+/* Random values at barycentres, V m(x) with V of N(0,1/d) entries: the other diffusion of NEIGHBOURS.md (12.7), for
+ * N = 2; value is that of softmax attention beside them. dim >= 2. */
+PetscErrorCode TwoPointCreateValues(PetscInt dim, PetscReal beta, PetscReal value, TwoPoint *twopoint);
+/* From now on f is the mean cosine E[u_t | u_0 = u]. */
+PetscErrorCode TwoPointMeasureCosine(TwoPoint twopoint);
 PetscErrorCode TwoPointDestroy(TwoPoint *twopoint);
 /* E e^{beta (u_t - 1)} for u_0 = u[i], i < n, at time t >= 0. */
 PetscErrorCode TwoPointEvaluate(TwoPoint twopoint, PetscReal t, PetscInt n, const PetscReal u[], PetscReal f[]);

@@ -78,7 +78,7 @@ PetscErrorCode AttentionDestroy(Attention *handle) {
 
   PetscFunctionBeginUser;
   if (!attention) PetscFunctionReturn(0);
-  PetscCall(AttentionDestroy(&attention->gradient));
+  PetscCall(AttentionDestroy(&attention->softmax));
   PetscCall(AttentionHeadsDestroy(attention));
   PetscCall(attention->engine->destroy(attention));
   PetscCall(PanelsDestroy(&attention->panels));
@@ -315,26 +315,22 @@ PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *en
   PetscFunctionReturn(0);
 }
 
-/* Whose sums are those at beta: l2's own are at 2 beta, so it keeps a softmax for them. */
-static PetscErrorCode GetGradient(Attention *handle) {
-  Attention attention = *handle, sums;
+PetscErrorCode AttentionSoftmax(Attention attention) {
+  Attention sums;
 
   PetscFunctionBeginUser;
-  if (attention->exponent == attention->beta) PetscFunctionReturn(0);
-  if (!attention->gradient) {
-    PetscCall(PetscNew(&sums));
-    sums->layout = attention->layout;
-    sums->shape = attention->shape;
-    sums->length = attention->length;
-    sums->type = &types[0];
-    sums->beta = sums->exponent = attention->beta;
-    sums->value = 1;
-    sums->tol = attention->tol;
-    PetscCall(PetscStrcpy(sums->choice, attention->choice));
-    PetscCall(AttentionEngineCreate(sums));
-    attention->gradient = sums;
-  }
-  *handle = attention->gradient;
+  if (attention->softmax) PetscFunctionReturn(0);
+  PetscCall(PetscNew(&sums));
+  sums->layout = attention->layout;
+  sums->shape = attention->shape;
+  sums->length = attention->length;
+  sums->type = &types[0];
+  sums->beta = sums->exponent = attention->beta;
+  sums->value = 1;
+  sums->tol = attention->tol;
+  PetscCall(PetscStrcpy(sums->choice, attention->choice));
+  PetscCall(AttentionEngineCreate(sums));
+  attention->softmax = sums;
   PetscFunctionReturn(0);
 }
 
@@ -347,7 +343,10 @@ PetscErrorCode AttentionEnergyGradient(Attention attention, Tokens tokens, Vec g
 
   PetscFunctionBeginUser;
   PetscCall(CheckLayout(attention, tokens));
-  PetscCall(GetGradient(&attention));
+  if (attention->exponent != attention->beta) { /* l2's own sums are at 2 beta */
+    PetscCall(AttentionSoftmax(attention));
+    attention = attention->softmax;
+  }
   PetscCall(PetscLogEventBegin(energy_event, NULL, NULL, NULL, NULL));
   if (Shared(attention))
     PetscCall(UpdateSums(attention, tokens));

@@ -76,7 +76,7 @@ struct _p_Attention {
   const AttentionType *type;
   PetscReal beta, value, tol;
   PetscReal exponent;            /* of the kernel sums */
-  Attention gradient;            /* sums at beta for the energy's gradient where exponent is another; NULL until used */
+  Attention softmax;             /* of value 1 at beta, for the energy's gradient and barycentres; NULL until used */
   char file[PETSC_MAX_PATH_LEN]; /* attention_weights or empty */
   PetscInt heads;
   AttentionHead *head;
@@ -130,6 +130,9 @@ PetscErrorCode AttentionOnline(Attention attention, Tokens tokens, const double 
 /* sinkhorn.c: the a > 0 with a_i sum_j w_j a_j e^{exponent (<x_i,x_j> - 1)} = 1 for all i with w_i > 0, divided by a
  * power of two so that factors[owned * B] <= 1. Collective. */
 PetscErrorCode AttentionSinkhorn(Attention attention, Tokens tokens, double *factors);
+
+/* attention.c: makes attention->softmax. Collective. */
+PetscErrorCode AttentionSoftmax(Attention attention);
 
 /* heads.c: reads attention->file. Collective. */
 PetscErrorCode AttentionHeadsRead(Attention attention);

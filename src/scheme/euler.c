@@ -46,12 +46,14 @@ static PetscErrorCode MovePieces(Scheme scheme, Attention attention, Field field
 static PetscErrorCode MoveAll(Scheme scheme, Attention attention, Field field, PetscReal dt, PetscReal radial,
                               Tokens tokens) {
   Vec drift, noise;
+  Tokens at;
 
   PetscFunctionBeginUser;
   PetscCall(SchemeWork(scheme, tokens));
+  PetscCall(SchemePlaces(scheme, attention, tokens, &at));
   drift = scheme->work[0];
   noise = scheme->work[1];
-  PetscCall(SchemeFields(attention, field, tokens, &drift, &noise));
+  PetscCall(SchemeFields(attention, field, tokens, at, &drift, &noise));
   PetscCall(TokensMoveTangent(tokens, radial, dt, drift, PetscSqrtReal(dt), noise));
   PetscFunctionReturn(0);
 }
@@ -60,7 +62,10 @@ static PetscErrorCode MoveAll(Scheme scheme, Attention attention, Field field, P
  *
  * The Ito form needs no other correction: the noise has covariance k(<x,y>) I_d, so that the Stratonovich correction of
  * P_x o dW is 1/2 k(1) (d-1) along -x (the part with the gradient of the field is tangent and vanishes, since the
- * derivative of k(<x,y>) in x along the sphere is zero at y = x). */
+ * derivative of k(<x,y>) in x along the sphere is zero at y = x).
+ *
+ * At barycentres token i has the variance s_ii of its own and the radial term of NEIGHBOURS.md (12.3). A term along x
+ * changes the step by no more than its error, since LN undoes it: there it is left to LN alone. */
 static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens) {
   PetscReal k1 = 0, rate;
   PetscBool drift, noise, pieces;
@@ -68,10 +73,10 @@ static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, Pets
   PetscFunctionBeginUser;
   PetscCall(SchemePrepare(attention, field, tokens, &drift, &noise, &pieces));
   if (!drift && !noise) PetscFunctionReturn(0);
-  if (noise) PetscCall(FieldGetVariance(field, &k1));
+  if (noise && !scheme->mean) PetscCall(FieldGetVariance(field, &k1));
   PetscCall(Check(scheme, k1, dt));
   rate = Rate(scheme, k1);
-  if (pieces)
+  if (pieces && !scheme->mean)
     PetscCall(MovePieces(scheme, attention, field, dt, dt * rate, drift, noise, tokens));
   else
     PetscCall(MoveAll(scheme, attention, field, dt, dt * rate, tokens));
@@ -83,5 +88,6 @@ const SchemeType SchemeTypeEuler = {.name = "euler",
                                     .stages = 1,
                                     .works = 2,
                                     .pieces = PETSC_TRUE,
+                                    .barycentre = PETSC_TRUE,
                                     .check = Check,
                                     .step = Step};

@@ -8,7 +8,19 @@ PetscErrorCode SchemeWork(Scheme scheme, Tokens tokens) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SchemeFields(Attention attention, Field field, Tokens tokens, Vec *drift, Vec *noise) {
+PetscErrorCode SchemePlaces(Scheme scheme, Attention attention, Tokens tokens, Tokens *at) {
+  Vec mean;
+
+  PetscFunctionBeginUser;
+  *at = tokens;
+  if (!scheme->mean) PetscFunctionReturn(0);
+  PetscCall(TokensGetVec(scheme->mean, &mean));
+  PetscCall(AttentionBarycentre(attention, tokens, mean));
+  *at = scheme->mean;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SchemeFields(Attention attention, Field field, Tokens tokens, Tokens at, Vec *drift, Vec *noise) {
   PetscBool zero;
 
   PetscFunctionBeginUser;
@@ -17,7 +29,7 @@ PetscErrorCode SchemeFields(Attention attention, Field field, Tokens tokens, Vec
   PetscCall(FieldIsZero(field, &zero));
   if (zero) *noise = NULL;
   if (*drift) PetscCall(AttentionEvaluate(attention, tokens, *drift));
-  if (*noise) PetscCall(FieldEvaluate(field, tokens, *noise));
+  if (*noise) PetscCall(FieldEvaluate(field, at, *noise));
   PetscFunctionReturn(0);
 }
 
@@ -41,7 +53,7 @@ PetscErrorCode SchemeSlope(Attention attention, Field field, PetscReal dt, Token
   Vec drift = slope, noise = scratch;
 
   PetscFunctionBeginUser;
-  PetscCall(SchemeFields(attention, field, tokens, &drift, &noise));
+  PetscCall(SchemeFields(attention, field, tokens, tokens, &drift, &noise));
   *zero = !drift && !noise ? PETSC_TRUE : PETSC_FALSE;
   if (!*zero) PetscCall(TokensTangent(tokens, dt, drift, PetscSqrtReal(dt), noise, slope));
   PetscFunctionReturn(0);

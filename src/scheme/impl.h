@@ -13,6 +13,7 @@ typedef struct {
   PetscInt works;          /* work vectors, at most SCHEME_WORK_MAX */
   PetscBool pieces;        /* moves tokens piece by piece where the fields allow it; else needs work vectors */
   PetscBool inner;         /* needs a second set of tokens, for its stages inside a step */
+  PetscBool barycentre;    /* is right for noise at barycentres: of the Ito form */
   /* Refuses steps of size dt with noise of variance k1; NULL when the type takes any. */
   PetscErrorCode (*check)(Scheme scheme, PetscReal k1, PetscReal dt);
   PetscErrorCode (*step)(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens);
@@ -25,15 +26,18 @@ struct _p_Scheme {
   Vec work[SCHEME_WORK_MAX]; /* fields at the tokens; NULL beyond type->works, and before SchemeWork */
   double *piece;             /* [works][SCHEME_PIECE][d][B]: fields at the tokens of a piece, or NULL */
   Tokens inner;              /* the tokens at a stage inside a step, or NULL */
+  Tokens mean;               /* barycentres as positions, not of norm 1; NULL for noise at the tokens */
   PetscReal bytes, least;    /* memory of the rank that has most: with work vectors; with pieces alone */
 };
 
 /* Work vectors, if there are none yet. Collective. */
 PetscErrorCode SchemeWork(Scheme scheme, Tokens tokens);
 
-/* The two fields of a step as they are at the tokens: drift <- Att[mu](x), noise <- G(x). A field that is identically
+/* Where the noise of tokens that stand there is asked for: *at <- the tokens, or their barycentres. Collective. */
+PetscErrorCode SchemePlaces(Scheme scheme, Attention attention, Tokens tokens, Tokens *at);
+/* The two fields of a step: drift <- Att[mu](x) at the tokens, noise <- G at these places. A field that is identically
  * zero is not evaluated, and its Vec becomes NULL. Collective. */
-PetscErrorCode SchemeFields(Attention attention, Field field, Tokens tokens, Vec *drift, Vec *noise);
+PetscErrorCode SchemeFields(Attention attention, Field field, Tokens tokens, Tokens at, Vec *drift, Vec *noise);
 /* Which of the fields are not identically zero, and prepares these for evaluation in pieces, when all of them can.
  * Collective. */
 PetscErrorCode SchemePrepare(Attention attention, Field field, Tokens tokens, PetscBool *drift, PetscBool *noise,

@@ -4,6 +4,7 @@
 static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens) {
   const Vec work = scheme->work[0];
   PetscBool zero;
+  Tokens at;
 
   PetscFunctionBeginUser;
   PetscCall(AttentionIsZero(attention, &zero));
@@ -12,8 +13,9 @@ static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, Pets
     PetscCall(TokensMove(tokens, dt, work));
   }
   PetscCall(FieldIsZero(field, &zero));
-  if (!zero) { /* x_i^next = LN(y_i + sqrt(dt) G(y_i)) */
-    PetscCall(FieldEvaluate(field, tokens, work));
+  if (!zero) { /* x_i^next = LN(y_i + sqrt(dt) G(y_i)), or G(m(y_i)) */
+    PetscCall(SchemePlaces(scheme, attention, tokens, &at));
+    PetscCall(FieldEvaluate(field, at, work));
     PetscCall(TokensMove(tokens, PetscSqrtReal(dt), work));
   }
   PetscFunctionReturn(0);
@@ -23,4 +25,5 @@ const SchemeType SchemeTypeLayer = {.name = "layer",
                                     .description = "y = LN(x + dt Att(x)), x' = LN(y + sqrt(dt) G(y))",
                                     .stages = 1,
                                     .works = 1,
+                                    .barycentre = PETSC_TRUE,
                                     .step = Step};

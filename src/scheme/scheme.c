@@ -15,6 +15,10 @@ const OptionKey SchemeKeys[] = {
     CHOICE_KEY(SchemeOptions, type, "scheme_type", "layer", .choices = TypeName,
                .help = "One step of the tokens: layer, the transformer's attention, MLP and layer norm; for the limit "
                        "SDE euler (Ito), heun and flow (Stratonovich; flow is RK4 with the field frozen)."),
+    CHOICE_KEY(SchemeOptions, at, "noise_at", "tokens", .words = OPTION_WORDS("tokens", "barycentre"),
+               .needs = {{"noise_type", "!none"}},
+               .help = "Where noise mlp or values is asked for: at the tokens; or at barycentre, the output of softmax "
+                       "attention with V = I, as a transformer does whose MLP reads attention's output."),
     {.name = NULL}};
 
 PetscErrorCode SchemeOptionsRead(SchemeOptions *options) {
@@ -27,6 +31,7 @@ PetscErrorCode SchemeCreate(Tokens tokens, const SchemeOptions *options, Scheme 
   TokensLayout layout;
   PetscMPIInt size;
   Scheme scheme;
+  PetscBool barycentre;
 
   PetscFunctionBeginUser;
   PetscCall(LogEvent("SchemeStep", &step_event));
@@ -36,6 +41,11 @@ PetscErrorCode SchemeCreate(Tokens tokens, const SchemeOptions *options, Scheme 
     if (!strcmp(options->type, types[i]->name)) scheme->type = types[i];
   PetscCheck(scheme->type, layout.comm, PETSC_ERR_USER_INPUT, "scheme_type = %s: there is no such scheme",
              options->type);
+  barycentre = options->at && !strcmp(options->at, "barycentre") ? PETSC_TRUE : PETSC_FALSE;
+  PetscCheck(
+      !barycentre || scheme->type->barycentre, layout.comm, PETSC_ERR_USER_INPUT,
+      "noise_at = barycentre: scheme_type must be layer or euler; %s has another limit than layers of noise there",
+      options->type);
   scheme->comm = layout.comm;
   scheme->dim = layout.dim;
   if (scheme->type->pieces)
@@ -43,10 +53,11 @@ PetscErrorCode SchemeCreate(Tokens tokens, const SchemeOptions *options, Scheme 
   else
     PetscCall(SchemeWork(scheme, tokens));
   if (scheme->type->inner) PetscCall(TokensDuplicate(tokens, &scheme->inner));
+  if (barycentre) PetscCall(TokensDuplicate(tokens, &scheme->mean));
   PetscCallMPI(MPI_Comm_size(scheme->comm, &size));
   const PetscReal most = (PetscReal)((layout.blocks + size - 1) / size) * layout.block; /* tokens of a rank */
   scheme->bytes =
-      most * (scheme->type->works * layout.dim + (scheme->type->inner ? layout.dim + 1 : 0)) * sizeof(double);
+      most * (scheme->type->works * layout.dim + (scheme->inner || scheme->mean ? layout.dim + 1 : 0)) * sizeof(double);
   scheme->least = (PetscReal)scheme->type->works * SCHEME_PIECE * layout.dim * layout.block * sizeof(double);
   *handle = scheme;
   PetscFunctionReturn(0);
@@ -58,6 +69,7 @@ PetscErrorCode SchemeDestroy(Scheme *scheme) {
   for (int i = 0; i < SCHEME_WORK_MAX; i++) PetscCall(VecDestroy(&(*scheme)->work[i]));
   PetscCall(PetscFree((*scheme)->piece));
   PetscCall(TokensDestroy(&(*scheme)->inner));
+  PetscCall(TokensDestroy(&(*scheme)->mean));
   PetscCall(PetscFree(*scheme));
   PetscFunctionReturn(0);
 }
@@ -66,9 +78,10 @@ PetscErrorCode SchemeView(Scheme scheme) {
   PetscFunctionBeginUser;
   PetscCall(PetscPrintf(scheme->comm, "scheme     %s, %s\n           per rank: %.3g MB memory", scheme->type->name,
                         scheme->type->description, (double)scheme->bytes / 1e6));
-  if (scheme->type->pieces && scheme->least < scheme->bytes)
+  if (scheme->type->pieces && !scheme->mean && scheme->least < scheme->bytes)
     PetscCall(PetscPrintf(scheme->comm, ", or %.3g MB with fields of harmonics alone", (double)scheme->least / 1e6));
   PetscCall(PetscPrintf(scheme->comm, "\n"));
+  if (scheme->mean) PetscCall(PetscPrintf(scheme->comm, "           noise at barycentres: G(m(x)) in place of G(x)\n"));
   PetscFunctionReturn(0);
 }
 
@@ -88,7 +101,8 @@ PetscErrorCode SchemeCheck(Scheme scheme, Noise noise, PetscReal dt) {
   PetscReal k1 = 0;
 
   PetscFunctionBeginUser;
-  if (!scheme->type->check) PetscFunctionReturn(0);
+  if (scheme->mean) PetscCall(NoiseCheckBall(noise));
+  if (!scheme->type->check || scheme->mean) PetscFunctionReturn(0);
   PetscCall(NoiseGetVariance(noise, &k1));
   PetscCall(scheme->type->check(scheme, k1, dt));
   PetscFunctionReturn(0);

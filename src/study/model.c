@@ -1,5 +1,7 @@
 #include "study/model.h"
 
+#include <string.h>
+
 PetscErrorCode ModelOptionsRead(ModelOptions *options) {
   PetscFunctionBeginUser;
   PetscCall(StartOptionsRead(&options->start));
@@ -22,6 +24,17 @@ PetscErrorCode ModelCheckBeta(PetscReal beta) {
   PetscFunctionReturn(0);
 }
 
+PetscBool ModelAtBarycentre(const ModelOptions *options) {
+  return strcmp(options->scheme.at, "tokens") ? PETSC_TRUE : PETSC_FALSE;
+}
+
+PetscErrorCode ModelCheckTheory(const ModelOptions *options, const char *study) {
+  PetscFunctionBeginUser;
+  PetscCheck(!ModelAtBarycentre(options), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "noise_at = barycentre: must be tokens in study %s, whose theory is that of noise there", study);
+  PetscFunctionReturn(0);
+}
+
 PetscReal ModelStepSize(const ModelOptions *options) {
   return options->layers.horizon / (PetscReal)options->layers.depth;
 }
@@ -31,6 +44,7 @@ PetscErrorCode SystemCreate(MPI_Comm comm, PetscInt64 count, const ModelOptions 
   PetscCall(TokensCreate(comm, count, (PetscInt)options->start.dim, &system->tokens));
   PetscCall(AttentionCreate(system->tokens, &options->attention, &system->attention));
   PetscCall(SchemeCreate(system->tokens, &options->scheme, &system->scheme));
+  if (ModelAtBarycentre(options)) PetscCall(AttentionBarycentreSetUp(system->attention));
   PetscFunctionReturn(0);
 }
 

@@ -23,6 +23,10 @@ typedef struct {
 PetscErrorCode ModelOptionsRead(ModelOptions *options);
 /* Refuses (user input) an attention_beta whose e^beta leaves double precision. */
 PetscErrorCode ModelCheckBeta(PetscReal beta);
+/* Is noise asked for at barycentres? Pure. */
+PetscBool ModelAtBarycentre(const ModelOptions *options);
+/* Refuses (user input) what the theory of a study by this name does not cover: noise at barycentres. */
+PetscErrorCode ModelCheckTheory(const ModelOptions *options, const char *study);
 /* T/L. Pure. */
 PetscReal ModelStepSize(const ModelOptions *options);
 

@@ -48,6 +48,17 @@ QUICK = {
         scheme_type="flow",
         ensemble_realizations=2,
     ),
+    "values at barycentres, moments, d=3": dict(
+        tokens_count=1300,
+        tokens_dim=3,
+        noise_type="values",
+        noise_at="barycentre",
+        attention_value=0,
+        attention_beta=3,
+    ),
+    "mlp at barycentres, euler, direct, d=40": dict(
+        tokens_count=520, tokens_dim=40, noise_at="barycentre", scheme_type="euler"
+    ),
     "two heads, gram, layer": dict(
         tokens_count=300,
         tokens_dim=4,

@@ -61,13 +61,29 @@ def attention(kind, heads, x):
     return total
 
 
-def layer(kind, activation, heads, data):
+def noise(activation, data, x):
+    """G at x: V x, or the MLP."""
+    if "V" in data:
+        return x @ data["V"].T
     d, m = data["W"].shape
+    hidden = ACTIVATIONS[activation](x @ data["U"].T / math.sqrt(d) + data["bias_u"])
+    return hidden @ data["W"].T / math.sqrt(m) + data["bias_w"]
+
+
+def layer(kind, activation, heads, data, at=lambda y: y):
+    """One layer, with the noise at the points at(y)."""
     x, dt = data["before"], HORIZON / DEPTH
     y = normalised(x + dt * attention(kind, heads, x))
-    hidden = ACTIVATIONS[activation](y @ data["U"].T / math.sqrt(d) + data["bias_u"])
-    g = hidden @ data["W"].T / math.sqrt(m) + data["bias_w"]
-    return normalised(y + math.sqrt(dt) * g)
+    return normalised(y + math.sqrt(dt) * noise(activation, data, at(y)))
+
+
+def euler(beta, value, activation, data):
+    """One step of euler with attention of this value and the noise at barycentres."""
+    x, dt = data["before"], HORIZON / DEPTH
+    root = math.sqrt(beta) * np.eye(x.shape[1])
+    mean = attention("softmax", [(root, root, np.eye(x.shape[1]))], x)
+    step = dt * value * mean + math.sqrt(dt) * noise(activation, data, mean)
+    return normalised(x + step - (x * step).sum(axis=1, keepdims=True) * x)
 
 
 def energy(beta, x):
@@ -88,17 +104,23 @@ def make_heads(count, d, beta):
     return heads, dict(attention_weights="weights.h5")
 
 
+def read_layer(keys, ranks):
+    """Everything that went into a layer and came out of it, by name."""
+    keys = dict(layers_depth=DEPTH, layers_horizon=HORIZON, ensemble_seed=17) | keys
+    chorale(options(**keys, hook_file="layer.h5"), ranks, program=HOOK)
+    with h5py.File("layer.h5", "r") as file:
+        return {name: file[name][()] for name in file}
+
+
 def hook(case, ranks):
     """Everything that went into a layer of the case and came out of it, by name; and its heads."""
     kind, count, activation, d, N, beta, m = CASES[case]
     bias_u, bias_w = (0.4, 0.3) if case else (0, 0)
     heads, keys = make_heads(count, d, beta)
-    keys.update(tokens_count=N, tokens_dim=d, layers_depth=DEPTH, layers_horizon=HORIZON)
+    keys.update(tokens_count=N, tokens_dim=d)
     keys.update(attention_type=kind, attention_beta=beta, mlp_activation=activation, mlp_width=m)
-    keys.update(mlp_bias_u=bias_u, mlp_bias_w=bias_w, ensemble_seed=17)
-    chorale(options(**keys, hook_file="layer.h5"), ranks, program=HOOK)
-    with h5py.File("layer.h5", "r") as file:
-        return {name: file[name][()] for name in file}, heads
+    keys.update(mlp_bias_u=bias_u, mlp_bias_w=bias_w)
+    return read_layer(keys, ranks), heads
 
 
 cases = pytest.mark.parametrize(
@@ -123,3 +145,40 @@ def test_a_layer_has_the_same_bits_on_any_ranks(folder, case):
     one, _ = hook(case, 1)
     for ranks in (2, 4):
         assert same_bits(one, hook(case, ranks)[0]) == [], ranks
+
+
+# Noise at barycentres: scheme, noise, attention's value, engine, d, N, beta.
+BARYCENTRES = [
+    ("layer", "values", 0, "auto", 3, 300, 0.1),
+    ("layer", "values", 1, "direct", 64, 64, 20),
+    ("layer", "mlp", -0.5, "moments", 3, 300, 4),
+    ("layer", "mlp", 0, "moments", 3, 700, 2),
+    ("euler", "values", 0, "direct", 7, 5, 1),
+    ("euler", "values", 0.7, "moments", 2, 300, 4),
+    ("euler", "mlp", 0, "auto", 16, 300, 8),
+]
+
+
+@pytest.mark.parametrize("case", BARYCENTRES, ids=["-".join(map(str, c)) for c in BARYCENTRES])
+def test_noise_at_barycentres_is_that_of_numpy(folder, case):
+    scheme, kind, value, engine, d, N, beta = case
+    keys = dict(tokens_count=N, tokens_dim=d, attention_beta=beta, attention_value=value)
+    keys.update(scheme_type=scheme, noise_type=kind, noise_at="barycentre")
+    keys.update(attention_engine=engine)
+    if kind == "mlp":
+        keys.update(mlp_activation="silu", mlp_width=200, mlp_bias_u=0.3, mlp_bias_w=0.2)
+    data = read_layer(keys, 2)
+    root = math.sqrt(beta) * np.eye(d)
+    if scheme == "euler":
+        expected = euler(beta, value, "silu", data)
+    else:
+        expected = layer(
+            "softmax",
+            "silu",
+            [(root, root, value * np.eye(d))],
+            data,
+            at=lambda y: attention("softmax", [(root, root, np.eye(d))], y),
+        )
+    tolerance = 1e-11 if engine == "moments" else 1e-12  # attention_tol is 1e-12
+    assert abs(data["after"] - expected).max() <= tolerance
+    assert abs(data["after"] - data["before"]).max() > 1e-2

@@ -3,12 +3,14 @@
  *
  *     hook_layer -hook_file OUT.h5 -tokens_count 64 ...
  *
- * writes the weights U[m][d], bias_u[m], W[d][m], bias_w[d], the tokens before and after the layer, [N][d], and the
- * energy before. */
+ * writes the weights U[m][d], bias_u[m], W[d][m], bias_w[d] of noise mlp or V[d][d] of noise values, the tokens before
+ * and after the layer, [N][d], and the energy before. */
 #include <math.h>
+#include <string.h>
 
 #include <chorale/deck.h>
 #include <chorale/noise.h>
+#include <chorale/rng.h>
 #include <chorale/scheme.h>
 #include <chorale/start.h>
 
@@ -29,6 +31,19 @@ static PetscErrorCode WriteWeights(Hdf hdf, Noise noise, PetscInt64 m, PetscInt6
   PetscCall(HdfWriteReals(hdf, "W", 2, (PetscInt64[]){d, m}, W));
   PetscCall(HdfWriteReals(hdf, "bias_w", 1, &d, bias_w));
   PetscCall(PetscFree4(U, bias_u, W, bias_w));
+  PetscFunctionReturn(0);
+}
+
+/* The matrix of the draw from the random numbers that it is made of. */
+static PetscErrorCode WriteValues(Hdf hdf, uint64_t seed, PetscInt64 d) {
+  double *V;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1(d * d, &V));
+  RngNormal((RngStream){seed, REALIZATION, STEP, RNG_VALUES}, 0, (size_t)(d * d), V);
+  for (PetscInt64 i = 0; i < d * d; i++) V[i] /= sqrt((double)d);
+  PetscCall(HdfWriteReals(hdf, "V", 2, (PetscInt64[]){d, d}, V));
+  PetscCall(PetscFree(V));
   PetscFunctionReturn(0);
 }
 
@@ -60,6 +75,7 @@ static PetscErrorCode Layer(Hdf hdf) {
   LayersOptions layers;
   StartOptions start_options;
   NoiseOptions noise_options;
+  SchemeOptions scheme_options;
   PetscReal energy;
   Attention attention;
   Tokens tokens;
@@ -79,8 +95,13 @@ static PetscErrorCode Layer(Hdf hdf) {
   PetscCall(AttentionFromKeys(tokens, &attention));
   PetscCall(NoiseCreate(dim, &noise_options, &noise));
   PetscCall(NoiseCreateField(noise, &field));
-  PetscCall(SchemeFromKeys(tokens, &scheme));
-  PetscCall(WriteWeights(hdf, noise, noise_options.width, dim));
+  PetscCall(SchemeOptionsRead(&scheme_options));
+  PetscCall(SchemeCreate(tokens, &scheme_options, &scheme));
+  if (strcmp(scheme_options.at, "tokens")) PetscCall(AttentionBarycentreSetUp(attention));
+  if (strcmp(noise_options.type, "values"))
+    PetscCall(WriteWeights(hdf, noise, noise_options.width, dim));
+  else
+    PetscCall(WriteValues(hdf, noise_options.seed, dim));
   PetscCall(WriteTokens(hdf, "before", tokens));
   PetscCall(AttentionEnergy(attention, tokens, &energy));
   PetscCall(HdfWriteReals(hdf, "energy", 1, (PetscInt64[]){1}, &energy));

@@ -109,6 +109,7 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscFunctionBeginUser;
   spde->run = run;
   PetscCall(ModelOptionsRead(&model));
+  PetscCall(ModelCheckTheory(&model, "spde"));
   PetscCall(DeckRead(SpdeKeys, &options));
   PetscCall(ModelCheckBeta(model.attention.beta));
   PetscCall(CheckStart(&model.start));

@@ -19,12 +19,13 @@ const OptionTable SyncTable = {
                                     {.keys = SyncKeys},
                                     RUN_KEYS,
                                     {.keys = NULL}},
-    .changes = (const OptionKey[]){{.name = "tokens_dim", .lists = PETSC_TRUE},
-                                   {.name = "mlp_activation", .lists = PETSC_TRUE},
-                                   {.name = "mlp_bias_u", .needs = {{"noise_type", "!none"}, {"kernel_bias", ""}}},
-                                   {.name = "mlp_bias_w", .needs = {{"noise_type", "!none"}, {"kernel_bias", ""}}},
-                                   {.name = "kernel_bias", .needs = {{"sync_map", "true"}}},
-                                   {.name = NULL}},
+    .changes =
+        (const OptionKey[]){{.name = "tokens_dim", .lists = PETSC_TRUE},
+                            {.name = "mlp_activation", .lists = PETSC_TRUE},
+                            {.name = "mlp_bias_u", .needs = {{"noise_type", "!values|none"}, {"kernel_bias", ""}}},
+                            {.name = "mlp_bias_w", .needs = {{"noise_type", "!values|none"}, {"kernel_bias", ""}}},
+                            {.name = "kernel_bias", .needs = {{"sync_map", "true"}}},
+                            {.name = NULL}},
     .idle = "tokens_[!d]*|tokens_dataset|layers_*|attention_[!b]*|mlp_width|noise_*|scheme_*|ensemble_*|output_every|"
             "sync_twins",
     .need = {"sync_map", "false"}};

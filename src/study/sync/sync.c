@@ -129,6 +129,7 @@ static PetscErrorCode Create(void *state, Run run) {
   sync->run = run;
   PetscCall(CheckLists());
   PetscCall(ModelOptionsRead(&options));
+  PetscCall(ModelCheckTheory(&options, "sync"));
   PetscCall(ModelCheckBeta(options.attention.beta));
   sync->count = options.start.count;
   sync->depth = (PetscInt)options.layers.depth;

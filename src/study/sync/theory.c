@@ -30,7 +30,6 @@ static PetscReal EnergyOfPairs(const SyncTheory *theory, PetscInt64 count, Petsc
 }
 
 PetscErrorCode SyncTheoryCreate(Noise noise, Attention attention, const ModelOptions *options, SyncTheory *theory) {
-  const NoiseOptions *mlp = &options->noise;
   const char *type = options->attention.type;
   const PetscBool weights = options->attention.weights[0] ? PETSC_TRUE : PETSC_FALSE;
   const PetscBool softmax = !strcmp(type, "softmax") && !weights ? PETSC_TRUE : PETSC_FALSE;
@@ -45,8 +44,7 @@ PetscErrorCode SyncTheoryCreate(Noise noise, Attention attention, const ModelOpt
       (SyncTheory){.energy_start = NAN, .beta = options->attention.beta, .value = zero ? 0 : options->attention.value};
   PetscCall(NoiseGetKernel(noise, &theory->kernel));
   PetscCall(Exponents(theory));
-  /* sigma is odd, and there is no bias */
-  if (theory->kernel && mlp->bias_u == 0 && mlp->bias_w == 0) theory->odd = ActivationFind(mlp->activation)->odd;
+  PetscCall(NoiseIsOdd(noise, &theory->odd));
   theory->lambda1_cluster = ClusterExponent(theory, type, weights);
   /* dE_beta/dt = -beta v sum_i w_i |P M_i|^2 / Z_i with M_i = sum_j w_j e^{beta <x_i,x_j>} x_j; Z_i = 1 for usa. */
   theory->gradient = theory->value > 0 && (softmax || usa) ? PETSC_TRUE : PETSC_FALSE;

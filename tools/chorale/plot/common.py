@@ -230,9 +230,12 @@ def noise_words(get: Callable[..., Any]) -> list[str]:
         return ["no MLP"]
     if not get("mlp_activation"):
         return []
+    at = " at barycentres" if get("noise_at") == "barycentre" else ""
+    if get("noise_type") == "values":
+        return [f"random values{at}"]
     kind = f"noise ({get('noise_type')})"
     if get("noise_type", "mlp") == "mlp":
-        kind = f"MLP of width {range_of(get('mlp_width', '?'))}"
+        kind = f"MLP of width {range_of(get('mlp_width', '?'))}{at}"
     biases = [get(f"mlp_bias_{name}", 0) or 0 for name in "uw"]
     if not any(map(float, biases)):
         return [f"{get('mlp_activation')} {kind}"]
