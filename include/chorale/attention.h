@@ -4,7 +4,8 @@
  *
  * and its relatives usa (no denominator), l2 (e^{-|Qx-Ky|^2}), sinkhorn (the kernel scaled to be bistochastic with
  * respect to mu), none. Q = K = sqrt(beta) I and V = v I unless
- * attention_weights names an HDF5 file with heads/<h>/{Q,K,V}, d x d each, row-major (y = Q x); heads add up, times v.
+ * attention_weights names an HDF5 file with heads/<h>/{Q,K,V}, d x d each, row-major (y = Q x), or is random; heads add
+ * up, times v.
  * beta is then the energy's alone; sinkhorn takes no such file.
  *
  * Two engines make the kernel sums of default weights: direct, over all pairs of tokens; moments, by spherical
@@ -20,15 +21,20 @@
 
 typedef struct _p_Attention *Attention;
 
+#define ATTENTION_RANDOM "random" /* attention_weights: fresh heads in every step, drawn by AttentionDraw */
+
 typedef struct {
   const char *type, *engine; /* names */
   PetscReal beta, value, tol;
-  char weights[PETSC_MAX_PATH_LEN]; /* a file, or empty */
-  PetscInt64 iterations;            /* of sinkhorn: at most so many, to this tolerance */
+  char weights[PETSC_MAX_PATH_LEN]; /* a file, ATTENTION_RANDOM, or empty */
+  PetscInt64 heads, head_dim;       /* of random weights; head_dim -1 for d */
+  PetscBool random_value;
+  uint64_t seed;
+  PetscInt64 iterations; /* of sinkhorn: at most so many, to this tolerance */
   PetscReal sinkhorn_tol;
 } AttentionOptions;
 extern const OptionKey AttentionKeys[];
-/* attention_*. */
+/* attention_* and ensemble_seed. */
 PetscErrorCode AttentionOptionsRead(AttentionOptions *options);
 
 /* Sets up for tokens of this layout. Refuses (user input, alike on all ranks) weights of
@@ -58,6 +64,9 @@ PetscErrorCode AttentionGetLayout(Attention attention, TokensLayout *layout);
 /* True when Att is identically zero (type none, or value 0): the step may be skipped. */
 PetscErrorCode AttentionIsZero(Attention attention, PetscBool *zero);
 
+/* The heads of this step, where attention_weights is random (NEIGHBOURS.md (12.12)); else nothing. Not collective:
+ * draws are functions of their keys. */
+PetscErrorCode AttentionDraw(Attention attention, PetscInt realization, PetscInt step);
 /* drift_i = Att[mu](x_i), unprojected; a Vec of the tokens' layout (TokensCreateVec). Padding is set to 0. Fails with
  * PETSC_ERR_NOT_CONVERGED when sinkhorn needs more than attention_sinkhorn_iterations. Collective. */
 PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift);

@@ -25,6 +25,7 @@ typedef enum {
   RNG_TWIN,          /* directions in which twin tokens are displaced: dim per twin */
   RNG_SLICES,        /* directions of the sliced distance: d^2 normals per frame */
   RNG_VALUES,        /* random values V of noise_type values: d^2 per layer, row by row */
+  RNG_HEADS,         /* random heads: Q, K, V of one after another, row by row */
   RNG_PURPOSES
 } RngPurpose;
 

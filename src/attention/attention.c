@@ -67,7 +67,10 @@ PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, A
       "attention_beta = %.6g: attention_type usa has no denominator, so |attention_value| e^beta must be at most "
       "%g",
       (double)attention->beta, PLAIN_MOST);
-  if (attention->file[0]) PetscCall(AttentionHeadsRead(attention));
+  if (!strcmp(attention->file, ATTENTION_RANDOM))
+    PetscCall(AttentionHeadsRandom(attention, options));
+  else if (attention->file[0])
+    PetscCall(AttentionHeadsRead(attention));
   PetscCall(AttentionEngineCreate(attention));
   *handle = attention;
   PetscFunctionReturn(0);
@@ -259,6 +262,8 @@ PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift) 
 
   PetscFunctionBeginUser;
   PetscCall(CheckLayout(attention, tokens));
+  PetscCheck(!attention->random.normals || attention->random.drawn, attention->layout.comm, PETSC_ERR_ORDER,
+             "AttentionEvaluate before AttentionDraw");
   PetscCall(PetscLogEventBegin(evaluate_event, NULL, NULL, NULL, NULL));
   PetscCall(AttentionIsZero(attention, &zero));
   if (zero)
@@ -375,7 +380,12 @@ PetscErrorCode AttentionView(Attention attention) {
   PetscCall(PetscPrintf(attention->layout.comm, "attention  %s, engine %s, beta %.6g, value %.6g\n",
                         attention->type->name, attention->engine->name, attention->beta, attention->value));
   if (!zero) PetscCall(PetscPrintf(attention->layout.comm, "           Att(x) = %s\n", attention->type->formula));
-  if (attention->file[0])
+  if (attention->random.normals)
+    PetscCall(PetscPrintf(
+        attention->layout.comm,
+        "           %" PetscInt_FMT " heads drawn in every step: Q, K%s, %" PetscInt_FMT " x %" PetscInt_FMT "\n",
+        attention->heads, attention->random.value ? ", V" : "", attention->random.dim, attention->layout.dim));
+  else if (attention->file[0])
     PetscCall(PetscPrintf(attention->layout.comm, "           %" PetscInt_FMT " heads from %s\n", attention->heads,
                           attention->file));
   if (attention->beta > BETA_NATURAL)

@@ -30,6 +30,15 @@ typedef struct {
   double *value; /* V */
 } AttentionHead;
 
+/* How heads are drawn anew in every step; all 0 where they are not. */
+typedef struct {
+  PetscInt dim;    /* rows of Q and K */
+  PetscBool value; /* V, too */
+  PetscBool drawn;
+  uint64_t seed;
+  double *normals; /* of one head */
+} AttentionRandom;
+
 /* The i-th name, NULL past the end: of types (attention.c) and engines (engine.c). */
 const char *AttentionTypeName(PetscInt i);
 const char *AttentionEngineName(PetscInt i);
@@ -80,6 +89,7 @@ struct _p_Attention {
   char file[PETSC_MAX_PATH_LEN]; /* attention_weights or empty */
   PetscInt heads;
   AttentionHead *head;
+  AttentionRandom random;
   PetscInt64 iterations; /* Sinkhorn: at most this many, to this residual */
   PetscReal sinkhorn_tol;
   TokensLayout layout;
@@ -137,5 +147,10 @@ PetscErrorCode AttentionSoftmax(Attention attention);
 /* heads.c: reads attention->file. Collective. */
 PetscErrorCode AttentionHeadsRead(Attention attention);
 PetscErrorCode AttentionHeadsDestroy(Attention attention);
+/* out += scale K^T Q for K and Q of so many rows. */
+void AttentionKeyQuery(PetscInt rows, PetscInt d, double scale, const double *key, const double *query, double *out);
+
+/* random.c: makes room for the heads that AttentionDraw fills. */
+PetscErrorCode AttentionHeadsRandom(Attention attention, const AttentionOptions *options);
 
 #endif

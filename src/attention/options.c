@@ -1,5 +1,7 @@
 /* Keys of attention. beta stops where positions rounded to double precision are still good for 12 digits of e^{beta
  * (<x,y> - 1)}. */
+#include <chorale/ensemble.h>
+
 #include "attention/impl.h"
 
 const OptionKey AttentionKeys[] = {
@@ -15,7 +17,16 @@ const OptionKey AttentionKeys[] = {
     STRING_KEY(AttentionOptions, weights, "attention_weights", "", .shown = "(none)", .input = PETSC_TRUE,
                .needs = {{"attention_type", "!none"}},
                .help = "HDF5 file with heads/<h>/{Q,K,V}, d x d each: Q, K, v V in place of sqrt(beta) I, v I; heads "
-                       "add up."),
+                       "add up. Or random: fresh Q and K in every layer, whose logits have the standard deviation "
+                       "beta."),
+    INT_KEY(AttentionOptions, heads, "attention_heads", "1", 1, 4096, "heads",
+            .needs = {{"attention_weights", ATTENTION_RANDOM}}, .help = "Number of random heads."),
+    INT_KEY(AttentionOptions, head_dim, "attention_head_dim", "-1", -1, 100000, "-",
+            .needs = {{"attention_weights", ATTENTION_RANDOM}},
+            .help = "Rows of Q and K of random heads, at most tokens_dim; -1 for tokens_dim."),
+    FLAG_KEY(AttentionOptions, random_value, "attention_random_value",
+             .needs = {{"attention_weights", ATTENTION_RANDOM}},
+             .help = "Random heads draw V, too, with entries of variance 1/d, in place of I."),
     CHOICE_KEY(AttentionOptions, engine, "attention_engine", "auto", .choices = AttentionEngineName,
                .help = "How kernel sums are made: direct visits all pairs of tokens, moments expands them in at most "
                        "20000 harmonics (default weights only), auto takes the cheaper."),
@@ -32,7 +43,11 @@ const OptionKey AttentionKeys[] = {
     {.name = NULL}};
 
 PetscErrorCode AttentionOptionsRead(AttentionOptions *options) {
+  EnsembleOptions ensemble;
+
   PetscFunctionBeginUser;
   PetscCall(DeckRead(AttentionKeys, options));
+  PetscCall(EnsembleOptionsRead(&ensemble));
+  options->seed = (uint64_t)ensemble.seed;
   PetscFunctionReturn(0);
 }

@@ -11,14 +11,15 @@ static const char *TypeName(PetscInt i) {
   return i < (PetscInt)PETSC_STATIC_ARRAY_LENGTH(types) ? types[i]->name : NULL;
 }
 
+/* The keys of a section stand together, so that of the noise comes first, behind NoiseKeys. */
 const OptionKey SchemeKeys[] = {
-    CHOICE_KEY(SchemeOptions, type, "scheme_type", "layer", .choices = TypeName,
-               .help = "One step of the tokens: layer, the transformer's attention, MLP and layer norm; for the limit "
-                       "SDE euler (Ito), heun and flow (Stratonovich; flow is RK4 with the field frozen)."),
     CHOICE_KEY(SchemeOptions, at, "noise_at", "tokens", .words = OPTION_WORDS("tokens", "barycentre"),
                .needs = {{"noise_type", "!none"}},
                .help = "Where noise mlp or values is asked for: at the tokens; or at barycentre, the output of softmax "
                        "attention with V = I, as a transformer does whose MLP reads attention's output."),
+    CHOICE_KEY(SchemeOptions, type, "scheme_type", "layer", .choices = TypeName,
+               .help = "One step of the tokens: layer, the transformer's attention, MLP and layer norm; for the limit "
+                       "SDE euler (Ito), heun and flow (Stratonovich; flow is RK4 with the field frozen)."),
     {.name = NULL}};
 
 PetscErrorCode SchemeOptionsRead(SchemeOptions *options) {

@@ -32,6 +32,9 @@ PetscErrorCode ModelCheckTheory(const ModelOptions *options, const char *study) 
   PetscFunctionBeginUser;
   PetscCheck(!ModelAtBarycentre(options), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "noise_at = barycentre: must be tokens in study %s, whose theory is that of noise there", study);
+  PetscCheck(strcmp(options->attention.weights, ATTENTION_RANDOM), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "attention_weights = %s: must be a file or none in study %s, whose theory is that of one attention",
+             options->attention.weights, study);
   PetscFunctionReturn(0);
 }
 
@@ -70,7 +73,7 @@ PetscErrorCode SystemView(const System *system, Noise noise) {
 
 PetscErrorCode SystemStep(const System *system, PetscInt r, PetscInt l, Field field, PetscReal dt) {
   PetscFunctionBeginUser;
-  (void)r, (void)l;
+  PetscCall(AttentionDraw(system->attention, r, l));
   PetscCall(SchemeStep(system->scheme, system->attention, field, dt, system->tokens));
   PetscFunctionReturn(0);
 }

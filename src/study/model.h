@@ -25,7 +25,7 @@ PetscErrorCode ModelOptionsRead(ModelOptions *options);
 PetscErrorCode ModelCheckBeta(PetscReal beta);
 /* Is noise asked for at barycentres? Pure. */
 PetscBool ModelAtBarycentre(const ModelOptions *options);
-/* Refuses (user input) what the theory of a study by this name does not cover: noise at barycentres. */
+/* Refuses (user input) what the theory of a study by this name does not cover: noise at barycentres, random heads. */
 PetscErrorCode ModelCheckTheory(const ModelOptions *options, const char *study);
 /* T/L. Pure. */
 PetscReal ModelStepSize(const ModelOptions *options);
@@ -42,7 +42,7 @@ PetscErrorCode SystemCreate(MPI_Comm comm, PetscInt64 count, const ModelOptions 
 PetscErrorCode SystemDestroy(System *system);
 /* What it is, and the noise that moves it. */
 PetscErrorCode SystemView(const System *system, Noise noise);
-/* Step l of realization r, of size dt, with the field drawn for it. */
+/* Step l of realization r, of size dt, with the field drawn for it; draws heads that are random. */
 PetscErrorCode SystemStep(const System *system, PetscInt r, PetscInt l, Field field, PetscReal dt);
 
 #endif

@@ -59,6 +59,15 @@ QUICK = {
     "mlp at barycentres, euler, direct, d=40": dict(
         tokens_count=520, tokens_dim=40, noise_at="barycentre", scheme_type="euler"
     ),
+    "random heads": dict(
+        tokens_count=600,
+        tokens_dim=4,
+        attention_weights="random",
+        attention_heads=3,
+        attention_head_dim=2,
+        attention_random_value=True,
+        ensemble_realizations=2,
+    ),
     "two heads, gram, layer": dict(
         tokens_count=300,
         tokens_dim=4,
@@ -192,7 +201,7 @@ def run(case, ranks, folder, **more):
     keys = {**COMMON, **CASES[case], **more}
     if keys.get("noise_type", "mlp") != "mlp":
         del keys["mlp_width"]  # would have no effect
-    if "attention_weights" in keys:
+    if keys.get("attention_weights", "random") != "random":
         write_heads(folder / keys["attention_weights"])
     chorale(["simulate"] + options(**keys), ranks=ranks, cwd=folder)
     found = datasets(folder / "simulate.h5")

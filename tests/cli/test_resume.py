@@ -67,6 +67,35 @@ CASES = {
             ensemble_realizations=4,
         ),
     ),
+    "simulate, values at barycentres": (
+        "simulate",
+        "kill",
+        ((3, 3), (2, 1), (4, 2)),
+        dict(
+            tokens_count=300,
+            tokens_dim=5,
+            layers_depth=20,
+            layers_horizon=1,
+            ensemble_realizations=3,
+            attention_value=0,
+            noise_type="values",
+            noise_at="barycentre",
+        ),
+    ),
+    "chaos, random heads": (
+        "chaos",
+        "signal",
+        ((3, 3), (2, 1), (4, 2)),
+        dict(
+            tokens_count="20,300",
+            layers_depth=15,
+            layers_horizon=1,
+            ensemble_realizations=3,
+            attention_weights="random",
+            attention_heads=2,
+            noise_type="values",
+        ),
+    ),
     "sync": (
         "sync",
         "signal",
@@ -147,7 +176,7 @@ def cut(study, how, ranks, groups, keys):
     assert os.path.exists("run/checkpoint.h5"), "complete before it was stopped"
 
 
-QUICK = ("limits", "chaos, twins", "sync", "spde on the circle")
+QUICK = ("limits", "chaos, twins", "chaos, random heads", "sync", "spde on the circle")
 
 
 @pytest.mark.parametrize(

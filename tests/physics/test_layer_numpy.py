@@ -182,3 +182,51 @@ def test_noise_at_barycentres_is_that_of_numpy(folder, case):
     tolerance = 1e-11 if engine == "moments" else 1e-12  # attention_tol is 1e-12
     assert abs(data["after"] - expected).max() <= tolerance
     assert abs(data["after"] - data["before"]).max() > 1e-2
+
+
+# Random heads: attention, heads, rows of Q and K, V random, d, N, beta.
+RANDOM_HEADS = [
+    ("softmax", 1, -1, False, 3, 300, 4),
+    ("softmax", 8, 2, True, 16, 64, 2),
+    ("usa", 2, -1, True, 7, 300, 1),
+    ("l2", 3, 3, False, 5, 300, 0.5),
+]
+
+
+def random_heads(data, e, d, beta, fresh):
+    """(Q, K, V) of every head from the normals."""
+    size = math.sqrt(beta / math.sqrt(e))
+    for normals in data["heads"]:
+        q, k, v = np.split(normals, (e * d, 2 * e * d))
+        V = v.reshape(d, d) / math.sqrt(d) if fresh else np.eye(d)
+        yield size * q.reshape(e, d), size * k.reshape(e, d), V
+
+
+@pytest.mark.parametrize("case", RANDOM_HEADS, ids=["-".join(map(str, c)) for c in RANDOM_HEADS])
+def test_a_layer_of_random_heads_is_that_of_numpy(folder, case):
+    kind, count, e, fresh, d, N, beta = case
+    keys = dict(tokens_count=N, tokens_dim=d, attention_type=kind, attention_beta=beta)
+    keys.update(attention_weights="random", attention_heads=count, attention_head_dim=e)
+    data = read_layer(keys | dict(attention_random_value=str(fresh).lower(), mlp_width=100), 2)
+    assert data["heads"].shape == (count, 2 * (e if e > 0 else d) * d + d * d)
+    heads = list(random_heads(data, e if e > 0 else d, d, beta, fresh))
+    assert abs(data["after"] - layer(kind, "relu", heads, data)).max() <= 1e-12
+    assert abs(data["energy"][0] - energy(beta, data["before"])) <= 1e-12 * math.exp(beta)
+    x = data["before"]
+    assert abs(normalised(x + HORIZON / DEPTH * attention(kind, heads, x)) - x).max() > 1e-2
+
+
+def test_logits_of_random_heads_have_the_standard_deviation_beta(folder):
+    """Four hundred heads at two tokens, within 4 standard errors, 2 % of the variance."""
+    count, e, d, beta = 40000, 4, 6, 3
+    keys = dict(tokens_count=2, tokens_dim=d, attention_weights="random", attention_beta=beta)
+    heads = dict(attention_heads=count // 10, attention_head_dim=e)
+    squares = []
+    for seed in range(1, 11):
+        data = read_layer(keys | heads | dict(ensemble_seed=seed, noise_type="values"), 1)
+        x, y = data["before"]
+        for Q, K, _ in random_heads(data, e, d, beta, False):
+            squares.append(((Q @ x) @ (K @ y)) ** 2)
+    mean, error = np.mean(squares), np.std(squares) / math.sqrt(len(squares))
+    assert len(squares) == count and 4 * error < 0.05 * beta**2
+    assert abs(mean - beta**2) < 4 * error

@@ -3,8 +3,8 @@
  *
  *     hook_layer -hook_file OUT.h5 -tokens_count 64 ...
  *
- * writes the weights U[m][d], bias_u[m], W[d][m], bias_w[d] of noise mlp or V[d][d] of noise values, the tokens before
- * and after the layer, [N][d], and the energy before. */
+ * writes the normals of attention_weights random, heads, the weights U[m][d], bias_u[m], W[d][m], bias_w[d] of noise
+ * mlp or V[d][d] of noise values, the tokens before and after the layer, [N][d], and the energy before. */
 #include <math.h>
 #include <string.h>
 
@@ -47,6 +47,20 @@ static PetscErrorCode WriteValues(Hdf hdf, uint64_t seed, PetscInt64 d) {
   PetscFunctionReturn(0);
 }
 
+/* heads[H][2 e d + d^2]: Q, K, V of every head as the random numbers that they are made of. */
+static PetscErrorCode WriteHeads(Hdf hdf, const AttentionOptions *options, PetscInt64 d) {
+  const PetscInt64 e = options->head_dim > 0 ? options->head_dim : d, each = 2 * e * d + d * d;
+  double *normals;
+
+  PetscFunctionBeginUser;
+  if (strcmp(options->weights, "random")) PetscFunctionReturn(0);
+  PetscCall(PetscMalloc1(options->heads * each, &normals));
+  RngNormal((RngStream){options->seed, REALIZATION, STEP, RNG_HEADS}, 0, (size_t)(options->heads * each), normals);
+  PetscCall(HdfWriteReals(hdf, "heads", 2, (PetscInt64[]){options->heads, each}, normals));
+  PetscCall(PetscFree(normals));
+  PetscFunctionReturn(0);
+}
+
 /* All tokens as [N][d] on rank 0, in whatever order the blocks are owned. */
 static PetscErrorCode WriteTokens(Hdf hdf, const char *path, Tokens tokens) {
   PetscInt64 first, n;
@@ -76,6 +90,7 @@ static PetscErrorCode Layer(Hdf hdf) {
   StartOptions start_options;
   NoiseOptions noise_options;
   SchemeOptions scheme_options;
+  AttentionOptions attention_options;
   PetscReal energy;
   Attention attention;
   Tokens tokens;
@@ -92,7 +107,9 @@ static PetscErrorCode Layer(Hdf hdf) {
   PetscCall(TokensCreate(PETSC_COMM_WORLD, start_options.count, dim, &tokens));
   PetscCall(StartCreate(tokens, &start_options, &start));
   PetscCall(TokensStart(tokens, start, REALIZATION));
-  PetscCall(AttentionFromKeys(tokens, &attention));
+  PetscCall(AttentionOptionsRead(&attention_options));
+  PetscCall(AttentionCreate(tokens, &attention_options, &attention));
+  PetscCall(WriteHeads(hdf, &attention_options, dim));
   PetscCall(NoiseCreate(dim, &noise_options, &noise));
   PetscCall(NoiseCreateField(noise, &field));
   PetscCall(SchemeOptionsRead(&scheme_options));
@@ -106,6 +123,7 @@ static PetscErrorCode Layer(Hdf hdf) {
   PetscCall(AttentionEnergy(attention, tokens, &energy));
   PetscCall(HdfWriteReals(hdf, "energy", 1, (PetscInt64[]){1}, &energy));
   PetscCall(NoiseDraw(noise, REALIZATION, STEP, field));
+  PetscCall(AttentionDraw(attention, REALIZATION, STEP));
   PetscCall(SchemeStep(scheme, attention, field, layers.horizon / (PetscReal)layers.depth, tokens));
   PetscCall(WriteTokens(hdf, "after", tokens));
   PetscCall(SchemeDestroy(&scheme));

@@ -216,6 +216,9 @@ def attention_words(get: Callable[..., Any]) -> str:
     """Of a function that gives a parameter: which attention; empty when it has none of its keys."""
     if get("attention_type") == "none":
         return "no attention"
+    if get("attention_weights") == "random":
+        beta, value = (number(get(f"attention_{key}", "?")) for key in ("beta", "value"))
+        return f"{get('attention_type')} attention with random heads, β = {beta}, v = {value}"
     if get("attention_weights"):
         return f"{get('attention_type')} attention with weights of a file"
     if get("attention_type"):
