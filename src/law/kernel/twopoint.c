@@ -49,13 +49,28 @@ typedef struct {
 struct _p_TwoPoint {
   Kernel kernel; /* NULL: random values at barycentres */
   PetscReal dim, beta, value;
-  PetscBool cosine; /* f is E u, not E e^{beta (u - 1)} */
+  PetscReal (*initial)(PetscReal beta, PetscReal theta); /* 1 - f at time 0 */
   End near, far;
   PetscReal rate; /* of the fastest modes of the size of the sphere */
   PetscReal even; /* k(1) + k(-1): twice the even part of k at the poles, a sum of coefficients c_n >= 0; 0 if odd */
   PetscReal time; /* of the solution in store; negative: none */
   Solution solution;
 };
+
+/* 1 - e^{beta (u-1)}. */
+static PetscReal EnergyAtStart(PetscReal beta, PetscReal theta) {
+  const PetscReal sine = sin(0.5 * theta);
+
+  return -expm1(-2.0 * beta * sine * sine);
+}
+
+/* 1 - u. */
+static PetscReal CosineAtStart(PetscReal beta, PetscReal theta) {
+  const PetscReal sine = sin(0.5 * theta);
+
+  (void)beta;
+  return 2.0 * sine * sine;
+}
 
 static PetscErrorCode Make(PetscReal dim, PetscReal beta, PetscReal value, TwoPoint *out) {
   TwoPoint tp;
@@ -67,6 +82,7 @@ static PetscErrorCode Make(PetscReal dim, PetscReal beta, PetscReal value, TwoPo
   tp->dim = dim;
   tp->beta = beta;
   tp->value = value;
+  tp->initial = EnergyAtStart;
   tp->time = -1.0;
   *out = tp;
   PetscFunctionReturn(0);
@@ -111,7 +127,7 @@ PetscErrorCode TwoPointCreateValues(PetscInt dim, PetscReal beta, PetscReal valu
 
 PetscErrorCode TwoPointMeasureCosine(TwoPoint tp) {
   PetscFunctionBeginUser;
-  tp->cosine = PETSC_TRUE;
+  tp->initial = CosineAtStart;
   tp->time = -1.0;
   PetscFunctionReturn(0);
 }
@@ -154,13 +170,6 @@ static PetscReal InverseAngle(Map map, PetscReal theta) {
 
 static Map Mirror(Map map) {
   return (Map){.near = map.far, .far = map.near};
-}
-
-/* 1 - e^{beta (u-1)}, or 1 - u. */
-static PetscReal Initial(TwoPoint tp, PetscReal theta) {
-  const PetscReal sine = sin(0.5 * theta);
-
-  return tp->cosine ? 2.0 * sine * sine : -expm1(-2.0 * tp->beta * sine * sine);
 }
 
 /* Attention's part of the drift; x = 1 - u. */
@@ -216,7 +225,7 @@ static PetscErrorCode Solve(TwoPoint tp, PetscReal t, PetscInt doublings, PetscI
     coefficients(tp, out->map, s, ElementsPoint(out->elements, n - i), &h, &drift);
     a[i] = h / (slope * slope);
     b[i] = -drift / slope - a[i] * bend / slope;
-    out->gap[i] = Initial(tp, theta);
+    out->gap[i] = tp->initial(tp->beta, theta);
   }
   PetscCall(ElementsCreate(out->elements, a, b, &elements));
   for (PetscInt j = 0; j <= doublings; j++)
@@ -289,7 +298,7 @@ static PetscErrorCode Advance(TwoPoint tp, PetscReal t) {
 
 /* 1 - f at s, where the angle is theta. */
 static PetscReal GapAt(TwoPoint tp, PetscReal t, PetscReal s, PetscReal theta) {
-  return t == 0.0 ? Initial(tp, theta) : ElementsInterpolate(tp->solution.elements, tp->solution.gap, s);
+  return t == 0.0 ? tp->initial(tp->beta, theta) : ElementsInterpolate(tp->solution.elements, tp->solution.gap, s);
 }
 
 PetscErrorCode TwoPointEvaluate(TwoPoint tp, PetscReal t, PetscInt n, const PetscReal u[], PetscReal f[]) {
