@@ -21,6 +21,9 @@ PetscErrorCode TwoPointCreate(Kernel kernel, PetscReal beta, PetscReal value, Tw
 PetscErrorCode TwoPointCreateValues(PetscInt dim, PetscReal beta, PetscReal value, TwoPoint *twopoint);
 /* From now on f is the mean cosine E[u_t | u_0 = u]. */
 PetscErrorCode TwoPointMeasureCosine(TwoPoint twopoint);
+/* Where these pairs end without attention, dim >= 2: *lambda, the exponent of their distance from opposite points,
+ * attracts when it is negative; *share of uniform pairs ends there, the others meet. To 1e-6. */
+PetscErrorCode TwoPointOpposite(PetscInt dim, PetscReal beta, PetscReal *lambda, PetscReal *share);
 PetscErrorCode TwoPointDestroy(TwoPoint *twopoint);
 /* E e^{beta (u_t - 1)} for u_0 = u[i], i < n, at time t >= 0. */
 PetscErrorCode TwoPointEvaluate(TwoPoint twopoint, PetscReal t, PetscInt n, const PetscReal u[], PetscReal f[]);

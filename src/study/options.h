@@ -25,6 +25,7 @@ typedef struct {
 
 typedef struct {
   PetscInt64 degree;
+  PetscBool values;
 } KernelOptions;
 
 typedef struct {

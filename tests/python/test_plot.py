@@ -448,6 +448,18 @@ def test_kernels_are_drawn_from_their_coefficients(runs):
     np.testing.assert_allclose(found, relu, atol=1e-5)
 
 
+def test_the_ends_of_pairs_are_drawn(folder):
+    """A table with kernel_values has its own picture."""
+    keys = dict(tokens_dim="3,5", attention_beta="0.5,1,2", kernel_values="true")
+    chorale(["kernel", *options(output_table="ends.csv", **keys)])
+    whole = kernel.figure("ends.csv").figure
+    shares, plane = whole.axes
+    assert [line.get_label() for line in shares.lines] == ["d = 3", "d = 5"]
+    attract, repel, edge = plane.lines
+    assert len(attract.get_xdata()) == 5 and list(repel.get_ydata()) == [5]
+    assert edge.get_ydata().max() <= 5
+
+
 def test_numbers_are_written_as_people_write_them():
     assert short(0.00004) == "$4\\cdot10^{-5}$"
     assert short(128.0, 3) == "128" and short(-0.5) == "−0.5"

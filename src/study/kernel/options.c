@@ -12,6 +12,11 @@ const OptionKey KernelKeys[] = {
      .help = "Both standard deviations at once: each value stands for mlp_bias_u = mlp_bias_w."},
     INT_KEY(KernelOptions, degree, "kernel_degree", "-1", -1, 1000, "-",
             .help = "Adds the Schoenberg coefficients c_0 .. c_n to the table; -1 for none."),
+    FLAG_KEY(KernelOptions, values, "kernel_values",
+             .help =
+                 "Adds, for random values at barycentres (of tokens_dim and attention_beta alone), the exponent of "
+                 "two opposite tokens, which attract where it is negative, and the share of uniform pairs that ends "
+                 "there."),
     {.name = NULL}};
 
 const OptionTable KernelTable = {.study = "kernel",

@@ -85,32 +85,35 @@ static void LargeDimension(void **state) {
   }
 }
 
-/* The share of uniform pairs that end at opposite points: their mean place on the scale (12.9), in z = log
- * tan(theta/2).
- */
-static double Antipodal(int d, double beta) {
-  enum { STEPS = 20000 };
-  const double far = 18, step = 2 * far / STEPS;
-  double scale = 0, exponent = 0, weight = 0, share = 0;
-  for (int i = 0; i < STEPS; i++) {
-    const double theta = 2 * atan(exp(-far + (i + 0.5) * step)), density = pow(sin(theta), d - 1);
-    const double rise = (d - 2) / cosh(beta * (1 - cos(theta))) * step;
-    scale += exp(exponent + 0.5 * rise - (d - 2) * far) * sin(theta) * step;
-    exponent += rise;
-    weight += density;
-    share += density * scale;
-  }
-  return share / weight / scale;
+/* The share of uniform pairs that end at opposite points, and where the mean cosine ends. */
+static double Opposite(int dim, double beta) {
+  double lambda, share;
+  OK(TwoPointOpposite(dim, beta, &lambda, &share));
+  assert_int_equal(lambda<0, share> 0);
+  return share;
 }
 
-/* Both ends draw pairs when cosh(2 beta) > d - 2, else they all meet; at t = 100 most of them are there. */
+/* Both ends draw pairs when cosh(2 beta) > d - 2, else they all meet; at t = 100 most of them are there, and all
+ * for d = 3. */
 static void Transition(void **state) {
+  double lambda, share;
   (void)state;
   CLOSE(MeanCosine(5, 0.5, 100), 1, 1e-3);
-  CLOSE(MeanCosine(5, 1.5, 100), 1 - 2 * Antipodal(5, 1.5), 1e-3);
-  CLOSE(MeanCosine(5, 3.5, 100), 1 - 2 * Antipodal(5, 3.5), 1e-3);
-  CLOSE(MeanCosine(3, 1, 100), 1 - 2 * Antipodal(3, 1), 1e-3);
-  assert_true(Antipodal(5, 1.5) > 0.1);
+  CLOSE(MeanCosine(5, 1.5, 100), 1 - 2 * Opposite(5, 1.5), 2e-3);
+  CLOSE(MeanCosine(5, 3.5, 100), 1 - 2 * Opposite(5, 3.5), 1e-3);
+  CLOSE(MeanCosine(3, 3, 100), 1 - 2 * Opposite(3, 3), 1e-5);
+  assert_true(Opposite(5, 1.5) > 0.1);
+  for (int d = 4; d <= 4096; d *= 8) {
+    const double critical = 0.5 * acosh(d - 2);
+    assert_true(Opposite(d, critical * (1 - 1e-9)) == 0);
+    assert_true(Opposite(d, critical * (1 + 1e-9)) < 1e-6);
+    assert_true(Opposite(d, 1.5 * critical) > Opposite(d, 1.2 * critical));
+  }
+  /* d = 2: S = theta, and the share is that of the start */
+  OK(TwoPointOpposite(2, 1, &lambda, &share));
+  CLOSE(lambda, (0.5 / (cosh(1) * cosh(1)) - 1) / 2, 1e-15);
+  CLOSE(share, 0.5, 1e-6);
+  CLOSE(Opposite(16, 1e4), 0.5, 1e-2); /* a still pair far from both ends */
 }
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test(Reference), cmocka_unit_test(Slopes),
