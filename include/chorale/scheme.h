@@ -16,8 +16,8 @@
 typedef struct _p_Scheme *Scheme;
 
 typedef struct {
-  const char *type; /* name */
   const char *at;   /* where the noise is asked for: "tokens" or "barycentre"; NULL for tokens */
+  const char *type; /* name */
 } SchemeOptions;
 extern const OptionKey SchemeKeys[];
 /* scheme_* and noise_at. */

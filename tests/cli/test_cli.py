@@ -17,8 +17,9 @@ KEYS = {
         tokens_count tokens_dim tokens_init tokens_kappa tokens_clusters tokens_harmonic
         tokens_amplitude tokens_file tokens_dataset layers_depth layers_horizon
         attention_type attention_beta attention_value attention_weights attention_engine
-        attention_tol attention_sinkhorn_iterations attention_sinkhorn_tol mlp_activation
-        mlp_width mlp_bias_u mlp_bias_w noise_type noise_degree noise_tol scheme_type
+        attention_heads attention_head_dim attention_random_value attention_tol
+        attention_sinkhorn_iterations attention_sinkhorn_tol mlp_activation
+        mlp_width mlp_bias_u mlp_bias_w noise_type noise_degree noise_tol noise_at scheme_type
         ensemble_realizations ensemble_seed ensemble_groups output_file output_overwrite
         output_every output_trajectories output_precision output_compress output_table
         checkpoint_every checkpoint_interval checkpoint_resume checkpoint_walltime
@@ -26,7 +27,7 @@ KEYS = {
     """.split(),
     "kernel": """
         tokens_dim attention_beta mlp_activation mlp_bias_u mlp_bias_w kernel_bias
-        kernel_degree output_table dry_run
+        kernel_degree kernel_values output_table dry_run
     """.split(),
     "analyze": """
         attention_beta attention_engine attention_tol ensemble_groups output_file
