@@ -79,8 +79,9 @@ PetscErrorCode AttentionPrepare(Attention attention, Tokens tokens, PetscBool *p
 PetscErrorCode AttentionEvaluatePiece(Attention attention, PetscInt first, PetscInt blocks, const double *x,
                                       double *drift);
 /* mean_i = m(x_i), the barycentre of the tokens as softmax of attention_beta and V = I weighs them, inside the sphere
- * (NEIGHBOURS.md (12.2)); a Vec of the tokens' layout, 0 at the padding. To be set up first, which refuses (user input)
- * other attentions than softmax and none, and general weights. The kernel sums of the drift serve. Collective. */
+ * (NEIGHBOURS.md (12.2)); a Vec of the tokens' layout, 0 at the padding. The kernel sums of the drift serve. Refuses
+ * (user input) other attentions than softmax and none, and general weights; the first call sets up what it needs, for
+ * studies to call before they write anything. Collective. */
 PetscErrorCode AttentionBarycentreSetUp(Attention attention);
 PetscErrorCode AttentionBarycentre(Attention attention, Tokens tokens, Vec mean);
 /* What it costs this rank beside the drift: flops of one evaluation, bytes of memory. Not collective. */

@@ -35,8 +35,7 @@ PetscErrorCode SchemeGetBytes(Scheme scheme, PetscReal *bytes);
 /* Refuses (user input) steps of size dt that this scheme cannot take with fields of this noise: for studies to call
  * before they write anything. Every rank finds the same. */
 PetscErrorCode SchemeCheck(Scheme scheme, Noise noise, PetscReal dt);
-/* Moves the tokens by one step of size dt > 0; noise at barycentres needs AttentionBarycentreSetUp before. Collective
- * on the tokens' communicator. */
+/* Moves the tokens by one step of size dt > 0. Collective on the tokens' communicator. */
 PetscErrorCode SchemeStep(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens);
 
 #endif

@@ -24,11 +24,11 @@ PetscErrorCode AttentionBarycentreSetUp(Attention attention) {
 
 PetscErrorCode AttentionBarycentre(Attention attention, Tokens tokens, Vec mean) {
   PetscFunctionBeginUser;
+  PetscCall(AttentionBarycentreSetUp(attention));
   if (OfDrift(attention)) {
     PetscCall(AttentionEvaluate(attention, tokens, mean));
     PetscCall(VecScale(mean, 1 / attention->value));
   } else {
-    PetscCheck(attention->softmax, attention->layout.comm, PETSC_ERR_ORDER, "barycentres before their set up");
     PetscCall(AttentionEvaluate(attention->softmax, tokens, mean));
   }
   PetscFunctionReturn(0);
