@@ -19,8 +19,9 @@ typedef struct {
   PetscInt64 degree; /* -1: by tol */
   PetscReal tol;
   uint64_t seed;
+  PetscReal independent; /* kappa: of what moves every token on its own, beside the field (tokens.h) */
 } NoiseOptions;
-extern const OptionKey MlpKeys[], NoiseKeys[];
+extern const OptionKey MlpKeys[], NoiseKeys[], IndependentKeys[];
 /* mlp_*, noise_* and ensemble_seed. */
 PetscErrorCode NoiseOptionsRead(NoiseOptions *options);
 

@@ -8,6 +8,7 @@
 #ifndef CHORALE_TOKENS_H
 #define CHORALE_TOKENS_H
 
+#include <chorale/rng.h>
 #include <petscvec.h>
 
 typedef struct _p_Tokens *Tokens;
@@ -71,6 +72,11 @@ PetscErrorCode TokensMoveTangentPiece(Tokens tokens, PetscInt first, PetscInt bl
 /* v_i = P_{x_i} (scale_a a_i + scale_b b_i); v may be a or b, which may be NULL, not both. Values on the padding have
  * no meaning. Not collective. */
 PetscErrorCode TokensTangent(Tokens tokens, PetscReal scale_a, Vec a, PetscReal scale_b, Vec b, Vec v);
+
+/* Each token takes a step of a Brownian motion of its own on the sphere, of variance > 0 in every direction (2 kappa
+ * dt), exactly for d = 2 and else of weak order 2 (NEIGHBOURS.md (14.3)). Token i is number first + i of the stream.
+ * Not collective. */
+PetscErrorCode TokensDiffuse(Tokens tokens, PetscReal variance, RngStream stream, PetscInt64 first);
 
 /* Positions of this rank's tokens as rows [n][d], see TokensOwnRows; for files. Not collective. */
 PetscErrorCode TokensGetRows(Tokens tokens, PetscInt64 *first, PetscInt64 *n, double *rows);

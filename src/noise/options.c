@@ -31,12 +31,19 @@ const OptionKey NoiseKeys[] = {
              .help = "Share of the variance k(1) that noise_type spectral may leave out when it chooses its degree."),
     {.name = NULL}};
 
+const OptionKey IndependentKeys[] = {
+    REAL_KEY(NoiseOptions, independent, "noise_independent", "0", 0, 1e6, "1/time",
+             .help = "Diffusion kappa of every token on its own, beside the field that is common to all: the density "
+                     "gains kappa Laplacian."),
+    {.name = NULL}};
+
 PetscErrorCode NoiseOptionsRead(NoiseOptions *options) {
   EnsembleOptions ensemble;
 
   PetscFunctionBeginUser;
   PetscCall(DeckRead(MlpKeys, options));
   PetscCall(DeckRead(NoiseKeys, options));
+  PetscCall(DeckRead(IndependentKeys, options));
   PetscCall(EnsembleOptionsRead(&ensemble));
   options->seed = (uint64_t)ensemble.seed;
   PetscFunctionReturn(0);

@@ -31,6 +31,8 @@ PetscErrorCode SystemCreate(MPI_Comm comm, PetscInt64 count, const ModelOptions 
   PetscCall(TokensCreate(comm, count, (PetscInt)options->start.dim, &system->tokens));
   PetscCall(AttentionCreate(system->tokens, &options->attention, &system->attention));
   PetscCall(SchemeCreate(system->tokens, &options->scheme, &system->scheme));
+  system->independent = options->noise.independent;
+  system->seed = options->noise.seed;
   PetscFunctionReturn(0);
 }
 
@@ -50,13 +52,29 @@ PetscErrorCode SystemView(const System *system, Noise noise) {
   PetscCall(TokensView(system->tokens));
   PetscCall(AttentionView(system->attention));
   PetscCall(NoiseView(noise, layout.comm));
+  if (system->independent > 0)
+    PetscCall(PetscPrintf(
+        layout.comm, "           and of each token its own, kappa = %g, half before the scheme's step and half after\n",
+        (double)system->independent));
   PetscCall(SchemeView(system->scheme));
   PetscFunctionReturn(0);
 }
 
+/* Half a step of the tokens' own noise, the first or the second. */
+static PetscErrorCode MoveAlone(const System *system, PetscInt r, PetscInt l, PetscInt half, PetscReal dt) {
+  const RngStream stream = {system->seed, (uint32_t)r, 2 * (uint32_t)l + (uint32_t)half, RNG_INDEPENDENT};
+
+  PetscFunctionBeginUser;
+  if (system->independent > 0)
+    PetscCall(TokensDiffuse(system->tokens, system->independent * dt, stream, system->first));
+  PetscFunctionReturn(0);
+}
+
+/* Halves on both sides make the splitting one of second order, NEIGHBOURS.md (14.2). */
 PetscErrorCode SystemStep(const System *system, PetscInt r, PetscInt l, Field field, PetscReal dt) {
   PetscFunctionBeginUser;
-  (void)r, (void)l;
+  PetscCall(MoveAlone(system, r, l, 0, dt));
   PetscCall(SchemeStep(system->scheme, system->attention, field, dt, system->tokens));
+  PetscCall(MoveAlone(system, r, l, 1, dt));
   PetscFunctionReturn(0);
 }

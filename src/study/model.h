@@ -31,6 +31,9 @@ typedef struct {
   Tokens tokens;
   Attention attention;
   Scheme scheme;
+  PetscReal independent; /* kappa: each token's own noise, NEIGHBOURS.md (14.1) */
+  uint64_t seed;
+  PetscInt64 first; /* the number of token 0 among all that have their own noise in a realization */
 } System;
 
 /* Of so many tokens. Collective, as all that follow; a system of zeros may be destroyed. */

@@ -41,6 +41,14 @@ QUICK = {
         attention_engine="moments",
         scheme_type="euler",
     ),
+    "own noise, heun, spectral, d=3": dict(
+        tokens_count=1300,
+        noise_type="spectral",
+        noise_degree=4,
+        noise_independent=0.3,
+        scheme_type="heun",
+        ensemble_realizations=2,
+    ),
     "flow, mlp, d=5": dict(
         tokens_count=600,
         tokens_dim=5,

@@ -11,7 +11,10 @@
  * k(1) + k'(1) per time, so f varies over all scales down to exp(-(spread of log theta)). Hence elements (elements.h)
  * equal in s with theta/(pi - theta) = (sinh(alpha s)/sinh(alpha))/(sinh(gamma (1-s))/sinh(gamma)). A kernel that is
  * odd, or almost, is degenerate at theta = pi, too, and takes a large gamma. Large d or beta make fronts anywhere in
- * between: elements and steps become more until f no longer changes. */
+ * between: elements and steps become more until f no longer changes.
+ *
+ * Noise of their own, NEIGHBOURS.md (14.4), adds 2 kappa (d_theta^2 + (d-2) cot(theta) d_theta). f is then even about
+ * theta = 0, too, and has no scale below that at which it outweighs the common noise. */
 #include "law/kernel/elements.h"
 #include "law/kernel/impl.h"
 #include "law/sphere/quadrature.h"
@@ -39,7 +42,7 @@ typedef struct {
 
 struct _p_TwoPoint {
   Kernel kernel;
-  PetscReal beta, value;
+  PetscReal beta, value, independent;
   PetscReal even; /* k(1) + k(-1): twice the even part of k at the poles, a sum of coefficients c_n >= 0; 0 if odd */
   PetscReal time; /* of the solution in store; negative: none */
   Solution solution;
@@ -60,6 +63,15 @@ PetscErrorCode TwoPointCreate(Kernel kernel, PetscReal beta, PetscReal value, Tw
   tp->even = 2.0 * (kernel->k1 - KernelSecant(kernel, 2.0));
   if (tp->even <= 1e-12 * kernel->k1) tp->even = 0.0;
   *out = tp;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TwoPointSetIndependent(TwoPoint tp, PetscReal kappa) {
+  PetscFunctionBeginUser;
+  PetscCheck(kappa >= 0.0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "two tokens: kappa = %.6g is negative",
+             (double)kappa);
+  tp->independent = kappa;
+  tp->time = -1.0;
   PetscFunctionReturn(0);
 }
 
@@ -110,6 +122,16 @@ static PetscReal Initial(TwoPoint tp, PetscReal theta) {
   return -expm1(-2.0 * tp->beta * sine * sine);
 }
 
+/* Of theta at s, given 1 - s as well; 0 at the ends, where f_theta = 0 takes the place of the equation. */
+static PetscReal Cotangent(Map map, PetscReal s, PetscReal rest) {
+  PetscReal near, far;
+
+  if (s == 0.0 || rest == 0.0) return 0.0;
+  Angle(map, s, &near, NULL, NULL);
+  Angle(Mirror(map), rest, &far, NULL, NULL);
+  return near < far ? 1.0 / tan(near) : -1.0 / tan(far);
+}
+
 /* A = h d_theta^2 - drift d_theta at s, given 1 - s as well. For an odd kernel the noise part beyond
  * pi/2 is mirrored from the other end, where it does not cancel. */
 static void Coefficients(TwoPoint tp, Map map, PetscReal s, PetscReal rest, PetscReal *h, PetscReal *drift) {
@@ -126,6 +148,10 @@ static void Coefficients(TwoPoint tp, Map map, PetscReal s, PetscReal rest, Pets
   *h = y * (k1 + (1.0 - y) * secant);
   *drift = (mirror ? 2.0 - d : d - 2.0) * sine / cosine * (k1 - secant) +
            2.0 * tp->value * sin(near) / (1.0 + exp(PetscMin(700.0, tp->beta * x)));
+  if (tp->independent > 0.0) {
+    *h += 2.0 * tp->independent;
+    *drift -= 2.0 * tp->independent * (d - 2.0) * Cotangent(map, s, rest);
+  }
 }
 
 /* f at time t. Fast modes decay fast, so steps may grow with time: the interval up to t 2^{-doublings} and each
@@ -165,13 +191,16 @@ static PetscReal Spread(TwoPoint tp, PetscReal drift, PetscReal t) {
 }
 
 /* At theta = 0 also the width 1/sqrt(beta) of the start; at theta = pi, which attention drives off, nothing below the
- * distance where the even part of the noise takes over. */
+ * distance where the even part of the noise takes over, nor at either end where the tokens' own noise does. */
 static Map Stretch(TwoPoint tp, PetscReal lambda1, PetscReal t) {
-  const PetscReal near = 1.0 + Spread(tp, lambda1 - tp->value, t) + 0.5 * log1p(tp->beta);
+  const PetscReal own = 4.0 * tp->independent;
+  PetscReal near = 1.0 + Spread(tp, lambda1 - tp->value, t) + 0.5 * log1p(tp->beta);
   const PetscReal far = 1.0 + Spread(tp, lambda1 + 2.0 * tp->value / (1.0 + exp(2.0 * tp->beta)), t);
   const PetscReal scale = tp->kernel->k1 + tp->kernel->kp1;
-  const PetscReal most = tp->even > 0.0 ? 0.5 * log1p(scale / tp->even) : TWOPOINT_STRETCH;
+  const PetscReal even = tp->even + own;
+  const PetscReal most = even > 0.0 ? 0.5 * log1p(scale / even) : TWOPOINT_STRETCH;
 
+  if (own > 0.0) near = PetscMin(near, 1.0 + 0.5 * log1p(scale / own) + 0.5 * log1p(tp->beta));
   return (Map){.near = PetscMin(TWOPOINT_STRETCH, near), .far = PetscMin(far, PetscMin(TWOPOINT_STRETCH, 1.0 + most))};
 }
 
@@ -196,7 +225,8 @@ static PetscErrorCode Advance(TwoPoint tp, PetscReal t) {
   if (t == tp->time || t == 0.0) PetscFunctionReturn(0);
   PetscCall(KernelLyapunov(kernel, &lambda1));
   const Map map = Stretch(tp, lambda1, t);
-  const PetscReal rate = (PetscReal)kernel->dim * kernel->k1 + kernel->kp1 + fabs(tp->value);
+  const PetscReal rate = (PetscReal)kernel->dim * kernel->k1 + kernel->kp1 + fabs(tp->value) +
+                         2.0 * tp->independent * (PetscReal)kernel->dim;
   const PetscInt doublings = (PetscInt)PetscMax(0.0, ceil(log2(t * rate)));
   PetscInt elements = 4, steps = 4;
   for (PetscInt level = 0; level < TWOPOINT_LEVELS && change > TWOPOINT_TOLERANCE; level++) {

@@ -13,12 +13,15 @@ const OptionKey SpdeKeys[] = {
 const OptionTable SpdeTable = {
     .study = "spde",
     .groups = (const OptionGroup[]){MODEL_KEYS,
+                                    {.keys = IndependentKeys},
                                     {OutputKeys, OUTPUT_FRAMES},
                                     {.keys = DensityKeys},
                                     {.keys = SpdeKeys},
                                     {.keys = CheckpointKeys},
                                     RUN_KEYS,
                                     {.keys = NULL}},
-    .changes = (const OptionKey[]){{.name = "noise_type", .preset = "spectral", .note = "spde: spectral or none."},
-                                   {.name = "scheme_type", .preset = "flow", .note = "spde: flow or euler."},
-                                   {.name = NULL}}};
+    .changes = (const OptionKey[]){
+        {.name = "noise_type", .preset = "spectral", .note = "spde: spectral or none."},
+        {.name = "scheme_type", .preset = "flow", .note = "spde: flow or euler."},
+        {.name = "noise_independent", .needs = {{"spde_particles", "!quadrature"}, {"tokens_init", "!quadrature"}}},
+        {.name = NULL}}};

@@ -72,6 +72,7 @@ static PetscErrorCode CreateObjects(Spde *spde, const ModelOptions *options) {
   PetscFunctionBeginUser;
   PetscCall(DensityOptionsRead(&density));
   density.scheme = options->scheme.type;
+  density.independent = options->noise.independent;
   PetscCall(NoiseCreate((PetscInt)options->start.dim, &options->noise, &spde->noise));
   PetscCall(NoiseCreateField(spde->noise, &spde->field));
   PetscCall(SystemCreate(shards, count, options, &spde->system));
