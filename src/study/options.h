@@ -41,6 +41,7 @@ enum { SYNC_TWINS_AUTO = -1 };
 typedef struct {
   PetscBool map;
   PetscInt64 twins; /* or SYNC_TWINS_AUTO */
+  PetscInt64 starts;
 } SyncOptions;
 
 typedef struct {

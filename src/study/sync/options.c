@@ -6,8 +6,13 @@ const OptionKey SyncKeys[] = {
              .help = "Draw the phase map of the theory over the lists mlp_activation, tokens_dim, kernel_bias; nothing "
                      "is simulated."),
     INT_KEY(SyncOptions, twins, "sync_twins", "auto", 0, 10000000000, "tokens", .words = OPTION_WORDS("auto"),
+            .needs = {{"sync_starts", "0"}},
             .help = "Tokens (the first ones) with a twin that measures the Lyapunov exponent; auto gives one to every "
                     "token. Twins cost as much as tokens."),
+    INT_KEY(SyncOptions, starts, "sync_starts", "0", 0, 1000, "starts",
+            .help =
+                "In place of energies and exponents: so many sets of tokens, each with a start of its own, along the "
+                "noise of every realization, and the random attractor in which they meet; 0 for none."),
     {.name = NULL}};
 
 const OptionTable SyncTable = {
@@ -26,5 +31,5 @@ const OptionTable SyncTable = {
                                    {.name = "kernel_bias", .needs = {{"sync_map", "true"}}},
                                    {.name = NULL}},
     .idle = "tokens_[!d]*|tokens_dataset|layers_*|attention_[!b]*|mlp_width|noise_*|scheme_*|ensemble_*|output_every|"
-            "sync_twins",
+            "sync_twins|sync_starts",
     .need = {"sync_map", "false"}};

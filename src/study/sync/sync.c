@@ -53,7 +53,7 @@ static const QuantityText texts[] = {
     {0}};
 
 /* Lists are for the map. */
-static PetscErrorCode CheckLists(void) {
+PetscErrorCode SyncCheckLists(void) {
   Laws laws;
 
   PetscFunctionBeginUser;
@@ -127,7 +127,7 @@ static PetscErrorCode Create(void *state, Run run) {
 
   PetscFunctionBeginUser;
   sync->run = run;
-  PetscCall(CheckLists());
+  PetscCall(SyncCheckLists());
   PetscCall(ModelOptionsRead(&options));
   PetscCall(ModelCheckBeta(options.attention.beta));
   sync->count = options.start.count;
@@ -257,6 +257,7 @@ static PetscErrorCode Select(Run run, StudyFinder find, const Study **study) {
   PetscFunctionBeginUser;
   (void)run, (void)find;
   PetscCall(DeckRead(SyncKeys, &options));
+  if (options.starts) *study = &StudySyncStarts;
   if (options.map) *study = &StudySyncMap;
   PetscFunctionReturn(0);
 }

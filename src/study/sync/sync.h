@@ -134,7 +134,10 @@ typedef struct {
  * alike on all ranks. */
 PetscErrorCode SyncReport(void *state, const Samples *samples, Results results);
 
-/* The phase map of sync_map (map.c). */
-extern const Study StudySyncMap;
+/* Refuses (user input) lists of the keys that are lists for the map. */
+PetscErrorCode SyncCheckLists(void);
+
+/* The phase map of sync_map (map.c); the random attractor of sync_starts (starts.c). */
+extern const Study StudySyncMap, StudySyncStarts;
 
 #endif
