@@ -74,8 +74,8 @@ PetscErrorCode TokensMoveTangentPiece(Tokens tokens, PetscInt first, PetscInt bl
 PetscErrorCode TokensTangent(Tokens tokens, PetscReal scale_a, Vec a, PetscReal scale_b, Vec b, Vec v);
 
 /* Each token takes a step of a Brownian motion of its own on the sphere, of variance > 0 in every direction (2 kappa
- * dt), exactly for d = 2 and else of weak order 2 (NEIGHBOURS.md (14.3)). Token i is number first + i of the stream.
- * Not collective. */
+ * t), exactly for d = 2 and else of weak order 2 (NEIGHBOURS.md (14.3)). Token i is number first + i of the stream. Not
+ * collective. */
 PetscErrorCode TokensDiffuse(Tokens tokens, PetscReal variance, RngStream stream, PetscInt64 first);
 
 /* Positions of this rank's tokens as rows [n][d], see TokensOwnRows; for files. Not collective. */

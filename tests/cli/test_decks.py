@@ -29,7 +29,9 @@ def inputs(folder):
 
 def expect_dry_run(deck):
     text = deck.read_text(encoding="utf-8")
-    found = re.search(rf"chorale ({'|'.join(STUDIES)}) input/{re.escape(deck.name)}", text)
+    found = re.search(
+        rf"chorale ({'|'.join(STUDIES)}) input/{re.escape(str(deck.relative_to(INPUT)))}", text
+    )
     study = found.group(1) if found else "simulate"
     before = sorted(os.listdir())
     done = chorale([study, deck, "-dry_run"])

@@ -81,6 +81,33 @@ CASES = {
             **NOISE,
         ),
     ),
+    "sync, several starts": (
+        "sync",
+        "kill",
+        ((2, 1), (3, 3), (4, 2)),
+        dict(
+            sync_starts=3,
+            tokens_count=300,
+            layers_depth=12,
+            layers_horizon=1,
+            output_every=4,
+            ensemble_realizations=3,
+            **NOISE,
+        ),
+    ),
+    "simulate, own noise": (
+        "simulate",
+        "kill",
+        ((2, 1), (3, 3), (4, 2)),
+        dict(
+            noise_independent=0.5,
+            tokens_count=300,
+            layers_depth=12,
+            layers_horizon=1,
+            ensemble_realizations=3,
+            **NOISE,
+        ),
+    ),
     "spde on the circle": (
         "spde",
         "kill",

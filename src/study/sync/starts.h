@@ -16,7 +16,7 @@ PetscErrorCode StartsDiameters(MPI_Comm comm, PetscInt n, PetscInt dim, const do
 void StartsAttractor(PetscInt n, PetscInt dim, const double *rows, const PetscReal diameters[], PetscReal tail[]);
 
 /* What limit points of R realizations, tail[1 + dim] each, `stride` apart, say of a uniform law, NEIGHBOURS.md (17.3):
- * deviations in standard deviations, NaN where too few have met; first also where there are axes. Pure. */
+ * deviations in standard deviations, NaN where too few have met, and first also where some are axes. Pure. */
 typedef struct {
   PetscReal one, two; /* realizations with so many points */
   PetscReal first, second;

@@ -225,7 +225,12 @@ def attention_words(get: Callable[..., Any]) -> str:
 
 
 def noise_words(get: Callable[..., Any]) -> list[str]:
-    """Of a function that gives a parameter: which noise, and its biases."""
+    """Of a function that gives a parameter: which noise, and its biases; each token's own."""
+    own = number(get("noise_independent") or 0)
+    return common_noise_words(get) + ([] if own == "0" else [f"κ = {own}"])
+
+
+def common_noise_words(get: Callable[..., Any]) -> list[str]:
     if get("noise_type") == "none":
         return ["no MLP"]
     if not get("mlp_activation"):

@@ -1,6 +1,7 @@
 """Study sync: the energy beside the exact value, the bound of the theorem and the fitted rate;
 growth of the twins beside the exact Lyapunov exponent; clusters and order; and the split of an odd
-field, the pull of attention, or the energy's error. A map of activations: sync_map.py."""
+field, the pull of attention, or the energy's error. A map of activations: sync_map.py; the random
+attractor: sync_starts.py."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from chorale.io import Run
-from chorale.plot import sync_map
+from chorale.plot import sync_map, sync_starts
 from chorale.plot.common import (
     FADED_TRACES,
     LOOK,
@@ -252,6 +253,8 @@ def panels_of(run: Run) -> list[Callable[[Run, Axes, np.ndarray], None]]:
 def figure(run: Run) -> Picture:
     if "boundary" in run.study_data:
         return sync_map.figure(run)
+    if "attractor" in run.study_data:
+        return sync_starts.figure(run)
     time, energy = columns(run, "time", "energy_mean")
     antipodal = scalar(run, "antipodal") == 1
     panels = panels_of(run)[: 3 if antipodal else None]
