@@ -21,7 +21,7 @@ typedef struct {
   uint64_t seed;
   PetscReal independent; /* kappa: of what moves every token on its own, beside the field (tokens.h) */
 } NoiseOptions;
-extern const OptionKey MlpKeys[], NoiseKeys[], IndependentKeys[];
+extern const OptionKey MlpKeys[], NoiseKeys[];
 /* mlp_*, noise_* and ensemble_seed. */
 PetscErrorCode NoiseOptionsRead(NoiseOptions *options);
 

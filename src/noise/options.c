@@ -29,9 +29,6 @@ const OptionKey NoiseKeys[] = {
     REAL_KEY(NoiseOptions, tol, "noise_tol", "1e-5", 1e-12, 0.5, "-",
              .needs = {{"noise_type", "spectral"}, {"noise_degree", "-1"}},
              .help = "Share of the variance k(1) that noise_type spectral may leave out when it chooses its degree."),
-    {.name = NULL}};
-
-const OptionKey IndependentKeys[] = {
     REAL_KEY(NoiseOptions, independent, "noise_independent", "0", 0, 1e6, "1/time",
              .help = "Diffusion kappa of every token on its own, beside the field that is common to all: the density "
                      "gains kappa Laplacian."),
@@ -43,7 +40,6 @@ PetscErrorCode NoiseOptionsRead(NoiseOptions *options) {
   PetscFunctionBeginUser;
   PetscCall(DeckRead(MlpKeys, options));
   PetscCall(DeckRead(NoiseKeys, options));
-  PetscCall(DeckRead(IndependentKeys, options));
   PetscCall(EnsembleOptionsRead(&ensemble));
   options->seed = (uint64_t)ensemble.seed;
   PetscFunctionReturn(0);

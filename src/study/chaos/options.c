@@ -20,7 +20,6 @@ const OptionKey ChaosKeys[] = {
 const OptionTable ChaosTable = {
     .study = "chaos",
     .groups = (const OptionGroup[]){MODEL_KEYS,
-                                    {.keys = IndependentKeys},
                                     {OutputKeys, OUTPUT_FRAMES},
                                     {.keys = ChaosKeys},
                                     {.keys = DistanceKeys},

@@ -36,7 +36,7 @@ const OptionKey LimitsKeys[] = {
 
 const OptionTable LimitsTable = {
     .study = "limits",
-    .groups = (const OptionGroup[]){MODEL_KEYS,
+    .groups = (const OptionGroup[]){COMMON_MODEL_KEYS,
                                     {OutputKeys, OUTPUT_FILES},
                                     {.keys = LimitsKeys},
                                     {.keys = CouplingKeys},

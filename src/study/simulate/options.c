@@ -1,11 +1,7 @@
 /* What study simulate reads. */
 #include "study/options.h"
 
-const OptionTable SimulateTable = {.study = "simulate",
-                                   .groups = (const OptionGroup[]){MODEL_KEYS,
-                                                                   {.keys = IndependentKeys},
-                                                                   {.keys = OutputKeys},
-                                                                   {.keys = ExtrasKeys},
-                                                                   {.keys = CheckpointKeys},
-                                                                   RUN_KEYS,
-                                                                   {.keys = NULL}}};
+const OptionTable SimulateTable = {
+    .study = "simulate",
+    .groups = (const OptionGroup[]){
+        MODEL_KEYS, {.keys = OutputKeys}, {.keys = ExtrasKeys}, {.keys = CheckpointKeys}, RUN_KEYS, {.keys = NULL}}};

@@ -13,7 +13,6 @@ const OptionKey SpdeKeys[] = {
 const OptionTable SpdeTable = {
     .study = "spde",
     .groups = (const OptionGroup[]){MODEL_KEYS,
-                                    {.keys = IndependentKeys},
                                     {OutputKeys, OUTPUT_FRAMES},
                                     {.keys = DensityKeys},
                                     {.keys = SpdeKeys},

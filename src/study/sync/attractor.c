@@ -7,6 +7,10 @@
 #define LEAST  20   /* limit points for a test whose law is known for many */
 #define CHANCE 4    /* standard deviations */
 
+PetscBool StartsHaveMet(PetscReal diameter) {
+  return diameter * diameter < MET ? PETSC_TRUE : PETSC_FALSE;
+}
+
 /* Every rank has all points; pairs go round by their first one. Maxima do not depend on an order. */
 PetscErrorCode StartsDiameters(MPI_Comm comm, PetscInt n, PetscInt dim, const double *rows, PetscReal diameters[]) {
   PetscReal square[STARTS_COLUMNS] = {0, 0};
@@ -31,11 +35,11 @@ PetscErrorCode StartsDiameters(MPI_Comm comm, PetscInt n, PetscInt dim, const do
 }
 
 void StartsAttractor(PetscInt n, PetscInt dim, const double *rows, const PetscReal diameters[], PetscReal tail[]) {
-  const PetscBool one = PetscSqr(diameters[STARTS_DIAMETER]) < MET ? PETSC_TRUE : PETSC_FALSE;
+  const PetscBool one = StartsHaveMet(diameters[STARTS_DIAMETER]);
   PetscReal *point = tail + STARTS_ATTRACTOR, square = 0;
 
   for (PetscInt c = 0; c <= dim; c++) tail[c] = NAN;
-  if (PetscSqr(diameters[STARTS_FOLDED]) >= MET) return;
+  if (!StartsHaveMet(diameters[STARTS_FOLDED])) return;
   tail[STARTS_POINTS] = one ? 1 : 2;
   for (PetscInt c = 0; c < dim; c++) point[c] = 0;
   for (PetscInt i = 0; i < n; i++) {

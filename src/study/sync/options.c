@@ -1,5 +1,6 @@
 /* What study sync reads: a run, or lists for the map of the theory. */
-#include "study/options.h"
+#include "study/laws.h"
+#include "study/sync/sync.h"
 
 const OptionKey SyncKeys[] = {
     FLAG_KEY(SyncOptions, map, "sync_map",
@@ -17,7 +18,7 @@ const OptionKey SyncKeys[] = {
 
 const OptionTable SyncTable = {
     .study = "sync",
-    .groups = (const OptionGroup[]){MODEL_KEYS,
+    .groups = (const OptionGroup[]){COMMON_MODEL_KEYS,
                                     {OutputKeys, OUTPUT_FRAMES},
                                     {KernelKeys, "kernel_bias"},
                                     {.keys = CheckpointKeys},
@@ -33,3 +34,17 @@ const OptionTable SyncTable = {
     .idle = "tokens_[!d]*|tokens_dataset|layers_*|attention_[!b]*|mlp_width|noise_*|scheme_*|ensemble_*|output_every|"
             "sync_twins|sync_starts",
     .need = {"sync_map", "false"}};
+
+PetscErrorCode SyncCheckLists(void) {
+  Laws laws;
+
+  PetscFunctionBeginUser;
+  PetscCall(LawsRead(&laws));
+  PetscCheck(laws.activations == 1, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "mlp_activation = %s,%s,...: must be one value without sync_map", laws.activation[0], laws.activation[1]);
+  PetscCheck(laws.dims == 1, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "tokens_dim = %" PetscInt64_FMT ",%" PetscInt64_FMT ",...: must be one value without sync_map",
+             laws.dim[0], laws.dim[1]);
+  PetscCall(PetscFree(laws.storage));
+  PetscFunctionReturn(0);
+}

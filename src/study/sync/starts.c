@@ -32,7 +32,8 @@ static const QuantityText texts[] = {
     {"share_one", "1", "share of the realizations whose starts have met in one point"},
     {"share_two", "1", "share of the realizations whose starts have met in two antipodal points"},
     {"antipodal", "1", "1 if the noise is an odd field, whose own attractor is two antipodal points; else 0"},
-    {"meeting", "1/time", "growth of log folded over the second half of the run, mean over the realizations"},
+    {"meeting", "1/time", "growth of log folded over the second half of the run, mean over meeting_paths"},
+    {"meeting_paths", "realizations", "those whose starts have met, as points or as axes, by half of the run"},
     {"lambda1_cluster", "1/time", "top Lyapunov exponent once all tokens have met in one point"},
     {"uniform_first", "standard deviations", "how far the mean of the limit points is from that of a uniform law"},
     {"uniform_second", "standard deviations", "how far the mean of a a^T of the limit points a is from uniform"},
@@ -186,11 +187,13 @@ static PetscErrorCode Measure(void *state, PetscInt r, PetscInt f, PetscReal val
   PetscFunctionReturn(0);
 }
 
-/* Growth of log folded over the second half; NaN where rounding errors have their share in it. */
+/* Growth of log folded over the second half, of the paths on which all have met by then: that is known before, and so
+ * no choice of what follows. NaN where rounding errors have their share in it. */
 static PetscErrorCode ReportMeeting(const Starts *starts, const Samples *samples, Results results) {
   const PetscInt R = samples->realizations, end = samples->frames->count - 1, half = end / 2;
   const PetscReal time = samples->frames->time[end] - samples->frames->time[half], rounding = 1e-12;
   PetscReal *rate;
+  PetscInt met = 0;
   FitValue meeting;
 
   PetscFunctionBeginUser;
@@ -198,21 +201,24 @@ static PetscErrorCode ReportMeeting(const Starts *starts, const Samples *samples
   for (PetscInt r = 0; r < R; r++) {
     const PetscReal *row = samples->all + (size_t)r * (size_t)samples->width;
     const PetscReal from = row[half * STARTS_COLUMNS + STARTS_FOLDED], to = row[end * STARTS_COLUMNS + STARTS_FOLDED];
-    rate[r] = to > rounding ? log(to / from) / time : NAN;
+    if (!StartsHaveMet(from)) continue;
+    rate[met++] = to > rounding ? log(to / from) / time : NAN;
   }
-  meeting = IntervalOfMean(R, 1, rate);
+  meeting = met > 0 ? IntervalOfMean(met, 1, rate) : (FitValue){NAN, NAN, NAN};
   PetscCall(PetscFree(rate));
   PetscCall(ResultsFit(results, "meeting", meeting));
   PetscCall(ResultsScalar(results, "lambda1_cluster", starts->theory.lambda1_cluster));
+  PetscCall(ResultsScalar(results, "meeting_paths", (PetscReal)met));
   if (isnan(meeting.value))
-    PetscCall(
-        ResultsSay(results, "meeting    diameters have reached rounding errors: take a shorter layers_horizon\n"));
+    PetscCall(ResultsSay(results, "meeting    no rate: %s\n",
+                         met ? "diameters have reached rounding errors, take a shorter layers_horizon"
+                             : "on no path have all met by half of the run, take a longer layers_horizon"));
   else
     PetscCall(ResultsSay(
         results,
-        "meeting    log of the diameter grows by %.4g per time in the second half, 95%% interval [%.4g, "
-        "%.4g]; lambda1 once met %.4g\n",
-        (double)meeting.value, (double)meeting.low, (double)meeting.high, (double)starts->theory.lambda1_cluster));
+        "meeting    log of the diameter grows by %.4g per time in the second half of the %" PetscInt_FMT
+        " paths that have met by then, 95%% interval [%.4g, %.4g]; lambda1 once met %.4g\n",
+        (double)meeting.value, met, (double)meeting.low, (double)meeting.high, (double)starts->theory.lambda1_cluster));
   PetscFunctionReturn(0);
 }
 

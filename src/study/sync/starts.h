@@ -9,6 +9,8 @@
 enum { STARTS_DIAMETER, STARTS_FOLDED, STARTS_COLUMNS };
 enum { STARTS_POINTS, STARTS_ATTRACTOR };
 
+/* Is a diameter, or one of axes, small enough? Pure. */
+PetscBool StartsHaveMet(PetscReal diameter);
 /* diameters[STARTS_COLUMNS] of the points rows[n][dim], which every rank has. Collective. */
 PetscErrorCode StartsDiameters(MPI_Comm comm, PetscInt n, PetscInt dim, const double *rows, PetscReal diameters[]);
 /* tail[1 + dim]: how many limit points they show, by their diameters, and the mean point, or the mean axis in the

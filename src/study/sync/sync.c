@@ -5,7 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "study/laws.h"
 #include "study/sync/sync.h"
 
 /* Distance of twins: the smaller, the more linear, until rounding errors of 2^-52 matter. Noise gram knows the field at
@@ -51,21 +50,6 @@ static const QuantityText texts[] = {
     {"lambda1_late", "1/time", "lambda1 over the second half of the run"},
     {"lambda1_cluster", "1/time", "top Lyapunov exponent once all tokens have met in one point"},
     {0}};
-
-/* Lists are for the map. */
-PetscErrorCode SyncCheckLists(void) {
-  Laws laws;
-
-  PetscFunctionBeginUser;
-  PetscCall(LawsRead(&laws));
-  PetscCheck(laws.activations == 1, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-             "mlp_activation = %s,%s,...: must be one value without sync_map", laws.activation[0], laws.activation[1]);
-  PetscCheck(laws.dims == 1, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-             "tokens_dim = %" PetscInt64_FMT ",%" PetscInt64_FMT ",...: must be one value without sync_map",
-             laws.dim[0], laws.dim[1]);
-  PetscCall(PetscFree(laws.storage));
-  PetscFunctionReturn(0);
-}
 
 /* Columns and tail of the samples, those that are not measured without a name. */
 static PetscErrorCode Declare(const Sync *sync, Results results) {
