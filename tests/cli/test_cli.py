@@ -18,8 +18,9 @@ KEYS = {
         tokens_amplitude tokens_file tokens_dataset layers_depth layers_horizon
         attention_type attention_beta attention_value attention_weights attention_engine
         attention_tol attention_sinkhorn_iterations attention_sinkhorn_tol mlp_activation
-        mlp_width mlp_bias_u mlp_bias_w noise_type noise_degree noise_tol scheme_type
-        ensemble_realizations ensemble_seed ensemble_groups output_file output_overwrite
+        mlp_width mlp_bias_u mlp_bias_w noise_type noise_degree noise_tol
+        noise_independent scheme_type ensemble_realizations ensemble_seed ensemble_groups
+        output_file output_overwrite
         output_every output_trajectories output_precision output_compress output_table
         checkpoint_every checkpoint_interval checkpoint_resume checkpoint_walltime
         checkpoint_stop_file progress dry_run
