@@ -82,4 +82,6 @@ def figure(run: Run) -> Picture:
     odd = float(run.study_values["antipodal"]) == 1
     kind = "Odd noise: two antipodal points" if odd else "One point"
     headline = f"{kind} from {starts} starts along each noise path"
+    if one + two < 50:
+        headline = f"{starts} starts along each noise path, most of which have not met"
     return dress(whole, run, headline, "Thin lines: single noise paths")
