@@ -21,8 +21,8 @@ def draw_diameter(run: Run, axes: Axes, time: np.ndarray, name: str, words: str)
     axes.plot(time, shown[:, :FADED_TRACES], color=LOOK.faint, alpha=0.35, linewidth=0.6)
     median = np.nanmedian(shown, axis=1)
     axes.plot(time, median, color=LOOK.blue, linewidth=2.8, label="median")
-    rate = float(run.study_values.get("lambda1_cluster", np.nan))
-    if name == "folded" and np.isfinite(rate):
+    rate, measured = (float(run.study_values[key]) for key in ("lambda1_cluster", "meeting"))
+    if name == "folded" and np.isfinite(rate + measured):
         half = len(time) // 2
         label = f"$\\lambda_1$ = {rate:.3f}; measured ".replace("-", "−")
         label += with_interval(run.study_values, "meeting")
@@ -69,12 +69,13 @@ def draw_coordinate(run: Run, axes: Axes, places: np.ndarray) -> None:
 def figure(run: Run) -> Picture:
     (time,) = columns(run, "time")
     one, two = (100 * float(run.study_values[key]) for key in ("share_one", "share_two"))
-    whole, axes = plt.subplots(2, 2, figsize=(13, 10), layout="constrained")
+    places = points_of(run)
+    rows = 2 if len(places) else 1
+    whole, axes = plt.subplots(rows, 2, figsize=(13, 5 * rows), layout="constrained", squeeze=False)
     draw_diameter(run, axes[0, 0], time, "diameter", "diameter of the union")
     found(axes[0, 0], f"{one:.0f}% of the noise paths have met in one point")
     draw_diameter(run, axes[0, 1], time, "folded", "diameter up to the sign of a token")
     found(axes[0, 1], f"{two:.0f}% have met in two antipodal points")
-    places = points_of(run)
     if len(places):
         draw_places(axes[1, 0], places)
         draw_coordinate(run, axes[1, 1], places)
