@@ -71,7 +71,9 @@ def figure(run: Run) -> Picture:
     one, two = (100 * float(run.study_values[key]) for key in ("share_one", "share_two"))
     places = points_of(run)
     rows = 2 if len(places) else 1
-    whole, axes = plt.subplots(rows, 2, figsize=(13, 5 * rows), layout="constrained", squeeze=False)
+    whole, axes = plt.subplots(
+        rows, 2, figsize=(13, 2 + 4 * rows), layout="constrained", squeeze=False
+    )
     draw_diameter(run, axes[0, 0], time, "diameter", "diameter of the union")
     found(axes[0, 0], f"{one:.0f}% of the noise paths have met in one point")
     draw_diameter(run, axes[0, 1], time, "folded", "diameter up to the sign of a token")
