@@ -24,7 +24,8 @@ typedef struct {
 } DistanceOptions;
 
 typedef struct {
-  PetscInt64 degree;
+  PetscInt64 degree, growth;
+  PetscBool spectrum;
 } KernelOptions;
 
 typedef struct {

@@ -25,8 +25,8 @@ KEYS = {
         checkpoint_stop_file progress dry_run
     """.split(),
     "kernel": """
-        tokens_dim attention_beta mlp_activation mlp_bias_u mlp_bias_w kernel_bias
-        kernel_degree output_table dry_run
+        tokens_dim attention_beta attention_value mlp_activation mlp_bias_u mlp_bias_w kernel_bias
+        kernel_degree kernel_spectrum kernel_moments kernel_growth output_table dry_run
     """.split(),
     "analyze": """
         attention_beta attention_engine attention_tol ensemble_groups output_file

@@ -40,8 +40,11 @@ def read(path: str) -> Table:
     if any(name not in rows[0] for name in NEEDED):
         raise BadFile(path, "a table without all columns of chorale kernel")
 
+    def number(cell: str) -> float:
+        return float(cell if cell != "" else "nan")  # a dimension has d - 1 exponents
+
     def column(name: str) -> np.ndarray:
-        return np.array([row[name] if name == "activation" else float(row[name]) for row in rows])
+        return np.array([row[name] if name == "activation" else number(row[name]) for row in rows])
 
     try:
         return {name: column(name) for name in rows[0]}
