@@ -42,6 +42,7 @@ enum { SYNC_TWINS_AUTO = -1 };
 typedef struct {
   PetscBool map;
   PetscInt64 twins; /* or SYNC_TWINS_AUTO */
+  PetscBool spectrum;
 } SyncOptions;
 
 typedef struct {

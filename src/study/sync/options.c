@@ -8,6 +8,8 @@ const OptionKey SyncKeys[] = {
     INT_KEY(SyncOptions, twins, "sync_twins", "auto", 0, 10000000000, "tokens", .words = OPTION_WORDS("auto"),
             .help = "Tokens (the first ones) with a twin that measures the Lyapunov exponent; auto gives one to every "
                     "token. Twins cost as much as tokens."),
+    FLAG_KEY(SyncOptions, spectrum, "sync_spectrum", .needs = {{"sync_twins", "!0"}},
+             .help = "Measure all d - 1 Lyapunov exponents, by d - 1 twins of each token; tokens_dim at most 256."),
     {.name = NULL}};
 
 const OptionTable SyncTable = {
@@ -26,5 +28,5 @@ const OptionTable SyncTable = {
                                    {.name = "kernel_bias", .needs = {{"sync_map", "true"}}},
                                    {.name = NULL}},
     .idle = "tokens_[!d]*|tokens_dataset|layers_*|attention_[!b]*|mlp_width|noise_*|scheme_*|ensemble_*|output_every|"
-            "sync_twins",
+            "sync_twins|sync_spectrum",
     .need = {"sync_map", "false"}};

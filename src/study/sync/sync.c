@@ -50,6 +50,15 @@ static const QuantityText texts[] = {
     {"lambda1_exact", "1/time", "top Lyapunov exponent of the noise alone"},
     {"lambda1_late", "1/time", "lambda1 over the second half of the run"},
     {"lambda1_cluster", "1/time", "top Lyapunov exponent once all tokens have met in one point"},
+    {"spectrum_growth", "1",
+     "growth less martingale of each exponent, mean over the twins, at the middle frame and at the end"},
+    {"spectrum", "1/time", "all Lyapunov exponents: mean growth of the twins, less martingale, per time"},
+    {"spectrum_exact", "1/time", "all Lyapunov exponents of the noise alone"},
+    {"spectrum_late", "1/time", "spectrum over the second half of the run"},
+    {"spectrum_cluster", "1/time", "all Lyapunov exponents once all tokens have met in one point"},
+    {"spectrum_off", "standard errors", "largest distance of spectrum from spectrum_exact"},
+    {"kaplan_yorke", "1", "Kaplan-Yorke dimension of spectrum"},
+    {"kaplan_yorke_exact", "1", "Kaplan-Yorke dimension of spectrum_exact"},
     {0}};
 
 /* Lists are for the map. */
@@ -86,23 +95,29 @@ static PetscErrorCode Declare(const Sync *sync, Results results) {
     PetscCall(ResultsDeclare(results, &(Quantity){.name = frame[i], .kind = QUANTITY_FRAME}));
   PetscCall(ResultsDeclare(results, &caps));
   PetscCall(ResultsDeclare(results, &rate));
+  if (sync->spectrum) PetscCall(SyncSpectrumDeclare(sync, results));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode ReadTwins(PetscInt64 count, PetscInt64 *twins) {
+static PetscErrorCode ReadTwins(Sync *sync, PetscInt dim) {
   SyncOptions options;
 
   PetscFunctionBeginUser;
   PetscCall(DeckRead(SyncKeys, &options));
-  *twins = options.twins == SYNC_TWINS_AUTO ? count : options.twins;
-  PetscCheck(*twins <= count, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-             "sync_twins = %" PetscInt64_FMT ": must be at most the number of tokens, %" PetscInt64_FMT, *twins, count);
+  sync->twin_count = options.twins == SYNC_TWINS_AUTO ? sync->count : options.twins;
+  PetscCheck(sync->twin_count <= sync->count, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "sync_twins = %" PetscInt64_FMT ": must be at most the number of tokens, %" PetscInt64_FMT,
+             sync->twin_count, sync->count);
+  PetscCheck(!options.spectrum || dim <= TOKENS_BLOCK, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "sync_spectrum = true: tokens_dim must be at most %d", TOKENS_BLOCK);
+  sync->spectrum = options.spectrum;
+  sync->exponents = options.spectrum ? dim - 1 : 1;
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode CreateObjects(Sync *sync, const ModelOptions *options) {
   const MPI_Comm shards = sync->layout.shards;
-  const PetscInt64 all = sync->count + sync->twin_count;
+  const PetscInt64 all = TwinsSetCount(sync->count, sync->twin_count, sync->exponents);
   const PetscReal distance = strcmp(options->noise.type, "gram") ? DISTANCE : DISTANCE_GRAM;
   const PetscInt dim = (PetscInt)options->start.dim;
 
@@ -110,7 +125,8 @@ static PetscErrorCode CreateObjects(Sync *sync, const ModelOptions *options) {
   PetscCall(TokensCreate(shards, sync->count, dim, &sync->tokens));
   PetscCall(StartCreate(sync->tokens, &options->start, &sync->start));
   PetscCall(SystemCreate(shards, all, options, &sync->set));
-  PetscCall(TwinsCreate(sync->tokens, sync->set.tokens, distance, options->start.seed, &sync->twins));
+  PetscCall(TwinsCreate(sync->tokens, sync->set.tokens, sync->twin_count, sync->exponents, distance,
+                        options->start.seed, &sync->twins));
   PetscCall(NoiseCreate(dim, &options->noise, &sync->noise));
   PetscCall(NoiseCheckCount(sync->noise, all));
   PetscCall(NoiseCreateField(sync->noise, &sync->field));
@@ -133,8 +149,10 @@ static PetscErrorCode Create(void *state, Run run) {
   sync->count = options.start.count;
   sync->depth = (PetscInt)options.layers.depth;
   sync->dt = ModelStepSize(&options);
-  PetscCall(ReadTwins(sync->count, &sync->twin_count));
-  PetscCall(RunCreateEnsemble(run, &options.ensemble, TokensBlockCount(sync->count + sync->twin_count), &sync->layout));
+  PetscCall(ReadTwins(sync, (PetscInt)options.start.dim));
+  PetscCall(RunCreateEnsemble(run, &options.ensemble,
+                              TokensBlockCount(TwinsSetCount(sync->count, sync->twin_count, sync->exponents)),
+                              &sync->layout));
   PetscCall(CreateObjects(sync, &options));
   PetscCall(RunSetFrames(run, sync->depth, options.layers.horizon, FRAMES_PRODUCT));
   PetscCall(Declare(sync, RunGetResults(run)));
@@ -162,7 +180,7 @@ static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
 
   PetscFunctionBeginUser;
   PetscCall(CheckpointAddTokens(checkpoint, "tokens", sync->set.tokens));
-  PetscCall(CheckpointAddReals(checkpoint, "growth", TWINS_GROWTH, TwinsGrowth(sync->twins)));
+  PetscCall(CheckpointAddReals(checkpoint, "growth", TWINS_GROWTH * sync->exponents, TwinsGrowth(sync->twins)));
   PetscFunctionReturn(0);
 }
 
@@ -174,7 +192,7 @@ static PetscErrorCode View(void *state) {
   if (sync->layout.group == 0) {
     PetscCall(SystemView(&sync->set, sync->noise));
     PetscCall(PetscPrintf(sync->layout.shards, "twins      %" PetscInt64_FMT " of these tokens, of weight 0\n",
-                          sync->twin_count));
+                          sync->twin_count * sync->exponents));
   }
   PetscCall(PetscPrintf(
       sync->layout.world,
@@ -222,6 +240,7 @@ static PetscErrorCode Measure(void *state, PetscInt r, PetscInt f, PetscReal val
   values[SYNC_CLUSTERS] = observables[ObservableFirst(OBSERVE_CLUSTERS)];
   values[SYNC_GROWTH] = TwinsGrowth(sync->twins)[TWINS_TOTAL];
   values[SYNC_MARTINGALE] = TwinsGrowth(sync->twins)[TWINS_MARTINGALE];
+  if (sync->spectrum) SyncSpectrumMeasure(sync, f);
   if (f == RunGetFrames(sync->run)->count - 1 && sync->theory.odd) PetscCall(SyncSplit(sync->set.tokens, tail));
   PetscFunctionReturn(0);
 }

@@ -9,13 +9,17 @@
  * but add nothing to the measure (twins.c). */
 typedef struct _p_Twins *Twins;
 
-/* For tokens of this layout; the set stays the caller's and has room for as many twins as it is larger than tokens, at
- * most twice as large. Collective on the tokens' communicator. */
-PetscErrorCode TwinsCreate(Tokens tokens, Tokens set, PetscReal distance, uint64_t seed, Twins *twins);
+/* How large a set is in which the first `count` of so many tokens have `each` twins. each + 1 is at most TOKENS_BLOCK.
+ * Pure. */
+PetscInt64 TwinsSetCount(PetscInt64 tokens, PetscInt64 count, PetscInt each);
+/* The set has that size and stays the caller's. Collective on the tokens' communicator. */
+PetscErrorCode TwinsCreate(Tokens tokens, Tokens set, PetscInt64 count, PetscInt each, PetscReal distance,
+                           uint64_t seed, Twins *twins);
 PetscErrorCode TwinsDestroy(Twins *twins);
 /* Positions and weights of the tokens into the set, twins in random directions; no growth so far. Collective. */
 PetscErrorCode TwinsStart(Twins twins, Tokens tokens, PetscInt r);
-/* Adds up by how much the distances have grown since the last call, and brings the twins back. Collective. */
+/* Adds up by how much the distances, those of further twins across the ones before, have grown since the last call, and
+ * brings the twins back. Collective. */
 PetscErrorCode TwinsRenormalize(Twins twins);
 /* Before a step of size dt along field, whose law knows nothing of the positions: adds up the share of the growth to
  * come that is linear in the field. Its mean is 0 and it is most of the scatter, so that growth less martingale has the
@@ -23,8 +27,8 @@ PetscErrorCode TwinsRenormalize(Twins twins);
 PetscErrorCode TwinsForesee(Twins twins, Field field, PetscReal dt);
 /* Positions of the tokens of the set, without twins. Collective. */
 PetscErrorCode TwinsGather(Twins twins, Tokens tokens);
-/* Where growth[TWINS_GROWTH] stands, means over the twins since the start: of the logarithm of the growth, and of its
- * martingale (TwinsForesee). 0 without twins. Pure. */
+/* Where growth[each][TWINS_GROWTH] stands, means over the tokens with twins since the start: of the logarithm of the
+ * growth, and of its martingale (TwinsForesee). 0 without twins. Pure. */
 enum { TWINS_TOTAL, TWINS_MARTINGALE, TWINS_GROWTH };
 PetscReal *TwinsGrowth(Twins twins);
 
@@ -41,6 +45,9 @@ enum {
 /* Numbers of one realization: shares of the tokens in the two caps about an axis and outside of both at the end; the
  * largest d log E_beta/dt along attention alone after any step, NaN where it is not needed. */
 enum { SYNC_CAP_LARGE, SYNC_CAP_SMALL, SYNC_CAP_NONE, SYNC_CAPS, SYNC_RATE = SYNC_CAPS, SYNC_TAIL };
+/* Behind them, with sync_spectrum: growth less martingale [SYNC_HALVES][exponents] at the middle frame and at the end.
+ */
+enum { SYNC_MIDDLE, SYNC_END, SYNC_HALVES };
 #define SYNC_ROUNDING 1e-9 /* of e^beta: below, energies and their rates of change are rounding errors */
 #define SYNC_CREDIBLE 0.1  /* of a mean energy: largest standard error that a fit or a comparison accepts */
 
@@ -118,6 +125,8 @@ typedef struct {
   PetscInt depth;
   PetscReal dt;
   PetscInt64 count, twin_count; /* N, and how many of them have twins */
+  PetscInt exponents;           /* twins of each of these */
+  PetscBool spectrum;           /* they are all d - 1 */
   EnsembleLayout layout;
   Tokens tokens;
   System set; /* tokens and twins */
@@ -129,6 +138,12 @@ typedef struct {
   SyncTheory theory;
   PetscReal *exact; /* [frames] of SyncTheoryEnergy */
 } Sync;
+
+/* The exponents of sync_spectrum (spectrum.c): their quantity, and their numbers into the tail where frame f is one of
+ * those of SYNC_HALVES. */
+PetscErrorCode SyncSpectrumDeclare(const Sync *sync, Results results);
+void SyncSpectrumMeasure(Sync *sync, PetscInt f);
+PetscErrorCode SyncSpectrumReport(const Sync *sync, const Samples *samples, Results results);
 
 /* Everything from rows [frames * SYNC_COLUMNS + SYNC_TAIL] and theory to table, attributes, arrays and words. Called
  * alike on all ranks. */
