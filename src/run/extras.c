@@ -16,6 +16,9 @@ const OptionKey ExtrasKeys[] = {
             .help =
                 "Adds modes: the amplitude sum_ij w_i w_j P_n(<x_i,x_j>) of each degree n from 1 to this one, which "
                 "is 1 for a cluster and 0 for the uniform law."),
+    FLAG_KEY(ExtrasOptions, clusters, "output_clusters",
+             .help = "Adds clusters_all: the connected components of the graph <x_i,x_j> > 0.99 on all tokens, where "
+                     "clusters has the first 4096; tokens_dim at most 3."),
     {.name = NULL}};
 
 PetscErrorCode ExtrasOptionsRead(ExtrasOptions *options) {

@@ -7,7 +7,8 @@
 #include <chorale/results.h>
 
 typedef struct {
-  PetscInt64 modes; /* output_modes: of degrees 1 to this one; 0 for none */
+  PetscInt64 modes;   /* output_modes: of degrees 1 to this one; 0 for none */
+  PetscBool clusters; /* output_clusters: of all tokens */
 } ExtrasOptions;
 extern const OptionKey ExtrasKeys[];
 /* output_modes and its like. */
@@ -34,7 +35,7 @@ typedef struct {
 } Extra;
 
 /* All kinds: NAME stands for the ExtraNAME of its file. */
-#define EXTRAS(EXTRA)    EXTRA(Modes)
+#define EXTRAS(EXTRA)    EXTRA(Modes), EXTRA(Clusters)
 #define EXTRA_NAME(name) Extra##name
 extern const Extra EXTRAS(EXTRA_NAME);
 

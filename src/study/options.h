@@ -43,6 +43,7 @@ typedef struct {
   PetscBool map;
   PetscInt64 twins; /* or SYNC_TWINS_AUTO */
   PetscBool spectrum;
+  PetscInt64 exponents;
 } SyncOptions;
 
 typedef struct {

@@ -1,5 +1,5 @@
 """The Lyapunov spectrum, moment exponents and growth rates, NEIGHBOURS.md sections 15 and 16: the
-columns of study kernel against numbers made with other programs."""
+columns of study kernel against numbers made with other programs, and what study sync measures."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from run import chorale, options, refused, table
+from run import chorale, options, refused, same_bits, study, table
 
 # activation, dim: k'(1) and the exponents, Lambda(1/2), Lambda(1), Lambda(2), p*
 LAWS = {
@@ -88,4 +88,126 @@ def test_columns_are_added_behind_those_of_before_and_alike_on_all_ranks(folder)
 
 def test_a_value_without_growth_is_refused(folder):
     refused(["kernel", "-attention_value", "2"], "attention_value")
+    assert os.listdir(folder) == []
+
+
+# ---- measured by study sync ----
+
+
+def sync(ranks=2, name="sync.h5", **keys):
+    """Attributes and datasets of /study/sync, and the completed process."""
+    words = options(output_file=name, output_overwrite=True, progress="off", **keys)
+    done = chorale(["sync", *words], ranks)
+    return *study(name, "sync"), done
+
+
+NOISE = dict(attention_type="none", scheme_type="flow", mlp_width=64, tokens_count=96)
+NOISE.update(layers_depth=20, layers_horizon=0.1, output_every=20, sync_spectrum=True)
+
+
+def check_spectrum(activation, dim, bias, realizations):
+    """Many short runs: the flow is isotropic, so that there is no transient."""
+    keys = dict(mlp_activation=activation, tokens_dim=dim, mlp_bias_u=bias, mlp_bias_w=bias)
+    found, data, done = sync(ensemble_realizations=realizations, **keys, **NOISE)
+    row = kernel(tokens_dim=dim, mlp_activation=activation, kernel_bias=bias, kernel_spectrum=True)[
+        0
+    ]
+    exact = [float(row[f"lambda{j}"]) for j in range(1, dim)]
+    np.testing.assert_allclose(data["spectrum_exact"], exact, rtol=1e-8)
+    off = (data["spectrum"] - exact) / data["spectrum_sem"]
+    print("off by", off.round(2), "sem", (data["spectrum_sem"] / exact).round(4))
+    assert np.abs(off).max() < 4
+    assert np.abs(data["spectrum"] / exact - 1).max() < 0.03
+    assert (data["spectrum_sem"] < 0.02 * np.abs(exact)).all()
+    # the gaps are k'(1), and known better than their ends
+    gaps = -np.diff(data["spectrum"])
+    np.testing.assert_allclose(gaps, float(row["kp1"]), rtol=0.02)
+    assert found["spectrum_off"] == pytest.approx(np.abs(off).max(), rel=1e-6)
+    assert found["kaplan_yorke"] == found["kaplan_yorke_exact"] == 0
+    assert data["spectrum"][0] == pytest.approx(found["lambda1"], rel=1e-9)
+    assert "Kaplan-Yorke" in done.stdout
+
+
+@pytest.mark.parametrize("activation, dim, bias", [("tanh", 3, 0), ("relu", 5, 0.1)])
+def test_the_spectrum_of_the_noise_is_that_of_the_kernel(folder, activation, dim, bias):
+    check_spectrum(activation, dim, bias, 250)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("dim", [3, 5, 8])
+@pytest.mark.parametrize("bias", [0, 0.1])
+@pytest.mark.parametrize("activation", ["relu", "silu", "sigmoid", "tanh"])
+def test_the_spectrum_of_every_noise_is_that_of_its_kernel(folder, activation, dim, bias):
+    check_spectrum(activation, dim, bias, 800 if activation in ("relu", "silu") else 250)
+
+
+CLUSTER = dict(tokens_init="vmf", tokens_kappa=1e8, attention_beta=2, attention_value=0.8)
+CLUSTER.update(scheme_type="flow", sync_spectrum=True)
+
+
+def test_attention_draws_all_directions_but_those_of_all_tokens_as_one(folder):
+    """Tokens that have all but met, no noise: 0 for the d - 1 motions of all as one, -v for the
+    others."""
+    keys = dict(tokens_count=5, tokens_dim=3, noise_type="none", sync_exponents=6)
+    _, data, _ = sync(layers_horizon=40, layers_depth=400, output_every=200, **CLUSTER, **keys)
+    np.testing.assert_allclose(data["spectrum"], [-0.8, -0.8], atol=1e-6)
+    expected = [0, 0, -0.8, -0.8, -0.8, -0.8]
+    np.testing.assert_allclose(data["exponents_cluster"], expected, atol=1e-12)
+    np.testing.assert_allclose(data["exponents_late"], expected, atol=1e-5)
+
+
+def test_tokens_that_have_met_move_like_one_with_its_spectrum(folder):
+    """On the same path of the noise the motion of all as one has the exponents of a token without
+    attention, those across it less by v."""
+    keys = dict(noise_type="spectral", noise_degree=5, layers_horizon=30, layers_depth=600)
+    keys.update(tokens_dim=3, mlp_activation="tanh", output_every=300, ensemble_seed=3)
+    _, data, _ = sync(tokens_count=4, sync_exponents=4, **keys, **CLUSTER)
+    found, token = data["exponents_growth"].squeeze(), data["spectrum_growth"].squeeze()
+    of_token = (token[1] - token[0]) / 15
+    np.testing.assert_allclose(data["spectrum_late"], of_token, rtol=1e-9)
+    np.testing.assert_allclose((found[1] - found[0])[:2] / 15, of_token + 0.8, atol=0.01)
+    np.testing.assert_allclose((found[1] - found[0])[2:] / 15, of_token[0], atol=0.02)
+
+
+def test_repelled_tokens_have_a_dimension(folder):
+    """Repulsion spreads tokens, and their twins over the sphere at first."""
+    keys = dict(noise_type="none", layers_horizon=0.5, layers_depth=20, tokens_count=5)
+    keys.update(CLUSTER, tokens_dim=4, attention_value=-0.8)
+    found, data, _ = sync(**keys)
+    np.testing.assert_allclose(data["spectrum"], [0.8] * 3, atol=1e-5)
+    assert found["kaplan_yorke"] == 3
+
+
+@pytest.mark.parametrize("dim, twins", [(3, "auto"), (5, 61)])
+def test_exponents_have_the_same_bits_on_any_ranks_and_resumed(folder, dim, twins):
+    """Several blocks, in which groups of twins leave places."""
+    keys = dict(tokens_count=130, tokens_dim=dim, sync_twins=twins, sync_spectrum=True)
+    keys.update(layers_depth=6, layers_horizon=0.1, mlp_width=8, attention_beta=1)
+    keys.update(sync_exponents=3, ensemble_realizations=2, output_every=2)
+    for ranks in (1, 2, 3, 4):
+        data = sync(ranks, f"{ranks}.h5", **keys)[1]
+        if ranks == 1:
+            expected = data
+        assert same_bits(expected, data) == []
+    words = options(
+        output_file="5.h5", checkpoint_every=1, progress="off", ensemble_groups=1, **keys
+    )
+    done = chorale(["sync", *words], 2, check=False, hook="1 3 0 signal=15")
+    assert done.returncode == 85, done.stderr
+    chorale(["sync", *words, "-checkpoint_resume"], 3)
+    assert same_bits(expected, study("5.h5", "sync")[1]) == []
+
+
+@pytest.mark.parametrize(
+    "words, key",
+    [
+        ("-sync_exponents 9 -tokens_count 4 -tokens_dim 3", "sync_exponents = 9: must be at most"),
+        ("-sync_spectrum -sync_twins 0", "sync_spectrum = true: has no effect"),
+        ("-sync_exponents 2 -noise_type gram", "sync_exponents = 2: has no effect"),
+        ("-sync_spectrum -tokens_dim 300", "sync_spectrum = true: tokens_dim must be at most 256"),
+        ("-sync_map -sync_spectrum", "sync_spectrum = true: has no effect"),
+    ],
+)
+def test_exponents_that_cannot_be_had_are_refused(folder, words, key):
+    refused(["sync", *words.split()], key)
     assert os.listdir(folder) == []

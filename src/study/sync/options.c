@@ -10,6 +10,10 @@ const OptionKey SyncKeys[] = {
                     "token. Twins cost as much as tokens."),
     FLAG_KEY(SyncOptions, spectrum, "sync_spectrum", .needs = {{"sync_twins", "!0"}},
              .help = "Measure all d - 1 Lyapunov exponents, by d - 1 twins of each token; tokens_dim at most 256."),
+    INT_KEY(SyncOptions, exponents, "sync_exponents", "0", 0, 1024, "-", .needs = {{"noise_type", "!gram"}},
+            .help =
+                "Measure so many of the largest Lyapunov exponents of all tokens together, attention included, each "
+                "by a copy of the tokens; at most N (d - 1)."),
     {.name = NULL}};
 
 const OptionTable SyncTable = {
@@ -28,5 +32,5 @@ const OptionTable SyncTable = {
                                    {.name = "kernel_bias", .needs = {{"sync_map", "true"}}},
                                    {.name = NULL}},
     .idle = "tokens_[!d]*|tokens_dataset|layers_*|attention_[!b]*|mlp_width|noise_*|scheme_*|ensemble_*|output_every|"
-            "sync_twins|sync_spectrum",
+            "sync_twins|sync_spectrum|sync_exponents",
     .need = {"sync_map", "false"}};

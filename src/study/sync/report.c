@@ -428,7 +428,7 @@ PetscErrorCode SyncReport(void *state, const Samples *samples, Results results) 
   PetscCall(ReportEnergy(&report));
   PetscCall(ReportDecay(&report));
   PetscCall(ReportExponent(&report));
-  if (sync->spectrum) PetscCall(SyncSpectrumReport(sync, samples, results));
+  PetscCall(SyncSpectrumReport(sync, samples, results));
   PetscCall(ReportClusters(&report));
   PetscCall(PetscFree3(report.mean, report.sem, report.bound));
   PetscFunctionReturn(0);

@@ -57,6 +57,14 @@ static const QuantityText texts[] = {
     {"spectrum_late", "1/time", "spectrum over the second half of the run"},
     {"spectrum_cluster", "1/time", "all Lyapunov exponents once all tokens have met in one point"},
     {"spectrum_off", "standard errors", "largest distance of spectrum from spectrum_exact"},
+    {"exponents_growth", "1",
+     "growth less martingale of each exponent of the system, at the middle frame and at the end"},
+    {"exponents", "1/time",
+     "largest Lyapunov exponents of all tokens together: mean growth, less martingale, per time"},
+    {"exponents_late", "1/time", "exponents over the second half of the run"},
+    {"exponents_cluster", "1/time",
+     "largest Lyapunov exponents of all tokens together once they have met in one point"},
+    {"exponents_kaplan_yorke", "1", "Kaplan-Yorke dimension of exponents; a lower bound where it is their number"},
     {"kaplan_yorke", "1", "Kaplan-Yorke dimension of spectrum"},
     {"kaplan_yorke_exact", "1", "Kaplan-Yorke dimension of spectrum_exact"},
     {0}};
@@ -95,7 +103,7 @@ static PetscErrorCode Declare(const Sync *sync, Results results) {
     PetscCall(ResultsDeclare(results, &(Quantity){.name = frame[i], .kind = QUANTITY_FRAME}));
   PetscCall(ResultsDeclare(results, &caps));
   PetscCall(ResultsDeclare(results, &rate));
-  if (sync->spectrum) PetscCall(SyncSpectrumDeclare(sync, results));
+  PetscCall(SyncSpectrumDeclare(sync, results));
   PetscFunctionReturn(0);
 }
 
@@ -110,6 +118,10 @@ static PetscErrorCode ReadTwins(Sync *sync, PetscInt dim) {
              sync->twin_count, sync->count);
   PetscCheck(!options.spectrum || dim <= TOKENS_BLOCK, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "sync_spectrum = true: tokens_dim must be at most %d", TOKENS_BLOCK);
+  PetscCheck((PetscReal)options.exponents <= (PetscReal)sync->count * (dim - 1), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "sync_exponents = %" PetscInt64_FMT ": must be at most tokens_count (tokens_dim - 1)", options.exponents);
+  sync->dim = dim;
+  sync->copies_count = (PetscInt)options.exponents;
   sync->spectrum = options.spectrum;
   sync->exponents = options.spectrum ? dim - 1 : 1;
   PetscFunctionReturn(0);
@@ -127,6 +139,7 @@ static PetscErrorCode CreateObjects(Sync *sync, const ModelOptions *options) {
   PetscCall(SystemCreate(shards, all, options, &sync->set));
   PetscCall(TwinsCreate(sync->tokens, sync->set.tokens, sync->twin_count, sync->exponents, distance,
                         options->start.seed, &sync->twins));
+  if (sync->copies_count) PetscCall(CopiesCreate(shards, options, sync->copies_count, DISTANCE, &sync->copies));
   PetscCall(NoiseCreate(dim, &options->noise, &sync->noise));
   PetscCall(NoiseCheckCount(sync->noise, all));
   PetscCall(NoiseCreateField(sync->noise, &sync->field));
@@ -168,6 +181,7 @@ static PetscErrorCode Destroy(void *state) {
   PetscCall(VecDestroy(&sync->drift));
   PetscCall(FieldDestroy(&sync->field));
   PetscCall(NoiseDestroy(&sync->noise));
+  PetscCall(CopiesDestroy(&sync->copies));
   PetscCall(TwinsDestroy(&sync->twins));
   PetscCall(SystemDestroy(&sync->set));
   PetscCall(StartDestroy(&sync->start));
@@ -181,6 +195,7 @@ static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
   PetscFunctionBeginUser;
   PetscCall(CheckpointAddTokens(checkpoint, "tokens", sync->set.tokens));
   PetscCall(CheckpointAddReals(checkpoint, "growth", TWINS_GROWTH * sync->exponents, TwinsGrowth(sync->twins)));
+  if (sync->copies) PetscCall(CopiesKeep(sync->copies, checkpoint));
   PetscFunctionReturn(0);
 }
 
@@ -240,7 +255,7 @@ static PetscErrorCode Measure(void *state, PetscInt r, PetscInt f, PetscReal val
   values[SYNC_CLUSTERS] = observables[ObservableFirst(OBSERVE_CLUSTERS)];
   values[SYNC_GROWTH] = TwinsGrowth(sync->twins)[TWINS_TOTAL];
   values[SYNC_MARTINGALE] = TwinsGrowth(sync->twins)[TWINS_MARTINGALE];
-  if (sync->spectrum) SyncSpectrumMeasure(sync, f);
+  SyncSpectrumMeasure(sync, f);
   if (f == RunGetFrames(sync->run)->count - 1 && sync->theory.odd) PetscCall(SyncSplit(sync->set.tokens, tail));
   PetscFunctionReturn(0);
 }
@@ -251,6 +266,7 @@ static PetscErrorCode Begin(void *state, PetscInt r) {
   PetscFunctionBeginUser;
   PetscCall(TokensStart(sync->tokens, sync->start, r));
   PetscCall(TwinsStart(sync->twins, sync->tokens, r));
+  if (sync->copies) PetscCall(CopiesStart(sync->copies, sync->tokens, r));
   PetscFunctionReturn(0);
 }
 
@@ -263,8 +279,16 @@ static PetscErrorCode Step(void *state, PetscInt r, PetscInt l, PetscBool *ended
   (void)ended;
   PetscCall(NoiseDraw(sync->noise, r, l, sync->field));
   PetscCall(TwinsForesee(sync->twins, sync->field, sync->dt));
+  if (sync->copies) {
+    PetscCall(TwinsGather(sync->twins, sync->tokens));
+    PetscCall(CopiesStep(sync->copies, sync->tokens, r, l, sync->field, sync->dt));
+  }
   PetscCall(SystemStep(&sync->set, r, l, sync->field, sync->dt));
   PetscCall(TwinsRenormalize(sync->twins));
+  if (sync->copies) {
+    PetscCall(TwinsGather(sync->twins, sync->tokens));
+    PetscCall(CopiesRenormalize(sync->copies, sync->tokens));
+  }
   if (sync->theory.pushes && !sync->theory.gradient && FramesAt(RunGetFrames(sync->run), l + 1) < 0)
     PetscCall(MeasureEnergy(sync, &energy, &push, &RunGetTail(sync->run)[SYNC_RATE]));
   PetscFunctionReturn(0);

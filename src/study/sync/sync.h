@@ -32,6 +32,19 @@ PetscErrorCode TwinsGather(Twins twins, Tokens tokens);
 enum { TWINS_TOTAL, TWINS_MARTINGALE, TWINS_GROWTH };
 PetscReal *TwinsGrowth(Twins twins);
 
+/* So many copies of all tokens, at this distance in R^{Nd}, for the exponents of the system (copies.c). Functions as
+ * those of twins; tokens have their positions before and after the step. Collective. */
+typedef struct _p_Copies *Copies;
+PetscErrorCode CopiesCreate(MPI_Comm shards, const ModelOptions *options, PetscInt n, PetscReal distance,
+                            Copies *copies);
+PetscErrorCode CopiesDestroy(Copies *copies);
+PetscErrorCode CopiesKeep(Copies copies, Checkpoint checkpoint);
+PetscErrorCode CopiesStart(Copies copies, Tokens tokens, PetscInt r);
+PetscErrorCode CopiesStep(Copies copies, Tokens tokens, PetscInt r, PetscInt l, Field field, PetscReal dt);
+PetscErrorCode CopiesRenormalize(Copies copies, Tokens tokens);
+/* growth[n][TWINS_GROWTH]. Pure. */
+PetscReal *CopiesGrowth(Copies copies);
+
 /* Numbers of one frame of one realization. */
 enum {
   SYNC_ENERGY,
@@ -45,8 +58,8 @@ enum {
 /* Numbers of one realization: shares of the tokens in the two caps about an axis and outside of both at the end; the
  * largest d log E_beta/dt along attention alone after any step, NaN where it is not needed. */
 enum { SYNC_CAP_LARGE, SYNC_CAP_SMALL, SYNC_CAP_NONE, SYNC_CAPS, SYNC_RATE = SYNC_CAPS, SYNC_TAIL };
-/* Behind them, with sync_spectrum: growth less martingale [SYNC_HALVES][exponents] at the middle frame and at the end.
- */
+/* Behind them, with sync_spectrum and sync_exponents: growth less martingale [SYNC_HALVES][exponents] of each, at the
+ * middle frame and at the end. */
 enum { SYNC_MIDDLE, SYNC_END, SYNC_HALVES };
 #define SYNC_ROUNDING 1e-9 /* of e^beta: below, energies and their rates of change are rounding errors */
 #define SYNC_CREDIBLE 0.1  /* of a mean energy: largest standard error that a fit or a comparison accepts */
@@ -127,6 +140,8 @@ typedef struct {
   PetscInt64 count, twin_count; /* N, and how many of them have twins */
   PetscInt exponents;           /* twins of each of these */
   PetscBool spectrum;           /* they are all d - 1 */
+  PetscInt dim, copies_count;   /* exponents of the system */
+  Copies copies;                /* NULL for none */
   EnsembleLayout layout;
   Tokens tokens;
   System set; /* tokens and twins */
@@ -139,8 +154,8 @@ typedef struct {
   PetscReal *exact; /* [frames] of SyncTheoryEnergy */
 } Sync;
 
-/* The exponents of sync_spectrum (spectrum.c): their quantity, and their numbers into the tail where frame f is one of
- * those of SYNC_HALVES. */
+/* The exponents of sync_spectrum and sync_exponents (spectrum.c): their quantities, and their numbers into the tail
+ * where frame f is one of those of SYNC_HALVES. */
 PetscErrorCode SyncSpectrumDeclare(const Sync *sync, Results results);
 void SyncSpectrumMeasure(Sync *sync, PetscInt f);
 PetscErrorCode SyncSpectrumReport(const Sync *sync, const Samples *samples, Results results);
