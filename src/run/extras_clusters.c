@@ -1,5 +1,5 @@
 /* Clusters of all tokens on the circle or the sphere: connected components of the graph <x_i,x_j> > 0.99, that is
- * |x_i - x_j|^2 < 0.02, without pairs of tokens (NEIGHBOURS.md (16.6)).
+ * |x_i - x_j|^2 < 0.02, without pairs of tokens (NEIGHBOURS.md (16.5)).
  *
  * Tokens are sorted into the cells of a grid, whose diagonals are edges, so a cell is connected. A cell is known by the
  * smallest box about its tokens. Two boxes are joined when their farthest points make an edge, and not when their

@@ -102,7 +102,7 @@ def sync(ranks=2, name="sync.h5", **keys):
 
 
 NOISE = dict(attention_type="none", scheme_type="flow", mlp_width=64, tokens_count=96)
-NOISE.update(layers_depth=20, layers_horizon=0.1, output_every=20, sync_spectrum=True)
+NOISE.update(layers_depth=20, layers_horizon=0.05, output_every=20, sync_spectrum=True)
 
 
 def check_spectrum(activation, dim, bias, realizations):

@@ -61,7 +61,7 @@ static PetscErrorCode Spectrum(PetscInt exponents, Kernel kernel, PetscInt dim, 
   PetscFunctionReturn(0);
 }
 
-/* NEIGHBOURS.md (16.3), and the degree that grows fastest by attention alone. */
+/* NEIGHBOURS.md (16.2) and (16.3), and the degree that grows fastest by attention alone. */
 static PetscErrorCode Growth(const Added *added, Kernel kernel, PetscInt dim, PetscReal beta, PetscReal values[]) {
   const PetscInt most = added->degrees;
   PetscReal *ratio, k1, kp1;
