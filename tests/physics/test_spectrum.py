@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from run import chorale, options, refused, same_bits, study, table
+from run import chorale, options, refused, same_bits, study, table, with_error, without
 
 # activation, dim: k'(1) and the exponents, Lambda(1/2), Lambda(1), Lambda(2), p*
 LAWS = {
@@ -101,6 +101,8 @@ def sync(ranks=2, name="sync.h5", **keys):
     return *study(name, "sync"), done
 
 
+CLUSTER = dict(tokens_init="vmf", tokens_kappa=1e8, attention_beta=2, attention_value=0.8)
+CLUSTER.update(scheme_type="flow", sync_spectrum=True)
 NOISE = dict(attention_type="none", scheme_type="flow", mlp_width=64, tokens_count=96)
 NOISE.update(layers_depth=20, layers_horizon=0.05, output_every=20, sync_spectrum=True)
 
@@ -119,9 +121,10 @@ def check_spectrum(activation, dim, bias, realizations):
     assert np.abs(off).max() < 4
     assert np.abs(data["spectrum"] / exact - 1).max() < 0.03
     assert (data["spectrum_sem"] < 0.02 * np.abs(exact)).all()
-    # the gaps are k'(1), and known better than their ends
-    gaps = -np.diff(data["spectrum"])
-    np.testing.assert_allclose(gaps, float(row["kp1"]), rtol=0.02)
+    slope = float(row["kp1"])
+    gap, gap_sem = with_error(-np.diff(data["spectrum_growth"][:, 1]) / 0.05)
+    assert (np.abs(gap - slope) < 4 * gap_sem).all()
+    assert (gap_sem < 0.025 * slope).all()
     assert found["spectrum_off"] == pytest.approx(np.abs(off).max(), rel=1e-6)
     assert found["kaplan_yorke"] == found["kaplan_yorke_exact"] == 0
     assert data["spectrum"][0] == pytest.approx(found["lambda1"], rel=1e-9)
@@ -141,8 +144,31 @@ def test_the_spectrum_of_every_noise_is_that_of_its_kernel(folder, activation, d
     check_spectrum(activation, dim, bias, 800 if activation in ("relu", "silu") else 250)
 
 
-CLUSTER = dict(tokens_init="vmf", tokens_kappa=1e8, attention_beta=2, attention_value=0.8)
-CLUSTER.update(scheme_type="flow", sync_spectrum=True)
+def test_moments_grow_as_the_kernel_says_and_rare_ones_are_not_resolved(folder):
+    keys = dict(mlp_activation="tanh", tokens_dim=3, ensemble_realizations=400, layers_horizon=0.5)
+    keys = {**without(NOISE, "sync_spectrum"), **keys}
+    _, data, done = sync(sync_moments="0.5,2,-1,9", **keys)
+    words = options(kernel_moments="0.5,2,-1,9", mlp_activation="tanh", tokens_dim=3)
+    chorale(["kernel", *words, "-output_table", "k.csv"])
+    row = table("k.csv")[0]
+    exact = np.array([float(row[f"moment_{p}"]) for p in ("0.5", "2", "-1", "9")])
+    np.testing.assert_allclose(data["moment_exact"], exact, rtol=1e-8)
+    np.testing.assert_array_equal(data["moment_p"], [0.5, 2, -1, 9])
+    np.testing.assert_array_equal(data["moment_rare"], [0, 0, 0, 1])
+    value, sem = data["moment"], data["moment_sem"]
+    print("off by", ((value - exact) / sem).round(2), "sem", (sem / exact).round(3))
+    assert (np.abs(value - exact) < 4 * sem)[:3].all()
+    assert (sem < [0.0015, 0.03, 0.009, np.inf]).all()
+    # of each realization the mean over its tokens
+    bare = np.log(np.exp(data["moment_log"]).mean(axis=0)) / 0.5
+    np.testing.assert_allclose(bare[:3], value[:3], atol=0.05)
+    assert done.stdout.count("not resolved, rare paths make the mean") == 1
+
+
+def test_moments_of_attention_alone_are_powers(folder):
+    keys = dict(tokens_count=5, tokens_dim=3, noise_type="none", layers_horizon=2, layers_depth=40)
+    _, data, _ = sync(sync_moments="3,-2", **without(CLUSTER, "sync_spectrum"), **keys)
+    np.testing.assert_allclose(data["moment"], [-2.4, 1.6], atol=1e-5)
 
 
 def test_attention_draws_all_directions_but_those_of_all_tokens_as_one(folder):
@@ -183,7 +209,7 @@ def test_exponents_have_the_same_bits_on_any_ranks_and_resumed(folder, dim, twin
     """Several blocks, in which groups of twins leave places."""
     keys = dict(tokens_count=130, tokens_dim=dim, sync_twins=twins, sync_spectrum=True)
     keys.update(layers_depth=6, layers_horizon=0.1, mlp_width=8, attention_beta=1)
-    keys.update(sync_exponents=3, ensemble_realizations=2, output_every=2)
+    keys.update(sync_exponents=3, sync_moments="1,-2", ensemble_realizations=2, output_every=2)
     for ranks in (1, 2, 3, 4):
         data = sync(ranks, f"{ranks}.h5", **keys)[1]
         if ranks == 1:
@@ -205,6 +231,7 @@ def test_exponents_have_the_same_bits_on_any_ranks_and_resumed(folder, dim, twin
         ("-sync_spectrum -sync_twins 0", "sync_spectrum = true: has no effect"),
         ("-sync_exponents 2 -noise_type gram", "sync_exponents = 2: has no effect"),
         ("-sync_spectrum -tokens_dim 300", "sync_spectrum = true: tokens_dim must be at most 256"),
+        ("-sync_moments 1 -sync_twins 0", "sync_moments = 1: has no effect"),
         ("-sync_map -sync_spectrum", "sync_spectrum = true: has no effect"),
     ],
 )

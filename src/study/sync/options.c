@@ -14,6 +14,16 @@ const OptionKey SyncKeys[] = {
             .help =
                 "Measure so many of the largest Lyapunov exponents of all tokens together, attention included, each "
                 "by a copy of the tokens; at most N (d - 1)."),
+    {.name = "sync_moments",
+     .type = KEY_REAL,
+     .preset = "",
+     .low = -100,
+     .high = 100,
+     .unit = "-",
+     .lists = PETSC_TRUE,
+     .needs = {{"sync_twins", "!0"}},
+     .help = "Measure for each of these p, 16 at most, the moment Lyapunov exponent Lambda(p), the growth of the mean "
+             "of |v|^p of the twins."},
     {.name = NULL}};
 
 const OptionTable SyncTable = {
@@ -32,5 +42,5 @@ const OptionTable SyncTable = {
                                    {.name = "kernel_bias", .needs = {{"sync_map", "true"}}},
                                    {.name = NULL}},
     .idle = "tokens_[!d]*|tokens_dataset|layers_*|attention_[!b]*|mlp_width|noise_*|scheme_*|ensemble_*|output_every|"
-            "sync_twins|sync_spectrum|sync_exponents",
+            "sync_twins|sync_spectrum|sync_exponents|sync_moments",
     .need = {"sync_map", "false"}};

@@ -429,6 +429,7 @@ PetscErrorCode SyncReport(void *state, const Samples *samples, Results results) 
   PetscCall(ReportDecay(&report));
   PetscCall(ReportExponent(&report));
   PetscCall(SyncSpectrumReport(sync, samples, results));
+  PetscCall(SyncMomentsReport(sync, samples, results));
   PetscCall(ReportClusters(&report));
   PetscCall(PetscFree3(report.mean, report.sem, report.bound));
   PetscFunctionReturn(0);

@@ -21,6 +21,11 @@ static Kind KindOf(const Sync *sync, int kind) {
                 sync->copies ? CopiesGrowth(sync->copies) : NULL};
 }
 
+PetscInt SyncSpectrumEnd(const Sync *sync) {
+  const Kind last = KindOf(sync, OF_SYSTEM);
+  return last.at + SYNC_HALVES * last.n;
+}
+
 PetscErrorCode SyncSpectrumDeclare(const Sync *sync, Results results) {
   PetscFunctionBeginUser;
   for (int i = 0; i < KINDS; i++) {

@@ -65,6 +65,12 @@ static const QuantityText texts[] = {
     {"exponents_cluster", "1/time",
      "largest Lyapunov exponents of all tokens together once they have met in one point"},
     {"exponents_kaplan_yorke", "1", "Kaplan-Yorke dimension of exponents; a lower bound where it is their number"},
+    {"moment_log", "1", "logarithm of the mean of |v|^p over the twins at the end, for each p of moment_p"},
+    {"moment_p", "1", "exponents p of sync_moments"},
+    {"moment", "1/time",
+     "moment Lyapunov exponents: logarithm of the mean of |v|^p over twins and realizations, per time"},
+    {"moment_exact", "1/time", "moment Lyapunov exponents of the noise alone"},
+    {"moment_rare", "1", "1 where the mean is that of paths that so few realizations do not show; else 0"},
     {"kaplan_yorke", "1", "Kaplan-Yorke dimension of spectrum"},
     {"kaplan_yorke_exact", "1", "Kaplan-Yorke dimension of spectrum_exact"},
     {0}};
@@ -104,6 +110,7 @@ static PetscErrorCode Declare(const Sync *sync, Results results) {
   PetscCall(ResultsDeclare(results, &caps));
   PetscCall(ResultsDeclare(results, &rate));
   PetscCall(SyncSpectrumDeclare(sync, results));
+  PetscCall(SyncMomentsDeclare(sync, results));
   PetscFunctionReturn(0);
 }
 
@@ -124,6 +131,7 @@ static PetscErrorCode ReadTwins(Sync *sync, PetscInt dim) {
   sync->copies_count = (PetscInt)options.exponents;
   sync->spectrum = options.spectrum;
   sync->exponents = options.spectrum ? dim - 1 : 1;
+  PetscCall(SyncMomentsRead(sync));
   PetscFunctionReturn(0);
 }
 
@@ -139,6 +147,7 @@ static PetscErrorCode CreateObjects(Sync *sync, const ModelOptions *options) {
   PetscCall(SystemCreate(shards, all, options, &sync->set));
   PetscCall(TwinsCreate(sync->tokens, sync->set.tokens, sync->twin_count, sync->exponents, distance,
                         options->start.seed, &sync->twins));
+  if (sync->moments) PetscCall(TwinsKeepEach(sync->twins));
   if (sync->copies_count) PetscCall(CopiesCreate(shards, options, sync->copies_count, DISTANCE, &sync->copies));
   PetscCall(NoiseCreate(dim, &options->noise, &sync->noise));
   PetscCall(NoiseCheckCount(sync->noise, all));
@@ -195,6 +204,7 @@ static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
   PetscFunctionBeginUser;
   PetscCall(CheckpointAddTokens(checkpoint, "tokens", sync->set.tokens));
   PetscCall(CheckpointAddReals(checkpoint, "growth", TWINS_GROWTH * sync->exponents, TwinsGrowth(sync->twins)));
+  PetscCall(TwinsKeep(sync->twins, checkpoint));
   if (sync->copies) PetscCall(CopiesKeep(sync->copies, checkpoint));
   PetscFunctionReturn(0);
 }
@@ -256,6 +266,7 @@ static PetscErrorCode Measure(void *state, PetscInt r, PetscInt f, PetscReal val
   values[SYNC_GROWTH] = TwinsGrowth(sync->twins)[TWINS_TOTAL];
   values[SYNC_MARTINGALE] = TwinsGrowth(sync->twins)[TWINS_MARTINGALE];
   SyncSpectrumMeasure(sync, f);
+  PetscCall(SyncMomentsMeasure(sync, f));
   if (f == RunGetFrames(sync->run)->count - 1 && sync->theory.odd) PetscCall(SyncSplit(sync->set.tokens, tail));
   PetscFunctionReturn(0);
 }

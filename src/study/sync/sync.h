@@ -15,6 +15,11 @@ PetscInt64 TwinsSetCount(PetscInt64 tokens, PetscInt64 count, PetscInt each);
 /* The set has that size and stays the caller's. Collective on the tokens' communicator. */
 PetscErrorCode TwinsCreate(Tokens tokens, Tokens set, PetscInt64 count, PetscInt each, PetscReal distance,
                            uint64_t seed, Twins *twins);
+/* From now on the growth of each first twin is kept as well; what a checkpoint keeps; and then the logarithm of the
+ * mean of |v|^p over the tokens with twins, v being the growth since the start. Collective. */
+PetscErrorCode TwinsKeepEach(Twins twins);
+PetscErrorCode TwinsKeep(Twins twins, Checkpoint checkpoint);
+PetscErrorCode TwinsLogMoment(Twins twins, PetscReal p, PetscReal *moment);
 PetscErrorCode TwinsDestroy(Twins *twins);
 /* Positions and weights of the tokens into the set, twins in random directions; no growth so far. Collective. */
 PetscErrorCode TwinsStart(Twins twins, Tokens tokens, PetscInt r);
@@ -132,6 +137,8 @@ PetscBool SyncIsCredible(PetscReal beta, PetscReal mean, PetscReal sem);
 /* SyncTheory.bias for the steps of these options. */
 PetscErrorCode SyncStepBias(const SyncTheory *theory, const ModelOptions *options, PetscReal *bias);
 
+enum { SYNC_MOMENTS = 16 }; /* values of sync_moments at most */
+
 /* The state of the study. */
 typedef struct {
   Run run;
@@ -142,6 +149,8 @@ typedef struct {
   PetscBool spectrum;           /* they are all d - 1 */
   PetscInt dim, copies_count;   /* exponents of the system */
   Copies copies;                /* NULL for none */
+  PetscInt moments;             /* so many p */
+  PetscReal p[SYNC_MOMENTS];
   EnsembleLayout layout;
   Tokens tokens;
   System set; /* tokens and twins */
@@ -158,7 +167,15 @@ typedef struct {
  * where frame f is one of those of SYNC_HALVES. */
 PetscErrorCode SyncSpectrumDeclare(const Sync *sync, Results results);
 void SyncSpectrumMeasure(Sync *sync, PetscInt f);
+/* Where they end in the tail. Pure. */
+PetscInt SyncSpectrumEnd(const Sync *sync);
 PetscErrorCode SyncSpectrumReport(const Sync *sync, const Samples *samples, Results results);
+
+/* The same for sync_moments (moments.c), at the last frame. */
+PetscErrorCode SyncMomentsRead(Sync *sync);
+PetscErrorCode SyncMomentsDeclare(const Sync *sync, Results results);
+PetscErrorCode SyncMomentsMeasure(Sync *sync, PetscInt f);
+PetscErrorCode SyncMomentsReport(const Sync *sync, const Samples *samples, Results results);
 
 /* Everything from rows [frames * SYNC_COLUMNS + SYNC_TAIL] and theory to table, attributes, arrays and words. Called
  * alike on all ranks. */

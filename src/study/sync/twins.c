@@ -19,6 +19,8 @@
 
 #include "study/sync/sync.h"
 
+#define LOG_DIM 2 /* the least of tokens */
+
 struct _p_Twins {
   Tokens set;          /* the caller's */
   TokensLayout layout; /* of the set */
@@ -29,6 +31,7 @@ struct _p_Twins {
   PetscReal distance;
   uint64_t seed;
   PetscReal *growth;  /* [each][TWINS_GROWTH] since the start: mean of the logarithm, and of its martingale */
+  Tokens log;         /* no tokens but numbers of each: component 0, at the place of a first twin, is its growth */
   Vec field;          /* G at the set */
   VecScatter scatter; /* vectors of the tokens to the places of the set that are not twins */
 };
@@ -120,9 +123,22 @@ PetscErrorCode TwinsDestroy(Twins *twins) {
   PetscFunctionBeginUser;
   if (!*twins) PetscFunctionReturn(0);
   PetscCall(VecScatterDestroy(&(*twins)->scatter));
+  PetscCall(TokensDestroy(&(*twins)->log));
   PetscCall(VecDestroy(&(*twins)->field));
   PetscCall(PetscFree((*twins)->growth));
   PetscCall(PetscFree(*twins));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TwinsKeepEach(Twins twins) {
+  PetscFunctionBeginUser;
+  PetscCall(TokensCreate(twins->layout.comm, twins->layout.count, LOG_DIM, &twins->log));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TwinsKeep(Twins twins, Checkpoint checkpoint) {
+  PetscFunctionBeginUser;
+  if (twins->log) PetscCall(CheckpointAddTokens(checkpoint, "growth_each", twins->log));
   PetscFunctionReturn(0);
 }
 
@@ -214,6 +230,10 @@ PetscErrorCode TwinsStart(Twins twins, Tokens tokens, PetscInt r) {
 
   PetscFunctionBeginUser;
   PetscCall(PetscArrayzero(twins->growth, twins->each * TWINS_GROWTH));
+  if (twins->log) {
+    PetscCall(TokensGetVec(twins->log, &set));
+    PetscCall(VecSet(set, 0));
+  }
   PetscCall(TokensGetVec(tokens, &alone));
   PetscCall(TokensGetVec(twins->set, &set));
   PetscCall(Scatter(twins, alone, set, SCATTER_FORWARD));
@@ -230,9 +250,10 @@ PetscErrorCode TwinsStart(Twins twins, Tokens tokens, PetscInt r) {
   PetscFunctionReturn(0);
 }
 
-/* The twins of own block b, whose positions are x; adds their logarithms of growth to sum[each]. e[each][d] is work
- * space. False when a twin has met its token, or lies where others span. */
-static PetscBool RenormalizeBlock(Twins twins, PetscInt b, double *x, double *e, PetscReal sum[]) {
+/* The twins of own block b, whose positions are x; adds their logarithms of growth to sum[each], and those of the first
+ * to logs[B] unless it is NULL. e[each][d] is work space. False when a twin has met its token, or lies where others
+ * span. */
+static PetscBool RenormalizeBlock(Twins twins, PetscInt b, double *x, double *logs, double *e, PetscReal sum[]) {
   const PetscInt d = twins->layout.dim, B = twins->layout.block, groups = Groups(twins, b);
 
   for (PetscInt p = 0; p < groups; p++) {
@@ -243,7 +264,9 @@ static PetscBool RenormalizeBlock(Twins twins, PetscInt b, double *x, double *e,
       Orthogonalize(d, j, e);
       const PetscReal length = Displace(d, B, twins->distance, token, e + j * d, 1, twin);
       if (!(length > 0)) return PETSC_FALSE;
-      sum[j] += log(length / twins->distance);
+      const PetscReal grown = log(length / twins->distance);
+      sum[j] += grown;
+      if (logs && j == 0) logs[p * (1 + twins->each) + 1] += grown;
     }
   }
   return PETSC_TRUE;
@@ -262,21 +285,27 @@ PetscErrorCode TwinsRenormalize(Twins twins) {
   const PetscReal scale = SumScale(2048); /* a distance stays in the range of doubles: |log| < 1500 */
   PetscInt64 *total;
   PetscReal *sum;
-  double *x, *e;
-  Vec v;
+  double *x, *e, *logs = NULL;
+  Vec v, w = NULL;
 
   PetscFunctionBeginUser;
   if (!twins->count) PetscFunctionReturn(0);
   PetscCall(TokensGetVec(twins->set, &v));
+  if (twins->log) {
+    PetscCall(TokensGetVec(twins->log, &w));
+    PetscCall(VecGetArray(w, &logs));
+  }
   PetscCall(PetscCalloc3(d * twins->each, &e, twins->each, &sum, twins->each, &total));
   PetscCall(VecGetArray(v, &x));
   for (PetscInt b = 0; b < twins->layout.owned; b++) {
     PetscCall(PetscArrayzero(sum, twins->each));
-    PetscCheck(RenormalizeBlock(twins, b, x + b * d * B, e, sum), PETSC_COMM_SELF, PETSC_ERR_FP,
+    PetscCheck(RenormalizeBlock(twins, b, x + b * d * B, logs ? logs + b * LOG_DIM * B : NULL, e, sum), PETSC_COMM_SELF,
+               PETSC_ERR_FP,
                "a token and its twin fell together within one step: take more layers_depth, or sync_twins 0");
     for (PetscInt j = 0; j < twins->each; j++) total[j] += SumRound(sum[j] / (PetscReal)twins->count, scale);
   }
   PetscCall(VecRestoreArray(v, &x));
+  if (w) PetscCall(VecRestoreArray(w, &logs));
   PetscCall(AddGrowth(twins, TWINS_TOTAL, scale, total));
   PetscCall(PetscFree3(e, sum, total));
   PetscFunctionReturn(0);
@@ -330,6 +359,30 @@ PetscErrorCode TwinsForesee(Twins twins, Field field, PetscReal dt) {
   PetscCall(VecRestoreArrayRead(v, &x));
   PetscCall(AddGrowth(twins, TWINS_MARTINGALE, scale, total));
   PetscCall(PetscFree(total));
+  PetscFunctionReturn(0);
+}
+
+/* The largest is taken out of the sum of exponentials. */
+PetscErrorCode TwinsLogMoment(Twins twins, PetscReal p, PetscReal *moment) {
+  const PetscInt each = LOG_DIM * twins->layout.block, members = 1 + twins->each;
+  const PetscReal scale = SumScale(1);
+  PetscReal most = -PETSC_INFINITY;
+  PetscInt64 total = 0;
+  const double *logs;
+  Vec v;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetVec(twins->log, &v));
+  PetscCall(VecGetArrayRead(v, &logs));
+  for (PetscInt b = 0; b < twins->layout.owned; b++)
+    for (PetscInt i = 0; i < Groups(twins, b); i++) most = PetscMax(most, p * logs[b * each + i * members + 1]);
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPIU_REAL, MPIU_MAX, twins->layout.comm));
+  for (PetscInt b = 0; b < twins->layout.owned; b++)
+    for (PetscInt i = 0; i < Groups(twins, b); i++)
+      total += SumRound(exp(p * logs[b * each + i * members + 1] - most) / (PetscReal)twins->count, scale);
+  PetscCall(VecRestoreArrayRead(v, &logs));
+  PetscCall(SumAllreduce(twins->layout.comm, 1, &total));
+  *moment = most + log((PetscReal)total / scale);
   PetscFunctionReturn(0);
 }
 
