@@ -119,21 +119,21 @@ def check_spectrum(activation, dim, bias, realizations):
     off = (data["spectrum"] - exact) / data["spectrum_sem"]
     print("off by", off.round(2), "sem", (data["spectrum_sem"] / exact).round(4))
     assert np.abs(off).max() < 4
-    assert np.abs(data["spectrum"] / exact - 1).max() < 0.03
-    assert (data["spectrum_sem"] < 0.02 * np.abs(exact)).all()
+    assert (data["spectrum_sem"] < 0.015 * np.abs(exact)).all()
+    assert data["spectrum_sem"][-1] < 0.006 * np.abs(exact[-1])  # 2% would be seen
     slope = float(row["kp1"])
     gap, gap_sem = with_error(-np.diff(data["spectrum_growth"][:, 1]) / 0.05)
     assert (np.abs(gap - slope) < 4 * gap_sem).all()
-    assert (gap_sem < 0.025 * slope).all()
+    assert (gap_sem < 0.02 * slope).all()
     assert found["spectrum_off"] == pytest.approx(np.abs(off).max(), rel=1e-6)
     assert found["kaplan_yorke"] == found["kaplan_yorke_exact"] == 0
     assert data["spectrum"][0] == pytest.approx(found["lambda1"], rel=1e-9)
     assert "Kaplan-Yorke" in done.stdout
 
 
-@pytest.mark.parametrize("activation, dim, bias", [("tanh", 3, 0), ("relu", 5, 0.1)])
+@pytest.mark.parametrize("activation, dim, bias", [("silu", 3, 0), ("relu", 5, 0.1)])
 def test_the_spectrum_of_the_noise_is_that_of_the_kernel(folder, activation, dim, bias):
-    check_spectrum(activation, dim, bias, 250)
+    check_spectrum(activation, dim, bias, 500)
 
 
 @pytest.mark.full
@@ -141,7 +141,7 @@ def test_the_spectrum_of_the_noise_is_that_of_the_kernel(folder, activation, dim
 @pytest.mark.parametrize("bias", [0, 0.1])
 @pytest.mark.parametrize("activation", ["relu", "silu", "sigmoid", "tanh"])
 def test_the_spectrum_of_every_noise_is_that_of_its_kernel(folder, activation, dim, bias):
-    check_spectrum(activation, dim, bias, 800 if activation in ("relu", "silu") else 250)
+    check_spectrum(activation, dim, bias, {"tanh": 400, "sigmoid": 1200}.get(activation, 600))
 
 
 def test_moments_grow_as_the_kernel_says_and_rare_ones_are_not_resolved(folder):
