@@ -21,6 +21,7 @@ KEYS = {
         mlp_width mlp_bias_u mlp_bias_w noise_type noise_degree noise_tol scheme_type
         ensemble_realizations ensemble_seed ensemble_groups output_file output_overwrite
         output_every output_trajectories output_precision output_compress output_table
+        output_modes output_clusters
         checkpoint_every checkpoint_interval checkpoint_resume checkpoint_walltime
         checkpoint_stop_file progress dry_run
     """.split(),
@@ -30,7 +31,7 @@ KEYS = {
     """.split(),
     "analyze": """
         attention_beta attention_engine attention_tol ensemble_groups output_file
-        output_overwrite output_table analyze_file analyze_first analyze_last
+        output_overwrite output_table output_modes output_clusters analyze_file analyze_first analyze_last
         analyze_every analyze_distance analyze_other analyze_transport analyze_pairs
         analyze_coordinates analyze_bins distance_tol progress dry_run
     """.split(),

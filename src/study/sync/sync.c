@@ -218,6 +218,12 @@ static PetscErrorCode View(void *state) {
     PetscCall(SystemView(&sync->set, sync->noise));
     PetscCall(PetscPrintf(sync->layout.shards, "twins      %" PetscInt64_FMT " of these tokens, of weight 0\n",
                           sync->twin_count * sync->exponents));
+    if (sync->copies)
+      PetscCall(PetscPrintf(sync->layout.shards,
+                            "copies     %" PetscInt_FMT
+                            " of all tokens, each at the cost of these and of one evaluation "
+                            "of the noise more\n",
+                            sync->copies_count));
   }
   PetscCall(PetscPrintf(
       sync->layout.world,
