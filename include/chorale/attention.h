@@ -11,7 +11,11 @@
  * harmonics up to the degree at which the shifted kernel e^{beta (u - 1)}, whose maximum is 1, is within attention_tol
  * (and rounding: 1e-14, and 1e-16 beta of the positions): O(N K) and one allreduce of at most (d + 1) K numbers, beside
  * one of a flag (do the sums in hand serve?). Harmonics end at d = 300 and K = 20000. auto takes the one of fewer
- * flops. */
+ * flops.
+ *
+ * With the mask causal token i, in the order of tokens, sees those j <= i alone: its sums end at i (NEIGHBOURS.md
+ * (11.1)), with the weights w_j as they are; a token that sees no weight has Att = 0. The energy stays that of mu.
+ * sinkhorn takes no mask. */
 #ifndef CHORALE_ATTENTION_H
 #define CHORALE_ATTENTION_H
 
@@ -21,7 +25,7 @@
 typedef struct _p_Attention *Attention;
 
 typedef struct {
-  const char *type, *engine; /* names */
+  const char *type, *mask, *engine; /* names */
   PetscReal beta, value, tol;
   char weights[PETSC_MAX_PATH_LEN]; /* a file, or empty */
   PetscInt64 iterations;            /* of sinkhorn: at most so many, to this tolerance */
@@ -32,8 +36,8 @@ extern const OptionKey AttentionKeys[];
 PetscErrorCode AttentionOptionsRead(AttentionOptions *options);
 
 /* Sets up for tokens of this layout. Refuses (user input, alike on all ranks) weights of
- * wrong shape, sinkhorn or moments with weights, moments beyond 20000 harmonics or d = 300, usa beyond double
- * precision. Collective on the tokens' communicator. */
+ * wrong shape, sinkhorn with weights or a mask, moments with weights, moments beyond 20000 harmonics or d = 300, usa
+ * beyond double precision. Collective on the tokens' communicator. */
 PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, Attention *attention);
 PetscErrorCode AttentionDestroy(Attention *attention);
 /* Type, engine, parameters and cost per step on stdout of the communicator's rank 0. Collective. */
@@ -45,7 +49,7 @@ PetscErrorCode AttentionGetCost(Attention attention, PetscReal *flops, PetscReal
  *
  *     P Att = strength grad log Z    (normalized)    or    strength grad Z.
  *
- * Refuses (user input) what is none: general weights, sinkhorn. Not collective. */
+ * Refuses (user input) what is none: general weights, sinkhorn, a mask. Not collective. */
 typedef struct {
   PetscBool zero, normalized;
   PetscReal strength, exponent;
@@ -55,6 +59,8 @@ typedef struct {
 PetscErrorCode AttentionGetPotential(Attention attention, AttentionPotential *potential);
 /* The layout that attention was set up for. Not collective. */
 PetscErrorCode AttentionGetLayout(Attention attention, TokensLayout *layout);
+/* Is the mask causal? Att is then no field on the sphere: two tokens at one place may move apart. Not collective. */
+PetscErrorCode AttentionIsCausal(Attention attention, PetscBool *causal);
 /* True when Att is identically zero (type none, or value 0): the step may be skipped. */
 PetscErrorCode AttentionIsZero(Attention attention, PetscBool *zero);
 
@@ -80,7 +86,8 @@ PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *en
 PetscErrorCode AttentionEnergyGradient(Attention attention, Tokens tokens, Vec gradient);
 /* Bounds of epsilon, the supremum over all measures of d/dt log E_beta along attention alone: *low <= epsilon <= *high,
  * both proved (src/attention/rate.c), *high possibly infinite. Equal, 0, for gradient flows of E_beta (softmax and usa,
- * default weights, v >= 0) and, 2 |v| or 2 |v| e^beta, for default weights with v < 0. Not collective. */
+ * default weights, v >= 0) and, 2 |v| or 2 |v| e^beta, for default weights with v < 0. Under a mask nothing is known
+ * from above. Not collective. */
 PetscErrorCode AttentionEnergyRate(Attention attention, PetscReal *low, PetscReal *high);
 /* A rate at which attention moves neighbouring tokens, in either direction: g of THEORY.md (5.6). Without attention it
  * is 0. Not collective. */

@@ -57,6 +57,9 @@ PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, A
   attention->iterations = options->iterations;
   attention->sinkhorn_tol = options->sinkhorn_tol;
   attention->exponent = (attention->type->rate > 0 ? attention->type->rate : 1) * attention->beta;
+  attention->causal = !strcmp(options->mask, "causal") ? PETSC_TRUE : PETSC_FALSE;
+  PetscCheck(!attention->causal || attention->type->form != FORM_SINKHORN, attention->layout.comm, PETSC_ERR_USER_INPUT,
+             "attention_mask = causal: attention_type sinkhorn scales one symmetric kernel, so it takes no mask");
   PetscCheck(!attention->file[0] || attention->type->form != FORM_SINKHORN, attention->layout.comm,
              PETSC_ERR_USER_INPUT,
              "attention_type = sinkhorn: needs a symmetric kernel, so it takes no attention_weights");
@@ -93,6 +96,12 @@ PetscErrorCode AttentionIsZero(Attention attention, PetscBool *zero) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode AttentionIsCausal(Attention attention, PetscBool *causal) {
+  PetscFunctionBeginUser;
+  *causal = attention->causal;
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode AttentionGetLayout(Attention attention, TokensLayout *layout) {
   PetscFunctionBeginUser;
   *layout = attention->layout;
@@ -105,6 +114,8 @@ PetscErrorCode AttentionGetPotential(Attention attention, AttentionPotential *p)
   PetscFunctionBeginUser;
   PetscCheck(!attention->file[0], attention->layout.comm, PETSC_ERR_USER_INPUT,
              "attention_weights = %s: a density takes the default weights only", attention->file);
+  PetscCheck(!attention->causal, attention->layout.comm, PETSC_ERR_USER_INPUT,
+             "attention_mask = causal: has no potential, which a density needs");
   PetscCheck(attention->type->form != FORM_SINKHORN, attention->layout.comm, PETSC_ERR_USER_INPUT,
              "attention_type = %s: has no potential, which a density needs", attention->type->name);
   PetscCall(AttentionIsZero(attention, &p->zero));
@@ -119,10 +130,24 @@ PetscErrorCode AttentionGetPotential(Attention attention, AttentionPotential *p)
 
 /* Do the kernel sums of the drift serve the energy, too? */
 static PetscBool Shared(Attention attention) {
-  return !attention->heads && attention->value != 0 && attention->type->rate > 0 &&
+  return !attention->causal && !attention->heads && attention->value != 0 && attention->type->rate > 0 &&
                  attention->type->form != FORM_SINKHORN && (attention->engine->any || attention->type->rate == 1)
              ? PETSC_TRUE
              : PETSC_FALSE;
+}
+
+/* How many tokens come before the first that has weight. */
+static PetscErrorCode FindBlind(Attention attention, Tokens tokens) {
+  const PetscInt64 B = attention->layout.block, first = attention->layout.first * B;
+  const double *weights;
+  PetscInt64 n = 0;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetWeights(tokens, &weights));
+  while (n < attention->layout.owned * B && weights[n] == 0) n++;
+  attention->blind = n < attention->layout.owned * B ? first + n : attention->layout.count;
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &attention->blind, 1, MPIU_INT64, MPI_MIN, attention->layout.comm));
+  PetscFunctionReturn(0);
 }
 
 /* Brings the kernel sums of the drift up to date. The sums in hand serve if positions and weights are those they were
@@ -141,13 +166,15 @@ static PetscErrorCode UpdateSums(Attention attention, Tokens tokens) {
   stale = stamp->id == id && stamp->state == state ? 0 : 1;
   PetscCall(AttentionReduce(attention, 1, &stale));
   if (!stale) PetscFunctionReturn(0);
+  if (attention->causal) PetscCall(FindBlind(attention, tokens));
   PetscCall(attention->engine->sum(attention, tokens, NULL, PETSC_FALSE));
   stamp->id = id;
   stamp->state = state;
   PetscFunctionReturn(0);
 }
 
-/* The field of one block from its sums s[d + 1][B]; returns the smallest S0 that it was divided by. */
+/* The field of one block from its sums s[d + 1][B]; returns the smallest S0 that it was divided by. Tokens that see no
+ * weight have S = S0 = 0, and no field. */
 static double FieldOfBlock(Attention attention, PetscInt b, double *s, double *restrict out) {
   const PetscInt B = attention->layout.block, d = attention->layout.dim, real = TokensFilled(&attention->layout, b);
   const double value = attention->value, plain = value * exp(attention->exponent);
@@ -157,6 +184,8 @@ static double FieldOfBlock(Attention attention, PetscInt b, double *s, double *r
   if (attention->type->form == FORM_PLAIN) {
     for (PetscInt t = 0; t < real; t++) factor[t] = plain;
   } else {
+    const PetscInt64 blind = attention->blind - (PetscInt64)(attention->layout.first + b) * B;
+    for (PetscInt t = 0; t < PetscMin(blind, real); t++) factor[t] = PETSC_MAX_REAL;
 #pragma omp simd reduction(min : least)
     for (PetscInt t = 0; t < real; t++) {
       least = factor[t] < least ? factor[t] : least;
@@ -170,10 +199,11 @@ static double FieldOfBlock(Attention attention, PetscInt b, double *s, double *r
   return least;
 }
 
-/* Can an S0 be too small at all? Weights add up to 1, so that without a scaling S0 >= e^{-2 exponent}. */
+/* Can an S0 be too small at all? Weights add up to 1, so that without a scaling and a mask S0 >= e^{-2 exponent}. */
 static PetscBool Doubtful(Attention attention) {
   return attention->type->form == FORM_SINKHORN ||
-                 (attention->type->form == FORM_NORMALIZED && exp(-2 * attention->exponent) < 2 * attention->small)
+                 (attention->type->form == FORM_NORMALIZED &&
+                  (attention->causal || exp(-2 * attention->exponent) < 2 * attention->small))
              ? PETSC_TRUE
              : PETSC_FALSE;
 }
@@ -315,12 +345,13 @@ PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *en
   PetscFunctionReturn(0);
 }
 
-/* Whose sums are those at beta: l2's own are at 2 beta, so it keeps a softmax for them. */
+/* Whose sums are those at beta and of all tokens: l2's own are at 2 beta, a mask's own of some, so they keep a softmax
+ * for them. */
 static PetscErrorCode GetGradient(Attention *handle) {
   Attention attention = *handle, sums;
 
   PetscFunctionBeginUser;
-  if (attention->exponent == attention->beta) PetscFunctionReturn(0);
+  if (attention->exponent == attention->beta && !attention->causal) PetscFunctionReturn(0);
   if (!attention->gradient) {
     PetscCall(PetscNew(&sums));
     sums->layout = attention->layout;
@@ -376,6 +407,8 @@ PetscErrorCode AttentionView(Attention attention) {
   PetscCall(PetscPrintf(attention->layout.comm, "attention  %s, engine %s, beta %.6g, value %.6g\n",
                         attention->type->name, attention->engine->name, attention->beta, attention->value));
   if (!zero) PetscCall(PetscPrintf(attention->layout.comm, "           Att(x) = %s\n", attention->type->formula));
+  if (attention->causal)
+    PetscCall(PetscPrintf(attention->layout.comm, "           mask causal: at token i the sums are over j <= i\n"));
   if (attention->file[0])
     PetscCall(PetscPrintf(attention->layout.comm, "           %" PetscInt_FMT " heads from %s\n", attention->heads,
                           attention->file));

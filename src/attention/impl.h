@@ -38,7 +38,8 @@ const char *AttentionEngineName(PetscInt i);
  *
  *     S0_i = sum_j w_j f_j e^{exponent (<x_i,x_j> - 1)},    S_i = sum_j w_j f_j e^{exponent (<x_i,x_j> - 1)} x_j
  *
- * with exponent = type->rate beta, or beta when there is no drift, and f in [0,1]: S0 and |S| are at most 1. */
+ * with exponent = type->rate beta, or beta when there is no drift, and f in [0,1]: S0 and |S| are at most 1. If causal
+ * the sums are over j <= i. */
 typedef struct {
   const char *name;
   PetscBool any; /* the sums serve the energy at any exponent, else at their own only */
@@ -57,7 +58,7 @@ typedef struct {
   void (*cost)(Attention attention, double *travel, double *memory);
 } AttentionEngine;
 
-extern const AttentionEngine AttentionDirect, AttentionMoments;
+extern const AttentionEngine AttentionDirect, AttentionMoments, AttentionMomentsCausal;
 
 /* The degree of the moments that attention_tol asks for, the count K of harmonics up to it, and a certified bound of
  * the error of the kernel, whose maximum is 1. */
@@ -93,8 +94,14 @@ struct _p_Attention {
   AttentionTruncation truncation;
   double flops_direct, flops_moments; /* of one evaluation, all ranks together; the second 0 where it cannot be used */
   AttentionStamp stamp;
-  double *sums; /* of some blocks; NULL until needed */
+  PetscBool causal; /* token i sees tokens j <= i alone */
+  PetscInt64 blind; /* causal: so many tokens come before the first that has weight, and see none */
+  double *sums;     /* of some blocks; NULL until needed */
 };
+
+/* Sums in fixed point are exact to 2^-62 per term, so a token whose S0 is smaller than this would lose digits. Every
+ * token sees itself, so S0 >= w_i: only tokens of (nearly) no weight are so small. */
+#define ATTENTION_SMALL 0x1p-24
 
 /* Tokens without weight feel the others and do not act: their sums over each other need not be made. */
 static inline PetscBool AttentionIsIdle(PetscInt block, const double *weights) {

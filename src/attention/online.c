@@ -62,14 +62,17 @@ static void Bias(Attention attention, const AttentionHead *head, TilePack panel,
   }
 }
 
-/* drift of own block k += value V S/S0, or value V e^maximum S without normalization. */
+/* drift of own block k += value V S/S0, or value V e^maximum S without normalization. S = S0 = 0 where the mask leaves
+ * no token of weight to see. */
 static void FinishBlock(Attention attention, const AttentionHead *head, PetscInt b, Work *work, double *drift) {
   const PetscInt B = attention->layout.block, d = attention->layout.dim, n = d + 1;
   double *sum = work->sum + b * attention->length, *out = work->out;
 
   for (PetscInt t = 0; t < B; t++) {
     double *s = sum + (size_t)(t / 8) * n * 8 + t % 8;
-    const double factor = attention->type->form != FORM_PLAIN ? 1 / s[d * 8] : exp(work->maximum[b * B + t]);
+    const double factor = attention->type->form == FORM_PLAIN ? exp(work->maximum[b * B + t])
+                          : s[d * 8] != 0                     ? 1 / s[d * 8]
+                                                              : 0;
     for (PetscInt c = 0; c < d; c++) s[c * 8] *= factor;
   }
   if (head)
@@ -94,7 +97,11 @@ static PetscErrorCode AddHead(Attention attention, Tokens tokens, const Attentio
     PetscCall(PanelsNext(attention->panels, &panel));
     if (attention->layout.owned) Bias(attention, head, panel, work);
     for (PetscInt b = 0; b < attention->layout.owned; b++) {
-      TileSumOnline(attention->shape, work->query + b * attention->length, panel, work->bias, work->maximum + b * B,
+      const PetscInt i = attention->layout.first + b;
+
+      if (attention->causal && i < J) continue;
+      TileSumOnline(attention->shape, work->query + b * attention->length, panel, work->bias,
+                    attention->causal && i == J ? PETSC_TRUE : PETSC_FALSE, work->maximum + b * B,
                     work->sum + b * attention->length);
       PetscCall(PanelsProgress(attention->panels));
     }

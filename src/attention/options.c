@@ -6,6 +6,10 @@ const OptionKey AttentionKeys[] = {
     CHOICE_KEY(AttentionOptions, type, "attention_type", "softmax", .choices = AttentionTypeName,
                .help = "Attention map: softmax; usa, without its denominator; l2, with exp(-|Qx-Ky|^2); sinkhorn, "
                        "scaled to be bistochastic; none."),
+    CHOICE_KEY(AttentionOptions, mask, "attention_mask", "none", .words = OPTION_WORDS("none", "causal"),
+               .needs = {{"attention_type", "!none"}},
+               .help = "Which tokens a token sees: none hides nothing; causal hides those after it in the order of "
+                       "tokens (not with sinkhorn)."),
     REAL_KEY(AttentionOptions, beta, "attention_beta", "1", 1e-6, 1e4, "-",
              .help = "Inverse temperature: Q'K = beta I. Also the beta of the energy E_beta; beyond 700, where e^beta "
                      "leaves double precision, the observable energy is E_beta e^{-beta}."),

@@ -47,10 +47,11 @@ static PetscReal LargestRate(const Report *report) {
 static void Bound(Report *report) {
   const SyncTheory *theory = report->theory;
   const PetscReal start = isnan(theory->energy_start) ? report->mean[SYNC_ENERGY] : theory->energy_start;
-  const PetscBool known = theory->kernel && theory->lambda_bar < 0 ? PETSC_TRUE : PETSC_FALSE;
+  PetscBool known = theory->kernel && theory->lambda_bar < 0 ? PETSC_TRUE : PETSC_FALSE;
 
   report->measured = LargestRate(report);
   report->theorem = SyncJudgeTheorem(theory, report->measured);
+  known = known && report->theorem.rate < INFINITY ? PETSC_TRUE : PETSC_FALSE;
   for (PetscInt f = 0; f < report->frames; f++)
     report->bound[f] = known ? exp(report->theorem.rate * report->time[f]) * start : NAN;
 }

@@ -53,6 +53,7 @@ PetscErrorCode SyncSplit(Tokens set, PetscReal caps[]);
 typedef struct {
   Kernel kernel;                              /* of the noise really drawn, NULL for none; owned by the noise */
   PetscReal beta, value;                      /* value 0: no attention */
+  PetscReal pair;                             /* what acts on two tokens: v, v/2 under a mask, NEIGHBOURS.md (11.2) */
   PetscReal lambda1, lambda_bar, lambda_rate; /* of the noise; 0 without noise */
   PetscReal lambda1_cluster;                  /* exponent once all tokens have met */
   PetscReal energy_start;                     /* E[E_beta] of independent uniform tokens */
