@@ -1,5 +1,7 @@
 #include "run/extras.h"
 
+#include <string.h>
+
 #include "base/log.h"
 
 #define ADDRESS(name) &EXTRA_NAME(name)
@@ -19,8 +21,12 @@ const OptionKey ExtrasKeys[] = {
     {.name = NULL}};
 
 PetscErrorCode ExtrasOptionsRead(ExtrasOptions *options) {
+  char mask[PETSC_MAX_PATH_LEN];
+
   PetscFunctionBeginUser;
   PetscCall(DeckRead(ExtrasKeys, options));
+  PetscCall(DeckReadText(AttentionKeys, "attention_mask", mask));
+  options->causal = !strcmp(mask, "causal") ? PETSC_TRUE : PETSC_FALSE;
   PetscFunctionReturn(0);
 }
 

@@ -8,9 +8,10 @@
 
 typedef struct {
   PetscInt64 modes; /* output_modes: of degrees 1 to this one; 0 for none */
+  PetscBool causal; /* attention_mask: positions matter */
 } ExtrasOptions;
 extern const OptionKey ExtrasKeys[];
-/* output_modes and its like. */
+/* output_modes and its like, and the mask of attention. */
 PetscErrorCode ExtrasOptionsRead(ExtrasOptions *options);
 
 typedef struct _p_Extras *Extras;
@@ -33,8 +34,8 @@ typedef struct {
   PetscErrorCode (*evaluate)(const Quantity *quantity, Tokens tokens, Attention attention, PetscReal values[]);
 } Extra;
 
-/* All kinds: NAME stands for the ExtraNAME of its file. */
-#define EXTRAS(EXTRA)    EXTRA(Modes)
+/* All kinds: NAME stands for ExtraNAME. */
+#define EXTRAS(EXTRA)    EXTRA(Modes), EXTRA(First), EXTRA(Position)
 #define EXTRA_NAME(name) Extra##name
 extern const Extra EXTRAS(EXTRA_NAME);
 

@@ -55,8 +55,24 @@ QUICK = {
         noise_type="gram",
         layers_depth=2,
     ),
+    "causal, moments, d=3": dict(
+        tokens_count=1300,
+        tokens_dim=3,
+        attention_mask="causal",
+        attention_engine="moments",
+        scheme_type="heun",
+    ),
 }
 FULL = {
+    "causal, two heads, d=4": dict(
+        tokens_count=700,
+        tokens_dim=4,
+        attention_mask="causal",
+        attention_weights="heads.h5",
+    ),
+    "causal, usa, d=5": dict(
+        tokens_count=700, tokens_dim=5, attention_mask="causal", attention_type="usa"
+    ),
     "one block, d=7, clusters": dict(
         tokens_count=61,
         tokens_dim=7,

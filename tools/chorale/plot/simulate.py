@@ -143,12 +143,34 @@ def frames_or_none(run: Run) -> Optional[Frames]:
         return None
 
 
+def draw_position(run: Run, axes: Axes) -> None:
+    """Cosine to the first token by position, under the causal mask."""
+    seen = Series(run, "cosine_position")
+    tenths = seen.mean.shape[1]
+    for k in (0, 1, 3, 6, tenths - 1):
+        label = f"tokens {k * 100 // tenths} to {(k + 1) * 100 // tenths}%"
+        axes.plot(seen.time, seen.mean[:, k], color=plt.cm.viridis(0.9 * k / tenths), label=label)
+    mean = Series(run, "cosine_first")
+    axes.plot(mean.time, mean.mean, color=LOOK.orange, linestyle="--", label="all tokens")
+    found(axes, f"Cosine to the first token {change(mean.mean[0], mean.end)}")
+    axes.legend(loc="best")
+
+
+EXTRAS = {"cosine_position": draw_position}  # drawn where they were measured
+
+
 def draw_run(run: Run) -> tuple[Callable[[SubFigure], None], str]:
     """What any file with observables shows: a function that draws it, and what it finds."""
     names = ("energy", "order", "nematic", "clusters", "cosine_hist")
     series = {name: Series(run, name) for name in names}
+    extras = [name for name in EXTRAS if name in run.observables]
 
     def draw(part: SubFigure) -> None:
+        if extras:
+            part, below = part.subfigures(2, 1, height_ratios=[2, 1])
+            for name, axes in zip(extras, below.subplots(1, len(extras), squeeze=False)[0]):
+                EXTRAS[name](run, axes)
+                time_axis(axes, series["energy"].time)
         (energy, order), (cosines, clusters) = part.subplots(2, 2)
         draw_energy(run, energy, series["energy"])
         draw_order(order, series["order"], series["nematic"])
@@ -163,7 +185,8 @@ def draw_run(run: Run) -> tuple[Callable[[SubFigure], None], str]:
 def figure(run: Run) -> Picture:
     draw, headline = draw_run(run)
     frames = frames_or_none(run)
-    whole = plt.figure(figsize=(13, 13.2 if frames else 9.4), layout="constrained")
+    extra = 4.5 if any(name in run.observables for name in EXTRAS) else 0
+    whole = plt.figure(figsize=(13, extra + (13.2 if frames else 9.4)), layout="constrained")
     about = ""
     if run.parameters.get("ensemble_realizations") != "1":
         about = "Bands: 95% intervals of the mean; thin lines: single realizations"
