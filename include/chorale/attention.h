@@ -75,6 +75,13 @@ PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift);
 PetscErrorCode AttentionPrepare(Attention attention, Tokens tokens, PetscBool *pieces);
 PetscErrorCode AttentionEvaluatePiece(Attention attention, PetscInt first, PetscInt blocks, const double *x,
                                       double *drift);
+/* How spread out attention is, for types with a denominator: with the weights p_ij of V x_j in Att(x_i), which add up
+ * to 1, the means over i of the entropy - sum_j p_ij log p_ij, between 0 and log N (log i under the mask), and of max_j
+ * p_ij. Tokens that see no weight do not count; heads are averaged. Visits all pairs. Collective. */
+typedef struct {
+  PetscReal entropy, largest;
+} AttentionFocus;
+PetscErrorCode AttentionGetFocus(Attention attention, Tokens tokens, AttentionFocus *focus);
 /* E_beta(mu) = 1/2 sum_ij w_i w_j (e^beta - e^{beta <x_i,x_j>}) with beta = attention_beta, for every type (THEORY.md
  * (5.1)), in units of AttentionEnergyUnit. When the kernel sums of the drift serve (default weights: softmax, usa;
  * l2 by moments) one pass does both: sums computed here are reused by AttentionEvaluate while the tokens do not change,

@@ -24,6 +24,7 @@ typedef enum {
   RNG_BOOTSTRAP,     /* unused: keeps the numbers of those below */
   RNG_TWIN,          /* directions in which twin tokens are displaced: dim per twin */
   RNG_SLICES,        /* directions of the sliced distance: d^2 normals per frame */
+  RNG_FRAME,         /* the frame of equiangular tokens: normals, dim per token */
   RNG_PURPOSES
 } RngPurpose;
 

@@ -136,20 +136,6 @@ static PetscBool Shared(Attention attention) {
              : PETSC_FALSE;
 }
 
-/* How many tokens come before the first that has weight. */
-static PetscErrorCode FindBlind(Attention attention, Tokens tokens) {
-  const PetscInt64 B = attention->layout.block, first = attention->layout.first * B;
-  const double *weights;
-  PetscInt64 n = 0;
-
-  PetscFunctionBeginUser;
-  PetscCall(TokensGetWeights(tokens, &weights));
-  while (n < attention->layout.owned * B && weights[n] == 0) n++;
-  attention->blind = n < attention->layout.owned * B ? first + n : attention->layout.count;
-  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &attention->blind, 1, MPIU_INT64, MPI_MIN, attention->layout.comm));
-  PetscFunctionReturn(0);
-}
-
 /* Brings the kernel sums of the drift up to date. The sums in hand serve if positions and weights are those they were
  * made from, on every rank. */
 static PetscErrorCode UpdateSums(Attention attention, Tokens tokens) {
@@ -166,7 +152,7 @@ static PetscErrorCode UpdateSums(Attention attention, Tokens tokens) {
   stale = stamp->id == id && stamp->state == state ? 0 : 1;
   PetscCall(AttentionReduce(attention, 1, &stale));
   if (!stale) PetscFunctionReturn(0);
-  if (attention->causal) PetscCall(FindBlind(attention, tokens));
+  PetscCall(AttentionFindBlind(attention, tokens));
   PetscCall(attention->engine->sum(attention, tokens, NULL, PETSC_FALSE));
   stamp->id = id;
   stamp->state = state;
@@ -325,6 +311,26 @@ PetscErrorCode AttentionEvaluatePiece(Attention attention, PetscInt first, Petsc
   PetscCall(PetscLogEventBegin(evaluate_event, NULL, NULL, NULL, NULL));
   PetscCall(FieldOfBlocks(attention, first, blocks, x, drift, &least));
   PetscCall(PetscLogEventEnd(evaluate_event, NULL, NULL, NULL, NULL));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode AttentionGetFocus(Attention attention, Tokens tokens, AttentionFocus *focus) {
+  PetscInt64 stale;
+  AttentionStamp now;
+  Vec x;
+
+  PetscFunctionBeginUser;
+  PetscCall(CheckLayout(attention, tokens));
+  PetscCheck(attention->type->form == FORM_NORMALIZED, attention->layout.comm, PETSC_ERR_ARG_WRONG,
+             "attention %s has no weights that add up to 1", attention->type->name);
+  PetscCall(TokensGetVec(tokens, &x));
+  PetscCall(PetscObjectGetId((PetscObject)x, &now.id));
+  PetscCall(PetscObjectStateGet((PetscObject)x, &now.state));
+  stale = attention->focus_stamp.id == now.id && attention->focus_stamp.state == now.state ? 0 : 1;
+  PetscCall(AttentionReduce(attention, 1, &stale));
+  if (stale) PetscCall(AttentionOnlineFocus(attention, tokens, &attention->focus));
+  attention->focus_stamp = now;
+  *focus = attention->focus;
   PetscFunctionReturn(0);
 }
 

@@ -327,6 +327,54 @@ void TileSumOnline(TileShape shape, const double *queries, TilePack b, const dou
   }
 }
 
+/* The logits of a square into maximum, S and T of a group of queries, which go down to a new maximum like e^{old - new}
+ * S and e^{old - new} (T + (old - new) S). */
+static void AddEntropy(PetscInt nk, PetscInt block, const double *square, double *maximum, double *sum) {
+  for (int v = 0; v < VECTORS; v++) {
+    double *m = maximum + v * LANES, *s = sum + v * LANES, *t = s + block;
+    const AlignedLanes old = Load(m);
+    AlignedLanes top = old;
+
+    for (PetscInt k = 0; k < nk; k++) {
+      const AlignedLanes l = Load(square + k * SQUARE + v * LANES);
+      top = Select((Bits)(l > top), l, top);
+    }
+    const AlignedLanes down = Exp2(PETSC_TRUE, (old - top) * M_LOG2E);
+    AlignedLanes S = Load(s) * down, T = Load(t) * down;
+    T += Select((Bits)(S > 0.0), (old - top) * S, S);
+    for (PetscInt k = 0; k < nk; k++) {
+      const AlignedLanes raw = Load(square + k * SQUARE + v * LANES), l = raw - top, none = {0};
+      const AlignedLanes e = Exp2(PETSC_TRUE, l * M_LOG2E);
+      const Bits seen = (Bits)(raw > 0.5 * TILE_NEVER);
+      S += Select(seen, e, none);
+      T += Select(seen, e * l, none);
+    }
+    Store(m, top);
+    Store(s, S);
+    Store(t, T);
+  }
+}
+
+void TileSumEntropy(TileShape shape, const double *queries, TilePack b, const double *bias, PetscBool causal,
+                    double *maximum, double *sum) {
+  const PetscInt n = shape.dim + 1;
+  double square[SQUARE * SQUARE] __attribute__((aligned(64)));
+
+  for (PetscInt i = 0; i < shape.block; i += SQUARE) {
+    const PetscInt ni = PetscMin(SQUARE, shape.block - i), end = causal ? i + 1 : shape.block;
+    for (PetscInt j = 0; j < end; j += SQUARE) {
+      const PetscInt nj = PetscMin(SQUARE, shape.block - j);
+
+      AllProducts(shape, ni, nj, queries + i * n, b.x + j * n, square);
+      for (PetscInt k = 0; k < nj; k++) {
+        for (PetscInt l = 0; l < ni; l++) square[k * SQUARE + l] += bias[j + k];
+      }
+      if (causal && i == j) Mask(ni, -DBL_MAX, square);
+      for (PetscInt g = 0; g < ni; g += GROUP) AddEntropy(nj, shape.block, square + g, maximum + i + g, sum + i + g);
+    }
+  }
+}
+
 void TileMultiply(TileShape shape, double scale, const double *matrix, const double *in, double *out) {
   const PetscInt d = shape.dim, n = d + 1;
 

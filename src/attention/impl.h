@@ -94,6 +94,8 @@ struct _p_Attention {
   AttentionTruncation truncation;
   double flops_direct, flops_moments; /* of one evaluation, all ranks together; the second 0 where it cannot be used */
   AttentionStamp stamp;
+  AttentionFocus focus; /* of the positions of this stamp */
+  AttentionStamp focus_stamp;
   PetscBool causal; /* token i sees tokens j <= i alone */
   PetscInt64 blind; /* causal: so many tokens come before the first that has weight, and see none */
   double *sums;     /* of some blocks; NULL until needed */
@@ -124,6 +126,9 @@ double AttentionMomentsFlops(Attention attention, PetscInt components);
  * ranks. Collective. */
 PetscErrorCode AttentionReduce(Attention attention, PetscInt n, PetscInt64 values[]);
 
+/* reduce.c: sets attention->blind; 0 without a mask. Collective. */
+PetscErrorCode AttentionFindBlind(Attention attention, Tokens tokens);
+
 /* engine.c: chooses the engine and creates it. Collective. */
 PetscErrorCode AttentionEngineCreate(Attention attention);
 /* Engine and costs on stdout of rank 0. Collective. */
@@ -133,6 +138,10 @@ PetscErrorCode AttentionEngineView(Attention attention);
  * kernel e^{exponent <x,y>}, w_j f_j in place of w_j (factors[owned * B], NULL for f = 1). Any logits: softmax with a
  * running maximum. Collective. */
 PetscErrorCode AttentionOnline(Attention attention, Tokens tokens, const double *factors, Vec drift);
+
+/* online.c: the mean over all heads and all tokens that see weight of the entropy of their attention weights, and of
+ * the largest of them. Collective. */
+PetscErrorCode AttentionOnlineFocus(Attention attention, Tokens tokens, AttentionFocus *focus);
 
 /* sinkhorn.c: the a > 0 with a_i sum_j w_j a_j e^{exponent (<x_i,x_j> - 1)} = 1 for all i with w_i > 0, divided by a
  * power of two so that factors[owned * B] <= 1. Collective. */

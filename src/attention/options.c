@@ -1,6 +1,13 @@
 /* Keys of attention. beta stops where positions rounded to double precision are still good for 12 digits of e^{beta
  * (<x,y> - 1)}. */
+#include <math.h>
+
 #include "attention/impl.h"
+
+/* NEIGHBOURS.md (18.1) */
+static PetscReal LogarithmOfCount(PetscReal c, PetscReal count) {
+  return c * log(count);
+}
 
 const OptionKey AttentionKeys[] = {
     CHOICE_KEY(AttentionOptions, type, "attention_type", "softmax", .choices = AttentionTypeName,
@@ -11,8 +18,9 @@ const OptionKey AttentionKeys[] = {
                .help = "Which tokens a token sees: none hides nothing; causal hides those after it in the order of "
                        "tokens (not with sinkhorn)."),
     REAL_KEY(AttentionOptions, beta, "attention_beta", "1", 1e-6, 1e4, "-",
-             .help = "Inverse temperature: Q'K = beta I. Also the beta of the energy E_beta; beyond 700, where e^beta "
-                     "leaves double precision, the observable energy is E_beta e^{-beta}."),
+             .prefix = "logN:", .settle_by = "tokens_count", .settle = LogarithmOfCount,
+             .help = "Inverse temperature: Q'K = beta I; logN:c is c log N. Also the beta of the energy E_beta; beyond "
+                     "700, where e^beta leaves double precision, the observable energy is E_beta e^{-beta}."),
     REAL_KEY(AttentionOptions, value, "attention_value", "1", -1e6, 1e6, "1/time",
              .needs = {{"attention_type", "!none"}},
              .help = "Value scale v, V = v I: 1 attracts, -1 repels, 0 switches attention off."),

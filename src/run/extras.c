@@ -18,6 +18,10 @@ const OptionKey ExtrasKeys[] = {
             .help =
                 "Adds modes: the amplitude sum_ij w_i w_j P_n(<x_i,x_j>) of each degree n from 1 to this one, which "
                 "is 1 for a cluster and 0 for the uniform law."),
+    FLAG_KEY(ExtrasOptions, focus, "output_attention",
+             .help = "Adds attention_entropy and attention_largest, means over the tokens of the entropy (nats) of "
+                     "their attention weights and of the largest one, for attention_type softmax or l2; visits all "
+                     "pairs of tokens in every frame."),
     {.name = NULL}};
 
 PetscErrorCode ExtrasOptionsRead(ExtrasOptions *options) {
@@ -26,6 +30,7 @@ PetscErrorCode ExtrasOptionsRead(ExtrasOptions *options) {
   PetscFunctionBeginUser;
   PetscCall(DeckRead(ExtrasKeys, options));
   PetscCall(DeckReadText(AttentionKeys, "attention_mask", mask));
+  PetscCall(DeckReadText(AttentionKeys, "attention_type", options->type));
   options->causal = !strcmp(mask, "causal") ? PETSC_TRUE : PETSC_FALSE;
   PetscFunctionReturn(0);
 }

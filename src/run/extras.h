@@ -7,11 +7,13 @@
 #include <chorale/results.h>
 
 typedef struct {
-  PetscInt64 modes; /* output_modes: of degrees 1 to this one; 0 for none */
-  PetscBool causal; /* attention_mask: positions matter */
+  PetscInt64 modes;              /* output_modes: of degrees 1 to this one; 0 for none */
+  PetscBool focus;               /* output_attention */
+  PetscBool causal;              /* attention_mask: positions matter */
+  char type[PETSC_MAX_PATH_LEN]; /* attention_type */
 } ExtrasOptions;
 extern const OptionKey ExtrasKeys[];
-/* output_modes and its like, and the mask of attention. */
+/* output_modes and its like, and what they need to know of attention. */
 PetscErrorCode ExtrasOptionsRead(ExtrasOptions *options);
 
 typedef struct _p_Extras *Extras;
@@ -35,7 +37,7 @@ typedef struct {
 } Extra;
 
 /* All kinds: NAME stands for ExtraNAME. */
-#define EXTRAS(EXTRA)    EXTRA(Modes), EXTRA(First), EXTRA(Position)
+#define EXTRAS(EXTRA)    EXTRA(Modes), EXTRA(First), EXTRA(Position), EXTRA(Entropy), EXTRA(Largest)
 #define EXTRA_NAME(name) Extra##name
 extern const Extra EXTRAS(EXTRA_NAME);
 

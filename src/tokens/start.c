@@ -56,8 +56,8 @@ PetscErrorCode StartPlace(Start start, const TokensLayout *layout, PetscInt r, P
 }
 
 static const StartLaw uniform = {.name = "uniform", .place = PlaceUniform};
-static const StartLaw *const registry[] = {&uniform,       &StartQuadrature, &StartFisher,
-                                           &StartClusters, &StartHarmonic,   &StartFile};
+static const StartLaw *const registry[] = {&uniform,       &StartQuadrature,  &StartFisher, &StartClusters,
+                                           &StartHarmonic, &StartEquiangular, &StartFile};
 
 const char *StartLawName(PetscInt i) {
   return i < (PetscInt)PETSC_STATIC_ARRAY_LENGTH(registry) ? registry[i]->name : NULL;

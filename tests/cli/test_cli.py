@@ -15,15 +15,16 @@ from run import CHORALE, TIMEOUT, chorale, own_lines
 KEYS = {
     "simulate": """
         tokens_count tokens_dim tokens_init tokens_kappa tokens_clusters
-        tokens_harmonic tokens_amplitude tokens_file tokens_dataset layers_depth
-        layers_horizon attention_type attention_mask attention_beta attention_value
-        attention_weights attention_engine attention_tol attention_sinkhorn_iterations
-        attention_sinkhorn_tol mlp_activation mlp_width mlp_bias_u mlp_bias_w
-        noise_type noise_degree noise_tol scheme_type ensemble_realizations
-        ensemble_seed ensemble_groups output_file output_overwrite output_every
-        output_trajectories output_precision output_compress output_table output_modes
-        checkpoint_every checkpoint_interval checkpoint_resume checkpoint_walltime
-        checkpoint_stop_file progress dry_run
+        tokens_harmonic tokens_amplitude tokens_cosine tokens_file tokens_dataset
+        layers_depth layers_horizon attention_type attention_mask attention_beta
+        attention_value attention_weights attention_engine attention_tol
+        attention_sinkhorn_iterations attention_sinkhorn_tol mlp_activation mlp_width
+        mlp_bias_u mlp_bias_w noise_type noise_degree noise_tol scheme_type
+        ensemble_realizations ensemble_seed ensemble_groups output_file
+        output_overwrite output_every output_trajectories output_precision
+        output_compress output_table output_modes output_attention checkpoint_every
+        checkpoint_interval checkpoint_resume checkpoint_walltime checkpoint_stop_file
+        progress dry_run
     """.split(),
     "kernel": """
         tokens_dim attention_beta mlp_activation mlp_bias_u mlp_bias_w kernel_bias
@@ -31,9 +32,10 @@ KEYS = {
     """.split(),
     "analyze": """
         attention_beta attention_engine attention_tol ensemble_groups output_file
-        output_overwrite output_table output_modes analyze_file analyze_first
-        analyze_last analyze_every analyze_distance analyze_other analyze_transport
-        analyze_pairs analyze_coordinates analyze_bins distance_tol progress dry_run
+        output_overwrite output_table output_modes output_attention analyze_file
+        analyze_first analyze_last analyze_every analyze_distance analyze_other
+        analyze_transport analyze_pairs analyze_coordinates analyze_bins distance_tol
+        progress dry_run
     """.split(),
 }
 

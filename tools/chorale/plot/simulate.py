@@ -156,7 +156,23 @@ def draw_position(run: Run, axes: Axes) -> None:
     axes.legend(loc="best")
 
 
-EXTRAS = {"cosine_position": draw_position}  # drawn where they were measured
+def draw_attention(run: Run, axes: Axes) -> None:
+    """Entropy of the attention weights beside its end log N, and the largest weight."""
+    entropy, largest = Series(run, "attention_entropy"), Series(run, "attention_largest")
+    whole = np.log(run.system.integer("tokens_count"))
+    share = entropy.mean / whole
+    axes.plot(entropy.time, share, color=LOOK.blue, label="entropy over log N")
+    axes.plot(largest.time, largest.mean, color=LOOK.orange, label="largest weight")
+    axes.set_ylim(0, 1.32)
+    axes.set_yticks(np.arange(6) / 5)
+    found(axes, f"Attention: entropy over log N {change(share[0], share[-1])}")
+    axes.legend(loc="upper right")
+
+
+EXTRAS = {
+    "cosine_position": draw_position,
+    "attention_entropy": draw_attention,
+}  # drawn where they were measured
 
 
 def draw_run(run: Run) -> tuple[Callable[[SubFigure], None], str]:
