@@ -130,6 +130,21 @@ def test_twins_see_what_their_tokens_see(folder):
     assert found["lambda1_cluster"] == -0.8
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("noise", ["mlp", "spectral", "gram", "none"])
+@pytest.mark.parametrize("scheme", ["layer", "euler", "heun", "flow"])
+def test_every_noise_and_scheme_takes_the_mask(folder, noise, scheme):
+    """By both engines, to the error of the kernel."""
+    keys = dict(tokens_count=40, noise_type=noise, scheme_type=scheme, layers_depth=3)
+    keys.update(layers_horizon=0.3, output_trajectories=1, attention_type="usa")
+    found = []
+    for engine in ("direct", "moments"):
+        run(attention_engine=engine, **keys)
+        found.append(trajectory("a/realization_00000.h5md")[1])
+    assert abs(found[0][-1] - found[0][0]).max() > 1e-2
+    np.testing.assert_allclose(*found, atol=1e-9)
+
+
 def test_limits_take_the_mask(folder):
     keys = dict(tokens_count=16, layers_depth="8,16,32", layers_horizon=0.5, mlp_width="inf")
     keys.update(

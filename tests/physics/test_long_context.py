@@ -34,17 +34,6 @@ def test_an_equiangular_start_is_exact(folder, N, d, u):
     assert abs(x[0, 0] - x[1, 0]).max() > 0.01  # another orientation
 
 
-def test_the_orientation_is_uniform(folder):
-    R, d = 4000, 3
-    keys = dict(tokens_init="equiangular", tokens_cosine=0.2, tokens_count=3, tokens_dim=d)
-    run(layers_depth=1, output_trajectories=R, ensemble_realizations=R, **keys)
-    x = trajectories("a", R)[1][:, 0]
-    for token in range(3):
-        assert abs(x[:, token].mean(0)).max() < 4 * math.sqrt(1 / (d * R))
-        second = np.einsum("ra,rb->ab", x[:, token], x[:, token]) / R
-        assert abs(second - np.eye(d) / d).max() < 4 * 0.3 / math.sqrt(R)
-
-
 @pytest.mark.parametrize("c", [0.7, 2])
 def test_equiangular_tokens_follow_one_equation(folder, c):
     """(18.3), and (18.4) and the energy along it."""

@@ -50,7 +50,7 @@ static const char *const engines[] = {"direct", "moments"};
 
 /* Less than a piece of moments_causal.c, several, and several blocks; whole ones and not; weights alike and not. */
 static void Definition(void **state) {
-  static const PetscInt counts[] = {1, 7, 64, 200, 530, 1024};
+  static const PetscInt counts[] = {1, 7, 64, 200, 530, 768};
   (void)state;
   for (PetscInt d = 2; d <= 5; d++) {
     for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(counts); i++) {
