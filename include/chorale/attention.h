@@ -4,14 +4,19 @@
  *
  * and its relatives usa (no denominator), l2 (e^{-|Qx-Ky|^2}), sinkhorn (the kernel scaled to be bistochastic with
  * respect to mu), none. Q = K = sqrt(beta) I and V = v I unless
- * attention_weights names an HDF5 file with heads/<h>/{Q,K,V}, d x d each, row-major (y = Q x); heads add up, times v.
+ * attention_weights names an HDF5 file with heads/<h>/{Q,K,V}, d x d each, row-major (y = Q x), or is random; heads add
+ * up, times v.
  * beta is then the energy's alone; sinkhorn takes no such file.
  *
  * Two engines make the kernel sums of default weights: direct, over all pairs of tokens; moments, by spherical
  * harmonics up to the degree at which the shifted kernel e^{beta (u - 1)}, whose maximum is 1, is within attention_tol
  * (and rounding: 1e-14, and 1e-16 beta of the positions): O(N K) and one allreduce of at most (d + 1) K numbers, beside
  * one of a flag (do the sums in hand serve?). Harmonics end at d = 300 and K = 20000. auto takes the one of fewer
- * flops. */
+ * flops.
+ *
+ * With the mask causal token i, in the order of tokens, sees those j <= i alone: its sums end at i (NEIGHBOURS.md
+ * (11.1)), with the weights w_j as they are; a token that sees no weight has Att = 0. The energy stays that of mu.
+ * sinkhorn takes no mask. */
 #ifndef CHORALE_ATTENTION_H
 #define CHORALE_ATTENTION_H
 
@@ -20,20 +25,25 @@
 
 typedef struct _p_Attention *Attention;
 
+#define ATTENTION_RANDOM "random" /* attention_weights: fresh heads in every step, drawn by AttentionDraw */
+
 typedef struct {
-  const char *type, *engine; /* names */
+  const char *type, *mask, *engine; /* names */
   PetscReal beta, value, tol;
-  char weights[PETSC_MAX_PATH_LEN]; /* a file, or empty */
-  PetscInt64 iterations;            /* of sinkhorn: at most so many, to this tolerance */
+  char weights[PETSC_MAX_PATH_LEN]; /* a file, ATTENTION_RANDOM, or empty */
+  PetscInt64 heads, head_dim;       /* of random weights; head_dim -1 for d */
+  PetscBool random_value;
+  uint64_t seed;
+  PetscInt64 iterations; /* of sinkhorn: at most so many, to this tolerance */
   PetscReal sinkhorn_tol;
 } AttentionOptions;
 extern const OptionKey AttentionKeys[];
-/* attention_*. */
+/* attention_* and ensemble_seed. */
 PetscErrorCode AttentionOptionsRead(AttentionOptions *options);
 
 /* Sets up for tokens of this layout. Refuses (user input, alike on all ranks) weights of
- * wrong shape, sinkhorn or moments with weights, moments beyond 20000 harmonics or d = 300, usa beyond double
- * precision. Collective on the tokens' communicator. */
+ * wrong shape, sinkhorn with weights or a mask, moments with weights, moments beyond 20000 harmonics or d = 300, usa
+ * beyond double precision. Collective on the tokens' communicator. */
 PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, Attention *attention);
 PetscErrorCode AttentionDestroy(Attention *attention);
 /* Type, engine, parameters and cost per step on stdout of the communicator's rank 0. Collective. */
@@ -45,7 +55,7 @@ PetscErrorCode AttentionGetCost(Attention attention, PetscReal *flops, PetscReal
  *
  *     P Att = strength grad log Z    (normalized)    or    strength grad Z.
  *
- * Refuses (user input) what is none: general weights, sinkhorn. Not collective. */
+ * Refuses (user input) what is none: general weights, sinkhorn, a mask. Not collective. */
 typedef struct {
   PetscBool zero, normalized;
   PetscReal strength, exponent;
@@ -55,9 +65,14 @@ typedef struct {
 PetscErrorCode AttentionGetPotential(Attention attention, AttentionPotential *potential);
 /* The layout that attention was set up for. Not collective. */
 PetscErrorCode AttentionGetLayout(Attention attention, TokensLayout *layout);
+/* Is the mask causal? Att is then no field on the sphere: two tokens at one place may move apart. Not collective. */
+PetscErrorCode AttentionIsCausal(Attention attention, PetscBool *causal);
 /* True when Att is identically zero (type none, or value 0): the step may be skipped. */
 PetscErrorCode AttentionIsZero(Attention attention, PetscBool *zero);
 
+/* The heads of this step, where attention_weights is random (NEIGHBOURS.md (12.12)); else nothing. Not collective:
+ * draws are functions of their keys. */
+PetscErrorCode AttentionDraw(Attention attention, PetscInt realization, PetscInt step);
 /* drift_i = Att[mu](x_i), unprojected; a Vec of the tokens' layout (TokensCreateVec). Padding is set to 0. Fails with
  * PETSC_ERR_NOT_CONVERGED when sinkhorn needs more than attention_sinkhorn_iterations. Collective. */
 PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift);
@@ -69,6 +84,21 @@ PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift);
 PetscErrorCode AttentionPrepare(Attention attention, Tokens tokens, PetscBool *pieces);
 PetscErrorCode AttentionEvaluatePiece(Attention attention, PetscInt first, PetscInt blocks, const double *x,
                                       double *drift);
+/* mean_i = m(x_i), the barycentre of the tokens as softmax of attention_beta and V = I weighs them, inside the sphere
+ * (NEIGHBOURS.md (12.2)); a Vec of the tokens' layout, 0 at the padding. The kernel sums of the drift serve. Refuses
+ * (user input) other attentions than softmax and none, and general weights; the first call sets up what it needs, for
+ * studies to call before they write anything. Collective. */
+PetscErrorCode AttentionBarycentreSetUp(Attention attention);
+PetscErrorCode AttentionBarycentre(Attention attention, Tokens tokens, Vec mean);
+/* What it costs this rank beside the drift: flops of one evaluation, bytes of memory. Not collective. */
+PetscErrorCode AttentionBarycentreGetCost(Attention attention, PetscReal *flops, PetscReal *bytes);
+/* How spread out attention is, for types with a denominator: with the weights p_ij of V x_j in Att(x_i), which add up
+ * to 1, the means over i of the entropy - sum_j p_ij log p_ij, between 0 and log N (log i under the mask), and of max_j
+ * p_ij. Tokens that see no weight do not count; heads are averaged. Visits all pairs. Collective. */
+typedef struct {
+  PetscReal entropy, largest;
+} AttentionFocus;
+PetscErrorCode AttentionGetFocus(Attention attention, Tokens tokens, AttentionFocus *focus);
 /* E_beta(mu) = 1/2 sum_ij w_i w_j (e^beta - e^{beta <x_i,x_j>}) with beta = attention_beta, for every type (THEORY.md
  * (5.1)), in units of AttentionEnergyUnit. When the kernel sums of the drift serve (default weights: softmax, usa;
  * l2 by moments) one pass does both: sums computed here are reused by AttentionEvaluate while the tokens do not change,
@@ -80,7 +110,8 @@ PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *en
 PetscErrorCode AttentionEnergyGradient(Attention attention, Tokens tokens, Vec gradient);
 /* Bounds of epsilon, the supremum over all measures of d/dt log E_beta along attention alone: *low <= epsilon <= *high,
  * both proved (src/attention/rate.c), *high possibly infinite. Equal, 0, for gradient flows of E_beta (softmax and usa,
- * default weights, v >= 0) and, 2 |v| or 2 |v| e^beta, for default weights with v < 0. Not collective. */
+ * default weights, v >= 0) and, 2 |v| or 2 |v| e^beta, for default weights with v < 0. Under a mask nothing is known
+ * from above. Not collective. */
 PetscErrorCode AttentionEnergyRate(Attention attention, PetscReal *low, PetscReal *high);
 /* A rate at which attention moves neighbouring tokens, in either direction: g of THEORY.md (5.6). Without attention it
  * is 0. Not collective. */

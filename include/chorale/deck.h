@@ -41,6 +41,10 @@ typedef struct {
   const char *shown;        /* what -help prints for an unset default */
   const char *const *words; /* the choices, ending with NULL; a number may be word i of them, read as -1 - i */
   const char *(*choices)(PetscInt i); /* the same from a registry, NULL past the end */
+  /* Unless it is a list, a given number may be this and a number c > 0, which becomes settle(c, n), n the integer of
+   * the key settle_by, when all decks and options are read. */
+  const char *prefix, *settle_by;
+  PetscReal (*settle)(PetscReal c, PetscReal n);
   PetscInt64 least, most;
   PetscReal low, high; /* closed, except low when above is set */
   PetscBool above;     /* real > low */

@@ -4,6 +4,8 @@
  *     d rho + div(rho P (Att[rho] dt + o dW)) = 0      Stratonovich, scheme_type flow
  *     d rho + div(rho P (Att[rho] dt + dW)) = k(1)/2 Laplacian rho dt      Ito, scheme_type euler
  *
+ * and kappa Laplacian rho dt more where tokens have noise of their own (NEIGHBOURS.md section 14).
+ *
  * rho = sum_k rho_k Y_k with the harmonics of chorale/harmonics.h up to spde_degree, so that rho_k is the moment
  * <mu, Y_k> that tokens have too. Pseudo-spectral: the product of density and velocity is taken on a grid fine enough
  * that it does not alias into the degrees that are kept. The velocity has the degrees of the noise and of attention;
@@ -31,10 +33,11 @@ typedef struct {
   PetscInt64 degree;             /* -1: 512 on the circle, 64 on the sphere */
   PetscReal tol, hyperviscosity; /* share of the norm at which degrees are outgrown; extra decay of the highest */
   const char *scheme;            /* flow or euler, as tokens beside it take */
+  PetscReal independent;         /* kappa of the tokens' own noise: the density gains kappa Laplacian rho dt */
   StartOptions start;            /* the initial law */
 } DensityOptions;
 extern const OptionKey DensityKeys[];
-/* spde_degree, spde_tol, spde_hyperviscosity, tokens_* and ensemble_seed; scheme flow. Collective. */
+/* spde_degree, spde_tol, spde_hyperviscosity, tokens_* and ensemble_seed; scheme flow, kappa 0. Collective. */
 PetscErrorCode DensityOptionsRead(DensityOptions *options);
 
 /* A density that attention and noise would move: on the sphere of the attention's tokens and on their communicator.

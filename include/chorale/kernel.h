@@ -18,6 +18,14 @@ PetscErrorCode KernelEvaluate(Kernel kernel, PetscReal u, PetscReal *k);
 PetscErrorCode KernelAtOne(Kernel kernel, PetscReal *k1, PetscReal *kp1);
 /* lambda1 = (d-3)/2 k'(1) - (d-1)/2 k(1), the top Lyapunov exponent of the noise flow. */
 PetscErrorCode KernelLyapunov(Kernel kernel, PetscReal *lambda1);
+/* The whole spectrum lambda_j = lambda1 - (j-1) k'(1), lambda[d-1]: NEIGHBOURS.md (15.2). */
+PetscErrorCode KernelSpectrum(Kernel kernel, PetscReal lambda[]);
+/* Lambda(p) = p lambda1 + p^2 (k(1) + k'(1))/2, the growth rate of E|v|^p of a tangent vector v, and the p* other than
+ * 0 where it is 0, which has the sign of -lambda1: NEIGHBOURS.md (15.3). */
+PetscErrorCode KernelMomentExponent(Kernel kernel, PetscReal p, PetscReal *rate);
+PetscErrorCode KernelMomentRoot(Kernel kernel, PetscReal *root);
+/* Dimension of Kaplan and Yorke of n falling exponents, NEIGHBOURS.md (15.5): n when no volume shrinks. Pure. */
+PetscReal KaplanYorke(PetscInt n, const PetscReal lambda[]);
 /* lambda_bar = (d-1) k'(1) - (d-3) k(1); negative is the coercivity condition. */
 PetscErrorCode KernelCoercivity(Kernel kernel, PetscReal *lambda_bar);
 /* lambda_bar'(beta) = -inf_{u in [-1,1)} F(u), the rate of the synchronization theorem, beta > 0: THEORY.md (2.8),

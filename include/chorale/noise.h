@@ -2,7 +2,7 @@
  * G(y) = m^{-1/2} W sigma(d^{-1/2} U y + b_U) + b_W with fresh weights in every layer (THEORY.md (1.3)); spectral,
  * its limit of infinite width as a Karhunen-Loeve sum of harmonics up to noise_degree or where the tail falls under
  * noise_tol k(1) (THEORY.md (3.3)); gram, the same limit exact at the tokens by factorization of their kernel
- * matrix, N up to 2048; none. */
+ * matrix, N up to 2048; values, V x with a fresh random matrix V; none. */
 #ifndef CHORALE_NOISE_H
 #define CHORALE_NOISE_H
 
@@ -19,6 +19,7 @@ typedef struct {
   PetscInt64 degree; /* -1: by tol */
   PetscReal tol;
   uint64_t seed;
+  PetscReal independent; /* kappa: of what moves every token on its own, beside the field (tokens.h) */
 } NoiseOptions;
 extern const OptionKey MlpKeys[], NoiseKeys[];
 /* mlp_*, noise_* and ensemble_seed. */
@@ -44,6 +45,11 @@ PetscErrorCode NoiseGetCost(Noise noise, PetscReal count, PetscReal mine, PetscR
 /* Name of the type, static. */
 PetscErrorCode NoiseGetType(Noise noise, const char **name);
 PetscErrorCode NoiseIsZero(Noise noise, PetscBool *zero);
+/* True when G(-x) = -G(x) for every draw: an odd activation without biases. */
+PetscErrorCode NoiseIsOdd(Noise noise, PetscBool *odd);
+/* Refuses (user input) laws that are those of a field on the sphere alone, for a scheme that asks inside it, at
+ * barycentres. Not collective. */
+PetscErrorCode NoiseCheckBall(Noise noise);
 /* Highest degree of G as a sum of harmonics: of spectral; -1 for none, NOISE_DEGREE_NONE for laws that are no such sum.
  * Not collective. */
 #define NOISE_DEGREE_NONE PETSC_MAX_INT

@@ -8,7 +8,7 @@
 typedef struct {
   char file[PETSC_MAX_PATH_LEN], table[PETSC_MAX_PATH_LEN]; /* empty when unset */
   PetscBool overwrite;
-  PetscInt64 every, trajectories, compress;
+  PetscInt64 every, log, trajectories, compress;
   const char *precision;
 } OutputOptions;
 extern const OptionKey OutputKeys[];

@@ -24,6 +24,10 @@ typedef enum {
   RNG_BOOTSTRAP,     /* unused: keeps the numbers of those below */
   RNG_TWIN,          /* directions in which twin tokens are displaced: dim per twin */
   RNG_SLICES,        /* directions of the sliced distance: d^2 normals per frame */
+  RNG_VALUES,        /* random values V of noise_type values: d^2 per layer, row by row */
+  RNG_HEADS,         /* random heads: Q, K, V of one after another, row by row */
+  RNG_INDEPENDENT,   /* each token's own noise: dim per token */
+  RNG_FRAME,         /* the frame of equiangular tokens: normals, dim per token */
   RNG_PURPOSES
 } RngPurpose;
 

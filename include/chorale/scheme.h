@@ -4,7 +4,8 @@
  *
  * and three for the limit SDE of THEORY.md section 3 (with dW = sqrt(dt) G): euler, projected Euler-Maruyama of the Ito
  * form; heun, projected Heun of the Stratonovich form; flow, RK4 of dx/ds = P_x (Att(x) dt + dW(x)) over s in [0,1]
- * with the field frozen. */
+ * with the field frozen. All of them with any of the norms of NEIGHBOURS.md section 13. With noise_at barycentre layer
+ * and euler ask for G(m(x_i)) in place of G(x_i), with attention's output m of V = I: NEIGHBOURS.md (12.3). */
 #ifndef CHORALE_SCHEME_H
 #define CHORALE_SCHEME_H
 
@@ -15,13 +16,18 @@
 typedef struct _p_Scheme *Scheme;
 
 typedef struct {
+  const char *at;   /* where the noise is asked for: "tokens" or "barycentre"; NULL for tokens */
   const char *type; /* name */
+  const char *norm; /* name; NULL for post */
+  PetscReal tol;    /* error per time of substeps that adapt, for flow without noise; 0 for steps as they are; no key */
+  PetscReal alpha;
 } SchemeOptions;
 extern const OptionKey SchemeKeys[];
-/* scheme_*. */
+/* scheme_* and noise_at. */
 PetscErrorCode SchemeOptionsRead(SchemeOptions *options);
 
-/* With work vectors for tokens of this layout. Collective. */
+/* With work vectors for tokens of this layout. A norm that needs one gives the tokens a radius. Refuses (user input)
+ * noise at barycentres for heun and flow. Collective. */
 PetscErrorCode SchemeCreate(Tokens tokens, const SchemeOptions *options, Scheme *scheme);
 PetscErrorCode SchemeDestroy(Scheme *scheme);
 PetscErrorCode SchemeView(Scheme scheme);
@@ -32,6 +38,11 @@ PetscErrorCode SchemeGetBytes(Scheme scheme, PetscReal *bytes);
 /* Refuses (user input) steps of size dt that this scheme cannot take with fields of this noise: for studies to call
  * before they write anything. Every rank finds the same. */
 PetscErrorCode SchemeCheck(Scheme scheme, Noise noise, PetscReal dt);
+/* Time at which the next steps begin, 0 at first: norm depth depends on it. Not collective. */
+PetscErrorCode SchemeSetTime(Scheme scheme, PetscReal time);
+/* Where a scheme whose steps adapt keeps the size of the next substep, which belongs to a checkpoint; NULL for others.
+ * Time 0 begins anew. Not collective. */
+PetscErrorCode SchemeGetSubstep(Scheme scheme, PetscReal **substep);
 /* Moves the tokens by one step of size dt > 0. Collective on the tokens' communicator. */
 PetscErrorCode SchemeStep(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens);
 

@@ -1,4 +1,4 @@
-/* Initial laws of the tokens: uniform, quadrature, vmf (von Mises-Fisher), clusters, harmonic, file. */
+/* Initial laws of the tokens: uniform, quadrature, vmf (von Mises-Fisher), clusters, harmonic, equiangular, file. */
 #ifndef CHORALE_START_H
 #define CHORALE_START_H
 
@@ -10,7 +10,7 @@ typedef struct _p_Start *Start;
 typedef struct {
   PetscInt64 count, dim; /* N and d, those of the file where the deck leaves them open */
   const char *init;      /* name of the law */
-  PetscReal kappa, amplitude;
+  PetscReal kappa, amplitude, cosine;
   PetscInt64 clusters, harmonic;
   char file[PETSC_MAX_PATH_LEN], dataset[PETSC_MAX_PATH_LEN];
   uint64_t seed;

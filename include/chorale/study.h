@@ -52,8 +52,9 @@ const OptionTable *StudyOptions(PetscInt i);
 
 /* How many layers a run has and which time they take. */
 typedef struct {
-  PetscInt64 depth;  /* L */
-  PetscReal horizon; /* T */
+  PetscInt64 depth;   /* L */
+  PetscReal horizon;  /* T */
+  PetscReal adaptive; /* error per time of substeps; 0 for none */
 } LayersOptions;
 extern const OptionKey LayersKeys[];
 /* layers_*. */
@@ -67,7 +68,7 @@ PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables
 
 /* An ensemble whose shards share so many token blocks; options NULL: one realization that every rank computes whole. */
 PetscErrorCode RunCreateEnsemble(Run run, const EnsembleOptions *options, PetscInt blocks, EnsembleLayout *layout);
-/* So many steps in a realization, and their frames as output_every has them, until time `horizon`. */
+/* So many steps in a realization, and their frames as output_every or output_log has them, until time `horizon`. */
 PetscErrorCode RunSetFrames(Run run, PetscInt steps, PetscReal horizon, FramesRounding rounding);
 /* So many steps without frames, or beyond those of the frames. */
 PetscErrorCode RunSetSteps(Run run, PetscInt steps);

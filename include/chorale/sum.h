@@ -18,5 +18,7 @@ static inline PetscInt64 SumRound(PetscReal value, PetscReal scale) {
 
 /* In-place sum over the ranks of comm. Collective. */
 PetscErrorCode SumAllreduce(MPI_Comm comm, PetscInt n, PetscInt64 values[]);
+/* In-place sum over the ranks before this one, 0 on the first. Collective. */
+PetscErrorCode SumExscan(MPI_Comm comm, PetscInt n, PetscInt64 values[]);
 
 #endif

@@ -4,10 +4,12 @@
  * Tokens lie in blocks of B = TOKENS_BLOCK (for fewer tokens one block of N rounded up to a multiple of 8), so the
  * block size depends on N alone. A block is component-major, x[c * B + t] for component c < d and token t < B: a GEMM
  * panel (B x d, column-major) and a SIMD array. A rank owns whole contiguous blocks. The padding of the last block
- * holds e_1 with weight 0. State is a PETSc Vec. */
+ * holds e_1 with weight 0. State is a PETSc Vec. Tokens of a residual stream that is not normalised (NEIGHBOURS.md
+ * (13.1)) are vectors r_i x_i: they have a radius r_i each, beside the x_i, which stay on the sphere. */
 #ifndef CHORALE_TOKENS_H
 #define CHORALE_TOKENS_H
 
+#include <chorale/rng.h>
 #include <petscvec.h>
 
 typedef struct _p_Tokens *Tokens;
@@ -37,9 +39,9 @@ void TokensOwnRows(const TokensLayout *layout, PetscInt64 *first, PetscInt64 *n)
 
 /* All tokens at e_1, weights 1/N. Refuses N * d beyond PetscInt (user input). Collective. */
 PetscErrorCode TokensCreate(MPI_Comm comm, PetscInt64 count, PetscInt dim, Tokens *tokens);
-/* Same layout, positions and weights. Collective. */
+/* Same layout, positions, weights and radii. Collective. */
 PetscErrorCode TokensDuplicate(Tokens tokens, Tokens *copy);
-/* copy <- positions and weights of tokens of the same layout. Collective. */
+/* copy <- positions, weights and radii, if any, of tokens of the same layout. Collective. */
 PetscErrorCode TokensCopy(Tokens tokens, Tokens copy);
 PetscErrorCode TokensDestroy(Tokens *tokens);
 PetscErrorCode TokensGetLayout(Tokens tokens, TokensLayout *layout);
@@ -57,12 +59,18 @@ PetscErrorCode TokensGetWeights(Tokens tokens, const double **weights);
  */
 PetscErrorCode TokensSetWeights(Tokens tokens, const double *weights);
 
-/* x_i <- LN(x_i + scale g_i) with LN(v) = v/|v| (THEORY.md (1.1)); g may be NULL for plain normalization. The result
- * has | |x|-1 | <= 1e-15 or so. A vector of norm 0 or not finite is a run-time failure. Padding stays e_1. Collective
- * on errors. */
+/* From now on each token has a radius, which is 1: also to set all of them to 1 again. Not collective. */
+PetscErrorCode TokensKeepRadius(Tokens tokens);
+/* Local radii [owned * B], owned by tokens, NULL when they have none; the first ones are those of TokensOwnRows. Not
+ * collective. */
+PetscErrorCode TokensGetRadius(Tokens tokens, double **radius);
+
+/* x_i <- LN(x_i + scale g_i) with LN(v) = v/|v| (THEORY.md (1.1)); g may be NULL for plain normalization. Tokens with
+ * a radius move in R^d: z_i = r_i x_i + scale g_i, r_i <- |z_i|, x_i <- LN(z_i). The result has | |x|-1 | <= 1e-15 or
+ * so. A vector of norm 0 or not finite is a run-time failure. Padding stays e_1. Collective on errors. */
 PetscErrorCode TokensMove(Tokens tokens, PetscReal scale, Vec g);
 /* x_i <- LN((1 - radial) x_i + P_{x_i} (scale_a a_i + scale_b b_i)) in one pass, radial < 1; a or b may be NULL, not
- * both. Otherwise as TokensMove. */
+ * both. A radius stays. Otherwise as TokensMove. */
 PetscErrorCode TokensMoveTangent(Tokens tokens, PetscReal radial, PetscReal scale_a, Vec a, PetscReal scale_b, Vec b);
 /* The same for own blocks first .. first + blocks - 1 alone, with a[blocks][d][B] and b alike, or NULL. Tokens that
  * were moved have left the cache when a Vec of all is full; those of a few blocks have not. */
@@ -71,6 +79,11 @@ PetscErrorCode TokensMoveTangentPiece(Tokens tokens, PetscInt first, PetscInt bl
 /* v_i = P_{x_i} (scale_a a_i + scale_b b_i); v may be a or b, which may be NULL, not both. Values on the padding have
  * no meaning. Not collective. */
 PetscErrorCode TokensTangent(Tokens tokens, PetscReal scale_a, Vec a, PetscReal scale_b, Vec b, Vec v);
+
+/* Each token takes a step of a Brownian motion of its own on the sphere, of variance > 0 in every direction (2 kappa
+ * t), exactly for d = 2 and else of weak order 2 (NEIGHBOURS.md (14.3)). Token i is number first + i of the stream. Not
+ * collective. */
+PetscErrorCode TokensDiffuse(Tokens tokens, PetscReal variance, RngStream stream, PetscInt64 first);
 
 /* Positions of this rank's tokens as rows [n][d], see TokensOwnRows; for files. Not collective. */
 PetscErrorCode TokensGetRows(Tokens tokens, PetscInt64 *first, PetscInt64 *n, double *rows);
@@ -87,6 +100,10 @@ PetscErrorCode TokensExtract(Tokens from, PetscInt64 first, Tokens to);
 /* *mean <- the mean of |a_i - b_i|^2 over tokens of one layout: with the weights of a, or all alike. The same for any
  * number of ranks. Collective. */
 PetscErrorCode TokensMeanSquare(Tokens a, Tokens b, PetscBool weighted, PetscReal *mean);
+
+/* *most <- the largest |a_i - b_i| over tokens of one layout; with radii the largest |r_i a_i - s_i b_i|/r_i. The same
+ * for any number of ranks. Collective. */
+PetscErrorCode TokensMostDistance(Tokens a, Tokens b, PetscReal *most);
 
 /* All |x_i| within 1e-12 of 1 and finite, weights finite and adding up to 1, padding as documented. Collective. */
 PetscErrorCode TokensIsValid(Tokens tokens, PetscBool *valid);

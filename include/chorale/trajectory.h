@@ -1,6 +1,7 @@
 /* Positions of one realization as an H5MD 1.1 file, collective over the shards of a group, chunked by token block; an
  * .xmf sidecar when d = 3 (ParaView). The number of valid frames is in the attribute `frames_valid` of
- * /particles/all/position; /parameters has the deck of the run as attributes. */
+ * /particles/all/position; radii, of tokens that have them, are [frames][N][1] in /particles/all/radius; /parameters
+ * has the deck of the run as attributes. */
 #ifndef CHORALE_TRAJECTORY_H
 #define CHORALE_TRAJECTORY_H
 

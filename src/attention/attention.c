@@ -57,6 +57,9 @@ PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, A
   attention->iterations = options->iterations;
   attention->sinkhorn_tol = options->sinkhorn_tol;
   attention->exponent = (attention->type->rate > 0 ? attention->type->rate : 1) * attention->beta;
+  attention->causal = !strcmp(options->mask, "causal") ? PETSC_TRUE : PETSC_FALSE;
+  PetscCheck(!attention->causal || attention->type->form != FORM_SINKHORN, attention->layout.comm, PETSC_ERR_USER_INPUT,
+             "attention_mask = causal: attention_type sinkhorn scales one symmetric kernel, so it takes no mask");
   PetscCheck(!attention->file[0] || attention->type->form != FORM_SINKHORN, attention->layout.comm,
              PETSC_ERR_USER_INPUT,
              "attention_type = sinkhorn: needs a symmetric kernel, so it takes no attention_weights");
@@ -67,7 +70,10 @@ PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, A
       "attention_beta = %.6g: attention_type usa has no denominator, so |attention_value| e^beta must be at most "
       "%g",
       (double)attention->beta, PLAIN_MOST);
-  if (attention->file[0]) PetscCall(AttentionHeadsRead(attention));
+  if (!strcmp(attention->file, ATTENTION_RANDOM))
+    PetscCall(AttentionHeadsRandom(attention, options));
+  else if (attention->file[0])
+    PetscCall(AttentionHeadsRead(attention));
   PetscCall(AttentionEngineCreate(attention));
   *handle = attention;
   PetscFunctionReturn(0);
@@ -78,7 +84,7 @@ PetscErrorCode AttentionDestroy(Attention *handle) {
 
   PetscFunctionBeginUser;
   if (!attention) PetscFunctionReturn(0);
-  PetscCall(AttentionDestroy(&attention->gradient));
+  PetscCall(AttentionDestroy(&attention->softmax));
   PetscCall(AttentionHeadsDestroy(attention));
   PetscCall(attention->engine->destroy(attention));
   PetscCall(PanelsDestroy(&attention->panels));
@@ -90,6 +96,12 @@ PetscErrorCode AttentionDestroy(Attention *handle) {
 PetscErrorCode AttentionIsZero(Attention attention, PetscBool *zero) {
   PetscFunctionBeginUser;
   *zero = attention->type->rate == 0 || attention->value == 0 ? PETSC_TRUE : PETSC_FALSE;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode AttentionIsCausal(Attention attention, PetscBool *causal) {
+  PetscFunctionBeginUser;
+  *causal = attention->causal;
   PetscFunctionReturn(0);
 }
 
@@ -105,6 +117,8 @@ PetscErrorCode AttentionGetPotential(Attention attention, AttentionPotential *p)
   PetscFunctionBeginUser;
   PetscCheck(!attention->file[0], attention->layout.comm, PETSC_ERR_USER_INPUT,
              "attention_weights = %s: a density takes the default weights only", attention->file);
+  PetscCheck(!attention->causal, attention->layout.comm, PETSC_ERR_USER_INPUT,
+             "attention_mask = causal: has no potential, which a density needs");
   PetscCheck(attention->type->form != FORM_SINKHORN, attention->layout.comm, PETSC_ERR_USER_INPUT,
              "attention_type = %s: has no potential, which a density needs", attention->type->name);
   PetscCall(AttentionIsZero(attention, &p->zero));
@@ -119,7 +133,7 @@ PetscErrorCode AttentionGetPotential(Attention attention, AttentionPotential *p)
 
 /* Do the kernel sums of the drift serve the energy, too? */
 static PetscBool Shared(Attention attention) {
-  return !attention->heads && attention->value != 0 && attention->type->rate > 0 &&
+  return !attention->causal && !attention->heads && attention->value != 0 && attention->type->rate > 0 &&
                  attention->type->form != FORM_SINKHORN && (attention->engine->any || attention->type->rate == 1)
              ? PETSC_TRUE
              : PETSC_FALSE;
@@ -141,13 +155,15 @@ static PetscErrorCode UpdateSums(Attention attention, Tokens tokens) {
   stale = stamp->id == id && stamp->state == state ? 0 : 1;
   PetscCall(AttentionReduce(attention, 1, &stale));
   if (!stale) PetscFunctionReturn(0);
+  PetscCall(AttentionFindBlind(attention, tokens));
   PetscCall(attention->engine->sum(attention, tokens, NULL, PETSC_FALSE));
   stamp->id = id;
   stamp->state = state;
   PetscFunctionReturn(0);
 }
 
-/* The field of one block from its sums s[d + 1][B]; returns the smallest S0 that it was divided by. */
+/* The field of one block from its sums s[d + 1][B]; returns the smallest S0 that it was divided by. Tokens that see no
+ * weight have S = S0 = 0, and no field. */
 static double FieldOfBlock(Attention attention, PetscInt b, double *s, double *restrict out) {
   const PetscInt B = attention->layout.block, d = attention->layout.dim, real = TokensFilled(&attention->layout, b);
   const double value = attention->value, plain = value * exp(attention->exponent);
@@ -157,6 +173,8 @@ static double FieldOfBlock(Attention attention, PetscInt b, double *s, double *r
   if (attention->type->form == FORM_PLAIN) {
     for (PetscInt t = 0; t < real; t++) factor[t] = plain;
   } else {
+    const PetscInt64 blind = attention->blind - (PetscInt64)(attention->layout.first + b) * B;
+    for (PetscInt t = 0; t < PetscMin(blind, real); t++) factor[t] = PETSC_MAX_REAL;
 #pragma omp simd reduction(min : least)
     for (PetscInt t = 0; t < real; t++) {
       least = factor[t] < least ? factor[t] : least;
@@ -170,10 +188,11 @@ static double FieldOfBlock(Attention attention, PetscInt b, double *s, double *r
   return least;
 }
 
-/* Can an S0 be too small at all? Weights add up to 1, so that without a scaling S0 >= e^{-2 exponent}. */
+/* Can an S0 be too small at all? Weights add up to 1, so that without a scaling and a mask S0 >= e^{-2 exponent}. */
 static PetscBool Doubtful(Attention attention) {
   return attention->type->form == FORM_SINKHORN ||
-                 (attention->type->form == FORM_NORMALIZED && exp(-2 * attention->exponent) < 2 * attention->small)
+                 (attention->type->form == FORM_NORMALIZED &&
+                  (attention->causal || exp(-2 * attention->exponent) < 2 * attention->small))
              ? PETSC_TRUE
              : PETSC_FALSE;
 }
@@ -259,6 +278,8 @@ PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift) 
 
   PetscFunctionBeginUser;
   PetscCall(CheckLayout(attention, tokens));
+  PetscCheck(!attention->random.normals || attention->random.drawn, attention->layout.comm, PETSC_ERR_ORDER,
+             "AttentionEvaluate before AttentionDraw");
   PetscCall(PetscLogEventBegin(evaluate_event, NULL, NULL, NULL, NULL));
   PetscCall(AttentionIsZero(attention, &zero));
   if (zero)
@@ -298,6 +319,26 @@ PetscErrorCode AttentionEvaluatePiece(Attention attention, PetscInt first, Petsc
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode AttentionGetFocus(Attention attention, Tokens tokens, AttentionFocus *focus) {
+  PetscInt64 stale;
+  AttentionStamp now;
+  Vec x;
+
+  PetscFunctionBeginUser;
+  PetscCall(CheckLayout(attention, tokens));
+  PetscCheck(attention->type->form == FORM_NORMALIZED, attention->layout.comm, PETSC_ERR_ARG_WRONG,
+             "attention %s has no weights that add up to 1", attention->type->name);
+  PetscCall(TokensGetVec(tokens, &x));
+  PetscCall(PetscObjectGetId((PetscObject)x, &now.id));
+  PetscCall(PetscObjectStateGet((PetscObject)x, &now.state));
+  stale = attention->focus_stamp.id == now.id && attention->focus_stamp.state == now.state ? 0 : 1;
+  PetscCall(AttentionReduce(attention, 1, &stale));
+  if (stale) PetscCall(AttentionOnlineFocus(attention, tokens, &attention->focus));
+  attention->focus_stamp = now;
+  *focus = attention->focus;
+  PetscFunctionReturn(0);
+}
+
 const char *AttentionEnergyUnit(PetscReal beta) {
   return beta <= BETA_NATURAL ? "1" : "e^beta";
 }
@@ -315,26 +356,22 @@ PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *en
   PetscFunctionReturn(0);
 }
 
-/* Whose sums are those at beta: l2's own are at 2 beta, so it keeps a softmax for them. */
-static PetscErrorCode GetGradient(Attention *handle) {
-  Attention attention = *handle, sums;
+PetscErrorCode AttentionSoftmax(Attention attention) {
+  Attention sums;
 
   PetscFunctionBeginUser;
-  if (attention->exponent == attention->beta) PetscFunctionReturn(0);
-  if (!attention->gradient) {
-    PetscCall(PetscNew(&sums));
-    sums->layout = attention->layout;
-    sums->shape = attention->shape;
-    sums->length = attention->length;
-    sums->type = &types[0];
-    sums->beta = sums->exponent = attention->beta;
-    sums->value = 1;
-    sums->tol = attention->tol;
-    PetscCall(PetscStrcpy(sums->choice, attention->choice));
-    PetscCall(AttentionEngineCreate(sums));
-    attention->gradient = sums;
-  }
-  *handle = attention->gradient;
+  if (attention->softmax) PetscFunctionReturn(0);
+  PetscCall(PetscNew(&sums));
+  sums->layout = attention->layout;
+  sums->shape = attention->shape;
+  sums->length = attention->length;
+  sums->type = &types[0];
+  sums->beta = sums->exponent = attention->beta;
+  sums->value = 1;
+  sums->tol = attention->tol;
+  PetscCall(PetscStrcpy(sums->choice, attention->choice));
+  PetscCall(AttentionEngineCreate(sums));
+  attention->softmax = sums;
   PetscFunctionReturn(0);
 }
 
@@ -347,7 +384,10 @@ PetscErrorCode AttentionEnergyGradient(Attention attention, Tokens tokens, Vec g
 
   PetscFunctionBeginUser;
   PetscCall(CheckLayout(attention, tokens));
-  PetscCall(GetGradient(&attention));
+  if (attention->exponent != attention->beta || attention->causal) { /* l2's own sums are at 2 beta, a mask's of some */
+    PetscCall(AttentionSoftmax(attention));
+    attention = attention->softmax;
+  }
   PetscCall(PetscLogEventBegin(energy_event, NULL, NULL, NULL, NULL));
   if (Shared(attention))
     PetscCall(UpdateSums(attention, tokens));
@@ -376,7 +416,14 @@ PetscErrorCode AttentionView(Attention attention) {
   PetscCall(PetscPrintf(attention->layout.comm, "attention  %s, engine %s, beta %.6g, value %.6g\n",
                         attention->type->name, attention->engine->name, attention->beta, attention->value));
   if (!zero) PetscCall(PetscPrintf(attention->layout.comm, "           Att(x) = %s\n", attention->type->formula));
-  if (attention->file[0])
+  if (attention->causal)
+    PetscCall(PetscPrintf(attention->layout.comm, "           mask causal: at token i the sums are over j <= i\n"));
+  if (attention->random.normals)
+    PetscCall(PetscPrintf(
+        attention->layout.comm,
+        "           %" PetscInt_FMT " heads drawn in every step: Q, K%s, %" PetscInt_FMT " x %" PetscInt_FMT "\n",
+        attention->heads, attention->random.value ? ", V" : "", attention->random.dim, attention->layout.dim));
+  else if (attention->file[0])
     PetscCall(PetscPrintf(attention->layout.comm, "           %" PetscInt_FMT " heads from %s\n", attention->heads,
                           attention->file));
   if (attention->beta > BETA_NATURAL)

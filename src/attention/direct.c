@@ -12,10 +12,6 @@
 
 #include "attention/impl.h"
 
-/* Sums are exact to 2^-62 per tile, so a token whose S0 is smaller than this would lose digits. Every token sees
- * itself, so S0 >= w_i: only tokens of (nearly) no weight that are far from all others are so small. */
-#define SMALL_SUM 0x1p-24
-
 /* Does the owner of i work on the pair {i,j} when j is the panel? Of a pair i < j the owner of i does if i + j is even,
  * else that of j. */
 static PetscBool Mine(PetscInt i, PetscInt j) {
@@ -72,6 +68,15 @@ static PetscErrorCode ReturnsStart(Attention attention, Returns *returns, PetscI
   PetscFunctionReturn(0);
 }
 
+/* The sums of two blocks, that of smaller index first, whichever rank does the work: rounding is then the same. Under
+ * the mask the later one alone sees the other. */
+static void SumPair(Attention attention, TilePack first, TilePack last, double *sum_first, double *sum_last) {
+  if (attention->causal)
+    TileSumPair(attention->shape, attention->exponent, last, first, sum_last, NULL);
+  else
+    TileSumPair(attention->shape, attention->exponent, first, last, sum_first, sum_last);
+}
+
 /* All own tiles of panel j; fixed are the sums of j. part[2] is zero on entry and on return. */
 static PetscErrorCode PanelSums(Attention attention, PetscInt j, TilePack panel, PetscInt64 *fixed, Returns *returns,
                                 double *part[2]) {
@@ -84,15 +89,14 @@ static PetscErrorCode PanelSums(Attention attention, PetscInt j, TilePack panel,
     int done;
 
     if (!Mine(i, j)) continue;
-    /* The block of smaller index first, whichever rank does the work: rounding is then the same. */
     if (i == j)
-      TileSumSelf(attention->shape, attention->exponent, own, part[0]);
+      TileSumSelf(attention->shape, attention->exponent, own, attention->causal, part[0]);
     else if (i < j)
-      TileSumPair(attention->shape, attention->exponent, own, panel, part[0], part[1]);
+      SumPair(attention, own, panel, part[0], part[1]);
     else
-      TileSumPair(attention->shape, attention->exponent, panel, own, part[1], part[0]);
-    TileRound(attention->length, part[0], own_fixed + b * attention->length);
-    if (i != j) TileRound(attention->length, part[1], fixed);
+      SumPair(attention, panel, own, part[1], part[0]);
+    if (!attention->causal || i >= j) TileRound(attention->length, part[0], own_fixed + b * attention->length);
+    if (i != j && (!attention->causal || i < j)) TileRound(attention->length, part[1], fixed);
     PetscCall(PanelsProgress(attention->panels));
     PetscCallMPI(MPI_Test(&returns->request[(j + 1) % 2], &done, MPI_STATUS_IGNORE));
   }
@@ -209,7 +213,7 @@ static PetscErrorCode Create(Attention attention) {
   PetscFunctionBeginUser;
   if (!attention->panels) PetscCall(PanelsCreate(&attention->layout, &attention->panels));
   PetscCall(PackAllocate(attention->length * attention->layout.owned, &attention->data));
-  attention->small = SMALL_SUM;
+  attention->small = ATTENTION_SMALL;
   PetscFunctionReturn(0);
 }
 

@@ -4,6 +4,7 @@
  * their width is the machine's. */
 #include "attention/direct_tile.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 
@@ -202,20 +203,32 @@ static void AccumulateAll(TileShape shape, PetscInt ni, PetscInt nk, const doubl
   }
 }
 
+/* Puts `value` where the key comes after the query. */
+static void Mask(PetscInt count, double value, double *square) {
+  for (PetscInt k = 1; k < count; k++) {
+    for (PetscInt i = 0; i < k; i++) square[k * SQUARE + i] = value;
+  }
+}
+
+/* Squares of the pairs of a and b; with a = b those above the diagonal, or those below if `causal`. */
+typedef enum { PAIR, SELF, SELF_CAUSAL } Reach;
+
 static void SumSquares(TileShape shape, double rate, TilePack a, TilePack b, double *sum_a, double *sum_b,
-                       PetscBool self) {
+                       Reach reach) {
   const double scale = rate * M_LOG2E;
   const PetscInt n = shape.dim + 1;
   double square[SQUARE * SQUARE] __attribute__((aligned(64))), turned[SQUARE * SQUARE] __attribute__((aligned(64)));
 
   for (PetscInt i = 0; i < shape.block; i += SQUARE) {
     const PetscInt ni = PetscMin(SQUARE, shape.block - i);
-    for (PetscInt j = self ? i : 0; j < shape.block; j += SQUARE) {
+    const PetscInt end = reach == SELF_CAUSAL ? i + 1 : shape.block;
+    for (PetscInt j = reach == SELF ? i : 0; j < end; j += SQUARE) {
       const PetscInt nj = PetscMin(SQUARE, shape.block - j);
 
       Kernels(shape, scale, ni, nj, a.x + i * n, b.x + j * n, square);
+      if (reach == SELF_CAUSAL && i == j) Mask(ni, 0, square);
       AccumulateAll(shape, ni, nj, square, b.wx + j * n, sum_a + i * n);
-      if (!self || i < j) {
+      if (sum_b && (reach == PAIR || i < j)) {
         Transpose(ni, nj, square, turned);
         AccumulateAll(shape, nj, ni, turned, a.wx + i * n, sum_b + j * n);
       }
@@ -224,11 +237,11 @@ static void SumSquares(TileShape shape, double rate, TilePack a, TilePack b, dou
 }
 
 void TileSumPair(TileShape shape, double rate, TilePack a, TilePack b, double *sum_a, double *sum_b) {
-  SumSquares(shape, rate, a, b, sum_a, sum_b, PETSC_FALSE);
+  SumSquares(shape, rate, a, b, sum_a, sum_b, PAIR);
 }
 
-void TileSumSelf(TileShape shape, double rate, TilePack a, double *sum) {
-  SumSquares(shape, rate, a, a, sum, sum, PETSC_TRUE);
+void TileSumSelf(TileShape shape, double rate, TilePack a, PetscBool causal, double *sum) {
+  SumSquares(shape, rate, a, a, sum, causal ? NULL : sum, causal ? SELF_CAUSAL : SELF);
 }
 
 double TileEnergy(TileShape shape, double rate, TilePack a, TilePack b) {
@@ -282,17 +295,18 @@ static void RaiseMaximum(PetscInt n, PetscInt nk, const double *square, double *
   }
 }
 
-void TileSumOnline(TileShape shape, const double *queries, TilePack b, const double *bias, double *maximum,
-                   double *sum) {
+void TileSumOnline(TileShape shape, const double *queries, TilePack b, const double *bias, PetscBool causal,
+                   double *maximum, double *sum) {
   const PetscInt n = shape.dim + 1;
   double square[SQUARE * SQUARE] __attribute__((aligned(64)));
 
   for (PetscInt i = 0; i < shape.block; i += SQUARE) {
-    const PetscInt ni = PetscMin(SQUARE, shape.block - i);
-    for (PetscInt j = 0; j < shape.block; j += SQUARE) {
+    const PetscInt ni = PetscMin(SQUARE, shape.block - i), end = causal ? i + 1 : shape.block;
+    for (PetscInt j = 0; j < end; j += SQUARE) {
       const PetscInt nj = PetscMin(SQUARE, shape.block - j);
 
       AllProducts(shape, ni, nj, queries + i * n, b.x + j * n, square);
+      if (causal && i == j) Mask(ni, -DBL_MAX, square);
       for (PetscInt g = 0; g < ni; g += GROUP) {
         double *m = maximum + i + g;
 
@@ -307,7 +321,56 @@ void TileSumOnline(TileShape shape, const double *queries, TilePack b, const dou
           }
         }
       }
+      if (causal && i == j) Mask(ni, 0, square);
       AccumulateAll(shape, ni, nj, square, b.wx + j * n, sum + i * n);
+    }
+  }
+}
+
+/* The logits of a square into maximum, S and T of a group of queries, which go down to a new maximum like e^{old - new}
+ * S and e^{old - new} (T + (old - new) S). */
+static void AddEntropy(PetscInt nk, PetscInt block, const double *square, double *maximum, double *sum) {
+  for (int v = 0; v < VECTORS; v++) {
+    double *m = maximum + v * LANES, *s = sum + v * LANES, *t = s + block;
+    const AlignedLanes old = Load(m);
+    AlignedLanes top = old;
+
+    for (PetscInt k = 0; k < nk; k++) {
+      const AlignedLanes l = Load(square + k * SQUARE + v * LANES);
+      top = Select((Bits)(l > top), l, top);
+    }
+    const AlignedLanes down = Exp2(PETSC_TRUE, (old - top) * M_LOG2E);
+    AlignedLanes S = Load(s) * down, T = Load(t) * down;
+    T += Select((Bits)(S > 0.0), (old - top) * S, S);
+    for (PetscInt k = 0; k < nk; k++) {
+      const AlignedLanes raw = Load(square + k * SQUARE + v * LANES), l = raw - top, none = {0};
+      const AlignedLanes e = Exp2(PETSC_TRUE, l * M_LOG2E);
+      const Bits seen = (Bits)(raw > 0.5 * TILE_NEVER);
+      S += Select(seen, e, none);
+      T += Select(seen, e * l, none);
+    }
+    Store(m, top);
+    Store(s, S);
+    Store(t, T);
+  }
+}
+
+void TileSumEntropy(TileShape shape, const double *queries, TilePack b, const double *bias, PetscBool causal,
+                    double *maximum, double *sum) {
+  const PetscInt n = shape.dim + 1;
+  double square[SQUARE * SQUARE] __attribute__((aligned(64)));
+
+  for (PetscInt i = 0; i < shape.block; i += SQUARE) {
+    const PetscInt ni = PetscMin(SQUARE, shape.block - i), end = causal ? i + 1 : shape.block;
+    for (PetscInt j = 0; j < end; j += SQUARE) {
+      const PetscInt nj = PetscMin(SQUARE, shape.block - j);
+
+      AllProducts(shape, ni, nj, queries + i * n, b.x + j * n, square);
+      for (PetscInt k = 0; k < nj; k++) {
+        for (PetscInt l = 0; l < ni; l++) square[k * SQUARE + l] += bias[j + k];
+      }
+      if (causal && i == j) Mask(ni, -DBL_MAX, square);
+      for (PetscInt g = 0; g < ni; g += GROUP) AddEntropy(nj, shape.block, square + g, maximum + i + g, sum + i + g);
     }
   }
 }

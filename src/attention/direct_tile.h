@@ -21,18 +21,28 @@ typedef struct {
 } TilePack;
 
 /* sum_a += sum_{j in b} e^{rate (<x_i,x_j> - 1)} w_j (x_j, 1) for all i in a, and sum_b += the same with a and b
- * exchanged, from one evaluation of the kernel. For 0 <= rate the kernel is in (0,1]; below 1e-270 it is 1e-270. */
+ * exchanged, from one evaluation of the kernel; not for sum_b = NULL. For 0 <= rate the kernel is in (0,1]; below
+ * 1e-270 it is 1e-270. */
 void TileSumPair(TileShape shape, double rate, TilePack a, TilePack b, double *sum_a, double *sum_b);
-/* The same for a = b: every i and j of one block. */
-void TileSumSelf(TileShape shape, double rate, TilePack a, double *sum);
+/* The same for a = b: every i and j of one block, those j <= i alone if `causal`. */
+void TileSumSelf(TileShape shape, double rate, TilePack a, PetscBool causal, double *sum);
 /* sum_{i in a, j in b} w_i w_j e^{rate (<x_i,x_j> - 1)}. */
 double TileEnergy(TileShape shape, double rate, TilePack a, TilePack b);
 
+/* A bias that keys without weight (padding, too) get, so that they never have the largest logit. */
+#define TILE_NEVER (-1e300)
+
 /* Softmax with unbounded logits <q_i,x_j> + bias_j: queries is a pack of the q_i (last component unused), bias[B]
  * belongs to the keys b. maximum[B] holds the largest logit that query i has seen and sum the sums with the kernel
- * e^{logit - maximum}; both are brought up to date. Starts from maximum = -DBL_MAX, sum = 0. */
-void TileSumOnline(TileShape shape, const double *queries, TilePack b, const double *bias, double *maximum,
-                   double *sum);
+ * e^{logit - maximum}; both are brought up to date. Starts from maximum = -DBL_MAX, sum = 0. If `causal`, query i sees
+ * the keys j <= i alone. */
+void TileSumOnline(TileShape shape, const double *queries, TilePack b, const double *bias, PetscBool causal,
+                   double *maximum, double *sum);
+
+/* For logits as in TileSumOnline, without TILE_NEVER: sum[2][B] holds, at each query, the sums over the keys it has
+ * seen of e^{l - maximum} and e^{l - maximum} (l - maximum). Starts from maximum = -DBL_MAX, sum = 0. */
+void TileSumEntropy(TileShape shape, const double *queries, TilePack b, const double *bias, PetscBool causal,
+                    double *maximum, double *sum);
 
 /* out_i = scale M in_i for all tokens of a pack, M row-major d x d; the last component is left alone. out and in must
  * not overlap. */

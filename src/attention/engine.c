@@ -18,11 +18,12 @@ static PetscInt Components(Attention attention) {
 }
 
 /* Products, sums of n components on both sides, and about 30 for the exponential; each pair once, or per head in both
- * orders. */
+ * orders. Under the mask one side of a pair sees the other. */
 static double DirectFlops(Attention attention, PetscInt n) {
-  const double N = (double)attention->layout.count, d = attention->layout.dim;
+  const double N = (double)attention->layout.count, d = attention->layout.dim, sides = attention->causal ? 1 : 2;
 
-  return attention->heads ? (double)attention->heads * N * N * (4 * d + 32) : 0.5 * N * N * (2 * d + 4 * n + 30);
+  return attention->heads ? (double)attention->heads * 0.5 * sides * N * N * (4 * d + 32)
+                          : 0.5 * N * N * (2 * d + 2 * sides * n + 30);
 }
 
 /* Creates the engine of moments if it can be used, which `must` asks for. */
@@ -42,8 +43,8 @@ static PetscErrorCode TryMoments(Attention attention, PetscBool must, PetscInt n
              (double)attention->beta, attention->layout.dim, (double)attention->truncation.count,
              attention->truncation.degree, MOMENTS_MOST);
   if (attention->truncation.count > MOMENTS_MOST) PetscFunctionReturn(0);
-  PetscCall(AttentionMoments.create(attention));
-  attention->engine = &AttentionMoments;
+  attention->engine = attention->causal ? &AttentionMomentsCausal : &AttentionMoments;
+  PetscCall(attention->engine->create(attention));
   attention->flops_moments = AttentionMomentsFlops(attention, n);
   PetscFunctionReturn(0);
 }
@@ -79,7 +80,7 @@ PetscErrorCode AttentionGetCost(Attention attention, PetscReal *flops, PetscReal
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_size(attention->layout.comm, &size));
-  *flops = (attention->engine == &AttentionMoments ? attention->flops_moments : attention->flops_direct) / size;
+  *flops = (attention->engine == &AttentionDirect ? attention->flops_direct : attention->flops_moments) / size;
   attention->engine->cost(attention, travel, bytes);
   if (attention->type->form == FORM_SINKHORN)
     *bytes += 3.0 * sizeof(double) * attention->layout.owned * attention->layout.block;

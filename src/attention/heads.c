@@ -26,9 +26,8 @@ static PetscErrorCode ReadMatrix(Attention attention, Hdf hdf, const char *head,
   PetscFunctionReturn(0);
 }
 
-/* out = scale K^T Q */
-static void KeyQuery(PetscInt d, double scale, const double *key, const double *query, double *out) {
-  for (PetscInt m = 0; m < d; m++) {
+void AttentionKeyQuery(PetscInt rows, PetscInt d, double scale, const double *key, const double *query, double *out) {
+  for (PetscInt m = 0; m < rows; m++) {
     for (PetscInt r = 0; r < d; r++) {
       const double k = scale * key[m * d + r];
       for (PetscInt c = 0; c < d; c++) out[r * d + c] += k * query[m * d + c];
@@ -49,7 +48,7 @@ static PetscErrorCode ReadHead(Attention attention, Hdf hdf, const char *name, A
   PetscCall(ReadMatrix(attention, hdf, name, "K", head->key));
   PetscCall(ReadMatrix(attention, hdf, name, "V", head->value));
   /* -|Qx-Ky|^2 = 2 <Qx,Ky> - |Ky|^2 up to what depends on x alone. */
-  KeyQuery(d, attention->type->distance ? 2 : 1, head->key, query, head->query);
+  AttentionKeyQuery(d, d, attention->type->distance ? 2 : 1, head->key, query, head->query);
   if (!attention->type->distance) PetscCall(PetscFree(head->key));
   PetscCall(PetscFree(query));
   PetscFunctionReturn(0);
@@ -91,5 +90,6 @@ PetscErrorCode AttentionHeadsDestroy(Attention attention) {
     PetscCall(PetscFree(attention->head[h].value));
   }
   PetscCall(PetscFree(attention->head));
+  PetscCall(PetscFree(attention->random.normals));
   PetscFunctionReturn(0);
 }

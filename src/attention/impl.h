@@ -30,6 +30,15 @@ typedef struct {
   double *value; /* V */
 } AttentionHead;
 
+/* How heads are drawn anew in every step; all 0 where they are not. */
+typedef struct {
+  PetscInt dim;    /* rows of Q and K */
+  PetscBool value; /* V, too */
+  PetscBool drawn;
+  uint64_t seed;
+  double *normals; /* of one head */
+} AttentionRandom;
+
 /* The i-th name, NULL past the end: of types (attention.c) and engines (engine.c). */
 const char *AttentionTypeName(PetscInt i);
 const char *AttentionEngineName(PetscInt i);
@@ -38,7 +47,8 @@ const char *AttentionEngineName(PetscInt i);
  *
  *     S0_i = sum_j w_j f_j e^{exponent (<x_i,x_j> - 1)},    S_i = sum_j w_j f_j e^{exponent (<x_i,x_j> - 1)} x_j
  *
- * with exponent = type->rate beta, or beta when there is no drift, and f in [0,1]: S0 and |S| are at most 1. */
+ * with exponent = type->rate beta, or beta when there is no drift, and f in [0,1]: S0 and |S| are at most 1. If causal
+ * the sums are over j <= i. */
 typedef struct {
   const char *name;
   PetscBool any; /* the sums serve the energy at any exponent, else at their own only */
@@ -57,7 +67,7 @@ typedef struct {
   void (*cost)(Attention attention, double *travel, double *memory);
 } AttentionEngine;
 
-extern const AttentionEngine AttentionDirect, AttentionMoments;
+extern const AttentionEngine AttentionDirect, AttentionMoments, AttentionMomentsCausal;
 
 /* The degree of the moments that attention_tol asks for, the count K of harmonics up to it, and a certified bound of
  * the error of the kernel, whose maximum is 1. */
@@ -76,10 +86,11 @@ struct _p_Attention {
   const AttentionType *type;
   PetscReal beta, value, tol;
   PetscReal exponent;            /* of the kernel sums */
-  Attention gradient;            /* sums at beta for the energy's gradient where exponent is another; NULL until used */
+  Attention softmax;             /* of value 1 at beta, for the energy's gradient and barycentres; NULL until used */
   char file[PETSC_MAX_PATH_LEN]; /* attention_weights or empty */
   PetscInt heads;
   AttentionHead *head;
+  AttentionRandom random;
   PetscInt64 iterations; /* Sinkhorn: at most this many, to this residual */
   PetscReal sinkhorn_tol;
   TokensLayout layout;
@@ -93,8 +104,16 @@ struct _p_Attention {
   AttentionTruncation truncation;
   double flops_direct, flops_moments; /* of one evaluation, all ranks together; the second 0 where it cannot be used */
   AttentionStamp stamp;
-  double *sums; /* of some blocks; NULL until needed */
+  AttentionFocus focus; /* of the positions of this stamp */
+  AttentionStamp focus_stamp;
+  PetscBool causal; /* token i sees tokens j <= i alone */
+  PetscInt64 blind; /* causal: so many tokens come before the first that has weight, and see none */
+  double *sums;     /* of some blocks; NULL until needed */
 };
+
+/* Sums in fixed point are exact to 2^-62 per term, so a token whose S0 is smaller than this would lose digits. Every
+ * token sees itself, so S0 >= w_i: only tokens of (nearly) no weight are so small. */
+#define ATTENTION_SMALL 0x1p-24
 
 /* Tokens without weight feel the others and do not act: their sums over each other need not be made. */
 static inline PetscBool AttentionIsIdle(PetscInt block, const double *weights) {
@@ -117,6 +136,9 @@ double AttentionMomentsFlops(Attention attention, PetscInt components);
  * ranks. Collective. */
 PetscErrorCode AttentionReduce(Attention attention, PetscInt n, PetscInt64 values[]);
 
+/* reduce.c: sets attention->blind; 0 without a mask. Collective. */
+PetscErrorCode AttentionFindBlind(Attention attention, Tokens tokens);
+
 /* engine.c: chooses the engine and creates it. Collective. */
 PetscErrorCode AttentionEngineCreate(Attention attention);
 /* Engine and costs on stdout of rank 0. Collective. */
@@ -127,12 +149,24 @@ PetscErrorCode AttentionEngineView(Attention attention);
  * running maximum. Collective. */
 PetscErrorCode AttentionOnline(Attention attention, Tokens tokens, const double *factors, Vec drift);
 
+/* online.c: the mean over all heads and all tokens that see weight of the entropy of their attention weights, and of
+ * the largest of them. Collective. */
+PetscErrorCode AttentionOnlineFocus(Attention attention, Tokens tokens, AttentionFocus *focus);
+
 /* sinkhorn.c: the a > 0 with a_i sum_j w_j a_j e^{exponent (<x_i,x_j> - 1)} = 1 for all i with w_i > 0, divided by a
  * power of two so that factors[owned * B] <= 1. Collective. */
 PetscErrorCode AttentionSinkhorn(Attention attention, Tokens tokens, double *factors);
 
+/* attention.c: makes attention->softmax. Collective. */
+PetscErrorCode AttentionSoftmax(Attention attention);
+
 /* heads.c: reads attention->file. Collective. */
 PetscErrorCode AttentionHeadsRead(Attention attention);
 PetscErrorCode AttentionHeadsDestroy(Attention attention);
+/* out += scale K^T Q for K and Q of so many rows. */
+void AttentionKeyQuery(PetscInt rows, PetscInt d, double scale, const double *key, const double *query, double *out);
+
+/* random.c: makes room for the heads that AttentionDraw fills. */
+PetscErrorCode AttentionHeadsRandom(Attention attention, const AttentionOptions *options);
 
 #endif

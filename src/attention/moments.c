@@ -8,44 +8,15 @@
  * beside it, as in any sum of such exponentials. By Cauchy-Schwarz |Y_k|^2 <= dim(n)/|S|, which bounds the moments:
  * blocks are rounded to fixed point and added as integers (chorale/sum.h). Where tokens are many, only the moments of
  * w f are made from them and the others from those, see moments_grid.h. */
-#include <chorale/harmonics.h>
+#include "attention/moments.h"
+
 #include <chorale/sphere.h>
 #include <chorale/sum.h>
 
 #include <stdlib.h>
 
-#include "attention/impl.h"
-#include "attention/moments_grid.h"
 #include "base/log.h"
-#include "law/sphere/synthesis.h"
 #include "law/sphere/zonal.h"
-
-#define TOGETHER 16 /* functions that an analysis takes at most */
-
-/* Harmonics and sums round: the error beside the tail. */
-#define ROUNDING 1e-14
-
-/* Harmonics up to a degree and what makes their moments integers. */
-typedef struct {
-  Harmonics harmonics;
-  PetscInt K;
-  const PetscInt *degrees;
-  PetscReal *inverse; /* [K] powers of two that make |M_k| <= sqrt(dim(n)/|S|) at most 1 */
-} Basis;
-
-typedef struct {
-  Basis basis, wide;    /* wide: of the moments that the grid takes */
-  MomentsGrid grid;     /* NULL where all d + 1 moments are better made from the tokens */
-  PetscReal *factor;    /* [K] e_n |S|/dim(n) at the exponent of the sums */
-  PetscReal *energy;    /* [degree + 1] e_n at beta */
-  double *f;            /* [d + 1][B] */
-  double *part;         /* moments of a block: [d + 1][K] or those of wide */
-  PetscInt64 *fixed;    /* their sums in multiples of 2^-61 / inverse */
-  double *moments;      /* [d + 1][K], of all tokens */
-  double *coefficients; /* moments times factor: those of the kernel sums */
-  Synthesis sums;       /* of S and S0 */
-  Synthesis scalar;     /* of S0 alone, for sinkhorn; else NULL */
-} Moments;
 
 static PetscLogEvent analyze_event;
 
@@ -67,14 +38,17 @@ double AttentionMomentsFlops(Attention attention, PetscInt components) {
   double analysis = 0;
   SynthesisCost cost;
 
-  for (PetscInt c = 0; c < functions; c += TOGETHER)
-    analysis += HarmonicsFlops(moments->basis.harmonics, PetscMin(functions - c, TOGETHER));
+  for (PetscInt c = 0; c < functions; c += MOMENTS_TOGETHER)
+    analysis += HarmonicsFlops(moments->basis.harmonics, PetscMin(functions - c, MOMENTS_TOGETHER));
   if (components == 1) return N * analysis; /* for the energy alone */
   (void)SynthesisGetCost(moments->sums, &cost);
+  if (attention->causal) /* the prefixes' coefficients, and the pairs within a piece */
+    return N * (analysis + cost.plain + 6.0 * components * moments->basis.K / MOMENTS_PIECE +
+                0.5 * MOMENTS_PIECE * (4 * components + 28));
   return attention->layout.count < cost.from ? N * (analysis + cost.plain) : N * (analysis + cost.table) + cost.set;
 }
 
-static PetscErrorCode BasisCreate(PetscInt d, PetscInt degree, Basis *basis) {
+static PetscErrorCode BasisCreate(PetscInt d, PetscInt degree, MomentsBasis *basis) {
   PetscFunctionBeginUser;
   PetscCall(HarmonicsCreate(d, degree, &basis->harmonics));
   PetscCall(HarmonicsGetSize(basis->harmonics, &basis->K, &basis->degrees));
@@ -86,7 +60,7 @@ static PetscErrorCode BasisCreate(PetscInt d, PetscInt degree, Basis *basis) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode BasisDestroy(Basis *basis) {
+static PetscErrorCode BasisDestroy(MomentsBasis *basis) {
   PetscFunctionBeginUser;
   PetscCall(PetscFree(basis->inverse));
   PetscCall(HarmonicsDestroy(&basis->harmonics));
@@ -110,7 +84,7 @@ static PetscErrorCode Factors(Attention attention, Moments *moments) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Create(Attention attention) {
+PetscErrorCode MomentsCreate(Attention attention) {
   const PetscInt d = attention->layout.dim, degree = attention->truncation.degree;
   const PetscInt64 points = MomentsGridPoints(d, degree);
   size_t numbers;
@@ -122,7 +96,7 @@ static PetscErrorCode Create(Attention attention) {
   PetscCall(BasisCreate(d, degree, &moments->basis));
   PetscCall(Factors(attention, moments));
   numbers = (size_t)(d + 1) * moments->basis.K;
-  if (points && 2 * points <= attention->layout.count) {
+  if (points && 2 * points <= attention->layout.count && !attention->causal) {
     PetscCall(BasisCreate(d, degree + 1, &moments->wide));
     PetscCall(MomentsGridCreate(d, degree, moments->basis.harmonics, moments->wide.harmonics, &moments->grid));
   }
@@ -134,11 +108,11 @@ static PetscErrorCode Create(Attention attention) {
   PetscCall(SynthesisCreate(moments->basis.harmonics, d + 1, &moments->sums));
   if (attention->type->form == FORM_SINKHORN) PetscCall(SynthesisCreate(moments->basis.harmonics, 1, &moments->scalar));
   attention->data = moments;
-  attention->small = 16 * (attention->truncation.tail + ROUNDING);
+  attention->small = 16 * (attention->truncation.tail + MOMENTS_ROUNDING);
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Destroy(Attention attention) {
+PetscErrorCode MomentsDestroy(Attention attention) {
   Moments *moments = attention->data;
 
   PetscFunctionBeginUser;
@@ -171,13 +145,33 @@ static void Functions(Attention attention, const double *x, const double *weight
   }
 }
 
-/* The moments of a block, part[n][K], rounded into the sums. */
-static void Add(const Basis *basis, PetscInt n, double *part, PetscInt64 *fixed) {
+PetscErrorCode MomentsAdd(Moments *moments, const MomentsBasis *basis, PetscInt B, const double *x, PetscInt n,
+                          const double *f) {
+  PetscFunctionBeginUser;
+  for (PetscInt c = 0; c < n; c += MOMENTS_TOGETHER)
+    PetscCall(HarmonicsAnalyze(basis->harmonics, B, x, PetscMin(n - c, MOMENTS_TOGETHER), f + c * B,
+                               moments->part + (size_t)c * basis->K));
   for (PetscInt c = 0; c < n; c++) {
-    double *restrict row = part + (size_t)c * basis->K;
+    double *restrict row = moments->part + (size_t)c * basis->K;
     for (PetscInt k = 0; k < basis->K; k++) row[k] *= basis->inverse[k];
   }
-  TileRound(((size_t)n * basis->K + 7) / 8 * 8, part, fixed);
+  TileRound(((size_t)n * basis->K + 7) / 8 * 8, moments->part, moments->fixed);
+  PetscFunctionReturn(0);
+}
+
+void MomentsGet(const Moments *moments, const MomentsBasis *basis, PetscInt n, double *out) {
+  const PetscReal unit = 1 / SumScale(1.0);
+
+  for (PetscInt c = 0, i = 0; c < n; c++) {
+    for (PetscInt k = 0; k < basis->K; k++, i++) out[i] = unit * (double)moments->fixed[i] / basis->inverse[k];
+  }
+}
+
+void MomentsCoefficients(Moments *moments, PetscInt n) {
+  for (PetscInt c = 0, i = 0; c < n; c++) {
+    for (PetscInt k = 0; k < moments->basis.K; k++, i++)
+      moments->coefficients[i] = moments->moments[i] * moments->factor[k];
+  }
 }
 
 /* The processor stops to read ahead at the end of a page, and a block is only a page or two. */
@@ -186,11 +180,10 @@ static void Prefetch(PetscInt n, const double *next) {
 }
 
 /* out[n][K], the moments of the functions at all tokens. */
-static PetscErrorCode Analyze(Attention attention, Tokens tokens, const double *factors, const Basis *basis, PetscInt n,
-                              double *out) {
+static PetscErrorCode Analyze(Attention attention, Tokens tokens, const double *factors, const MomentsBasis *basis,
+                              PetscInt n, double *out) {
   const PetscInt B = attention->layout.block, d = attention->layout.dim;
-  const PetscReal unit = 1 / SumScale(1.0);
-  const Moments *moments = attention->data;
+  Moments *moments = attention->data;
   const double *weights, *x;
   Vec positions;
 
@@ -208,17 +201,12 @@ static PetscErrorCode Analyze(Attention attention, Tokens tokens, const double *
     if (AttentionIsIdle(B, weights + b * B)) continue;
     Functions(attention, block, weights + b * B, factors ? factors + b * B : NULL, n == 1 ? PETSC_TRUE : PETSC_FALSE,
               moments->f);
-    for (PetscInt c = 0; c < n; c += TOGETHER)
-      PetscCall(HarmonicsAnalyze(basis->harmonics, B, block, PetscMin(n - c, TOGETHER), moments->f + c * B,
-                                 moments->part + (size_t)c * basis->K));
-    Add(basis, n, moments->part, moments->fixed);
+    PetscCall(MomentsAdd(moments, basis, B, block, n, moments->f));
   }
   PetscCall(VecRestoreArrayRead(positions, &x));
   PetscCall(PetscLogEventEnd(analyze_event, NULL, NULL, NULL, NULL));
   PetscCall(AttentionReduce(attention, n * basis->K, moments->fixed));
-  for (PetscInt c = 0, i = 0; c < n; c++) {
-    for (PetscInt k = 0; k < basis->K; k++, i++) out[i] = unit * (double)moments->fixed[i] / basis->inverse[k];
-  }
+  MomentsGet(moments, basis, n, out);
   PetscFunctionReturn(0);
 }
 
@@ -234,10 +222,7 @@ static PetscErrorCode Sum(Attention attention, Tokens tokens, const double *fact
   } else {
     PetscCall(Analyze(attention, tokens, factors, &moments->basis, n, moments->moments));
   }
-  for (PetscInt c = 0, i = 0; c < n; c++) {
-    for (PetscInt k = 0; k < moments->basis.K; k++, i++)
-      moments->coefficients[i] = moments->moments[i] * moments->factor[k];
-  }
+  MomentsCoefficients(moments, n);
   if (!scalar)
     PetscCall(SynthesisSet(moments->sums, attention->layout.count, moments->coefficients));
   else if (moments->scalar)
@@ -264,7 +249,7 @@ static PetscErrorCode GetRun(Attention attention, PetscInt blocks, const double 
 
 /* THEORY.md (5.1) in moments M of w: sum_n e_n (1 - |S|/dim(n) sum_j M_nj^2), no term of which is negative. Taken
  * one by one they keep the energy's digits where all tokens meet and it vanishes. */
-static PetscErrorCode Energy(Attention attention, Tokens tokens, PetscBool current, PetscReal *gap) {
+PetscErrorCode MomentsEnergy(Attention attention, Tokens tokens, PetscBool current, PetscReal *gap) {
   const PetscInt degree = attention->truncation.degree;
   const PetscReal area = SphereArea(attention->layout.dim);
   const Moments *moments = attention->data;
@@ -285,7 +270,7 @@ static PetscErrorCode Energy(Attention attention, Tokens tokens, PetscBool curre
   PetscFunctionReturn(0);
 }
 
-static void Cost(Attention attention, double *travel, double *memory) {
+void MomentsCost(Attention attention, double *travel, double *memory) {
   const Moments *moments = attention->data;
   const double d = attention->layout.dim, numbers = (d + 1) * moments->basis.K,
                sent = moments->grid ? moments->wide.K : numbers;
@@ -302,4 +287,5 @@ static void Cost(Attention attention, double *travel, double *memory) {
             (attention->layout.count < cost.from ? 0 : cost.bytes);
 }
 
-const AttentionEngine AttentionMoments = {"moments", PETSC_TRUE, Create, Destroy, Sum, Get, GetRun, Energy, Cost};
+const AttentionEngine AttentionMoments = {"moments", PETSC_TRUE, MomentsCreate, MomentsDestroy, Sum,
+                                          Get,       GetRun,     MomentsEnergy, MomentsCost};

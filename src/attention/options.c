@@ -1,21 +1,43 @@
 /* Keys of attention. beta stops where positions rounded to double precision are still good for 12 digits of e^{beta
  * (<x,y> - 1)}. */
+#include <chorale/ensemble.h>
+#include <math.h>
+
 #include "attention/impl.h"
+
+/* NEIGHBOURS.md (18.1) */
+static PetscReal LogarithmOfCount(PetscReal c, PetscReal count) {
+  return c * log(count);
+}
 
 const OptionKey AttentionKeys[] = {
     CHOICE_KEY(AttentionOptions, type, "attention_type", "softmax", .choices = AttentionTypeName,
                .help = "Attention map: softmax; usa, without its denominator; l2, with exp(-|Qx-Ky|^2); sinkhorn, "
                        "scaled to be bistochastic; none."),
+    CHOICE_KEY(AttentionOptions, mask, "attention_mask", "none", .words = OPTION_WORDS("none", "causal"),
+               .needs = {{"attention_type", "!none"}},
+               .help = "Which tokens a token sees: none hides nothing; causal hides those after it in the order of "
+                       "tokens (not with sinkhorn)."),
     REAL_KEY(AttentionOptions, beta, "attention_beta", "1", 1e-6, 1e4, "-",
-             .help = "Inverse temperature: Q'K = beta I. Also the beta of the energy E_beta; beyond 700, where e^beta "
-                     "leaves double precision, the observable energy is E_beta e^{-beta}."),
+             .prefix = "logN:", .settle_by = "tokens_count", .settle = LogarithmOfCount,
+             .help = "Inverse temperature: Q'K = beta I; logN:c is c log N. Also the beta of the energy E_beta; beyond "
+                     "700, where e^beta leaves double precision, the observable energy is E_beta e^{-beta}."),
     REAL_KEY(AttentionOptions, value, "attention_value", "1", -1e6, 1e6, "1/time",
              .needs = {{"attention_type", "!none"}},
              .help = "Value scale v, V = v I: 1 attracts, -1 repels, 0 switches attention off."),
     STRING_KEY(AttentionOptions, weights, "attention_weights", "", .shown = "(none)", .input = PETSC_TRUE,
                .needs = {{"attention_type", "!none"}},
                .help = "HDF5 file with heads/<h>/{Q,K,V}, d x d each: Q, K, v V in place of sqrt(beta) I, v I; heads "
-                       "add up."),
+                       "add up. Or random: fresh Q and K in every layer, whose logits have the standard deviation "
+                       "beta."),
+    INT_KEY(AttentionOptions, heads, "attention_heads", "1", 1, 4096, "heads",
+            .needs = {{"attention_weights", ATTENTION_RANDOM}}, .help = "Number of random heads."),
+    INT_KEY(AttentionOptions, head_dim, "attention_head_dim", "-1", -1, 100000, "-",
+            .needs = {{"attention_weights", ATTENTION_RANDOM}},
+            .help = "Rows of Q and K of random heads, at most tokens_dim; -1 for tokens_dim."),
+    FLAG_KEY(AttentionOptions, random_value, "attention_random_value",
+             .needs = {{"attention_weights", ATTENTION_RANDOM}},
+             .help = "Random heads draw V, too, with entries of variance 1/d, in place of I."),
     CHOICE_KEY(AttentionOptions, engine, "attention_engine", "auto", .choices = AttentionEngineName,
                .help = "How kernel sums are made: direct visits all pairs of tokens, moments expands them in at most "
                        "20000 harmonics (default weights only), auto takes the cheaper."),
@@ -32,7 +54,11 @@ const OptionKey AttentionKeys[] = {
     {.name = NULL}};
 
 PetscErrorCode AttentionOptionsRead(AttentionOptions *options) {
+  EnsembleOptions ensemble;
+
   PetscFunctionBeginUser;
   PetscCall(DeckRead(AttentionKeys, options));
+  PetscCall(EnsembleOptionsRead(&ensemble));
+  options->seed = (uint64_t)ensemble.seed;
   PetscFunctionReturn(0);
 }

@@ -55,16 +55,25 @@ PetscErrorCode PanelsDestroy(Panels *panels) {
 }
 
 /* wx from x; the last component of both is the weight. */
-static void Widen(const TokensLayout *layout, const double *x, double *wx) {
-  const PetscInt d = layout->dim;
-
-  for (PetscInt t = 0; t < layout->block; t += 8, x += (d + 1) * 8, wx += (d + 1) * 8) {
+static void Widen(PetscInt d, PetscInt block, const double *x, double *wx) {
+  for (PetscInt t = 0; t < block; t += 8, x += (d + 1) * 8, wx += (d + 1) * 8) {
     const double *w = x + d * 8;
     for (PetscInt c = 0; c < d; c++) {
       for (int l = 0; l < 8; l++) wx[c * 8 + l] = w[l] * x[c * 8 + l];
     }
     for (int l = 0; l < 8; l++) wx[d * 8 + l] = w[l];
   }
+}
+
+void PackBlock(PetscInt d, PetscInt block, const double *x, const double *w, const double *factors, double *pack,
+               double *wide) {
+  double *to = pack;
+
+  for (PetscInt t = 0; t < block; t += 8, to += (d + 1) * 8) {
+    for (PetscInt c = 0; c < d; c++) memcpy(to + c * 8, x + c * block + t, 8 * sizeof(double));
+    for (int l = 0; l < 8; l++) to[d * 8 + l] = w[t + l] * (factors ? factors[t + l] : 1);
+  }
+  Widen(d, block, pack, wide);
 }
 
 /* Where panel J can be read: in the owner's own pack, elsewhere where it arrived. */
@@ -91,14 +100,9 @@ PetscErrorCode PanelsStart(Panels panels, Tokens tokens, const double *factors) 
   PetscCall(TokensGetVec(tokens, &x));
   PetscCall(TokensGetWeights(tokens, &weights));
   PetscCall(VecGetArrayRead(x, &from));
-  for (PetscInt b = 0; b < panels->layout.owned; b++) {
-    double *to = panels->x + b * panels->length;
-    for (PetscInt t = 0; t < B; t += 8, to += (d + 1) * 8) {
-      for (PetscInt c = 0; c < d; c++) memcpy(to + c * 8, from + (b * d + c) * B + t, 8 * sizeof(double));
-      for (int l = 0; l < 8; l++) to[d * 8 + l] = weights[b * B + t + l] * (factors ? factors[b * B + t + l] : 1);
-    }
-    Widen(&panels->layout, panels->x + b * panels->length, panels->wx + b * panels->length);
-  }
+  for (PetscInt b = 0; b < panels->layout.owned; b++)
+    PackBlock(d, B, from + b * d * B, weights + b * B, factors ? factors + b * B : NULL, panels->x + b * panels->length,
+              panels->wx + b * panels->length);
   PetscCall(VecRestoreArrayRead(x, &from));
   panels->next = 0;
   PetscCall(Send(panels, 0));
@@ -114,7 +118,7 @@ PetscErrorCode PanelsNext(Panels panels, TilePack *pack) {
   if (PanelsOwner(panels, J) == panels->rank) {
     *pack = PanelsOwn(panels, J - panels->layout.first);
   } else {
-    if (PanelsTravel(panels)) Widen(&panels->layout, panels->in[J % 2], panels->wide);
+    if (PanelsTravel(panels)) Widen(panels->layout.dim, panels->layout.block, panels->in[J % 2], panels->wide);
     *pack = (TilePack){panels->in[J % 2], panels->wide};
   }
   PetscFunctionReturn(0);

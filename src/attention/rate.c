@@ -20,6 +20,9 @@
  *
  * From below. Tokens that have nearly met at x part at the rate -2 <x, sum_h V x>, e^{<Bx,x>} times that for usa.
  *
+ * Under a mask tokens see different measures, and Att is no field: those at one place may part. Nothing is said from
+ * above. From below the same: let all but the last of N tokens be at x.
+ *
  * Softmax and usa with B = beta I, V = v I, v >= 0 are gradient flows: epsilon = 0. For l2 and sinkhorn with v > 0 the
  * drift is another mean than that of the energy's gradient; Cauchy and Schwarz then give what Mixed() says. */
 #include <petscsys.h>
@@ -165,6 +168,7 @@ PetscErrorCode AttentionEnergyRate(Attention a, PetscReal *low, PetscReal *high)
   } else if (a->type->rate != 1 || a->type->form == FORM_SINKHORN) {
     *high = a->value * PetscMin(Mixed(a), 2 * Largest(a->exponent));
   }
+  if (a->causal) *high = INFINITY;
   PetscFunctionReturn(0);
 }
 

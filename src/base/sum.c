@@ -16,3 +16,14 @@ PetscErrorCode SumAllreduce(MPI_Comm comm, PetscInt n, PetscInt64 values[]) {
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, values, count, MPIU_INT64, MPI_SUM, comm));
   PetscFunctionReturn(0);
 }
+
+PetscErrorCode SumExscan(MPI_Comm comm, PetscInt n, PetscInt64 values[]) {
+  PetscMPIInt count, rank;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMPIIntCast(n, &count));
+  PetscCallMPI(MPI_Comm_rank(comm, &rank));
+  PetscCallMPI(MPI_Exscan(MPI_IN_PLACE, values, count, MPIU_INT64, MPI_SUM, comm));
+  if (!rank) PetscCall(PetscArrayzero(values, n)); /* MPI leaves it alone there */
+  PetscFunctionReturn(0);
+}

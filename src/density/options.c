@@ -16,6 +16,7 @@ PetscErrorCode DensityOptionsRead(DensityOptions *options) {
   PetscFunctionBeginUser;
   PetscCall(DeckRead(DensityKeys, options));
   options->scheme = "flow";
+  options->independent = 0;
   PetscCall(StartOptionsRead(&options->start));
   PetscFunctionReturn(0);
 }

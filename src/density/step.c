@@ -35,6 +35,14 @@ static PetscErrorCode Flow(Density density, PetscReal dt, double *rho) {
   PetscFunctionReturn(0);
 }
 
+/* rho' = e^{rate dt Laplacian} rho, exactly: harmonics are eigenfunctions. */
+static void Diffuse(Density density, PetscReal dt, PetscReal rate, double *rho) {
+  for (PetscInt k = 0; k < density->count; k++) {
+    const PetscReal n = (PetscReal)density->degrees[k], eigenvalue = n * (n + density->dim - 2);
+    rho[k] *= exp(-rate * dt * eigenvalue);
+  }
+}
+
 /* rho' = e^{k(1) dt/2 Laplacian} (rho - div(rho (Att[rho] dt + dW))): the mean of noise alone decays exactly, and no
  * degree grows in mean square, since (1 + x) e^{-x} <= 1. */
 static PetscErrorCode Euler(Density density, PetscReal dt, PetscReal k1, double *rho) {
@@ -42,10 +50,8 @@ static PetscErrorCode Euler(Density density, PetscReal dt, PetscReal k1, double 
 
   PetscFunctionBeginUser;
   PetscCall(density->kind->transport(density, dt, rho, slope));
-  for (PetscInt k = 0; k < density->count; k++) {
-    const PetscReal n = (PetscReal)density->degrees[k], eigenvalue = n * (n + density->dim - 2);
-    rho[k] = exp(-0.5 * k1 * dt * eigenvalue) * (rho[k] + slope[k]);
-  }
+  for (PetscInt k = 0; k < density->count; k++) rho[k] += slope[k];
+  Diffuse(density, dt, 0.5 * k1, rho);
   PetscFunctionReturn(0);
 }
 
@@ -60,6 +66,7 @@ static void Smooth(Density density, PetscReal dt, double *rho) {
 }
 
 PetscErrorCode DensityStep(Density density, Field field, PetscReal dt) {
+  const PetscReal own = density->options.independent;
   PetscReal k1 = 0;
   PetscBool zero;
   double *rho;
@@ -70,10 +77,12 @@ PetscErrorCode DensityStep(Density density, Field field, PetscReal dt) {
   if (!zero) PetscCall(FieldGetVariance(field, &k1));
   PetscCall(density->kind->freeze(density, zero ? NULL : field, PetscSqrtReal(dt)));
   PetscCall(VecGetArray(density->state, &rho));
+  if (own > 0) Diffuse(density, 0.5 * dt, own, rho); /* half before and half after, as of the tokens */
   if (density->ito)
     PetscCall(Euler(density, dt, k1, rho));
   else
     PetscCall(Flow(density, dt, rho));
+  if (own > 0) Diffuse(density, 0.5 * dt, own, rho);
   if (density->options.hyperviscosity > 0) Smooth(density, dt, rho);
   PetscCall(VecRestoreArray(density->state, &rho));
   PetscFunctionReturn(0);

@@ -44,6 +44,12 @@ PetscBool DeckTextToFlag(const char *text, PetscBool *value) {
   return PETSC_FALSE;
 }
 
+PetscBool DeckTextToPrefixed(const OptionKey *key, const char *text, PetscReal *value) {
+  const size_t n = key->prefix && !key->lists ? strlen(key->prefix) : 0;
+  return n && !strncmp(text, key->prefix, n) && DeckTextToReal(text + n, value) && *value > 0 ? PETSC_TRUE
+                                                                                              : PETSC_FALSE;
+}
+
 const char *DeckKeyWord(const OptionKey *key, PetscInt i) {
   const char *const *word = key->words;
   if (key->choices) return key->choices(i);
@@ -84,6 +90,7 @@ void DeckKeyAllowed(const OptionKey *key, char *buffer, size_t size) {
     break;
   case KEY_REAL:
     Append(buffer, size, key->above ? "a number > %g and <= %g" : "a number from %g to %g", key->low, key->high);
+    if (key->prefix && !key->lists) Append(buffer, size, ", or %sc with a number c > 0", key->prefix);
     break;
   case KEY_CHOICE:
     break;
@@ -106,6 +113,7 @@ const char *DeckKeyCheck(const OptionKey *key, const char *value, char *buffer, 
     break;
   case KEY_REAL:
     right = DeckTextToReal(value, &x) && (key->above ? x > key->low : x >= key->low) && x <= key->high;
+    right = right || DeckTextToPrefixed(key, value, &x) ? PETSC_TRUE : PETSC_FALSE;
     break;
   case KEY_CHOICE:
     break;

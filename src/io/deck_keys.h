@@ -48,6 +48,8 @@ PetscBool DeckMatches(const char *patterns, const char *text);
 
 /* Value as text, the user's (set), or resolved, or the default. */
 PetscErrorCode DeckKeyValue(const OptionKey *key, const char **value, PetscBool *set);
+/* Puts numbers in place of the values with a prefix (OptionKey). Refuses (user input) what is no number of the key. */
+PetscErrorCode DeckSettle(void);
 /* Refuses a key in use that is given, is not at its default, and has no effect; unless what it needs was given by a
  * later deck or option, so that decks can be changed from outside. */
 PetscErrorCode DeckCheckNeeds(void);
@@ -56,6 +58,8 @@ PetscErrorCode DeckCheckNeeds(void);
 PetscBool DeckTextToInt(const char *text, PetscInt64 *value);
 PetscBool DeckTextToReal(const char *text, PetscReal *value);
 PetscBool DeckTextToFlag(const char *text, PetscBool *value);
+/* Is it the key's prefix and a number > 0? */
+PetscBool DeckTextToPrefixed(const OptionKey *key, const char *text, PetscReal *value);
 
 /* Refuses an unknown key, one of another study, or a wrong value (list: given as a YAML list or with commas) and puts
  * the value into the options database. where is " (deck.yaml, line 3)" or "". All ranks alike. */

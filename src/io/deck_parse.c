@@ -101,6 +101,7 @@ PetscErrorCode DeckParse(int argc, char **argv) {
   for (; i < argc; i += words) {
     if (!IsPetscOption(argc, argv, i, &words)) PetscCall(ReadOption(argc, argv, i, &words));
   }
+  PetscCall(DeckSettle());
   PetscCall(DeckCheckNeeds());
   PetscFunctionReturn(0);
 }

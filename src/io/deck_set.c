@@ -1,6 +1,7 @@
 /* A given key and its value: into the options database, or refused in one line. */
 #include "io/deck_keys.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* A word that is no key of the study: what may have been meant? */
@@ -79,6 +80,45 @@ static PetscErrorCode IsMet(const OptionNeed *need, int since, PetscBool *met, c
     if (key->type == KEY_FLAG && DeckTextToFlag(value, &flag)) value = flag ? "true" : "false";
     *met = given[i] > since || DeckMatches(need->of, value) ? PETSC_TRUE : PETSC_FALSE;
     if (!*other) *other = key, *is = value;
+  }
+  PetscFunctionReturn(0);
+}
+
+/* The integer n of the key that a value with a prefix goes by. */
+static PetscErrorCode SettleBy(const OptionKey *key, const char *given_value, PetscInt64 *n) {
+  const OptionKey *by = DeckKeyFindUsed(key->settle_by), *other;
+  const char *value = "", *is;
+  char quote[64];
+  PetscBool set, met = by ? PETSC_TRUE : PETSC_FALSE;
+  PetscFunctionBeginUser;
+  for (int i = 0; by && met && i < OPTION_NEEDS && by->needs[i].key; i++)
+    PetscCall(IsMet(&by->needs[i], source, &met, &other, &is));
+  if (by) PetscCall(DeckKeyValue(by, &value, &set));
+  PetscCheck(met && DeckTextToInt(value, n), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "%s = %s: must be a number where there is not one %s", key->name,
+             DeckQuote(given_value, quote, sizeof(quote)), key->settle_by);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode DeckSettle(void) {
+  const OptionKey *key;
+  const char *value, *wrong;
+  char option[PETSC_MAX_OPTION_NAME], text[64], allowed[512], quote[64];
+  PetscReal c;
+  PetscInt64 n;
+  PetscBool set;
+  PetscFunctionBeginUser;
+  for (PetscInt i = 0; (key = DeckKeyGet(i)); i++) {
+    PetscCall(DeckKeyValue(key, &value, &set));
+    if (!set || !DeckTextToPrefixed(key, value, &c)) continue;
+    PetscCall(SettleBy(key, value, &n));
+    PetscCall(PetscSNPrintf(text, sizeof(text), "%.17g", (double)key->settle(c, (PetscReal)n)));
+    wrong = DeckKeyCheck(key, text, allowed, sizeof(allowed));
+    PetscCheck(!wrong, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+               "%s = %s: is %.6g for %s = %" PetscInt64_FMT ", must be %s", key->name,
+               DeckQuote(value, quote, sizeof(quote)), strtod(text, NULL), key->settle_by, n, wrong);
+    PetscCall(PetscSNPrintf(option, sizeof(option), "-%s", key->name));
+    PetscCall(PetscOptionsSetValue(NULL, option, text));
   }
   PetscFunctionReturn(0);
 }

@@ -24,6 +24,7 @@ typedef struct {
 typedef struct {
   const char *name; /* value of noise_type */
   PetscBool zero;   /* G is identically zero */
+  PetscBool ball;   /* G is defined inside the sphere, too */
   PetscInt most;    /* tokens that a field can be evaluated at; 0 for any number */
   PetscInt points;  /* different points that a draw can be evaluated at, all in all; 0 for any number */
   /* Makes noise->data of the type's own options. NULL when there is nothing to do, as for destroy. */
@@ -71,7 +72,7 @@ const char *NoiseTypeName(PetscInt i);
 PetscErrorCode FieldCreate(const FieldType *type, Noise noise, Field *field);
 
 /* All types: NAME stands for the NoiseTypeNAME of its file. */
-#define NOISES(TYPE)     TYPE(Mlp), TYPE(Spectral), TYPE(Gram), TYPE(None)
+#define NOISES(TYPE)     TYPE(Mlp), TYPE(Spectral), TYPE(Gram), TYPE(Values), TYPE(None)
 #define NOISE_TYPE(name) NoiseType##name
 extern const NoiseType NOISES(NOISE_TYPE);
 

@@ -37,6 +37,21 @@ PetscErrorCode NoiseIsZero(Noise noise, PetscBool *zero) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode NoiseIsOdd(Noise noise, PetscBool *odd) {
+  PetscFunctionBeginUser;
+  *odd = !noise->type->zero && noise->activation->odd && noise->bias_u == 0 && noise->bias_w == 0 ? PETSC_TRUE
+                                                                                                  : PETSC_FALSE;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode NoiseCheckBall(Noise noise) {
+  PetscFunctionBeginUser;
+  PetscCheck(noise->type->ball, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
+             "noise_at = barycentre: barycentres lie inside the sphere and noise_type %s on it; take mlp or values",
+             noise->type->name);
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode NoiseGetDegree(Noise noise, PetscInt *degree) {
   PetscFunctionBeginUser;
   *degree = noise->type->zero ? -1 : NOISE_DEGREE_NONE;

@@ -215,6 +215,7 @@ static PetscErrorCode Cost(Noise noise, PetscReal count, PetscReal mine, PetscRe
 }
 
 const NoiseType NoiseTypeMlp = {.name = "mlp",
+                                .ball = PETSC_TRUE,
                                 .create = Create,
                                 .destroy = Destroy,
                                 .view = View,

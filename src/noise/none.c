@@ -28,5 +28,8 @@ static PetscErrorCode Evaluate(Field field, Tokens tokens, Vec g) {
   PetscFunctionReturn(0);
 }
 
-const NoiseType NoiseTypeNone = {
-    .name = "none", .zero = PETSC_TRUE, .view = View, .field = {.clear = Clear, .add = Add, .evaluate = Evaluate}};
+const NoiseType NoiseTypeNone = {.name = "none",
+                                 .zero = PETSC_TRUE,
+                                 .ball = PETSC_TRUE,
+                                 .view = View,
+                                 .field = {.clear = Clear, .add = Add, .evaluate = Evaluate}};

@@ -13,8 +13,14 @@ static PetscErrorCode Add(Checkpoint checkpoint, const char *name, CheckpointEnt
 }
 
 PetscErrorCode CheckpointAddTokens(Checkpoint checkpoint, const char *name, Tokens tokens) {
+  char radius_name[CHECKPOINT_NAME];
+  double *radius;
+
   PetscFunctionBeginUser;
   PetscCall(Add(checkpoint, name, (CheckpointEntry){.type = CHECKPOINT_TOKENS, .tokens = tokens}));
+  PetscCall(TokensGetRadius(tokens, &radius));
+  PetscCall(PetscSNPrintf(radius_name, sizeof(radius_name), "%s_radius", name));
+  if (radius) PetscCall(Add(checkpoint, radius_name, (CheckpointEntry){.type = CHECKPOINT_RADIUS, .tokens = tokens}));
   PetscFunctionReturn(0);
 }
 

@@ -5,7 +5,7 @@
  *     /rows/NAME      [R][n] results so far
  *     /frames/NAME    [frames] steps of the frames that these rows begin with
  *     /shared/NAME    [1][n] numbers of the whole run
- *     /state/R/NAME   [N][d] positions, or [1][n] numbers, of every realization in progress
+ *     /state/R/NAME   [N][d] positions, [N][1] radii, or [1][n] numbers, of every realization in progress
  *     /parameters, /provenance as in results files
  */
 #include "run/checkpoint_impl.h"
@@ -39,12 +39,13 @@ typedef struct {
 } Part;
 
 static PetscBool IsState(const CheckpointEntry *entry) {
-  return entry->type == CHECKPOINT_TOKENS || entry->type == CHECKPOINT_REALS ? PETSC_TRUE : PETSC_FALSE;
+  return entry->type != CHECKPOINT_ROWS && entry->type != CHECKPOINT_SHARED ? PETSC_TRUE : PETSC_FALSE;
 }
 
 /* The part of realization r; the rows, which the caller frees, as the objects have them when it is in progress here. */
 static PetscErrorCode TakePart(const CheckpointEntry *entry, PetscInt r, PetscBool here, Part *part) {
   TokensLayout layout;
+  double *radius;
 
   PetscFunctionBeginUser;
   *part = (Part){.count = 1, .k = entry->n, .n = here ? 1 : 0};
@@ -56,6 +57,15 @@ static PetscErrorCode TakePart(const CheckpointEntry *entry, PetscInt r, PetscBo
   }
   PetscCall(TokensGetLayout(entry->tokens, &layout));
   part->count = layout.count;
+  if (entry->type == CHECKPOINT_RADIUS) {
+    part->k = 1;
+    TokensOwnRows(&layout, &part->first, &part->n);
+    PetscCall(TokensGetRadius(entry->tokens, &radius));
+    PetscCall(PetscMalloc1(part->n, &part->rows));
+    PetscCall(PetscArraycpy(part->rows, radius, part->n));
+    if (!here) part->n = 0;
+    PetscFunctionReturn(0);
+  }
   part->k = layout.dim;
   PetscCall(PetscMalloc1((size_t)layout.owned * layout.block * layout.dim, &part->rows));
   if (here) PetscCall(TokensGetRows(entry->tokens, &part->first, &part->n, part->rows));
@@ -268,6 +278,21 @@ PetscErrorCode CheckpointFileReadRows(Checkpoint checkpoint) {
   PetscFunctionReturn(0);
 }
 
+/* Into the objects. */
+static PetscErrorCode GivePart(const CheckpointEntry *entry, const Part *part) {
+  double *radius;
+
+  PetscFunctionBeginUser;
+  if (entry->type == CHECKPOINT_TOKENS)
+    PetscCall(TokensSetRows(entry->tokens, part->rows));
+  else if (entry->type == CHECKPOINT_RADIUS) {
+    PetscCall(TokensGetRadius(entry->tokens, &radius));
+    PetscCall(PetscArraycpy(radius, part->rows, part->n));
+  } else
+    PetscCall(PetscArraycpy(entry->values, part->rows, entry->n));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode ReadState(Checkpoint checkpoint, Hdf hdf) {
   Part part;
 
@@ -277,10 +302,7 @@ static PetscErrorCode ReadState(Checkpoint checkpoint, Hdf hdf) {
     if (!IsState(entry)) continue;
     PetscCall(TakePart(entry, checkpoint->current, PETSC_TRUE, &part));
     PetscCall(ReadPart(hdf, &part));
-    if (entry->type == CHECKPOINT_TOKENS)
-      PetscCall(TokensSetRows(entry->tokens, part.rows));
-    else
-      PetscCall(PetscArraycpy(entry->values, part.rows, entry->n));
+    PetscCall(GivePart(entry, &part));
     PetscCall(PetscFree(part.rows));
   }
   PetscFunctionReturn(0);

@@ -12,7 +12,7 @@
 #define CHECKPOINT_FORMAT "3"
 
 typedef struct {
-  enum { CHECKPOINT_TOKENS, CHECKPOINT_REALS, CHECKPOINT_ROWS, CHECKPOINT_SHARED } type;
+  enum { CHECKPOINT_TOKENS, CHECKPOINT_RADIUS, CHECKPOINT_REALS, CHECKPOINT_ROWS, CHECKPOINT_SHARED } type;
   char name[CHECKPOINT_NAME];
   Tokens tokens;
   PetscInt n;               /* numbers, or numbers per row */

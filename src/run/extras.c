@@ -1,5 +1,7 @@
 #include "run/extras.h"
 
+#include <string.h>
+
 #include "base/log.h"
 
 #define ADDRESS(name) &EXTRA_NAME(name)
@@ -16,11 +18,25 @@ const OptionKey ExtrasKeys[] = {
             .help =
                 "Adds modes: the amplitude sum_ij w_i w_j P_n(<x_i,x_j>) of each degree n from 1 to this one, which "
                 "is 1 for a cluster and 0 for the uniform law."),
+    FLAG_KEY(ExtrasOptions, radius, "output_radius", .needs = {{"scheme_norm", "pre|peri"}},
+             .help = "Adds radius: the mean length of the tokens' vectors."),
+    FLAG_KEY(ExtrasOptions, clusters, "output_clusters",
+             .help = "Adds clusters_all: the connected components of the graph <x_i,x_j> > 0.99 on all tokens, where "
+                     "clusters has the first 4096; tokens_dim at most 3."),
+    FLAG_KEY(ExtrasOptions, focus, "output_attention", .needs = {{"attention_weights", "!random"}},
+             .help = "Adds attention_entropy and attention_largest, means over the tokens of the entropy (nats) of "
+                     "their attention weights and of the largest one, for attention_type softmax or l2; visits all "
+                     "pairs of tokens in every frame."),
     {.name = NULL}};
 
 PetscErrorCode ExtrasOptionsRead(ExtrasOptions *options) {
+  char mask[PETSC_MAX_PATH_LEN];
+
   PetscFunctionBeginUser;
   PetscCall(DeckRead(ExtrasKeys, options));
+  PetscCall(DeckReadText(AttentionKeys, "attention_mask", mask));
+  PetscCall(DeckReadText(AttentionKeys, "attention_type", options->type));
+  options->causal = !strcmp(mask, "causal") ? PETSC_TRUE : PETSC_FALSE;
   PetscFunctionReturn(0);
 }
 

@@ -7,10 +7,15 @@
 #include <chorale/results.h>
 
 typedef struct {
-  PetscInt64 modes; /* output_modes: of degrees 1 to this one; 0 for none */
+  PetscInt64 modes;              /* output_modes: of degrees 1 to this one; 0 for none */
+  PetscBool radius;              /* output_radius */
+  PetscBool clusters;            /* output_clusters: of all tokens */
+  PetscBool focus;               /* output_attention */
+  PetscBool causal;              /* attention_mask: positions matter */
+  char type[PETSC_MAX_PATH_LEN]; /* attention_type */
 } ExtrasOptions;
 extern const OptionKey ExtrasKeys[];
-/* output_modes and its like. */
+/* output_modes and its like, and what they need to know of attention. */
 PetscErrorCode ExtrasOptionsRead(ExtrasOptions *options);
 
 typedef struct _p_Extras *Extras;
@@ -33,8 +38,9 @@ typedef struct {
   PetscErrorCode (*evaluate)(const Quantity *quantity, Tokens tokens, Attention attention, PetscReal values[]);
 } Extra;
 
-/* All kinds: NAME stands for the ExtraNAME of its file. */
-#define EXTRAS(EXTRA)    EXTRA(Modes)
+/* All kinds: NAME stands for ExtraNAME. */
+#define EXTRAS(EXTRA)                                                                                                  \
+  EXTRA(Modes), EXTRA(Radius), EXTRA(Clusters), EXTRA(First), EXTRA(Position), EXTRA(Entropy), EXTRA(Largest)
 #define EXTRA_NAME(name) Extra##name
 extern const Extra EXTRAS(EXTRA_NAME);
 

@@ -14,8 +14,11 @@
 const OptionKey OutputKeys[] = {
     STRING_KEY(OutputOptions, file, "output_file", "", .shown = "STUDY.h5", .help = "Results file (HDF5)."),
     FLAG_KEY(OutputOptions, overwrite, "output_overwrite", .help = "Replace an existing results file."),
-    INT_KEY(OutputOptions, every, "output_every", "1", 1, 100000000, "layers",
+    INT_KEY(OutputOptions, every, "output_every", "1", 1, 100000000, "layers", .needs = {{"output_log", "0"}},
             .help = "Layers from one recorded frame to the next."),
+    INT_KEY(OutputOptions, log, "output_log", "0", 0, 100000000, "frames",
+            .help = "Frames recorded beside the first, equally spaced in the logarithm of time as far as they can be a "
+                    "layer apart; 0 for output_every."),
     INT_KEY(OutputOptions, trajectories, "output_trajectories", "0", 0, 10000000, "runs",
             .help = "Realizations (the first ones) whose token positions are recorded; at most ensemble_realizations."),
     CHOICE_KEY(OutputOptions, precision, "output_precision", "double", .words = OPTION_WORDS("double", "single"),

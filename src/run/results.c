@@ -113,8 +113,11 @@ static PetscErrorCode CheckCount(const char *key, const char *value, void *conte
   const PetscInt64 numbers = (PetscInt64)results->frames->count * results->frame + results->tail;
 
   PetscFunctionBeginUser;
-  PetscCheck(numbers <= INT_MAX || strcmp(key, results->frames->every ? "output_every" : "analyze_every"),
-             results->layout.world, PETSC_ERR_USER_INPUT,
+  const char *const cause = !results->frames->every                ? "analyze_every"
+                            : results->frames->every == FRAMES_LOG ? "output_log"
+                                                                   : "output_every";
+
+  PetscCheck(numbers <= INT_MAX || strcmp(key, cause), results->layout.world, PETSC_ERR_USER_INPUT,
              "%s = %s: %" PetscInt_FMT " frames are too many, at most %d can be recorded", key, value,
              results->frames->count, (int)((INT_MAX - results->tail) / PetscMax(results->frame, 1)));
   PetscFunctionReturn(0);

@@ -10,6 +10,7 @@
 #include "run/origin.h"
 
 #define POSITION "/particles/all/position"
+#define RADIUS   "/particles/all/radius"
 /* HDF5 handles every chunk of a frame by itself, which costs more than writing it when chunks are small: a large frame
  * has this many chunks, each of whole token blocks. Chunks are no larger than this, nor than what a rank owns: two
  * ranks at one compressed chunk wait for each other. */
@@ -24,7 +25,7 @@ struct _p_Trajectory {
   TokensLayout layout;
   PetscMPIInt rank;
   Hdf hdf;
-  HdfSeries values;
+  HdfSeries values, radii;                  /* radii: NULL of tokens that have none */
   PetscInt frames, extent, written, listed; /* to come, in the file, written, in the sidecar */
   PetscBool single;
   PetscInt64 *step; /* [frames] */
@@ -89,6 +90,7 @@ PetscErrorCode TrajectoryCreate(Tokens tokens, const char *path, PetscInt frames
                                 Trajectory *trajectory) {
   HdfSeriesShape shape = {.single = single, .deflate = (int)deflate};
   Trajectory made;
+  double *radius;
 
   PetscFunctionBeginUser;
   PetscCall(New(tokens, path, frames, single, &made));
@@ -99,13 +101,16 @@ PetscErrorCode TrajectoryCreate(Tokens tokens, const char *path, PetscInt frames
   PetscCall(HdfOpen(made->layout.comm, path, "w", NULL, &made->hdf));
   PetscCall(WriteHeader(made));
   PetscCall(HdfSeriesCreate(made->hdf, POSITION "/value", &shape, &made->values));
+  PetscCall(TokensGetRadius(tokens, &radius));
+  shape.d = 1;
+  if (radius) PetscCall(HdfSeriesCreate(made->hdf, RADIUS "/value", &shape, &made->radii));
   *trajectory = made;
   PetscFunctionReturn(0);
 }
 
 /* Opens the file and takes over what it says; an error when it is not whole. */
-static PetscErrorCode Reopen(Trajectory trajectory, PetscInt done) {
-  HdfSeriesShape shape = {.d = trajectory->layout.dim, .single = trajectory->single};
+static PetscErrorCode Reopen(Trajectory trajectory, PetscInt done, PetscBool radii) {
+  HdfSeriesShape shape = {.d = trajectory->layout.dim, .single = trajectory->single}, other = shape;
   PetscInt64 clock[8];
   int valid = 0, rank;
   PetscBool found;
@@ -116,6 +121,12 @@ static PetscErrorCode Reopen(Trajectory trajectory, PetscInt done) {
   PetscCall(HdfSeriesOpen(trajectory->hdf, POSITION "/value", &shape, &trajectory->values));
   PetscCall(
       HdfGetShape(trajectory->hdf, POSITION "/step", &rank, clock)); /* of a killed run it may have less than values */
+  other.d = 1;
+  other.frames = shape.frames;
+  other.N = shape.N;
+  if (radii) PetscCall(HdfSeriesOpen(trajectory->hdf, RADIUS "/value", &other, &trajectory->radii));
+  PetscCheck(other.frames == shape.frames && other.N == shape.N, trajectory->layout.comm, PETSC_ERR_FILE_READ,
+             "%s: is not whole", trajectory->path);
   PetscCheck(valid >= done && rank == 1 && clock[0] >= done && clock[0] <= trajectory->frames && shape.frames >= done &&
                  shape.frames <= trajectory->frames && shape.N == trajectory->layout.count,
              trajectory->layout.comm, PETSC_ERR_FILE_READ, "%s: is not of this run", trajectory->path);
@@ -130,12 +141,15 @@ PetscErrorCode TrajectoryOpen(Tokens tokens, const char *path, PetscInt frames, 
                               Trajectory *trajectory) {
   PetscErrorCode failed;
   Trajectory made;
+  double *radius;
 
   PetscFunctionBeginUser;
   PetscCall(New(tokens, path, frames, single, &made));
+  PetscCall(TokensGetRadius(tokens, &radius));
   PetscCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL)); /* a file that is lost is no error here */
-  failed = Reopen(made, done);
+  failed = Reopen(made, done, radius ? PETSC_TRUE : PETSC_FALSE);
   if (failed) {
+    (void)HdfSeriesDestroy(&made->radii);
     (void)HdfSeriesDestroy(&made->values);
     (void)HdfClose(&made->hdf); /* of a damaged file this fails, too */
   }
@@ -166,13 +180,20 @@ static PetscErrorCode WriteWeights(Trajectory trajectory, Tokens tokens) {
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode WriteClock(Trajectory trajectory, const char *step, const char *time) {
+  PetscFunctionBeginUser;
+  PetscCall(HdfGrowInts(trajectory->hdf, step, trajectory->extent, trajectory->step));
+  PetscCall(HdfGrowReals(trajectory->hdf, time, trajectory->extent, trajectory->time));
+  PetscFunctionReturn(0);
+}
+
 /* Everything written so far is in the file for good, and nothing else is called a frame there. */
 static PetscErrorCode Flush(Trajectory trajectory) {
   const int valid = trajectory->written;
 
   PetscFunctionBeginUser;
-  PetscCall(HdfGrowInts(trajectory->hdf, POSITION "/step", trajectory->extent, trajectory->step));
-  PetscCall(HdfGrowReals(trajectory->hdf, POSITION "/time", trajectory->extent, trajectory->time));
+  PetscCall(WriteClock(trajectory, POSITION "/step", POSITION "/time"));
+  if (trajectory->radii) PetscCall(WriteClock(trajectory, RADIUS "/step", RADIUS "/time"));
   PetscCall(HdfAttributeInt(trajectory->hdf, POSITION, "frames_valid", valid));
   PetscCall(HdfFlush(trajectory->hdf));
   PetscFunctionReturn(0);
@@ -228,18 +249,28 @@ PetscErrorCode TrajectoryFlush(Trajectory trajectory) {
   PetscFunctionReturn(0);
 }
 
+/* Room for one frame more. */
+static PetscErrorCode Extend(Trajectory trajectory) {
+  PetscFunctionBeginUser;
+  PetscCall(HdfSeriesExtend(trajectory->values, ++trajectory->extent));
+  if (trajectory->radii) PetscCall(HdfSeriesExtend(trajectory->radii, trajectory->extent));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode TrajectoryWrite(Trajectory trajectory, PetscInt step, PetscReal time, Tokens tokens) {
   PetscInt64 first, count;
-  double now;
+  double now, *radius;
   PetscMPIInt due = 0;
 
   PetscFunctionBeginUser;
   PetscCheck(trajectory->written < trajectory->frames, trajectory->layout.comm, PETSC_ERR_ARG_OUTOFRANGE,
              "%s: more than %" PetscInt_FMT " frames", trajectory->path, trajectory->frames);
   if (!trajectory->written) PetscCall(WriteWeights(trajectory, tokens));
-  if (trajectory->written == trajectory->extent) PetscCall(HdfSeriesExtend(trajectory->values, ++trajectory->extent));
+  if (trajectory->written == trajectory->extent) PetscCall(Extend(trajectory));
   PetscCall(TokensGetRows(tokens, &first, &count, trajectory->rows));
   PetscCall(HdfSeriesWrite(trajectory->values, trajectory->written, first, count, trajectory->rows));
+  PetscCall(TokensGetRadius(tokens, &radius));
+  if (radius) PetscCall(HdfSeriesWrite(trajectory->radii, trajectory->written, first, count, radius));
   trajectory->step[trajectory->written] = step;
   trajectory->time[trajectory->written] = time;
   trajectory->written++;
@@ -261,6 +292,7 @@ PetscErrorCode TrajectoryDestroy(Trajectory *trajectory) {
 
   PetscFunctionBeginUser;
   if (!old) PetscFunctionReturn(0);
+  PetscCall(HdfSeriesDestroy(&old->radii));
   PetscCall(HdfSeriesDestroy(&old->values));
   PetscCall(HdfClose(&old->hdf));
   PetscCall(WriteSidecar(old));

@@ -8,7 +8,84 @@ PetscErrorCode SchemeWork(Scheme scheme, Tokens tokens) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SchemeFields(Attention attention, Field field, Tokens tokens, Vec *drift, Vec *noise) {
+PetscReal SchemeFactor(Scheme scheme, PetscReal time) {
+  return scheme->norm->depth ? 1 / PetscSqrtReal(time + 1) : 1;
+}
+
+/* E |G|^2 = d k(1), and 1 of a unit vector. */
+PetscReal SchemeVariance(Scheme scheme, PetscReal k1) {
+  return scheme->norm->unit && k1 > 0 ? 1 / (PetscReal)scheme->dim : k1;
+}
+
+/* v <- scale v/|v| for the filled tokens of a block; returns the first without a direction, or filled. */
+static PetscInt UnitBlock(const TokensLayout *l, PetscInt filled, PetscReal scale, double *v) {
+  for (PetscInt t = 0; t < filled; t++) {
+    double square = 0;
+
+    for (PetscInt c = 0; c < l->dim; c++) square += PetscSqr(v[c * l->block + t]);
+    if (!(square > 1e-280 && square < 1e300)) return t;
+    const double factor = scale / PetscSqrtReal(square);
+    for (PetscInt c = 0; c < l->dim; c++) v[c * l->block + t] *= factor;
+  }
+  return filled;
+}
+
+/* v_i <- scale v_i/|v_i| where the norm wants the outputs of branches normalised. */
+static PetscErrorCode Unit(Scheme scheme, Tokens tokens, PetscReal scale, Vec v, const char *what) {
+  PetscInt64 lost = -1;
+  TokensLayout layout;
+  double *x;
+
+  PetscFunctionBeginUser;
+  if (!scheme->norm->unit) PetscFunctionReturn(0);
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCall(VecGetArray(v, &x));
+  for (PetscInt b = 0; b < layout.owned && lost < 0; b++) {
+    const PetscInt filled = TokensFilled(&layout, b);
+    const PetscInt end = UnitBlock(&layout, filled, scale, x + b * layout.dim * layout.block);
+
+    if (end < filled) lost = (PetscInt64)(layout.first + b) * layout.block + end;
+  }
+  PetscCall(VecRestoreArray(v, &x));
+  /* as in TokensMove, the rank that owns the token reports it */
+  PetscCheck(lost < 0, PETSC_COMM_SELF, PETSC_ERR_FP,
+             "scheme_norm = %s: the output of %s at token %" PetscInt64_FMT
+             " is zero or not finite, so has no direction",
+             scheme->norm->name, what, lost);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SchemeAttention(Scheme scheme, Attention attention, Tokens tokens, Vec drift) {
+  PetscFunctionBeginUser;
+  PetscCall(AttentionEvaluate(attention, tokens, drift));
+  PetscCall(Unit(scheme, tokens, scheme->alpha, drift, "attention"));
+  PetscFunctionReturn(0);
+}
+
+/* Where the noise of the tokens is asked for: at them, or at their barycentres. */
+static PetscErrorCode Places(Scheme scheme, Attention attention, Tokens tokens, Tokens *at) {
+  Vec mean;
+
+  PetscFunctionBeginUser;
+  *at = tokens;
+  if (!scheme->mean) PetscFunctionReturn(0);
+  PetscCall(TokensGetVec(scheme->mean, &mean));
+  PetscCall(AttentionBarycentre(attention, tokens, mean));
+  *at = scheme->mean;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SchemeNoise(Scheme scheme, Attention attention, Field field, Tokens tokens, Vec noise) {
+  Tokens at;
+
+  PetscFunctionBeginUser;
+  PetscCall(Places(scheme, attention, tokens, &at));
+  PetscCall(FieldEvaluate(field, at, noise));
+  PetscCall(Unit(scheme, tokens, 1, noise, "the noise"));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SchemeFields(Scheme scheme, Attention attention, Field field, Tokens tokens, Vec *drift, Vec *noise) {
   PetscBool zero;
 
   PetscFunctionBeginUser;
@@ -16,13 +93,13 @@ PetscErrorCode SchemeFields(Attention attention, Field field, Tokens tokens, Vec
   if (zero) *drift = NULL;
   PetscCall(FieldIsZero(field, &zero));
   if (zero) *noise = NULL;
-  if (*drift) PetscCall(AttentionEvaluate(attention, tokens, *drift));
-  if (*noise) PetscCall(FieldEvaluate(field, tokens, *noise));
+  if (*drift) PetscCall(SchemeAttention(scheme, attention, tokens, *drift));
+  if (*noise) PetscCall(SchemeNoise(scheme, attention, field, tokens, *noise));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SchemePrepare(Attention attention, Field field, Tokens tokens, PetscBool *drift, PetscBool *noise,
-                             PetscBool *pieces) {
+PetscErrorCode SchemePrepare(Scheme scheme, Attention attention, Field field, Tokens tokens, PetscBool *drift,
+                             PetscBool *noise, PetscBool *pieces) {
   PetscBool zero;
 
   PetscFunctionBeginUser;
@@ -30,20 +107,33 @@ PetscErrorCode SchemePrepare(Attention attention, Field field, Tokens tokens, Pe
   *drift = !zero ? PETSC_TRUE : PETSC_FALSE;
   PetscCall(FieldIsZero(field, &zero));
   *noise = !zero ? PETSC_TRUE : PETSC_FALSE;
-  *pieces = PETSC_TRUE;
-  if (*noise) PetscCall(FieldPrepare(field, tokens, pieces));
+  *pieces = !scheme->norm->unit && !scheme->norm->radius ? PETSC_TRUE : PETSC_FALSE;
+  if (*noise && *pieces) PetscCall(FieldPrepare(field, tokens, pieces));
   if (*drift && *pieces) PetscCall(AttentionPrepare(attention, tokens, pieces));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SchemeSlope(Attention attention, Field field, PetscReal dt, Tokens tokens, Vec scratch, Vec slope,
-                           PetscBool *zero) {
+/* slope <- a drift + b noise; drift is slope or NULL, noise may be NULL. */
+static PetscErrorCode Sum(PetscReal a, Vec drift, PetscReal b, Vec noise, Vec slope) {
+  PetscFunctionBeginUser;
+  if (drift) PetscCall(VecScale(slope, a));
+  if (noise) PetscCall(SchemeAccumulate(slope, drift ? PETSC_FALSE : PETSC_TRUE, b, noise));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SchemeSlope(Scheme scheme, Attention attention, Field field, PetscReal time, PetscReal dt, Tokens tokens,
+                           Vec scratch, Vec slope, PetscBool *zero) {
+  const PetscReal factor = SchemeFactor(scheme, time), a = factor * dt, b = factor * PetscSqrtReal(dt);
   Vec drift = slope, noise = scratch;
 
   PetscFunctionBeginUser;
-  PetscCall(SchemeFields(attention, field, tokens, &drift, &noise));
+  PetscCall(SchemeFields(scheme, attention, field, tokens, &drift, &noise));
   *zero = !drift && !noise ? PETSC_TRUE : PETSC_FALSE;
-  if (!*zero) PetscCall(TokensTangent(tokens, dt, drift, PetscSqrtReal(dt), noise, slope));
+  if (*zero) PetscFunctionReturn(0);
+  if (scheme->norm->radius)
+    PetscCall(Sum(a, drift, b, noise, slope));
+  else
+    PetscCall(TokensTangent(tokens, a, drift, b, noise, slope));
   PetscFunctionReturn(0);
 }
 

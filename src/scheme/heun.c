@@ -8,11 +8,11 @@ static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, Pets
   PetscBool zero;
 
   PetscFunctionBeginUser;
-  PetscCall(SchemeSlope(attention, field, dt, tokens, scratch, sum, &zero));
+  PetscCall(SchemeSlope(scheme, attention, field, scheme->time, dt, tokens, scratch, sum, &zero));
   if (zero) PetscFunctionReturn(0);
   PetscCall(TokensCopy(tokens, scheme->inner));
   PetscCall(TokensMove(scheme->inner, 1, sum));
-  PetscCall(SchemeSlope(attention, field, dt, scheme->inner, scratch, slope, &zero));
+  PetscCall(SchemeSlope(scheme, attention, field, scheme->time + dt, dt, scheme->inner, scratch, slope, &zero));
   PetscCall(SchemeAccumulate(sum, PETSC_FALSE, 1, slope));
   PetscCall(TokensMove(tokens, 0.5, sum));
   PetscFunctionReturn(0);

@@ -1,20 +1,21 @@
-/* One layer of the transformer, THEORY.md (1.1). */
+/* One layer of the transformer, THEORY.md (1.1); with other norms NEIGHBOURS.md (13.1). */
 #include "scheme/impl.h"
 
 static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens) {
+  const PetscReal factor = SchemeFactor(scheme, scheme->time);
   const Vec work = scheme->work[0];
   PetscBool zero;
 
   PetscFunctionBeginUser;
   PetscCall(AttentionIsZero(attention, &zero));
   if (!zero) { /* y_i = LN(x_i + dt Att[mu](x_i)) */
-    PetscCall(AttentionEvaluate(attention, tokens, work));
-    PetscCall(TokensMove(tokens, dt, work));
+    PetscCall(SchemeAttention(scheme, attention, tokens, work));
+    PetscCall(TokensMove(tokens, factor * dt, work));
   }
   PetscCall(FieldIsZero(field, &zero));
-  if (!zero) { /* x_i^next = LN(y_i + sqrt(dt) G(y_i)) */
-    PetscCall(FieldEvaluate(field, tokens, work));
-    PetscCall(TokensMove(tokens, PetscSqrtReal(dt), work));
+  if (!zero) { /* x_i^next = LN(y_i + sqrt(dt) G(y_i)), or G(m(y_i)) */
+    PetscCall(SchemeNoise(scheme, attention, field, tokens, work));
+    PetscCall(TokensMove(tokens, factor * PetscSqrtReal(dt), work));
   }
   PetscFunctionReturn(0);
 }
@@ -23,4 +24,5 @@ const SchemeType SchemeTypeLayer = {.name = "layer",
                                     .description = "y = LN(x + dt Att(x)), x' = LN(y + sqrt(dt) G(y))",
                                     .stages = 1,
                                     .works = 1,
+                                    .barycentre = PETSC_TRUE,
                                     .step = Step};

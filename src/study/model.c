@@ -1,5 +1,7 @@
 #include "study/model.h"
 
+#include <string.h>
+
 PetscErrorCode ModelOptionsRead(ModelOptions *options) {
   PetscFunctionBeginUser;
   PetscCall(StartOptionsRead(&options->start));
@@ -7,6 +9,7 @@ PetscErrorCode ModelOptionsRead(ModelOptions *options) {
   PetscCall(AttentionOptionsRead(&options->attention));
   PetscCall(NoiseOptionsRead(&options->noise));
   PetscCall(SchemeOptionsRead(&options->scheme));
+  options->scheme.tol = options->layers.adaptive;
   PetscCall(EnsembleOptionsRead(&options->ensemble));
   PetscFunctionReturn(0);
 }
@@ -22,6 +25,20 @@ PetscErrorCode ModelCheckBeta(PetscReal beta) {
   PetscFunctionReturn(0);
 }
 
+PetscBool ModelAtBarycentre(const ModelOptions *options) {
+  return strcmp(options->scheme.at, "tokens") ? PETSC_TRUE : PETSC_FALSE;
+}
+
+PetscErrorCode ModelCheckTheory(const ModelOptions *options, const char *study) {
+  PetscFunctionBeginUser;
+  PetscCheck(!ModelAtBarycentre(options), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "noise_at = barycentre: must be tokens in study %s, whose theory is that of noise there", study);
+  PetscCheck(strcmp(options->attention.weights, ATTENTION_RANDOM), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "attention_weights = %s: must be a file or none in study %s, whose theory is that of one attention",
+             options->attention.weights, study);
+  PetscFunctionReturn(0);
+}
+
 PetscReal ModelStepSize(const ModelOptions *options) {
   return options->layers.horizon / (PetscReal)options->layers.depth;
 }
@@ -31,6 +48,9 @@ PetscErrorCode SystemCreate(MPI_Comm comm, PetscInt64 count, const ModelOptions 
   PetscCall(TokensCreate(comm, count, (PetscInt)options->start.dim, &system->tokens));
   PetscCall(AttentionCreate(system->tokens, &options->attention, &system->attention));
   PetscCall(SchemeCreate(system->tokens, &options->scheme, &system->scheme));
+  if (ModelAtBarycentre(options)) PetscCall(AttentionBarycentreSetUp(system->attention));
+  system->independent = options->noise.independent;
+  system->seed = options->noise.seed;
   PetscFunctionReturn(0);
 }
 
@@ -50,13 +70,43 @@ PetscErrorCode SystemView(const System *system, Noise noise) {
   PetscCall(TokensView(system->tokens));
   PetscCall(AttentionView(system->attention));
   PetscCall(NoiseView(noise, layout.comm));
+  if (system->independent > 0)
+    PetscCall(PetscPrintf(
+        layout.comm, "           and of each token its own, kappa = %g, half before the scheme's step and half after\n",
+        (double)system->independent));
   PetscCall(SchemeView(system->scheme));
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode SystemKeep(const System *system, const char *name, Checkpoint checkpoint) {
+  PetscReal *substep;
+  char path[64];
+
+  PetscFunctionBeginUser;
+  PetscCall(CheckpointAddTokens(checkpoint, name, system->tokens));
+  PetscCall(SchemeGetSubstep(system->scheme, &substep));
+  PetscCall(PetscSNPrintf(path, sizeof(path), "%s_substep", name));
+  if (substep) PetscCall(CheckpointAddReals(checkpoint, path, 1, substep));
+  PetscFunctionReturn(0);
+}
+
+/* Half a step of the tokens' own noise, the first or the second. */
+static PetscErrorCode MoveAlone(const System *system, PetscInt r, PetscInt l, PetscInt half, PetscReal dt) {
+  const RngStream stream = {system->seed, (uint32_t)r, 2 * (uint32_t)l + (uint32_t)half, RNG_INDEPENDENT};
+
+  PetscFunctionBeginUser;
+  if (system->independent > 0)
+    PetscCall(TokensDiffuse(system->tokens, system->independent * dt, stream, system->first));
+  PetscFunctionReturn(0);
+}
+
+/* Halves on both sides make the splitting one of second order, NEIGHBOURS.md (14.2). */
 PetscErrorCode SystemStep(const System *system, PetscInt r, PetscInt l, Field field, PetscReal dt) {
   PetscFunctionBeginUser;
-  (void)r, (void)l;
+  PetscCall(MoveAlone(system, r, l, 0, dt));
+  PetscCall(AttentionDraw(system->attention, r, l));
+  PetscCall(SchemeSetTime(system->scheme, (PetscReal)l * dt));
   PetscCall(SchemeStep(system->scheme, system->attention, field, dt, system->tokens));
+  PetscCall(MoveAlone(system, r, l, 1, dt));
   PetscFunctionReturn(0);
 }

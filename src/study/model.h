@@ -23,6 +23,10 @@ typedef struct {
 PetscErrorCode ModelOptionsRead(ModelOptions *options);
 /* Refuses (user input) an attention_beta whose e^beta leaves double precision. */
 PetscErrorCode ModelCheckBeta(PetscReal beta);
+/* Is noise asked for at barycentres? Pure. */
+PetscBool ModelAtBarycentre(const ModelOptions *options);
+/* Refuses (user input) what the theory of a study by this name does not cover: noise at barycentres, random heads. */
+PetscErrorCode ModelCheckTheory(const ModelOptions *options, const char *study);
 /* T/L. Pure. */
 PetscReal ModelStepSize(const ModelOptions *options);
 
@@ -31,6 +35,9 @@ typedef struct {
   Tokens tokens;
   Attention attention;
   Scheme scheme;
+  PetscReal independent; /* kappa: each token's own noise, NEIGHBOURS.md (14.1) */
+  uint64_t seed;
+  PetscInt64 first; /* the number of token 0 among all that have their own noise in a realization */
 } System;
 
 /* Of so many tokens. Collective, as all that follow; a system of zeros may be destroyed. */
@@ -38,7 +45,9 @@ PetscErrorCode SystemCreate(MPI_Comm comm, PetscInt64 count, const ModelOptions 
 PetscErrorCode SystemDestroy(System *system);
 /* What it is, and the noise that moves it. */
 PetscErrorCode SystemView(const System *system, Noise noise);
-/* Step l of realization r, of size dt, with the field drawn for it. */
+/* What a checkpoint keeps of it, under this name. */
+PetscErrorCode SystemKeep(const System *system, const char *name, Checkpoint checkpoint);
+/* Step l of realization r, of size dt, with the field drawn for it; draws heads that are random. */
 PetscErrorCode SystemStep(const System *system, PetscInt r, PetscInt l, Field field, PetscReal dt);
 
 #endif

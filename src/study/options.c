@@ -5,6 +5,11 @@ const OptionKey LayersKeys[] = {INT_KEY(LayersOptions, depth, "layers_depth", "1
                                         .help = "Number L of layers, that is of steps."),
                                 REAL_KEY(LayersOptions, horizon, "layers_horizon", "5", 0, 1e9, "time",
                                          .above = PETSC_TRUE, .help = "Time T that the L layers take: a step is T/L."),
+                                REAL_KEY(LayersOptions, adaptive, "layers_adaptive", "0", 0, 1, "1/time",
+                                         .needs = {{"scheme_type", "flow"}, {"noise_type", "none"}},
+                                         .help =
+                                             "Error per time that substeps of a layer are fitted to, the largest of "
+                                             "any token; 0 for one step a layer."),
                                 {.name = NULL}};
 
 /* Of studies that compute W2^2. On the circle its bounds are as near as its method makes them. */

@@ -24,7 +24,8 @@ typedef struct {
 } DistanceOptions;
 
 typedef struct {
-  PetscInt64 degree;
+  PetscInt64 degree, growth;
+  PetscBool spectrum, values;
 } KernelOptions;
 
 typedef struct {
@@ -41,6 +42,9 @@ enum { SYNC_TWINS_AUTO = -1 };
 typedef struct {
   PetscBool map;
   PetscInt64 twins; /* or SYNC_TWINS_AUTO */
+  PetscInt64 starts;
+  PetscBool spectrum;
+  PetscInt64 exponents;
 } SyncOptions;
 
 typedef struct {
@@ -66,17 +70,22 @@ extern const OptionTable SimulateTable, KernelTable, LimitsTable, ChaosTable, Sy
     MergeTable;
 
 /* Groups that most studies take: of the model, which depth, horizon and ensemble belong to; of any run. */
-#define MODEL_KEYS                                                                                                     \
-  {.keys = StartKeys}, {.keys = LayersKeys}, {.keys = AttentionKeys}, {.keys = MlpKeys}, {.keys = NoiseKeys},          \
+#define MODEL_KEYS_OF(noise)                                                                                           \
+  {.keys = StartKeys}, {.keys = LayersKeys}, {.keys = AttentionKeys}, {.keys = MlpKeys}, {NoiseKeys, noise},           \
       {.keys = SchemeKeys}, {                                                                                          \
     .keys = EnsembleKeys                                                                                               \
   }
+#define MODEL_KEYS        MODEL_KEYS_OF(NULL)
+#define COMMON_MODEL_KEYS MODEL_KEYS_OF("!noise_independent") /* all noise is common to the tokens */
 #define RUN_KEYS                                                                                                       \
   {.keys = ProgressKeys}, {                                                                                            \
     .keys = RunKeys                                                                                                    \
   }
+/* A change: what the study compares tokens with is a theory of the norm of the paper. */
+#define NORM_OF_THEORY                                                                                                 \
+  { .name = "scheme_norm", .words = OPTION_WORDS("post") }
 /* Of output_*: the file of results and the table; these and frames. */
 #define OUTPUT_FILES  "output_file|output_overwrite|output_table"
-#define OUTPUT_FRAMES OUTPUT_FILES "|output_every"
+#define OUTPUT_FRAMES OUTPUT_FILES "|output_every|output_log"
 
 #endif

@@ -48,7 +48,7 @@ PetscErrorCode RunSetSteps(Run run, PetscInt steps) {
 PetscErrorCode RunSetFrames(Run run, PetscInt steps, PetscReal horizon, FramesRounding rounding) {
   PetscFunctionBeginUser;
   run->steps = steps;
-  PetscCall(FramesCreate(steps, run->output_options.every, horizon, rounding, &run->frames));
+  PetscCall(FramesCreate(steps, run->output_options.every, run->output_options.log, horizon, rounding, &run->frames));
   PetscFunctionReturn(0);
 }
 
@@ -309,7 +309,10 @@ PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables
   PetscFunctionBeginUser;
   PetscCall(PetscNew(&run));
   if (study->select) PetscCall(study->select(run, find, &study));
-  if (study->options != named->options) PetscCall(DeckUse(tables, study->name));
+  if (study->options != named->options) {
+    PetscCall(DeckUse(tables, study->name));
+    if (study->select) PetscCall(study->select(run, find, &study)); /* of one that reads: what its deck asks for */
+  }
   run->study = study;
   if (study->checkpoints) PetscCall(CheckpointCatchSignals());
   PetscCall(ProvenanceReadInputs());

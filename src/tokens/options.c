@@ -42,7 +42,7 @@ const OptionKey StartKeys[] = {
                .help =
                    "Law of the tokens at time 0: independent uniform; nodes and weights of a quadrature rule (d = 2 "
                    "or 3); von Mises-Fisher; a mixture of von Mises-Fisher clusters; uniform perturbed by a "
-                   "harmonic; rows of a file."),
+                   "harmonic; equiangular, all pairs at one cosine (N <= d); rows of a file."),
     REAL_KEY(StartOptions, kappa, "tokens_kappa", "10", 0, 1e8, "-", .above = PETSC_TRUE,
              .needs = {{"tokens_init", "vmf|clusters"}},
              .help = "Concentration of tokens_init vmf, and of each of its clusters."),
@@ -52,6 +52,8 @@ const OptionKey StartKeys[] = {
             .help = "Degree n of tokens_init harmonic: density 1 + a Re (x_1 + i x_2)^n times the uniform one."),
     REAL_KEY(StartOptions, amplitude, "tokens_amplitude", "0.5", -1, 1, "-", .needs = {{"tokens_init", "harmonic"}},
              .help = "Amplitude a of tokens_init harmonic."),
+    REAL_KEY(StartOptions, cosine, "tokens_cosine", "0", -1, 1, "-", .needs = {{"tokens_init", "equiangular"}},
+             .help = "Cosine of all pairs of tokens_init equiangular, above -1/(N-1) and below 1."),
     STRING_KEY(StartOptions, file, "tokens_file", "", .shown = "(none)", .input = PETSC_TRUE,
                .needs = {{"tokens_init", "file"}},
                .help = "File of tokens_init file: N x d numbers, one token per row (normalised), HDF5 or .npy."),

@@ -56,8 +56,8 @@ PetscErrorCode StartPlace(Start start, const TokensLayout *layout, PetscInt r, P
 }
 
 static const StartLaw uniform = {.name = "uniform", .place = PlaceUniform};
-static const StartLaw *const registry[] = {&uniform,       &StartQuadrature, &StartFisher,
-                                           &StartClusters, &StartHarmonic,   &StartFile};
+static const StartLaw *const registry[] = {&uniform,       &StartQuadrature,  &StartFisher, &StartClusters,
+                                           &StartHarmonic, &StartEquiangular, &StartFile};
 
 const char *StartLawName(PetscInt i) {
   return i < (PetscInt)PETSC_STATIC_ARRAY_LENGTH(registry) ? registry[i]->name : NULL;
@@ -104,7 +104,7 @@ PetscErrorCode StartDestroy(Start *start) {
 PetscErrorCode TokensStart(Tokens tokens, Start start, PetscInt r) {
   TokensLayout layout;
   Vec v;
-  double *x, *weights;
+  double *x, *weights, *radius;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(tokens, &layout));
@@ -113,7 +113,10 @@ PetscErrorCode TokensStart(Tokens tokens, Start start, PetscInt r) {
   for (PetscInt b = 0; b < layout.owned; b++)
     PetscCall(StartPlace(start, &layout, r, b, x + b * layout.dim * layout.block));
   PetscCall(VecRestoreArray(v, &x));
+  PetscCall(TokensGetRadius(tokens, &radius));
+  if (radius) PetscCall(TokensKeepRadius(tokens)); /* that of the realization before is over */
   PetscCall(TokensMove(tokens, 0, NULL));
+  if (radius) PetscCall(TokensKeepRadius(tokens)); /* all begin at 1, wherever their law put them */
   if (start->law->weigh) {
     PetscCall(PetscCalloc1(layout.owned * layout.block, &weights));
     for (PetscInt b = 0; b < layout.owned; b++) start->law->weigh(start, &layout, b, weights + b * layout.block);

@@ -38,6 +38,6 @@ PetscErrorCode StartFileShape(MPI_Comm world, const char *path, const char *data
 PetscErrorCode StartPlace(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x);
 /* The rule of the uniform measure on tokens of this layout, which the caller destroys (start_quadrature.c). */
 PetscErrorCode StartCreateQuadrature(const TokensLayout *layout, Start *start);
-extern const StartLaw StartQuadrature, StartFisher, StartClusters, StartHarmonic, StartFile;
+extern const StartLaw StartQuadrature, StartFisher, StartClusters, StartHarmonic, StartEquiangular, StartFile;
 
 #endif

@@ -9,6 +9,7 @@ struct _p_Tokens {
   TokensLayout layout;
   Vec x;
   double *weights; /* [owned * block] */
+  double *radius;  /* [owned * block], or NULL: the tokens are unit vectors and no more */
 };
 
 PetscInt TokensBlockSize(PetscInt64 count) {
@@ -111,6 +112,10 @@ PetscErrorCode TokensCopy(Tokens tokens, Tokens copy) {
              PETSC_COMM_SELF, PETSC_ERR_ARG_INCOMP, "tokens of another layout");
   PetscCall(VecCopy(tokens->x, copy->x));
   PetscCall(PetscArraycpy(copy->weights, tokens->weights, layout->owned * layout->block));
+  if (tokens->radius) {
+    PetscCall(TokensKeepRadius(copy));
+    PetscCall(PetscArraycpy(copy->radius, tokens->radius, layout->owned * layout->block));
+  }
   PetscFunctionReturn(0);
 }
 
@@ -119,6 +124,7 @@ PetscErrorCode TokensDestroy(Tokens *tokens) {
   if (!*tokens) PetscFunctionReturn(0);
   PetscCall(VecDestroy(&(*tokens)->x));
   PetscCall(PetscFree((*tokens)->weights));
+  PetscCall(PetscFree((*tokens)->radius));
   PetscCall(PetscFree(*tokens));
   PetscFunctionReturn(0);
 }
@@ -150,6 +156,21 @@ PetscErrorCode TokensCreateVec(Tokens tokens, Vec *v) {
 PetscErrorCode TokensGetWeights(Tokens tokens, const double **weights) {
   PetscFunctionBeginUser;
   *weights = tokens->weights;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TokensKeepRadius(Tokens tokens) {
+  const PetscInt n = tokens->layout.owned * tokens->layout.block;
+
+  PetscFunctionBeginUser;
+  if (!tokens->radius) PetscCall(Zeros((size_t)n + 1, &tokens->radius)); /* not NULL on a rank without tokens */
+  for (PetscInt i = 0; i < n; i++) tokens->radius[i] = 1;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TokensGetRadius(Tokens tokens, double **radius) {
+  PetscFunctionBeginUser;
+  *radius = tokens->radius;
   PetscFunctionReturn(0);
 }
 
@@ -211,23 +232,23 @@ PetscErrorCode TokensSetWeights(Tokens tokens, const double *weights) {
 }
 
 /* v / |v| for one token (stride B) whose squared norm leaves the range of doubles: scaled by a power of two first.
- * False when v has no direction. */
-static PetscBool NormalizeExtreme(PetscInt dim, PetscInt block, double *v) {
+ * Returns |v|, 0 when v has no direction. */
+static double NormalizeExtreme(PetscInt dim, PetscInt block, double *v) {
   double largest = 0, square = 0;
   int exponent;
 
   for (PetscInt c = 0; c < dim; c++) {
-    if (!isfinite(v[c * block])) return PETSC_FALSE;
+    if (!isfinite(v[c * block])) return 0;
     largest = fmax(largest, fabs(v[c * block]));
   }
-  if (largest == 0) return PETSC_FALSE;
+  if (largest == 0) return 0;
   (void)frexp(largest, &exponent);
   for (PetscInt c = 0; c < dim; c++) {
     v[c * block] = ldexp(v[c * block], -exponent);
     square += v[c * block] * v[c * block];
   }
   for (PetscInt c = 0; c < dim; c++) v[c * block] /= sqrt(square);
-  return PETSC_TRUE;
+  return ldexp(sqrt(square), exponent);
 }
 
 /* square[t] = |x_t|^2 for the B lanes of a block. Squares are summed in chunks of components, so that the rounding
@@ -248,16 +269,20 @@ static void Squares(PetscInt dim, PetscInt block, const double *x, double *squar
   }
 }
 
-/* x <- LN(x) for one block; returns the first token without a direction, or filled. */
-static PetscInt NormalizeBlock(PetscInt dim, PetscInt block, PetscInt filled, double *x) {
+/* x <- LN(x) for one block, radius <- |x| unless it is NULL; returns the first token without a direction, or filled. */
+static PetscInt NormalizeBlock(PetscInt dim, PetscInt block, PetscInt filled, double *x, double *radius) {
   double square[TOKENS_BLOCK], extreme = 0;
 
   Squares(dim, block, x, square);
+  if (radius)
+    for (PetscInt t = 0; t < block; t++) radius[t] = sqrt(square[t]);
 #pragma omp simd reduction(+ : extreme)
   for (PetscInt t = 0; t < block; t++) extreme += square[t] > 1e-280 && square[t] < 1e300 ? 0 : 1; /* NaN: 1 */
   for (PetscInt t = 0; t < filled && extreme > 0; t++) {
     if (square[t] > 1e-280 && square[t] < 1e300) continue;
-    if (!NormalizeExtreme(dim, block, x + t)) return t;
+    const double length = NormalizeExtreme(dim, block, x + t);
+    if (length == 0) return t;
+    if (radius) radius[t] = length;
     square[t] = 1;
   }
 #pragma omp simd
@@ -317,8 +342,17 @@ static PetscErrorCode SumRestore(Vec a, Vec b, Sum *f) {
   PetscFunctionReturn(0);
 }
 
-/* One block of a move: x <- LN(keep x + P_x f), or LN(x + scale_a a) as it stands when plain (a may be NULL). */
-static void MoveBlock(PetscInt dim, PetscInt block, PetscBool plain, double keep, Sum f, double *restrict x) {
+/* x_t <- radius_t x_t */
+static void ScaleBlock(PetscInt dim, PetscInt block, const double *radius, double *x) {
+  for (PetscInt c = 0; c < dim; c++)
+    for (PetscInt t = 0; t < block; t++) x[c * block + t] *= radius[t];
+}
+
+/* One block of a move, before it is normalised: keep x + P_x f, or radius x + scale_a a as it stands when plain (radius
+ * NULL: 1; a may be NULL). */
+static void MoveBlock(PetscInt dim, PetscInt block, PetscBool plain, double keep, Sum f, const double *radius,
+                      double *restrict x) {
+  if (radius) ScaleBlock(dim, block, radius, x);
   if (!plain) {
     TangentBlock(dim, block, keep, f, x, x);
   } else if (f.a) {
@@ -340,12 +374,13 @@ static PetscErrorCode Move(Tokens tokens, PetscInt first, PetscInt blocks, Petsc
   for (PetscInt b = first; b < first + blocks && lost < 0; b++) {
     const PetscInt filled = TokensFilled(layout, b), offset = (b - first) * length;
     const Sum g = {f.scale_a, f.scale_b, f.a ? f.a + offset : NULL, f.b ? f.b + offset : NULL};
-    double *panel = x + b * length;
+    double *panel = x + b * length, *radius = plain && tokens->radius ? tokens->radius + b * layout->block : NULL;
 
-    MoveBlock(layout->dim, layout->block, plain, keep, g, panel);
-    const PetscInt end = NormalizeBlock(layout->dim, layout->block, filled, panel);
+    MoveBlock(layout->dim, layout->block, plain, keep, g, radius, panel);
+    const PetscInt end = NormalizeBlock(layout->dim, layout->block, filled, panel, radius);
     if (end < filled) lost = (PetscInt64)(layout->first + b) * layout->block + end;
     SetPadding(layout, b, panel);
+    for (PetscInt t = filled; radius && t < layout->block; t++) radius[t] = 1;
   }
   PetscCall(VecRestoreArray(tokens->x, &x));
   /* Only the rank that owns the token reports it: agreeing with the others would cost an allreduce per step. */

@@ -41,11 +41,39 @@ QUICK = {
         attention_engine="moments",
         scheme_type="euler",
     ),
+    "own noise, heun, spectral, d=3": dict(
+        tokens_count=1300,
+        noise_type="spectral",
+        noise_degree=4,
+        noise_independent=0.3,
+        scheme_type="heun",
+        ensemble_realizations=2,
+    ),
     "flow, mlp, d=5": dict(
         tokens_count=600,
         tokens_dim=5,
         attention_beta=2,
         scheme_type="flow",
+        ensemble_realizations=2,
+    ),
+    "values at barycentres, moments, d=3": dict(
+        tokens_count=1300,
+        tokens_dim=3,
+        noise_type="values",
+        noise_at="barycentre",
+        attention_value=0,
+        attention_beta=3,
+    ),
+    "mlp at barycentres, euler, direct, d=40": dict(
+        tokens_count=520, tokens_dim=40, noise_at="barycentre", scheme_type="euler"
+    ),
+    "random heads": dict(
+        tokens_count=600,
+        tokens_dim=4,
+        attention_weights="random",
+        attention_heads=3,
+        attention_head_dim=2,
+        attention_random_value=True,
         ensemble_realizations=2,
     ),
     "two heads, gram, layer": dict(
@@ -55,8 +83,24 @@ QUICK = {
         noise_type="gram",
         layers_depth=2,
     ),
+    "causal, moments, d=3": dict(
+        tokens_count=1300,
+        tokens_dim=3,
+        attention_mask="causal",
+        attention_engine="moments",
+        scheme_type="heun",
+    ),
 }
 FULL = {
+    "causal, two heads, d=4": dict(
+        tokens_count=700,
+        tokens_dim=4,
+        attention_mask="causal",
+        attention_weights="heads.h5",
+    ),
+    "causal, usa, d=5": dict(
+        tokens_count=700, tokens_dim=5, attention_mask="causal", attention_type="usa"
+    ),
     "one block, d=7, clusters": dict(
         tokens_count=61,
         tokens_dim=7,
@@ -181,7 +225,7 @@ def run(case, ranks, folder, **more):
     keys = {**COMMON, **CASES[case], **more}
     if keys.get("noise_type", "mlp") != "mlp":
         del keys["mlp_width"]  # would have no effect
-    if "attention_weights" in keys:
+    if keys.get("attention_weights", "random") != "random":
         write_heads(folder / keys["attention_weights"])
     chorale(["simulate"] + options(**keys), ranks=ranks, cwd=folder)
     found = datasets(folder / "simulate.h5")

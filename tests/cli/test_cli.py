@@ -15,24 +15,29 @@ from run import CHORALE, TIMEOUT, chorale, own_lines
 KEYS = {
     "simulate": """
         tokens_count tokens_dim tokens_init tokens_kappa tokens_clusters tokens_harmonic
-        tokens_amplitude tokens_file tokens_dataset layers_depth layers_horizon
-        attention_type attention_beta attention_value attention_weights attention_engine
-        attention_tol attention_sinkhorn_iterations attention_sinkhorn_tol mlp_activation
-        mlp_width mlp_bias_u mlp_bias_w noise_type noise_degree noise_tol scheme_type
+        tokens_amplitude tokens_cosine tokens_file tokens_dataset layers_depth layers_horizon
+        layers_adaptive attention_type attention_mask attention_beta attention_value
+        attention_weights attention_heads attention_head_dim attention_random_value
+        attention_engine attention_tol attention_sinkhorn_iterations attention_sinkhorn_tol
+        mlp_activation mlp_width mlp_bias_u mlp_bias_w noise_type noise_degree noise_tol
+        noise_at noise_independent scheme_type scheme_norm scheme_alpha
         ensemble_realizations ensemble_seed ensemble_groups output_file output_overwrite
-        output_every output_trajectories output_precision output_compress output_table
+        output_every output_log output_trajectories output_precision output_compress
+        output_table output_modes output_radius output_clusters output_attention
         checkpoint_every checkpoint_interval checkpoint_resume checkpoint_walltime
         checkpoint_stop_file progress dry_run
     """.split(),
     "kernel": """
-        tokens_dim attention_beta mlp_activation mlp_bias_u mlp_bias_w kernel_bias
-        kernel_degree output_table dry_run
+        tokens_dim attention_beta attention_value mlp_activation mlp_bias_u mlp_bias_w
+        kernel_bias kernel_degree kernel_spectrum kernel_moments kernel_growth kernel_values
+        output_table dry_run
     """.split(),
     "analyze": """
         attention_beta attention_engine attention_tol ensemble_groups output_file
-        output_overwrite output_table analyze_file analyze_first analyze_last
-        analyze_every analyze_distance analyze_other analyze_transport analyze_pairs
-        analyze_coordinates analyze_bins distance_tol progress dry_run
+        output_overwrite output_table output_modes output_clusters output_attention analyze_file
+        analyze_first analyze_last analyze_every analyze_distance analyze_other
+        analyze_transport analyze_pairs analyze_coordinates analyze_bins distance_tol
+        progress dry_run
     """.split(),
 }
 

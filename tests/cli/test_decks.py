@@ -29,7 +29,8 @@ def inputs(folder):
 
 def expect_dry_run(deck):
     text = deck.read_text(encoding="utf-8")
-    found = re.search(rf"chorale ({'|'.join(STUDIES)}) input/{re.escape(deck.name)}", text)
+    path = re.escape(str(deck.relative_to(INPUT)))
+    found = re.search(rf"chorale ({'|'.join(STUDIES)}) input/{path}", text)
     study = found.group(1) if found else "simulate"
     before = sorted(os.listdir())
     done = chorale([study, deck, "-dry_run"])

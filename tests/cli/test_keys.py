@@ -35,7 +35,7 @@ IDLE = (
     (
         "simulate -noise_type none -mlp_activation tanh",
         "noise_type none",
-        "noise_type other than none",
+        "noise_type other than values or none",
     ),
     (
         "simulate -attention_sinkhorn_tol 1e-3",

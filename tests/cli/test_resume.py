@@ -67,6 +67,35 @@ CASES = {
             ensemble_realizations=4,
         ),
     ),
+    "simulate, values at barycentres": (
+        "simulate",
+        "kill",
+        ((3, 3), (2, 1), (4, 2)),
+        dict(
+            tokens_count=300,
+            tokens_dim=5,
+            layers_depth=20,
+            layers_horizon=1,
+            ensemble_realizations=3,
+            attention_value=0,
+            noise_type="values",
+            noise_at="barycentre",
+        ),
+    ),
+    "chaos, random heads": (
+        "chaos",
+        "signal",
+        ((3, 3), (2, 1), (4, 2)),
+        dict(
+            tokens_count="20,300",
+            layers_depth=15,
+            layers_horizon=1,
+            ensemble_realizations=3,
+            attention_weights="random",
+            attention_heads=2,
+            noise_type="values",
+        ),
+    ),
     "sync": (
         "sync",
         "signal",
@@ -78,6 +107,33 @@ CASES = {
             output_every=4,
             ensemble_realizations=4,
             scheme_type="flow",
+            **NOISE,
+        ),
+    ),
+    "sync, several starts": (
+        "sync",
+        "kill",
+        ((2, 1), (3, 3), (4, 2)),
+        dict(
+            sync_starts=3,
+            tokens_count=300,
+            layers_depth=12,
+            layers_horizon=1,
+            output_every=4,
+            ensemble_realizations=3,
+            **NOISE,
+        ),
+    ),
+    "simulate, own noise": (
+        "simulate",
+        "kill",
+        ((2, 1), (3, 3), (4, 2)),
+        dict(
+            noise_independent=0.5,
+            tokens_count=300,
+            layers_depth=12,
+            layers_horizon=1,
+            ensemble_realizations=3,
             **NOISE,
         ),
     ),
@@ -147,7 +203,7 @@ def cut(study, how, ranks, groups, keys):
     assert os.path.exists("run/checkpoint.h5"), "complete before it was stopped"
 
 
-QUICK = ("limits", "chaos, twins", "sync", "spde on the circle")
+QUICK = ("limits", "chaos, twins", "chaos, random heads", "sync", "spde on the circle")
 
 
 @pytest.mark.parametrize(

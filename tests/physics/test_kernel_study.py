@@ -1,6 +1,7 @@
 """Study kernel from end to end: the paper's table, the reference kernels, decks with lists, the
 same bytes at any rank count."""
 
+import math
 import os
 from pathlib import Path
 
@@ -138,3 +139,20 @@ def test_a_dry_run_counts_the_rows_and_writes_nothing(folder):
 )
 def test_a_wrong_list_is_refused(folder, ranks, key, value):
     refused(["kernel", *options(**{key: value})], key, ranks)
+
+
+def test_where_two_tokens_end_under_random_values(folder):
+    """Opposite tokens attract where cosh(2 beta) > d - 2, NEIGHBOURS.md (12.10), and then some
+    pairs end there; whatever the activation."""
+    keys = dict(tokens_dim="2,3,5,16", attention_beta="0.5,0.9,1.7,4", mlp_activation="relu,tanh")
+    rows = kernel("ends.csv", kernel_values="true", **keys)
+    assert list(rows[0]) == FIXED + LAST + ["lambda_opposite", "opposite"]
+    found = {}
+    for row in rows:
+        d, beta = int(row["dim"]), float(row["beta"])
+        ends = float(row["lambda_opposite"]), float(row["opposite"])
+        assert abs(ends[0] - (0.5 * (d - 1) / math.cosh(beta) ** 2 - 1) / d) < 1e-14
+        assert (ends[1] > 0) == (math.cosh(2 * beta) > d - 2)
+        assert found.setdefault((d, beta), ends) == ends
+    assert abs(found[2, 0.9][1] - 0.5) < 1e-6
+    assert found[5, 4][1] > found[16, 4][1] > found[5, 1.7][1] > found[16, 1.7][1] > 0

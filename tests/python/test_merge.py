@@ -47,6 +47,14 @@ STUDIES = {
         "mlp_activation": "tanh",
         "output_every": 5,
     },
+    "starts": {
+        "sync_starts": 3,
+        "tokens_count": 16,
+        "layers_depth": 30,
+        "layers_horizon": 6,
+        "noise_type": "spectral",
+        "mlp_activation": "sigmoid",
+    },
     "spde": {
         "tokens_dim": 2,
         "tokens_count": 64,
@@ -70,6 +78,10 @@ AXES = {
     "martingale": 1,
     "attention_push": 1,
     "attention_rate_realization": 0,
+    "diameter": 1,
+    "folded": 1,
+    "points": 0,
+    "attractor": 0,
 }
 close = np.testing.assert_allclose
 
@@ -177,7 +189,11 @@ def run_study(folder, study, seed, count):
     """STUDYSEED.h5"""
     keys = {"ensemble_seed": seed, "ensemble_realizations": count, "progress": "off"}
     name = f"{study}{seed}.h5"
-    chorale([study, *options(**STUDIES[study], **keys, output_file=name)], cwd=folder)
+    name_of = {"starts": "sync"}
+    chorale(
+        [name_of.get(study, study), *options(**STUDIES[study], **keys, output_file=name)],
+        cwd=folder,
+    )
 
 
 def found(path):

@@ -20,7 +20,7 @@ from chorale.plot import common, files, kernel, movie, simulate, tokens, verdict
 from chorale.plot.common import LOOK, Series, short
 
 PAPER = {"light": (255, 255, 255), "dark": (20, 23, 28)}
-QUICK = ("circle", "limits", "sync", "density", "kernel")
+QUICK = ("circle", "limits", "sync", "starts", "density", "kernel")
 LONGER = ("chaos", "map", "sphere", "beyond", "bare", "density_on_sphere", "analyze")
 SIZED = ("limits", "chaos", "sync", "density")  # whose results are of realizations that are done
 CHECKPOINT_OF_STOPPED = "stopped/checkpoint.h5"
@@ -448,6 +448,18 @@ def test_kernels_are_drawn_from_their_coefficients(runs):
     np.testing.assert_allclose(found, relu, atol=1e-5)
 
 
+def test_the_ends_of_pairs_are_drawn(folder):
+    """A table with kernel_values has its own picture."""
+    keys = dict(tokens_dim="3,5", attention_beta="0.5,1,2", kernel_values="true")
+    chorale(["kernel", *options(output_table="ends.csv", **keys)])
+    whole = kernel.figure("ends.csv").figure
+    shares, plane = whole.axes
+    assert [line.get_label() for line in shares.lines] == ["d = 3", "d = 5"]
+    attract, repel, edge = plane.lines
+    assert len(attract.get_xdata()) == 5 and list(repel.get_ydata()) == [5]
+    assert edge.get_ydata().max() <= 5
+
+
 def test_numbers_are_written_as_people_write_them():
     assert short(0.00004) == "$4\\cdot10^{-5}$"
     assert short(128.0, 3) == "128" and short(-0.5) == "−0.5"
@@ -471,3 +483,16 @@ def test_a_mean_of_rare_pairs_decides_nothing(folder):
     (row,) = verdicts_of("rare.h5").values()
     assert row.verdict is None and row.why == "not resolved"
     assert abs(row.measured / row.theory - 1) < 1e-5
+
+
+def test_frames_in_log_time_are_drawn_on_a_log_axis(folder, small_pictures):
+    keys = dict(tokens_count=40, layers_depth=200, layers_horizon=2, mlp_width=16, output_log=12)
+    chorale(["simulate"] + options(**keys, scheme_norm="pre", output_file="run.h5"))
+    picture = drawn("run.h5")
+    panels = [axes for axes in picture.figure.axes if axes.get_xlabel() == "time t"]
+    assert len(panels) == 4
+    for axes in panels:
+        assert axes.get_xscale() == "log" and np.allclose(axes.get_xlim(), (0.01, 2))
+    assert "norm pre" in caption(picture)
+    equal = np.array([0, 0.3, 0.6, 0.9, 1.0])
+    assert not common.in_log_time(equal) and not common.in_log_time(equal[:2])

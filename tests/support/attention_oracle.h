@@ -16,6 +16,7 @@ static const char *const kinds[] = {"softmax", "usa", "l2"};
 typedef struct {
   PetscInt N, d;
   double *x, *w;
+  PetscBool causal; /* token i sees j <= i alone, and has no field where these have no weight */
 } Cloud;
 
 typedef enum { UNIFORM, CLUSTERS, ANTIPODAL } Shape;
@@ -31,7 +32,7 @@ static inline void Normalize(Cloud *cloud) {
 /* weighted: unequal weights, every fifth of them 0. */
 static inline Cloud CloudCreate(PetscInt N, PetscInt d, Shape shape, PetscBool weighted) {
   const RngStream stream = {.seed = 5, .realization = (uint32_t)d, .step = (uint32_t)N, .purpose = RNG_TEST};
-  Cloud cloud = {N, d, malloc(sizeof(double) * N * d), malloc(sizeof(double) * N)};
+  Cloud cloud = {N, d, malloc(sizeof(double) * N * d), malloc(sizeof(double) * N), PETSC_FALSE};
   double total = 0;
 
   RngNormal(stream, 0, (size_t)N * d, cloud.x);
@@ -95,13 +96,13 @@ static inline void Apply(PetscInt d, const double *matrix, const double *x, long
 /* value x the field of one head at token i, by definition. sqrt(beta) I for head = NULL. */
 static inline void AddField(const Cloud *cloud, const char *type, double beta, double value, const Head *head,
                             PetscInt i, long double *drift) {
-  const PetscInt d = cloud->d;
+  const PetscInt d = cloud->d, seen = cloud->causal ? i + 1 : cloud->N;
   long double *q = malloc(sizeof(*q) * 4 * d), *k = q + d, *v = q + 2 * d, *sum = q + 3 * d, top = -INFINITY, total = 0;
   long double *logits = malloc(sizeof(*logits) * cloud->N);
 
   for (PetscInt c = 0; c < d; c++) q[c] = sqrtl((long double)beta) * cloud->x[i * d + c], sum[c] = 0;
   if (head) Apply(d, head->Q, cloud->x + i * d, q);
-  for (PetscInt j = 0; j < cloud->N; j++) {
+  for (PetscInt j = 0; j < seen; j++) {
     long double product = 0, distance = 0;
     for (PetscInt c = 0; c < d; c++) k[c] = sqrtl((long double)beta) * cloud->x[j * d + c];
     if (head) Apply(d, head->K, cloud->x + j * d, k);
@@ -110,12 +111,12 @@ static inline void AddField(const Cloud *cloud, const char *type, double beta, d
     if (cloud->w[j] > 0) top = fmaxl(top, logits[j]);
   }
   if (!strcmp(type, "usa")) top = 0;
-  for (PetscInt j = 0; j < cloud->N; j++) {
+  for (PetscInt j = 0; j < seen; j++) {
     const long double e = cloud->w[j] > 0 ? cloud->w[j] * expl(logits[j] - top) : 0;
     for (PetscInt c = 0; c < d; c++) sum[c] += e * cloud->x[j * d + c];
     total += e;
   }
-  if (!strcmp(type, "usa")) total = 1;
+  if (!strcmp(type, "usa") || total == 0) total = 1;
   for (PetscInt r = 0; r < d; r++) {
     v[r] = sum[r];
     if (head) {

@@ -71,6 +71,20 @@ RUNS = {
             "kernel_bias": "0,0.2,0.4",
         },
     ),
+    "starts": (
+        "sync",
+        {
+            **SPECTRAL,
+            "sync_starts": 3,
+            "tokens_count": 8,
+            "tokens_dim": 4,
+            "layers_depth": 60,
+            "layers_horizon": 40,
+            "attention_type": "none",
+            "mlp_activation": "tanh",
+            "ensemble_realizations": 24,
+        },
+    ),
     "density": (
         "spde",
         {

@@ -56,10 +56,16 @@ def system(get: Callable[..., Any]) -> list[str]:
     noise = "no noise"
     if get("noise_type", "mlp") == "mlp":
         noise = f"{get('mlp_activation')} MLP of width {get('mlp_width')}"
+    elif get("noise_type") == "values":
+        noise = "random values V x"
     elif get("noise_type") != "none":
         noise = f"{get('mlp_activation')} noise ({get('noise_type')})"
+    if get("noise_at", "tokens") == "barycentre":
+        noise += " at barycentres"
     keys = [key for key in ("mlp_bias_u", "mlp_bias_w") if get(key, "0") != "0"]
     biases = "".join(f", {key[4:]} {get(key)}" for key in keys)
+    if get("noise_independent", "0") != "0":
+        biases += f", own noise of kappa {get('noise_independent')}"
     return [
         f"N = {get('tokens_count')} tokens in R^{get('tokens_dim')}, {get('tokens_init')}; "
         f"L = {get('layers_depth')}, T = {get('layers_horizon')}, "

@@ -24,7 +24,8 @@ static const struct {
 
 struct _p_Elements {
   PetscInt n;
-  PetscReal *A; /* [n+1][2P+1]: row i holds the columns i-P .. i+P */
+  PetscBool bound; /* f_s(0) = 0 */
+  PetscReal *A;    /* [n+1][2P+1]: row i holds the columns i-P .. i+P */
   double complex *lu[POLES], *right;
   PetscBLASInt *pivots[POLES];
 };
@@ -60,12 +61,13 @@ PetscReal ElementsPoint(PetscInt elements, PetscInt i) {
   return ((PetscReal)(i / P) + root * root) / (PetscReal)elements;
 }
 
-/* Rows of collocation; between elements the jump of f_s, at the end f_s, both of which vanish. */
+/* Rows of collocation; between elements the jump of f_s, at the ends f_s, both of which vanish; f(0) may stay. */
 static void Generator(PetscInt n, const PetscReal a[], const PetscReal b[], PetscReal *A) {
   const PetscReal scale = (PetscReal)(n / P);
   PetscReal D1[P + 1][P + 1], D2[P + 1][P + 1];
 
   Differentiation(D1, D2);
+  for (PetscInt l = 0; l <= P && a[0] > 0.0; l++) A[P + l] = D1[0][l];
   for (PetscInt i = 1; i <= n; i++) {
     PetscReal *row = A + i * (2 * P + 1) + P; /* row[m] belongs to column i + m */
     const PetscInt j = i % P;
@@ -84,6 +86,7 @@ PetscErrorCode ElementsCreate(PetscInt elements, const PetscReal a[], const Pets
   PetscFunctionBeginUser;
   PetscCall(PetscNew(&x));
   x->n = n;
+  x->bound = a[0] > 0.0 ? PETSC_TRUE : PETSC_FALSE;
   PetscCall(PetscCalloc1((n + 1) * (2 * P + 1), &x->A));
   PetscCall(PetscMalloc1(n + 1, &x->right));
   for (int p = 0; p < POLES; p++) {
@@ -111,8 +114,8 @@ PetscErrorCode ElementsDestroy(Elements *handle) {
 }
 
 /* Does point i move by the equation, or is it bound to the others? */
-static PetscBool Moves(PetscInt i) {
-  return i % P != 0 || i == 0 ? PETSC_TRUE : PETSC_FALSE;
+static PetscBool Moves(Elements elements, PetscInt i) {
+  return i % P != 0 || (i == 0 && !elements->bound) ? PETSC_TRUE : PETSC_FALSE;
 }
 
 /* LU of pole - tau A, with the pole on the rows of moving points alone. */
@@ -126,7 +129,7 @@ static PetscErrorCode Factorize(Elements elements, PetscReal tau, int p) {
   for (PetscInt i = 0; i < size; i++) {
     for (PetscInt j = PetscMax(0, i - P); j <= PetscMin(size - 1, i + P); j++)
       ab[j * BAND + 2 * P + i - j] = -tau * elements->A[i * (2 * P + 1) + P + j - i];
-    if (Moves(i)) ab[i * BAND + 2 * P] += pade[p].pole[0] + I * pade[p].pole[1];
+    if (Moves(elements, i)) ab[i * BAND + 2 * P] += pade[p].pole[0] + I * pade[p].pole[1];
   }
   PetscCallBLAS("LAPACKgbtrf", zgbtrf_(&size, &size, &band, &band, ab, &leading, elements->pivots[p], &info));
   PetscCheck(info == 0, PETSC_COMM_SELF, PETSC_ERR_LIB, "two tokens: zgbtrf failed with %d", (int)info);
@@ -144,7 +147,7 @@ PetscErrorCode ElementsAdvance(Elements elements, PetscReal length, PetscInt ste
   for (PetscInt step = 0; step < steps; step++) {
     PetscCall(PetscArrayzero(sum, size));
     for (int p = 0; p < POLES; p++) {
-      for (PetscInt i = 0; i < size; i++) elements->right[i] = Moves(i) ? f[i] : 0.0;
+      for (PetscInt i = 0; i < size; i++) elements->right[i] = Moves(elements, i) ? f[i] : 0.0;
       PetscCallBLAS("LAPACKgbtrs", zgbtrs_("N", &size, &band, &band, &one, elements->lu[p], &leading,
                                            elements->pivots[p], elements->right, &size, &info));
       for (PetscInt i = 0; i < size; i++)

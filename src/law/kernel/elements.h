@@ -1,4 +1,5 @@
-/* f_t = a(s) f_ss + b(s) f_s on [0,1] with a(0) = b(0) = 0, so that f(0) stays, and f_s(1) = 0. Piecewise polynomials:
+/* f_t = a(s) f_ss + b(s) f_s on [0,1] with a(0) = b(0) = 0, so that f(0) stays, or a(0) > 0 and f_s(0) = 0; and
+ * f_s(1) = 0. Piecewise polynomials:
  * equal elements, in each of them collocation at Chebyshev points, f and f_s continuous in between. All matrices are
  * banded, so the work grows like the number of points. Time steps: the Pade approximant [4/5] of the exponential,
  * L-stable and of order 9, in partial fractions. Private to src/law; no MPI. */

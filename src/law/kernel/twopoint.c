@@ -11,7 +11,14 @@
  * k(1) + k'(1) per time, so f varies over all scales down to exp(-(spread of log theta)). Hence elements (elements.h)
  * equal in s with theta/(pi - theta) = (sinh(alpha s)/sinh(alpha))/(sinh(gamma (1-s))/sinh(gamma)). A kernel that is
  * odd, or almost, is degenerate at theta = pi, too, and takes a large gamma. Large d or beta make fronts anywhere in
- * between: elements and steps become more until f no longer changes. */
+ * between: elements and steps become more until f no longer changes.
+ *
+ * Random values at barycentres, NEIGHBOURS.md (12.7), have both ends alike:
+ *
+ *     h = (a^2 + b^2) sin^2(theta)/d,   drift = 2 a b (d-2)/d sin(theta),   a = 1 - b = 1/(1 + e^{-beta x}).
+ *
+ * Noise of their own, NEIGHBOURS.md (14.4), adds 2 kappa (d_theta^2 + (d-2) cot(theta) d_theta). f is then even about
+ * theta = 0, too, and has no scale below that at which it outweighs the common noise. */
 #include "law/kernel/elements.h"
 #include "law/kernel/impl.h"
 #include "law/sphere/quadrature.h"
@@ -37,29 +44,103 @@ typedef struct {
   PetscReal *gap;
 } Solution;
 
+/* log theta at theta = 0, and log (pi - theta) at theta = pi, under the noise alone. */
+typedef struct {
+  PetscReal drift, variance; /* per time */
+} End;
+
 struct _p_TwoPoint {
-  Kernel kernel;
-  PetscReal beta, value;
+  Kernel kernel; /* NULL: random values at barycentres */
+  PetscReal dim, beta, value, independent;
+  PetscReal (*initial)(PetscReal beta, PetscReal theta); /* 1 - f at time 0 */
+  End near, far;
+  PetscReal rate; /* of the fastest modes of the size of the sphere */
   PetscReal even; /* k(1) + k(-1): twice the even part of k at the poles, a sum of coefficients c_n >= 0; 0 if odd */
   PetscReal time; /* of the solution in store; negative: none */
   Solution solution;
 };
 
-PetscErrorCode TwoPointCreate(Kernel kernel, PetscReal beta, PetscReal value, TwoPoint *out) {
+/* 1 - e^{beta (u-1)}. */
+static PetscReal EnergyAtStart(PetscReal beta, PetscReal theta) {
+  const PetscReal sine = sin(0.5 * theta);
+
+  return -expm1(-2.0 * beta * sine * sine);
+}
+
+/* 1 - u. */
+static PetscReal CosineAtStart(PetscReal beta, PetscReal theta) {
+  const PetscReal sine = sin(0.5 * theta);
+
+  (void)beta;
+  return 2.0 * sine * sine;
+}
+
+static PetscErrorCode Make(PetscReal dim, PetscReal beta, PetscReal value, TwoPoint *out) {
   TwoPoint tp;
 
   PetscFunctionBeginUser;
   PetscCheck(beta >= 0.0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "two tokens: beta = %.6g is negative",
              (double)beta);
   PetscCall(PetscNew(&tp));
-  PetscCall(KernelSecantSetUp(kernel));
-  tp->kernel = kernel;
+  tp->dim = dim;
   tp->beta = beta;
   tp->value = value;
+  tp->initial = EnergyAtStart;
   tp->time = -1.0;
+  *out = tp;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TwoPointCreate(Kernel kernel, PetscReal beta, PetscReal value, TwoPoint *out) {
+  PetscReal lambda1;
+  TwoPoint tp;
+
+  PetscFunctionBeginUser;
+  PetscCall(Make((PetscReal)kernel->dim, beta, value, &tp));
+  *out = tp;
+  PetscCall(KernelSecantSetUp(kernel));
+  PetscCall(KernelLyapunov(kernel, &lambda1));
+  tp->kernel = kernel;
+  tp->near = tp->far = (End){.drift = lambda1, .variance = kernel->k1 + kernel->kp1};
+  tp->rate = tp->dim * kernel->k1 + kernel->kp1 + fabs(value);
   tp->even = 2.0 * (kernel->k1 - KernelSecant(kernel, 2.0));
   if (tp->even <= 1e-12 * kernel->k1) tp->even = 0.0;
+  PetscFunctionReturn(0);
+}
+
+/* 2 a b of random values, x = 1 - u. */
+static PetscReal Mixing(PetscReal beta, PetscReal x) {
+  const PetscReal e = exp(-PetscMin(700.0, beta * x));
+
+  return 2.0 * e / ((1.0 + e) * (1.0 + e));
+}
+
+PetscErrorCode TwoPointCreateValues(PetscInt dim, PetscReal beta, PetscReal value, TwoPoint *out) {
+  const PetscReal d = (PetscReal)dim, near = Mixing(beta, 0.0), far = Mixing(beta, 2.0);
+  TwoPoint tp;
+
+  PetscFunctionBeginUser;
+  PetscCall(Make(d, beta, value, &tp));
   *out = tp;
+  tp->near = (End){.drift = -((d - 2.0) * near + 1.0 - near) / d, .variance = 2.0 * (1.0 - near) / d};
+  tp->far = (End){.drift = ((d - 2.0) * far - 1.0 + far) / d, .variance = 2.0 * (1.0 - far) / d};
+  tp->rate = 1.0 + 1.0 / d + fabs(value);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TwoPointMeasureCosine(TwoPoint tp) {
+  PetscFunctionBeginUser;
+  tp->initial = CosineAtStart;
+  tp->time = -1.0;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TwoPointSetIndependent(TwoPoint tp, PetscReal kappa) {
+  PetscFunctionBeginUser;
+  PetscCheck(kappa >= 0.0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "two tokens: kappa = %.6g is negative",
+             (double)kappa);
+  tp->independent = kappa;
+  tp->time = -1.0;
   PetscFunctionReturn(0);
 }
 
@@ -103,17 +184,27 @@ static Map Mirror(Map map) {
   return (Map){.near = map.far, .far = map.near};
 }
 
-/* 1 - e^{beta (u-1)}. */
-static PetscReal Initial(TwoPoint tp, PetscReal theta) {
-  const PetscReal sine = sin(0.5 * theta);
-
-  return -expm1(-2.0 * tp->beta * sine * sine);
+/* Attention's part of the drift; x = 1 - u. */
+static PetscReal Pull(TwoPoint tp, PetscReal sine, PetscReal x) {
+  return 2.0 * tp->value * sine / (1.0 + exp(PetscMin(700.0, tp->beta * x)));
 }
 
-/* A = h d_theta^2 - drift d_theta at s, given 1 - s as well. For an odd kernel the noise part beyond
- * pi/2 is mirrored from the other end, where it does not cancel. */
-static void Coefficients(TwoPoint tp, Map map, PetscReal s, PetscReal rest, PetscReal *h, PetscReal *drift) {
-  const PetscReal d = (PetscReal)tp->kernel->dim, k1 = tp->kernel->k1;
+/* A = h d_theta^2 - drift d_theta at s, given 1 - s as well: of random values at barycentres. */
+static void ValuesCoefficients(TwoPoint tp, Map map, PetscReal s, PetscReal rest, PetscReal *h, PetscReal *drift) {
+  PetscReal theta, far;
+
+  Angle(map, s, &theta, NULL, NULL);
+  Angle(Mirror(map), rest, &far, NULL, NULL);
+  const PetscReal sine = sin(PetscMin(theta, far)), half = sin(0.5 * theta), x = 2.0 * half * half;
+  const PetscReal mixing = Mixing(tp->beta, x);
+
+  *h = sine * sine * (1.0 - mixing) / tp->dim;
+  *drift = sine * mixing * (tp->dim - 2.0) / tp->dim + Pull(tp, sine, x);
+}
+
+/* Of a kernel. An odd one is mirrored beyond pi/2 from the other end, where its noise does not cancel. */
+static void KernelCoefficientsAt(TwoPoint tp, Map map, PetscReal s, PetscReal rest, PetscReal *h, PetscReal *drift) {
+  const PetscReal d = tp->dim, k1 = tp->kernel->k1;
   PetscReal near;
 
   Angle(map, s, &near, NULL, NULL);
@@ -124,8 +215,26 @@ static void Coefficients(TwoPoint tp, Map map, PetscReal s, PetscReal rest, Pets
   const PetscReal secant = KernelSecant(tp->kernel, y);
 
   *h = y * (k1 + (1.0 - y) * secant);
-  *drift = (mirror ? 2.0 - d : d - 2.0) * sine / cosine * (k1 - secant) +
-           2.0 * tp->value * sin(near) / (1.0 + exp(PetscMin(700.0, tp->beta * x)));
+  *drift = (mirror ? 2.0 - d : d - 2.0) * sine / cosine * (k1 - secant) + Pull(tp, sin(near), x);
+}
+
+/* Of theta at s, given 1 - s as well; 0 at the ends, where f_theta = 0 takes the place of the equation. */
+static PetscReal Cotangent(Map map, PetscReal s, PetscReal rest) {
+  PetscReal near, far;
+
+  if (s == 0.0 || rest == 0.0) return 0.0;
+  Angle(map, s, &near, NULL, NULL);
+  Angle(Mirror(map), rest, &far, NULL, NULL);
+  return near < far ? 1.0 / tan(near) : -1.0 / tan(far);
+}
+
+/* Of all noise. */
+static void Coefficients(TwoPoint tp, Map map, PetscReal s, PetscReal rest, PetscReal *h, PetscReal *drift) {
+  (tp->kernel ? KernelCoefficientsAt : ValuesCoefficients)(tp, map, s, rest, h, drift);
+  if (tp->independent > 0.0) {
+    *h += 2.0 * tp->independent;
+    *drift -= 2.0 * tp->independent * (tp->dim - 2.0) * Cotangent(map, s, rest);
+  }
 }
 
 /* f at time t. Fast modes decay fast, so steps may grow with time: the interval up to t 2^{-doublings} and each
@@ -145,7 +254,7 @@ static PetscErrorCode Solve(TwoPoint tp, PetscReal t, PetscInt doublings, PetscI
     Coefficients(tp, out->map, s, ElementsPoint(out->elements, n - i), &h, &drift);
     a[i] = h / (slope * slope);
     b[i] = -drift / slope - a[i] * bend / slope;
-    out->gap[i] = Initial(tp, theta);
+    out->gap[i] = tp->initial(tp->beta, theta);
   }
   PetscCall(ElementsCreate(out->elements, a, b, &elements));
   for (PetscInt j = 0; j <= doublings; j++)
@@ -157,21 +266,23 @@ static PetscErrorCode Solve(TwoPoint tp, PetscReal t, PetscInt doublings, PetscI
 
 /* How far the smallest scale of f lies below 1, as a logarithm, where log theta drifts so fast: six standard deviations
  * of log theta outwards at any time up to t. */
-static PetscReal Spread(TwoPoint tp, PetscReal drift, PetscReal t) {
-  const PetscReal spread = 6.0 * sqrt(tp->kernel->k1 + tp->kernel->kp1);
+static PetscReal Spread(PetscReal variance, PetscReal drift, PetscReal t) {
+  const PetscReal spread = 6.0 * sqrt(variance);
   const PetscReal turn = drift < 0.0 ? 0.25 * (spread / drift) * (spread / drift) : t, when = PetscMin(t, turn);
 
   return drift * when + spread * sqrt(when);
 }
 
 /* At theta = 0 also the width 1/sqrt(beta) of the start; at theta = pi, which attention drives off, nothing below the
- * distance where the even part of the noise takes over. */
-static Map Stretch(TwoPoint tp, PetscReal lambda1, PetscReal t) {
-  const PetscReal near = 1.0 + Spread(tp, lambda1 - tp->value, t) + 0.5 * log1p(tp->beta);
-  const PetscReal far = 1.0 + Spread(tp, lambda1 + 2.0 * tp->value / (1.0 + exp(2.0 * tp->beta)), t);
-  const PetscReal scale = tp->kernel->k1 + tp->kernel->kp1;
-  const PetscReal most = tp->even > 0.0 ? 0.5 * log1p(scale / tp->even) : TWOPOINT_STRETCH;
+ * distance where the even part of the noise takes over, nor at either end where the tokens' own noise does. */
+static Map Stretch(TwoPoint tp, PetscReal t) {
+  const PetscReal push = 2.0 * tp->value / (1.0 + exp(2.0 * tp->beta)), own = 4.0 * tp->independent;
+  PetscReal near = 1.0 + Spread(tp->near.variance, tp->near.drift - tp->value, t) + 0.5 * log1p(tp->beta);
+  const PetscReal far = 1.0 + Spread(tp->far.variance, tp->far.drift + push, t);
+  const PetscReal even = tp->even + own;
+  const PetscReal most = even > 0.0 ? 0.5 * log1p(tp->far.variance / even) : TWOPOINT_STRETCH;
 
+  if (own > 0.0) near = PetscMin(near, 1.0 + 0.5 * log1p(tp->near.variance / own) + 0.5 * log1p(tp->beta));
   return (Map){.near = PetscMin(TWOPOINT_STRETCH, near), .far = PetscMin(far, PetscMin(TWOPOINT_STRETCH, 1.0 + most))};
 }
 
@@ -187,16 +298,14 @@ static PetscReal Change(const Solution *coarse, const Solution *fine) {
 }
 
 static PetscErrorCode Advance(TwoPoint tp, PetscReal t) {
-  const Kernel kernel = tp->kernel;
-  PetscReal lambda1, change = PETSC_MAX_REAL;
+  PetscReal change = PETSC_MAX_REAL;
   Solution coarse = {.gap = NULL};
 
   PetscFunctionBeginUser;
   PetscCheck(t >= 0.0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "two tokens: time = %.6g is negative", (double)t);
   if (t == tp->time || t == 0.0) PetscFunctionReturn(0);
-  PetscCall(KernelLyapunov(kernel, &lambda1));
-  const Map map = Stretch(tp, lambda1, t);
-  const PetscReal rate = (PetscReal)kernel->dim * kernel->k1 + kernel->kp1 + fabs(tp->value);
+  const Map map = Stretch(tp, t);
+  const PetscReal rate = tp->rate + 2.0 * tp->independent * tp->dim;
   const PetscInt doublings = (PetscInt)PetscMax(0.0, ceil(log2(t * rate)));
   PetscInt elements = 4, steps = 4;
   for (PetscInt level = 0; level < TWOPOINT_LEVELS && change > TWOPOINT_TOLERANCE; level++) {
@@ -213,15 +322,15 @@ static PetscErrorCode Advance(TwoPoint tp, PetscReal t) {
   tp->time = -1.0;
   PetscCheck(change <= TWOPOINT_TOLERANCE, PETSC_COMM_SELF, PETSC_ERR_CONV_FAILED,
              "two tokens: %s, d = %d, beta = %.6g, value = %.6g, time = %.6g: accurate to %.2g only",
-             kernel->activation->name, (int)kernel->dim, (double)tp->beta, (double)tp->value, (double)t,
-             (double)change);
+             tp->kernel ? tp->kernel->activation->name : "random values", (int)tp->dim, (double)tp->beta,
+             (double)tp->value, (double)t, (double)change);
   tp->time = t;
   PetscFunctionReturn(0);
 }
 
 /* 1 - f at s, where the angle is theta. */
 static PetscReal GapAt(TwoPoint tp, PetscReal t, PetscReal s, PetscReal theta) {
-  return t == 0.0 ? Initial(tp, theta) : ElementsInterpolate(tp->solution.elements, tp->solution.gap, s);
+  return t == 0.0 ? tp->initial(tp->beta, theta) : ElementsInterpolate(tp->solution.elements, tp->solution.gap, s);
 }
 
 PetscErrorCode TwoPointEvaluate(TwoPoint tp, PetscReal t, PetscInt n, const PetscReal u[], PetscReal f[]) {
@@ -242,7 +351,7 @@ PetscErrorCode TwoPointEvaluate(TwoPoint tp, PetscReal t, PetscInt n, const Pets
 /* The angle has density sin^{d-2} theta, which for large d lives within a few 1/sqrt(d) of pi/2. At least as many
  * panels in s as there were elements resolve what they did. */
 PetscErrorCode TwoPointUniform(TwoPoint tp, PetscReal t, PetscReal *f) {
-  const PetscReal d = (PetscReal)tp->kernel->dim, half = PetscMin(0.5 * PETSC_PI, 10.0 / sqrt(d));
+  const PetscReal d = tp->dim, half = PetscMin(0.5 * PETSC_PI, 10.0 / sqrt(d));
   PetscReal s[TWOPOINT_NODES], w[TWOPOINT_NODES], sum = 0.0, total = 0.0;
 
   PetscFunctionBeginUser;

@@ -86,6 +86,24 @@ PetscErrorCode ZonalExponential(PetscInt dim, PetscReal beta, PetscInt degree, P
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode ZonalBesselRatios(PetscInt dim, PetscReal beta, PetscInt degree, PetscReal ratio[]) {
+  long double *step, product = 1.0L;
+
+  PetscFunctionBeginUser;
+  PetscCheck(dim >= 2 && beta >= 0.0 && beta <= 1e9 && degree >= 0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE,
+             "Bessel ratios: need dim = %d >= 2, beta = %.6g in [0, 1e9], degree = %d >= 0", (int)dim, (double)beta,
+             (int)degree);
+  PetscCall(PetscMalloc1(degree + 1, &step));
+  Ratios(dim, (long double)beta, degree + 1, step);
+  ratio[0] = 1.0;
+  for (PetscInt n = 1; n <= degree; n++) {
+    product *= step[n] / CountRatio(dim, n);
+    ratio[n] = (PetscReal)product;
+  }
+  PetscCall(PetscFree(step));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode ZonalExponentialDegree(PetscInt dim, PetscReal beta, PetscReal tol, PetscInt *degree, PetscReal *tail) {
   PetscInt size;
   long double *e, sum;

@@ -25,7 +25,7 @@ typedef struct {
 
 /* The energy as the run computed it: from the kernel sums of its attention, so that its bits come back. */
 static PetscErrorCode AdoptAttention(Analysis *analysis, AttentionOptions *options) {
-  static const char *const keys[] = {"attention_type",   "attention_beta", "attention_value",
+  static const char *const keys[] = {"attention_type",   "attention_mask", "attention_beta",   "attention_value",
                                      "attention_engine", "attention_tol",  "attention_weights"};
 
   PetscFunctionBeginUser;

@@ -37,7 +37,7 @@ const OptionTable AnalyzeTable = {
     .groups = (const OptionGroup[]){{AttentionKeys, "attention_beta|attention_engine|attention_tol"},
                                     {EnsembleKeys, "ensemble_groups"},
                                     {OutputKeys, OUTPUT_FILES},
-                                    {.keys = ExtrasKeys},
+                                    {ExtrasKeys, "!output_radius"},
                                     {.keys = AnalyzeKeys},
                                     {.keys = DistanceKeys},
                                     RUN_KEYS,

@@ -169,7 +169,7 @@ static PetscErrorCode Step(void *state, PetscInt r, PetscInt l, PetscBool *ended
   }
   /* one function on the sphere, shared by all tokens of all systems */
   PetscCall(NoiseDraw(chaos->noise, r, step, chaos->field));
-  PetscCall(ChaosStepSystems(chaos, r, step, alone));
+  PetscCall(ChaosStepSystems(chaos, r, step, s));
   if (alone && frame >= 0) PetscCall(MeanTokens(chaos, s, frame));
   if (alone && l + 1 == design->walks * design->depth) Correlate(chaos);
   PetscFunctionReturn(0);

@@ -57,9 +57,10 @@ PetscErrorCode ChaosDestroySystems(Chaos *chaos);
 /* All tokens to a checkpoint. */
 PetscErrorCode ChaosKeepSystems(const Chaos *chaos, Checkpoint checkpoint);
 /* The systems of N, alone or with what they are compared with, at the start of number `start` (`other` for the second
- * systems), and one step along the field. */
+ * systems), and one step along the field of start number 0, 1, ... of the realization: those after the first are alone.
+ */
 PetscErrorCode ChaosStartSystems(const Chaos *chaos, PetscInt start, PetscInt other, PetscBool alone);
-PetscErrorCode ChaosStepSystems(const Chaos *chaos, PetscInt r, PetscInt l, PetscBool alone);
+PetscErrorCode ChaosStepSystems(const Chaos *chaos, PetscInt r, PetscInt l, PetscInt start);
 
 /* Numbers of one system at one time; the last is known when all restarts are. */
 typedef enum {

@@ -110,6 +110,8 @@ PetscErrorCode ChaosDesignRead(const ModelOptions *model, ChaosDesign *design) {
 
   PetscFunctionBeginUser;
   PetscCall(ModelCheckBeta(model->attention.beta));
+  PetscCheck(!strcmp(model->attention.mask, "none"), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "attention_mask = %s: study chaos needs exchangeable tokens, so it must be none", model->attention.mask);
   PetscCheck(!strcmp(init, "uniform") || !strcmp(init, "vmf"), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "tokens_init = %s: study chaos needs independent tokens, uniform or vmf", init);
   PetscCall(DeckRead(ChaosKeys, &options));

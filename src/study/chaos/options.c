@@ -17,13 +17,15 @@ const OptionKey ChaosKeys[] = {
                     "noise."),
     {.name = NULL}};
 
-const OptionTable ChaosTable = {.study = "chaos",
-                                .groups = (const OptionGroup[]){MODEL_KEYS,
-                                                                {OutputKeys, OUTPUT_FRAMES},
-                                                                {.keys = ChaosKeys},
-                                                                {.keys = DistanceKeys},
-                                                                {.keys = CheckpointKeys},
-                                                                RUN_KEYS,
-                                                                {.keys = NULL}},
-                                .changes =
-                                    (const OptionKey[]){{.name = "tokens_count", .lists = PETSC_TRUE}, {.name = NULL}}};
+const OptionTable ChaosTable = {
+    .study = "chaos",
+    .groups = (const OptionGroup[]){MODEL_KEYS,
+                                    {OutputKeys, OUTPUT_FRAMES},
+                                    {.keys = ChaosKeys},
+                                    {.keys = DistanceKeys},
+                                    {.keys = CheckpointKeys},
+                                    RUN_KEYS,
+                                    {.keys = NULL}},
+    .changes = (const OptionKey[]){{.name = "tokens_count", .lists = PETSC_TRUE},
+                                   {.name = "noise_independent", .needs = {{"chaos_reference", "!quadrature"}}},
+                                   {.name = NULL}}};

@@ -26,6 +26,7 @@ PetscErrorCode ChaosCreateSystems(Chaos *chaos, const ModelOptions *options) {
       PetscCall(SystemCreate(shards, design->count[i], options, &chaos->twin[i]));
     else
       PetscCall(TokensCreate(shards, design->count[i], design->dim, &chaos->partner[i]));
+    chaos->twin[i].first = design->largest;
   }
   if (design->reference != CHAOS_TWIN) PetscCall(SystemCreate(shards, design->largest, options, &chaos->reference));
   PetscCall(StartCreate(chaos->system[0].tokens, &options->start, &chaos->start));
@@ -54,11 +55,11 @@ PetscErrorCode ChaosKeepSystems(const Chaos *chaos, Checkpoint checkpoint) {
   PetscFunctionBeginUser;
   for (PetscInt i = 0; i < chaos->design.counts; i++) {
     PetscCall(PetscSNPrintf(name, sizeof(name), "system_%" PetscInt_FMT, i));
-    PetscCall(CheckpointAddTokens(checkpoint, name, chaos->system[i].tokens));
+    PetscCall(SystemKeep(&chaos->system[i], name, checkpoint));
     PetscCall(PetscSNPrintf(name, sizeof(name), "twin_%" PetscInt_FMT, i));
-    if (twins) PetscCall(CheckpointAddTokens(checkpoint, name, chaos->twin[i].tokens));
+    if (twins) PetscCall(SystemKeep(&chaos->twin[i], name, checkpoint));
   }
-  if (!twins) PetscCall(CheckpointAddTokens(checkpoint, "reference", chaos->reference.tokens));
+  if (!twins) PetscCall(SystemKeep(&chaos->reference, "reference", checkpoint));
   PetscFunctionReturn(0);
 }
 
@@ -74,12 +75,17 @@ PetscErrorCode ChaosStartSystems(const Chaos *chaos, PetscInt start, PetscInt ot
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode ChaosStepSystems(const Chaos *chaos, PetscInt r, PetscInt l, PetscBool alone) {
+/* Systems of one start share the noise of each token's own, as far as they share tokens; other starts have their own.
+ */
+PetscErrorCode ChaosStepSystems(const Chaos *chaos, PetscInt r, PetscInt l, PetscInt start) {
+  const PetscBool alone = start > 0 ? PETSC_TRUE : PETSC_FALSE;
   const PetscReal dt = chaos->design.dt;
 
   PetscFunctionBeginUser;
   for (PetscInt i = 0; i < chaos->design.counts; i++) {
-    PetscCall(SystemStep(&chaos->system[i], r, l, chaos->field, dt));
+    System system = chaos->system[i];
+    system.first = start > 0 ? (start + 1) * chaos->design.largest : 0; /* the twins' are number 1 */
+    PetscCall(SystemStep(&system, r, l, chaos->field, dt));
     if (!alone && chaos->twin[i].tokens) PetscCall(SystemStep(&chaos->twin[i], r, l, chaos->field, dt));
   }
   if (!alone && chaos->reference.tokens) PetscCall(SystemStep(&chaos->reference, r, l, chaos->field, dt));

@@ -1,26 +1,38 @@
 /* Study kernel: THEORY.md section 2 as a table, one row per activation, dimension, bias and beta. */
 #include <limits.h>
 
-#include "study/laws.h"
+#include "study/kernel/added.h"
 #include "study/studies.h"
 
 #define COLUMNS "activation,dim,bias_u,bias_w,beta,k1,kp1,lambda1,lambda_bar,lambda_rate"
 #define LAST    ",lambda_rate_bound"
-enum { DIM, BIAS_U, BIAS_W, BETA, K1, KP1, LAMBDA1, LAMBDA_BAR, LAMBDA_RATE, NUMBERS }; /* then c0 .. c[degree], LAST */
+enum {
+  DIM,
+  BIAS_U,
+  BIAS_W,
+  BETA,
+  K1,
+  KP1,
+  LAMBDA1,
+  LAMBDA_BAR,
+  LAMBDA_RATE,
+  NUMBERS
+}; /* then c0 .. c[degree], LAST, added */
 
 /* A frame is a row of the table. */
 typedef struct {
   EnsembleLayout layout;
   Laws laws;
+  Added added;
   PetscInt betas, degree; /* degree -1: no coefficients */
   PetscReal beta[LAWS_LIST];
-  PetscInt width; /* numbers of a row */
-  PetscReal *row; /* of the law in progress */
+  PetscInt width, last; /* numbers of a row; where LAST stands */
+  PetscReal *row;       /* of the law in progress */
 } Theory;
 
 /* The fixed columns, then c0 .. cn, then what later versions added. */
-static PetscErrorCode NameColumns(Results results, PetscInt degree) {
-  const size_t room = sizeof(COLUMNS) + sizeof(LAST) + 16 * (size_t)(degree + 1);
+static PetscErrorCode NameColumns(Results results, const Added *added, PetscInt degree) {
+  const size_t room = sizeof(COLUMNS) + sizeof(LAST) + ADDED_NAME * (size_t)(degree + 1 + AddedCount(added));
   char *columns;
 
   PetscFunctionBeginUser;
@@ -32,6 +44,7 @@ static PetscErrorCode NameColumns(Results results, PetscInt degree) {
     PetscCall(PetscStrlcat(columns, name, room));
   }
   PetscCall(PetscStrlcat(columns, LAST, room));
+  PetscCall(AddedNames(added, room, columns));
   PetscCall(ResultsSetColumns(results, columns));
   PetscCall(PetscFree(columns));
   PetscFunctionReturn(0);
@@ -47,7 +60,9 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscCall(DeckGetRealList("attention_beta", &theory->betas, theory->beta));
   PetscCall(DeckRead(KernelKeys, &options));
   theory->degree = (PetscInt)options.degree;
-  theory->width = NUMBERS + theory->degree + 2;
+  PetscCall(AddedRead(&theory->laws, &theory->added));
+  theory->last = NUMBERS + theory->degree + 1;
+  theory->width = theory->last + 1 + AddedCount(&theory->added);
   const PetscInt64 rows = (PetscInt64)LawsCount(&theory->laws) * theory->betas;
   PetscCheck(rows <= INT_MAX / theory->width, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "attention_beta: with the other lists there are %" PetscInt64_FMT " rows, more than a table can have",
@@ -57,7 +72,7 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscCall(RunSetFrameList(run, (PetscInt)rows, NULL, NULL));
   PetscCall(
       ResultsDeclare(RunGetResults(run), &(Quantity){.kind = QUANTITY_FRAME, .rank = 1, .shape = {theory->width}}));
-  PetscCall(NameColumns(RunGetResults(run), theory->degree));
+  PetscCall(NameColumns(RunGetResults(run), &theory->added, theory->degree));
   PetscFunctionReturn(0);
 }
 
@@ -104,7 +119,8 @@ static PetscErrorCode Compute(void *state, PetscInt r, PetscInt f, PetscReal val
   }
   row[BETA] = theory->beta[f % theory->betas];
   PetscCall(KernelRate(kernel, row[BETA], &row[LAMBDA_RATE]));
-  PetscCall(KernelRateBound(kernel, row[BETA], &row[theory->width - 1]));
+  PetscCall(KernelRateBound(kernel, row[BETA], &row[theory->last]));
+  PetscCall(AddedCompute(&theory->added, kernel, law.dim, row[BETA], row + theory->last + 1));
   PetscCall(KernelDestroy(&kernel));
   PetscCall(PetscArraycpy(values, row, theory->width));
   PetscFunctionReturn(0);

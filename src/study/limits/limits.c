@@ -26,6 +26,7 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscFunctionBeginUser;
   limits->run = run;
   PetscCall(ModelOptionsRead(&options));
+  PetscCall(ModelCheckTheory(&options, "limits"));
   PetscCall(LimitsGridRead(&options, &limits->grid));
   PetscCall(RunCreateEnsemble(run, &options.ensemble, TokensBlockCount(grid->most), &limits->layout));
   PetscCall(LimitsCreateSystems(limits, &options));

@@ -36,7 +36,7 @@ const OptionKey LimitsKeys[] = {
 
 const OptionTable LimitsTable = {
     .study = "limits",
-    .groups = (const OptionGroup[]){MODEL_KEYS,
+    .groups = (const OptionGroup[]){COMMON_MODEL_KEYS,
                                     {OutputKeys, OUTPUT_FILES},
                                     {.keys = LimitsKeys},
                                     {.keys = CouplingKeys},
@@ -53,4 +53,5 @@ const OptionTable LimitsTable = {
          .resolve = ResolveNoise,
          .note = "limits: that of the limit SDE, spectral (up to d = 5 unless given) or gram."},
         {.name = "scheme_type", .preset = "heun", .note = "limits: that of the limit SDE, any but layer."},
+        NORM_OF_THEORY,
         {.name = NULL}}};

@@ -197,7 +197,7 @@ PetscErrorCode LimitsKeep(void *state, Checkpoint checkpoint) {
   PetscFunctionBeginUser;
   PetscCall(NoiseDrawBytes(limits->noise, 1, &remembered));
   if (remembered > 0) PetscCall(RunSetStride(limits->run, Period(grid)));
-  PetscCall(CheckpointAddTokens(checkpoint, "reference", limits->limit.tokens));
+  PetscCall(SystemKeep(&limits->limit, "reference", checkpoint));
   for (PetscInt i = 0; i < grid->counts; i++)
     for (PetscInt q = 0; q < grid->depths * grid->widths; q++) {
       char name[64];

@@ -12,7 +12,8 @@ typedef struct {
   PetscReal dt;
   EnsembleLayout layout;
   System system;
-  PetscBool rows; /* tokens start from the rows of a file, which are kept */
+  PetscBool barycentre; /* noise is asked for there */
+  PetscBool rows;       /* tokens start from the rows of a file, which are kept */
   Start start;
   Noise noise;
   Field field;
@@ -42,6 +43,7 @@ static PetscErrorCode Create(void *state, Run run) {
   simulation->run = run;
   PetscCall(ModelOptionsRead(&options));
   simulation->dt = ModelStepSize(&options);
+  simulation->barycentre = ModelAtBarycentre(&options);
   simulation->rows = strcmp(options.start.init, "file") ? PETSC_FALSE : PETSC_TRUE;
   PetscCall(RunCreateEnsemble(run, &options.ensemble, RunReads(run) ? 1 : TokensBlockCount(options.start.count),
                               &simulation->layout));
@@ -70,13 +72,13 @@ static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
   Simulation *simulation = state;
 
   PetscFunctionBeginUser;
-  if (simulation->system.tokens) PetscCall(CheckpointAddTokens(checkpoint, "tokens", simulation->system.tokens));
+  if (simulation->system.tokens) PetscCall(SystemKeep(&simulation->system, "tokens", checkpoint));
   PetscFunctionReturn(0);
 }
 
 /* All of it together on the rank that has most. */
 static PetscErrorCode ViewTotal(Simulation *simulation) {
-  PetscReal attention[3], noise[2], scheme, results;
+  PetscReal attention[3], noise[2], mean[2], scheme, results;
   PetscInt stages;
   PetscMPIInt size;
   PetscBool zero;
@@ -92,6 +94,11 @@ static PetscErrorCode ViewTotal(Simulation *simulation) {
   PetscCall(SchemeGetStages(simulation->system.scheme, &stages));
   PetscCall(SchemeGetBytes(simulation->system.scheme, &scheme));
   PetscCall(RunGetBytes(simulation->run, &results));
+  if (simulation->barycentre) {
+    PetscCall(AttentionBarycentreGetCost(simulation->system.attention, &mean[0], &mean[1]));
+    noise[0] += mean[0];
+    noise[1] += mean[1];
+  }
   const PetscReal flops = (PetscReal)stages * ((zero ? 0 : attention[0]) + noise[0]);
   const PetscReal bytes = 8 * mine * (layout.dim * (simulation->rows ? 2 : 1) + 1) + attention[2] + noise[1] + scheme +
                           results + 8 * mine * layout.dim; /* what goes to a checkpoint */

@@ -19,6 +19,9 @@ const OptionTable SpdeTable = {
                                     {.keys = CheckpointKeys},
                                     RUN_KEYS,
                                     {.keys = NULL}},
-    .changes = (const OptionKey[]){{.name = "noise_type", .preset = "spectral", .note = "spde: spectral or none."},
-                                   {.name = "scheme_type", .preset = "flow", .note = "spde: flow or euler."},
-                                   {.name = NULL}}};
+    .changes = (const OptionKey[]){
+        {.name = "noise_type", .preset = "spectral", .note = "spde: spectral or none."},
+        {.name = "scheme_type", .preset = "flow", .note = "spde: flow or euler."},
+        {.name = "noise_independent", .needs = {{"spde_particles", "!quadrature"}, {"tokens_init", "!quadrature"}}},
+        NORM_OF_THEORY,
+        {.name = NULL}}};

@@ -72,6 +72,7 @@ static PetscErrorCode CreateObjects(Spde *spde, const ModelOptions *options) {
   PetscFunctionBeginUser;
   PetscCall(DensityOptionsRead(&density));
   density.scheme = options->scheme.type;
+  density.independent = options->noise.independent;
   PetscCall(NoiseCreate((PetscInt)options->start.dim, &options->noise, &spde->noise));
   PetscCall(NoiseCreateField(spde->noise, &spde->field));
   PetscCall(SystemCreate(shards, count, options, &spde->system));
@@ -109,6 +110,7 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscFunctionBeginUser;
   spde->run = run;
   PetscCall(ModelOptionsRead(&model));
+  PetscCall(ModelCheckTheory(&model, "spde"));
   PetscCall(DeckRead(SpdeKeys, &options));
   PetscCall(ModelCheckBeta(model.attention.beta));
   PetscCall(CheckStart(&model.start));
@@ -142,7 +144,7 @@ static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
   Spde *spde = state;
 
   PetscFunctionBeginUser;
-  PetscCall(CheckpointAddTokens(checkpoint, "tokens", spde->system.tokens));
+  PetscCall(SystemKeep(&spde->system, "tokens", checkpoint));
   PetscCall(CheckpointAddReals(checkpoint, "density", spde->modes, spde->state));
   PetscCall(SpdeSnapshotsSave(&spde->snapshots, checkpoint));
   PetscFunctionReturn(0);

@@ -47,10 +47,11 @@ static PetscReal LargestRate(const Report *report) {
 static void Bound(Report *report) {
   const SyncTheory *theory = report->theory;
   const PetscReal start = isnan(theory->energy_start) ? report->mean[SYNC_ENERGY] : theory->energy_start;
-  const PetscBool known = theory->kernel && theory->lambda_bar < 0 ? PETSC_TRUE : PETSC_FALSE;
+  PetscBool known = theory->kernel && theory->lambda_bar < 0 ? PETSC_TRUE : PETSC_FALSE;
 
   report->measured = LargestRate(report);
   report->theorem = SyncJudgeTheorem(theory, report->measured);
+  known = known && report->theorem.rate < INFINITY ? PETSC_TRUE : PETSC_FALSE;
   for (PetscInt f = 0; f < report->frames; f++)
     report->bound[f] = known ? exp(report->theorem.rate * report->time[f]) * start : NAN;
 }
@@ -313,6 +314,15 @@ static PetscErrorCode SayExponent(const Report *report, Exponent all, Exponent l
   PetscFunctionReturn(0);
 }
 
+/* The frame with which the second half of the run begins. */
+static PetscInt Half(const Report *report) {
+  PetscInt f = 0;
+
+  if (report->samples->frames->every != FRAMES_LOG) return (report->frames - 1) / 2;
+  while (f + 1 < report->frames && 2 * report->time[f + 1] <= report->time[report->frames - 1]) f++;
+  return f;
+}
+
 static PetscErrorCode ReportExponent(const Report *report) {
   const SyncTheory *theory = report->theory;
   const Results results = report->results;
@@ -323,7 +333,7 @@ static PetscErrorCode ReportExponent(const Report *report) {
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc1(report->R, &values));
   if (report->sync->twin_count > 0) {
-    late = MeasureExponent(report, end / 2, end, values);
+    late = MeasureExponent(report, Half(report), end, values);
     all = MeasureExponent(report, 0, end, values);
     PetscCall(ResultsArray(results, "lambda1_realization", 1, (PetscInt64[]){report->R}, values));
   }
@@ -428,6 +438,8 @@ PetscErrorCode SyncReport(void *state, const Samples *samples, Results results) 
   PetscCall(ReportEnergy(&report));
   PetscCall(ReportDecay(&report));
   PetscCall(ReportExponent(&report));
+  PetscCall(SyncSpectrumReport(sync, samples, results));
+  PetscCall(SyncMomentsReport(sync, samples, results));
   PetscCall(ReportClusters(&report));
   PetscCall(PetscFree3(report.mean, report.sem, report.bound));
   PetscFunctionReturn(0);

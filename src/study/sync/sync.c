@@ -5,7 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "study/laws.h"
 #include "study/sync/sync.h"
 
 /* Distance of twins: the smaller, the more linear, until rounding errors of 2^-52 matter. Noise gram knows the field at
@@ -50,22 +49,30 @@ static const QuantityText texts[] = {
     {"lambda1_exact", "1/time", "top Lyapunov exponent of the noise alone"},
     {"lambda1_late", "1/time", "lambda1 over the second half of the run"},
     {"lambda1_cluster", "1/time", "top Lyapunov exponent once all tokens have met in one point"},
+    {"spectrum_growth", "1",
+     "growth less martingale of each exponent, mean over the twins, at the middle frame and at the end"},
+    {"spectrum", "1/time", "all Lyapunov exponents: mean growth of the twins, less martingale, per time"},
+    {"spectrum_exact", "1/time", "all Lyapunov exponents of the noise alone"},
+    {"spectrum_late", "1/time", "spectrum over the second half of the run"},
+    {"spectrum_cluster", "1/time", "all Lyapunov exponents once all tokens have met in one point"},
+    {"spectrum_off", "standard errors", "largest distance of spectrum from spectrum_exact"},
+    {"exponents_growth", "1",
+     "growth less martingale of each exponent of the system, at the middle frame and at the end"},
+    {"exponents", "1/time",
+     "largest Lyapunov exponents of all tokens together: mean growth, less martingale, per time"},
+    {"exponents_late", "1/time", "exponents over the second half of the run"},
+    {"exponents_cluster", "1/time",
+     "largest Lyapunov exponents of all tokens together once they have met in one point"},
+    {"exponents_kaplan_yorke", "1", "Kaplan-Yorke dimension of exponents; a lower bound where it is their number"},
+    {"moment_log", "1", "logarithm of the mean of |v|^p over the twins at the end, for each p of moment_p"},
+    {"moment_p", "1", "exponents p of sync_moments"},
+    {"moment", "1/time",
+     "moment Lyapunov exponents: logarithm of the mean of |v|^p over twins and realizations, per time"},
+    {"moment_exact", "1/time", "moment Lyapunov exponents of the noise alone"},
+    {"moment_rare", "1", "1 where the mean is that of paths that so few realizations do not show; else 0"},
+    {"kaplan_yorke", "1", "Kaplan-Yorke dimension of spectrum"},
+    {"kaplan_yorke_exact", "1", "Kaplan-Yorke dimension of spectrum_exact"},
     {0}};
-
-/* Lists are for the map. */
-static PetscErrorCode CheckLists(void) {
-  Laws laws;
-
-  PetscFunctionBeginUser;
-  PetscCall(LawsRead(&laws));
-  PetscCheck(laws.activations == 1, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-             "mlp_activation = %s,%s,...: must be one value without sync_map", laws.activation[0], laws.activation[1]);
-  PetscCheck(laws.dims == 1, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-             "tokens_dim = %" PetscInt64_FMT ",%" PetscInt64_FMT ",...: must be one value without sync_map",
-             laws.dim[0], laws.dim[1]);
-  PetscCall(PetscFree(laws.storage));
-  PetscFunctionReturn(0);
-}
 
 /* Columns and tail of the samples, those that are not measured without a name. */
 static PetscErrorCode Declare(const Sync *sync, Results results) {
@@ -86,23 +93,35 @@ static PetscErrorCode Declare(const Sync *sync, Results results) {
     PetscCall(ResultsDeclare(results, &(Quantity){.name = frame[i], .kind = QUANTITY_FRAME}));
   PetscCall(ResultsDeclare(results, &caps));
   PetscCall(ResultsDeclare(results, &rate));
+  PetscCall(SyncSpectrumDeclare(sync, results));
+  PetscCall(SyncMomentsDeclare(sync, results));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode ReadTwins(PetscInt64 count, PetscInt64 *twins) {
+static PetscErrorCode ReadTwins(Sync *sync, PetscInt dim) {
   SyncOptions options;
 
   PetscFunctionBeginUser;
   PetscCall(DeckRead(SyncKeys, &options));
-  *twins = options.twins == SYNC_TWINS_AUTO ? count : options.twins;
-  PetscCheck(*twins <= count, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-             "sync_twins = %" PetscInt64_FMT ": must be at most the number of tokens, %" PetscInt64_FMT, *twins, count);
+  sync->twin_count = options.twins == SYNC_TWINS_AUTO ? sync->count : options.twins;
+  PetscCheck(sync->twin_count <= sync->count, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "sync_twins = %" PetscInt64_FMT ": must be at most the number of tokens, %" PetscInt64_FMT,
+             sync->twin_count, sync->count);
+  PetscCheck(!options.spectrum || dim <= TOKENS_BLOCK, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "sync_spectrum = true: tokens_dim must be at most %d", TOKENS_BLOCK);
+  PetscCheck((PetscReal)options.exponents <= (PetscReal)sync->count * (dim - 1), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "sync_exponents = %" PetscInt64_FMT ": must be at most tokens_count (tokens_dim - 1)", options.exponents);
+  sync->dim = dim;
+  sync->copies_count = (PetscInt)options.exponents;
+  sync->spectrum = options.spectrum;
+  sync->exponents = options.spectrum ? dim - 1 : 1;
+  PetscCall(SyncMomentsRead(sync));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode CreateObjects(Sync *sync, const ModelOptions *options) {
   const MPI_Comm shards = sync->layout.shards;
-  const PetscInt64 all = sync->count + sync->twin_count;
+  const PetscInt64 all = TwinsSetCount(sync->count, sync->twin_count, sync->exponents);
   const PetscReal distance = strcmp(options->noise.type, "gram") ? DISTANCE : DISTANCE_GRAM;
   const PetscInt dim = (PetscInt)options->start.dim;
 
@@ -110,7 +129,10 @@ static PetscErrorCode CreateObjects(Sync *sync, const ModelOptions *options) {
   PetscCall(TokensCreate(shards, sync->count, dim, &sync->tokens));
   PetscCall(StartCreate(sync->tokens, &options->start, &sync->start));
   PetscCall(SystemCreate(shards, all, options, &sync->set));
-  PetscCall(TwinsCreate(sync->tokens, sync->set.tokens, distance, options->start.seed, &sync->twins));
+  PetscCall(TwinsCreate(sync->tokens, sync->set.tokens, sync->twin_count, sync->exponents, distance,
+                        options->start.seed, &sync->twins));
+  if (sync->moments) PetscCall(TwinsKeepEach(sync->twins));
+  if (sync->copies_count) PetscCall(CopiesCreate(shards, options, sync->copies_count, DISTANCE, &sync->copies));
   PetscCall(NoiseCreate(dim, &options->noise, &sync->noise));
   PetscCall(NoiseCheckCount(sync->noise, all));
   PetscCall(NoiseCreateField(sync->noise, &sync->field));
@@ -127,14 +149,17 @@ static PetscErrorCode Create(void *state, Run run) {
 
   PetscFunctionBeginUser;
   sync->run = run;
-  PetscCall(CheckLists());
+  PetscCall(SyncCheckLists());
   PetscCall(ModelOptionsRead(&options));
+  PetscCall(ModelCheckTheory(&options, "sync"));
   PetscCall(ModelCheckBeta(options.attention.beta));
   sync->count = options.start.count;
   sync->depth = (PetscInt)options.layers.depth;
   sync->dt = ModelStepSize(&options);
-  PetscCall(ReadTwins(sync->count, &sync->twin_count));
-  PetscCall(RunCreateEnsemble(run, &options.ensemble, TokensBlockCount(sync->count + sync->twin_count), &sync->layout));
+  PetscCall(ReadTwins(sync, (PetscInt)options.start.dim));
+  PetscCall(RunCreateEnsemble(run, &options.ensemble,
+                              TokensBlockCount(TwinsSetCount(sync->count, sync->twin_count, sync->exponents)),
+                              &sync->layout));
   PetscCall(CreateObjects(sync, &options));
   PetscCall(RunSetFrames(run, sync->depth, options.layers.horizon, FRAMES_PRODUCT));
   PetscCall(Declare(sync, RunGetResults(run)));
@@ -150,6 +175,7 @@ static PetscErrorCode Destroy(void *state) {
   PetscCall(VecDestroy(&sync->drift));
   PetscCall(FieldDestroy(&sync->field));
   PetscCall(NoiseDestroy(&sync->noise));
+  PetscCall(CopiesDestroy(&sync->copies));
   PetscCall(TwinsDestroy(&sync->twins));
   PetscCall(SystemDestroy(&sync->set));
   PetscCall(StartDestroy(&sync->start));
@@ -161,8 +187,10 @@ static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
   Sync *sync = state;
 
   PetscFunctionBeginUser;
-  PetscCall(CheckpointAddTokens(checkpoint, "tokens", sync->set.tokens));
-  PetscCall(CheckpointAddReals(checkpoint, "growth", TWINS_GROWTH, TwinsGrowth(sync->twins)));
+  PetscCall(SystemKeep(&sync->set, "tokens", checkpoint));
+  PetscCall(CheckpointAddReals(checkpoint, "growth", TWINS_GROWTH * sync->exponents, TwinsGrowth(sync->twins)));
+  PetscCall(TwinsKeep(sync->twins, checkpoint));
+  if (sync->copies) PetscCall(CopiesKeep(sync->copies, checkpoint));
   PetscFunctionReturn(0);
 }
 
@@ -174,7 +202,13 @@ static PetscErrorCode View(void *state) {
   if (sync->layout.group == 0) {
     PetscCall(SystemView(&sync->set, sync->noise));
     PetscCall(PetscPrintf(sync->layout.shards, "twins      %" PetscInt64_FMT " of these tokens, of weight 0\n",
-                          sync->twin_count));
+                          sync->twin_count * sync->exponents));
+    if (sync->copies)
+      PetscCall(PetscPrintf(sync->layout.shards,
+                            "copies     %" PetscInt_FMT
+                            " of all tokens, each at the cost of these and of one evaluation "
+                            "of the noise more\n",
+                            sync->copies_count));
   }
   PetscCall(PetscPrintf(
       sync->layout.world,
@@ -222,6 +256,8 @@ static PetscErrorCode Measure(void *state, PetscInt r, PetscInt f, PetscReal val
   values[SYNC_CLUSTERS] = observables[ObservableFirst(OBSERVE_CLUSTERS)];
   values[SYNC_GROWTH] = TwinsGrowth(sync->twins)[TWINS_TOTAL];
   values[SYNC_MARTINGALE] = TwinsGrowth(sync->twins)[TWINS_MARTINGALE];
+  SyncSpectrumMeasure(sync, f);
+  PetscCall(SyncMomentsMeasure(sync, f));
   if (f == RunGetFrames(sync->run)->count - 1 && sync->theory.odd) PetscCall(SyncSplit(sync->set.tokens, tail));
   PetscFunctionReturn(0);
 }
@@ -232,6 +268,7 @@ static PetscErrorCode Begin(void *state, PetscInt r) {
   PetscFunctionBeginUser;
   PetscCall(TokensStart(sync->tokens, sync->start, r));
   PetscCall(TwinsStart(sync->twins, sync->tokens, r));
+  if (sync->copies) PetscCall(CopiesStart(sync->copies, sync->tokens, r));
   PetscFunctionReturn(0);
 }
 
@@ -244,8 +281,16 @@ static PetscErrorCode Step(void *state, PetscInt r, PetscInt l, PetscBool *ended
   (void)ended;
   PetscCall(NoiseDraw(sync->noise, r, l, sync->field));
   PetscCall(TwinsForesee(sync->twins, sync->field, sync->dt));
+  if (sync->copies) {
+    PetscCall(TwinsGather(sync->twins, sync->tokens));
+    PetscCall(CopiesStep(sync->copies, sync->tokens, r, l, sync->field, sync->dt));
+  }
   PetscCall(SystemStep(&sync->set, r, l, sync->field, sync->dt));
   PetscCall(TwinsRenormalize(sync->twins));
+  if (sync->copies) {
+    PetscCall(TwinsGather(sync->twins, sync->tokens));
+    PetscCall(CopiesRenormalize(sync->copies, sync->tokens));
+  }
   if (sync->theory.pushes && !sync->theory.gradient && FramesAt(RunGetFrames(sync->run), l + 1) < 0)
     PetscCall(MeasureEnergy(sync, &energy, &push, &RunGetTail(sync->run)[SYNC_RATE]));
   PetscFunctionReturn(0);
@@ -257,6 +302,7 @@ static PetscErrorCode Select(Run run, StudyFinder find, const Study **study) {
   PetscFunctionBeginUser;
   (void)run, (void)find;
   PetscCall(DeckRead(SyncKeys, &options));
+  if (options.starts) *study = &StudySyncStarts;
   if (options.map) *study = &StudySyncMap;
   PetscFunctionReturn(0);
 }

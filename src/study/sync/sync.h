@@ -9,13 +9,22 @@
  * but add nothing to the measure (twins.c). */
 typedef struct _p_Twins *Twins;
 
-/* For tokens of this layout; the set stays the caller's and has room for as many twins as it is larger than tokens, at
- * most twice as large. Collective on the tokens' communicator. */
-PetscErrorCode TwinsCreate(Tokens tokens, Tokens set, PetscReal distance, uint64_t seed, Twins *twins);
+/* How large a set is in which the first `count` of so many tokens have `each` twins. each + 1 is at most TOKENS_BLOCK.
+ * Pure. */
+PetscInt64 TwinsSetCount(PetscInt64 tokens, PetscInt64 count, PetscInt each);
+/* The set has that size and stays the caller's. Collective on the tokens' communicator. */
+PetscErrorCode TwinsCreate(Tokens tokens, Tokens set, PetscInt64 count, PetscInt each, PetscReal distance,
+                           uint64_t seed, Twins *twins);
+/* From now on the growth of each first twin is kept as well; what a checkpoint keeps; and then the logarithm of the
+ * mean of |v|^p over the tokens with twins, v being the growth since the start. Collective. */
+PetscErrorCode TwinsKeepEach(Twins twins);
+PetscErrorCode TwinsKeep(Twins twins, Checkpoint checkpoint);
+PetscErrorCode TwinsLogMoment(Twins twins, PetscReal p, PetscReal *moment);
 PetscErrorCode TwinsDestroy(Twins *twins);
 /* Positions and weights of the tokens into the set, twins in random directions; no growth so far. Collective. */
 PetscErrorCode TwinsStart(Twins twins, Tokens tokens, PetscInt r);
-/* Adds up by how much the distances have grown since the last call, and brings the twins back. Collective. */
+/* Adds up by how much the distances, those of further twins across the ones before, have grown since the last call, and
+ * brings the twins back. Collective. */
 PetscErrorCode TwinsRenormalize(Twins twins);
 /* Before a step of size dt along field, whose law knows nothing of the positions: adds up the share of the growth to
  * come that is linear in the field. Its mean is 0 and it is most of the scatter, so that growth less martingale has the
@@ -23,10 +32,23 @@ PetscErrorCode TwinsRenormalize(Twins twins);
 PetscErrorCode TwinsForesee(Twins twins, Field field, PetscReal dt);
 /* Positions of the tokens of the set, without twins. Collective. */
 PetscErrorCode TwinsGather(Twins twins, Tokens tokens);
-/* Where growth[TWINS_GROWTH] stands, means over the twins since the start: of the logarithm of the growth, and of its
- * martingale (TwinsForesee). 0 without twins. Pure. */
+/* Where growth[each][TWINS_GROWTH] stands, means over the tokens with twins since the start: of the logarithm of the
+ * growth, and of its martingale (TwinsForesee). 0 without twins. Pure. */
 enum { TWINS_TOTAL, TWINS_MARTINGALE, TWINS_GROWTH };
 PetscReal *TwinsGrowth(Twins twins);
+
+/* So many copies of all tokens, at this distance in R^{Nd}, for the exponents of the system (copies.c). Functions as
+ * those of twins; tokens have their positions before and after the step. Collective. */
+typedef struct _p_Copies *Copies;
+PetscErrorCode CopiesCreate(MPI_Comm shards, const ModelOptions *options, PetscInt n, PetscReal distance,
+                            Copies *copies);
+PetscErrorCode CopiesDestroy(Copies *copies);
+PetscErrorCode CopiesKeep(Copies copies, Checkpoint checkpoint);
+PetscErrorCode CopiesStart(Copies copies, Tokens tokens, PetscInt r);
+PetscErrorCode CopiesStep(Copies copies, Tokens tokens, PetscInt r, PetscInt l, Field field, PetscReal dt);
+PetscErrorCode CopiesRenormalize(Copies copies, Tokens tokens);
+/* growth[n][TWINS_GROWTH]. Pure. */
+PetscReal *CopiesGrowth(Copies copies);
 
 /* Numbers of one frame of one realization. */
 enum {
@@ -41,6 +63,9 @@ enum {
 /* Numbers of one realization: shares of the tokens in the two caps about an axis and outside of both at the end; the
  * largest d log E_beta/dt along attention alone after any step, NaN where it is not needed. */
 enum { SYNC_CAP_LARGE, SYNC_CAP_SMALL, SYNC_CAP_NONE, SYNC_CAPS, SYNC_RATE = SYNC_CAPS, SYNC_TAIL };
+/* Behind them, with sync_spectrum and sync_exponents: growth less martingale [SYNC_HALVES][exponents] of each, at the
+ * middle frame and at the end. */
+enum { SYNC_MIDDLE, SYNC_END, SYNC_HALVES };
 #define SYNC_ROUNDING 1e-9 /* of e^beta: below, energies and their rates of change are rounding errors */
 #define SYNC_CREDIBLE 0.1  /* of a mean energy: largest standard error that a fit or a comparison accepts */
 
@@ -53,6 +78,7 @@ PetscErrorCode SyncSplit(Tokens set, PetscReal caps[]);
 typedef struct {
   Kernel kernel;                              /* of the noise really drawn, NULL for none; owned by the noise */
   PetscReal beta, value;                      /* value 0: no attention */
+  PetscReal pair;                             /* what acts on two tokens: v, v/2 under a mask, NEIGHBOURS.md (11.2) */
   PetscReal lambda1, lambda_bar, lambda_rate; /* of the noise; 0 without noise */
   PetscReal lambda1_cluster;                  /* exponent once all tokens have met */
   PetscReal energy_start;                     /* E[E_beta] of independent uniform tokens */
@@ -112,12 +138,20 @@ PetscBool SyncIsCredible(PetscReal beta, PetscReal mean, PetscReal sem);
 /* SyncTheory.bias for the steps of these options. */
 PetscErrorCode SyncStepBias(const SyncTheory *theory, const ModelOptions *options, PetscReal *bias);
 
+enum { SYNC_MOMENTS = 16 }; /* values of sync_moments at most */
+
 /* The state of the study. */
 typedef struct {
   Run run;
   PetscInt depth;
   PetscReal dt;
   PetscInt64 count, twin_count; /* N, and how many of them have twins */
+  PetscInt exponents;           /* twins of each of these */
+  PetscBool spectrum;           /* they are all d - 1 */
+  PetscInt dim, copies_count;   /* exponents of the system */
+  Copies copies;                /* NULL for none */
+  PetscInt moments;             /* so many p */
+  PetscReal p[SYNC_MOMENTS];
   EnsembleLayout layout;
   Tokens tokens;
   System set; /* tokens and twins */
@@ -130,11 +164,28 @@ typedef struct {
   PetscReal *exact; /* [frames] of SyncTheoryEnergy */
 } Sync;
 
+/* The exponents of sync_spectrum and sync_exponents (spectrum.c): their quantities, and their numbers into the tail
+ * where frame f is one of those of SYNC_HALVES. */
+PetscErrorCode SyncSpectrumDeclare(const Sync *sync, Results results);
+void SyncSpectrumMeasure(Sync *sync, PetscInt f);
+/* Where they end in the tail. Pure. */
+PetscInt SyncSpectrumEnd(const Sync *sync);
+PetscErrorCode SyncSpectrumReport(const Sync *sync, const Samples *samples, Results results);
+
+/* The same for sync_moments (moments.c), at the last frame. */
+PetscErrorCode SyncMomentsRead(Sync *sync);
+PetscErrorCode SyncMomentsDeclare(const Sync *sync, Results results);
+PetscErrorCode SyncMomentsMeasure(Sync *sync, PetscInt f);
+PetscErrorCode SyncMomentsReport(const Sync *sync, const Samples *samples, Results results);
+
 /* Everything from rows [frames * SYNC_COLUMNS + SYNC_TAIL] and theory to table, attributes, arrays and words. Called
  * alike on all ranks. */
 PetscErrorCode SyncReport(void *state, const Samples *samples, Results results);
 
-/* The phase map of sync_map (map.c). */
-extern const Study StudySyncMap;
+/* Refuses (user input) lists of the keys that are lists for the map. */
+PetscErrorCode SyncCheckLists(void);
+
+/* The phase map of sync_map (map.c); the random attractor of sync_starts (starts.c). */
+extern const Study StudySyncMap, StudySyncStarts;
 
 #endif

@@ -7,10 +7,10 @@
 #include "study/sync/sync.h"
 
 /* lambda1 where all tokens have met at X: Att[delta_X](y) = v X, e^beta times that for usa, draws a twin at angle theta
- * by -v sin(theta). Unknown for weights of a file. */
-static PetscReal ClusterExponent(const SyncTheory *theory, const char *type, PetscBool weights) {
+ * by -v sin(theta). Unknown for weights of a file, and for usa under a mask, where it is another for every token. */
+static PetscReal ClusterExponent(const SyncTheory *theory, const char *type, PetscBool weights, PetscBool causal) {
   if (theory->value == 0) return theory->lambda1;
-  if (weights) return NAN;
+  if (weights || (causal && !strcmp(type, "usa"))) return NAN;
   return theory->lambda1 - theory->value * (strcmp(type, "usa") ? 1 : exp(theory->beta));
 }
 
@@ -30,31 +30,31 @@ static PetscReal EnergyOfPairs(const SyncTheory *theory, PetscInt64 count, Petsc
 }
 
 PetscErrorCode SyncTheoryCreate(Noise noise, Attention attention, const ModelOptions *options, SyncTheory *theory) {
-  const NoiseOptions *mlp = &options->noise;
   const char *type = options->attention.type;
   const PetscBool weights = options->attention.weights[0] ? PETSC_TRUE : PETSC_FALSE;
   const PetscBool softmax = !strcmp(type, "softmax") && !weights ? PETSC_TRUE : PETSC_FALSE;
   const PetscBool usa = !strcmp(type, "usa") && !weights ? PETSC_TRUE : PETSC_FALSE;
-  PetscBool zero;
+  PetscBool zero, causal;
   PetscReal f;
   TwoPoint start;
 
   PetscFunctionBeginUser;
   PetscCall(AttentionIsZero(attention, &zero));
+  PetscCall(AttentionIsCausal(attention, &causal));
   *theory =
       (SyncTheory){.energy_start = NAN, .beta = options->attention.beta, .value = zero ? 0 : options->attention.value};
   PetscCall(NoiseGetKernel(noise, &theory->kernel));
   PetscCall(Exponents(theory));
-  /* sigma is odd, and there is no bias */
-  if (theory->kernel && mlp->bias_u == 0 && mlp->bias_w == 0) theory->odd = ActivationFind(mlp->activation)->odd;
-  theory->lambda1_cluster = ClusterExponent(theory, type, weights);
+  PetscCall(NoiseIsOdd(noise, &theory->odd));
+  theory->lambda1_cluster = ClusterExponent(theory, type, weights, causal);
   /* dE_beta/dt = -beta v sum_i w_i |P M_i|^2 / Z_i with M_i = sum_j w_j e^{beta <x_i,x_j>} x_j; Z_i = 1 for usa. */
-  theory->gradient = theory->value > 0 && (softmax || usa) ? PETSC_TRUE : PETSC_FALSE;
+  theory->gradient = theory->value > 0 && (softmax || usa) && !causal ? PETSC_TRUE : PETSC_FALSE;
   theory->pushes = theory->value != 0 ? PETSC_TRUE : PETSC_FALSE;
   PetscCall(AttentionEnergyRate(attention, &theory->epsilon_low, &theory->epsilon_high));
   PetscCall(AttentionStrength(attention, &theory->strength));
   PetscCall(SyncStepBias(theory, options, &theory->bias));
   if (!theory->kernel || strcmp(options->start.init, "uniform")) PetscFunctionReturn(0);
+  theory->pair = causal ? 0.5 * theory->value : theory->value;
   theory->exact = theory->value == 0 || (softmax && options->start.count == 2) ? PETSC_TRUE : PETSC_FALSE;
   PetscCall(TwoPointCreate(theory->kernel, theory->beta, 0, &start));
   PetscCall(TwoPointUniform(start, 0, &f));
@@ -89,7 +89,7 @@ PetscErrorCode SyncTheoryEnergy(const SyncTheory *theory, PetscInt64 count, MPI_
   if (!theory->exact) PetscFunctionReturn(0);
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
   PetscCallMPI(MPI_Comm_size(comm, &size));
-  PetscCall(TwoPointCreate(theory->kernel, theory->beta, theory->value, &twopoint));
+  PetscCall(TwoPointCreate(theory->kernel, theory->beta, theory->pair, &twopoint));
   for (PetscInt i = rank; i < n && converged; i += size) {
     PetscCall(TryUniform(twopoint, time[i], &f, &converged));
     if (converged)

@@ -7,29 +7,56 @@
  * isotropic. With attention it is the exponent transverse to the meeting of two tokens of the system (they share mu as
  * well): negative means that neighbours meet.
  *
- * Order of the set: token 0, its twin, token 1, its twin, ...; then the tokens without twins. Blocks hold an even
- * number of tokens, so a pair is always within one block, whole on one rank. */
+ * A token may have several twins: their displacements are made orthogonal in their order, so that the logarithms are
+ * those of the diagonal of R in Benettin's QR, one exponent each (NEIGHBOURS.md (15.6)).
+ *
+ * Order of the set: groups of a token and its twins, as many as whole ones fit into a block; then the tokens without
+ * twins. A group is always within one block, whole on one rank. What is left of a block, less than a group, holds
+ * points of weight 0 that nobody looks at; twins alone leave nothing, as blocks hold an even number of tokens. */
 #include <chorale/rng.h>
 #include <chorale/sum.h>
 #include <math.h>
 
 #include "study/sync/sync.h"
 
+#define LOG_DIM 2 /* the least of tokens */
+
 struct _p_Twins {
   Tokens set;          /* the caller's */
   TokensLayout layout; /* of the set */
-  PetscInt64 count;
+  PetscInt64 count;    /* tokens with twins */
+  PetscInt each;       /* twins of each */
+  PetscInt per;        /* groups in a block */
+  PetscInt64 end;      /* of the groups, in the set */
   PetscReal distance;
   uint64_t seed;
-  PetscReal growth[TWINS_GROWTH]; /* since the start: mean over the twins of the logarithm, and of its martingale */
-  Vec field;                      /* G at the set */
-  VecScatter scatter;             /* vectors of the tokens to the places of the set that are not twins */
+  PetscReal *growth;  /* [each][TWINS_GROWTH] since the start: mean of the logarithm, and of its martingale */
+  Tokens log;         /* no tokens but numbers of each: component 0, at the place of a first twin, is its growth */
+  Vec field;          /* G at the set */
+  VecScatter scatter; /* vectors of the tokens to the places of the set that are not twins */
 };
 
-/* Pairs of own block b; they come first. */
-static PetscInt Pairs(Twins twins, PetscInt b) {
-  const PetscInt64 first = (PetscInt64)(twins->layout.first + b) * (twins->layout.block / 2);
-  return (PetscInt)PetscClipInterval(twins->count - first, 0, twins->layout.block / 2);
+PetscInt64 TwinsSetCount(PetscInt64 tokens, PetscInt64 count, PetscInt each) {
+  const PetscInt64 block = TokensBlockSize(tokens + count * each), per = block / (1 + each);
+
+  return count ? tokens - count + (count - 1) / per * block + ((count - 1) % per + 1) * (1 + each) : tokens;
+}
+
+/* The first group of own block b, and how many it has; they come first. */
+static PetscInt64 FirstGroup(Twins twins, PetscInt b) {
+  return (PetscInt64)(twins->layout.first + b) * twins->per;
+}
+
+static PetscInt Groups(Twins twins, PetscInt b) {
+  return (PetscInt)PetscClipInterval(twins->count - FirstGroup(twins, b), 0, twins->per);
+}
+
+/* The token at a place of the set, -1 for twins and what is left. */
+static PetscInt64 TokenAt(Twins twins, PetscInt64 place) {
+  const PetscInt64 b = place / twins->layout.block, t = place % twins->layout.block, members = 1 + twins->each;
+
+  if (place >= twins->end) return twins->count + place - twins->end;
+  return t % members || t / members >= twins->per ? -1 : b * twins->per + t / members;
 }
 
 /* Where component c of token i stands in the vector of a layout. */
@@ -51,11 +78,10 @@ static PetscErrorCode CreateScatter(Twins twins, Tokens tokens) {
   PetscCall(PetscMalloc2(set->owned * B * d, &source, set->owned * B * d, &target));
   for (PetscInt b = 0; b < set->owned; b++)
     for (PetscInt t = 0; t < TokensFilled(set, b); t++) {
-      const PetscInt64 place = (PetscInt64)(set->first + b) * B + t;
-      const PetscBool paired = place < 2 * twins->count ? PETSC_TRUE : PETSC_FALSE;
-      if (paired && place % 2) continue;
+      const PetscInt64 place = (PetscInt64)(set->first + b) * B + t, token = TokenAt(twins, place);
+      if (token < 0) continue;
       for (PetscInt c = 0; c < d; c++) {
-        source[n] = Place(&alone, paired ? place / 2 : place - twins->count, c);
+        source[n] = Place(&alone, token, c);
         target[n++] = Place(set, place, c);
       }
     }
@@ -70,7 +96,8 @@ static PetscErrorCode CreateScatter(Twins twins, Tokens tokens) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode TwinsCreate(Tokens tokens, Tokens set, PetscReal distance, uint64_t seed, Twins *handle) {
+PetscErrorCode TwinsCreate(Tokens tokens, Tokens set, PetscInt64 count, PetscInt each, PetscReal distance,
+                           uint64_t seed, Twins *handle) {
   TokensLayout layout;
   Twins twins;
 
@@ -79,7 +106,11 @@ PetscErrorCode TwinsCreate(Tokens tokens, Tokens set, PetscReal distance, uint64
   PetscCall(TokensGetLayout(tokens, &layout));
   PetscCall(TokensGetLayout(set, &twins->layout));
   twins->set = set;
-  twins->count = twins->layout.count - layout.count;
+  twins->count = count;
+  twins->each = each;
+  twins->per = twins->layout.block / (1 + each);
+  twins->end = twins->layout.count - (layout.count - count);
+  PetscCall(PetscCalloc1(each * TWINS_GROWTH, &twins->growth));
   twins->distance = distance;
   twins->seed = seed;
   PetscCall(TokensCreateVec(set, &twins->field));
@@ -92,8 +123,22 @@ PetscErrorCode TwinsDestroy(Twins *twins) {
   PetscFunctionBeginUser;
   if (!*twins) PetscFunctionReturn(0);
   PetscCall(VecScatterDestroy(&(*twins)->scatter));
+  PetscCall(TokensDestroy(&(*twins)->log));
   PetscCall(VecDestroy(&(*twins)->field));
+  PetscCall(PetscFree((*twins)->growth));
   PetscCall(PetscFree(*twins));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TwinsKeepEach(Twins twins) {
+  PetscFunctionBeginUser;
+  PetscCall(TokensCreate(twins->layout.comm, twins->layout.count, LOG_DIM, &twins->log));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TwinsKeep(Twins twins, Checkpoint checkpoint) {
+  PetscFunctionBeginUser;
+  if (twins->log) PetscCall(CheckpointAddTokens(checkpoint, "growth_each", twins->log));
   PetscFunctionReturn(0);
 }
 
@@ -152,86 +197,131 @@ static PetscErrorCode SetWeights(Twins twins, Tokens tokens) {
   PetscFunctionReturn(0);
 }
 
+/* e_j <- e_j less its parts along e_0 .. e_{j-1}, which are orthogonal. */
+static void Orthogonalize(PetscInt dim, PetscInt j, double *e) {
+  double *last = e + j * dim;
+
+  for (PetscInt i = 0; i < j; i++) {
+    const double *before = e + i * dim;
+    double along = 0, square = 0;
+    for (PetscInt c = 0; c < dim; c++) along += before[c] * last[c], square += before[c] * before[c];
+    for (PetscInt c = 0; c < dim; c++) last[c] -= along / square * before[c];
+  }
+}
+
+/* The twins of a token into the random directions e[each][d], made tangent and orthogonal. */
+static void StartGroup(Twins twins, double *token, double *e) {
+  const PetscInt d = twins->layout.dim, B = twins->layout.block;
+
+  for (PetscInt j = 0; j < twins->each; j++) {
+    double *direction = e + j * d, radial = 0;
+    for (PetscInt c = 0; c < d; c++) radial += direction[c] * token[c * B];
+    for (PetscInt c = 0; c < d; c++) direction[c] -= radial * token[c * B];
+    Orthogonalize(d, j, e);
+    (void)Displace(d, B, twins->distance, token, direction, 1, token + 1 + j);
+  }
+}
+
 PetscErrorCode TwinsStart(Twins twins, Tokens tokens, PetscInt r) {
   const RngStream stream = {.seed = twins->seed, .realization = (uint32_t)r, .purpose = RNG_TWIN};
-  const PetscInt d = twins->layout.dim, B = twins->layout.block;
+  const PetscInt d = twins->layout.dim, B = twins->layout.block, drawn = twins->each * d;
   double *x, *e;
   Vec alone, set;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscArrayzero(twins->growth, TWINS_GROWTH));
+  PetscCall(PetscArrayzero(twins->growth, twins->each * TWINS_GROWTH));
+  if (twins->log) {
+    PetscCall(TokensGetVec(twins->log, &set));
+    PetscCall(VecSet(set, 0));
+  }
   PetscCall(TokensGetVec(tokens, &alone));
   PetscCall(TokensGetVec(twins->set, &set));
   PetscCall(Scatter(twins, alone, set, SCATTER_FORWARD));
   PetscCall(SetWeights(twins, tokens));
-  PetscCall(PetscMalloc1(B / 2 * d, &e));
+  PetscCall(PetscMalloc1(twins->per * drawn, &e));
   PetscCall(VecGetArray(set, &x));
   for (PetscInt b = 0; b < twins->layout.owned; b++) {
-    const PetscInt pairs = Pairs(twins, b);
-    RngNormal(stream, (uint64_t)(twins->layout.first + b) * (uint64_t)(B / 2) * (uint64_t)d, (size_t)pairs * (size_t)d,
-              e);
-    for (PetscInt p = 0; p < pairs; p++) {
-      double *token = x + b * d * B + 2 * p, *direction = e + p * d, radial = 0;
-      for (PetscInt c = 0; c < d; c++) radial += direction[c] * token[c * B];
-      for (PetscInt c = 0; c < d; c++) direction[c] -= radial * token[c * B];
-      (void)Displace(d, B, twins->distance, token, direction, 1, token + 1);
-    }
+    const PetscInt groups = Groups(twins, b);
+    RngNormal(stream, (uint64_t)FirstGroup(twins, b) * (uint64_t)drawn, (size_t)groups * (size_t)drawn, e);
+    for (PetscInt p = 0; p < groups; p++) StartGroup(twins, x + b * d * B + p * (1 + twins->each), e + p * drawn);
   }
   PetscCall(VecRestoreArray(set, &x));
   PetscCall(PetscFree(e));
   PetscFunctionReturn(0);
 }
 
-/* The twins of own block b, whose positions are x; adds their logarithms of growth to *sum. False when a twin has met
- * its token. */
-static PetscBool RenormalizeBlock(Twins twins, PetscInt b, double *x, double *e, PetscReal *sum) {
-  const PetscInt d = twins->layout.dim, B = twins->layout.block, pairs = Pairs(twins, b);
+/* The twins of own block b, whose positions are x; adds their logarithms of growth to sum[each], and those of the first
+ * to logs[B] unless it is NULL. e[each][d] is work space. False when a twin has met its token, or lies where others
+ * span. */
+static PetscBool RenormalizeBlock(Twins twins, PetscInt b, double *x, double *logs, double *e, PetscReal sum[]) {
+  const PetscInt d = twins->layout.dim, B = twins->layout.block, groups = Groups(twins, b);
 
-  for (PetscInt p = 0; p < pairs; p++) {
-    double *token = x + 2 * p;
-    for (PetscInt c = 0; c < d; c++) e[c] = token[c * B + 1] - token[c * B];
-    const PetscReal length = Displace(d, B, twins->distance, token, e, 1, token + 1);
-    if (!(length > 0)) return PETSC_FALSE;
-    *sum += log(length / twins->distance);
+  for (PetscInt p = 0; p < groups; p++) {
+    double *token = x + p * (1 + twins->each);
+    for (PetscInt j = 0; j < twins->each; j++) {
+      double *twin = token + 1 + j;
+      for (PetscInt c = 0; c < d; c++) e[j * d + c] = twin[c * B] - token[c * B];
+      Orthogonalize(d, j, e);
+      const PetscReal length = Displace(d, B, twins->distance, token, e + j * d, 1, twin);
+      if (!(length > 0)) return PETSC_FALSE;
+      const PetscReal grown = log(length / twins->distance);
+      sum[j] += grown;
+      if (logs && j == 0) logs[p * (1 + twins->each) + 1] += grown;
+    }
   }
   return PETSC_TRUE;
+}
+
+/* growth[j][which] += total[j] / scale, summed over the ranks. */
+static PetscErrorCode AddGrowth(Twins twins, int which, PetscReal scale, PetscInt64 total[]) {
+  PetscFunctionBeginUser;
+  PetscCall(SumAllreduce(twins->layout.comm, twins->each, total));
+  for (PetscInt j = 0; j < twins->each; j++) twins->growth[j * TWINS_GROWTH + which] += (PetscReal)total[j] / scale;
+  PetscFunctionReturn(0);
 }
 
 PetscErrorCode TwinsRenormalize(Twins twins) {
   const PetscInt d = twins->layout.dim, B = twins->layout.block;
   const PetscReal scale = SumScale(2048); /* a distance stays in the range of doubles: |log| < 1500 */
-  PetscInt64 total = 0;
-  double *x, *e;
-  Vec v;
+  PetscInt64 *total;
+  PetscReal *sum;
+  double *x, *e, *logs = NULL;
+  Vec v, w = NULL;
 
   PetscFunctionBeginUser;
   if (!twins->count) PetscFunctionReturn(0);
   PetscCall(TokensGetVec(twins->set, &v));
-  PetscCall(PetscMalloc1(d, &e));
+  if (twins->log) {
+    PetscCall(TokensGetVec(twins->log, &w));
+    PetscCall(VecGetArray(w, &logs));
+  }
+  PetscCall(PetscCalloc3(d * twins->each, &e, twins->each, &sum, twins->each, &total));
   PetscCall(VecGetArray(v, &x));
   for (PetscInt b = 0; b < twins->layout.owned; b++) {
-    PetscReal sum = 0;
-    PetscCheck(RenormalizeBlock(twins, b, x + b * d * B, e, &sum), PETSC_COMM_SELF, PETSC_ERR_FP,
+    PetscCall(PetscArrayzero(sum, twins->each));
+    PetscCheck(RenormalizeBlock(twins, b, x + b * d * B, logs ? logs + b * LOG_DIM * B : NULL, e, sum), PETSC_COMM_SELF,
+               PETSC_ERR_FP,
                "a token and its twin fell together within one step: take more layers_depth, or sync_twins 0");
-    total += SumRound(sum / (PetscReal)twins->count, scale);
+    for (PetscInt j = 0; j < twins->each; j++) total[j] += SumRound(sum[j] / (PetscReal)twins->count, scale);
   }
   PetscCall(VecRestoreArray(v, &x));
-  PetscCall(PetscFree(e));
-  PetscCall(SumAllreduce(twins->layout.comm, 1, &total));
-  twins->growth[TWINS_TOTAL] += (PetscReal)total / scale;
+  if (w) PetscCall(VecRestoreArray(w, &logs));
+  PetscCall(AddGrowth(twins, TWINS_TOTAL, scale, total));
+  PetscCall(PetscFree3(e, sum, total));
   PetscFunctionReturn(0);
 }
 
-/* What the flow of sqrt(dt) P G does, to first order, to the logarithms of the distances within own block b: the sum
- * of <e, P_y G(y) - P_x G(x)>/|e|^2, e = y - x from a token x to its twin y, where <e, x> = -|e|^2/2 = -<e, y>. */
-static PetscReal MartingaleBlock(Twins twins, PetscInt b, const double *x, const double *g) {
-  const PetscInt d = twins->layout.dim, B = twins->layout.block, pairs = Pairs(twins, b);
+/* What the flow of sqrt(dt) P G does, to first order, to the logarithms of the distances of the j-th twins of own block
+ * b: the sum of <e, P_y G(y) - P_x G(x)>/|e|^2, e = y - x from a token x to its twin y, where <e, x> = -|e|^2/2 =
+ * -<e, y>. */
+static PetscReal MartingaleBlock(Twins twins, PetscInt b, PetscInt j, const double *x, const double *g) {
+  const PetscInt d = twins->layout.dim, B = twins->layout.block, groups = Groups(twins, b);
   PetscReal sum = 0;
 
-  for (PetscInt p = 0; p < pairs; p++) {
+  for (PetscInt p = 0; p < groups; p++) {
     PetscReal along = 0, square = 0, radial = 0;
     for (PetscInt c = 0; c < d; c++) {
-      const PetscInt token = c * B + 2 * p, twin = token + 1;
+      const PetscInt token = c * B + p * (1 + twins->each), twin = token + 1 + j;
       const PetscReal e = x[twin] - x[token];
       along += e * (g[twin] - g[token]);
       square += e * e;
@@ -243,10 +333,10 @@ static PetscReal MartingaleBlock(Twins twins, PetscInt b, const double *x, const
 }
 
 PetscErrorCode TwinsForesee(Twins twins, Field field, PetscReal dt) {
-  const PetscInt d = twins->layout.dim, B = twins->layout.block;
+  const PetscInt length = twins->layout.dim * twins->layout.block;
   const PetscReal most = 2048, scale = SumScale(2 * most);
   const double *x, *g;
-  PetscInt64 total = 0;
+  PetscInt64 *total;
   PetscBool zero;
   Vec v;
 
@@ -255,17 +345,44 @@ PetscErrorCode TwinsForesee(Twins twins, Field field, PetscReal dt) {
   if (!twins->count || zero) PetscFunctionReturn(0);
   PetscCall(FieldEvaluate(field, twins->set, twins->field));
   PetscCall(TokensGetVec(twins->set, &v));
+  PetscCall(PetscCalloc1(twins->each, &total));
   PetscCall(VecGetArrayRead(v, &x));
   PetscCall(VecGetArrayRead(twins->field, &g));
-  for (PetscInt b = 0; b < twins->layout.owned; b++) {
-    const PetscReal part = sqrt(dt) * MartingaleBlock(twins, b, x + b * d * B, g + b * d * B) / (PetscReal)twins->count;
-    /* G and -G are alike, so that a symmetric bound leaves the mean at 0. */
-    total += SumRound(PetscClipInterval(part, -most, most), scale);
-  }
+  for (PetscInt b = 0; b < twins->layout.owned; b++)
+    for (PetscInt j = 0; j < twins->each; j++) {
+      const PetscReal sum = MartingaleBlock(twins, b, j, x + b * length, g + b * length);
+      const PetscReal part = sqrt(dt) * sum / (PetscReal)twins->count;
+      /* G and -G are alike, so that a symmetric bound leaves the mean at 0. */
+      total[j] += SumRound(PetscClipInterval(part, -most, most), scale);
+    }
   PetscCall(VecRestoreArrayRead(twins->field, &g));
   PetscCall(VecRestoreArrayRead(v, &x));
+  PetscCall(AddGrowth(twins, TWINS_MARTINGALE, scale, total));
+  PetscCall(PetscFree(total));
+  PetscFunctionReturn(0);
+}
+
+/* The largest is taken out of the sum of exponentials. */
+PetscErrorCode TwinsLogMoment(Twins twins, PetscReal p, PetscReal *moment) {
+  const PetscInt each = LOG_DIM * twins->layout.block, members = 1 + twins->each;
+  const PetscReal scale = SumScale(1);
+  PetscReal most = -PETSC_INFINITY;
+  PetscInt64 total = 0;
+  const double *logs;
+  Vec v;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetVec(twins->log, &v));
+  PetscCall(VecGetArrayRead(v, &logs));
+  for (PetscInt b = 0; b < twins->layout.owned; b++)
+    for (PetscInt i = 0; i < Groups(twins, b); i++) most = PetscMax(most, p * logs[b * each + i * members + 1]);
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPIU_REAL, MPIU_MAX, twins->layout.comm));
+  for (PetscInt b = 0; b < twins->layout.owned; b++)
+    for (PetscInt i = 0; i < Groups(twins, b); i++)
+      total += SumRound(exp(p * logs[b * each + i * members + 1] - most) / (PetscReal)twins->count, scale);
+  PetscCall(VecRestoreArrayRead(v, &logs));
   PetscCall(SumAllreduce(twins->layout.comm, 1, &total));
-  twins->growth[TWINS_MARTINGALE] += (PetscReal)total / scale;
+  *moment = most + log((PetscReal)total / scale);
   PetscFunctionReturn(0);
 }
 

@@ -54,7 +54,8 @@ static void HeadsDestroy(PetscInt count, Head *heads) {
   free(heads);
 }
 
-static void CheckHeads(PetscInt N, PetscInt d, PetscInt count, double size, const char *type, PetscBool weighted) {
+static void CheckHeads(PetscInt N, PetscInt d, PetscInt count, double size, const char *type, PetscBool weighted,
+                       PetscBool causal) {
   Head *heads = HeadsCreate(count, d, size);
   Cloud cloud = CloudCreate(N, d, UNIFORM, weighted);
   Tokens alone = Place(PETSC_COMM_SELF, &cloud), tokens = Place(PETSC_COMM_WORLD, &cloud);
@@ -64,7 +65,9 @@ static void CheckHeads(PetscInt N, PetscInt d, PetscInt count, double size, cons
   Attention attention;
   Vec drift, drift_alone;
 
+  cloud.causal = causal;
   SetKeys(type, 1.5, value);
+  SetKey("attention_mask", causal ? "causal" : NULL);
   SetKey("attention_weights", WeightsFile());
   OK(TokensCreateVec(tokens, &drift));
   OK(AttentionFromKeys(tokens, &attention));
@@ -83,6 +86,7 @@ static void CheckHeads(PetscInt N, PetscInt d, PetscInt count, double size, cons
   CheckSameBits(tokens, drift, drift_alone);
 
   SetKey("attention_weights", NULL);
+  SetKey("attention_mask", NULL);
   OK(VecDestroy(&drift));
   OK(VecDestroy(&drift_alone));
   OK(TokensDestroy(&tokens));
@@ -94,17 +98,20 @@ static void CheckHeads(PetscInt N, PetscInt d, PetscInt count, double size, cons
 static void GeneralWeights(void **state) {
   (void)state;
   for (int k = 0; k < 3; k++) {
-    CheckHeads(300, 3, 1, 1, kinds[k], PETSC_FALSE);
-    CheckHeads(530, 16, 2, 0.7, kinds[k], PETSC_TRUE);
-    CheckHeads(40, 65, 3, 0.3, kinds[k], PETSC_FALSE);
+    for (int causal = 0; causal < 2; causal++) {
+      CheckHeads(300, 3, 1, 1, kinds[k], PETSC_FALSE, (PetscBool)causal);
+      CheckHeads(530, 16, 2, 0.7, kinds[k], PETSC_TRUE, (PetscBool)causal);
+      CheckHeads(40, 65, 3, 0.3, kinds[k], PETSC_FALSE, (PetscBool)causal);
+    }
   }
 }
 
 /* Logits of some hundreds of either sign: e^{logit} itself would overflow. */
 static void LargeLogits(void **state) {
   (void)state;
-  CheckHeads(300, 8, 2, 16, "softmax", PETSC_TRUE);
-  CheckHeads(300, 8, 2, 16, "l2", PETSC_TRUE);
+  CheckHeads(300, 8, 2, 16, "softmax", PETSC_TRUE, PETSC_FALSE);
+  CheckHeads(300, 8, 2, 16, "l2", PETSC_TRUE, PETSC_FALSE);
+  CheckHeads(300, 8, 2, 16, "l2", PETSC_TRUE, PETSC_TRUE);
 }
 
 static PetscErrorCode Quiet(MPI_Comm comm, int line, const char *function, const char *file, PetscErrorCode code,

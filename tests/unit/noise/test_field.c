@@ -2,8 +2,8 @@
 #include "keys.h"
 #include "noise_case.h"
 
-enum { TYPES = 3 };
-static const char *const types[TYPES] = {"mlp", "spectral", "gram"};
+enum { TYPES = 3, FIELDS = 4 }; /* the first TYPES share a law */
+static const char *const types[FIELDS] = {"mlp", "spectral", "gram", "values"};
 
 static Noise SomeNoise(int type, PetscInt d) {
   return MakeNoise(d, types[type], type ? "silu" : "relu", 0.3, 0.2, 6);
@@ -19,7 +19,7 @@ static Vec Evaluated(Field field, Tokens tokens) {
 /* y = 0.5 a - 2 b as a field has those values at every token, in whichever order the three are evaluated. */
 static void SumsAreLinear(void **state) {
   (void)state;
-  for (int type = 0; type < TYPES; type++)
+  for (int type = 0; type < FIELDS; type++)
     for (int order = 0; order < 2; order++) {
       const PetscInt d = 3;
       Tokens tokens = RandomTokens(PETSC_COMM_WORLD, 300, d);
@@ -64,7 +64,7 @@ static void SumsAreLinear(void **state) {
 /* FieldZero is 0, 0 + G is G bit for bit, and a draw replaces what was there. */
 static void ZeroAndOverwrite(void **state) {
   (void)state;
-  for (int type = 0; type < TYPES; type++) {
+  for (int type = 0; type < FIELDS; type++) {
     const PetscInt d = 4;
     Tokens tokens = RandomTokens(PETSC_COMM_WORLD, 260, d);
     Noise noise = SomeNoise(type, d);
@@ -102,7 +102,7 @@ static void ZeroAndOverwrite(void **state) {
 static void DrawIsItsKey(void **state) {
   const int keys[4][3] = {{17, 1, 2}, {17, 1, 3}, {17, 2, 2}, {18, 1, 2}};
   (void)state;
-  for (int type = 0; type < TYPES; type++) {
+  for (int type = 0; type < FIELDS; type++) {
     Tokens tokens = RandomTokens(PETSC_COMM_WORLD, 300, 3);
     Vec g[5];
     for (int i = 0; i < 5; i++) {
@@ -151,7 +151,7 @@ static int BitsDiffer(Field a, Field b, Tokens split, Tokens whole) {
 static void BitsDoNotDependOnRanks(void **state) {
   const PetscInt N = 700, dims[] = {2, 3, 5};
   (void)state;
-  for (int type = 0; type < TYPES; type++)
+  for (int type = 0; type < FIELDS; type++)
     for (int j = 0; j < 3; j++) {
       const PetscInt d = dims[j];
       Tokens tokens[2] = {RandomTokens(PETSC_COMM_WORLD, N, d), RandomTokens(PETSC_COMM_SELF, N, d)};

@@ -39,7 +39,7 @@ static PetscErrorCode Begin(const char *columns, const Quantity *quantity, Resul
 
   PetscFunctionBeginUser;
   OK(EnsembleCreate(&(EnsembleOptions){.realizations = 1, .groups = 1}, 1, &ensemble));
-  OK(FramesCreate(4, 3, 2.0, FRAMES_SHARE, &frames));
+  OK(FramesCreate(4, 3, 0, 2.0, FRAMES_SHARE, &frames));
   OK(ResultsCreate(&form, results));
   if (quantity) OK(ResultsDeclare(*results, quantity));
   OK(OutputFromKeys("sync", &output));

@@ -21,7 +21,7 @@ static Cloud Gather(Tokens tokens) {
 
   OK(TokensGetLayout(tokens, &layout));
   cloud = (Cloud){(PetscInt)layout.count, layout.dim, calloc((size_t)layout.count * layout.dim, sizeof(double)),
-                  calloc((size_t)layout.count, sizeof(double))};
+                  calloc((size_t)layout.count, sizeof(double)), PETSC_FALSE};
   OK(TokensGetWeights(tokens, &w));
   double *mine = malloc(sizeof(double) * ((size_t)layout.owned * layout.block * layout.dim + 1));
   OK(TokensGetRows(tokens, &first, &n, mine));

@@ -51,8 +51,9 @@ static void Pairs(void **state) {
     PetscReal energy[2];
     Attention attention = NULL;
 
+    assert_int_equal(TwinsSetCount(330, n, 1), 330 + n);
     OK(TokensCreate(PETSC_COMM_WORLD, 330 + n, DIM, &set));
-    OK(TwinsCreate(tokens, set, distance, 1, &pairs));
+    OK(TwinsCreate(tokens, set, n, 1, distance, 1, &pairs));
     OK(TwinsStart(pairs, tokens, 3));
     OK(TokensIsValid(set, &valid));
     assert_true(valid);

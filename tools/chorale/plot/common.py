@@ -204,6 +204,8 @@ def parameters_line(run: Shown) -> str:
     if get("tokens_init", "uniform") != "uniform":
         parts.append(f"start {get('tokens_init')}")
     parts += [attention_words(get), *noise_words(get)]
+    if get("scheme_norm", "post") != "post":
+        parts.append(f"norm {get('scheme_norm')}")
     if get("ensemble_realizations"):
         plural = "" if get("ensemble_realizations") == "1" else "s"
         parts.append(f"{get('ensemble_realizations')} realization{plural}")
@@ -216,6 +218,9 @@ def attention_words(get: Callable[..., Any]) -> str:
     """Of a function that gives a parameter: which attention; empty when it has none of its keys."""
     if get("attention_type") == "none":
         return "no attention"
+    if get("attention_weights") == "random":
+        beta, value = (number(get(f"attention_{key}", "?")) for key in ("beta", "value"))
+        return f"{get('attention_type')} attention with random heads, β = {beta}, v = {value}"
     if get("attention_weights"):
         return f"{get('attention_type')} attention with weights of a file"
     if get("attention_type"):
@@ -225,14 +230,22 @@ def attention_words(get: Callable[..., Any]) -> str:
 
 
 def noise_words(get: Callable[..., Any]) -> list[str]:
-    """Of a function that gives a parameter: which noise, and its biases."""
+    """Of a function that gives a parameter: which noise, and its biases; each token's own."""
+    own = number(get("noise_independent") or 0)
+    return common_noise_words(get) + ([] if own == "0" else [f"κ = {own}"])
+
+
+def common_noise_words(get: Callable[..., Any]) -> list[str]:
     if get("noise_type") == "none":
         return ["no MLP"]
     if not get("mlp_activation"):
         return []
+    at = " at barycentres" if get("noise_at") == "barycentre" else ""
+    if get("noise_type") == "values":
+        return [f"random values{at}"]
     kind = f"noise ({get('noise_type')})"
     if get("noise_type", "mlp") == "mlp":
-        kind = f"MLP of width {range_of(get('mlp_width', '?'))}"
+        kind = f"MLP of width {range_of(get('mlp_width', '?'))}{at}"
     biases = [get(f"mlp_bias_{name}", 0) or 0 for name in "uw"]
     if not any(map(float, biases)):
         return [f"{get('mlp_activation')} {kind}"]
@@ -436,8 +449,16 @@ def log_values(axes: Axes) -> None:
         axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
 
 
+def in_log_time(time: np.ndarray) -> bool:
+    """Are frames further and further apart, as output_log has them?"""
+    return len(time) > 4 and np.diff(time).max() > 1.5 * (time[1] - time[0])
+
+
 def time_axis(axes: Axes, time: np.ndarray) -> None:
-    """From the first to the last time."""
+    """From the first to the last time; a log axis, which has no 0, where frames are spaced so."""
+    if in_log_time(time):
+        axes.set(xlabel="time t", xscale="log", xlim=(time[1], time[-1]))
+        return
     axes.set(xlabel="time t", xlim=(time[0], time[-1] if time[-1] > time[0] else time[0] + 1))
 
 
@@ -445,4 +466,7 @@ def borders(time: np.ndarray) -> np.ndarray:
     """Of an image whose columns are frames: halfway between them."""
     if len(time) == 1:
         return np.array([time[0], time[0] + 1])
+    if in_log_time(time):
+        between = np.sqrt(time[2:] * time[1:-1])
+        return np.concatenate([time[1] * np.array([0.5, 0.75]), between, time[-1:]])
     return np.concatenate([time[:1], (time[1:] + time[:-1]) / 2, time[-1:]])

@@ -40,8 +40,11 @@ def read(path: str) -> Table:
     if any(name not in rows[0] for name in NEEDED):
         raise BadFile(path, "a table without all columns of chorale kernel")
 
+    def number(cell: str) -> float:
+        return float(cell if cell != "" else "nan")  # a dimension has d - 1 exponents
+
     def column(name: str) -> np.ndarray:
-        return np.array([row[name] if name == "activation" else float(row[name]) for row in rows])
+        return np.array([row[name] if name == "activation" else number(row[name]) for row in rows])
 
     try:
         return {name: column(name) for name in rows[0]}
@@ -153,8 +156,52 @@ def headline(table: Table) -> str:
     return f"Two tokens meet {every}; {rate}"
 
 
+def draw_ends(axes: Axes, table: Table, dims: np.ndarray) -> None:
+    """The share of opposite pairs against β, a curve for each dimension."""
+    for i, dim in enumerate(dims):
+        mine = chosen(table, dim=dim)
+        order = np.argsort(table["beta"][mine])
+        beta, share = table["beta"][mine][order], table["opposite"][mine][order]
+        colour = plt.get_cmap("viridis")(0.9 * i / max(1, len(dims) - 1))
+        axes.plot(beta, share, color=colour, linewidth=2.4, label=f"d = {dim:g}")
+    axes.set(xlabel="β", xscale="log", ylim=(0, 0.52), title="Share of pairs that end opposite")
+    axes.legend(frameon=False)
+
+
+def draw_plane(axes: Axes, table: Table) -> None:
+    """Where opposite tokens attract, in the plane of β and d, beside cosh 2β = d - 2."""
+    attract = table["lambda_opposite"] < 0
+    for mask, colour, label in ((attract, "orange", "attract"), (~attract, "blue", "repel")):
+        at = table["beta"][mask], table["dim"][mask]
+        axes.plot(*at, "o", color=getattr(LOOK, colour), markersize=5, label=f"opposite {label}")
+    beta = np.geomspace(table["beta"].min(), table["beta"].max(), 400)
+    edge = np.cosh(np.minimum(2 * beta, 50)) + 2
+    inside = edge <= table["dim"].max()
+    axes.plot(beta[inside], edge[inside], color=LOOK.ink, linewidth=1.6, label="cosh 2β = d - 2")
+    axes.set(xlabel="β", xscale="log", yscale="log", title="Two opposite tokens")
+    axes.set_yticks(np.unique(table["dim"]), [f"{d:g}" for d in np.unique(table["dim"])])
+    axes.minorticks_off()
+    axes.set_ylabel("dimension d")
+    axes.legend(loc="upper left", framealpha=1, edgecolor="none", facecolor=axes.get_facecolor())
+
+
+def figure_of_ends(table: Table) -> Picture:
+    """Random values at barycentres (kernel_values)."""
+    whole = plt.figure(figsize=(15, 7), layout="constrained")
+    shares, plane = whole.subplots(1, 2)
+    draw_ends(shares, table, np.unique(table["dim"]))
+    draw_plane(plane, table)
+    said = "Random values can leave two tokens at opposite points where cosh 2β > d - 2"
+    about = (
+        "Two uniform tokens under random values at barycentres, without attention. The others meet"
+    )
+    return dress(whole, Sources(), said, about)
+
+
 def figure(path: str) -> Picture:
     table = read(path)
+    if "opposite" in table:
+        return figure_of_ends(table)
     curves, dims, betas = Curves(table), np.unique(table["dim"]), np.unique(table["beta"])
     names = coefficients_of(table) if "c1" in table else []
     whole = plt.figure(figsize=(15, 11 if names else 6.6), layout="constrained")

@@ -1,6 +1,6 @@
-"""Study simulate: energy, order, cosines and clusters over time (mean of the realizations, its 95%
-confidence band, the realizations behind), and the tokens of the first recorded trajectory at four
-times."""
+"""Study simulate: energy, order or amplitudes of harmonics, cosines and clusters over time (mean of
+the realizations, its 95% confidence band, the realizations behind), and the tokens of the first
+recorded trajectory at four times."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ from chorale.plot.common import (
 from chorale.plot.tokens import Frames, draw_row, of_run
 
 LEAST_SHARE = 1e-5  # of pairs, in the picture of cosines
+FEW = 20  # clusters, which have an axis of numbers
+MODES = 6  # amplitudes that are drawn: the largest
+MODE_COLOURS = ("blue", "orange", "green", "purple", "sky", "yellow")
 
 
 def mean_exponential(beta: float, dim: int) -> float:
@@ -84,6 +87,22 @@ def draw_order(axes: Axes, order: Series, nematic: Series) -> None:
     axes.legend(loc="upper left")
 
 
+def draw_modes(axes: Axes, modes: Series) -> None:
+    """The largest amplitudes of harmonics, and which one leads when the first has grown to a half
+    of its largest value."""
+    mean = modes.mean  # [time][degree - 1]
+    grown = int(np.argmax(mean.max(axis=1) >= 0.5 * np.nanmax(mean)))
+    leads = int(np.argmax(mean[grown]))
+    shown = np.sort(np.argsort(-np.nanmax(mean[: grown + 1], axis=0))[:MODES])
+    for n, colour in zip(shown, MODE_COLOURS):
+        width = 3 if n == leads else 1.6
+        look = {"color": getattr(LOOK, colour), "linewidth": width}
+        axes.plot(modes.time, mean[:, n], label=f"n = {n + 1}", **look)
+    axes.set(yscale="log", ylim=(0.5 * np.nanmin(mean[:, shown]), 8))
+    found(axes, f"Amplitudes of harmonics: n = {leads + 1} leads")
+    axes.legend(loc="lower right", ncols=2)
+
+
 def count(value: float) -> str:
     """A number of clusters."""
     return short(value, 3 if value >= 10 else 2)
@@ -92,11 +111,17 @@ def count(value: float) -> str:
 def draw_clusters(axes: Axes, clusters: Series) -> None:
     """How many there are."""
     clusters.draw(axes, LOOK.green)
-    axes.set_yscale("log")
-    axes.set_ylim(bottom=0.9)
-    axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
-    axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
-    found(axes, f"{count(clusters.mean[0])} clusters become {count(clusters.end)} (cosine > 0.99)")
+    if np.nanmax(clusters.mean) <= FEW:
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+    else:
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=0.9)
+        axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+        axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+    first = count(clusters.mean[0])
+    became = f"{first} {'cluster becomes' if first == '1' else 'clusters become'}"
+    found(axes, f"{became} {count(clusters.end)} (cosine > 0.99)")
 
 
 def draw_cosines(part: SubFigure, axes: Axes, cosines: Series) -> None:
@@ -143,27 +168,72 @@ def frames_or_none(run: Run) -> Optional[Frames]:
         return None
 
 
+def draw_position(run: Run, axes: Axes) -> None:
+    """Cosine to the first token by position, under the causal mask."""
+    seen = Series(run, "cosine_position")
+    tenths = seen.mean.shape[1]
+    for k in (0, 1, 3, 6, tenths - 1):
+        label = f"tokens {k * 100 // tenths} to {(k + 1) * 100 // tenths}%"
+        axes.plot(seen.time, seen.mean[:, k], color=plt.cm.viridis(0.9 * k / tenths), label=label)
+    mean = Series(run, "cosine_first")
+    axes.plot(mean.time, mean.mean, color=LOOK.orange, linestyle="--", label="all tokens")
+    found(axes, f"Cosine to the first token {change(mean.mean[0], mean.end)}")
+    axes.legend(loc="best")
+
+
+def draw_attention(run: Run, axes: Axes) -> None:
+    """Entropy of the attention weights beside its end log N, and the largest weight."""
+    entropy, largest = Series(run, "attention_entropy"), Series(run, "attention_largest")
+    whole = np.log(run.system.integer("tokens_count"))
+    share = entropy.mean / whole
+    axes.plot(entropy.time, share, color=LOOK.blue, label="entropy over log N")
+    axes.plot(largest.time, largest.mean, color=LOOK.orange, label="largest weight")
+    axes.set_ylim(0, 1.32)
+    axes.set_yticks(np.arange(6) / 5)
+    found(axes, f"Attention: entropy over log N {change(share[0], share[-1])}")
+    axes.legend(loc="upper right")
+
+
+EXTRAS = {
+    "cosine_position": draw_position,
+    "attention_entropy": draw_attention,
+}  # drawn where they were measured
+
+
 def draw_run(run: Run) -> tuple[Callable[[SubFigure], None], str]:
     """What any file with observables shows: a function that draws it, and what it finds."""
-    names = ("energy", "order", "nematic", "clusters", "cosine_hist")
+    names = ["energy", "order", "nematic", "cosine_hist"]
+    names.append("clusters_all" if "clusters_all" in run.observables else "clusters")
+    names += ["modes"] if "modes" in run.observables else []
     series = {name: Series(run, name) for name in names}
+    clusters_of = series[names[4]]
+    extras = [name for name in EXTRAS if name in run.observables]
 
     def draw(part: SubFigure) -> None:
+        if extras:
+            part, below = part.subfigures(2, 1, height_ratios=[2, 1])
+            for name, axes in zip(extras, below.subplots(1, len(extras), squeeze=False)[0]):
+                EXTRAS[name](run, axes)
+                time_axis(axes, series["energy"].time)
         (energy, order), (cosines, clusters) = part.subplots(2, 2)
         draw_energy(run, energy, series["energy"])
-        draw_order(order, series["order"], series["nematic"])
+        if "modes" in series:
+            draw_modes(order, series["modes"])
+        else:
+            draw_order(order, series["order"], series["nematic"])
         draw_cosines(part, cosines, series["cosine_hist"])
-        draw_clusters(clusters, series["clusters"])
+        draw_clusters(clusters, clusters_of)
         for axes in (energy, order, cosines, clusters):
             time_axis(axes, series["energy"].time)
 
-    return draw, finding(series["order"], series["nematic"], series["clusters"])
+    return draw, finding(series["order"], series["nematic"], clusters_of)
 
 
 def figure(run: Run) -> Picture:
     draw, headline = draw_run(run)
     frames = frames_or_none(run)
-    whole = plt.figure(figsize=(13, 13.2 if frames else 9.4), layout="constrained")
+    extra = 4.5 if any(name in run.observables for name in EXTRAS) else 0
+    whole = plt.figure(figsize=(13, extra + (13.2 if frames else 9.4)), layout="constrained")
     about = ""
     if run.parameters.get("ensemble_realizations") != "1":
         about = "Bands: 95% intervals of the mean; thin lines: single realizations"

@@ -1,6 +1,7 @@
 """Study sync: the energy beside the exact value, the bound of the theorem and the fitted rate;
-growth of the twins beside the exact Lyapunov exponent; clusters and order; and the split of an odd
-field, the pull of attention, or the energy's error. A map of activations: sync_map.py."""
+growth of the twins beside the exact Lyapunov exponent; clusters and order, or the exponents beyond
+the first; and the split of an odd field, the pull of attention, or the energy's error. A map of
+activations: sync_map.py; the random attractor: sync_starts.py."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from chorale.io import Run
-from chorale.plot import sync_map
+from chorale.plot import sync_map, sync_starts
 from chorale.plot.common import (
     FADED_TRACES,
     LOOK,
@@ -130,6 +131,33 @@ def draw_exponent(run: Run, axes: Axes, time: np.ndarray) -> None:
     axes.legend(loc="best")
 
 
+def draw_spectrum(run: Run, axes: Axes, _: np.ndarray) -> None:
+    """All exponents of a token and the largest of the system, beside those of the noise."""
+    kinds = (("spectrum", "a token", LOOK.blue, "o"), ("exponents", "the system", LOOK.orange, "s"))
+    most = 1
+    for name, label, colour, marker in kinds:
+        if name not in run.study_data:
+            continue
+        mean, sem, late, cluster = columns(
+            run, name, f"{name}_sem", f"{name}_late", f"{name}_cluster"
+        )
+        j, noise = np.arange(1, len(mean) + 1), run.study_values.get("lambda1_verdict") is not None
+        shown = mean if noise else late
+        look = {"color": colour, "marker": marker, "linestyle": "", "markersize": 8}
+        bars = {"yerr": factor(run) * sem} if np.isfinite(sem).all() and noise else {}
+        axes.errorbar(j, shown, label=f"{label}: measured", **look, **bars)
+        exact = run.study_data["spectrum_exact"][()] if noise and name == "spectrum" else cluster
+        what = "exact" if noise and name == "spectrum" else "once all have met"
+        axes.plot(j, exact, color=colour, linewidth=1.6, linestyle=DOTS, label=f"{label}: {what}")
+        most = max(most, len(j))
+    axes.axhline(0, color=LOOK.soft, linewidth=0.8)
+    axes.set(xlabel="exponent j", ylabel="$\\lambda_j$", xticks=range(1, most + 1, 1 + most // 12))
+    off, verdict = scalar(run, "spectrum_off"), run.study_values.get("spectrum_verdict")
+    apart = f" within {off:.1f} s.e. of exact: {verdict}" if np.isfinite(off) else ""
+    found(axes, f"Exponents{apart}")
+    axes.legend(loc="best")
+
+
 def draw_clusters(run: Run, axes: Axes, time: np.ndarray) -> None:
     """Their number, and on the right the order."""
     names = ("clusters_mean", "clusters_sem", "order_mean", "order_sem")
@@ -242,6 +270,8 @@ def panels_of(run: Run) -> list[Callable[[Run, Axes, np.ndarray], None]]:
     panels = [draw_energy, draw_exponent, draw_clusters]
     if "growth_mean" not in run.study_data:
         panels = [draw_energy, draw_clusters]
+    if "spectrum" in run.study_data or "exponents" in run.study_data:
+        panels[-1] = draw_spectrum
     if "attention_push_mean" in run.study_data:
         panels.append(draw_push)
     elif np.isfinite(columns(run, "energy_exact")[0]).any():
@@ -252,6 +282,8 @@ def panels_of(run: Run) -> list[Callable[[Run, Axes, np.ndarray], None]]:
 def figure(run: Run) -> Picture:
     if "boundary" in run.study_data:
         return sync_map.figure(run)
+    if "attractor" in run.study_data:
+        return sync_starts.figure(run)
     time, energy = columns(run, "time", "energy_mean")
     antipodal = scalar(run, "antipodal") == 1
     panels = panels_of(run)[: 3 if antipodal else None]
@@ -260,7 +292,8 @@ def figure(run: Run) -> Picture:
     for i, draw in enumerate(panels):
         axes = whole.add_subplot(places[i // 2, i % 2])
         draw(run, axes, time)
-        time_axis(axes, time)
+        if draw is not draw_spectrum:
+            time_axis(axes, time)
     if antipodal:
         draw_split(run, whole.add_subplot(places[len(panels) // 2, len(panels) % 2]))
     about = "Bands: 95% intervals of the mean; thin lines: single realizations"

@@ -33,6 +33,8 @@ LETTERS = {
     "attention_beta": "β",
     "attention_value": "v",
     "mlp_width": "m",
+    "scheme_norm": "norm",
+    "scheme_alpha": "α",
     "mlp_bias_u": "σ_U",
     "mlp_bias_w": "σ_W",
     "ensemble_seed": "seed",

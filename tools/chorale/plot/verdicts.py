@@ -122,9 +122,14 @@ def of_simulate(run: Run) -> list[Verdict]:
 
 
 def of_sync(run: Run) -> list[Verdict]:
-    """Energy, exponent, decay and bound; of a map there is nothing to say."""
+    """Energy, exponent, decay and bound; of the random attractor, whether it is uniform; of a map
+    there is nothing to say."""
     if "boundary" in run.study_data:
         return []
+    if "attractor" in run.study_data:
+        off, nan = scalar(run, "uniform_second"), np.nan
+        quantity, source = "second moments of the limit points", "uniform by isotropy"
+        return [Verdict(quantity, nan, nan, nan, source, off, *said(run, "uniform", off))]
     rows = worst_energy(run)
     if "lambda1_verdict" in run.study_values and np.isfinite(scalar(run, "lambda1")):
         numbers = [scalar(run, f"lambda1{ending}") for ending in ("", "_sem", "_exact")]

@@ -288,6 +288,9 @@ def sweeps(paths: Iterable[str]) -> str:
         if not path.endswith(".csv"):
             with io.open(path) as run:
                 if run.kind == "results":
-                    group = (run.study, run.parameters.get("sync_map"))
+                    group = (
+                        run.study,
+                        *(run.parameters.get(f"sync_{kind}") for kind in ("map", "starts")),
+                    )
                     studies.setdefault(group, []).append(path)
-    return "".join(sweep(study, group) for (study, _), group in studies.items() if len(group) > 1)
+    return "".join(sweep(study, group) for (study, *_), group in studies.items() if len(group) > 1)

@@ -26,11 +26,11 @@ static const OptionKey MemoryKeys[] = {
 
 static const OptionTable MemoryTable = {.study = "memory",
                                         .groups = (const OptionGroup[]){{.keys = StartKeys},
-                                                                        {.keys = LayersKeys},
+                                                                        {LayersKeys, "!layers_adaptive"},
                                                                         {.keys = AttentionKeys},
                                                                         {.keys = MlpKeys},
                                                                         {.keys = NoiseKeys},
-                                                                        {.keys = SchemeKeys},
+                                                                        {SchemeKeys, "scheme_type"},
                                                                         {.keys = EnsembleKeys},
                                                                         {.keys = OutputKeys},
                                                                         {.keys = CheckpointKeys},

@@ -253,9 +253,17 @@ static void Extremes(void **state) {
   OK(KernelDestroy(&kernel));
 }
 
+/* Exponents that shrink at once, that spread over a fraction, that no volume loses. */
+static void Dimension(void **state) {
+  (void)state;
+  CLOSE(KaplanYorke(3, (double[]){-0.1, -0.2, -0.3}), 0, 0);
+  CLOSE(KaplanYorke(3, (double[]){0.3, -0.1, -0.5}), 2.4, 1e-15);
+  CLOSE(KaplanYorke(2, (double[]){0.3, -0.1}), 2, 0);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(PaperTable), cmocka_unit_test(ReferenceKernel), cmocka_unit_test(SlowQuadrature),
     cmocka_unit_test(LargeBias),  cmocka_unit_test(ReluClosedForms), cmocka_unit_test(Derivative),
-    cmocka_unit_test(Rate),       cmocka_unit_test(Extremes),
+    cmocka_unit_test(Rate),       cmocka_unit_test(Extremes),        cmocka_unit_test(Dimension),
 };
 TEST_MAIN(tests)
