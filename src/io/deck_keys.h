@@ -5,7 +5,7 @@
 
 #include <chorale/deck.h>
 
-#define DECK_KEYS_MAX 96
+#define DECK_KEYS_MAX 160
 
 /* The study in use, NULL for none; the i-th of all, NULL past the end. */
 const char *DeckStudy(void);
