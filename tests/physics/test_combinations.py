@@ -1,6 +1,5 @@
-"""Every pair of kinds: attention, noise, scheme, norm, start, engine and study go together, with the
-same bits on three ranks and on one, or are refused in one line that names a key."""
-
+"""Every pair of kinds: attention, noise, scheme, norm, start, engine and study go together, with
+the same bits on three ranks and on one, or are refused in one line that names a key."""
 
 import numpy as np
 import pytest
@@ -32,7 +31,9 @@ KINDS = {
     "ngpt": dict(scheme_norm="ngpt"),
     "depth": dict(scheme_norm="depth"),
     "adaptive": dict(layers_adaptive=1e-6, scheme_type="flow", noise_type="none"),
-    "equiangular": dict(tokens_init="equiangular", tokens_cosine=0.5, tokens_count=3),
+    "equiangular": dict(
+        tokens_init="equiangular", tokens_cosine=0.5, tokens_count=12, tokens_dim=12
+    ),
     "quadrature": dict(tokens_init="quadrature", tokens_count=32),
     "log frames": dict(output_log=2, output_every=1),
     "modes": dict(output_modes=3),
@@ -45,9 +46,8 @@ STUDIES = {
     ),
     "chaos": dict(tokens_count="16,32", chaos_reference=64),
     "sync": dict(),
-    "spde": dict(tokens_dim=2, density_degree=32),
+    "spde": dict(tokens_dim=2, spde_degree=32),
 }
-MOVES = [name for name, keys in KINDS.items() if not any(key.startswith("output_") for key in keys)]
 
 
 def run(study, keys, folder, ranks):
