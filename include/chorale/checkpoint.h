@@ -55,9 +55,9 @@ PetscBool CheckpointMayChange(const char *key);
 /* Files and occasions on stdout of rank 0. Collective. */
 PetscErrorCode CheckpointView(Checkpoint checkpoint);
 
-/* What a realization in progress consists of: positions of tokens, with their radii if they have
- * any (weights are those of the start), and n numbers that
- * are equal on all shards of the group. The objects stay the caller's. Names are paths' last parts, unique. */
+/* What a realization in progress consists of: positions of tokens, with their radii if they have any (weights are those
+ * of the start), and n numbers that are equal on all shards of the group. The objects stay the caller's. Names are
+ * paths' last parts, unique. */
 PetscErrorCode CheckpointAddTokens(Checkpoint checkpoint, const char *name, Tokens tokens);
 PetscErrorCode CheckpointAddReals(Checkpoint checkpoint, const char *name, PetscInt n, PetscReal values[]);
 /* Results mine[owned][n] of the group's realizations in the order of EnsembleNext, filled as realizations go on. Those

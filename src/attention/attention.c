@@ -139,26 +139,31 @@ static PetscBool Shared(Attention attention) {
              : PETSC_FALSE;
 }
 
-/* Brings the kernel sums of the drift up to date. The sums in hand serve if positions and weights are those they were
- * made from, on every rank. */
-static PetscErrorCode UpdateSums(Attention attention, Tokens tokens) {
-  AttentionStamp *stamp = &attention->stamp;
-  PetscObjectId id;
-  PetscObjectState state; /* new weights count as a change of positions, see tokens.h */
-  PetscInt64 stale;       /* ranks whose sums do not serve */
+/* *now <- positions and weights as they are; *stale <- ranks on which they are not those of the stamp. Collective. */
+static PetscErrorCode Compare(Attention attention, Tokens tokens, const AttentionStamp *stamp, AttentionStamp *now,
+                              PetscInt64 *stale) {
   Vec x;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetVec(tokens, &x));
-  PetscCall(PetscObjectGetId((PetscObject)x, &id));
-  PetscCall(PetscObjectStateGet((PetscObject)x, &state));
-  stale = stamp->id == id && stamp->state == state ? 0 : 1;
-  PetscCall(AttentionReduce(attention, 1, &stale));
+  PetscCall(PetscObjectGetId((PetscObject)x, &now->id));
+  PetscCall(PetscObjectStateGet((PetscObject)x, &now->state)); /* new weights count, too, see tokens.h */
+  *stale = stamp->id == now->id && stamp->state == now->state ? 0 : 1;
+  PetscCall(AttentionReduce(attention, 1, stale));
+  PetscFunctionReturn(0);
+}
+
+/* Brings the kernel sums of the drift up to date. */
+static PetscErrorCode UpdateSums(Attention attention, Tokens tokens) {
+  PetscInt64 stale;
+  AttentionStamp now;
+
+  PetscFunctionBeginUser;
+  PetscCall(Compare(attention, tokens, &attention->stamp, &now, &stale));
   if (!stale) PetscFunctionReturn(0);
   PetscCall(AttentionFindBlind(attention, tokens));
   PetscCall(attention->engine->sum(attention, tokens, NULL, PETSC_FALSE));
-  stamp->id = id;
-  stamp->state = state;
+  attention->stamp = now;
   PetscFunctionReturn(0);
 }
 
@@ -322,17 +327,12 @@ PetscErrorCode AttentionEvaluatePiece(Attention attention, PetscInt first, Petsc
 PetscErrorCode AttentionGetFocus(Attention attention, Tokens tokens, AttentionFocus *focus) {
   PetscInt64 stale;
   AttentionStamp now;
-  Vec x;
 
   PetscFunctionBeginUser;
   PetscCall(CheckLayout(attention, tokens));
   PetscCheck(attention->type->form == FORM_NORMALIZED, attention->layout.comm, PETSC_ERR_ARG_WRONG,
              "attention %s has no weights that add up to 1", attention->type->name);
-  PetscCall(TokensGetVec(tokens, &x));
-  PetscCall(PetscObjectGetId((PetscObject)x, &now.id));
-  PetscCall(PetscObjectStateGet((PetscObject)x, &now.state));
-  stale = attention->focus_stamp.id == now.id && attention->focus_stamp.state == now.state ? 0 : 1;
-  PetscCall(AttentionReduce(attention, 1, &stale));
+  PetscCall(Compare(attention, tokens, &attention->focus_stamp, &now, &stale));
   if (stale) PetscCall(AttentionOnlineFocus(attention, tokens, &attention->focus));
   attention->focus_stamp = now;
   *focus = attention->focus;

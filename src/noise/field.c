@@ -65,10 +65,30 @@ static PetscErrorCode CheckTokens(Field field, Tokens tokens) {
   PetscFunctionReturn(0);
 }
 
+/* All tokens as one piece. */
+static PetscErrorCode EvaluateWhole(Field field, Tokens tokens, Vec g) {
+  const FieldType *type = field->type;
+  TokensLayout layout;
+  const double *X;
+  double *G;
+  Vec x;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCall(TokensGetVec(tokens, &x));
+  if (type->prepare) PetscCall(type->prepare(field, tokens));
+  PetscCall(VecGetArrayRead(x, &X));
+  PetscCall(VecGetArrayWrite(g, &G));
+  PetscCall(type->evaluate_piece(field, layout.owned, layout.block, X, G));
+  PetscCall(VecRestoreArrayWrite(g, &G));
+  PetscCall(VecRestoreArrayRead(x, &X));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode FieldEvaluate(Field field, Tokens tokens, Vec g) {
   PetscFunctionBeginUser;
   PetscCall(CheckTokens(field, tokens));
-  PetscCall(field->type->evaluate(field, tokens, g));
+  PetscCall((field->type->evaluate ? field->type->evaluate : EvaluateWhole)(field, tokens, g));
   PetscFunctionReturn(0);
 }
 
@@ -77,7 +97,7 @@ PetscErrorCode FieldPrepare(Field field, Tokens tokens, PetscBool *pieces) {
 
   PetscFunctionBeginUser;
   PetscCall(CheckTokens(field, tokens));
-  *pieces = type->prepare != NULL ? PETSC_TRUE : PETSC_FALSE;
+  *pieces = type->evaluate_piece != NULL ? PETSC_TRUE : PETSC_FALSE;
   if (type->prepare) PetscCall(type->prepare(field, tokens));
   PetscFunctionReturn(0);
 }

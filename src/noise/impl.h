@@ -14,9 +14,11 @@ typedef struct {
   /* field <- 0; y <- y + scale x, where x may be y. NULL where such fields have no sums. */
   PetscErrorCode (*clear)(Field field);
   PetscErrorCode (*add)(Field y, PetscReal scale, Field x);
-  /* g_i = G(x_i) for every token of the owned blocks; values on the padding are finite and have no meaning. */
+  /* g_i = G(x_i) for every token of the owned blocks; values on the padding are finite and have no meaning. NULL: as
+   * one piece. */
   PetscErrorCode (*evaluate)(Field field, Tokens tokens, Vec g);
-  /* The same in pieces, see field.h; NULL where all tokens are needed at once. */
+  /* The same in pieces, see field.h: both NULL where all tokens are needed at once, prepare where nothing is to be
+   * prepared. */
   PetscErrorCode (*prepare)(Field field, Tokens tokens);
   PetscErrorCode (*evaluate_piece)(Field field, PetscInt blocks, PetscInt B, const double *x, double *g);
 } FieldType;

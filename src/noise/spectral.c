@@ -237,24 +237,6 @@ static PetscErrorCode EvaluatePiece(Field field, PetscInt blocks, PetscInt B, co
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Evaluate(Field field, Tokens tokens, Vec g) {
-  TokensLayout layout;
-  const double *X;
-  double *G;
-  Vec x;
-
-  PetscFunctionBeginUser;
-  PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(TokensGetVec(tokens, &x));
-  PetscCall(Prepare(field, tokens));
-  PetscCall(VecGetArrayRead(x, &X));
-  PetscCall(VecGetArrayWrite(g, &G));
-  PetscCall(EvaluatePiece(field, layout.owned, layout.block, X, G));
-  PetscCall(VecRestoreArrayWrite(g, &G));
-  PetscCall(VecRestoreArrayRead(x, &X));
-  PetscFunctionReturn(0);
-}
-
 PetscErrorCode SpectralGetBasis(Noise noise, Harmonics *harmonics, PetscInt *degree) {
   const Spectral *spectral = noise->data;
 
@@ -293,6 +275,5 @@ const NoiseType NoiseTypeSpectral = {.name = "spectral",
                                                .destroy = FieldDestroyCoefficients,
                                                .clear = Clear,
                                                .add = Add,
-                                               .evaluate = Evaluate,
                                                .prepare = Prepare,
                                                .evaluate_piece = EvaluatePiece}};

@@ -79,12 +79,6 @@ static PetscErrorCode Add(Field y, PetscReal scale, Field x) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Prepare(Field field, Tokens tokens) {
-  PetscFunctionBeginUser;
-  (void)field, (void)tokens;
-  PetscFunctionReturn(0);
-}
-
 /* A block is a B x d matrix X in the order of BLAS: g = X V^T, block by block, so that the bits of a block are its own.
  */
 static PetscErrorCode EvaluatePiece(Field field, PetscInt blocks, PetscInt B, const double *x, double *g) {
@@ -102,33 +96,12 @@ static PetscErrorCode EvaluatePiece(Field field, PetscInt blocks, PetscInt B, co
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Evaluate(Field field, Tokens tokens, Vec g) {
-  TokensLayout layout;
-  const double *X;
-  double *G;
-  Vec x;
-
-  PetscFunctionBeginUser;
-  PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(TokensGetVec(tokens, &x));
-  PetscCall(VecGetArrayRead(x, &X));
-  PetscCall(VecGetArrayWrite(g, &G));
-  PetscCall(EvaluatePiece(field, layout.owned, layout.block, X, G));
-  PetscCall(VecRestoreArrayWrite(g, &G));
-  PetscCall(VecRestoreArrayRead(x, &X));
-  PetscFunctionReturn(0);
-}
-
-const NoiseType NoiseTypeValues = {.name = "values",
-                                   .ball = PETSC_TRUE,
-                                   .create = Create,
-                                   .view = View,
-                                   .cost = Cost,
-                                   .draw = Draw,
-                                   .field = {.create = CreateMatrix,
-                                             .destroy = DestroyMatrix,
-                                             .clear = Clear,
-                                             .add = Add,
-                                             .evaluate = Evaluate,
-                                             .prepare = Prepare,
-                                             .evaluate_piece = EvaluatePiece}};
+const NoiseType NoiseTypeValues = {
+    .name = "values",
+    .ball = PETSC_TRUE,
+    .create = Create,
+    .view = View,
+    .cost = Cost,
+    .draw = Draw,
+    .field = {
+        .create = CreateMatrix, .destroy = DestroyMatrix, .clear = Clear, .add = Add, .evaluate_piece = EvaluatePiece}};
