@@ -6,7 +6,8 @@
  * respect to mu), none. Q = K = sqrt(beta) I and V = v I unless
  * attention_weights names an HDF5 file with heads/<h>/{Q,K,V}, d x d each, row-major (y = Q x), or is random; heads add
  * up, times v.
- * beta is then the energy's alone; sinkhorn takes no such file.
+ * beta is then the energy's alone, whose beta may be another for any attention: energy_beta. sinkhorn takes no such
+ * file.
  *
  * Two engines make the kernel sums of default weights: direct, over all pairs of tokens; moments, by spherical
  * harmonics up to the degree at which the shifted kernel e^{beta (u - 1)}, whose maximum is 1, is within attention_tol
@@ -30,6 +31,7 @@ typedef struct _p_Attention *Attention;
 typedef struct {
   const char *type, *mask, *engine; /* names */
   PetscReal beta, value, tol;
+  PetscReal energy_beta;            /* of the energy; 0 for beta */
   char weights[PETSC_MAX_PATH_LEN]; /* a file, ATTENTION_RANDOM, or empty */
   PetscInt64 heads, head_dim;       /* of random weights; head_dim -1 for d */
   PetscBool random_value;
@@ -37,8 +39,8 @@ typedef struct {
   PetscInt64 iterations; /* of sinkhorn: at most so many, to this tolerance */
   PetscReal sinkhorn_tol;
 } AttentionOptions;
-extern const OptionKey AttentionKeys[];
-/* attention_* and ensemble_seed. */
+extern const OptionKey AttentionKeys[], EnergyKeys[];
+/* attention_*, energy_beta and ensemble_seed. */
 PetscErrorCode AttentionOptionsRead(AttentionOptions *options);
 
 /* Sets up for tokens of this layout. Refuses (user input, alike on all ranks) weights of
@@ -59,8 +61,8 @@ PetscErrorCode AttentionGetCost(Attention attention, PetscReal *flops, PetscReal
 typedef struct {
   PetscBool zero, normalized;
   PetscReal strength, exponent;
-  PetscReal most;      /* bounds |P Att| */
-  PetscReal beta, tol; /* of the energy; largest error of a kernel */
+  PetscReal most;                   /* bounds |P Att| */
+  PetscReal beta, energy_beta, tol; /* attention's and the energy's; largest error of a kernel */
 } AttentionPotential;
 PetscErrorCode AttentionGetPotential(Attention attention, AttentionPotential *potential);
 /* The layout that attention was set up for. Not collective. */
@@ -99,20 +101,20 @@ typedef struct {
   PetscReal entropy, largest;
 } AttentionFocus;
 PetscErrorCode AttentionGetFocus(Attention attention, Tokens tokens, AttentionFocus *focus);
-/* E_beta(mu) = 1/2 sum_ij w_i w_j (e^beta - e^{beta <x_i,x_j>}) with beta = attention_beta, for every type (THEORY.md
- * (5.1)), in units of AttentionEnergyUnit. When the kernel sums of the drift serve (default weights: softmax, usa;
- * l2 by moments) one pass does both: sums computed here are reused by AttentionEvaluate while the tokens do not change,
- * and the other way round. Collective. */
+/* E_beta(mu) = 1/2 sum_ij w_i w_j (e^beta - e^{beta <x_i,x_j>}) with beta = energy_beta, for every type (THEORY.md
+ * (5.1)), in units of AttentionEnergyUnit. When the kernel sums of the drift serve (default weights and beta of
+ * attention: softmax, usa; l2 by moments) one pass does both: sums computed here are reused by AttentionEvaluate while
+ * the tokens do not change, and the other way round. Collective. */
 PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *energy);
 /* gradient_i = -beta sum_j w_j e^{beta <x_i,x_j>} x_j, unprojected, a Vec of the tokens' layout: tokens that move with
  * velocities xdot_i tangent to the sphere change E_beta at the rate sum_i w_i <gradient_i, xdot_i>. The kernel sums of
- * the drift serve as for AttentionEnergy; l2, whose sums are those of 2 beta, makes others. Collective. */
+ * the drift serve as for AttentionEnergy; l2, whose sums are those of 2 attention_beta, makes others. Collective. */
 PetscErrorCode AttentionEnergyGradient(Attention attention, Tokens tokens, Vec gradient);
 /* Bounds of epsilon, the supremum over all measures of d/dt log E_beta along attention alone: *low <= epsilon <= *high,
- * both proved (src/attention/rate.c), *high possibly infinite. Equal, 0, for gradient flows of E_beta (softmax and usa,
- * default weights, v >= 0) and, 2 |v| or 2 |v| e^beta, for default weights with v < 0. Under a mask nothing is known
- * from above. Not collective. */
-PetscErrorCode AttentionEnergyRate(Attention attention, PetscReal *low, PetscReal *high);
+ * both proved (src/attention/rate.c), *high possibly infinite; beta > 0 is that of E_beta, any. Equal, 0, for gradient
+ * flows of E_beta (default weights, v >= 0: softmax and usa of this attention_beta, l2 of half of it) and, 2 |v| or
+ * 2 |v| e^attention_beta, for default weights with v < 0. Under a mask nothing is known from above. Not collective. */
+PetscErrorCode AttentionEnergyRate(Attention attention, PetscReal beta, PetscReal *low, PetscReal *high);
 /* A rate at which attention moves neighbouring tokens, in either direction: g of THEORY.md (5.6). Without attention it
  * is 0. Not collective. */
 PetscErrorCode AttentionStrength(Attention attention, PetscReal *rate);

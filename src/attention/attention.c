@@ -38,6 +38,33 @@ static PetscErrorCode SetType(Attention attention, const char *name) {
   PetscFunctionReturn(0);
 }
 
+/* What makes the kernel sums e^{beta (<x,y> - 1)} of the tokens of this attention, over all pairs. */
+static PetscErrorCode CreateSums(Attention attention, const char *key, PetscReal beta, Attention *out) {
+  Attention sums;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscNew(&sums));
+  sums->layout = attention->layout;
+  sums->shape = attention->shape;
+  sums->length = attention->length;
+  sums->type = &types[0];
+  sums->key = key;
+  sums->beta = sums->exponent = beta;
+  sums->value = 1;
+  sums->tol = attention->tol;
+  PetscCall(PetscStrcpy(sums->choice, attention->choice));
+  PetscCall(AttentionEngineCreate(sums));
+  *out = sums;
+  PetscFunctionReturn(0);
+}
+
+/* An energy of another beta has sums of its own. */
+static PetscErrorCode CreateGauge(Attention attention, PetscReal beta) {
+  PetscFunctionBeginUser;
+  if (beta > 0 && beta != attention->beta) PetscCall(CreateSums(attention, "energy_beta", beta, &attention->gauge));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, Attention *handle) {
   Attention attention;
 
@@ -49,6 +76,7 @@ PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, A
   attention->shape = (TileShape){attention->layout.block, attention->layout.dim};
   attention->length = (size_t)attention->layout.block * (attention->layout.dim + 1);
   PetscCall(SetType(attention, options->type));
+  attention->key = "attention_beta";
   attention->beta = options->beta;
   attention->value = options->value;
   attention->tol = options->tol;
@@ -75,6 +103,7 @@ PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, A
   else if (attention->file[0])
     PetscCall(AttentionHeadsRead(attention));
   PetscCall(AttentionEngineCreate(attention));
+  PetscCall(CreateGauge(attention, options->energy_beta));
   *handle = attention;
   PetscFunctionReturn(0);
 }
@@ -85,6 +114,7 @@ PetscErrorCode AttentionDestroy(Attention *handle) {
   PetscFunctionBeginUser;
   if (!attention) PetscFunctionReturn(0);
   PetscCall(AttentionDestroy(&attention->softmax));
+  PetscCall(AttentionDestroy(&attention->gauge));
   PetscCall(AttentionHeadsDestroy(attention));
   PetscCall(attention->engine->destroy(attention));
   PetscCall(PanelsDestroy(&attention->panels));
@@ -127,6 +157,7 @@ PetscErrorCode AttentionGetPotential(Attention attention, AttentionPotential *p)
   p->strength = attention->value / attention->exponent * (plain ? exp(attention->exponent) : 1);
   p->most = fabs(attention->value) * (plain ? exp(attention->exponent) : 1);
   p->beta = attention->beta;
+  p->energy_beta = attention->gauge ? attention->gauge->beta : attention->beta;
   p->tol = attention->tol;
   PetscFunctionReturn(0);
 }
@@ -348,6 +379,7 @@ PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *en
 
   PetscFunctionBeginUser;
   PetscCall(CheckLayout(attention, tokens));
+  if (attention->gauge) attention = attention->gauge;
   PetscCall(PetscLogEventBegin(energy_event, NULL, NULL, NULL, NULL));
   if (Shared(attention)) PetscCall(UpdateSums(attention, tokens));
   PetscCall(attention->engine->energy(attention, tokens, Shared(attention), &gap));
@@ -357,33 +389,21 @@ PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *en
 }
 
 PetscErrorCode AttentionSoftmax(Attention attention) {
-  Attention sums;
-
   PetscFunctionBeginUser;
-  if (attention->softmax) PetscFunctionReturn(0);
-  PetscCall(PetscNew(&sums));
-  sums->layout = attention->layout;
-  sums->shape = attention->shape;
-  sums->length = attention->length;
-  sums->type = &types[0];
-  sums->beta = sums->exponent = attention->beta;
-  sums->value = 1;
-  sums->tol = attention->tol;
-  PetscCall(PetscStrcpy(sums->choice, attention->choice));
-  PetscCall(AttentionEngineCreate(sums));
-  attention->softmax = sums;
+  if (!attention->softmax) PetscCall(CreateSums(attention, attention->key, attention->beta, &attention->softmax));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode AttentionEnergyGradient(Attention attention, Tokens tokens, Vec gradient) {
   const PetscInt length = attention->layout.block * attention->layout.dim;
-  const PetscReal scale = -attention->beta * exp(attention->beta);
   const double *x;
   double *out, *s;
   Vec positions;
 
   PetscFunctionBeginUser;
   PetscCall(CheckLayout(attention, tokens));
+  if (attention->gauge) attention = attention->gauge;
+  const PetscReal scale = -attention->beta * exp(attention->beta);
   if (attention->exponent != attention->beta || attention->causal) { /* l2's own sums are at 2 beta, a mask's of some */
     PetscCall(AttentionSoftmax(attention));
     attention = attention->softmax;
@@ -408,6 +428,20 @@ PetscErrorCode AttentionEnergyGradient(Attention attention, Tokens tokens, Vec g
   PetscFunctionReturn(0);
 }
 
+/* What is not as usual of the energy. */
+static PetscErrorCode ViewEnergy(Attention attention) {
+  const Attention gauge = attention->gauge;
+
+  PetscFunctionBeginUser;
+  if (gauge)
+    PetscCall(PetscPrintf(attention->layout.comm, "           energy at beta %.6g, engine %s\n", (double)gauge->beta,
+                          gauge->engine->name));
+  if ((gauge ? gauge : attention)->beta > BETA_NATURAL)
+    PetscCall(PetscPrintf(attention->layout.comm,
+                          "           energy as E_beta e^{-beta}: e^beta is beyond double precision\n"));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode AttentionView(Attention attention) {
   PetscBool zero;
 
@@ -426,9 +460,7 @@ PetscErrorCode AttentionView(Attention attention) {
   else if (attention->file[0])
     PetscCall(PetscPrintf(attention->layout.comm, "           %" PetscInt_FMT " heads from %s\n", attention->heads,
                           attention->file));
-  if (attention->beta > BETA_NATURAL)
-    PetscCall(PetscPrintf(attention->layout.comm,
-                          "           energy as E_beta e^{-beta}: e^beta is beyond double precision\n"));
+  PetscCall(ViewEnergy(attention));
   PetscCall(AttentionEngineView(attention));
   PetscFunctionReturn(0);
 }

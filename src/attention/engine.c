@@ -37,10 +37,9 @@ static PetscErrorCode TryMoments(Attention attention, PetscBool must, PetscInt n
   if (attention->heads || attention->layout.dim > HARMONICS_DIM) PetscFunctionReturn(0);
   PetscCall(AttentionTruncate(attention));
   PetscCheck(!must || attention->truncation.count <= MOMENTS_MOST, attention->layout.comm, PETSC_ERR_USER_INPUT,
-             "attention_engine = moments: attention_beta = %.6g in %" PetscInt_FMT
-             " dimensions takes K = %.6g harmonics "
+             "attention_engine = moments: %s = %.6g in %" PetscInt_FMT " dimensions takes K = %.6g harmonics "
              "(degree %" PetscInt_FMT "), at most %d are allowed: take auto, direct or a larger attention_tol",
-             (double)attention->beta, attention->layout.dim, (double)attention->truncation.count,
+             attention->key, (double)attention->beta, attention->layout.dim, (double)attention->truncation.count,
              attention->truncation.degree, MOMENTS_MOST);
   if (attention->truncation.count > MOMENTS_MOST) PetscFunctionReturn(0);
   attention->engine = attention->causal ? &AttentionMomentsCausal : &AttentionMoments;
@@ -76,6 +75,7 @@ PetscErrorCode AttentionEngineCreate(Attention attention) {
 }
 
 PetscErrorCode AttentionGetCost(Attention attention, PetscReal *flops, PetscReal *travel, PetscReal *bytes) {
+  PetscReal away, memory;
   PetscMPIInt size;
 
   PetscFunctionBeginUser;
@@ -84,6 +84,9 @@ PetscErrorCode AttentionGetCost(Attention attention, PetscReal *flops, PetscReal
   attention->engine->cost(attention, travel, bytes);
   if (attention->type->form == FORM_SINKHORN)
     *bytes += 3.0 * sizeof(double) * attention->layout.owned * attention->layout.block;
+  if (!attention->gauge) PetscFunctionReturn(0);
+  attention->gauge->engine->cost(attention->gauge, &away, &memory); /* the energy is not part of a step */
+  *bytes += memory;
   PetscFunctionReturn(0);
 }
 

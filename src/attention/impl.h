@@ -84,8 +84,10 @@ typedef struct {
 
 struct _p_Attention {
   const AttentionType *type;
+  const char *key; /* that beta is */
   PetscReal beta, value, tol;
   PetscReal exponent;            /* of the kernel sums */
+  Attention gauge;               /* of value 1 at the energy's beta; NULL where that is beta */
   Attention softmax;             /* of value 1 at beta, for the energy's gradient and barycentres; NULL until used */
   char file[PETSC_MAX_PATH_LEN]; /* attention_weights or empty */
   PetscInt heads;
@@ -157,7 +159,7 @@ PetscErrorCode AttentionOnlineFocus(Attention attention, Tokens tokens, Attentio
  * power of two so that factors[owned * B] <= 1. Collective. */
 PetscErrorCode AttentionSinkhorn(Attention attention, Tokens tokens, double *factors);
 
-/* attention.c: makes attention->softmax. Collective. */
+/* attention.c: makes attention->softmax unless it is there. Collective. */
 PetscErrorCode AttentionSoftmax(Attention attention);
 
 /* heads.c: reads attention->file. Collective. */

@@ -20,8 +20,8 @@ const OptionKey AttentionKeys[] = {
                        "tokens (not with sinkhorn)."),
     REAL_KEY(AttentionOptions, beta, "attention_beta", "1", 1e-6, 1e4, "-",
              .prefix = "logN:", .settle_by = "tokens_count", .settle = LogarithmOfCount,
-             .help = "Inverse temperature: Q'K = beta I; logN:c is c log N. Also the beta of the energy E_beta; beyond "
-                     "700, where e^beta leaves double precision, the observable energy is E_beta e^{-beta}."),
+             .help = "Inverse temperature: Q'K = beta I; logN:c is c log N. Also the beta of the energy E_beta, unless "
+                     "energy_beta is given."),
     REAL_KEY(AttentionOptions, value, "attention_value", "1", -1e6, 1e6, "1/time",
              .needs = {{"attention_type", "!none"}},
              .help = "Value scale v, V = v I: 1 attracts, -1 repels, 0 switches attention off."),
@@ -53,11 +53,29 @@ const OptionKey AttentionKeys[] = {
              .help = "Largest deviation of a row sum from 1 at which attention_type sinkhorn stops."),
     {.name = NULL}};
 
+static PetscErrorCode ResolveEnergy(MPI_Comm world, char *value, size_t size) {
+  char beta[PETSC_MAX_PATH_LEN];
+
+  PetscFunctionBeginUser;
+  (void)world;
+  PetscCall(DeckReadText(AttentionKeys, "attention_beta", beta));
+  PetscCall(PetscStrncpy(value, beta, size));
+  PetscFunctionReturn(0);
+}
+
+const OptionKey EnergyKeys[] = {
+    REAL_KEY(AttentionOptions, energy_beta, "energy_beta", "", 1e-6, 1e4, "-", .shown = "attention_beta",
+             .resolve = ResolveEnergy,
+             .help = "The beta of the energy E_beta, which need not be attention's. Beyond 700, where e^beta leaves "
+                     "double precision, the observable energy is E_beta e^{-beta}."),
+    {.name = NULL}};
+
 PetscErrorCode AttentionOptionsRead(AttentionOptions *options) {
   EnsembleOptions ensemble;
 
   PetscFunctionBeginUser;
   PetscCall(DeckRead(AttentionKeys, options));
+  PetscCall(DeckRead(EnergyKeys, options));
   PetscCall(EnsembleOptionsRead(&ensemble));
   options->seed = (uint64_t)ensemble.seed;
   PetscFunctionReturn(0);

@@ -23,8 +23,9 @@
  * Under a mask tokens see different measures, and Att is no field: those at one place may part. Nothing is said from
  * above. From below the same: let all but the last of N tokens be at x.
  *
- * Softmax and usa with B = beta I, V = v I, v >= 0 are gradient flows: epsilon = 0. For l2 and sinkhorn with v > 0 the
- * drift is another mean than that of the energy's gradient; Cauchy and Schwarz then give what Mixed() says. */
+ * All this knows nothing of the energy's beta. Softmax, usa and l2 with B = b I, V = v I, v >= 0 are gradient flows of
+ * the energy at b: epsilon = 0 there. At another beta, and for sinkhorn, the drift is another mean than that of the
+ * energy's gradient; Mixed() says what follows. */
 #include <petscsys.h>
 
 #include <math.h>
@@ -139,19 +140,27 @@ static PetscReal Largest(PetscReal b) {
   return 2 * b >= 1 ? b + 1 / (4 * b) : 1;
 }
 
-/* l2 and sinkhorn, v = 1. With Z = sum_j w_j e^{beta (u - 1)}, m the mean of the energy's gradient and m' the drift,
+/* The energy at beta along a drift of v = 1 with the kernel e^{b <x,y>}. With Z = sum_j w_j e^{beta (u - 1)}, m the
+ * mean of the energy's gradient and m' the drift,
  *
  *     dE/dt = -beta sum_i w_i Z_i <P m_i, P m'_i> <= beta (sum w Z |P m|^2)^{1/2} (sum w Z |P m'|^2)^{1/2},
  *
  * in units of e^beta. The first sum is at most 2 E / beta: it is what softmax of v = -1 does. The second is at most
- * 4 E / beta for l2, where |P m'|^2 <= -log(Z') / beta <= -2 log(Z) / beta; and 4 E / (1 - e^{-2 beta}) for sinkhorn,
- * whose plan has less entropic cost than the independent one. */
-static PetscReal Mixed(Attention a) {
-  if (a->type->form == FORM_SINKHORN) return sqrt(8 * a->beta / -expm1(-2 * a->beta));
-  return 2 * PETSC_SQRT2;
+ * 4 E / (1 - e^{-2 beta}) for sinkhorn, whose plan has less entropic cost than the independent one. Else, with Z_s that
+ * of e^{s (u - 1)}, -log(Z_s)/s falls with s, so that |P m'|^2 <= -2 log(Z_b)/b <= -2 r log(Z)/beta, r = max(1,
+ * beta/b), and the second sum is at most 4 r E / beta. And where b is near beta m' is near m: the derivative of m_s by
+ * s is Cov_s(y, u), whose part along a unit tangent vector is at most 1/2, and at most -2 log(Z_s)/s, hence
+ *
+ *     -<P m, P m'> <= |P (m' - m)|^2 / 4 <= -(b - beta)^2 r log(Z) / (4 beta):     epsilon <= (b - beta)^2 r / 2.
+ *
+ * usa has e^b Z_b <= e^b times that drift. */
+static PetscReal Mixed(Attention a, PetscReal beta) {
+  if (a->type->form == FORM_SINKHORN) return sqrt(8 * beta / -expm1(-2 * beta));
+  const PetscReal r = PetscMax(1, beta / a->exponent);
+  return PetscMin(0.5 * PetscSqr(a->exponent - beta) * r, sqrt(8 * r));
 }
 
-PetscErrorCode AttentionEnergyRate(Attention a, PetscReal *low, PetscReal *high) {
+PetscErrorCode AttentionEnergyRate(Attention a, PetscReal beta, PetscReal *low, PetscReal *high) {
   const PetscReal plain = a->type->form == FORM_PLAIN ? exp(a->exponent) : 1;
   PetscBool zero;
 
@@ -165,8 +174,8 @@ PetscErrorCode AttentionEnergyRate(Attention a, PetscReal *low, PetscReal *high)
     *high *= 2;
   } else if (a->value < 0) {
     *low = *high = -2 * a->value * plain;
-  } else if (a->type->rate != 1 || a->type->form == FORM_SINKHORN) {
-    *high = a->value * PetscMin(Mixed(a), 2 * Largest(a->exponent));
+  } else if (a->exponent != beta || a->type->form == FORM_SINKHORN) {
+    *high = a->value * plain * PetscMin(Mixed(a, beta), 2 * Largest(a->exponent));
   }
   if (a->causal) *high = INFINITY;
   PetscFunctionReturn(0);

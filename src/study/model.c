@@ -17,11 +17,26 @@ PetscErrorCode ModelOptionsRead(ModelOptions *options) {
 /* e^700 is near the end of double precision. */
 #define BETA_MOST 700.0
 
-PetscErrorCode ModelCheckBeta(PetscReal beta) {
+static PetscErrorCode CheckBeta(const char *key, PetscReal beta) {
   PetscFunctionBeginUser;
   PetscCheck(beta <= BETA_MOST, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-             "attention_beta = %.6g: must be at most %g in this study, whose numbers are in units of e^beta",
-             (double)beta, BETA_MOST);
+             "%s = %.6g: must be at most %g in this study, whose numbers are in units of e^beta", key, (double)beta,
+             BETA_MOST);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ModelCheckBeta(PetscReal beta) {
+  PetscFunctionBeginUser;
+  PetscCall(CheckBeta("attention_beta", beta));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ModelCheckEnergyBeta(PetscReal beta) {
+  PetscBool given;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckHas("energy_beta", &given));
+  PetscCall(CheckBeta(given ? "energy_beta" : "attention_beta", beta));
   PetscFunctionReturn(0);
 }
 

@@ -107,6 +107,7 @@ CASES = {
             output_every=4,
             ensemble_realizations=4,
             scheme_type="flow",
+            energy_beta="1,0.4",
             **NOISE,
         ),
     ),

@@ -13,6 +13,7 @@ KINDS = {
     "sinkhorn": dict(attention_type="sinkhorn"),
     "no attention": dict(attention_type="none"),
     "repulsive": dict(attention_value=-1),
+    "another energy": dict(energy_beta=2.5),
     "long context": dict(attention_beta="logN:1"),
     "random heads": dict(attention_weights="random"),
     "direct": dict(attention_engine="direct"),

@@ -16,7 +16,10 @@ from activations import FUNCTIONS, lambda_bar, truncated_exponent
 from run import chorale, datasets, options, refused, same_bits, spoken, study, table, with_error
 
 NOISE = dict(attention_type="none", noise_type="spectral", scheme_type="flow")
-COLUMNS = "time,energy_mean,energy_sem,energy_exact,energy_bound".split(",")
+COLUMNS = (
+    "time,energy_mean,energy_sem,energy_exact,energy_bound,"
+    "pair_mean,pair_sem,pair_exact,pair_energy,pair_bound"
+).split(",")
 
 
 def sync(ranks=2, **keys):

@@ -50,7 +50,7 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscCall(RunSetFrames(run, (PetscInt)options.layers.depth, options.layers.horizon, FRAMES_SHARE));
   PetscCall(ExtrasOptionsRead(&extras));
   PetscCall(ExtrasCreate(options.start.count, (PetscInt)options.start.dim, &extras, &simulation->extras));
-  PetscCall(RunDeclareObservables(run, options.attention.beta));
+  PetscCall(RunDeclareObservables(run, options.attention.energy_beta));
   PetscCall(ExtrasDeclare(simulation->extras, RunGetResults(run)));
   if (!RunReads(run)) PetscCall(CreateObjects(simulation, &options));
   PetscFunctionReturn(0);

@@ -109,7 +109,8 @@ static PetscErrorCode Create(void *state, Run run) {
 
   PetscFunctionBeginUser;
   PetscCall(AttentionOptionsRead(&attention));
-  map->beta = attention.beta;
+  PetscCall(SyncCheckOneBeta());
+  map->beta = attention.energy_beta;
   PetscCall(LawsRead(&map->laws));
   PetscCall(RunCreateEnsemble(run, NULL, 0, &map->layout));
   PetscCall(RunSetFrameList(run, LawsCount(&map->laws), NULL, NULL));
