@@ -1,5 +1,5 @@
 /* How fast attention alone can make E_beta grow, over all measures: epsilon = sup (d/dt log E_beta), THEORY.md (5.5) to
- * (5.8). Bounds from above that are proved, and from below.
+ * (5.9). Bounds from above that are proved, and from below.
  *
  * From above. Tokens follow a field b on the sphere, tangent to it. Where every unit tangent vector e has
  * <e, (grad b) e> <= g, tokens at angle theta part at the rate d/dt |x-y|^2 <= 2 g theta sin(theta)

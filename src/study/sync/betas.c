@@ -1,5 +1,5 @@
 /* The energies E_beta of several beta: the theorem holds for each with its own lambda_bar'(beta) and epsilon(beta), and
- * the best of its rates is that of the least sum (THEORY.md (5.9)). */
+ * the best of its rates is that of the least sum (THEORY.md (5.10)). */
 #include <math.h>
 
 #include "study/sync/sync.h"

@@ -1,5 +1,5 @@
 /* Means beside an exact value and under a bound in words, and the mean square distance of pairs: THEORY.md (8.3),
- * (6.9).
+ * (6.8).
  */
 #include <math.h>
 

@@ -102,7 +102,7 @@ PetscErrorCode SyncTheoryCreate(Noise noise, Attention attention, const ModelOpt
  * of warning from where on the oracle does not converge. Collective. */
 PetscErrorCode SyncTheoryEnergy(const SyncTheory *theory, PetscInt64 count, MPI_Comm comm, PetscInt n,
                                 const PetscReal time[], PetscReal energy[]);
-/* The same of the mean square distance of pairs, THEORY.md (6.9), without the warning. */
+/* The same of the mean square distance of pairs, THEORY.md (6.8), without the warning. */
 PetscErrorCode SyncTheoryPairs(const SyncTheory *theory, PetscInt64 count, MPI_Comm comm, PetscInt n,
                                const PetscReal time[], PetscReal square[]);
 /* What E_beta is to be multiplied by to bound the mean square distance of pairs, THEORY.md (8.3). Pure. */
