@@ -76,6 +76,7 @@ typedef struct {
   PetscReal beta[SYNC_BETAS], number[NUMBERS][SYNC_BETAS];
   PetscReal *array[ARRAYS];
   SyncTheorem theorem[SYNC_BETAS];
+  SyncVerdict exact, bound; /* of all energies together */
 } Found;
 
 /* -1, 0, 1 for "does not apply", "open", "applies". */
@@ -117,10 +118,13 @@ static PetscErrorCode Compare(const Sync *sync, const SyncMeans *means, PetscInt
     found->array[BOUND][at] = bound[f];
     found->array[PAIR_BOUND][at] = SyncPairFactor(theory->beta) * bound[f];
   }
-  found->number[OFF][k] =
-      fabs(SyncCompareMeans(means, column, unit, theory->bias, sync->beta[k].exact, 0, PETSC_FALSE).off);
-  found->number[EXCESS][k] = SyncCompareMeans(means, column, unit, theory->bias, bound, unsure, PETSC_TRUE).off;
+  const SyncComparison exact = SyncCompareMeans(means, column, unit, theory->bias, sync->beta[k].exact, 0, PETSC_FALSE);
+  const SyncComparison above = SyncCompareMeans(means, column, unit, theory->bias, bound, unsure, PETSC_TRUE);
   PetscCall(PetscFree(bound));
+  found->number[OFF][k] = fabs(exact.off);
+  found->number[EXCESS][k] = above.off;
+  found->exact = PetscMax(found->exact, exact.verdict);
+  found->bound = PetscMax(found->bound, above.verdict);
   PetscFunctionReturn(0);
 }
 
@@ -133,6 +137,8 @@ static PetscErrorCode Say(const Sync *sync, const Found *found, PetscInt best, R
                          k ? "" : "energies", (double)found->beta[k], (double)found->number[RATE_BOUND][k],
                          (double)found->number[EPSILON][k], found->theorem[k].word));
   if (!sync->theory.kernel || !(sync->theory.lambda_bar < 0)) PetscFunctionReturn(0);
+  PetscCall(
+      ResultsSay(results, "           means of all energies under their bounds: %s\n", SyncVerdictWord(found->bound)));
   PetscCall(ResultsSay(results, "           best at beta %.6g: %s\n", (double)found->beta[best], theorem->sentence));
   PetscFunctionReturn(0);
 }
@@ -153,13 +159,15 @@ static PetscErrorCode Write(const Sync *sync, const Found *found, PetscInt frame
   PetscCall(ResultsScalar(results, "beta_best", found->beta[best]));
   PetscCall(ResultsScalar(results, "beta_best_rate", found->theorem[best].rate));
   PetscCall(ResultsText(results, "beta_best_theorem", found->theorem[best].word));
+  PetscCall(ResultsText(results, "beta_energy_verdict", SyncVerdictWord(found->exact)));
+  PetscCall(ResultsText(results, "beta_bound_verdict", SyncVerdictWord(found->bound)));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode SyncBetasReport(const Sync *sync, const SyncMeans *means, Results results) {
   const size_t size = (size_t)means->frames * (size_t)sync->betas;
   PetscInt best = 0;
-  Found found;
+  Found found = {.exact = SYNC_UNRESOLVED, .bound = SYNC_UNRESOLVED};
 
   PetscFunctionBeginUser;
   if (!sync->betas) PetscFunctionReturn(0);
