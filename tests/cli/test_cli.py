@@ -191,6 +191,7 @@ OPTIONS = [
     ("kernel -kernel_bias -1", None, "kernel_bias"),
     ("kernel -kernel_degree 2,3", None, "kernel_degree"),
     ("kernel -mlp_bias_u 0,1", None, "mlp_bias_u"),
+    ("sync -sync_map -kernel_moments 2,0", None, "kernel_moments = 0"),
 ]
 
 DECKS = [

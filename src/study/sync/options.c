@@ -37,7 +37,7 @@ const OptionTable SyncTable = {
     .study = "sync",
     .groups = (const OptionGroup[]){COMMON_MODEL_KEYS,
                                     {OutputKeys, OUTPUT_FRAMES},
-                                    {KernelKeys, "kernel_bias"},
+                                    {KernelKeys, "kernel_bias|kernel_moments"},
                                     {.keys = CheckpointKeys},
                                     {.keys = SyncKeys},
                                     RUN_KEYS,
@@ -48,6 +48,7 @@ const OptionTable SyncTable = {
                             {.name = "mlp_bias_u", .needs = {{"noise_type", "!values|none"}, {"kernel_bias", ""}}},
                             {.name = "mlp_bias_w", .needs = {{"noise_type", "!values|none"}, {"kernel_bias", ""}}},
                             {.name = "kernel_bias", .needs = {{"sync_map", "true"}}},
+                            {.name = "kernel_moments", .needs = {{"sync_map", "true"}}},
                             NORM_OF_THEORY,
                             {.name = NULL}},
     .idle = "tokens_[!d]*|tokens_dataset|layers_*|attention_[!b]*|mlp_width|noise_*|scheme_*|ensemble_*|output_every|"

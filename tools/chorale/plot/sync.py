@@ -1,7 +1,7 @@
 """Study sync: the energy beside the exact value, the bound of the theorem and the fitted rate;
 growth of the twins beside the exact Lyapunov exponent; clusters and order, or the exponents beyond
 the first; and the split of an odd field, the pull of attention, or the energy's error. A map of
-activations: sync_map.py; the random attractor: sync_starts.py."""
+activations: sync_map.py, and its moments: sync_moments.py; the random attractor: sync_starts.py."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from chorale.io import Run
-from chorale.plot import sync_map, sync_starts
+from chorale.plot import sync_map, sync_moments, sync_starts
 from chorale.plot.common import (
     FADED_TRACES,
     LOOK,
@@ -280,6 +280,8 @@ def panels_of(run: Run) -> list[Callable[[Run, Axes, np.ndarray], None]]:
 
 
 def figure(run: Run) -> Picture:
+    if "moment_boundary" in run.study_data:
+        return sync_moments.figure(run)
     if "boundary" in run.study_data:
         return sync_map.figure(run)
     if "attractor" in run.study_data:
