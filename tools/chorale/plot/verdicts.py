@@ -150,7 +150,8 @@ def of_limits(run: Run) -> list[Verdict]:
     rows = []
     if run.parameters.get("limits_coupling") == "none":
         return rows
-    for letter, key in (("depth L", "slope_depth"), ("width m", "slope_width")):
+    depth = "L/log L, over all times" if "error_layers" in run.study_data else "depth L"
+    for letter, key in ((depth, "slope_depth"), ("width m", "slope_width")):
         rows += slope(run, f"slope of the error in {letter}", key, -1, "theorem: at most")
     return rows
 
