@@ -156,23 +156,23 @@ class Slow:
 @pytest.mark.full
 def test_tokens_that_attract_each_other_have_the_suprema_of_a_slow_program(folder):
     random = np.random.default_rng(7)
-    _, _, found = run(limits_reference=128, ensemble_realizations=6000, **CIRCLE)
+    _, _, found = run(limits_reference=256, ensemble_realizations=3000, **CIRCLE)
     for i, depth in enumerate((4, 16)):
-        slow = Slow(2).errors(6000, 6, depth, 1024 // depth, 1, random)
+        slow = Slow(2).errors(3000, 6, depth, 1024 // depth, 1, random)
         for name, (error, sem) in zip(("_layers", ""), slow):
             mean, other = found[f"error{name}"][i], found[f"error{name}_sem" if name else "sem"][i]
             print(
                 f"L = {depth} error{name}: {mean:.5f} +- {other:.5f}, slow {error:.5f} +- {sem:.5f}"
             )
             assert abs(mean - error) < 4 * np.hypot(sem, other)
-            assert np.hypot(sem, other) < 0.02 * error
+            assert np.hypot(sem, other) < (0.06 if name else 0.015) * error
 
 
 @pytest.mark.full
 def test_more_steps_of_the_limit_do_not_move_the_supremum(folder):
     keys = dict(tokens_count=16, layers_horizon=1, layers_depth="4,16", mlp_activation="relu")
-    keys.update(ensemble_realizations=1500, noise_degree=4)
-    coarse, fine = (run(limits_reference=F, **keys)[2] for F in (128, 512))
+    keys.update(ensemble_realizations=1000, noise_degree=4)
+    coarse, fine = (run(limits_reference=F, **keys)[2] for F in (64, 256))
     for i in range(2):
         error = np.hypot(coarse["sem"][i], fine["sem"][i])
         print(coarse["error"][i], fine["error"][i], "+-", error)
