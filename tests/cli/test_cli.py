@@ -19,8 +19,8 @@ KEYS = {
         layers_adaptive attention_type attention_mask attention_beta attention_value
         attention_weights attention_heads attention_head_dim attention_random_value
         attention_engine attention_tol attention_sinkhorn_iterations attention_sinkhorn_tol
-        mlp_activation mlp_width mlp_bias_u mlp_bias_w noise_type noise_degree noise_tol
-        noise_at noise_independent scheme_type scheme_norm scheme_alpha
+        mlp_activation mlp_width mlp_weights mlp_bias_u mlp_bias_w noise_type noise_degree
+        noise_tol noise_at noise_independent scheme_type scheme_norm scheme_alpha
         ensemble_realizations ensemble_seed ensemble_groups output_file output_overwrite
         output_every output_log output_trajectories output_precision output_compress
         output_table output_modes output_radius output_clusters output_attention
@@ -160,6 +160,10 @@ OPTIONS = [
     ("simulate -attention_value inf", None, "attention_value"),
     ("simulate -attention_value 0x10", None, "attention_value"),
     ("simulate -mlp_activation swish", None, "mlp_activation"),
+    ("simulate -mlp_weights cauchy", None, "mlp_weights"),
+    ("simulate -mlp_weights uniform -noise_type gram", None, "mlp_weights"),
+    ("limits -mlp_weights uniform -mlp_width 8", None, "mlp_weights"),
+    ("limits -mlp_weights uniform -mlp_width inf", None, "mlp_weights"),
     ("simulate -mlp_bias_u -0.1", None, "mlp_bias_u"),
     ("simulate -noise_type harmonics", None, "noise_type"),
     (

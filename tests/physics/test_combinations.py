@@ -22,6 +22,7 @@ KINDS = {
     "no noise": dict(noise_type="none"),
     "values": dict(noise_type="values"),
     "barycentre": dict(noise_at="barycentre"),
+    "laplace weights": dict(mlp_weights="laplace"),
     "independent": dict(noise_independent=0.1),
     "euler": dict(scheme_type="euler"),
     "heun": dict(scheme_type="heun"),

@@ -38,7 +38,7 @@ const OptionTable KernelTable = {
     .study = "kernel",
     .groups = (const OptionGroup[]){{StartKeys, "tokens_dim"},
                                     {AttentionKeys, "attention_beta|attention_value"},
-                                    {MlpKeys, "!mlp_width"},
+                                    {MlpKeys, "!mlp_w*"},
                                     {OutputKeys, "output_table"},
                                     {.keys = KernelKeys},
                                     {.keys = RunKeys},

@@ -47,6 +47,7 @@ const OptionTable LimitsTable = {
         {.name = "tokens_count", .lists = PETSC_TRUE},
         {.name = "layers_depth", .lists = PETSC_TRUE},
         {.name = "mlp_width", .lists = PETSC_TRUE, .words = OPTION_WORDS("inf"), .needs = {{"", ""}}},
+        {.name = "mlp_weights", .needs = {{"mlp_width", "!inf"}}, .note = "limits: of finite widths."},
         {.name = "noise_type",
          .preset = "",
          .shown = "by dim",

@@ -50,7 +50,7 @@ const OptionTable SyncTable = {
                             {.name = "kernel_bias", .needs = {{"sync_map", "true"}}},
                             NORM_OF_THEORY,
                             {.name = NULL}},
-    .idle = "tokens_[!d]*|tokens_dataset|layers_*|attention_[!b]*|mlp_width|noise_*|scheme_*|ensemble_*|output_every|"
+    .idle = "tokens_[!d]*|tokens_dataset|layers_*|attention_[!b]*|mlp_w*|noise_*|scheme_*|ensemble_*|output_every|"
             "output_log|sync_twins|sync_starts|sync_spectrum|sync_exponents|sync_moments",
     .need = {"sync_map", "false"}};
 
