@@ -6,7 +6,7 @@
  * respect to mu), none. Q = K = sqrt(beta) I and V = v I unless
  * attention_weights is random or names an HDF5 file with heads/<h>/{Q,K,V}, row-major (y = Q x): Q and K k x d, V d x
  * d, or k' x d with O d x k' beside it, and biases Q_bias, K_bias, V_bias, O_bias (THEORY.md (1.8), (1.9)); heads add
- * up, times v. beta is then the energy's alone; sinkhorn takes no such file.
+ * up, times v. beta is then the energy's alone.
  *
  * Two engines make the kernel sums of default weights: direct, over all pairs of tokens; moments, by spherical
  * harmonics up to the degree at which the shifted kernel e^{beta (u - 1)}, whose maximum is 1, is within attention_tol
@@ -44,7 +44,7 @@ extern const OptionKey AttentionKeys[];
 PetscErrorCode AttentionOptionsRead(AttentionOptions *options);
 
 /* Sets up for tokens of this layout. Refuses (user input, alike on all ranks) weights of
- * wrong shape, sinkhorn with weights or a mask, moments with weights, moments beyond 20000 harmonics or d = 300, usa
+ * wrong shape, sinkhorn with a mask, moments with weights, moments beyond 20000 harmonics or d = 300, usa
  * beyond double precision. Collective on the tokens' communicator. */
 PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, Attention *attention);
 PetscErrorCode AttentionDestroy(Attention *attention);

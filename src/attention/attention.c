@@ -61,9 +61,6 @@ PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, A
   attention->causal = !strcmp(options->mask, "causal") ? PETSC_TRUE : PETSC_FALSE;
   PetscCheck(!attention->causal || attention->type->form != FORM_SINKHORN, attention->layout.comm, PETSC_ERR_USER_INPUT,
              "attention_mask = causal: attention_type sinkhorn scales one symmetric kernel, so it takes no mask");
-  PetscCheck(!attention->file[0] || attention->type->form != FORM_SINKHORN, attention->layout.comm,
-             PETSC_ERR_USER_INPUT,
-             "attention_type = sinkhorn: needs a symmetric kernel, so it takes no attention_weights");
   if (!strcmp(attention->file, ATTENTION_RANDOM))
     PetscCall(AttentionHeadsRandom(attention, options));
   else if (attention->file[0])
@@ -267,6 +264,21 @@ static PetscErrorCode EvaluateDefault(Attention attention, Tokens tokens, Vec dr
   PetscFunctionReturn(0);
 }
 
+/* General weights. */
+static PetscErrorCode EvaluateHeads(Attention attention, Tokens tokens, Vec drift) {
+  const PetscInt length = attention->layout.owned * attention->layout.block;
+  double *factors = NULL;
+
+  PetscFunctionBeginUser;
+  if (attention->type->form == FORM_SINKHORN) {
+    PetscCall(PetscMalloc1(attention->heads * length, &factors));
+    PetscCall(AttentionSinkhornHeads(attention, tokens, factors));
+  }
+  PetscCall(AttentionOnline(attention, tokens, factors, drift));
+  PetscCall(PetscFree(factors));
+  PetscFunctionReturn(0);
+}
+
 /* Attention is set up for one layout. */
 static PetscErrorCode CheckLayout(Attention attention, Tokens tokens) {
   TokensLayout layout;
@@ -291,7 +303,7 @@ PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift) 
   if (zero)
     PetscCall(VecSet(drift, 0));
   else if (attention->heads)
-    PetscCall(AttentionOnline(attention, tokens, NULL, drift));
+    PetscCall(EvaluateHeads(attention, tokens, drift));
   else
     PetscCall(EvaluateDefault(attention, tokens, drift));
   PetscCall(PetscLogEventEnd(evaluate_event, NULL, NULL, NULL, NULL));
@@ -419,6 +431,9 @@ PetscErrorCode AttentionView(Attention attention) {
   PetscCall(PetscPrintf(attention->layout.comm, "attention  %s, engine %s, beta %.6g, value %.6g\n",
                         attention->type->name, attention->engine->name, attention->beta, attention->value));
   if (!zero) PetscCall(PetscPrintf(attention->layout.comm, "           Att(x) = %s\n", attention->type->formula));
+  if (!zero && attention->heads && attention->type->form == FORM_SINKHORN)
+    PetscCall(PetscPrintf(attention->layout.comm,
+                          "           of each head, with e^{f(x)} and e^{g(x_j)} in place of a(x) and a(x_j)\n"));
   if (attention->causal)
     PetscCall(PetscPrintf(attention->layout.comm, "           mask causal: at token i the sums are over j <= i\n"));
   if (attention->random.normals)

@@ -104,7 +104,7 @@ PetscErrorCode AttentionGetCost(Attention attention, PetscReal *flops, PetscReal
     *bytes += sizeof(double) * 2.0 * mlp->up.rows * attention->layout.dim;
   }
   if (attention->type->form == FORM_SINKHORN)
-    *bytes += 3.0 * sizeof(double) * attention->layout.owned * attention->layout.block;
+    *bytes += (3.0 + attention->heads) * sizeof(double) * attention->layout.owned * attention->layout.block;
   PetscFunctionReturn(0);
 }
 

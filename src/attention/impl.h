@@ -172,9 +172,12 @@ PetscErrorCode AttentionEngineCreate(Attention attention);
 PetscErrorCode AttentionEngineView(Attention attention);
 
 /* online.c: drift <- value x sum over heads of the field with general weights; without heads, default weights with the
- * kernel e^{exponent <x,y>}, w_j f_j in place of w_j (factors[owned * B], NULL for f = 1). Any logits: softmax with a
- * running maximum. Collective. */
+ * kernel e^{exponent <x,y>}; w_j f_j in place of w_j (factors[owned * B], of each head; NULL for f = 1). Any logits:
+ * softmax with a running maximum. Collective. */
 PetscErrorCode AttentionOnline(Attention attention, Tokens tokens, const double *factors, Vec drift);
+/* totals_i = log sum_j w_j f_j e^{l(x_i,x_j)} of a head at the own tokens. Collective. */
+PetscErrorCode AttentionOnlineTotals(Attention attention, Tokens tokens, const AttentionHead *head,
+                                     const double *factors, double *totals);
 
 /* online.c: the mean over all heads and all tokens that see weight of the entropy of their attention weights, and of
  * the largest of them. Collective. */
@@ -183,6 +186,10 @@ PetscErrorCode AttentionOnlineFocus(Attention attention, Tokens tokens, Attentio
 /* sinkhorn.c: the a > 0 with a_i sum_j w_j a_j e^{exponent (<x_i,x_j> - 1)} = 1 for all i with w_i > 0, divided by a
  * power of two so that factors[owned * B] <= 1. Collective. */
 PetscErrorCode AttentionSinkhorn(Attention attention, Tokens tokens, double *factors);
+
+/* sinkhorn_heads.c: with general weights, factors[heads][owned * B] e^g of each head, divided by the largest.
+ * Collective. */
+PetscErrorCode AttentionSinkhornHeads(Attention attention, Tokens tokens, double *factors);
 
 /* attention.c: makes attention->softmax. Collective. */
 PetscErrorCode AttentionSoftmax(Attention attention);

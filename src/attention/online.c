@@ -199,7 +199,8 @@ PetscErrorCode AttentionOnline(Attention attention, Tokens tokens, const double 
   PetscCall(VecSet(drift, 0));
   PetscCall(VecGetArray(drift, &out));
   for (PetscInt h = 0; h < PetscMax(attention->heads, 1); h++) {
-    PetscCall(AddHead(attention, tokens, attention->heads ? &attention->head[h] : NULL, factors, &work, out));
+    PetscCall(AddHead(attention, tokens, attention->heads ? &attention->head[h] : NULL,
+                      factors ? factors + h * attention->layout.owned * attention->layout.block : NULL, &work, out));
   }
   for (PetscInt i = 0; i < length; i++) finite = finite && isfinite(out[i]);
   PetscCall(VecRestoreArray(drift, &out));
@@ -208,6 +209,21 @@ PetscErrorCode AttentionOnline(Attention attention, Tokens tokens, const double 
   PetscCheck(finite, attention->layout.comm, PETSC_ERR_FP,
              "attention_weights = %s: the field of type %s is not finite; its logits are too large", attention->file,
              attention->type->name);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode AttentionOnlineTotals(Attention attention, Tokens tokens, const AttentionHead *head,
+                                     const double *factors, double *totals) {
+  const PetscInt length = attention->layout.owned * attention->layout.block;
+  Work work;
+
+  PetscFunctionBeginUser;
+  if (!attention->panels) PetscCall(PanelsCreate(&attention->layout, &attention->panels));
+  PetscCall(WorkCreate(attention, &work));
+  PetscCall(PanelsStart(attention->panels, tokens, factors));
+  PetscCall(SumHead(attention, head, &work));
+  for (PetscInt i = 0; i < length; i++) totals[i] = work.maximum[i] + log(work.sum[i]); /* sums of one number each */
+  WorkDestroy(&work);
   PetscFunctionReturn(0);
 }
 

@@ -146,9 +146,9 @@ OPTIONS = [
         "attention_engine",
     ),
     (
-        "simulate -attention_type sinkhorn -attention_weights weights-shape.h5",
+        "simulate -attention_type sinkhorn -attention_mask causal",
         None,
-        "attention_type",
+        "attention_mask",
     ),
     ("simulate -attention_beta 10001", None, "attention_beta"),
     ("simulate -attention_beta 1000 -attention_type usa", None, "attention_beta"),

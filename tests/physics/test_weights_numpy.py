@@ -284,3 +284,52 @@ def test_a_fixed_mlp_is_that_of_numpy(folder, case, random):
         expected = normalised(z + factor * (branch + np.sqrt(STEP) * shake(normalised(z))))
     assert abs(y - expected).max() <= 1e-12
     assert abs(step("euler", attend, shake, 0, x) - y).max() > 1e-2
+
+
+def scaled(head, x):
+    """w_j p_ij of (1.12) times N, by Newton's method on the potentials."""
+    N, kernel = len(x), np.exp(logits("softmax", head, x))
+    f, g = np.zeros(N), np.zeros(N)
+    for _ in range(100):
+        plan = np.exp(f)[:, None] * kernel * np.exp(g) / N
+        off = np.concatenate([plan.sum(1) - 1, plan.sum(0) - 1])
+        if abs(off).max() < 1e-14:
+            break
+        jacobian = np.block([[np.diag(plan.sum(1)), plan], [plan.T, np.diag(plan.sum(0))]])
+        change = np.linalg.lstsq(jacobian, -off, rcond=1e-13)[0]
+        change *= min(1, 1 / abs(change).max())
+        f, g = f + change[:N], g + change[N:]
+    assert abs(off).max() < 1e-12
+    return plan
+
+
+@pytest.mark.parametrize(
+    "name", ["one of each", *(pytest.param(n, marks=pytest.mark.full) for n in ("tall", "biases"))]
+)
+def test_sinkhorn_with_weights_is_that_of_numpy(folder, name):
+    heads, value = make_heads(name), FILES[name][2]
+    with h5py.File("w.h5", "w") as file:
+        for h, head in enumerate(heads):
+            write(file.create_group(f"heads/{h}"), head)
+    keys = keys_of(name, attention_type="sinkhorn", attention_sinkhorn_tol=1e-13)
+    keys.update(attention_sinkhorn_iterations=10000)
+    x, y = run(1, **keys)
+    total = np.zeros_like(x)
+    for head in heads:
+        M, b = parts(head)
+        total += scaled(head, x) @ ((x @ M["V"].T + b["V"]) @ M["O"].T + b["O"])
+    assert abs(y - normalised(x + STEP * value * total)).max() <= 1e-12
+    softmax = normalised(x + STEP * value * attention("softmax", False, heads, x))
+    assert abs(y - softmax).max() > 1e-3
+    several = run(3, **keys)
+    assert np.array_equal(several[1], y)
+
+
+def test_a_scaling_that_does_not_converge_is_said(folder):
+    with h5py.File("w.h5", "w") as file:
+        write(file.create_group("heads/0"), make_head(np.random.default_rng(2), 4, 2, size=6))
+    keys = dict(tokens_count=50, tokens_dim=4, attention_weights="w.h5", layers_depth=1)
+    keys.update(attention_type="sinkhorn", attention_sinkhorn_iterations=4)
+    done = chorale(["simulate", *options(**keys)], check=False)
+    assert done.returncode == 1
+    assert "attention_sinkhorn_iterations = 4: the scaling of a head of attention" in done.stderr
