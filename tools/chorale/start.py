@@ -21,6 +21,7 @@ PROGRAMS = {
     "plot": ("chorale.plot.program", DRAWS),
     "project": ("chorale.project", READS),
     "report": ("chorale.report.program", DRAWS),
+    "weights": ("chorale.weights.program", READS),
 }
 
 
@@ -70,6 +71,6 @@ def start(name: str) -> int:
     return command.run(name, importlib.import_module(module).main)
 
 
-compare, info, plot, project, report = (
-    partial(start, name) for name in ("compare", "info", "plot", "project", "report")
+compare, info, plot, project, report, weights = (
+    partial(start, name) for name in ("compare", "info", "plot", "project", "report", "weights")
 )
