@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Any, Optional
+from typing import Any, Optional, Sequence
 
 import h5py
 import numpy as np
@@ -26,6 +26,57 @@ from chorale.weights.layer import Array, Arrays, Layer, basis, fields, logits, s
 PRECISIONS = {"double": "f8", "single": "f4", "half": "f2"}
 ACTIVATIONS = ("relu", "leaky_relu", "gelu", "silu", "sigmoid", "tanh", "erf", "softplus", "sin")
 CHUNK, SMALL = 1 << 20, 1 << 12  # bytes: at most packed together; not packed
+OPTIONS: dict[str, dict[str, Any]] = {
+    "-o": {"dest": "out", "metavar": "OUT.h5", "help": "the file to be written"},
+    "--layer": {"metavar": "I,J,...", "help": "which layers, from 0 on; default: all"},
+    "--heads": {"type": int, "metavar": "H", "help": ".npz: number of heads"},
+    "--norm": {
+        "choices": ("pre", "post"),
+        "default": "pre",
+        "help": ".npz: where the layer norms stand, in front of a branch (norm_first=True; the "
+        "default here) or behind it",
+    },
+    "--activation": {
+        "choices": ACTIVATIONS,
+        "default": "relu",
+        "help": ".npz: of its MLP; default: relu",
+    },
+    "--eps": {"type": float, "metavar": "EPS", "help": ".npz: of its layer norms; default: 1e-5"},
+    "--length": {
+        "type": float,
+        "metavar": "R",
+        "help": "length of the stream that counts as one; default: the mean over the words, "
+        "sqrt(d) without words",
+    },
+    "--words": {
+        "metavar": "FILE",
+        "help": "adds tokens: what enters the first of the layers when each word of FILE is a text "
+        "of its own; words of more than one piece are left out",
+    },
+    "--count": {"type": int, "metavar": "N", "help": "of the words, the first N"},
+    "--pieces": {
+        "action": "store_true",
+        "help": "writes nothing, and says how the logits of a layer are spread over all pieces of "
+        "the vocabulary, without positions",
+    },
+    "--no-mlp": {"action": "store_true", "help": "attention alone"},
+    "--twin": {
+        "type": int,
+        "metavar": "SEED",
+        "help": "in place of the weights, Gaussian ones of the same shapes and Frobenius norms",
+    },
+    "--precision": {
+        "choices": PRECISIONS,
+        "default": "double",
+        "help": "of the file; default: double",
+    },
+    "--bits": {
+        "type": int,
+        "metavar": "B",
+        "help": "keeps so many binary digits of the weights behind the first one",
+    },
+    "--overwrite": {"action": "store_true", "help": "replace an existing OUT.h5"},
+}
 BEHIND = ("tokens", "words")  # of a file of weights: what are no weights
 
 
@@ -196,32 +247,12 @@ def say(path: str, content: Content) -> None:
         say_logits(every, content.tokens)
 
 
-def parse() -> argparse.Namespace:
+def parse(words: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser = Parser("weights", __doc__)
-    add = parser.add_argument
-    add("source", metavar="SOURCE", help="a folder of TensorFlow.js, .npz, or .h5")
-    add("-o", dest="out", metavar="OUT.h5", help="the file to be written")
-    add("--layer", metavar="I,J,...", help="which layers, from 0 on; default: all")
-    add("--heads", type=int, metavar="H", help=".npz: number of heads")
-    add("--norm", choices=("pre", "post"), default="pre", help=".npz: where the layer norms stand, "
-        "in front of a branch (norm_first=True; the default here) or behind it")  # fmt: skip
-    add("--activation", default="relu", choices=ACTIVATIONS, help=".npz: of its MLP; default: relu")
-    add("--eps", type=float, metavar="EPS", help=".npz: eps of its layer norms; default: 1e-5")
-    add("--length", type=float, metavar="R", help="length of the stream that counts as one; "
-        "default: the mean over the words, sqrt(d) without words")  # fmt: skip
-    add("--words", metavar="FILE", help="adds tokens: what enters the first of the layers when "
-        "each word of FILE is a text of its own; words of more than one piece are left out")  # fmt: skip
-    add("--count", type=int, metavar="N", help="of the words, the first N")
-    add("--pieces", action="store_true", help="writes nothing, and says how the logits of a layer "
-        "are spread over all pieces of the vocabulary, without positions")  # fmt: skip
-    add("--no-mlp", action="store_true", help="attention alone")
-    add("--twin", type=int, metavar="SEED", help="in place of the weights, Gaussian ones of the "
-        "same shapes and Frobenius norms")  # fmt: skip
-    add("--precision", choices=PRECISIONS, default="double", help="of the file; default: double")
-    add("--bits", type=int, metavar="B", help="keeps so many binary digits of the weights behind "
-        "the first one")  # fmt: skip
-    add("--overwrite", action="store_true", help="replace an existing OUT.h5")
-    return parser.parse_args()
+    parser.add_argument("source", metavar="SOURCE", help="a folder of TensorFlow.js, .npz, or .h5")
+    for name, keys in OPTIONS.items():
+        parser.add_argument(name, **keys)
+    return parser.parse_args(words)
 
 
 def check(arguments: argparse.Namespace) -> None:
@@ -238,11 +269,8 @@ def check(arguments: argparse.Namespace) -> None:
         raise Refused(f"{arguments.out}: exists already; --overwrite replaces it")
 
 
-def main() -> None:
-    arguments = parse()
-    if arguments.pieces:
-        say_pieces(arguments)
-        return
+def make(arguments: argparse.Namespace) -> Content:
+    """Writes the file; returns what is in it."""
     check(arguments)
     with of_file(arguments.source):
         content = (again if arguments.source.endswith(".h5") else trained)(arguments)
@@ -250,4 +278,12 @@ def main() -> None:
         content.arrays = twin(content.arrays, arguments.twin)
         content.attributes["twin"] = arguments.twin
     write(arguments.out, content, arguments.precision, arguments.bits)
-    say(arguments.out, content)
+    return content
+
+
+def main() -> None:
+    arguments = parse()
+    if arguments.pieces:
+        say_pieces(arguments)
+    else:
+        say(arguments.out, make(arguments))
