@@ -8,9 +8,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import run
 import tools
 import trained
 
+from chorale import io
 from chorale.weights.layer import basis
 
 SOURCE = Path(os.environ["CHORALE_SOURCE"])
@@ -31,9 +33,12 @@ def refused(*arguments):
     return err
 
 
-def sphere(count, dim, seed=5):
-    x = np.random.default_rng(seed).normal(size=(count, dim))
+def unit(x):
     return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def sphere(count, dim, seed=5):
+    return unit(np.random.default_rng(seed).normal(size=(count, dim)))
 
 
 def close(found, expected):
@@ -177,14 +182,28 @@ def test_the_extract_is_the_trained_layer():
     """tests/support/data/trained.npz: the layer of the package, in the layout and with the numbers
     that it has there, at the first of the tokens. Numbers are rounded to four binary digits."""
     with np.load(SOURCE / "tests/support/data/trained.npz") as recorded, h5py.File(EXTRACT) as file:
-        x = file["tokens"][()].astype(float)
-        x /= np.linalg.norm(x, axis=1, keepdims=True)
+        x = unit(file["tokens"][()].astype(float))
         for name, field in (("attention", trained.attention), ("mlp", trained.mlp)):
             off = np.linalg.norm(field(file, x)[: len(recorded[name])] - recorded[name], axis=1)
             assert (off < 0.04 * np.linalg.norm(recorded[name], axis=1)).all(), off
     files = list(EXTRACT.parent.iterdir())
     assert sum(path.stat().st_size for path in files) < 3e6
     assert {"LICENSE", "SOURCE.txt"} <= {path.name for path in files}
+
+
+def test_layers_of_the_solver_are_those_of_numpy(folder):
+    """The deck, two layers of it: positions to 1e-12, and the entropy of its attention."""
+    options = f"-tokens_file {EXTRACT} -attention_weights {EXTRACT} -layers_depth 2 -layers_horizon"
+    options += " 0.5 -output_every 1 -output_trajectories 1 -output_file run.h5"
+    run.chorale(["simulate", SOURCE / "input/trained.yaml", *options.split()])
+    with h5py.File(EXTRACT) as file, io.open("run.h5") as found:
+        x = unit(file["tokens"][()].astype(float))
+        entropies = found.observables["attention_entropy"].values()
+        for step in range(3):
+            np.testing.assert_allclose(found.trajectory(0).at(step=step), x, atol=1e-12)
+            np.testing.assert_allclose(entropies[step], trained.entropy(file, x), rtol=1e-12)
+            x = unit(x + trained.attention(file, x) / 4)
+            x = unit(x + trained.mlp(file, x) / 4)
 
 
 def spoil(model, folder, how):

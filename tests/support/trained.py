@@ -170,6 +170,16 @@ def attention(group, x):
     return total
 
 
+def entropy(group, x):
+    """Mean over tokens and heads, in nats."""
+    found = []
+    for head in group["heads"].values():
+        query, key = (x @ head[n][()].astype(float).T + head[f"{n}_bias"][()] for n in "QK")
+        weights = softmax(query @ key.T)
+        found.append(-np.sum(weights * np.log(weights), axis=1).mean())
+    return np.mean(found)
+
+
 def mlp(group, x):
     """Of its group mlp."""
     w = {name: values[()].astype(float) for name, values in group["mlp"].items()}
