@@ -4,9 +4,9 @@
  *
  * and its relatives usa (no denominator), l2 (e^{-|Qx-Ky|^2}), sinkhorn (the kernel scaled to be bistochastic with
  * respect to mu), none. Q = K = sqrt(beta) I and V = v I unless
- * attention_weights names an HDF5 file with heads/<h>/{Q,K,V}, d x d each, row-major (y = Q x), or is random; heads add
- * up, times v.
- * beta is then the energy's alone; sinkhorn takes no such file.
+ * attention_weights is random or names an HDF5 file with heads/<h>/{Q,K,V}, row-major (y = Q x): Q and K k x d, V d x
+ * d, or k' x d with O d x k' beside it, and biases Q_bias, K_bias, V_bias, O_bias (THEORY.md (1.8), (1.9)); heads add
+ * up, times v. beta is then the energy's alone; sinkhorn takes no such file.
  *
  * Two engines make the kernel sums of default weights: direct, over all pairs of tokens; moments, by spherical
  * harmonics up to the degree at which the shifted kernel e^{beta (u - 1)}, whose maximum is 1, is within attention_tol

@@ -73,7 +73,7 @@ PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, A
   if (!strcmp(attention->file, ATTENTION_RANDOM))
     PetscCall(AttentionHeadsRandom(attention, options));
   else if (attention->file[0])
-    PetscCall(AttentionHeadsRead(attention));
+    PetscCall(AttentionWeightsRead(attention));
   PetscCall(AttentionEngineCreate(attention));
   *handle = attention;
   PetscFunctionReturn(0);
@@ -85,7 +85,7 @@ PetscErrorCode AttentionDestroy(Attention *handle) {
   PetscFunctionBeginUser;
   if (!attention) PetscFunctionReturn(0);
   PetscCall(AttentionDestroy(&attention->softmax));
-  PetscCall(AttentionHeadsDestroy(attention));
+  PetscCall(AttentionWeightsDestroy(attention));
   PetscCall(attention->engine->destroy(attention));
   PetscCall(PanelsDestroy(&attention->panels));
   free(attention->sums);
@@ -424,8 +424,7 @@ PetscErrorCode AttentionView(Attention attention) {
         "           %" PetscInt_FMT " heads drawn in every step: Q, K%s, %" PetscInt_FMT " x %" PetscInt_FMT "\n",
         attention->heads, attention->random.value ? ", V" : "", attention->random.dim, attention->layout.dim));
   else if (attention->file[0])
-    PetscCall(PetscPrintf(attention->layout.comm, "           %" PetscInt_FMT " heads from %s\n", attention->heads,
-                          attention->file));
+    PetscCall(AttentionWeightsView(attention));
   if (attention->beta > BETA_NATURAL)
     PetscCall(PetscPrintf(attention->layout.comm,
                           "           energy as E_beta e^{-beta}: e^beta is beyond double precision\n"));

@@ -17,12 +17,21 @@ static PetscInt Components(Attention attention) {
   return attention->type->rate == 0 || attention->value == 0 ? 1 : attention->layout.dim + 1;
 }
 
+/* Of all heads together, numbers of a token in its logits and its sums. */
+static double HeadNumbers(Attention attention) {
+  double numbers = 0;
+
+  for (PetscInt h = 0; h < attention->heads; h++)
+    numbers += AttentionHeadRows(attention, &attention->head[h]) + AttentionHeadWidth(attention, &attention->head[h]);
+  return numbers;
+}
+
 /* Products, sums of n components on both sides, and about 30 for the exponential; each pair once, or per head in both
  * orders. Under the mask one side of a pair sees the other. */
 static double DirectFlops(Attention attention, PetscInt n) {
   const double N = (double)attention->layout.count, d = attention->layout.dim, sides = attention->causal ? 1 : 2;
 
-  return attention->heads ? (double)attention->heads * 0.5 * sides * N * N * (4 * d + 32)
+  return attention->heads ? 0.5 * sides * N * N * (2 * HeadNumbers(attention) + 32 * (double)attention->heads)
                           : 0.5 * N * N * (2 * d + 2 * sides * n + 30);
 }
 

@@ -5,6 +5,7 @@
 #include <chorale/attention.h>
 
 #include "attention/panel.h"
+#include "io/hdf.h"
 
 /* How the field follows from kernel sums S and S0. */
 typedef enum {
@@ -22,12 +23,22 @@ typedef struct {
   PetscBool distance; /* logits are -|Qx-Ky|^2, not <Qx,Ky> */
 } AttentionType;
 
-/* One head of general weights. Logits are <query x, y> + bias(y): a part that depends on x alone does not matter where
- * they are normalised. */
+/* x -> M x + b; the identity for M = NULL, b = 0 for b = NULL. */
 typedef struct {
-  double *query; /* K^T Q, or 2 K^T Q with distances; d x d row-major like all */
-  double *key;   /* K with distances, bias(y) = -|Ky|^2; else NULL */
-  double *value; /* V */
+  PetscInt rows, columns;
+  double *matrix; /* row-major */
+  double *bias;
+} AttentionMap;
+
+/* One head of general weights, THEORY.md (1.8), (1.9). Logits are <query x, key y> - |square y|^2: a part that depends
+ * on x alone does not matter where they are normalised. What attention averages is enter y; leave makes the output of
+ * the average, whose bias goes with the sum of the weights. Matrices of fewer than d rows are applied one after the
+ * other, so that a pair of tokens costs their rows; others as one product of d x d. */
+typedef struct {
+  AttentionMap query, key, square, enter, leave;
+  PetscBool distance;    /* there is a square */
+  PetscInt ranks[2];     /* rows that the file has of Q and K, and of V */
+  PetscBool out, biased; /* it has O, and some bias */
 } AttentionHead;
 
 /* How heads are drawn anew in every step; all 0 where they are not. */
@@ -160,11 +171,38 @@ PetscErrorCode AttentionSinkhorn(Attention attention, Tokens tokens, double *fac
 /* attention.c: makes attention->softmax. Collective. */
 PetscErrorCode AttentionSoftmax(Attention attention);
 
-/* heads.c: reads attention->file. Collective. */
-PetscErrorCode AttentionHeadsRead(Attention attention);
-PetscErrorCode AttentionHeadsDestroy(Attention attention);
-/* out += scale K^T Q for K and Q of so many rows. */
-void AttentionKeyQuery(PetscInt rows, PetscInt d, double scale, const double *key, const double *query, double *out);
+/* weights.c: reads attention->file. Collective. */
+PetscErrorCode AttentionWeightsRead(Attention attention);
+/* What the file has, on stdout of rank 0. Collective. */
+PetscErrorCode AttentionWeightsView(Attention attention);
+PetscErrorCode AttentionWeightsDestroy(Attention attention);
+
+/* heads.c: the array group/name of the file, of finite numbers: a matrix, or a vector for columns = 0, of *rows rows,
+ * or any number of them for *rows = 0, which becomes that found. Refuses (user input) others. Collective. */
+PetscErrorCode AttentionArrayRead(Attention attention, Hdf hdf, const char *group, const char *name, PetscInt *rows,
+                                  PetscInt columns, double **values);
+PetscErrorCode AttentionArrayExists(Hdf hdf, const char *group, const char *name, PetscBool *exists);
+/* A vector that there need not be: *values is left alone. */
+PetscErrorCode AttentionVectorRead(Attention attention, Hdf hdf, const char *group, const char *name, PetscInt rows,
+                                   double **values);
+/* Refuses (user input) members of a group with other names, the last of which is NULL. */
+PetscErrorCode AttentionCheckNames(Attention attention, Hdf hdf, const char *group, const char *const known[]);
+/* heads.c: reads the head at this path of the file. Collective. */
+PetscErrorCode AttentionHeadRead(Attention attention, Hdf hdf, const char *path, AttentionHead *head);
+PetscErrorCode AttentionHeadDestroy(AttentionHead *head);
+/* Numbers per token that its logits and its sums have, without the last one of a pack. */
+PetscInt AttentionHeadRows(Attention attention, const AttentionHead *head);
+PetscInt AttentionHeadWidth(Attention attention, const AttentionHead *head);
+/* out += scale A^T B for A and B of so many rows of length d. */
+void AttentionTransposeMultiply(PetscInt rows, PetscInt d, double scale, const double *A, const double *B, double *out);
+
+/* out = outer inner, d x d, or outer where inner is the identity. */
+PetscErrorCode AttentionMapProduct(const AttentionMap *outer, const AttentionMap *inner, PetscInt d, double *out);
+
+/* map.c: out(x) for the tokens of a pack in[columns + 1], to a pack out[rows + 1] whose last component is left alone.
+ */
+void AttentionMapPack(const AttentionMap *map, PetscInt block, const double *in, double *out);
+PetscErrorCode AttentionMapDestroy(AttentionMap *map);
 
 /* random.c: makes room for the heads that AttentionDraw fills. */
 PetscErrorCode AttentionHeadsRandom(Attention attention, const AttentionOptions *options);

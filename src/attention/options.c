@@ -27,9 +27,10 @@ const OptionKey AttentionKeys[] = {
              .help = "Value scale v, V = v I: 1 attracts, -1 repels, 0 switches attention off."),
     STRING_KEY(AttentionOptions, weights, "attention_weights", "", .shown = "(none)", .input = PETSC_TRUE,
                .needs = {{"attention_type", "!none"}},
-               .help = "HDF5 file with heads/<h>/{Q,K,V}, d x d each: Q, K, v V in place of sqrt(beta) I, v I; heads "
-                       "add up. Or random: fresh Q and K in every layer, whose logits have the standard deviation "
-                       "beta."),
+               .help =
+                   "HDF5 file with heads/<h>/{Q,K,V}, Q and K k x d, V d x d or with an O beside it, and biases: in "
+                   "place of sqrt(beta) I, v I; heads add up, times v. Or random: fresh Q and K in every layer, "
+                   "whose logits have the standard deviation beta."),
     INT_KEY(AttentionOptions, heads, "attention_heads", "1", 1, 4096, "heads",
             .needs = {{"attention_weights", ATTENTION_RANDOM}}, .help = "Number of random heads."),
     INT_KEY(AttentionOptions, head_dim, "attention_head_dim", "-1", -1, 100000, "-",

@@ -1,0 +1,157 @@
+"""Weights of every shape that a file may have, against the transformer's equations in numpy, to
+1e-12, with the same bits on 1, 2 and 4 ranks."""
+
+import h5py
+import numpy as np
+import pytest
+
+from run import chorale, options, same_bits, trajectory
+
+STEP = 0.3
+
+
+def normalised(v):
+    return v / np.linalg.norm(v, axis=-1, keepdims=True)
+
+
+def make_head(rng, d, k, inner=None, biases="", size=1.0, dtype=np.float64):
+    """A head by name: Q and K are k x d, V is inner x d with O, or d x d."""
+    shapes = {"Q": (k, d), "K": (k, d), "V": (inner or d, d)}
+    shapes.update({"O": (d, inner)} if inner else {})
+    lengths = {"Q": k, "K": k, "V": inner or d, "O": d}
+    head = {name: rng.normal(size=shape) / np.sqrt(d) for name, shape in shapes.items()}
+    for name in "QK":
+        head[name] *= size
+    head.update({f"{name}_bias": 0.3 * rng.normal(size=lengths[name]) for name in biases})
+    return {name: values.astype(dtype) for name, values in head.items()}
+
+
+def write(group, head):
+    for name, values in head.items():
+        group[name] = values
+
+
+def parts(head):
+    """Its matrices and biases, zeros and ones where the file has none, in double precision."""
+    d = head["Q"].shape[1]
+    full = {name: np.zeros(len(head[name])) for name in ("Q", "K", "V")}
+    full["O"] = np.zeros(d)
+    matrices = {name: head.get(name, np.eye(d)).astype(float) for name in "QKVO"}
+    biases = {n: head.get(f"{n}_bias", zero).astype(float) for n, zero in full.items()}
+    return matrices, biases
+
+
+def logits(kind, head, x):
+    M, b = parts(head)
+    q, k = x @ M["Q"].T + b["Q"], x @ M["K"].T + b["K"]
+    if kind == "l2":
+        return -((q[:, None, :] - k[None, :, :]) ** 2).sum(axis=2)
+    return q @ k.T
+
+
+def weights(kind, causal, head, x):
+    """p_ij, row by row."""
+    kernel = np.exp(logits(kind, head, x))
+    if causal:
+        kernel = np.tril(kernel)
+    if kind == "usa":
+        return kernel / len(x)
+    return kernel / kernel.sum(axis=1, keepdims=True)
+
+
+def attention(kind, causal, heads, x):
+    total = np.zeros_like(x)
+    for head in heads:
+        M, b = parts(head)
+        output = (x @ M["V"].T + b["V"]) @ M["O"].T + b["O"]
+        total += weights(kind, causal, head, x) @ output
+    return total
+
+
+# d, N, value, and of every head: k, k_v, biases, precision.
+FILES = {
+    "short": (16, 300, -0.7, [(4, 4, "", float), (4, 4, "", float)]),
+    "biases": (7, 64, 1, [(3, 3, "QKVO", float), (7, None, "QKVO", float)]),
+    "one of each": (
+        5,
+        300,
+        0.6,
+        [(2, None, "", float), (5, 2, "K", float), (9, 8, "QO", float), (1, 1, "V", float)],
+    ),
+    "tall": (4, 70, 1, [(9, 9, "", float), (4, 4, "", float)]),
+    "wide": (70, 40, 1, [(65, 13, "QKVO", float)]),
+    "float32": (8, 64, 1, [(4, 4, "QKVO", np.float32)]),
+    "float16": (8, 64, 1, [(4, 4, "QKVO", np.float16), (8, None, "", np.float16)]),
+}
+
+
+def make_heads(name, seed=3):
+    d, _, _, heads = FILES[name]
+    rng = np.random.default_rng(seed)
+    return [
+        make_head(rng, d, k, inner, biases, 2, dtype=precision)
+        for k, inner, biases, precision in heads
+    ]
+
+
+def keys_of(name, **more):
+    d, N, value, _ = FILES[name]
+    keys = dict(tokens_count=N, tokens_dim=d, attention_value=value, attention_weights="w.h5")
+    return keys | more
+
+
+def run(ranks=1, **keys):
+    """The positions at the frames of a run without noise."""
+    quiet = dict(output_overwrite=True, progress="off", output_file="a.h5", output_trajectories=1)
+    quiet.update(noise_type="none", layers_depth=1, layers_horizon=STEP)
+    chorale(["simulate"] + options(**{**quiet, **keys}), ranks)
+    return trajectory("a/realization_00000.h5md")[1]
+
+
+# Kinds and files; all of them in the full tier.
+QUICK = {("usa", "one of each"), ("softmax", "float16")}
+PAIRS = [
+    pytest.param(kind, name, marks=() if (kind, name) in QUICK else pytest.mark.full)
+    for kind in ("softmax", "usa", "l2")
+    for name in FILES
+]
+
+
+@pytest.mark.parametrize("kind, name", PAIRS)
+def test_heads_of_any_shape_are_those_of_numpy(folder, kind, name):
+    heads, value = make_heads(name), FILES[name][2]
+    with h5py.File("w.h5", "w") as file:
+        for h, head in enumerate(heads):
+            write(file.create_group(f"heads/{h}"), head)
+    for mask in ("none", "causal"):
+        x, y = run(2, **keys_of(name, attention_type=kind, attention_mask=mask))
+        expected = x + STEP * value * attention(kind, mask == "causal", heads, x)
+        assert abs(y - normalised(expected)).max() <= 1e-12
+        assert abs(y - x).max() > 1e-3
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["one of each", "biases"])
+def test_bits_do_not_depend_on_ranks(folder, name):
+    with h5py.File("w.h5", "w") as file:
+        for h, head in enumerate(make_heads(name)):
+            write(file.create_group(f"heads/{h}"), head)
+    keys = keys_of(name, tokens_count=900, layers_depth=2, output_attention=True)
+    one = run(1, **keys)
+    for ranks in (2, 4):
+        assert same_bits({"x": one}, {"x": run(ranks, **keys)}) == [], ranks
+
+
+@pytest.mark.parametrize("kind", ["softmax", "l2"])
+def test_entropies_of_short_heads_are_those_of_numpy(folder, kind):
+    heads = make_heads("one of each")
+    with h5py.File("w.h5", "w") as file:
+        for h, head in enumerate(heads):
+            write(file.create_group(f"heads/{h}"), head)
+    x, _ = run(2, **keys_of("one of each", attention_type=kind, output_attention=True))
+    p = [weights(kind, False, head, x) for head in heads]
+    with h5py.File("a.h5", "r") as file:
+        entropy = file["observables/attention_entropy/value"][0, 0]
+        largest = file["observables/attention_largest/value"][0, 0]
+    assert entropy == pytest.approx(np.mean([-(q * np.log(q)).sum(1).mean() for q in p]), abs=1e-12)
+    assert largest == pytest.approx(np.mean([q.max(1).mean() for q in p]), abs=1e-12)
