@@ -247,6 +247,9 @@ def test_a_folder_that_is_no_such_model(model, folder, how, said):
         ("model --layer 1 -o no/w.h5", "there is no folder no"),
         ("model --layer 1 --length -1 -o w.h5", "--length -1: must be positive"),
         ("model --layer 1 --words none.txt -o w.h5", "none.txt"),
+        ("folder -o w.h5", "folder/model.json: No such file"),
+        ("words.h5 -o w.h5", "words.h5: not an HDF5 file"),
+        ("words.npz --heads 3 -o w.h5", "words.npz: not as a program that trains writes it"),
         ("none -o w.h5", "none: there is no such file or folder"),
         ("layer.npz -o w.h5", "give it with --heads"),
         ("layer.npz --heads 5 -o w.h5", "--heads 5: does not divide the 12 numbers"),
@@ -274,6 +277,9 @@ def test_bad_input_is_one_line(model, folder, options, said):
     np.savez("large.npz", **{**state, "in_proj_bias": np.full(36, 1e9)})
     with h5py.File("tokens.h5", "w") as file:
         file["tokens"] = np.ones((3, 3))
+    (folder / "folder").mkdir()
+    for name in ("words.h5", "words.npz"):
+        (folder / name).write_text("words", encoding="ascii")
     code, out, err = tools.run("weights", *options.split())
-    assert code in (1, 2) and err.count("\n") == 1 and said in err, (code, out, err)
+    assert code == 2 and err.count("\n") == 1 and said in err, (code, out, err)
     assert not (folder / "w.h5").exists()

@@ -20,6 +20,7 @@ import numpy as np
 
 from chorale.command import Parser, of_file, whole
 from chorale.errors import BadFile, Refused
+from chorale.io.hdf5 import open_file
 from chorale.weights import pytorch, tensorflow
 from chorale.weights.layer import Array, Arrays, Layer, basis, fields, logits, spread
 
@@ -111,8 +112,11 @@ def chosen(layers: list[Layer], words: Optional[str]) -> list[int]:
 
 
 def words_of(path: str) -> list[str]:
-    with open(path, encoding="utf-8") as file:
-        return file.read().split()
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().split()
+    except OSError as error:
+        raise BadFile(path, error.strerror or "cannot be read") from error
 
 
 def trained(arguments: argparse.Namespace) -> Content:
@@ -145,7 +149,7 @@ def trained(arguments: argparse.Namespace) -> Content:
 def again(arguments: argparse.Namespace) -> Content:
     """Of a file of weights."""
     arrays: Arrays = {}
-    with h5py.File(arguments.source, "r") as file:
+    with open_file(arguments.source) as file:
         content = Content(arrays, dict(file.attrs))
 
         def visit(path: str, item: Any) -> None:
@@ -272,8 +276,12 @@ def check(arguments: argparse.Namespace) -> None:
 def make(arguments: argparse.Namespace) -> Content:
     """Writes the file; returns what is in it."""
     check(arguments)
-    with of_file(arguments.source):
-        content = (again if arguments.source.endswith(".h5") else trained)(arguments)
+    if arguments.source.endswith(".h5"):
+        with of_file(arguments.source):
+            content = again(arguments)
+    else:
+        with of_file(arguments.source, "a program that trains"):
+            content = trained(arguments)
     if arguments.twin is not None:
         content.arrays = twin(content.arrays, arguments.twin)
         content.attributes["twin"] = arguments.twin

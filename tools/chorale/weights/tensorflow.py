@@ -24,10 +24,17 @@ LAYER = "Layer_{}/TransformerLayer/"
 START = "\u2581"  # of pieces that begin a word
 
 
+def bytes_of(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise BadFile(path, error.strerror or "cannot be read") from error
+
+
 def json_of(path: str) -> Any:
     try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
+        return json.loads(bytes_of(path))
     except ValueError as error:
         raise BadFile(path, f"is no JSON ({error})") from error
 
@@ -36,10 +43,7 @@ def weights_of(folder: str) -> dict[str, Array]:
     """All weights by their names."""
     weights: dict[str, Array] = {}
     for group in json_of(os.path.join(folder, "model.json"))["weightsManifest"]:
-        shards = []
-        for shard in group["paths"]:
-            with open(os.path.join(folder, shard), "rb") as file:
-                shards.append(file.read())
+        shards = (bytes_of(os.path.join(folder, shard)) for shard in group["paths"])
         data, first = b"".join(shards), 0
         for one in group["weights"]:
             if one["dtype"] not in DTYPES or "quantization" in one:
