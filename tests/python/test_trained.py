@@ -13,6 +13,7 @@ import tools
 import trained
 
 from chorale import io
+from chorale.plot import files
 from chorale.weights.layer import basis
 
 SOURCE = Path(os.environ["CHORALE_SOURCE"])
@@ -204,6 +205,18 @@ def test_layers_of_the_solver_are_those_of_numpy(folder):
             np.testing.assert_allclose(entropies[step], trained.entropy(file, x), rtol=1e-12)
             x = unit(x + trained.attention(file, x) / 4)
             x = unit(x + trained.mlp(file, x) / 4)
+
+
+def test_entropies_are_drawn_together(folder):
+    """Where all runs have them."""
+    for beta, more in ((1, "-output_attention"), (4, "-output_attention"), (9, "")):
+        options = f"-tokens_count 16 -tokens_dim 3 -layers_depth 4 -attention_beta {beta} {more}"
+        run.chorale(["simulate", *options.split(), "-output_file", f"{beta}.h5"])
+    for names, panels in ((("1.h5", "4.h5"), 4), (("1.h5", "9.h5"), 2)):
+        picture = files.together_of([str(folder / name) for name in names])
+        titles = [axes.get_title() for axes in picture.figure.axes]
+        assert len(titles) == panels, titles
+    assert tools.run("plot", "--together", "1.h5", "4.h5") == (0, "together.png\n", "")
 
 
 def spoil(model, folder, how):

@@ -237,7 +237,8 @@ def noise_words(get: Callable[..., Any]) -> list[str]:
 
 def common_noise_words(get: Callable[..., Any]) -> list[str]:
     if get("noise_type") == "none":
-        return ["no MLP"]
+        of_file = get("attention_weights", "random") not in ("", "random")  # it may have an MLP
+        return ["no random MLP" if of_file else "no MLP"]
     if not get("mlp_activation"):
         return []
     at = " at barycentres" if get("noise_at") == "barycentre" else ""
