@@ -36,9 +36,11 @@ typedef struct {
   uint64_t seed;
   PetscInt64 iterations; /* of sinkhorn: at most so many, to this tolerance */
   PetscReal sinkhorn_tol;
+  PetscInt64 depth;  /* layers of the run, for weights of several layers */
+  const char *study; /* that takes weights of one layer alone, or NULL */
 } AttentionOptions;
 extern const OptionKey AttentionKeys[];
-/* attention_* and ensemble_seed. */
+/* attention_* and ensemble_seed; depth 0 and study NULL. */
 PetscErrorCode AttentionOptionsRead(AttentionOptions *options);
 
 /* Sets up for tokens of this layout. Refuses (user input, alike on all ranks) weights of
@@ -70,8 +72,11 @@ PetscErrorCode AttentionIsCausal(Attention attention, PetscBool *causal);
 /* True when Att is identically zero (type none, or value 0): the step may be skipped. */
 PetscErrorCode AttentionIsZero(Attention attention, PetscBool *zero);
 
-/* The heads of this step, where attention_weights is random (NEIGHBOURS.md (12.12)); else nothing. Not collective:
- * draws are functions of their keys. */
+/* The weights of this step are those from now on, where attention_weights has several layers (THEORY.md (1.10)); those
+ * of the first at the beginning, of the last beyond the end. Not collective. */
+PetscErrorCode AttentionSetStep(Attention attention, PetscInt step);
+/* The same, and draws the heads of this step, where attention_weights is random (NEIGHBOURS.md (12.12)). Not
+ * collective: draws are functions of their keys. */
 PetscErrorCode AttentionDraw(Attention attention, PetscInt realization, PetscInt step);
 /* drift_i = Att[mu](x_i), unprojected; a Vec of the tokens' layout (TokensCreateVec). Padding is set to 0. Fails with
  * PETSC_ERR_NOT_CONVERGED when sinkhorn needs more than attention_sinkhorn_iterations. Collective. */

@@ -54,6 +54,7 @@ PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, A
   attention->tol = options->tol;
   PetscCall(PetscStrncpy(attention->choice, options->engine, sizeof(attention->choice)));
   PetscCall(PetscStrcpy(attention->file, options->weights));
+  attention->depth = (PetscInt)options->depth;
   attention->iterations = options->iterations;
   attention->sinkhorn_tol = options->sinkhorn_tol;
   attention->exponent = (attention->type->rate > 0 ? attention->type->rate : 1) * attention->beta;
@@ -73,7 +74,7 @@ PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, A
   if (!strcmp(attention->file, ATTENTION_RANDOM))
     PetscCall(AttentionHeadsRandom(attention, options));
   else if (attention->file[0])
-    PetscCall(AttentionWeightsRead(attention));
+    PetscCall(AttentionWeightsRead(attention, options->study));
   PetscCall(AttentionEngineCreate(attention));
   *handle = attention;
   PetscFunctionReturn(0);

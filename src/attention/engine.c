@@ -17,22 +17,28 @@ static PetscInt Components(Attention attention) {
   return attention->type->rate == 0 || attention->value == 0 ? 1 : attention->layout.dim + 1;
 }
 
-/* Of all heads together, numbers of a token in its logits and its sums. */
-static double HeadNumbers(Attention attention) {
-  double numbers = 0;
+/* Of all heads, in the mean over the layers: their number, and numbers of a token in its logits and its sums. */
+static void HeadNumbers(Attention attention, double *heads, double *numbers) {
+  *heads = *numbers = 0;
+  for (PetscInt l = 0; l < attention->layers; l++) {
+    const AttentionLayer *layer = &attention->layer[l];
 
-  for (PetscInt h = 0; h < attention->heads; h++)
-    numbers += AttentionHeadRows(attention, &attention->head[h]) + AttentionHeadWidth(attention, &attention->head[h]);
-  return numbers;
+    *heads += (double)layer->heads / (double)attention->layers;
+    for (PetscInt h = 0; h < layer->heads; h++)
+      *numbers +=
+          (double)(AttentionHeadRows(attention, &layer->head[h]) + AttentionHeadWidth(attention, &layer->head[h])) /
+          (double)attention->layers;
+  }
 }
 
 /* Products, sums of n components on both sides, and about 30 for the exponential; each pair once, or per head in both
  * orders. Under the mask one side of a pair sees the other. */
 static double DirectFlops(Attention attention, PetscInt n) {
   const double N = (double)attention->layout.count, d = attention->layout.dim, sides = attention->causal ? 1 : 2;
+  double heads, numbers;
 
-  return attention->heads ? 0.5 * sides * N * N * (2 * HeadNumbers(attention) + 32 * (double)attention->heads)
-                          : 0.5 * N * N * (2 * d + 2 * sides * n + 30);
+  HeadNumbers(attention, &heads, &numbers);
+  return heads > 0 ? 0.5 * sides * N * N * (2 * numbers + 32 * heads) : 0.5 * N * N * (2 * d + 2 * sides * n + 30);
 }
 
 /* Creates the engine of moments if it can be used, which `must` asks for. */

@@ -41,6 +41,12 @@ typedef struct {
   PetscBool out, biased; /* it has O, and some bias */
 } AttentionHead;
 
+/* The weights of a layer. */
+typedef struct {
+  PetscInt heads;
+  AttentionHead *head;
+} AttentionLayer;
+
 /* How heads are drawn anew in every step; all 0 where they are not. */
 typedef struct {
   PetscInt dim;    /* rows of Q and K */
@@ -99,7 +105,9 @@ struct _p_Attention {
   PetscReal exponent;            /* of the kernel sums */
   Attention softmax;             /* of value 1 at beta, for the energy's gradient and barycentres; NULL until used */
   char file[PETSC_MAX_PATH_LEN]; /* attention_weights or empty */
-  PetscInt heads;
+  PetscInt layers, depth; /* weights of so many layers, layer[], for steps 0 .. depth - 1; 0 where there are none */
+  AttentionLayer *layer;
+  PetscInt heads; /* of the layer in use */
   AttentionHead *head;
   AttentionRandom random;
   PetscInt64 iterations; /* Sinkhorn: at most this many, to this residual */
@@ -171,8 +179,12 @@ PetscErrorCode AttentionSinkhorn(Attention attention, Tokens tokens, double *fac
 /* attention.c: makes attention->softmax. Collective. */
 PetscErrorCode AttentionSoftmax(Attention attention);
 
-/* weights.c: reads attention->file. Collective. */
-PetscErrorCode AttentionWeightsRead(Attention attention);
+/* weights.c: makes room for the weights of so many layers, without heads. */
+PetscErrorCode AttentionWeightsCreate(Attention attention, PetscInt layers);
+/* From now on the weights of this layer count. */
+PetscErrorCode AttentionUseLayer(Attention attention, PetscInt layer);
+/* Reads attention->file for this study, NULL for any. Collective. */
+PetscErrorCode AttentionWeightsRead(Attention attention, const char *study);
 /* What the file has, on stdout of rank 0. Collective. */
 PetscErrorCode AttentionWeightsView(Attention attention);
 PetscErrorCode AttentionWeightsDestroy(Attention attention);

@@ -28,7 +28,8 @@ const OptionKey AttentionKeys[] = {
     STRING_KEY(AttentionOptions, weights, "attention_weights", "", .shown = "(none)", .input = PETSC_TRUE,
                .needs = {{"attention_type", "!none"}},
                .help =
-                   "HDF5 file with heads/<h>/{Q,K,V}, Q and K k x d, V d x d or with an O beside it, and biases: in "
+                   "HDF5 file with heads/<h>/{Q,K,V}, Q and K k x d, V d x d or with an O beside it, and biases (or "
+                   "layers/<l>/heads/<h>): in "
                    "place of sqrt(beta) I, v I; heads add up, times v. Or random: fresh Q and K in every layer, "
                    "whose logits have the standard deviation beta."),
     INT_KEY(AttentionOptions, heads, "attention_heads", "1", 1, 4096, "heads",
@@ -61,5 +62,7 @@ PetscErrorCode AttentionOptionsRead(AttentionOptions *options) {
   PetscCall(DeckRead(AttentionKeys, options));
   PetscCall(EnsembleOptionsRead(&ensemble));
   options->seed = (uint64_t)ensemble.seed;
+  options->depth = 0;
+  options->study = NULL;
   PetscFunctionReturn(0);
 }

@@ -24,9 +24,11 @@ PetscErrorCode AttentionHeadsRandom(Attention attention, const AttentionOptions 
   attention->random.dim = options->head_dim > 0 ? (PetscInt)options->head_dim : d;
   attention->random.value = options->random_value;
   attention->random.seed = options->seed;
-  attention->heads = (PetscInt)options->heads;
+  PetscCall(AttentionWeightsCreate(attention, 1));
+  attention->layer[0].heads = (PetscInt)options->heads;
   PetscCall(PetscMalloc1(HeadNormals(attention), &attention->random.normals));
-  PetscCall(PetscCalloc1(attention->heads, &attention->head));
+  PetscCall(PetscCalloc1(attention->layer[0].heads, &attention->layer[0].head));
+  PetscCall(AttentionUseLayer(attention, 0));
   for (PetscInt h = 0; h < attention->heads; h++) {
     AttentionHead *head = &attention->head[h];
 
@@ -58,6 +60,7 @@ PetscErrorCode AttentionDraw(Attention attention, PetscInt realization, PetscInt
   const RngStream stream = {attention->random.seed, (uint32_t)realization, (uint32_t)step, RNG_HEADS};
 
   PetscFunctionBeginUser;
+  PetscCall(AttentionSetStep(attention, step));
   if (!attention->random.normals) PetscFunctionReturn(0);
   for (PetscInt h = 0; h < attention->heads; h++) {
     RngNormal(stream, (uint64_t)h * HeadNormals(attention), HeadNormals(attention), attention->random.normals);

@@ -10,6 +10,7 @@ PetscErrorCode ModelOptionsRead(ModelOptions *options) {
   PetscCall(NoiseOptionsRead(&options->noise));
   PetscCall(SchemeOptionsRead(&options->scheme));
   options->scheme.tol = options->layers.adaptive;
+  options->attention.depth = options->layers.depth;
   PetscCall(EnsembleOptionsRead(&options->ensemble));
   PetscFunctionReturn(0);
 }
@@ -29,13 +30,14 @@ PetscBool ModelAtBarycentre(const ModelOptions *options) {
   return strcmp(options->scheme.at, "tokens") ? PETSC_TRUE : PETSC_FALSE;
 }
 
-PetscErrorCode ModelCheckTheory(const ModelOptions *options, const char *study) {
+PetscErrorCode ModelCheckTheory(ModelOptions *options, const char *study) {
   PetscFunctionBeginUser;
   PetscCheck(!ModelAtBarycentre(options), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "noise_at = barycentre: must be tokens in study %s, whose theory is that of noise there", study);
   PetscCheck(strcmp(options->attention.weights, ATTENTION_RANDOM), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "attention_weights = %s: must be a file or none in study %s, whose theory is that of one attention",
              options->attention.weights, study);
+  options->attention.study = study;
   PetscFunctionReturn(0);
 }
 
@@ -108,5 +110,6 @@ PetscErrorCode SystemStep(const System *system, PetscInt r, PetscInt l, Field fi
   PetscCall(SchemeSetTime(system->scheme, (PetscReal)l * dt));
   PetscCall(SchemeStep(system->scheme, system->attention, field, dt, system->tokens));
   PetscCall(MoveAlone(system, r, l, 1, dt));
+  PetscCall(AttentionSetStep(system->attention, l + 1)); /* what is measured is attention to come */
   PetscFunctionReturn(0);
 }

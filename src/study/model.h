@@ -25,8 +25,9 @@ PetscErrorCode ModelOptionsRead(ModelOptions *options);
 PetscErrorCode ModelCheckBeta(PetscReal beta);
 /* Is noise asked for at barycentres? Pure. */
 PetscBool ModelAtBarycentre(const ModelOptions *options);
-/* Refuses (user input) what the theory of a study by this name does not cover: noise at barycentres, random heads. */
-PetscErrorCode ModelCheckTheory(const ModelOptions *options, const char *study);
+/* Refuses (user input) what the theory of a study by this name does not cover: noise at barycentres, random heads, and
+ * when attention is created weights of several layers. */
+PetscErrorCode ModelCheckTheory(ModelOptions *options, const char *study);
 /* T/L. Pure. */
 PetscReal ModelStepSize(const ModelOptions *options);
 

@@ -80,3 +80,47 @@ def test_a_dry_run_says_what_heads_there_are(folder):
     write(head(4))
     said = chorale(["simulate", "-dry_run", *keys()]).stdout
     assert "1 heads from w.h5: Q, K 4 x 5, V 5 x 5\n" in said
+
+
+def layers_of(*names, **more):
+    """Arrays by path: one head in each of the layers with these names."""
+    found = {f"layers/{name}/heads/0/{m}": v for name in names for m, v in head().items()}
+    return {**found, **more}
+
+
+# Arrays, keys, message.
+WRONG_LAYERS = {
+    "a gap": (layers_of(0, 2), {}, "group 'layers' must hold layers 0, 1, .. without a gap"),
+    "from one": (layers_of(1, 2), {}, "group 'layers' must hold layers 0, 1, .. without a gap"),
+    "odd": (layers_of(0, 1), dict(layers_depth=3), "layers_depth = 3 must be a multiple of its 2"),
+    "both": (
+        layers_of(0, **{"heads/0/Q": np.ones((2, D))}),
+        {},
+        "must have 'heads' or 'layers', not both",
+    ),
+    "no heads": (
+        layers_of(0, **{"layers/1/V": np.ones((2, D))}),
+        {},
+        "'layers/1/V' is not a name of a weight there",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_LAYERS)
+def test_wrong_layers_are_refused(folder, name):
+    arrays, more, message = WRONG_LAYERS[name]
+    write(arrays, ".")
+    refused(["simulate", *keys(**more)], f"attention_weights = w.h5: {message}")
+
+
+@pytest.mark.parametrize("study", ["sync", "limits"])
+def test_the_theory_is_that_of_one_layer(folder, study):
+    write(layers_of(0, 1), ".")
+    message = f"attention_weights = w.h5: must have one layer in study {study}"
+    refused([study, *keys(layers_depth=4)], message)
+
+
+def test_a_dry_run_says_how_many_layers_there_are(folder):
+    write(layers_of(0, 1, 2), ".")
+    said = chorale(["simulate", "-dry_run", *keys(layers_depth=6)]).stdout
+    assert "3 layers of 1 heads from w.h5: Q, K 2 x 5, V 5 x 5" in said

@@ -155,3 +155,31 @@ def test_entropies_of_short_heads_are_those_of_numpy(folder, kind):
         largest = file["observables/attention_largest/value"][0, 0]
     assert entropy == pytest.approx(np.mean([-(q * np.log(q)).sum(1).mean() for q in p]), abs=1e-12)
     assert largest == pytest.approx(np.mean([q.max(1).mean() for q in p]), abs=1e-12)
+
+
+def make_layers(n):
+    """n layers of heads of their own, in w.h5."""
+    layers = [make_heads("one of each", seed)[l % 2 :] for l, seed in enumerate(range(n))]
+    with h5py.File("w.h5", "w") as file:
+        for l, heads in enumerate(layers):
+            for h, head in enumerate(heads):
+                write(file.create_group(f"layers/{l}/heads/{h}"), head)
+    return layers
+
+
+def test_each_layer_has_its_weights(folder):
+    """(1.10), with entropies of the weights to come, those of the last layer at the end."""
+    layers = make_layers(3)
+    keys = keys_of("one of each", layers_depth=6, layers_horizon=6 * STEP, output_attention=True)
+    x = run(2, **keys)
+    value = FILES["one of each"][2]
+    with h5py.File("a.h5", "r") as file:
+        entropy = file["observables/attention_entropy/value"][:, 0]
+    for step in range(7):
+        heads = layers[min(step // 2, 2)]
+        p = [weights("softmax", False, head, x[step]) for head in heads]
+        expected = np.mean([-(q * np.log(q)).sum(1).mean() for q in p])
+        assert entropy[step] == pytest.approx(expected, abs=1e-12)
+        if step < 6:
+            y = normalised(x[step] + STEP * value * attention("softmax", False, heads, x[step]))
+            assert abs(x[step + 1] - y).max() <= 1e-12

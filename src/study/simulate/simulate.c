@@ -124,6 +124,7 @@ static PetscErrorCode Begin(void *state, PetscInt r) {
 
   PetscFunctionBeginUser;
   PetscCall(TokensStart(simulation->system.tokens, simulation->start, r));
+  PetscCall(AttentionSetStep(simulation->system.attention, 0));
   PetscFunctionReturn(0);
 }
 
