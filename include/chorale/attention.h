@@ -78,6 +78,11 @@ PetscErrorCode AttentionSetStep(Attention attention, PetscInt step);
 /* The same, and draws the heads of this step, where attention_weights is random (NEIGHBOURS.md (12.12)). Not
  * collective: draws are functions of their keys. */
 PetscErrorCode AttentionDraw(Attention attention, PetscInt realization, PetscInt step);
+/* Has attention_weights a fixed MLP, F(x) = W sigma(U x + b) + c (THEORY.md (1.11)), that is a part of the drift? It
+ * is no part of Att: schemes add it. Not collective. */
+PetscErrorCode AttentionHasMlp(Attention attention, PetscBool *has);
+/* y_i <- (clear ? 0 : y_i) + scale F(x_i), 0 at the padding. Collective. */
+PetscErrorCode AttentionAddMlp(Attention attention, Tokens tokens, PetscBool clear, PetscReal scale, Vec y);
 /* drift_i = Att[mu](x_i), unprojected; a Vec of the tokens' layout (TokensCreateVec). Padding is set to 0. Fails with
  * PETSC_ERR_NOT_CONVERGED when sinkhorn needs more than attention_sinkhorn_iterations. Collective. */
 PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift);

@@ -64,17 +64,17 @@ PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, A
   PetscCheck(!attention->file[0] || attention->type->form != FORM_SINKHORN, attention->layout.comm,
              PETSC_ERR_USER_INPUT,
              "attention_type = sinkhorn: needs a symmetric kernel, so it takes no attention_weights");
+  if (!strcmp(attention->file, ATTENTION_RANDOM))
+    PetscCall(AttentionHeadsRandom(attention, options));
+  else if (attention->file[0])
+    PetscCall(AttentionWeightsRead(attention, options->study));
   PetscCheck(
-      attention->file[0] || attention->type->form != FORM_PLAIN || attention->type->rate == 0 ||
+      attention->heads || attention->type->form != FORM_PLAIN || attention->type->rate == 0 ||
           fabs(attention->value) * exp(attention->exponent) <= PLAIN_MOST,
       attention->layout.comm, PETSC_ERR_USER_INPUT,
       "attention_beta = %.6g: attention_type usa has no denominator, so |attention_value| e^beta must be at most "
       "%g",
       (double)attention->beta, PLAIN_MOST);
-  if (!strcmp(attention->file, ATTENTION_RANDOM))
-    PetscCall(AttentionHeadsRandom(attention, options));
-  else if (attention->file[0])
-    PetscCall(AttentionWeightsRead(attention, options->study));
   PetscCall(AttentionEngineCreate(attention));
   *handle = attention;
   PetscFunctionReturn(0);
@@ -301,12 +301,14 @@ PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift) 
 /* No pieces where a second pass over all pairs may be needed, nor with an engine that has no sums of whole runs of
  * blocks. */
 PetscErrorCode AttentionPrepare(Attention attention, Tokens tokens, PetscBool *pieces) {
-  PetscBool zero;
+  PetscBool zero, mlp;
 
   PetscFunctionBeginUser;
   PetscCall(CheckLayout(attention, tokens));
   PetscCall(AttentionIsZero(attention, &zero));
-  *pieces = !zero && !attention->heads && attention->engine->get_run && !Doubtful(attention) ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(AttentionHasMlp(attention, &mlp));
+  *pieces = !zero && !mlp && !attention->heads && attention->engine->get_run && !Doubtful(attention) ? PETSC_TRUE
+                                                                                                     : PETSC_FALSE;
   if (!*pieces) PetscFunctionReturn(0);
   PetscCall(PetscLogEventBegin(evaluate_event, NULL, NULL, NULL, NULL));
   PetscCall(UpdateSums(attention, tokens));

@@ -97,6 +97,12 @@ PetscErrorCode AttentionGetCost(Attention attention, PetscReal *flops, PetscReal
   PetscCallMPI(MPI_Comm_size(attention->layout.comm, &size));
   *flops = (attention->engine == &AttentionDirect ? attention->flops_direct : attention->flops_moments) / size;
   attention->engine->cost(attention, travel, bytes);
+  for (PetscInt l = 0; l < attention->layers; l++) {
+    const AttentionMlp *mlp = &attention->layer[l].mlp;
+
+    *flops += 4.0 * mlp->up.rows * attention->layout.dim * (double)attention->layout.count / size / attention->layers;
+    *bytes += sizeof(double) * 2.0 * mlp->up.rows * attention->layout.dim;
+  }
   if (attention->type->form == FORM_SINKHORN)
     *bytes += 3.0 * sizeof(double) * attention->layout.owned * attention->layout.block;
   PetscFunctionReturn(0);

@@ -2,6 +2,7 @@
 #ifndef CHORALE_ATTENTION_IMPL_H
 #define CHORALE_ATTENTION_IMPL_H
 
+#include <chorale/activation.h>
 #include <chorale/attention.h>
 
 #include "attention/panel.h"
@@ -41,10 +42,17 @@ typedef struct {
   PetscBool out, biased; /* it has O, and some bias */
 } AttentionHead;
 
+/* x -> down sigma(up x) */
+typedef struct {
+  AttentionMap up, down;
+  const Activation *activation; /* NULL where there is no MLP */
+} AttentionMlp;
+
 /* The weights of a layer. */
 typedef struct {
   PetscInt heads;
   AttentionHead *head;
+  AttentionMlp mlp;
 } AttentionLayer;
 
 /* How heads are drawn anew in every step; all 0 where they are not. */
@@ -107,7 +115,7 @@ struct _p_Attention {
   char file[PETSC_MAX_PATH_LEN]; /* attention_weights or empty */
   PetscInt layers, depth; /* weights of so many layers, layer[], for steps 0 .. depth - 1; 0 where there are none */
   AttentionLayer *layer;
-  PetscInt heads; /* of the layer in use */
+  PetscInt now, heads; /* the layer in use, and its heads */
   AttentionHead *head;
   AttentionRandom random;
   PetscInt64 iterations; /* Sinkhorn: at most this many, to this residual */
@@ -188,6 +196,10 @@ PetscErrorCode AttentionWeightsRead(Attention attention, const char *study);
 /* What the file has, on stdout of rank 0. Collective. */
 PetscErrorCode AttentionWeightsView(Attention attention);
 PetscErrorCode AttentionWeightsDestroy(Attention attention);
+
+/* mlp.c: reads the MLP of this group of the file. Collective. */
+PetscErrorCode AttentionMlpRead(Attention attention, Hdf hdf, const char *group, AttentionMlp *mlp);
+PetscErrorCode AttentionMlpDestroy(AttentionMlp *mlp);
 
 /* heads.c: the array group/name of the file, of finite numbers: a matrix, or a vector for columns = 0, of *rows rows,
  * or any number of them for *rows = 0, which becomes that found. Refuses (user input) others. Collective. */

@@ -18,17 +18,25 @@ static inline void Multiply(int count, PetscInt columns, const double *matrix, c
   }
 }
 
+/* Rows are in the outer loop: those in work stay in the first-level cache. */
 void AttentionMapPack(const AttentionMap *map, PetscInt block, const double *in, double *out) {
   const PetscInt rows = map->rows, columns = map->columns;
 
-  for (PetscInt t = 0; t < block; t += GROUP, in += (columns + 1) * GROUP, out += (rows + 1) * GROUP) {
-    PetscInt r = 0;
+  for (PetscInt r = 0; r < rows;) {
+    const PetscInt count = r + ROWS <= rows ? ROWS : 1;
+    const double *matrix = map->matrix + r * columns;
 
-    for (; r + ROWS <= rows; r += ROWS) Multiply(ROWS, columns, map->matrix + r * columns, in, out + r * GROUP);
-    for (; r < rows; r++) Multiply(1, columns, map->matrix + r * columns, in, out + r * GROUP);
-    for (r = 0; map->bias && r < rows; r++) {
-      for (int l = 0; l < GROUP; l++) out[r * GROUP + l] += map->bias[r];
+    for (PetscInt g = 0; g < block / GROUP; g++) {
+      const double *x = in + g * (columns + 1) * GROUP;
+      double *y = out + (g * (rows + 1) + r) * GROUP;
+
+      if (count == ROWS)
+        Multiply(ROWS, columns, matrix, x, y);
+      else
+        Multiply(1, columns, matrix, x, y);
+      for (PetscInt i = 0; map->bias && i < count * GROUP; i++) y[i] += map->bias[r + i / GROUP];
     }
+    r += count;
   }
 }
 

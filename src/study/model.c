@@ -50,6 +50,7 @@ PetscErrorCode SystemCreate(MPI_Comm comm, PetscInt64 count, const ModelOptions 
   PetscCall(TokensCreate(comm, count, (PetscInt)options->start.dim, &system->tokens));
   PetscCall(AttentionCreate(system->tokens, &options->attention, &system->attention));
   PetscCall(SchemeCreate(system->tokens, &options->scheme, &system->scheme));
+  PetscCall(SchemeCheckDrift(system->scheme, system->attention));
   if (ModelAtBarycentre(options)) PetscCall(AttentionBarycentreSetUp(system->attention));
   system->independent = options->noise.independent;
   system->seed = options->noise.seed;

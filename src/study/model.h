@@ -26,7 +26,7 @@ PetscErrorCode ModelCheckBeta(PetscReal beta);
 /* Is noise asked for at barycentres? Pure. */
 PetscBool ModelAtBarycentre(const ModelOptions *options);
 /* Refuses (user input) what the theory of a study by this name does not cover: noise at barycentres, random heads, and
- * when attention is created weights of several layers. */
+ * when attention is created weights of several layers or with an MLP. */
 PetscErrorCode ModelCheckTheory(ModelOptions *options, const char *study);
 /* T/L. Pure. */
 PetscReal ModelStepSize(const ModelOptions *options);

@@ -82,6 +82,11 @@ def test_a_dry_run_says_what_heads_there_are(folder):
     assert "1 heads from w.h5: Q, K 4 x 5, V 5 x 5\n" in said
 
 
+def mlp(m=3, **more):
+    found = {"U": np.ones((m, D)), "W": np.ones((D, m)), **more}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def layers_of(*names, **more):
     """Arrays by path: one head in each of the layers with these names."""
     found = {f"layers/{name}/heads/0/{m}": v for name in names for m, v in head().items()}
@@ -96,17 +101,24 @@ WRONG_LAYERS = {
     "both": (
         layers_of(0, **{"heads/0/Q": np.ones((2, D))}),
         {},
-        "must have 'heads' or 'layers', not both",
+        "must have 'layers', or 'heads' and 'mlp', not both",
     ),
     "no heads": (
         layers_of(0, **{"layers/1/V": np.ones((2, D))}),
         {},
         "'layers/1/V' is not a name of a weight there",
     ),
+    "an mlp in one": (
+        layers_of(0, 1, **{"layers/1/mlp/U": np.ones((3, D)), "layers/1/mlp/W": np.ones((D, 3))}),
+        dict(layers_depth=2),
+        "'heads' and 'mlp' must be in all layers or in none, see 'layers/1/'",
+    ),
 }
 
 
-@pytest.mark.parametrize("name", WRONG_LAYERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n == "a gap" else pytest.mark.full) for n in WRONG_LAYERS]
+)
 def test_wrong_layers_are_refused(folder, name):
     arrays, more, message = WRONG_LAYERS[name]
     write(arrays, ".")
@@ -116,7 +128,11 @@ def test_wrong_layers_are_refused(folder, name):
 @pytest.mark.parametrize("study", ["sync", "limits"])
 def test_the_theory_is_that_of_one_layer(folder, study):
     write(layers_of(0, 1), ".")
-    message = f"attention_weights = w.h5: must have one layer in study {study}"
+    message = (
+        f"attention_weights = w.h5: must have heads alone, no layers and no mlp, in study {study}"
+    )
+    refused([study, *keys(layers_depth=4)], message)
+    write(mlp(), "mlp")
     refused([study, *keys(layers_depth=4)], message)
 
 
@@ -124,3 +140,40 @@ def test_a_dry_run_says_how_many_layers_there_are(folder):
     write(layers_of(0, 1, 2), ".")
     said = chorale(["simulate", "-dry_run", *keys(layers_depth=6)]).stdout
     assert "3 layers of 1 heads from w.h5: Q, K 2 x 5, V 5 x 5" in said
+
+
+WRONG_MLPS = {
+    "no U": (mlp(U=None), "relu", "has no dataset 'mlp/U'"),
+    "no W": (mlp(W=None), "relu", "has no dataset 'mlp/W'"),
+    "U": (mlp(U=np.ones((3, 4))), "relu", "'mlp/U' must have the shape k x 5"),
+    "W": (mlp(W=np.ones((D, 4))), "relu", "'mlp/W' must have the shape 5 x 3"),
+    "b": (mlp(b=np.ones(5)), "relu", "'mlp/b' must have the shape 3"),
+    "c": (mlp(c=np.ones(3)), "relu", "'mlp/c' must have the shape 5"),
+    "nan": (mlp(c=np.full(D, np.inf)), "relu", "'mlp/c' must hold finite numbers"),
+    "activation": (mlp(), "swish", "activation = swish of 'mlp' is none of those"),
+    "another name": (mlp(V=np.ones(3)), "relu", "'mlp/V' is not a name of a weight there"),
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n == "activation" else pytest.mark.full) for n in WRONG_MLPS],
+)
+def test_a_wrong_mlp_is_refused(folder, name):
+    arrays, activation, message = WRONG_MLPS[name]
+    write(arrays, "mlp")
+    with h5py.File("w.h5", "a") as file:
+        file["mlp"].attrs["activation"] = activation
+    refused(["simulate", *keys()], f"attention_weights = w.h5: {message}")
+
+
+def test_what_does_not_go_with_an_mlp_is_refused(folder):
+    write(mlp(), "mlp")
+    for norm in ("peri", "ngpt"):
+        refused(
+            ["simulate", *keys(scheme_norm=norm)], f"scheme_norm = {norm}: must be post, pre or"
+        )
+    words = options(noise_type="spectral", tokens_count=20, tokens_dim=3, attention_weights="w.h5")
+    refused(["spde", *words], "attention_weights = w.h5: must have heads alone")
+    said = chorale(["simulate", "-dry_run", *keys()]).stdout
+    assert "a fixed MLP from w.h5, relu of width 3: in the drift" in said

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from run import chorale, options, same_bits, trajectory
+from test_layer_numpy import ACTIVATIONS, noise, read_layer
 
 STEP = 0.3
 
@@ -142,7 +143,7 @@ def test_bits_do_not_depend_on_ranks(folder, name):
         assert same_bits({"x": one}, {"x": run(ranks, **keys)}) == [], ranks
 
 
-@pytest.mark.parametrize("kind", ["softmax", "l2"])
+@pytest.mark.parametrize("kind", ["softmax", pytest.param("l2", marks=pytest.mark.full)])
 def test_entropies_of_short_heads_are_those_of_numpy(folder, kind):
     heads = make_heads("one of each")
     with h5py.File("w.h5", "w") as file:
@@ -159,11 +160,11 @@ def test_entropies_of_short_heads_are_those_of_numpy(folder, kind):
 
 def make_layers(n):
     """n layers of heads of their own, in w.h5."""
-    layers = [make_heads("one of each", seed)[l % 2 :] for l, seed in enumerate(range(n))]
+    layers = [make_heads("one of each", layer)[layer % 2 :] for layer in range(n)]
     with h5py.File("w.h5", "w") as file:
-        for l, heads in enumerate(layers):
+        for layer, heads in enumerate(layers):
             for h, head in enumerate(heads):
-                write(file.create_group(f"layers/{l}/heads/{h}"), head)
+                write(file.create_group(f"layers/{layer}/heads/{h}"), head)
     return layers
 
 
@@ -183,3 +184,103 @@ def test_each_layer_has_its_weights(folder):
         if step < 6:
             y = normalised(x[step] + STEP * value * attention("softmax", False, heads, x[step]))
             assert abs(x[step + 1] - y).max() <= 1e-12
+
+
+def make_mlp(rng, d, m, biases="bc"):
+    shapes = {"U": (m, d), "W": (d, m), "b": (m,), "c": (d,)}
+    return {name: rng.normal(size=shapes[name]) / np.sqrt(d) for name in "UW" + biases}
+
+
+def fixed(mlp, activation, x):
+    """F(x) of (1.11)."""
+    hidden = ACTIVATIONS[activation](x @ mlp["U"].T + mlp.get("b", 0))
+    return hidden @ mlp["W"].T + mlp.get("c", 0)
+
+
+def tangent(v, x):
+    return v - (x * v).sum(axis=1, keepdims=True) * x
+
+
+def step(scheme, drift, noise, radial, x):
+    """A step of dt = STEP with these fields of the positions."""
+
+    def slope(y):
+        return tangent(STEP * drift(y) + np.sqrt(STEP) * noise(y), y)
+
+    def stage(scale, s):
+        return normalised(x + scale * s)
+
+    if scheme == "euler":
+        return normalised(x + slope(x) - STEP * radial * x)
+    if scheme == "heun":
+        s = slope(x)
+        return stage(0.5, s + slope(stage(1, s)))
+    a = slope(x)
+    b = slope(stage(0.5, a))
+    c = slope(stage(0.5, b))
+    return stage(1, (a + 2 * b + 2 * c + slope(stage(1, c))) / 6)
+
+
+# Scheme, norm, with heads, attention's value, activation, biases.
+MLPS = [
+    ("layer", "post", True, 0.7, "gelu", "bc"),
+    ("layer", "post", False, 1, None, ""),
+    ("layer", "pre", True, 1, "tanh", "b"),
+    ("layer", "depth", False, 0, "silu", "c"),
+    ("euler", "post", True, 1, "sin", "bc"),
+    ("euler", "post", False, 0.5, "erf", "bc"),
+    ("heun", "post", False, 0, "relu", "bc"),
+    ("flow", "post", True, 0.7, "softplus", "bc"),
+]
+
+
+MLP_RUNS = [
+    pytest.param(*run, marks=() if run in ((0, True), (5, True), (7, False)) else pytest.mark.full)
+    for run in [(case, random) for case in range(len(MLPS)) for random in (True, False)]
+]
+
+
+@pytest.mark.parametrize("case, random", MLP_RUNS)
+def test_a_fixed_mlp_is_that_of_numpy(folder, case, random):
+    scheme, norm, general, value, activation, biases = MLPS[case]
+    d, N, rng = 6, 300, np.random.default_rng(8)
+    mlp = make_mlp(rng, d, 21, biases)
+    heads = [make_head(rng, d, 3, 2, "QKVO"), make_head(rng, d, 6)]
+    with h5py.File("w.h5", "w") as file:
+        write(file.create_group("mlp"), mlp)
+        if activation:
+            file["mlp"].attrs["activation"] = activation
+        for h, head in enumerate(heads if general else []):
+            write(file.create_group(f"heads/{h}"), head)
+    if not general:
+        heads = [dict(Q=np.eye(d), K=np.eye(d), V=np.eye(d))]
+    keys = dict(tokens_count=N, tokens_dim=d, attention_weights="w.h5", attention_value=value)
+    keys.update(scheme_type=scheme, scheme_norm=norm, layers_depth=1, layers_horizon=STEP)
+    keys.update(mlp_activation="relu", mlp_width=50) if random else keys.update(noise_type="none")
+    data = read_layer(keys, 2) if random else None
+    if random:
+        x, y, time = data["before"], data["after"], data["time"][0]
+    else:
+        x, y = run(2, **keys)
+        time = 0
+
+    def attend(z):
+        return value * attention("softmax", False, heads, z)
+
+    def drift(z):
+        return attend(z) + fixed(mlp, activation or "relu", z)
+
+    def shake(z):
+        return noise("relu", data, z) if random else np.zeros_like(z)
+
+    factor = 1 / np.sqrt(time + 1) if norm == "depth" else 1
+    if scheme != "layer":
+        expected = step(scheme, drift, shake, (d - 1) / (4 * d) if random else 0, x)
+    else:
+        z = x * data["radius_before"][:, None] if norm == "pre" and random else x
+        z = z + factor * STEP * attend(normalised(z))
+        z = z if norm == "pre" else normalised(z)
+        branch = STEP * fixed(mlp, activation or "relu", normalised(z))
+        expected = normalised(z + factor * (branch + np.sqrt(STEP) * shake(normalised(z))))
+    assert abs(y - expected).max() <= 1e-12
+    assert abs(step("euler", attend, shake, 0, x) - y).max() > 1e-2
