@@ -46,7 +46,9 @@ class Iterated(Study):
 def study(weights: str = "", file: str = "") -> Iterated:
     """The deck, or the deck with other weights."""
     options = f"-attention_weights {{here}}/{file}" if file else ""
-    return Iterated("simulate", "input/trained.yaml", options, options, weights=weights, file=file)
+    return Iterated(
+        "simulate", "input/trained.yaml", options, options, 1, weights=weights, file=file
+    )
 
 
 def remote() -> float:
@@ -68,7 +70,7 @@ def rows(results: Results) -> list[Row]:
         values = results[name].observables["order"]
         end = float(values.values()[-1].mean())
         clusters = float(results[name].observables["clusters"].values()[-1].mean())
-        label = f"order of the words, {label}; {clusters:.0f} clusters at t = {values.time[-1]:g}"
+        label = f"order at t = {values.time[-1]:g}, {label} (clusters: {clusters:.0f})"
         rows.append(Row(label, "none", end, verdict=DOES_NOT_APPLY, why=away))
     label = "distance of QᵀK from multiples of I, over its norm, least of four heads"
     premise = "the theorem on synchronization has 0"
@@ -105,5 +107,5 @@ CLAIM = Claim(
     picture=picture,
     kind=BEYOND,
     place=50,
-    seconds=40,
+    seconds=25,
 )
