@@ -3,8 +3,9 @@
  * depends on their number, but not the components of all edges. */
 #include "run/clusters.h"
 
-#define WIDTH 8 /* tokens of a leaf lie in groups of so many, component by component: x[c * wide + t], `wide` a multiple */
-#define FAR   4 /* a coordinate that is far from any on the sphere */
+#define WIDTH                                                                                                          \
+  8 /* tokens of a leaf lie in groups of so many, component by component: x[c * wide + t], `wide` a multiple */
+#define FAR 4 /* a coordinate that is far from any on the sphere */
 
 typedef struct {
   Boxes *boxes;
@@ -250,12 +251,12 @@ static void Update(Clusters *clusters, PetscInt i) {
   if (clusters->whole[i]) return;
   if (part >= 0) {
     clusters->some[i] = some[part] < 0 ? some[part + 1] : some[part];
-    clusters->whole[i] = clusters->whole[part] && clusters->whole[part + 1] &&
-                                 (some[part] < 0 || some[part + 1] < 0 ||
-                                  ClustersRoot(clusters->parent, some[part]) ==
-                                      ClustersRoot(clusters->parent, some[part + 1]))
-                             ? PETSC_TRUE
-                             : PETSC_FALSE;
+    clusters->whole[i] =
+        clusters->whole[part] && clusters->whole[part + 1] &&
+                (some[part] < 0 || some[part + 1] < 0 ||
+                 ClustersRoot(clusters->parent, some[part]) == ClustersRoot(clusters->parent, some[part + 1]))
+            ? PETSC_TRUE
+            : PETSC_FALSE;
     return;
   }
   clusters->some[i] = box->connected ? i : n ? first : -1;
@@ -456,8 +457,7 @@ PetscErrorCode ClustersCount(Boxes *boxes, PetscInt *number) {
   PetscCall(Visit(&clusters));
   const PetscInt n = boxes->boxes + clusters.token[clusters.leaves];
   *number = 0;
-  for (PetscInt i = 0; i < n; i++)
-    *number += clusters.parent[i] == i && (i >= boxes->boxes || boxes->box[i].connected);
+  for (PetscInt i = 0; i < n; i++) *number += clusters.parent[i] == i && (i >= boxes->boxes || boxes->box[i].connected);
   PetscCall(PetscFree(clusters.mine));
   PetscCall(PetscFree(clusters.theirs));
   PetscCall(PetscFree(clusters.parent));

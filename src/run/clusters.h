@@ -14,11 +14,11 @@
 
 /* The smallest box about some of the tokens. Its ends stand apart. */
 typedef struct {
-  PetscInt part;     /* the first of its two parts, -1 when it has none */
-  PetscInt cut;      /* the coordinate across which it is cut: */
-  PetscReal middle;  /* at most that is in the first part */
-  PetscReal width;   /* of its widest side; 0: all its tokens are one point, or it has none */
-  PetscInt tokens;   /* of one without parts, over all ranks; 1 for a point */
+  PetscInt part;       /* the first of its two parts, -1 when it has none */
+  PetscInt cut;        /* the coordinate across which it is cut: */
+  PetscReal middle;    /* at most that is in the first part */
+  PetscReal width;     /* of its widest side; 0: all its tokens are one point, or it has none */
+  PetscInt tokens;     /* of one without parts, over all ranks; 1 for a point */
   PetscBool connected; /* its diagonal is an edge */
   PetscBool dense;     /* it, or some box in it, is connected and has no parts */
   PetscBool many;      /* so with more than a few tokens */

@@ -32,4 +32,22 @@ static PetscErrorCode Evaluate(const Quantity *quantity, Tokens tokens, Attentio
   PetscFunctionReturn(0);
 }
 
-const Extra ExtraClusters = {.declare = Declare, .evaluate = Evaluate};
+/* About so many boxes were found for tokens of the uniform law, which needs most: NEIGHBOURS.md section 16. */
+static PetscErrorCode View(Tokens tokens) {
+  TokensLayout layout;
+  PetscMPIInt size;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCallMPI(MPI_Comm_size(layout.comm, &size));
+  const PetscReal n = (PetscReal)layout.count, d = layout.dim, boxes = n / 8;
+  PetscCall(
+      PetscPrintf(layout.comm,
+                  "clusters   of all tokens, exact: up to %.3g MB memory per rank; if no boxes of tokens are far "
+                  "apart or one cluster, which many tokens in few dimensions never are, %.3g Gflop per frame and rank "
+                  "(N^2)\n",
+                  1e-6 * (boxes * (16 * d + 64) + 8 * n + 40 * n * d / size), 1.5e-9 * n * n * d / size));
+  PetscFunctionReturn(0);
+}
+
+const Extra ExtraClusters = {.declare = Declare, .evaluate = Evaluate, .view = View};

@@ -217,6 +217,7 @@ static PetscErrorCode View(void *state) {
   if (analysis->layout.group == 0) {
     PetscCall(TokensView(analysis->tokens));
     PetscCall(AttentionView(analysis->attention));
+    PetscCall(ExtrasView(analysis->extras, analysis->tokens));
     PetscCall(AnalyzeMeasuresView(&analysis->measures, analysis->tokens, &analysis->layout, analysis->frames));
   }
   PetscFunctionReturn(0);

@@ -115,6 +115,7 @@ static PetscErrorCode View(void *state) {
   PetscFunctionBeginUser;
   if (simulation->layout.group || !simulation->system.tokens) PetscFunctionReturn(0);
   PetscCall(SystemView(&simulation->system, simulation->noise));
+  PetscCall(ExtrasView(simulation->extras, simulation->system.tokens));
   PetscCall(ViewTotal(simulation));
   PetscFunctionReturn(0);
 }
