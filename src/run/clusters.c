@@ -196,38 +196,41 @@ static PetscErrorCode Send(Clusters *clusters) {
 
 /* ---- pairs of leaves ---- */
 
+#define STEP 4 /* coordinates between looks at whether it is over */
+
+static double Least(const double *sum) {
+  double least = sum[0];
+
+#pragma omp simd reduction(min : least)
+  for (int l = 0; l < WIDTH; l++) least = PetscMin(least, sum[l]);
+  return least;
+}
+
 /* sum[WIDTH] <- squares of distances of a token from a group of others; stops, false, once none can be an edge. */
 static PetscBool Near(PetscInt d, const double *x, PetscInt wide, const double *group, PetscInt groups, double *sum) {
   for (int l = 0; l < WIDTH; l++) sum[l] = 0;
   for (PetscInt c = 0; c < d; c++) {
     const double at = x[c * wide];
-    double least = CLUSTERS_SQUARE;
-#pragma omp simd reduction(min : least)
-    for (int l = 0; l < WIDTH; l++) {
-      const double gap = at - group[c * groups + l];
-      sum[l] += gap * gap;
-      least = PetscMin(least, sum[l]);
-    }
-    if (least >= CLUSTERS_SQUARE) return PETSC_FALSE;
+#pragma omp simd
+    for (int l = 0; l < WIDTH; l++) sum[l] += PetscSqr(at - group[c * groups + l]);
+    if ((c + 1) % STEP == 0 && Least(sum) >= CLUSTERS_SQUARE) return PETSC_FALSE;
   }
-  return PETSC_TRUE;
+  return Least(sum) < CLUSTERS_SQUARE ? PETSC_TRUE : PETSC_FALSE;
 }
 
 /* The same from a box, by its ends. */
 static PetscBool NearBox(PetscInt d, const double *end, const double *group, PetscInt groups, double *sum) {
   for (int l = 0; l < WIDTH; l++) sum[l] = 0;
   for (PetscInt c = 0; c < d; c++) {
-    double least = CLUSTERS_SQUARE;
-#pragma omp simd reduction(min : least)
+    const double low = end[c], high = -end[d + c];
+#pragma omp simd
     for (int l = 0; l < WIDTH; l++) {
-      const double x = group[c * groups + l], up = end[c] - x, down = x + end[d + c];
-      const double gap = PetscMax(0.0, PetscMax(up, down));
-      sum[l] += gap * gap;
-      least = PetscMin(least, sum[l]);
+      const double x = group[c * groups + l], up = low - x, down = x - high, gap = PetscMax(up, down);
+      sum[l] += PetscSqr(PetscMax(0.0, gap));
     }
-    if (least >= CLUSTERS_SQUARE) return PETSC_FALSE;
+    if ((c + 1) % STEP == 0 && Least(sum) >= CLUSTERS_SQUARE) return PETSC_FALSE;
   }
-  return PETSC_TRUE;
+  return Least(sum) < CLUSTERS_SQUARE ? PETSC_TRUE : PETSC_FALSE;
 }
 
 static PetscBool Owns(const Clusters *clusters, PetscMPIInt rank, PetscInt leaf) {
