@@ -32,7 +32,7 @@ static PetscErrorCode Evaluate(const Quantity *quantity, Tokens tokens, Attentio
   PetscFunctionReturn(0);
 }
 
-/* About so many boxes were found for tokens of the uniform law, which needs most: NEIGHBOURS.md section 16. */
+/* Tokens of the uniform law make most boxes, up to some N/8. */
 static PetscErrorCode View(Tokens tokens) {
   TokensLayout layout;
   PetscMPIInt size;
@@ -41,12 +41,11 @@ static PetscErrorCode View(Tokens tokens) {
   PetscCall(TokensGetLayout(tokens, &layout));
   PetscCallMPI(MPI_Comm_size(layout.comm, &size));
   const PetscReal n = (PetscReal)layout.count, d = layout.dim, boxes = n / 8;
-  PetscCall(
-      PetscPrintf(layout.comm,
-                  "clusters   of all tokens, exact: up to %.3g MB memory per rank; if no boxes of tokens are far "
-                  "apart or one cluster, which many tokens in few dimensions never are, %.3g Gflop per frame and rank "
-                  "(N^2)\n",
-                  1e-6 * (boxes * (16 * d + 64) + 8 * n + 40 * n * d / size), 1.5e-9 * n * n * d / size));
+  PetscCall(PetscPrintf(
+      layout.comm,
+      "clusters   of all tokens, exact: up to %.3g MB memory per rank; per frame and rank at most about %.3g "
+      "Gflop, all pairs, and far less unless tokens are scattered in many dimensions\n",
+      1e-6 * (boxes * (16 * d + 64) + 8 * n + 40 * n * d / size), 2e-9 * n * n * d / size));
   PetscFunctionReturn(0);
 }
 
