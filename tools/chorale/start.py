@@ -18,6 +18,7 @@ PROGRAMS = {
     "compare": ("chorale.compare", READS),
     "grid": ("chorale.grid", DRAWS),
     "info": ("chorale.info", READS),
+    "paper": ("chorale.paper.program", DRAWS),
     "plot": ("chorale.plot.program", DRAWS),
     "project": ("chorale.project", READS),
     "report": ("chorale.report.program", DRAWS),
