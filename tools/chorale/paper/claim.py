@@ -95,7 +95,7 @@ def verdict_of(word: Any) -> tuple[str, str]:
 
 
 def of_key(run: Run, key: str, label: str, theory: Union[float, str]) -> Row:
-    """A scalar of the study with its interval, or its standard error, and the file's own verdict."""
+    """A scalar of the study with its interval or standard error, and the file's own verdict."""
     values = run.study_values
     value, low, high = interval(values, key)
     if not np.isfinite(low):

@@ -20,8 +20,9 @@ GROUPS = {
 }
 TITLE = "The statements of the paper, measured"
 NOTE = (
-    "A claim is consistent or violated by four standard deviations of chance; it is not resolved where the data decide "
-    "nothing, and does not apply where its premise does not hold. Intervals are 95%."
+    "A claim is consistent or violated by four standard deviations of chance; it is not resolved "
+    "where the data decide nothing, and does not apply where its premise does not hold. Intervals "
+    "are 95%."
 )
 
 
@@ -77,11 +78,12 @@ def overview(found: list[Finding]) -> str:
     rows = []
     for finding in found:
         claim = finding.claim
-        link = Markup(f'<a href="#{claim.name}">{escape(claim.title)}</a>')
+        link = f'<a href="#{claim.name}">{escape(claim.title)}</a>'
+        where = f'<br><span class="soft">{escape(claim.statement)}</span>'
         quantity = finding.rows[0].label if finding.rows else ""
         numbers = (quantity, *first_row(finding))
-        rows.append((link, claim.statement, finding.words, *numbers, finding.shown_size))
-    heads = ("claim", "where it stands", "verdict", "quantity", "theory", "measured", "size")
+        rows.append((Markup(link + where), *numbers, finding.words, finding.shown_size))
+    heads = ("claim", "quantity", "theory", "measured, 95%", "verdict", "size")
     return table(heads, rows, kind="wide whole")
 
 
@@ -150,7 +152,7 @@ def sections(found: list[Finding], cores: int) -> list[str]:
 def document(found: list[Finding], cores: int) -> str:
     """The whole page."""
     words = page.soft(escape(origin(found))) + page.soft(escape(NOTE))
-    head = f'<h1>{TITLE}</h1>\n<p>{coloured(escape(count(found)))}.</p>\n{words}'
+    head = f"<h1>{TITLE}</h1>\n<p>{coloured(escape(count(found)))}.</p>\n{words}"
     body, made_of = "", dict(zip((f.claim.name for f in found), sections(found, cores)))
     for kind, those in groups(found).items():
         head += f"<h3>{GROUPS[kind]}</h3>\n" + overview(those)

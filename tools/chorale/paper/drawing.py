@@ -1,5 +1,5 @@
-"""Pictures of claims, which are kept beside their results: a page is written anew more often than its
-results are."""
+"""Pictures of claims. They are kept beside their results: a page is written anew more often than
+these are."""
 
 from __future__ import annotations
 

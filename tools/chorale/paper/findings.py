@@ -20,7 +20,6 @@ from chorale.paper.claim import (
     SMALL,
     VIOLATED,
     Claim,
-
     Row,
     overall,
 )

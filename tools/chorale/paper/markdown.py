@@ -11,10 +11,12 @@ from chorale.paper.findings import Finding
 WIDTH = 120
 HEADS = ("claim", "where it stands", "quantity", "theory", "measured", "verdict", "size", "command")
 ABOUT = (
-    "Written by `tools/paper` from its results. Equations are those of [src/THEORY.md](../../src/THEORY.md) and "
-    "[src/NEIGHBOURS.md](../../src/NEIGHBOURS.md), verdicts those of [src/VERDICTS.md](../../src/VERDICTS.md). "
-    "Commands begin with `mpirun -n 2 build/chorale`. What would contradict a claim, its premise, all numbers "
-    "and pictures are on the page that `tools/paper` writes; [DETAILS.md](DETAILS.md) has longer tables, measured by hand."
+    "Written by `tools/paper` from its results. Equations are those of "
+    "[src/THEORY.md](../../src/THEORY.md) and [src/NEIGHBOURS.md](../../src/NEIGHBOURS.md), "
+    "verdicts those of [src/VERDICTS.md](../../src/VERDICTS.md). Commands begin with `mpirun -n 2 "
+    "build/chorale`. What would contradict a claim, its premise, all numbers and pictures are on "
+    "the page that `tools/paper` writes; [DETAILS.md](DETAILS.md) has longer tables, measured by "
+    "hand."
 )
 
 

@@ -14,7 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator, Optional
+from typing import Any, Iterator
 
 from chorale import io
 from chorale.command import TOP, first_line, mpi_environment
@@ -46,7 +46,9 @@ def machine() -> str:
     name = "an unknown processor"
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+        name = next(
+            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
+        )
     cores = len(os.sched_getaffinity(0))
     return f"{name}, {cores} core{'s' if cores > 1 else ''}"
 
@@ -212,7 +214,10 @@ def run(claim: Claim, root: Path, program: Program, fresh: bool) -> float:
 def _is_queued(number: str) -> bool:
     """Whether Slurm still has a job."""
     words = ["squeue", "--noheader", "--jobs", number]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+    except OSError:  # no Slurm here
+        return False
     return not done.returncode and bool(done.stdout.strip())
 
 
@@ -252,11 +257,3 @@ def _sbatch(job: Job, after: str, environment: dict[str, str]) -> str:
     if done.returncode:
         raise Refused(f"sbatch: {first_line(Failed(done.stderr.strip()))}", 1)
     return done.stdout.strip().split(";")[0]
-
-
-def date_of(job: Job) -> Optional[str]:
-    """When results were made, as they say."""
-    if job.study.study == "kernel":
-        return job.noted().get("date")
-    with io.open(str(job.results)) as run_of_it:
-        return run_of_it.provenance.get("date")

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def number(value: Any, low: float = np.nan, high: float = np.nan) -> str:
-    """`−1.03 [−1.14, −0.91]` with two digits of the error, or a number with four; a text as it is."""
+    """`−1.03 [−1.14, −0.91]` with two digits of the error, or four digits; a text as it is."""
     if isinstance(value, str):
         return value
     if not np.isfinite(value):

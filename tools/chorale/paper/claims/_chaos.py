@@ -26,11 +26,11 @@ def together(results):
 
 
 CLAIMS = (
-    "Let tokens start independently. Their empirical measure and the solution of the SPDE along the same noise have "
-    "E sup_t W2² ≤ C {rate}."
+    "Let tokens start independently. Their empirical measure and the solution of the SPDE along "
+    "the same noise have E sup_t W2² ≤ C {rate}."
 )
 CONTRADICTED = "a slope of log W2² in log N whose interval lies above that of the rate"
 PREMISE = (
-    "a smooth start (uniform) and W2² between certified ends; the rate is a bound from above, that of dimension d − 1 is "
-    "expected of smooth laws, not proved"
+    "a smooth start (uniform) and W2² between certified ends; the rate is a bound from above, "
+    "that of dimension d − 1 is expected of smooth laws, not proved"
 )

@@ -13,7 +13,8 @@ CLAIM = Claim(
         "d4": Study(
             "chaos",
             "input/chaos-d4.yaml",
-            small="-ensemble_realizations 6 -layers_depth 20 -output_every 10 -tokens_count 32,64,128,256,512,1024,2048",
+            small="-ensemble_realizations 6 -layers_depth 20 -output_every 10 -tokens_count "
+            "32,64,128,256,512,1024,2048",
             full="-ensemble_realizations 64",
         )
     },

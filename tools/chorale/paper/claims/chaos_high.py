@@ -3,7 +3,10 @@
 from chorale.paper.claim import Claim, Study
 from chorale.paper.claims import _chaos
 
-SMALL = "-ensemble_realizations 6 -layers_depth 10 -output_every 5 -tokens_count 32,64,128,256,512,1024,2048"
+SMALL = (
+    "-ensemble_realizations 6 -layers_depth 10 -output_every 5 -tokens_count "
+    "32,64,128,256,512,1024,2048"
+)
 CLAIM = Claim(
     title="Propagation of chaos, d > 4",
     statement="theorem on propagation of chaos, (4.3)",

@@ -28,9 +28,11 @@ def rows(results):
 CLAIM = Claim(
     title="Where coercivity begins",
     statement="coercivity condition λ̄ < 0, (2.7) and (2.9)",
-    claims="The condition λ̄ < 0 of the theorem needs d > 3, and of ReLU with σ_U = σ_W = σ it begins at σ = (2/(3d(d−3)))^{1/2}.",
+    claims="The condition λ̄ < 0 of the theorem needs d > 3, and of ReLU with σ_U = σ_W = σ it "
+    "begins at σ = (2/(3d(d−3)))^{1/2}.",
     contradicted="a boundary elsewhere, or one in d = 3",
-    premise="no simulation: the boundary is searched for on kernels by quadrature; agreement to 10^−6",
+    premise="no simulation: the boundary is searched for on kernels by quadrature; agreement to "
+    "10^−6",
     runs={"map": Study("sync", "input/sync-map.yaml", ranks=1)},
     rows=rows,
     place=60,

@@ -19,7 +19,9 @@ def rows(results):
         first = not listed
         label = f"E_β at t = {time[i]:.3g}" + (" (the furthest off)" if first else "")
         ends = float(mean[i] - half * sem[i]), float(mean[i] + half * sem[i])
-        listed.append(Row(label, float(exact[i]), float(mean[i]), *ends, *(verdict if first else ("", ""))))
+        listed.append(
+            Row(label, float(exact[i]), float(mean[i]), *ends, *(verdict if first else ("", "")))
+        )
     listed.append(Row("resolved until t =", "", until))
     return listed
 
@@ -27,10 +29,10 @@ def rows(results):
 CLAIM = Claim(
     title="The energy under noise alone is known exactly",
     statement="diffusion of two tokens, (6.3)",
-    claims="Without attention the cosine of two tokens is a diffusion on [−1, 1], whose law gives the mean energy of any "
-    "number of tokens at any time.",
-    contradicted="a mean energy more than four standard errors from its exact value, at a time that is resolved, that the "
-    "step does not explain",
+    claims="Without attention the cosine of two tokens is a diffusion on [−1, 1], whose law gives "
+    "the mean energy of any number of tokens at any time.",
+    contradicted="a mean energy more than four standard errors from its exact value, at a time "
+    "that is resolved, that the step does not explain",
     premise="uniform start; times at which the standard error is at most a tenth of the mean",
     runs={"sync": _sync.RUN},
     rows=rows,

@@ -38,8 +38,8 @@ def rows(results):
 CLAIM = Claim(
     title="The limits commute",
     statement="corollary on the order of limits, section 4",
-    claims="Tokens, depth and width may go to infinity in any order: together they take the error to 0, and each alone leaves "
-    "one that the others cannot take away.",
+    claims="Tokens, depth and width may go to infinity in any order: together they take the error "
+    "to 0, and each alone leaves one that the others cannot take away.",
     contradicted="an error that does not fall when N, L or m grows, the other two at their largest",
     premise="one limit SDE, that of the most tokens, stands for the limit in N",
     runs={

@@ -5,8 +5,9 @@ from chorale.plot.common import factor
 from chorale.plot.sync import scalar
 
 SHORT = (
-    "-attention_type none -scheme_type flow -mlp_width 64 -tokens_count 24 -layers_depth 20 -layers_horizon 0.1 "
-    "-output_every 20 -ensemble_realizations {count} -tokens_dim {dim} -mlp_activation {name} -mlp_bias_u {bias} -mlp_bias_w {bias}"
+    "-attention_type none -scheme_type flow -mlp_width 64 -tokens_count 24 -layers_depth 20 "
+    "-layers_horizon 0.1 -output_every 20 -ensemble_realizations {count} -tokens_dim {dim} "
+    "-mlp_activation {name} -mlp_bias_u {bias} -mlp_bias_w {bias}"
 )
 KERNELS = {
     "relu3": ("relu", 3, 0),
@@ -18,7 +19,9 @@ KERNELS = {
 
 def study(name, dim, bias):
     """Two sizes of a run."""
-    small, full = (SHORT.format(count=count, dim=dim, name=name, bias=bias) for count in (400, 20000))
+    small, full = (
+        SHORT.format(count=count, dim=dim, name=name, bias=bias) for count in (400, 20000)
+    )
     return Study("sync", small=small, full=full, ranks=1)
 
 
@@ -38,9 +41,12 @@ def rows(results):
 CLAIM = Claim(
     title="The top Lyapunov exponent",
     statement="exponent of the noise flow, (2.6)",
-    claims="The flow of the noise alone has the top Lyapunov exponent λ1 = (d−3)/2 k'(1) − (d−1)/2 k(1).",
-    contradicted="a measured exponent more than four standard errors from it that the step does not explain",
-    premise="no attention; twin tokens, (9.10); the flow is isotropic, so that short runs have no transient",
+    claims="The flow of the noise alone has the top Lyapunov exponent λ1 = (d−3)/2 k'(1) − "
+    "(d−1)/2 k(1).",
+    contradicted="a measured exponent more than four standard errors from it that the step does "
+    "not explain",
+    premise="no attention; twin tokens, (9.10); the flow is isotropic, so that short runs have no "
+    "transient",
     runs={name: study(*kernel) for name, kernel in KERNELS.items()},
     rows=rows,
     place=54,

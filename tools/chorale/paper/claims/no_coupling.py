@@ -15,14 +15,16 @@ def rows(results):
 CLAIM = Claim(
     title="Without the coupling nothing decays in m",
     statement="theorem on depth and width: why it needs a coupling, section 3",
-    claims="With weights of their own transformer and limit agree in law only, so that no width brings their paths together.",
+    claims="With weights of their own transformer and limit agree in law only, so that no width "
+    "brings their paths together.",
     contradicted="a slope of the error in m whose interval does not hold 0",
     premise="weights and Brownian path are independent; slope of the whole error at the largest L",
     runs={
         "limits": Study(
             "limits",
             "input/limits.yaml",
-            small="-limits_coupling none -ensemble_realizations 12 -tokens_count 32 -layers_depth 8,16,32 -mlp_width 32,128,512,inf",
+            small="-limits_coupling none -ensemble_realizations 12 -tokens_count 32 -layers_depth "
+            "8,16,32 -mlp_width 32,128,512,inf",
             full="-limits_coupling none -ensemble_realizations 48",
         )
     },
