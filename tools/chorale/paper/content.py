@@ -82,8 +82,8 @@ def overview(found: list[Finding]) -> str:
         where = f'<br><span class="soft">{escape(claim.statement)}</span>'
         quantity = finding.rows[0].label if finding.rows else ""
         numbers = (quantity, *first_row(finding))
-        rows.append((Markup(link + where), *numbers, finding.words, finding.shown_size))
-    heads = ("claim", "quantity", "theory", "measured, 95%", "verdict", "size")
+        rows.append((finding.words, Markup(link + where), *numbers, finding.shown_size))
+    heads = ("verdict", "claim", "quantity", "theory", "measured, 95%", "size")
     return table(heads, rows, kind="wide whole")
 
 
