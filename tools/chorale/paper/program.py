@@ -140,5 +140,6 @@ def main() -> int:
     found = [find(claim, root, program, failed.get(claim.name)) for claim in claims.values()]
     is_all = not arguments.only and not arguments.full and root == TOP / "build/paper"
     readme = arguments.readme or (README if is_all else None)
+    print("Drawing ...", flush=True)
     write(found, root, readme, runs.CORES)
     return int(any(finding.verdict == DID_NOT_RUN for finding in found))
