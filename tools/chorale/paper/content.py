@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Iterable
@@ -18,6 +19,7 @@ GROUPS = {
     BEYOND: "Beyond the paper",
     NEIGHBOURS: "The models next door",
 }
+MANY = 12  # lines that are shown at a click
 TITLE = "The statements of the paper, measured"
 NOTE = (
     "A claim is consistent or violated by four standard deviations of chance; it is not resolved "
@@ -32,6 +34,20 @@ def groups(found: Iterable[Finding]) -> dict[str, list[Finding]]:
     for finding in found:
         kinds[finding.claim.kind].append(finding)
     return {kind: those for kind, those in kinds.items() if those}
+
+
+def pretty(words: str) -> Markup:
+    """HTML of a text with N^{-1/2}, 10^−9 and X_i as one writes them."""
+    words = re.sub(r"\^(?:\{([^}]*)\}|\(([^)]*)\)|(−?\d+|\w)(?!\w))", _power, escape(words))
+    return Markup(re.sub(r"(?<=[^\W_])_(?:\{([^}]*)\}|(\w)(?!\w))", _index, words))
+
+
+def _power(found: re.Match) -> str:
+    return "<sup>" + next(filter(None, found.groups())).replace("-", "−") + "</sup>"
+
+
+def _index(found: re.Match) -> str:
+    return "<sub>" + next(filter(None, found.groups())) + "</sub>"
 
 
 def listed(values: Iterable[str]) -> str:
@@ -81,7 +97,7 @@ def overview(found: list[Finding]) -> str:
         link = f'<a href="#{claim.name}">{escape(claim.title)}</a>'
         where = f'<br><span class="soft">{escape(claim.statement)}</span>'
         quantity = finding.rows[0].label if finding.rows else ""
-        numbers = (quantity, *first_row(finding))
+        numbers = map(pretty, (quantity, *first_row(finding)))
         rows.append((finding.words, Markup(link + where), *numbers, finding.shown_size))
     heads = ("verdict", "claim", "quantity", "theory", "measured, 95%", "size")
     return table(heads, rows, kind="wide whole")
@@ -95,7 +111,7 @@ def about(finding: Finding) -> str:
         ("Contradicted by", claim.contradicted),
         ("Premise", claim.premise),
     )
-    inside = "".join(f"<dt>{head}</dt><dd>{escape(words)}</dd>\n" for head, words in items)
+    inside = "".join(f"<dt>{head}</dt><dd>{pretty(words)}</dd>\n" for head, words in items)
     return f"<dl>\n{inside}</dl>\n"
 
 
@@ -105,7 +121,8 @@ def data(finding: Finding) -> str:
     for row in finding.rows:
         measured = number(row.measured, row.low, row.high)
         verdict = MARKS.get(row.verdict, row.verdict)
-        rows.append((row.label, number(row.theory), measured, verdict, row.why))
+        texts = map(pretty, (row.label, number(row.theory), measured))
+        rows.append((*texts, verdict, row.why))
     heads = ("quantity", "theory", "measured, 95%", "verdict", "why")
     return titled("Data", table(heads, rows)) if rows else ""
 
@@ -115,7 +132,10 @@ def commands(finding: Finding) -> str:
     pairs = zip(finding.jobs, finding.notes, strict=True)
     lines = [command_of(job, note) for job, note in pairs]
     lines.append(f"tools/paper --only {finding.claim.name}" + (" --full" * (finding.size == FULL)))
-    return titled("Run it again", "<pre>" + escape("\n".join(lines)) + "</pre>\n")
+    shown = "<pre>" + escape("\n".join(lines)) + "</pre>\n"
+    if len(lines) > MANY:
+        shown = page.details(f"{len(lines) - 1} command lines", shown)
+    return titled("Run it again", shown)
 
 
 def made(finding: Finding) -> str:

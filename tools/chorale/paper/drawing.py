@@ -26,18 +26,25 @@ def picture_of(finding: Finding) -> Picture:
 
 
 @lru_cache(maxsize=None)
-def sources() -> str:
-    """Of all that draws."""
+def sources(name: str) -> str:
+    """Of all that draws a claim: a change of them makes its picture anew."""
     found = hashlib.sha256()
-    for folder in ("plot", "paper/claims"):
-        for path in sorted((PACKAGE / folder).glob("*.py")):
+    for pattern in (
+        "plot/*.py",
+        "paper/forest.py",
+        "paper/claims/_*.py",
+        f"paper/claims/{name}.py",
+    ):
+        for path in sorted(PACKAGE.glob(pattern)):
             found.update(path.read_bytes())
     return found.hexdigest()
 
 
 def drawn(finding: Finding) -> str:
     """The picture with its headline, as HTML, in both themes."""
-    of_all = json.dumps([finding.notes, content.DPI, content.THEMES, sources()], sort_keys=True)
+    of_all = json.dumps(
+        [finding.notes, content.DPI, content.THEMES, sources(finding.claim.name)], sort_keys=True
+    )
     head = f"<!-- {hashlib.sha256(of_all.encode()).hexdigest()} -->\n"
     kept = finding.jobs[0].root / finding.size / finding.claim.name / "picture.html"
     if kept.is_file():

@@ -90,12 +90,10 @@ def plain(words: str) -> str:
 
 def cell(value: Any) -> str:
     """Numbers are shown with six digits and carry all of theirs in data-v."""
-    if isinstance(value, Markup):
-        return f"<td>{value}</td>"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        words = str(value)
-        long = ' class="t"' if len(words) > 40 else ""
-        return f"<td{long}>{coloured(escape(words))}</td>"
+        words = value if isinstance(value, Markup) else escape(value)
+        long = ' class="t"' if len(re.sub("<[^>]*>", "", words)) > 40 else ""
+        return f"<td{long}>{coloured(words)}</td>"
     shown, exact = "–", "NaN"
     if not math.isnan(value):
         shown = f"{value:.6g}".replace("inf", "∞").replace("-", "−")

@@ -5,7 +5,7 @@ import numpy as np
 from chorale.paper.claim import CONSISTENT, UNRESOLVED, VIOLATED, Row, Study
 
 CLOSE = 0.999  # of the nematic order: all tokens lie on one line
-LATE = "-layers_horizon 100 -layers_depth 2000 -output_trajectories 0 -output_every 100"
+LATE = "-layers_horizon 250 -layers_depth 2500 -output_trajectories 0 -output_every 100"
 
 
 def runs(deck):

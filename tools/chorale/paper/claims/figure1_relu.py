@@ -14,7 +14,7 @@ CLAIM = Claim(
     claims="Without attention and bias, ReLU gathers all tokens in one cluster.",
     contradicted="a realization that has come to rest in two opposite points",
     premise="64 tokens, d = 4, m = 2048, L = 2000 and T = 20 in the figure, whose seed is one "
-    "that has got there by then; to T = 100 for many realizations; a cluster is a connected "
+    "that has got there by then; to T = 250 for many realizations; a cluster is a connected "
     "component of cosines above 0.99",
     runs=_figure1.runs("input/paper/figure1-relu.yaml"),
     rows=rows,

@@ -1,7 +1,8 @@
 """The top Lyapunov exponent of the noise."""
 
+from chorale.paper import forest
 from chorale.paper.claim import Claim, Row, Study, verdict_of
-from chorale.plot.common import factor
+from chorale.plot.common import Sources, factor
 from chorale.plot.sync import scalar
 
 SHORT = (
@@ -38,6 +39,10 @@ def rows(results):
     return listed
 
 
+def picture(results):
+    return forest.picture(rows(results), Sources(), "measured less exact exponent")
+
+
 CLAIM = Claim(
     title="The top Lyapunov exponent",
     statement="exponent of the noise flow, (2.6)",
@@ -49,6 +54,7 @@ CLAIM = Claim(
     "transient",
     runs={name: study(*kernel) for name, kernel in KERNELS.items()},
     rows=rows,
+    picture=picture,
     place=54,
     seconds=10,
 )

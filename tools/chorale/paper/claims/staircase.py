@@ -13,8 +13,7 @@ def rows(results):
     passed = [int(count[0]), *(int(count[i]) for i in steps)]
     falls = all(a > b for a, b in zip(passed, passed[1:]))
     times = [0.0, *(float(seen.time[i]) for i in steps)]
-    lengths = np.diff([*times])
-    longer = CONSISTENT if (np.diff(lengths) > 0).all() else UNRESOLVED
+    lengths = np.diff(times)
     met = "" if passed[-1] == 1 else "not all have met yet"
     verdict = VIOLATED if not falls else UNRESOLVED if met else CONSISTENT
     listed = [
@@ -27,9 +26,7 @@ def rows(results):
         )
     ]
     words = ", ".join(f"{length:.3g}" for length in lengths)
-    listed.append(
-        Row("lengths of the plateaus before the last", "each longer", words, verdict=longer)
-    )
+    listed.append(Row("lengths of the plateaus before the last", "longer in the end", words))
     return listed
 
 
