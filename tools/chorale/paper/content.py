@@ -144,7 +144,7 @@ def made(finding: Finding) -> str:
         return ""
     parts = [f"{finding.shown_size} size", f"revision {listed(finding.revisions)}"]
     parts += [span(finding.dates), listed(finding.machines)]
-    parts += [f"{finding.seconds:.0f} s"] * (finding.size == SMALL)
+    parts += [f"{finding.seconds:.0f} s of runs"] * (finding.size == SMALL)
     return page.soft(escape(", ".join(filter(None, parts))) + ".")
 
 
