@@ -19,5 +19,7 @@ typedef struct {
 const Activation *ActivationFind(const char *name);
 /* The i-th of the registry, NULL past the end. */
 const Activation *ActivationGet(PetscInt i);
+/* Polynomials are outside the theorem on width. */
+PetscBool ActivationIsPolynomial(const Activation *activation);
 
 #endif

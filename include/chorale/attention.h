@@ -4,9 +4,9 @@
  *
  * and its relatives usa (no denominator), l2 (e^{-|Qx-Ky|^2}), sinkhorn (the kernel scaled to be bistochastic with
  * respect to mu), none. Q = K = sqrt(beta) I and V = v I unless
- * attention_weights names an HDF5 file with heads/<h>/{Q,K,V}, d x d each, row-major (y = Q x), or is random; heads add
- * up, times v.
- * beta is then the energy's alone; sinkhorn takes no such file.
+ * attention_weights is random or names an HDF5 file with heads/<h>/{Q,K,V}, row-major (y = Q x): Q and K k x d, V d x
+ * d, or k' x d with O d x k' beside it, and biases Q_bias, K_bias, V_bias, O_bias (THEORY.md (1.8), (1.9)); heads add
+ * up, times v. beta is then the energy's alone, whose beta may be another for any attention: energy_beta.
  *
  * Two engines make the kernel sums of default weights: direct, over all pairs of tokens; moments, by spherical
  * harmonics up to the degree at which the shifted kernel e^{beta (u - 1)}, whose maximum is 1, is within attention_tol
@@ -30,19 +30,22 @@ typedef struct _p_Attention *Attention;
 typedef struct {
   const char *type, *mask, *engine; /* names */
   PetscReal beta, value, tol;
+  PetscReal energy_beta;            /* of the energy; 0 for beta */
   char weights[PETSC_MAX_PATH_LEN]; /* a file, ATTENTION_RANDOM, or empty */
   PetscInt64 heads, head_dim;       /* of random weights; head_dim -1 for d */
   PetscBool random_value;
   uint64_t seed;
   PetscInt64 iterations; /* of sinkhorn: at most so many, to this tolerance */
   PetscReal sinkhorn_tol;
+  PetscInt64 depth;  /* layers of the run, for weights of several layers */
+  const char *study; /* that takes weights of one layer alone, or NULL */
 } AttentionOptions;
-extern const OptionKey AttentionKeys[];
-/* attention_* and ensemble_seed. */
+extern const OptionKey AttentionKeys[], EnergyKeys[];
+/* attention_*, energy_beta and ensemble_seed; depth 0 and study NULL. */
 PetscErrorCode AttentionOptionsRead(AttentionOptions *options);
 
 /* Sets up for tokens of this layout. Refuses (user input, alike on all ranks) weights of
- * wrong shape, sinkhorn with weights or a mask, moments with weights, moments beyond 20000 harmonics or d = 300, usa
+ * wrong shape, sinkhorn with a mask, moments with weights, moments beyond 20000 harmonics or d = 300, usa
  * beyond double precision. Collective on the tokens' communicator. */
 PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, Attention *attention);
 PetscErrorCode AttentionDestroy(Attention *attention);
@@ -59,8 +62,8 @@ PetscErrorCode AttentionGetCost(Attention attention, PetscReal *flops, PetscReal
 typedef struct {
   PetscBool zero, normalized;
   PetscReal strength, exponent;
-  PetscReal most;      /* bounds |P Att| */
-  PetscReal beta, tol; /* of the energy; largest error of a kernel */
+  PetscReal most;                   /* bounds |P Att| */
+  PetscReal beta, energy_beta, tol; /* attention's and the energy's; largest error of a kernel */
 } AttentionPotential;
 PetscErrorCode AttentionGetPotential(Attention attention, AttentionPotential *potential);
 /* The layout that attention was set up for. Not collective. */
@@ -70,9 +73,17 @@ PetscErrorCode AttentionIsCausal(Attention attention, PetscBool *causal);
 /* True when Att is identically zero (type none, or value 0): the step may be skipped. */
 PetscErrorCode AttentionIsZero(Attention attention, PetscBool *zero);
 
-/* The heads of this step, where attention_weights is random (NEIGHBOURS.md (12.12)); else nothing. Not collective:
- * draws are functions of their keys. */
+/* The weights of this step are those from now on, where attention_weights has several layers (THEORY.md (1.10)); those
+ * of the first at the beginning, of the last beyond the end. Not collective. */
+PetscErrorCode AttentionSetStep(Attention attention, PetscInt step);
+/* The same, and draws the heads of this step, where attention_weights is random (NEIGHBOURS.md (12.12)). Not
+ * collective: draws are functions of their keys. */
 PetscErrorCode AttentionDraw(Attention attention, PetscInt realization, PetscInt step);
+/* Has attention_weights a fixed MLP, F(x) = W sigma(U x + b) + c (THEORY.md (1.11)), that is a part of the drift? It
+ * is no part of Att: schemes add it. Not collective. */
+PetscErrorCode AttentionHasMlp(Attention attention, PetscBool *has);
+/* y_i <- (clear ? 0 : y_i) + scale F(x_i), 0 at the padding. Collective. */
+PetscErrorCode AttentionAddMlp(Attention attention, Tokens tokens, PetscBool clear, PetscReal scale, Vec y);
 /* drift_i = Att[mu](x_i), unprojected; a Vec of the tokens' layout (TokensCreateVec). Padding is set to 0. Fails with
  * PETSC_ERR_NOT_CONVERGED when sinkhorn needs more than attention_sinkhorn_iterations. Collective. */
 PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift);
@@ -99,20 +110,20 @@ typedef struct {
   PetscReal entropy, largest;
 } AttentionFocus;
 PetscErrorCode AttentionGetFocus(Attention attention, Tokens tokens, AttentionFocus *focus);
-/* E_beta(mu) = 1/2 sum_ij w_i w_j (e^beta - e^{beta <x_i,x_j>}) with beta = attention_beta, for every type (THEORY.md
- * (5.1)), in units of AttentionEnergyUnit. When the kernel sums of the drift serve (default weights: softmax, usa;
- * l2 by moments) one pass does both: sums computed here are reused by AttentionEvaluate while the tokens do not change,
- * and the other way round. Collective. */
+/* E_beta(mu) = 1/2 sum_ij w_i w_j (e^beta - e^{beta <x_i,x_j>}) with beta = energy_beta, for every type (THEORY.md
+ * (5.1)), in units of AttentionEnergyUnit. When the kernel sums of the drift serve (default weights and beta of
+ * attention: softmax, usa; l2 by moments) one pass does both: sums computed here are reused by AttentionEvaluate while
+ * the tokens do not change, and the other way round. Collective. */
 PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *energy);
 /* gradient_i = -beta sum_j w_j e^{beta <x_i,x_j>} x_j, unprojected, a Vec of the tokens' layout: tokens that move with
  * velocities xdot_i tangent to the sphere change E_beta at the rate sum_i w_i <gradient_i, xdot_i>. The kernel sums of
- * the drift serve as for AttentionEnergy; l2, whose sums are those of 2 beta, makes others. Collective. */
+ * the drift serve as for AttentionEnergy; l2, whose sums are those of 2 attention_beta, makes others. Collective. */
 PetscErrorCode AttentionEnergyGradient(Attention attention, Tokens tokens, Vec gradient);
 /* Bounds of epsilon, the supremum over all measures of d/dt log E_beta along attention alone: *low <= epsilon <= *high,
- * both proved (src/attention/rate.c), *high possibly infinite. Equal, 0, for gradient flows of E_beta (softmax and usa,
- * default weights, v >= 0) and, 2 |v| or 2 |v| e^beta, for default weights with v < 0. Under a mask nothing is known
- * from above. Not collective. */
-PetscErrorCode AttentionEnergyRate(Attention attention, PetscReal *low, PetscReal *high);
+ * both proved (src/attention/rate.c), *high possibly infinite; beta > 0 is that of E_beta, any. Equal, 0, for gradient
+ * flows of E_beta (default weights, v >= 0: softmax and usa of this attention_beta, l2 of half of it) and, 2 |v| or
+ * 2 |v| e^attention_beta, for default weights with v < 0. Under a mask nothing is known from above. Not collective. */
+PetscErrorCode AttentionEnergyRate(Attention attention, PetscReal beta, PetscReal *low, PetscReal *high);
 /* A rate at which attention moves neighbouring tokens, in either direction: g of THEORY.md (5.6). Without attention it
  * is 0. Not collective. */
 PetscErrorCode AttentionStrength(Attention attention, PetscReal *rate);

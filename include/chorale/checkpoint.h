@@ -16,10 +16,10 @@
  *     PetscCall(CheckpointFinish(checkpoint, &stopped));          // stopped: return through CheckpointStopped
  *
  * Draws are functions of their keys, so random numbers have no state. Written every checkpoint_every steps (of the
- * group that is ahead), every checkpoint_interval seconds, and before stopping: at SIGUSR1 or SIGTERM on any rank, when
- * checkpoint_stop_file exists, and when the next step and write might not end before checkpoint_walltime. The first
- * rank hears of a signal that another caught, and looks for the file, a little later: at the latest at the next
- * checkpoint (the file: or after half a second). */
+ * group that is ahead), every checkpoint_interval seconds, and before stopping: at SIGUSR1, USR2, TERM, HUP, XCPU or
+ * INT on any rank, when checkpoint_stop_file exists, and when the next step and write might not end before
+ * checkpoint_walltime. The first rank hears of a signal that another caught, and looks for the file, a little later: at
+ * the latest at the next checkpoint (the file: or after half a second). */
 #ifndef CHORALE_CHECKPOINT_H
 #define CHORALE_CHECKPOINT_H
 
@@ -37,8 +37,8 @@ extern const OptionKey CheckpointKeys[];
 
 typedef struct _p_Checkpoint *Checkpoint;
 
-/* Takes over SIGUSR1 and SIGTERM: a checkpoint object, should it be made later, stops the run at its first step. Not
- * collective. */
+/* Takes over SIGUSR1, USR2, TERM, HUP, XCPU and the first INT, but those that are ignored: a checkpoint object, should
+ * it be made later, stops the run at its first step. Not collective. */
 PetscErrorCode CheckpointCatchSignals(void);
 /* Of the study of output, which stays the caller's; catches signals as above. With options.resume looks for a
  * checkpoint, falls back to the one before with a warning when it is damaged, and refuses (user input, naming the key)

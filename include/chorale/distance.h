@@ -21,7 +21,7 @@ PetscErrorCode DistanceCircle(Tokens mu, Tokens nu, PetscReal *geodesic, PetscRe
 #define DISTANCE_CIRCLE_PAIRS ((PetscInt64)1 << 22)
 PetscErrorCode DistanceCircleTransport(Tokens mu, Tokens nu, PetscReal *low, PetscReal *high);
 
-/* Any d, any weights: *low <= W2^2 <= *high, both certified, by the auction of Bertsekas (THEORY.md (9.12)). The gap
+/* Any d, any weights: *low <= W2^2 <= *high, both certified, by the auction of Bertsekas (NUMERICS.md (9.14)). The gap
  * *high - *low is at most tol *high, tol in (0,1), or as small as doubles allow, which one printed line says. Masses
  * are rounded to 2^-60. Every rank holds both measures: about 4 d + 40 doubles for each of their tokens. */
 PetscErrorCode DistanceAuction(Tokens mu, Tokens nu, PetscReal tol, PetscReal *low, PetscReal *high);

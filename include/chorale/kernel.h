@@ -24,6 +24,20 @@ PetscErrorCode KernelSpectrum(Kernel kernel, PetscReal lambda[]);
  * 0 where it is 0, which has the sign of -lambda1: NEIGHBOURS.md (15.3). */
 PetscErrorCode KernelMomentExponent(Kernel kernel, PetscReal p, PetscReal *rate);
 PetscErrorCode KernelMomentRoot(Kernel kernel, PetscReal *root);
+/* The bias sigma = sigma_U = sigma_W beyond which Lambda(p) < 0, for p > 0: the largest root, by bisection down to
+ * rounding. NaN when Lambda(p) has one sign for all sigma, 0 when it is 0 at sigma = 0 alone. */
+PetscErrorCode KernelMomentBoundary(const Activation *activation, PetscInt dim, PetscReal p, PetscReal *boundary);
+/* What decides for d -> infinity, NEIGHBOURS.md (15.12): means over both sides of 0, as there may be a kink there. */
+typedef struct {
+  PetscReal offset; /* sigma(0)^2 */
+  PetscReal slope;  /* mean of sigma'(0)^2 */
+  PetscReal bend;   /* mean of sigma''(0)^2, divided by 8 slope */
+} MomentLimits;
+PetscErrorCode KernelMomentLimits(const Activation *activation, MomentLimits *limits);
+/* lim p* without biases, and lim d times the boundary of p; NaN where there is none, as always for sigma(0) != 0, where
+ * p* - d -> -1 - 2 slope/offset. Pure. */
+PetscReal MomentLimitsRoot(const MomentLimits *limits);
+PetscReal MomentLimitsBoundary(const MomentLimits *limits, PetscReal p);
 /* Dimension of Kaplan and Yorke of n falling exponents, NEIGHBOURS.md (15.5): n when no volume shrinks. Pure. */
 PetscReal KaplanYorke(PetscInt n, const PetscReal lambda[]);
 /* lambda_bar = (d-1) k'(1) - (d-3) k(1); negative is the coercivity condition. */

@@ -1,5 +1,6 @@
 /* The law of the random field that moves all tokens alike. Types: mlp, the paper's random one-hidden-layer network
- * G(y) = m^{-1/2} W sigma(d^{-1/2} U y + b_U) + b_W with fresh weights in every layer (THEORY.md (1.3)); spectral,
+ * G(y) = m^{-1/2} W sigma(d^{-1/2} U y + b_U) + b_W with fresh weights in every layer (THEORY.md (1.3)), where W may
+ * have entries of another law than the Gaussian (THEORY.md (2.10)); spectral,
  * its limit of infinite width as a Karhunen-Loeve sum of harmonics up to noise_degree or where the tail falls under
  * noise_tol k(1) (THEORY.md (3.3)); gram, the same limit exact at the tokens by factorization of their kernel
  * matrix, N up to 2048; values, V x with a fresh random matrix V; none. */
@@ -15,6 +16,7 @@ typedef struct _p_Noise *Noise;
 typedef struct {
   const char *type, *activation; /* names */
   PetscInt64 width;
+  const char *weights; /* law of the entries of W, a name; NULL for gaussian */
   PetscReal bias_u, bias_w;
   PetscInt64 degree; /* -1: by tol */
   PetscReal tol;

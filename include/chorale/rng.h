@@ -47,4 +47,10 @@ void RngNormal(RngStream stream, uint64_t first, size_t n, double *z);
 /* Same for uniforms in the open interval (0,1), multiples of 2^-52 shifted by half of it. */
 void RngUniform(RngStream stream, uint64_t first, size_t n, double *u);
 
+/* Symmetric laws of mean 0 and variance 1 with light tails, each with its draws of the same kind: gaussian is
+ * RngNormal; the others come from the uniforms u of RngUniform: rademacher, the sign of u - 1/2; uniform, sqrt(12) (u -
+ * 1/2); laplace, of density e^{-sqrt(2)|x|}/sqrt(2), the quantile function at u, to 25.5 standard deviations. */
+typedef enum { RNG_GAUSSIAN, RNG_RADEMACHER, RNG_UNIFORM, RNG_LAPLACE, RNG_LAWS } RngLaw;
+void RngCentred(RngLaw law, RngStream stream, uint64_t first, size_t n, double *x);
+
 #endif

@@ -38,6 +38,8 @@ PetscErrorCode SchemeGetBytes(Scheme scheme, PetscReal *bytes);
 /* Refuses (user input) steps of size dt that this scheme cannot take with fields of this noise: for studies to call
  * before they write anything. Every rank finds the same. */
 PetscErrorCode SchemeCheck(Scheme scheme, Noise noise, PetscReal dt);
+/* Refuses (user input) a fixed MLP of attention_weights with a norm that has no place for it. */
+PetscErrorCode SchemeCheckDrift(Scheme scheme, Attention attention);
 /* Time at which the next steps begin, 0 at first: norm depth depends on it. Not collective. */
 PetscErrorCode SchemeSetTime(Scheme scheme, PetscReal time);
 /* Where a scheme whose steps adapt keeps the size of the next substep, which belongs to a checkpoint; NULL for others.

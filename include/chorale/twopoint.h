@@ -20,6 +20,8 @@ PetscErrorCode TwoPointCreate(Kernel kernel, PetscReal beta, PetscReal value, Tw
 /* Random values at barycentres, V m(x) with V of N(0,1/d) entries: the other diffusion of NEIGHBOURS.md (12.7), for
  * N = 2; value is that of softmax attention beside them. dim >= 2. */
 PetscErrorCode TwoPointCreateValues(PetscInt dim, PetscReal beta, PetscReal value, TwoPoint *twopoint);
+/* From now on f is E[e^{beta (u_t - 1)} | u_0 = u] with another beta >= 0 than that of attention. */
+PetscErrorCode TwoPointMeasureEnergy(TwoPoint twopoint, PetscReal beta);
 /* From now on f is the mean cosine E[u_t | u_0 = u]. */
 PetscErrorCode TwoPointMeasureCosine(TwoPoint twopoint);
 /* kappa >= 0 of the tokens' own noise; 0 unless set. */

@@ -38,6 +38,33 @@ static PetscErrorCode SetType(Attention attention, const char *name) {
   PetscFunctionReturn(0);
 }
 
+/* What makes the kernel sums e^{beta (<x,y> - 1)} of the tokens of this attention, over all pairs. */
+static PetscErrorCode CreateSums(Attention attention, const char *key, PetscReal beta, Attention *out) {
+  Attention sums;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscNew(&sums));
+  sums->layout = attention->layout;
+  sums->shape = attention->shape;
+  sums->length = attention->length;
+  sums->type = &types[0];
+  sums->key = key;
+  sums->beta = sums->exponent = beta;
+  sums->value = 1;
+  sums->tol = attention->tol;
+  PetscCall(PetscStrcpy(sums->choice, attention->choice));
+  PetscCall(AttentionEngineCreate(sums));
+  *out = sums;
+  PetscFunctionReturn(0);
+}
+
+/* An energy of another beta has sums of its own. */
+static PetscErrorCode CreateGauge(Attention attention, PetscReal beta) {
+  PetscFunctionBeginUser;
+  if (beta > 0 && beta != attention->beta) PetscCall(CreateSums(attention, "energy_beta", beta, &attention->gauge));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, Attention *handle) {
   Attention attention;
 
@@ -49,32 +76,32 @@ PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, A
   attention->shape = (TileShape){attention->layout.block, attention->layout.dim};
   attention->length = (size_t)attention->layout.block * (attention->layout.dim + 1);
   PetscCall(SetType(attention, options->type));
+  attention->key = "attention_beta";
   attention->beta = options->beta;
   attention->value = options->value;
   attention->tol = options->tol;
   PetscCall(PetscStrncpy(attention->choice, options->engine, sizeof(attention->choice)));
   PetscCall(PetscStrcpy(attention->file, options->weights));
+  attention->depth = (PetscInt)options->depth;
   attention->iterations = options->iterations;
   attention->sinkhorn_tol = options->sinkhorn_tol;
   attention->exponent = (attention->type->rate > 0 ? attention->type->rate : 1) * attention->beta;
   attention->causal = !strcmp(options->mask, "causal") ? PETSC_TRUE : PETSC_FALSE;
   PetscCheck(!attention->causal || attention->type->form != FORM_SINKHORN, attention->layout.comm, PETSC_ERR_USER_INPUT,
              "attention_mask = causal: attention_type sinkhorn scales one symmetric kernel, so it takes no mask");
-  PetscCheck(!attention->file[0] || attention->type->form != FORM_SINKHORN, attention->layout.comm,
-             PETSC_ERR_USER_INPUT,
-             "attention_type = sinkhorn: needs a symmetric kernel, so it takes no attention_weights");
+  if (!strcmp(attention->file, ATTENTION_RANDOM))
+    PetscCall(AttentionHeadsRandom(attention, options));
+  else if (attention->file[0])
+    PetscCall(AttentionWeightsRead(attention, options->study));
   PetscCheck(
-      attention->file[0] || attention->type->form != FORM_PLAIN || attention->type->rate == 0 ||
+      attention->heads || attention->type->form != FORM_PLAIN || attention->type->rate == 0 ||
           fabs(attention->value) * exp(attention->exponent) <= PLAIN_MOST,
       attention->layout.comm, PETSC_ERR_USER_INPUT,
       "attention_beta = %.6g: attention_type usa has no denominator, so |attention_value| e^beta must be at most "
       "%g",
       (double)attention->beta, PLAIN_MOST);
-  if (!strcmp(attention->file, ATTENTION_RANDOM))
-    PetscCall(AttentionHeadsRandom(attention, options));
-  else if (attention->file[0])
-    PetscCall(AttentionHeadsRead(attention));
   PetscCall(AttentionEngineCreate(attention));
+  PetscCall(CreateGauge(attention, options->energy_beta));
   *handle = attention;
   PetscFunctionReturn(0);
 }
@@ -85,7 +112,8 @@ PetscErrorCode AttentionDestroy(Attention *handle) {
   PetscFunctionBeginUser;
   if (!attention) PetscFunctionReturn(0);
   PetscCall(AttentionDestroy(&attention->softmax));
-  PetscCall(AttentionHeadsDestroy(attention));
+  PetscCall(AttentionDestroy(&attention->gauge));
+  PetscCall(AttentionWeightsDestroy(attention));
   PetscCall(attention->engine->destroy(attention));
   PetscCall(PanelsDestroy(&attention->panels));
   free(attention->sums);
@@ -127,6 +155,7 @@ PetscErrorCode AttentionGetPotential(Attention attention, AttentionPotential *p)
   p->strength = attention->value / attention->exponent * (plain ? exp(attention->exponent) : 1);
   p->most = fabs(attention->value) * (plain ? exp(attention->exponent) : 1);
   p->beta = attention->beta;
+  p->energy_beta = attention->gauge ? attention->gauge->beta : attention->beta;
   p->tol = attention->tol;
   PetscFunctionReturn(0);
 }
@@ -266,6 +295,21 @@ static PetscErrorCode EvaluateDefault(Attention attention, Tokens tokens, Vec dr
   PetscFunctionReturn(0);
 }
 
+/* General weights. */
+static PetscErrorCode EvaluateHeads(Attention attention, Tokens tokens, Vec drift) {
+  const PetscInt length = attention->layout.owned * attention->layout.block;
+  double *factors = NULL;
+
+  PetscFunctionBeginUser;
+  if (attention->type->form == FORM_SINKHORN) {
+    PetscCall(PetscMalloc1(attention->heads * length, &factors));
+    PetscCall(AttentionSinkhornHeads(attention, tokens, factors));
+  }
+  PetscCall(AttentionOnline(attention, tokens, factors, drift));
+  PetscCall(PetscFree(factors));
+  PetscFunctionReturn(0);
+}
+
 /* Attention is set up for one layout. */
 static PetscErrorCode CheckLayout(Attention attention, Tokens tokens) {
   TokensLayout layout;
@@ -290,7 +334,7 @@ PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift) 
   if (zero)
     PetscCall(VecSet(drift, 0));
   else if (attention->heads)
-    PetscCall(AttentionOnline(attention, tokens, NULL, drift));
+    PetscCall(EvaluateHeads(attention, tokens, drift));
   else
     PetscCall(EvaluateDefault(attention, tokens, drift));
   PetscCall(PetscLogEventEnd(evaluate_event, NULL, NULL, NULL, NULL));
@@ -300,12 +344,14 @@ PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift) 
 /* No pieces where a second pass over all pairs may be needed, nor with an engine that has no sums of whole runs of
  * blocks. */
 PetscErrorCode AttentionPrepare(Attention attention, Tokens tokens, PetscBool *pieces) {
-  PetscBool zero;
+  PetscBool zero, mlp;
 
   PetscFunctionBeginUser;
   PetscCall(CheckLayout(attention, tokens));
   PetscCall(AttentionIsZero(attention, &zero));
-  *pieces = !zero && !attention->heads && attention->engine->get_run && !Doubtful(attention) ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(AttentionHasMlp(attention, &mlp));
+  *pieces = !zero && !mlp && !attention->heads && attention->engine->get_run && !Doubtful(attention) ? PETSC_TRUE
+                                                                                                     : PETSC_FALSE;
   if (!*pieces) PetscFunctionReturn(0);
   PetscCall(PetscLogEventBegin(evaluate_event, NULL, NULL, NULL, NULL));
   PetscCall(UpdateSums(attention, tokens));
@@ -348,6 +394,7 @@ PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *en
 
   PetscFunctionBeginUser;
   PetscCall(CheckLayout(attention, tokens));
+  if (attention->gauge) attention = attention->gauge;
   PetscCall(PetscLogEventBegin(energy_event, NULL, NULL, NULL, NULL));
   if (Shared(attention)) PetscCall(UpdateSums(attention, tokens));
   PetscCall(attention->engine->energy(attention, tokens, Shared(attention), &gap));
@@ -357,33 +404,21 @@ PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *en
 }
 
 PetscErrorCode AttentionSoftmax(Attention attention) {
-  Attention sums;
-
   PetscFunctionBeginUser;
-  if (attention->softmax) PetscFunctionReturn(0);
-  PetscCall(PetscNew(&sums));
-  sums->layout = attention->layout;
-  sums->shape = attention->shape;
-  sums->length = attention->length;
-  sums->type = &types[0];
-  sums->beta = sums->exponent = attention->beta;
-  sums->value = 1;
-  sums->tol = attention->tol;
-  PetscCall(PetscStrcpy(sums->choice, attention->choice));
-  PetscCall(AttentionEngineCreate(sums));
-  attention->softmax = sums;
+  if (!attention->softmax) PetscCall(CreateSums(attention, attention->key, attention->beta, &attention->softmax));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode AttentionEnergyGradient(Attention attention, Tokens tokens, Vec gradient) {
   const PetscInt length = attention->layout.block * attention->layout.dim;
-  const PetscReal scale = -attention->beta * exp(attention->beta);
   const double *x;
   double *out, *s;
   Vec positions;
 
   PetscFunctionBeginUser;
   PetscCall(CheckLayout(attention, tokens));
+  if (attention->gauge) attention = attention->gauge;
+  const PetscReal scale = -attention->beta * exp(attention->beta);
   if (attention->exponent != attention->beta || attention->causal) { /* l2's own sums are at 2 beta, a mask's of some */
     PetscCall(AttentionSoftmax(attention));
     attention = attention->softmax;
@@ -408,6 +443,20 @@ PetscErrorCode AttentionEnergyGradient(Attention attention, Tokens tokens, Vec g
   PetscFunctionReturn(0);
 }
 
+/* What is not as usual of the energy. */
+static PetscErrorCode ViewEnergy(Attention attention) {
+  const Attention gauge = attention->gauge;
+
+  PetscFunctionBeginUser;
+  if (gauge)
+    PetscCall(PetscPrintf(attention->layout.comm, "           energy at beta %.6g, engine %s\n", (double)gauge->beta,
+                          gauge->engine->name));
+  if ((gauge ? gauge : attention)->beta > BETA_NATURAL)
+    PetscCall(PetscPrintf(attention->layout.comm,
+                          "           energy as E_beta e^{-beta}: e^beta is beyond double precision\n"));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode AttentionView(Attention attention) {
   PetscBool zero;
 
@@ -416,6 +465,9 @@ PetscErrorCode AttentionView(Attention attention) {
   PetscCall(PetscPrintf(attention->layout.comm, "attention  %s, engine %s, beta %.6g, value %.6g\n",
                         attention->type->name, attention->engine->name, attention->beta, attention->value));
   if (!zero) PetscCall(PetscPrintf(attention->layout.comm, "           Att(x) = %s\n", attention->type->formula));
+  if (!zero && attention->heads && attention->type->form == FORM_SINKHORN)
+    PetscCall(PetscPrintf(attention->layout.comm,
+                          "           of each head, with e^{f(x)} and e^{g(x_j)} in place of a(x) and a(x_j)\n"));
   if (attention->causal)
     PetscCall(PetscPrintf(attention->layout.comm, "           mask causal: at token i the sums are over j <= i\n"));
   if (attention->random.normals)
@@ -424,11 +476,8 @@ PetscErrorCode AttentionView(Attention attention) {
         "           %" PetscInt_FMT " heads drawn in every step: Q, K%s, %" PetscInt_FMT " x %" PetscInt_FMT "\n",
         attention->heads, attention->random.value ? ", V" : "", attention->random.dim, attention->layout.dim));
   else if (attention->file[0])
-    PetscCall(PetscPrintf(attention->layout.comm, "           %" PetscInt_FMT " heads from %s\n", attention->heads,
-                          attention->file));
-  if (attention->beta > BETA_NATURAL)
-    PetscCall(PetscPrintf(attention->layout.comm,
-                          "           energy as E_beta e^{-beta}: e^beta is beyond double precision\n"));
+    PetscCall(AttentionWeightsView(attention));
+  PetscCall(ViewEnergy(attention));
   PetscCall(AttentionEngineView(attention));
   PetscFunctionReturn(0);
 }

@@ -295,9 +295,10 @@ static void RaiseMaximum(PetscInt n, PetscInt nk, const double *square, double *
   }
 }
 
-void TileSumOnline(TileShape shape, const double *queries, TilePack b, const double *bias, PetscBool causal,
-                   double *maximum, double *sum) {
+void TileSumOnline(TileShape shape, const double *queries, const double *keys, const double *bias, PetscBool causal,
+                   PetscInt width, const double *values, double *maximum, double *sum) {
   const PetscInt n = shape.dim + 1;
+  const TileShape sums = {shape.block, width};
   double square[SQUARE * SQUARE] __attribute__((aligned(64)));
 
   for (PetscInt i = 0; i < shape.block; i += SQUARE) {
@@ -305,7 +306,7 @@ void TileSumOnline(TileShape shape, const double *queries, TilePack b, const dou
     for (PetscInt j = 0; j < end; j += SQUARE) {
       const PetscInt nj = PetscMin(SQUARE, shape.block - j);
 
-      AllProducts(shape, ni, nj, queries + i * n, b.x + j * n, square);
+      AllProducts(shape, ni, nj, queries + i * n, keys + j * n, square);
       if (causal && i == j) Mask(ni, -DBL_MAX, square);
       for (PetscInt g = 0; g < ni; g += GROUP) {
         double *m = maximum + i + g;
@@ -313,7 +314,7 @@ void TileSumOnline(TileShape shape, const double *queries, TilePack b, const dou
         for (PetscInt k = 0; k < nj; k++) {
           for (int l = 0; l < GROUP; l++) square[k * SQUARE + g + l] += bias[j + k];
         }
-        RaiseMaximum(n, nj, square + g, m, sum + (i + g) * n);
+        RaiseMaximum(width + 1, nj, square + g, m, sum + (i + g) * (width + 1));
         for (PetscInt k = 0; k < nj; k++) {
           for (int l = 0; l < GROUP; l += LANES) {
             double *e = square + k * SQUARE + g + l;
@@ -322,7 +323,7 @@ void TileSumOnline(TileShape shape, const double *queries, TilePack b, const dou
         }
       }
       if (causal && i == j) Mask(ni, 0, square);
-      AccumulateAll(shape, ni, nj, square, b.wx + j * n, sum + i * n);
+      AccumulateAll(sums, ni, nj, square, values + j * (width + 1), sum + i * (width + 1));
     }
   }
 }
@@ -355,7 +356,7 @@ static void AddEntropy(PetscInt nk, PetscInt block, const double *square, double
   }
 }
 
-void TileSumEntropy(TileShape shape, const double *queries, TilePack b, const double *bias, PetscBool causal,
+void TileSumEntropy(TileShape shape, const double *queries, const double *keys, const double *bias, PetscBool causal,
                     double *maximum, double *sum) {
   const PetscInt n = shape.dim + 1;
   double square[SQUARE * SQUARE] __attribute__((aligned(64)));
@@ -365,28 +366,12 @@ void TileSumEntropy(TileShape shape, const double *queries, TilePack b, const do
     for (PetscInt j = 0; j < end; j += SQUARE) {
       const PetscInt nj = PetscMin(SQUARE, shape.block - j);
 
-      AllProducts(shape, ni, nj, queries + i * n, b.x + j * n, square);
+      AllProducts(shape, ni, nj, queries + i * n, keys + j * n, square);
       for (PetscInt k = 0; k < nj; k++) {
         for (PetscInt l = 0; l < ni; l++) square[k * SQUARE + l] += bias[j + k];
       }
       if (causal && i == j) Mask(ni, -DBL_MAX, square);
       for (PetscInt g = 0; g < ni; g += GROUP) AddEntropy(nj, shape.block, square + g, maximum + i + g, sum + i + g);
-    }
-  }
-}
-
-void TileMultiply(TileShape shape, double scale, const double *matrix, const double *in, double *out) {
-  const PetscInt d = shape.dim, n = d + 1;
-
-  for (PetscInt t = 0; t < shape.block; t += GROUP, in += n * GROUP, out += n * GROUP) {
-    for (PetscInt r = 0; r < d; r++) {
-      const double *row = matrix + (size_t)r * d;
-      double s[GROUP] = {0};
-
-      for (PetscInt c = 0; c < d; c++) {
-        for (int l = 0; l < GROUP; l++) s[l] += row[c] * in[c * GROUP + l];
-      }
-      for (int l = 0; l < GROUP; l++) out[r * GROUP + l] = scale * s[l];
     }
   }
 }

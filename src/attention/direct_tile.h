@@ -32,21 +32,18 @@ double TileEnergy(TileShape shape, double rate, TilePack a, TilePack b);
 /* A bias that keys without weight (padding, too) get, so that they never have the largest logit. */
 #define TILE_NEVER (-1e300)
 
-/* Softmax with unbounded logits <q_i,x_j> + bias_j: queries is a pack of the q_i (last component unused), bias[B]
- * belongs to the keys b. maximum[B] holds the largest logit that query i has seen and sum the sums with the kernel
+/* Softmax with unbounded logits <q_i,k_j> + bias_j, in shape.dim dimensions: queries and keys are packs of the q_i and
+ * the k_j (last component unused), values[width + 1] a pack of what is summed: numbers times the weight and, last, the
+ * weight. maximum[B] holds the largest logit that query i has seen and sum[width + 1] the sums with the kernel
  * e^{logit - maximum}; both are brought up to date. Starts from maximum = -DBL_MAX, sum = 0. If `causal`, query i sees
  * the keys j <= i alone. */
-void TileSumOnline(TileShape shape, const double *queries, TilePack b, const double *bias, PetscBool causal,
-                   double *maximum, double *sum);
+void TileSumOnline(TileShape shape, const double *queries, const double *keys, const double *bias, PetscBool causal,
+                   PetscInt width, const double *values, double *maximum, double *sum);
 
 /* For logits as in TileSumOnline, without TILE_NEVER: sum[2][B] holds, at each query, the sums over the keys it has
  * seen of e^{l - maximum} and e^{l - maximum} (l - maximum). Starts from maximum = -DBL_MAX, sum = 0. */
-void TileSumEntropy(TileShape shape, const double *queries, TilePack b, const double *bias, PetscBool causal,
+void TileSumEntropy(TileShape shape, const double *queries, const double *keys, const double *bias, PetscBool causal,
                     double *maximum, double *sum);
-
-/* out_i = scale M in_i for all tokens of a pack, M row-major d x d; the last component is left alone. out and in must
- * not overlap. */
-void TileMultiply(TileShape shape, double scale, const double *matrix, const double *in, double *out);
 
 /* fixed[i] += round(2^61 sum[i]), sum[i] = 0, for i < n, n a multiple of 8: the order-free sum of chorale/sum.h for
  * numbers of at most 1. */

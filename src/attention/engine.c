@@ -17,13 +17,28 @@ static PetscInt Components(Attention attention) {
   return attention->type->rate == 0 || attention->value == 0 ? 1 : attention->layout.dim + 1;
 }
 
+/* Of all heads, in the mean over the layers: their number, and numbers of a token in its logits and its sums. */
+static void HeadNumbers(Attention attention, double *heads, double *numbers) {
+  *heads = *numbers = 0;
+  for (PetscInt l = 0; l < attention->layers; l++) {
+    const AttentionLayer *layer = &attention->layer[l];
+
+    *heads += (double)layer->heads / (double)attention->layers;
+    for (PetscInt h = 0; h < layer->heads; h++)
+      *numbers +=
+          (double)(AttentionHeadRows(attention, &layer->head[h]) + AttentionHeadWidth(attention, &layer->head[h])) /
+          (double)attention->layers;
+  }
+}
+
 /* Products, sums of n components on both sides, and about 30 for the exponential; each pair once, or per head in both
  * orders. Under the mask one side of a pair sees the other. */
 static double DirectFlops(Attention attention, PetscInt n) {
   const double N = (double)attention->layout.count, d = attention->layout.dim, sides = attention->causal ? 1 : 2;
+  double heads, numbers;
 
-  return attention->heads ? (double)attention->heads * 0.5 * sides * N * N * (4 * d + 32)
-                          : 0.5 * N * N * (2 * d + 2 * sides * n + 30);
+  HeadNumbers(attention, &heads, &numbers);
+  return heads > 0 ? 0.5 * sides * N * N * (2 * numbers + 32 * heads) : 0.5 * N * N * (2 * d + 2 * sides * n + 30);
 }
 
 /* Creates the engine of moments if it can be used, which `must` asks for. */
@@ -37,10 +52,9 @@ static PetscErrorCode TryMoments(Attention attention, PetscBool must, PetscInt n
   if (attention->heads || attention->layout.dim > HARMONICS_DIM) PetscFunctionReturn(0);
   PetscCall(AttentionTruncate(attention));
   PetscCheck(!must || attention->truncation.count <= MOMENTS_MOST, attention->layout.comm, PETSC_ERR_USER_INPUT,
-             "attention_engine = moments: attention_beta = %.6g in %" PetscInt_FMT
-             " dimensions takes K = %.6g harmonics "
+             "attention_engine = moments: %s = %.6g in %" PetscInt_FMT " dimensions takes K = %.6g harmonics "
              "(degree %" PetscInt_FMT "), at most %d are allowed: take auto, direct or a larger attention_tol",
-             (double)attention->beta, attention->layout.dim, (double)attention->truncation.count,
+             attention->key, (double)attention->beta, attention->layout.dim, (double)attention->truncation.count,
              attention->truncation.degree, MOMENTS_MOST);
   if (attention->truncation.count > MOMENTS_MOST) PetscFunctionReturn(0);
   attention->engine = attention->causal ? &AttentionMomentsCausal : &AttentionMoments;
@@ -76,14 +90,24 @@ PetscErrorCode AttentionEngineCreate(Attention attention) {
 }
 
 PetscErrorCode AttentionGetCost(Attention attention, PetscReal *flops, PetscReal *travel, PetscReal *bytes) {
+  PetscReal away, memory;
   PetscMPIInt size;
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_size(attention->layout.comm, &size));
   *flops = (attention->engine == &AttentionDirect ? attention->flops_direct : attention->flops_moments) / size;
   attention->engine->cost(attention, travel, bytes);
+  for (PetscInt l = 0; l < attention->layers; l++) {
+    const AttentionMlp *mlp = &attention->layer[l].mlp;
+
+    *flops += 4.0 * mlp->up.rows * attention->layout.dim * (double)attention->layout.count / size / attention->layers;
+    *bytes += sizeof(double) * 2.0 * mlp->up.rows * attention->layout.dim;
+  }
   if (attention->type->form == FORM_SINKHORN)
-    *bytes += 3.0 * sizeof(double) * attention->layout.owned * attention->layout.block;
+    *bytes += (3.0 + attention->heads) * sizeof(double) * attention->layout.owned * attention->layout.block;
+  if (!attention->gauge) PetscFunctionReturn(0);
+  attention->gauge->engine->cost(attention->gauge, &away, &memory); /* the energy is not part of a step */
+  *bytes += memory;
   PetscFunctionReturn(0);
 }
 

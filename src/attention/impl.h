@@ -2,9 +2,11 @@
 #ifndef CHORALE_ATTENTION_IMPL_H
 #define CHORALE_ATTENTION_IMPL_H
 
+#include <chorale/activation.h>
 #include <chorale/attention.h>
 
 #include "attention/panel.h"
+#include "io/hdf.h"
 
 /* How the field follows from kernel sums S and S0. */
 typedef enum {
@@ -22,13 +24,36 @@ typedef struct {
   PetscBool distance; /* logits are -|Qx-Ky|^2, not <Qx,Ky> */
 } AttentionType;
 
-/* One head of general weights. Logits are <query x, y> + bias(y): a part that depends on x alone does not matter where
- * they are normalised. */
+/* x -> M x + b; the identity for M = NULL, b = 0 for b = NULL. */
 typedef struct {
-  double *query; /* K^T Q, or 2 K^T Q with distances; d x d row-major like all */
-  double *key;   /* K with distances, bias(y) = -|Ky|^2; else NULL */
-  double *value; /* V */
+  PetscInt rows, columns;
+  double *matrix; /* row-major */
+  double *bias;
+} AttentionMap;
+
+/* One head of general weights, THEORY.md (1.8), (1.9). Logits are <query x, key y> - |square y|^2: a part that depends
+ * on x alone does not matter where they are normalised. What attention averages is enter y; leave makes the output of
+ * the average, whose bias goes with the sum of the weights. Matrices of fewer than d rows are applied one after the
+ * other, so that a pair of tokens costs their rows; others as one product of d x d. */
+typedef struct {
+  AttentionMap query, key, square, enter, leave;
+  PetscBool distance;    /* there is a square */
+  PetscInt ranks[2];     /* rows that the file has of Q and K, and of V */
+  PetscBool out, biased; /* it has O, and some bias */
 } AttentionHead;
+
+/* x -> down sigma(up x) */
+typedef struct {
+  AttentionMap up, down;
+  const Activation *activation; /* NULL where there is no MLP */
+} AttentionMlp;
+
+/* The weights of a layer. */
+typedef struct {
+  PetscInt heads;
+  AttentionHead *head;
+  AttentionMlp mlp;
+} AttentionLayer;
 
 /* How heads are drawn anew in every step; all 0 where they are not. */
 typedef struct {
@@ -84,11 +109,15 @@ typedef struct {
 
 struct _p_Attention {
   const AttentionType *type;
+  const char *key; /* that beta is */
   PetscReal beta, value, tol;
   PetscReal exponent;            /* of the kernel sums */
+  Attention gauge;               /* of value 1 at the energy's beta; NULL where that is beta */
   Attention softmax;             /* of value 1 at beta, for the energy's gradient and barycentres; NULL until used */
   char file[PETSC_MAX_PATH_LEN]; /* attention_weights or empty */
-  PetscInt heads;
+  PetscInt layers, depth; /* weights of so many layers, layer[], for steps 0 .. depth - 1; 0 where there are none */
+  AttentionLayer *layer;
+  PetscInt now, heads; /* the layer in use, and its heads */
   AttentionHead *head;
   AttentionRandom random;
   PetscInt64 iterations; /* Sinkhorn: at most this many, to this residual */
@@ -145,9 +174,12 @@ PetscErrorCode AttentionEngineCreate(Attention attention);
 PetscErrorCode AttentionEngineView(Attention attention);
 
 /* online.c: drift <- value x sum over heads of the field with general weights; without heads, default weights with the
- * kernel e^{exponent <x,y>}, w_j f_j in place of w_j (factors[owned * B], NULL for f = 1). Any logits: softmax with a
- * running maximum. Collective. */
+ * kernel e^{exponent <x,y>}; w_j f_j in place of w_j (factors[owned * B], of each head; NULL for f = 1). Any logits:
+ * softmax with a running maximum. Collective. */
 PetscErrorCode AttentionOnline(Attention attention, Tokens tokens, const double *factors, Vec drift);
+/* totals_i = log sum_j w_j f_j e^{l(x_i,x_j)} of a head at the own tokens. Collective. */
+PetscErrorCode AttentionOnlineTotals(Attention attention, Tokens tokens, const AttentionHead *head,
+                                     const double *factors, double *totals);
 
 /* online.c: the mean over all heads and all tokens that see weight of the entropy of their attention weights, and of
  * the largest of them. Collective. */
@@ -157,14 +189,53 @@ PetscErrorCode AttentionOnlineFocus(Attention attention, Tokens tokens, Attentio
  * power of two so that factors[owned * B] <= 1. Collective. */
 PetscErrorCode AttentionSinkhorn(Attention attention, Tokens tokens, double *factors);
 
-/* attention.c: makes attention->softmax. Collective. */
+/* sinkhorn_heads.c: with general weights, factors[heads][owned * B] e^g of each head, divided by the largest.
+ * Collective. */
+PetscErrorCode AttentionSinkhornHeads(Attention attention, Tokens tokens, double *factors);
+
+/* attention.c: makes attention->softmax unless it is there. Collective. */
 PetscErrorCode AttentionSoftmax(Attention attention);
 
-/* heads.c: reads attention->file. Collective. */
-PetscErrorCode AttentionHeadsRead(Attention attention);
-PetscErrorCode AttentionHeadsDestroy(Attention attention);
-/* out += scale K^T Q for K and Q of so many rows. */
-void AttentionKeyQuery(PetscInt rows, PetscInt d, double scale, const double *key, const double *query, double *out);
+/* weights.c: makes room for the weights of so many layers, without heads. */
+PetscErrorCode AttentionWeightsCreate(Attention attention, PetscInt layers);
+/* From now on the weights of this layer count. */
+PetscErrorCode AttentionUseLayer(Attention attention, PetscInt layer);
+/* Reads attention->file for this study, NULL for any. Collective. */
+PetscErrorCode AttentionWeightsRead(Attention attention, const char *study);
+/* What the file has, on stdout of rank 0. Collective. */
+PetscErrorCode AttentionWeightsView(Attention attention);
+PetscErrorCode AttentionWeightsDestroy(Attention attention);
+
+/* mlp.c: reads the MLP of this group of the file. Collective. */
+PetscErrorCode AttentionMlpRead(Attention attention, Hdf hdf, const char *group, AttentionMlp *mlp);
+PetscErrorCode AttentionMlpDestroy(AttentionMlp *mlp);
+
+/* heads.c: the array group/name of the file, of finite numbers: a matrix, or a vector for columns = 0, of *rows rows,
+ * or any number of them for *rows = 0, which becomes that found. Refuses (user input) others. Collective. */
+PetscErrorCode AttentionArrayRead(Attention attention, Hdf hdf, const char *group, const char *name, PetscInt *rows,
+                                  PetscInt columns, double **values);
+PetscErrorCode AttentionArrayExists(Hdf hdf, const char *group, const char *name, PetscBool *exists);
+/* A vector that there need not be: *values is left alone. */
+PetscErrorCode AttentionVectorRead(Attention attention, Hdf hdf, const char *group, const char *name, PetscInt rows,
+                                   double **values);
+/* Refuses (user input) members of a group with other names, the last of which is NULL. */
+PetscErrorCode AttentionCheckNames(Attention attention, Hdf hdf, const char *group, const char *const known[]);
+/* heads.c: reads the head at this path of the file. Collective. */
+PetscErrorCode AttentionHeadRead(Attention attention, Hdf hdf, const char *path, AttentionHead *head);
+PetscErrorCode AttentionHeadDestroy(AttentionHead *head);
+/* Numbers per token that its logits and its sums have, without the last one of a pack. */
+PetscInt AttentionHeadRows(Attention attention, const AttentionHead *head);
+PetscInt AttentionHeadWidth(Attention attention, const AttentionHead *head);
+/* out += scale A^T B for A and B of so many rows of length d. */
+void AttentionTransposeMultiply(PetscInt rows, PetscInt d, double scale, const double *A, const double *B, double *out);
+
+/* out = outer inner, d x d, or outer where inner is the identity. */
+PetscErrorCode AttentionMapProduct(const AttentionMap *outer, const AttentionMap *inner, PetscInt d, double *out);
+
+/* map.c: out(x) for the tokens of a pack in[columns + 1], to a pack out[rows + 1] whose last component is left alone.
+ */
+void AttentionMapPack(const AttentionMap *map, PetscInt block, const double *in, double *out);
+PetscErrorCode AttentionMapDestroy(AttentionMap *map);
 
 /* random.c: makes room for the heads that AttentionDraw fills. */
 PetscErrorCode AttentionHeadsRandom(Attention attention, const AttentionOptions *options);

@@ -20,16 +20,18 @@ const OptionKey AttentionKeys[] = {
                        "tokens (not with sinkhorn)."),
     REAL_KEY(AttentionOptions, beta, "attention_beta", "1", 1e-6, 1e4, "-",
              .prefix = "logN:", .settle_by = "tokens_count", .settle = LogarithmOfCount,
-             .help = "Inverse temperature: Q'K = beta I; logN:c is c log N. Also the beta of the energy E_beta; beyond "
-                     "700, where e^beta leaves double precision, the observable energy is E_beta e^{-beta}."),
+             .help = "Inverse temperature: Q'K = beta I; logN:c is c log N. Also the beta of the energy E_beta, unless "
+                     "energy_beta is given."),
     REAL_KEY(AttentionOptions, value, "attention_value", "1", -1e6, 1e6, "1/time",
              .needs = {{"attention_type", "!none"}},
              .help = "Value scale v, V = v I: 1 attracts, -1 repels, 0 switches attention off."),
     STRING_KEY(AttentionOptions, weights, "attention_weights", "", .shown = "(none)", .input = PETSC_TRUE,
                .needs = {{"attention_type", "!none"}},
-               .help = "HDF5 file with heads/<h>/{Q,K,V}, d x d each: Q, K, v V in place of sqrt(beta) I, v I; heads "
-                       "add up. Or random: fresh Q and K in every layer, whose logits have the standard deviation "
-                       "beta."),
+               .help =
+                   "HDF5 file with heads/<h>/{Q,K,V}, Q and K k x d, V d x d or with an O beside it, and biases (or "
+                   "layers/<l>/heads/<h>): in "
+                   "place of sqrt(beta) I, v I; heads add up, times v. Or random: fresh Q and K in every layer, "
+                   "whose logits have the standard deviation beta."),
     INT_KEY(AttentionOptions, heads, "attention_heads", "1", 1, 4096, "heads",
             .needs = {{"attention_weights", ATTENTION_RANDOM}}, .help = "Number of random heads."),
     INT_KEY(AttentionOptions, head_dim, "attention_head_dim", "-1", -1, 100000, "-",
@@ -53,12 +55,32 @@ const OptionKey AttentionKeys[] = {
              .help = "Largest deviation of a row sum from 1 at which attention_type sinkhorn stops."),
     {.name = NULL}};
 
+static PetscErrorCode ResolveEnergy(MPI_Comm world, char *value, size_t size) {
+  char beta[PETSC_MAX_PATH_LEN];
+
+  PetscFunctionBeginUser;
+  (void)world;
+  PetscCall(DeckReadText(AttentionKeys, "attention_beta", beta));
+  PetscCall(PetscStrncpy(value, beta, size));
+  PetscFunctionReturn(0);
+}
+
+const OptionKey EnergyKeys[] = {
+    REAL_KEY(AttentionOptions, energy_beta, "energy_beta", "", 1e-6, 1e4, "-", .shown = "(same)",
+             .resolve = ResolveEnergy,
+             .help = "The beta of the energy E_beta; attention_beta unless given. Beyond 700, where e^beta leaves "
+                     "double precision, the observable energy is E_beta e^{-beta}."),
+    {.name = NULL}};
+
 PetscErrorCode AttentionOptionsRead(AttentionOptions *options) {
   EnsembleOptions ensemble;
 
   PetscFunctionBeginUser;
   PetscCall(DeckRead(AttentionKeys, options));
+  PetscCall(DeckRead(EnergyKeys, options));
   PetscCall(EnsembleOptionsRead(&ensemble));
   options->seed = (uint64_t)ensemble.seed;
+  options->depth = 0;
+  options->study = NULL;
   PetscFunctionReturn(0);
 }

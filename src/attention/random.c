@@ -24,14 +24,21 @@ PetscErrorCode AttentionHeadsRandom(Attention attention, const AttentionOptions 
   attention->random.dim = options->head_dim > 0 ? (PetscInt)options->head_dim : d;
   attention->random.value = options->random_value;
   attention->random.seed = options->seed;
-  attention->heads = (PetscInt)options->heads;
+  PetscCall(AttentionWeightsCreate(attention, 1));
+  attention->layer[0].heads = (PetscInt)options->heads;
   PetscCall(PetscMalloc1(HeadNormals(attention), &attention->random.normals));
-  PetscCall(PetscCalloc1(attention->heads, &attention->head));
+  PetscCall(PetscCalloc1(attention->layer[0].heads, &attention->layer[0].head));
+  PetscCall(AttentionUseLayer(attention, 0));
   for (PetscInt h = 0; h < attention->heads; h++) {
-    PetscCall(PetscCalloc1(d * d, &attention->head[h].query));
-    PetscCall(PetscCalloc1(d * d, &attention->head[h].value));
-    if (attention->type->distance) PetscCall(PetscCalloc1(d * d, &attention->head[h].key));
-    for (PetscInt c = 0; c < d; c++) attention->head[h].value[c * d + c] = 1;
+    AttentionHead *head = &attention->head[h];
+
+    *head = (AttentionHead){.query = {d, d, NULL, NULL}, .leave = {d, d, NULL, NULL}};
+    head->distance = attention->type->distance;
+    PetscCall(PetscCalloc1(d * d, &head->query.matrix));
+    PetscCall(PetscCalloc1(d * d, &head->leave.matrix));
+    head->square = (AttentionMap){.rows = attention->random.dim, .columns = d};
+    if (head->distance) PetscCall(PetscCalloc1(attention->random.dim * d, &head->square.matrix));
+    for (PetscInt c = 0; c < d; c++) head->leave.matrix[c * d + c] = 1;
   }
   PetscFunctionReturn(0);
 }
@@ -43,16 +50,17 @@ static void SetHead(Attention attention, AttentionHead *head) {
   const double size = sqrt(attention->beta / sqrt((double)rows)), share = 1 / sqrt((double)d);
 
   for (PetscInt i = 0; i < 2 * rows * d; i++) query[i] *= size;
-  for (PetscInt i = 0; i < d * d; i++) head->query[i] = 0;
-  AttentionKeyQuery(rows, d, attention->type->distance ? 2 : 1, key, query, head->query);
-  for (PetscInt i = 0; i < rows * d && head->key; i++) head->key[i] = key[i]; /* rows below are 0 */
-  for (PetscInt i = 0; i < d * d && attention->random.value; i++) head->value[i] = share * value[i];
+  for (PetscInt i = 0; i < d * d; i++) head->query.matrix[i] = 0;
+  AttentionTransposeMultiply(rows, d, head->distance ? 2 : 1, key, query, head->query.matrix);
+  for (PetscInt i = 0; i < rows * d && head->distance; i++) head->square.matrix[i] = key[i];
+  for (PetscInt i = 0; i < d * d && attention->random.value; i++) head->leave.matrix[i] = share * value[i];
 }
 
 PetscErrorCode AttentionDraw(Attention attention, PetscInt realization, PetscInt step) {
   const RngStream stream = {attention->random.seed, (uint32_t)realization, (uint32_t)step, RNG_HEADS};
 
   PetscFunctionBeginUser;
+  PetscCall(AttentionSetStep(attention, step));
   if (!attention->random.normals) PetscFunctionReturn(0);
   for (PetscInt h = 0; h < attention->heads; h++) {
     RngNormal(stream, (uint64_t)h * HeadNormals(attention), HeadNormals(attention), attention->random.normals);

@@ -239,3 +239,43 @@ void RngNormal(RngStream stream, uint64_t first, size_t n, double *z) {
 void RngUniform(RngStream stream, uint64_t first, size_t n, double *u) {
   Fill(UniformGroups, stream, first, n, u);
 }
+
+static void RademacherGroups(const Schedule *schedule, uint64_t group, double *x) {
+  UniformGroups(schedule, group, x);
+#pragma omp simd
+  for (int i = 0; i < GROUPS * RNG_GROUP; i++) x[i] = copysign(1, x[i] - 0.5);
+}
+
+static void FlatGroups(const Schedule *schedule, uint64_t group, double *x) {
+  const double width = 0x1.bb67ae8584caap+1; /* sqrt(12) */
+  UniformGroups(schedule, group, x);
+#pragma omp simd
+  for (int i = 0; i < GROUPS * RNG_GROUP; i++) x[i] = width * (x[i] - 0.5);
+}
+
+/* With v = u - 1/2 the quantile is -sign(v) log(1 - 2|v|)/sqrt(2); v and 1 - 2|v| are exact, the latter in (0,1). */
+static void LaplaceGroups(const Schedule *schedule, uint64_t group, double *x) {
+  const double scale = 0x1.6a09e667f3bcdp-2; /* sqrt(1/8) */
+  double exponent[GROUPS * RNG_GROUP], s[GROUPS * RNG_GROUP];
+  UniformGroups(schedule, group, x);
+#pragma omp simd
+  for (int i = 0; i < GROUPS * RNG_GROUP; i++) Split(1.0 - 2.0 * fabs(x[i] - 0.5), &exponent[i], &s[i]);
+#pragma omp simd
+  for (int i = 0; i < GROUPS * RNG_GROUP; i++) x[i] = copysign(scale * MinusTwoLog(exponent[i], s[i]), x[i] - 0.5);
+}
+
+void RngCentred(RngLaw law, RngStream stream, uint64_t first, size_t n, double *x) {
+  switch (law) {
+  case RNG_RADEMACHER:
+    Fill(RademacherGroups, stream, first, n, x);
+    break;
+  case RNG_UNIFORM:
+    Fill(FlatGroups, stream, first, n, x);
+    break;
+  case RNG_LAPLACE:
+    Fill(LaplaceGroups, stream, first, n, x);
+    break;
+  default:
+    RngNormal(stream, first, n, x);
+  }
+}

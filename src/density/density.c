@@ -36,6 +36,19 @@ static PetscErrorCode SetScheme(Density density) {
   PetscFunctionReturn(0);
 }
 
+/* e_n of e^{beta (u - 1)} by degrees within attention_tol. */
+static PetscErrorCode SetKernel(Density density, PetscReal beta, DensityKernel *kernel) {
+  PetscReal tail;
+
+  PetscFunctionBeginUser;
+  kernel->beta = beta;
+  PetscCall(ZonalExponentialDegree(density->dim, beta, density->attention.tol, &kernel->degree, &tail));
+  kernel->degree = PetscMin(kernel->degree, density->degree);
+  PetscCall(PetscMalloc1(kernel->degree + 1, &kernel->e));
+  PetscCall(ZonalExponential(density->dim, beta, kernel->degree, kernel->e));
+  PetscFunctionReturn(0);
+}
+
 /* Z by degrees within attention_tol, and how many degrees its velocity needs. The velocity of softmax is analytic where
  * Z has no zero: on complex angles |Im| < asinh(pi / (2 exponent)), where all terms of Z, positive for real ones, turn
  * by less than a right angle. So its coefficients fall like e^{-n asinh(...)}. */
@@ -47,10 +60,8 @@ static PetscErrorCode SetBandwidth(Density density, PetscInt noise) {
 
   PetscFunctionBeginUser;
   density->bandwidth = noise + 1;
-  PetscCall(ZonalExponentialDegree(density->dim, a->beta, tol, &density->energy_degree, &tail));
-  density->energy_degree = PetscMin(density->energy_degree, density->degree);
-  PetscCall(PetscMalloc1(density->energy_degree + 1, &density->energy));
-  PetscCall(ZonalExponential(density->dim, a->beta, density->energy_degree, density->energy));
+  PetscCall(SetKernel(density, a->energy_beta, &density->energy));
+  PetscCall(SetKernel(density, a->beta, &density->mmd));
   if (a->zero) PetscFunctionReturn(0);
   /* Z itself to rounding: its small values are divided by, and a few degrees more cost nothing. */
   PetscCall(ZonalExponentialDegree(density->dim, a->exponent, PetscMin(tol, 1e-15), &z->degree, &tail));
@@ -108,7 +119,8 @@ PetscErrorCode DensityDestroy(Density *handle) {
   PetscCall(density->kind->destroy(density));
   for (int i = 0; i < 3; i++) PetscCall(PetscFree(density->work[i]));
   PetscCall(PetscFree(density->potential.zonal));
-  PetscCall(PetscFree(density->energy));
+  PetscCall(PetscFree(density->energy.e));
+  PetscCall(PetscFree(density->mmd.e));
   PetscCall(VecDestroy(&density->state));
   PetscCall(HarmonicsDestroy(&density->harmonics));
   PetscCall(PetscFree(*handle));

@@ -35,6 +35,13 @@ typedef struct {
   PetscErrorCode (*view)(Density density);
 } DensityKind;
 
+/* e^{beta (u - 1)}. */
+typedef struct {
+  PetscReal beta;
+  PetscInt degree;
+  PetscReal *e; /* [degree + 1], e_n of NUMERICS.md (9.1) */
+} DensityKernel;
+
 struct _p_Density {
   const DensityKind *kind;
   MPI_Comm comm;
@@ -47,8 +54,7 @@ struct _p_Density {
   DensityOptions options;
   AttentionPotential attention;
   DensityPotential potential;
-  PetscInt energy_degree;
-  PetscReal *energy;  /* [energy_degree + 1]: e_n of E_beta */
+  DensityKernel energy, mmd;
   PetscInt bandwidth; /* degree of the velocity that the grid holds */
   PetscInt needed;    /* degree that attention may have, which is more than bandwidth where it is too sharp */
   PetscReal speed;    /* of the frozen field, at most */

@@ -39,14 +39,15 @@ PetscErrorCode DensityTail(Density density, PetscReal *tail, PetscBool *outgrown
 
 /* THEORY.md (5.1) in moments: 1/2 e^beta sum_n e_n (1 - |S|/dim(n) sum_j rho_nj^2). */
 static PetscErrorCode Energy(Density density, PetscReal *energy) {
+  const DensityKernel *kernel = &density->energy;
   PetscReal *power, sum = 0;
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc1(density->degree + 1, &power));
   PetscCall(DensitySpectrum(density, power));
-  for (PetscInt n = density->energy_degree; n > 0; n--)
-    sum += density->energy[n] * (1 - power[n] * density->area / SphereHarmonicCount(density->dim, n));
-  *energy = 0.5 * exp(density->attention.beta) * sum;
+  for (PetscInt n = kernel->degree; n > 0; n--)
+    sum += kernel->e[n] * (1 - power[n] * density->area / SphereHarmonicCount(density->dim, n));
+  *energy = 0.5 * exp(kernel->beta) * sum;
   PetscCall(PetscFree(power));
   PetscFunctionReturn(0);
 }
@@ -150,9 +151,9 @@ PetscErrorCode DensityCompare(Density density, Tokens tokens, PetscReal *mmd2, P
   for (PetscInt n = density->degree; n >= 0; n--) {
     const PetscReal weight = 1 + (PetscReal)n * (PetscReal)(n + density->dim - 2);
     *sobolev2 += density->area * power[n] / (weight * weight);
-    if (n <= density->energy_degree)
-      *mmd2 += exp(density->attention.beta) * density->energy[n] * density->area /
-               SphereHarmonicCount(density->dim, n) * power[n];
+    if (n <= density->mmd.degree)
+      *mmd2 +=
+          exp(density->mmd.beta) * density->mmd.e[n] * density->area / SphereHarmonicCount(density->dim, n) * power[n];
   }
   PetscCall(PetscFree(moments));
   PetscCall(PetscFree(power));

@@ -1,4 +1,4 @@
-/* W2^2 between certified bounds by auction, from coarse to fine (THEORY.md (9.12)). */
+/* W2^2 between certified bounds by auction, from coarse to fine (NUMERICS.md (9.14)). */
 #include <math.h>
 
 #include <chorale/distance.h>

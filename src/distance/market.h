@@ -1,5 +1,5 @@
-/* One transport problem at auction (Bertsekas; THEORY.md (9.12)): persons are points that give their mass away, objects
- * are points that take it, in lots, at prices.
+/* One transport problem at auction (Bertsekas; NUMERICS.md (9.14)): persons are points that give their mass away,
+ * objects are points that take it, in lots, at prices.
  *
  * Every rank of comm holds all of it. Only searches are shared, and what they find is the same on every rank, so all
  * ranks do the same. */

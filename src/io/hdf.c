@@ -119,6 +119,7 @@ PetscErrorCode HdfOpen(MPI_Comm comm, const char *path, const char *mode, const 
 
 PetscErrorCode HdfClose(Hdf *handle) {
   char path[PETSC_MAX_PATH_LEN];
+  const char *reason = "";
   PetscBool ok = PETSC_TRUE;
   Hdf hdf = *handle;
 
@@ -127,10 +128,11 @@ PetscErrorCode HdfClose(Hdf *handle) {
   *handle = NULL;
   if (hdf->file >= 0 && H5Fclose(hdf->file) < 0) ok = PETSC_FALSE;
   PetscCall(HdfAgree(hdf->comm, &ok));
+  if (!ok) reason = HdfReason(hdf);
   PetscCallMPI(MPI_Comm_free(&hdf->comm));
   PetscCall(PetscStrncpy(path, hdf->path, sizeof(path)));
   PetscCall(PetscFree(hdf));
-  PetscCheck(ok, PETSC_COMM_SELF, PETSC_ERR_FILE_WRITE, "%s: cannot close", path);
+  PetscCheck(ok, PETSC_COMM_SELF, PETSC_ERR_FILE_WRITE, "%s: cannot close%s", path, reason);
   PetscFunctionReturn(0);
 }
 
@@ -140,7 +142,7 @@ PetscErrorCode HdfFlush(Hdf hdf) {
   PetscFunctionBeginUser;
   ok = H5Fflush(hdf->file, H5F_SCOPE_GLOBAL) >= 0 ? PETSC_TRUE : PETSC_FALSE;
   PetscCall(HdfAgree(hdf->comm, &ok));
-  PetscCheck(ok, hdf->comm, PETSC_ERR_FILE_WRITE, "%s: cannot flush", hdf->path);
+  PetscCheck(ok, hdf->comm, PETSC_ERR_FILE_WRITE, "%s: cannot flush%s", hdf->path, HdfReason(hdf));
   PetscFunctionReturn(0);
 }
 

@@ -15,9 +15,14 @@ struct _p_Hdf {
 
 /* A write that HDF5 refuses is a run-time failure; metadata calls are collective and fail on all ranks alike. */
 #define HdfCheck(hdf, call, what)                                                                                      \
-  PetscCheck((call) >= 0, (hdf)->comm, PETSC_ERR_FILE_WRITE, "%s: cannot write %s", (hdf)->path, (what))
+  PetscCheck((call) >= 0, (hdf)->comm, PETSC_ERR_FILE_WRITE, "%s: cannot write %s%s", (hdf)->path, (what),             \
+             HdfReason(hdf))
 
 /* ok on this rank becomes ok on every rank of comm, so that all of them fail or none. Collective. */
 PETSC_INTERN PetscErrorCode HdfAgree(MPI_Comm comm, PetscBool *ok);
+
+/* ": No space left on device" and the like after a write that failed; empty where the system gives no reason, and on
+ * ranks that do not speak. Valid until the next call. Not collective. */
+PETSC_INTERN const char *HdfReason(Hdf hdf);
 
 #endif

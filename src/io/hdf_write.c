@@ -183,7 +183,7 @@ static PetscErrorCode WriteSelected(Hdf hdf, const char *path, hid_t dataset, hi
   ok = H5Dwrite(dataset, type, memory, space, transfer, values ? values : &nothing) >= 0 ? PETSC_TRUE : PETSC_FALSE;
   H5Pclose(transfer);
   PetscCall(HdfAgree(hdf->comm, &ok));
-  PetscCheck(ok, hdf->comm, PETSC_ERR_FILE_WRITE, "%s: cannot write %s", hdf->path, path);
+  PetscCheck(ok, hdf->comm, PETSC_ERR_FILE_WRITE, "%s: cannot write %s%s", hdf->path, path, HdfReason(hdf));
   PetscFunctionReturn(0);
 }
 

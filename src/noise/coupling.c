@@ -40,6 +40,11 @@ PetscErrorCode CouplingCreate(Noise limit, const CouplingOptions *options, Coupl
   PetscCheck(spectral || !coupling->type->spectral, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
              "limits_coupling = %s: needs noise_type spectral, noise_type %s couples at the tokens", name,
              limit->type->name);
+  PetscCheck(
+      limit->weights == RNG_GAUSSIAN || coupling->type->any, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT,
+      "mlp_weights = %s: limits_coupling %s needs gaussian weights W, whose normals are those of the limit; none "
+      "takes any",
+      NoiseWeightsName(limit->weights), name);
   PetscCall(coupling->type->create(coupling));
   *handle = coupling;
   PetscFunctionReturn(0);

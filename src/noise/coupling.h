@@ -24,8 +24,8 @@ extern const OptionKey CouplingKeys[];
 PetscErrorCode CouplingOptionsRead(CouplingOptions *options);
 
 /* limit: a spectral or gram noise, which stays the caller's and must live as long. Refuses (user
- * input) limits without values of their own to couple to (mlp, none), and harmonics of anything but spectral. Not
- * collective. */
+ * input) limits without values of their own to couple to (mlp, none), harmonics of anything but spectral, and weights W
+ * that are not Gaussian where they are coupled. Not collective. */
 PetscErrorCode CouplingCreate(Noise limit, const CouplingOptions *options, Coupling *coupling);
 PetscErrorCode CouplingDestroy(Coupling *coupling);
 /* The kind and what a layer costs, on stdout of rank 0 of comm. Collective on comm. */

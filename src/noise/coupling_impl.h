@@ -19,6 +19,7 @@ typedef struct {
   const char *name;   /* value of limits_coupling */
   PetscInt most;      /* tokens that a field can be evaluated at; 0 for any number */
   PetscBool spectral; /* needs a limit in harmonics */
+  PetscBool any;      /* W may have any law; else Gaussian, the same normals as the limit's */
   /* Makes coupling->made and the type's own coupling->data; the latter is all there is to destroy, NULL when none. */
   PetscErrorCode (*create)(Coupling coupling);
   PetscErrorCode (*destroy)(Coupling coupling);

@@ -170,8 +170,8 @@ static PetscErrorCode UncoupledValues(const CouplingKey *key, PetscInt N, const 
   for (PetscInt first = 0; first < key->width; first += COUPLING_CHUNK) {
     PetscCall(PetscBLASIntCast(PetscMin(COUPLING_CHUNK, key->width - first), &count));
     PetscCall(HiddenValues(key, first, count, N, Y, H));
-    RngNormal(NoiseStream(noise, key->realization, key->step, RNG_MLP_W), (uint64_t)first * (uint64_t)d,
-              (size_t)count * (size_t)d, W);
+    RngCentred(noise->weights, NoiseStream(noise, key->realization, key->step, RNG_MLP_W),
+               (uint64_t)first * (uint64_t)d, (size_t)count * (size_t)d, W);
     PetscCallBLAS("BLASgemm", BLASgemm_("N", "N", &d, &tokens, &count, &out, W, &d, H, &stride, &one, G, &d));
   }
   PetscCall(PetscFree2(H, W));
@@ -266,4 +266,5 @@ static PetscErrorCode ViewUncoupled(Coupling coupling, MPI_Comm comm) {
 
 const CouplingType CouplingTypeTokens = {
     .name = "tokens", .most = MATRIX_TOKENS, .create = Create, .view = ViewCoupled, .draw = DrawCoupled};
-const CouplingType CouplingTypeNone = {.name = "none", .create = Create, .view = ViewUncoupled, .draw = DrawUncoupled};
+const CouplingType CouplingTypeNone = {
+    .name = "none", .any = PETSC_TRUE, .create = Create, .view = ViewUncoupled, .draw = DrawUncoupled};

@@ -51,7 +51,8 @@ struct _p_Noise {
   uint64_t seed;
   const Activation *activation; /* the law, from mlp_activation, mlp_bias_u, mlp_bias_w */
   PetscReal bias_u, bias_w;
-  Kernel kernel; /* of the law that is drawn; NULL until NoiseGetKernel is first called */
+  RngLaw weights; /* of the entries of W at finite width */
+  Kernel kernel;  /* of the law that is drawn; NULL until NoiseGetKernel is first called */
   void *data;
 };
 
@@ -69,6 +70,11 @@ static inline RngStream NoiseStream(Noise noise, PetscInt realization, PetscInt 
 
 /* The i-th name of the registry, NULL past the end (noise.c). */
 const char *NoiseTypeName(PetscInt i);
+
+/* The i-th name of mlp_weights, which is that of RngLaw i, NULL past the end; the law of a name, gaussian for NULL
+ * (weights.c). */
+const char *NoiseWeightsName(PetscInt i);
+PetscErrorCode NoiseWeightsFind(const char *name, RngLaw *law);
 
 /* A field that is not drawn yet. */
 PetscErrorCode FieldCreate(const FieldType *type, Noise noise, Field *field);

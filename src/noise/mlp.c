@@ -44,7 +44,7 @@ static void DrawUnits(Noise noise, PetscInt realization, PetscInt step, PetscInt
   for (PetscInt c = 0; c < noise->dim; c++) {
     const uint64_t index = (uint64_t)first * (uint64_t)noise->dim + (uint64_t)c * n;
     RngNormal(U, index, n, units->U + c * MLP_PITCH);
-    RngNormal(W, index, n, units->W + c * MLP_PITCH);
+    RngCentred(noise->weights, W, index, n, units->W + c * MLP_PITCH);
   }
   if (noise->bias_u > 0) { /* else they stay 0 */
     RngNormal(NoiseStream(noise, realization, step, RNG_MLP_BIAS_U), (uint64_t)first, n, units->bias_u);
@@ -197,10 +197,11 @@ static PetscErrorCode View(Noise noise, MPI_Comm comm) {
   const double m = (double)mlp->width, d = (double)noise->dim;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscPrintf(comm, "noise      mlp, activation %s, width %" PetscInt_FMT ", bias_u %.6g, bias_w %.6g\n",
+  PetscCall(PetscPrintf(comm, "noise      mlp, activation %s, width %" PetscInt_FMT ", bias_u %.6g, bias_w %.6g",
                         noise->activation->name, mlp->width, (double)noise->bias_u, (double)noise->bias_w));
-  PetscCall(PetscPrintf(comm, "           %.6g flops per token and layer, %.6g normals per layer and rank\n", 4 * m * d,
-                        2 * m * d + (noise->bias_u > 0 ? m : 0) + (noise->bias_w > 0 ? d : 0)));
+  if (noise->weights != RNG_GAUSSIAN) PetscCall(PetscPrintf(comm, ", W %s", NoiseWeightsName(noise->weights)));
+  PetscCall(PetscPrintf(comm, "\n           %.6g flops per token and layer, %.6g weights per layer and rank\n",
+                        4 * m * d, 2 * m * d + (noise->bias_u > 0 ? m : 0) + (noise->bias_w > 0 ? d : 0)));
   PetscFunctionReturn(0);
 }
 

@@ -14,7 +14,7 @@
 typedef struct {
   PetscInt count; /* at most MLP_CHUNK */
   double *U;      /* [d][MLP_PITCH]: rows of U as columns, N(0,1) */
-  double *W;      /* [d][MLP_PITCH]: W, N(0,1) */
+  double *W;      /* [d][MLP_PITCH]: W, mean 0 and variance 1 */
   double *bias_u; /* [MLP_CHUNK]: b_U, N(0, sigma_U^2) */
 } MlpUnits;
 

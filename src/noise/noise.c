@@ -23,6 +23,7 @@ PetscErrorCode NoiseCreate(PetscInt dim, const NoiseOptions *options, Noise *han
              options->type);
   noise->bias_u = options->bias_u;
   noise->bias_w = options->bias_w;
+  PetscCall(NoiseWeightsFind(options->weights, &noise->weights));
   noise->activation = ActivationFind(options->activation);
   PetscCheck(noise->activation, PETSC_COMM_SELF, PETSC_ERR_USER_INPUT, "mlp_activation = %s: no such activation",
              options->activation);

@@ -14,6 +14,10 @@ const OptionKey MlpKeys[] = {
                .help = "Activation sigma of the hidden layer; leaky_relu has slope 0.01, gelu is exact."),
     INT_KEY(NoiseOptions, width, "mlp_width", "512", 1, 10000000, "units", .needs = {{"noise_type", "mlp"}},
             .help = "Number m of hidden units."),
+    CHOICE_KEY(NoiseOptions, weights, "mlp_weights", "gaussian", .choices = NoiseWeightsName,
+               .needs = {{"noise_type", "mlp"}},
+               .help = "Law of the entries of W, of mean 0 and variance 1; U and the biases are Gaussian, so that k(u) "
+                       "and the limit of infinite width are the same for all."),
     REAL_KEY(NoiseOptions, bias_u, "mlp_bias_u", "0", 0, 1e3, "-", .needs = {{"noise_type", "!values|none"}},
              .help = "Standard deviation of the hidden biases b_U."),
     REAL_KEY(NoiseOptions, bias_w, "mlp_bias_w", "0", 0, 1e3, "-", .needs = {{"noise_type", "!values|none"}},

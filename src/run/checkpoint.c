@@ -40,12 +40,17 @@ static void Catch(int number) {
 }
 
 PetscErrorCode CheckpointCatchSignals(void) {
-  struct sigaction action = {.sa_handler = Catch, .sa_flags = SA_RESTART};
+  static const int numbers[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGHUP, SIGXCPU, SIGINT};
 
   PetscFunctionBeginUser;
-  sigemptyset(&action.sa_mask);
-  PetscCheck(!sigaction(SIGUSR1, &action, NULL) && !sigaction(SIGTERM, &action, NULL), PETSC_COMM_SELF, PETSC_ERR_SYS,
-             "cannot catch signals");
+  for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+    struct sigaction action = {.sa_handler = Catch, .sa_flags = SA_RESTART}, before;
+    if (numbers[i] == SIGINT) action.sa_flags |= (int)SA_RESETHAND; /* at the second one the run ends at once */
+    sigemptyset(&action.sa_mask);
+    PetscCheck(!sigaction(numbers[i], NULL, &before), PETSC_COMM_SELF, PETSC_ERR_SYS, "cannot ask for signals");
+    if (before.sa_handler == SIG_IGN) continue; /* as nohup wants it */
+    PetscCheck(!sigaction(numbers[i], &action, NULL), PETSC_COMM_SELF, PETSC_ERR_SYS, "cannot catch signals");
+  }
   PetscFunctionReturn(0);
 }
 
@@ -139,8 +144,8 @@ PetscErrorCode CheckpointView(Checkpoint checkpoint) {
   if (o->every) PetscCall(PetscSNPrintf(every, sizeof(every), ", every %" PetscInt64_FMT " steps", o->every));
   if (o->interval > 0) PetscCall(PetscSNPrintf(interval, sizeof(interval), ", every %.6g s", (double)o->interval));
   if (o->wall > 0) PetscCall(PetscSNPrintf(wall, sizeof(wall), ", before %.6g s are over", (double)o->wall));
-  PetscCall(PetscPrintf(checkpoint->layout.world, "checkpoint %s%s%s%s, on SIGUSR1 and SIGTERM%s%s\n", checkpoint->file,
-                        every, interval, wall, o->stop_file[0] ? ", on the file " : "", o->stop_file));
+  PetscCall(PetscPrintf(checkpoint->layout.world, "checkpoint %s%s%s%s, on a signal%s%s\n", checkpoint->file, every,
+                        interval, wall, o->stop_file[0] ? ", on the file " : "", o->stop_file));
   if (checkpoint->source[0]) {
     PetscInt done = 0, begun = 0;
     for (PetscInt r = 0; r < checkpoint->layout.realizations; r++) {

@@ -22,7 +22,7 @@ const OptionKey ExtrasKeys[] = {
              .help = "Adds radius: the mean length of the tokens' vectors."),
     FLAG_KEY(ExtrasOptions, clusters, "output_clusters",
              .help = "Adds clusters_all: the connected components of the graph <x_i,x_j> > 0.99 on all tokens, where "
-                     "clusters has the first 4096; tokens_dim at most 3."),
+                     "clusters has the first 4096."),
     FLAG_KEY(ExtrasOptions, focus, "output_attention", .needs = {{"attention_weights", "!random"}},
              .help = "Adds attention_entropy and attention_largest, means over the tokens of the entropy (nats) of "
                      "their attention weights and of the largest one, for attention_type softmax or l2; visits all "
@@ -64,6 +64,13 @@ PetscErrorCode ExtrasDestroy(Extras *extras) {
 PetscErrorCode ExtrasDeclare(Extras extras, Results results) {
   PetscFunctionBeginUser;
   for (PetscInt i = 0; i < extras->count; i++) PetscCall(ResultsDeclare(results, &extras->quantity[i]));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ExtrasView(Extras extras, Tokens tokens) {
+  PetscFunctionBeginUser;
+  for (PetscInt i = 0; i < extras->count; i++)
+    if (extras->kind[i]->view) PetscCall(extras->kind[i]->view(tokens));
   PetscFunctionReturn(0);
 }
 

@@ -27,6 +27,8 @@ PetscErrorCode ExtrasDestroy(Extras *extras);
 /* Declares them, of kind QUANTITY_OBSERVABLE, in the order of their numbers, and how many numbers these are. Not
  * collective. */
 PetscErrorCode ExtrasDeclare(Extras extras, Results results);
+/* What they cost, where that is much. Collective on the tokens' communicator. */
+PetscErrorCode ExtrasView(Extras extras, Tokens tokens);
 PetscErrorCode ExtrasGetSize(Extras extras, PetscInt *size);
 /* Their numbers, the same on every rank and for any number of ranks. Collective on the tokens' communicator. */
 PetscErrorCode ExtrasEvaluate(Extras extras, Tokens tokens, Attention attention, PetscReal values[]);
@@ -36,6 +38,7 @@ typedef struct {
   /* Fills in what it is, with name NULL when it is not asked for. */
   PetscErrorCode (*declare)(PetscInt64 count, PetscInt dim, const ExtrasOptions *options, Quantity *quantity);
   PetscErrorCode (*evaluate)(const Quantity *quantity, Tokens tokens, Attention attention, PetscReal values[]);
+  PetscErrorCode (*view)(Tokens tokens); /* may be NULL */
 } Extra;
 
 /* All kinds: NAME stands for ExtraNAME. */

@@ -11,7 +11,7 @@
 static const Quantity quantity[OBSERVABLES] = {
     [OBSERVE_ENERGY] =
         {"energy", "1",
-         "E_beta = 1/2 sum_ij w_i w_j (e^beta - e^(beta <x_i,x_j>)), divided by e^beta where attention_beta > 700",
+         "E_beta = 1/2 sum_ij w_i w_j (e^beta - e^(beta <x_i,x_j>)), divided by e^beta where energy_beta > 700",
          QUANTITY_OBSERVABLE, .column = "energy"},
     [OBSERVE_ORDER] = {"order", "1", "|sum_i w_i x_i|", QUANTITY_OBSERVABLE, .column = "order"},
     [OBSERVE_COSINE_MEAN] = {"cosine_mean", "1", "weighted mean of <x_i,x_j> over i != j", QUANTITY_OBSERVABLE,

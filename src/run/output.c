@@ -40,6 +40,7 @@ PetscErrorCode OutputCreate(MPI_Comm comm, const char *study, const OutputOption
   o->comm = comm;
   o->options = *options;
   o->resume = resume;
+  o->lock = -1;
   o->file = o->options.file;
   PetscCallMPI(MPI_Comm_rank(comm, &o->rank));
   PetscCall(PetscStrncpy(o->study, study, sizeof(o->study)));
@@ -62,6 +63,7 @@ PetscErrorCode OutputCreate(MPI_Comm comm, const char *study, const OutputOption
 
 PetscErrorCode OutputDestroy(Output *output) {
   PetscFunctionBeginUser;
+  if (*output) OutputUnlock(*output);
   PetscCall(PetscFree(*output));
   PetscFunctionReturn(0);
 }

@@ -16,6 +16,7 @@ struct _p_Output {
   char trajectories[PETSC_MAX_PATH_LEN]; /* DIRECTORY/STEM */
   const char *stem;                      /* its end */
   PetscBool resume;
+  int lock; /* file that says that this run writes, on rank 0; -1 for none */
 };
 
 /* Refuses (user input) a results file, and this many trajectories, that cannot be written or would destroy what is not
@@ -23,6 +24,11 @@ struct _p_Output {
  * an earlier table with these first two columns. Call before a long run: leaves nothing behind. Collective. */
 PETSC_INTERN PetscErrorCode OutputCheckFile(Output output, PetscInt trajectories);
 PETSC_INTERN PetscErrorCode OutputCheckTable(Output output, const char *columns);
+/* Refuses (user input) a run whose files another run is writing, and keeps others from it until OutputDestroy or the
+ * end of the process, however that comes: DIRECTORY/STEM.lock is locked for so long. stops: a signal stops the run
+ * instead of ending the process. Collective. */
+PETSC_INTERN PetscErrorCode OutputLock(Output output, PetscBool stops);
+PETSC_INTERN void OutputUnlock(Output output); /* on this rank */
 /* Path of a realization's trajectory: in the file system, or as seen from the results file. */
 PETSC_INTERN PetscErrorCode OutputTrajectory(Output output, PetscInt r, PetscBool relative,
                                              char path[PETSC_MAX_PATH_LEN]);

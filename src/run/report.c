@@ -131,10 +131,10 @@ static PetscErrorCode TellTable(Results results, const char *path, int errors[2]
 
   PetscFunctionBeginUser;
   if (*path) errors[0] = TableWrite(&table, path);
+  errno = 0;
   fwrite(results->words, 1, results->place, stdout);
   PetscCall(TablePrint(&table, results->form.rows));
   fwrite(results->words + results->place, 1, results->said - results->place, stdout);
-  errno = 0;
   if (fflush(stdout) || ferror(stdout)) errors[1] = errno ? errno : EIO;
   PetscFunctionReturn(0);
 }
@@ -149,7 +149,8 @@ PetscErrorCode ResultsTell(Results results) {
   PetscCallMPI(MPI_Bcast(errors, 2, MPI_INT, 0, results->layout.world));
   PetscCheck(!errors[0], results->layout.world, PETSC_ERR_FILE_WRITE, "output_table = %s: cannot be written: %s", path,
              strerror(errors[0]));
-  PetscCheck(!errors[1], results->layout.world, PETSC_ERR_FILE_WRITE, "the table cannot be printed: %s",
-             strerror(errors[1]));
+  PetscCheck(!errors[1], results->layout.world, PETSC_ERR_FILE_WRITE, "the output cannot be printed: %s%s%s",
+             strerror(errors[1]), results->form.only_table ? "" : "; the results are in ",
+             results->form.only_table ? "" : results->output->file);
   PetscFunctionReturn(0);
 }

@@ -62,6 +62,18 @@ PetscErrorCode SchemeAttention(Scheme scheme, Attention attention, Tokens tokens
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode SchemeCheckDrift(Scheme scheme, Attention attention) {
+  PetscBool mlp;
+
+  PetscFunctionBeginUser;
+  PetscCall(AttentionHasMlp(attention, &mlp));
+  PetscCheck(
+      !mlp || !scheme->norm->unit, scheme->comm, PETSC_ERR_USER_INPUT,
+      "scheme_norm = %s: must be post, pre or depth with an mlp of attention_weights, whose output has its length",
+      scheme->norm->name);
+  PetscFunctionReturn(0);
+}
+
 /* Where the noise of the tokens is asked for: at them, or at their barycentres. */
 static PetscErrorCode Places(Scheme scheme, Attention attention, Tokens tokens, Tokens *at) {
   Vec mean;
@@ -86,25 +98,28 @@ PetscErrorCode SchemeNoise(Scheme scheme, Attention attention, Field field, Toke
 }
 
 PetscErrorCode SchemeFields(Scheme scheme, Attention attention, Field field, Tokens tokens, Vec *drift, Vec *noise) {
-  PetscBool zero;
+  PetscBool zero, mlp, none;
 
   PetscFunctionBeginUser;
-  PetscCall(AttentionIsZero(attention, &zero));
-  if (zero) *drift = NULL;
+  PetscCall(AttentionIsZero(attention, &none));
+  PetscCall(AttentionHasMlp(attention, &mlp));
+  if (none && !mlp) *drift = NULL;
   PetscCall(FieldIsZero(field, &zero));
   if (zero) *noise = NULL;
-  if (*drift) PetscCall(SchemeAttention(scheme, attention, tokens, *drift));
+  if (!none) PetscCall(SchemeAttention(scheme, attention, tokens, *drift));
+  if (mlp) PetscCall(AttentionAddMlp(attention, tokens, none, 1, *drift));
   if (*noise) PetscCall(SchemeNoise(scheme, attention, field, tokens, *noise));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode SchemePrepare(Scheme scheme, Attention attention, Field field, Tokens tokens, PetscBool *drift,
                              PetscBool *noise, PetscBool *pieces) {
-  PetscBool zero;
+  PetscBool zero, mlp;
 
   PetscFunctionBeginUser;
   PetscCall(AttentionIsZero(attention, &zero));
-  *drift = !zero ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(AttentionHasMlp(attention, &mlp));
+  *drift = !zero || mlp ? PETSC_TRUE : PETSC_FALSE;
   PetscCall(FieldIsZero(field, &zero));
   *noise = !zero ? PETSC_TRUE : PETSC_FALSE;
   *pieces = !scheme->norm->unit && !scheme->norm->radius ? PETSC_TRUE : PETSC_FALSE;

@@ -4,7 +4,7 @@
 static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens) {
   const PetscReal factor = SchemeFactor(scheme, scheme->time);
   const Vec work = scheme->work[0];
-  PetscBool zero;
+  PetscBool zero, mlp;
 
   PetscFunctionBeginUser;
   PetscCall(AttentionIsZero(attention, &zero));
@@ -12,11 +12,12 @@ static PetscErrorCode Step(Scheme scheme, Attention attention, Field field, Pets
     PetscCall(SchemeAttention(scheme, attention, tokens, work));
     PetscCall(TokensMove(tokens, factor * dt, work));
   }
+  PetscCall(AttentionHasMlp(attention, &mlp));
   PetscCall(FieldIsZero(field, &zero));
-  if (!zero) { /* x_i^next = LN(y_i + sqrt(dt) G(y_i)), or G(m(y_i)) */
-    PetscCall(SchemeNoise(scheme, attention, field, tokens, work));
-    PetscCall(TokensMove(tokens, factor * PetscSqrtReal(dt), work));
-  }
+  /* x_i^next = LN(y_i + sqrt(dt) (G(y_i) + sqrt(dt) F(y_i))), or G(m(y_i)); F of a fixed MLP, if any */
+  if (!zero) PetscCall(SchemeNoise(scheme, attention, field, tokens, work));
+  if (mlp) PetscCall(AttentionAddMlp(attention, tokens, zero, PetscSqrtReal(dt), work));
+  if (!zero || mlp) PetscCall(TokensMove(tokens, factor * PetscSqrtReal(dt), work));
   PetscFunctionReturn(0);
 }
 

@@ -10,6 +10,7 @@ PetscErrorCode ModelOptionsRead(ModelOptions *options) {
   PetscCall(NoiseOptionsRead(&options->noise));
   PetscCall(SchemeOptionsRead(&options->scheme));
   options->scheme.tol = options->layers.adaptive;
+  options->attention.depth = options->layers.depth;
   PetscCall(EnsembleOptionsRead(&options->ensemble));
   PetscFunctionReturn(0);
 }
@@ -17,11 +18,26 @@ PetscErrorCode ModelOptionsRead(ModelOptions *options) {
 /* e^700 is near the end of double precision. */
 #define BETA_MOST 700.0
 
-PetscErrorCode ModelCheckBeta(PetscReal beta) {
+static PetscErrorCode CheckBeta(const char *key, PetscReal beta) {
   PetscFunctionBeginUser;
   PetscCheck(beta <= BETA_MOST, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-             "attention_beta = %.6g: must be at most %g in this study, whose numbers are in units of e^beta",
-             (double)beta, BETA_MOST);
+             "%s = %.6g: must be at most %g in this study, whose numbers are in units of e^beta", key, (double)beta,
+             BETA_MOST);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ModelCheckBeta(PetscReal beta) {
+  PetscFunctionBeginUser;
+  PetscCall(CheckBeta("attention_beta", beta));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ModelCheckEnergyBeta(PetscReal beta) {
+  PetscBool given;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckHas("energy_beta", &given));
+  PetscCall(CheckBeta(given ? "energy_beta" : "attention_beta", beta));
   PetscFunctionReturn(0);
 }
 
@@ -29,13 +45,14 @@ PetscBool ModelAtBarycentre(const ModelOptions *options) {
   return strcmp(options->scheme.at, "tokens") ? PETSC_TRUE : PETSC_FALSE;
 }
 
-PetscErrorCode ModelCheckTheory(const ModelOptions *options, const char *study) {
+PetscErrorCode ModelCheckTheory(ModelOptions *options, const char *study) {
   PetscFunctionBeginUser;
   PetscCheck(!ModelAtBarycentre(options), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "noise_at = barycentre: must be tokens in study %s, whose theory is that of noise there", study);
   PetscCheck(strcmp(options->attention.weights, ATTENTION_RANDOM), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "attention_weights = %s: must be a file or none in study %s, whose theory is that of one attention",
              options->attention.weights, study);
+  options->attention.study = study;
   PetscFunctionReturn(0);
 }
 
@@ -48,6 +65,7 @@ PetscErrorCode SystemCreate(MPI_Comm comm, PetscInt64 count, const ModelOptions 
   PetscCall(TokensCreate(comm, count, (PetscInt)options->start.dim, &system->tokens));
   PetscCall(AttentionCreate(system->tokens, &options->attention, &system->attention));
   PetscCall(SchemeCreate(system->tokens, &options->scheme, &system->scheme));
+  PetscCall(SchemeCheckDrift(system->scheme, system->attention));
   if (ModelAtBarycentre(options)) PetscCall(AttentionBarycentreSetUp(system->attention));
   system->independent = options->noise.independent;
   system->seed = options->noise.seed;
@@ -108,5 +126,6 @@ PetscErrorCode SystemStep(const System *system, PetscInt r, PetscInt l, Field fi
   PetscCall(SchemeSetTime(system->scheme, (PetscReal)l * dt));
   PetscCall(SchemeStep(system->scheme, system->attention, field, dt, system->tokens));
   PetscCall(MoveAlone(system, r, l, 1, dt));
+  PetscCall(AttentionSetStep(system->attention, l + 1)); /* what is measured is attention to come */
   PetscFunctionReturn(0);
 }

@@ -21,12 +21,14 @@ typedef struct {
 
 /* Collective. */
 PetscErrorCode ModelOptionsRead(ModelOptions *options);
-/* Refuses (user input) an attention_beta whose e^beta leaves double precision. */
+/* Refuses (user input) a beta of attention, or of the energy by its key, whose e^beta leaves double precision. */
 PetscErrorCode ModelCheckBeta(PetscReal beta);
+PetscErrorCode ModelCheckEnergyBeta(PetscReal beta);
 /* Is noise asked for at barycentres? Pure. */
 PetscBool ModelAtBarycentre(const ModelOptions *options);
-/* Refuses (user input) what the theory of a study by this name does not cover: noise at barycentres, random heads. */
-PetscErrorCode ModelCheckTheory(const ModelOptions *options, const char *study);
+/* Refuses (user input) what the theory of a study by this name does not cover: noise at barycentres, random heads, and
+ * when attention is created weights of several layers or with an MLP. */
+PetscErrorCode ModelCheckTheory(ModelOptions *options, const char *study);
 /* T/L. Pure. */
 PetscReal ModelStepSize(const ModelOptions *options);
 

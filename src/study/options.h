@@ -30,6 +30,7 @@ typedef struct {
 
 typedef struct {
   PetscInt64 reference;
+  const char *supremum; /* name */
 } LimitsOptions;
 
 enum { CHAOS_REFERENCE_QUADRATURE = -1, CHAOS_REFERENCE_TWIN = -2 };

@@ -22,6 +22,16 @@ PetscErrorCode ReportColumn(Results results, const char *name, const char *suffi
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode ReportValue(const char *text, FitValue value, Results results) {
+  PetscFunctionBeginUser;
+  PetscCall(ResultsSay(results, "%s %.4g ", text, (double)value.value));
+  if (isnan(value.low))
+    PetscCall(ResultsSay(results, "[interval not known]"));
+  else
+    PetscCall(ResultsSay(results, "[%.4g, %.4g]", (double)value.low, (double)value.high));
+  PetscFunctionReturn(0);
+}
+
 /* A time that is known roughly: 4.2 s, 12 min, 3.1 h. */
 static void Roughly(PetscReal seconds, size_t size, char text[]) {
   static const char *const units[] = {"s", "min", "h"};

@@ -9,6 +9,9 @@
 PetscErrorCode ReportColumn(Results results, const char *name, const char *suffix, PetscInt frames, PetscInt stride,
                             const PetscReal values[]);
 
+/* Says text value [low, high], or what is known of it. */
+PetscErrorCode ReportValue(const char *text, FitValue value, Results results);
+
 /* ---- W2^2 by DistanceTransport ---- */
 
 /* How it is found, and about how long that takes (-dry_run): seconds, on one rank, for each realization. Collective. */

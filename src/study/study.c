@@ -3,8 +3,10 @@
 
 #include <chorale/observables.h>
 #include <chorale/progress.h>
+#include <signal.h>
 
 #include "io/provenance.h"
+#include "run/output.h"
 #include "run/trajectories.h"
 #include "study/options.h"
 
@@ -138,6 +140,7 @@ static PetscErrorCode Create(Run run) {
   PetscCall(PetscCalloc(study->size, &run->state));
   PetscCall(study->create(run->state, run));
   PetscCall(ResultsSetUp(run->results, run->ensemble, &run->frames, run->output, TrajectoriesCount(run->trajectories)));
+  if (!run->options.dry && !study->form.only_table) PetscCall(OutputLock(run->output, study->checkpoints));
   if (!study->checkpoints) PetscFunctionReturn(0);
   PetscCall(CheckpointCreate(&run->checkpoint_options, run->output, run->ensemble, run->steps, &run->checkpoint));
   if (study->keep) PetscCall(study->keep(run->state, run->checkpoint));
@@ -181,6 +184,7 @@ static PetscErrorCode Publish(Run run, PetscBool complete) {
   PetscCall(ResultsCommit(run->results));
   if (!complete) PetscFunctionReturn(0);
   if (run->checkpoint) PetscCall(CheckpointRemove(run->checkpoint));
+  OutputUnlock(run->output); /* what is left is words */
   PetscCall(ResultsTell(run->results));
   PetscFunctionReturn(0);
 }
@@ -314,6 +318,7 @@ PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables
     if (study->select) PetscCall(study->select(run, find, &study)); /* of one that reads: what its deck asks for */
   }
   run->study = study;
+  (void)signal(SIGPIPE, SIG_IGN); /* a closed stdout is a failed print, told when the results are safe */
   if (study->checkpoints) PetscCall(CheckpointCatchSignals());
   PetscCall(ProvenanceReadInputs());
   PetscCall(ReadOptions(run));

@@ -19,8 +19,8 @@ KEYS = {
         layers_adaptive attention_type attention_mask attention_beta attention_value
         attention_weights attention_heads attention_head_dim attention_random_value
         attention_engine attention_tol attention_sinkhorn_iterations attention_sinkhorn_tol
-        mlp_activation mlp_width mlp_bias_u mlp_bias_w noise_type noise_degree noise_tol
-        noise_at noise_independent scheme_type scheme_norm scheme_alpha
+        energy_beta mlp_activation mlp_width mlp_weights mlp_bias_u mlp_bias_w noise_type
+        noise_degree noise_tol noise_at noise_independent scheme_type scheme_norm scheme_alpha
         ensemble_realizations ensemble_seed ensemble_groups output_file output_overwrite
         output_every output_log output_trajectories output_precision output_compress
         output_table output_modes output_radius output_clusters output_attention
@@ -33,7 +33,7 @@ KEYS = {
         output_table dry_run
     """.split(),
     "analyze": """
-        attention_beta attention_engine attention_tol ensemble_groups output_file
+        attention_beta attention_engine attention_tol energy_beta ensemble_groups output_file
         output_overwrite output_table output_modes output_clusters output_attention analyze_file
         analyze_first analyze_last analyze_every analyze_distance analyze_other
         analyze_transport analyze_pairs analyze_coordinates analyze_bins distance_tol
@@ -146,9 +146,9 @@ OPTIONS = [
         "attention_engine",
     ),
     (
-        "simulate -attention_type sinkhorn -attention_weights weights-shape.h5",
+        "simulate -attention_type sinkhorn -attention_mask causal",
         None,
-        "attention_type",
+        "attention_mask",
     ),
     ("simulate -attention_beta 10001", None, "attention_beta"),
     ("simulate -attention_beta 1000 -attention_type usa", None, "attention_beta"),
@@ -157,9 +157,28 @@ OPTIONS = [
         None,
         "attention_engine",
     ),
+    ("simulate -energy_beta 0", None, "energy_beta"),
+    ("simulate -energy_beta 1,2", None, "energy_beta"),
+    (
+        "simulate -tokens_dim 3 -energy_beta 1000 -attention_engine moments",
+        None,
+        "energy_beta = 1000",
+    ),
+    ("sync -energy_beta 1,701", None, "energy_beta"),
+    ("sync -energy_beta 1,2,x", None, "energy_beta"),
+    ("sync -energy_beta 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17", None, "energy_beta"),
+    ("sync -energy_beta 2 -sync_starts 3", None, "energy_beta"),
+    ("sync -energy_beta 1,2 -sync_map", None, "energy_beta"),
+    ("spde -tokens_dim 2 -energy_beta 800", None, "energy_beta"),
+    ("limits -energy_beta 2", None, "energy_beta"),
+    ("chaos -energy_beta 2", None, "energy_beta"),
     ("simulate -attention_value inf", None, "attention_value"),
     ("simulate -attention_value 0x10", None, "attention_value"),
     ("simulate -mlp_activation swish", None, "mlp_activation"),
+    ("simulate -mlp_weights cauchy", None, "mlp_weights"),
+    ("simulate -mlp_weights uniform -noise_type gram", None, "mlp_weights"),
+    ("limits -mlp_weights uniform -mlp_width 8", None, "mlp_weights"),
+    ("limits -mlp_weights uniform -mlp_width inf", None, "mlp_weights"),
     ("simulate -mlp_bias_u -0.1", None, "mlp_bias_u"),
     ("simulate -noise_type harmonics", None, "noise_type"),
     (
@@ -191,6 +210,7 @@ OPTIONS = [
     ("kernel -kernel_bias -1", None, "kernel_bias"),
     ("kernel -kernel_degree 2,3", None, "kernel_degree"),
     ("kernel -mlp_bias_u 0,1", None, "mlp_bias_u"),
+    ("sync -sync_map -kernel_moments 2,0", None, "kernel_moments = 0"),
 ]
 
 DECKS = [

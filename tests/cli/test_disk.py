@@ -153,13 +153,14 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_line(disk, whole, name, every,
 
     done = run_with(happening, disk, name, 2, every + 1, checkpoint_every=every)
     expect_line(done, 1, phrase)
+    expect_line(done, 1, "No space left on device")
     disk.free()
     expect_to_go_on(disk, name, whole, 3)
 
 
 def test_a_disk_that_becomes_read_only_ends_the_run_in_one_line(disk, whole):
     done = run_with(lambda: disk.remount("ro"), disk, "plain", 3, 2, checkpoint_every=1)
-    expect_line(done, 1, "cannot")
+    expect_line(done, 1, "Read-only file system")
     words = ["simulate"] + options(**RUN, checkpoint_resume=True)
     done = chorale(words, ranks=2, cwd=disk.folder, check=False)
     expect_line(done, 2, "output_file = run.h5: cannot be written")

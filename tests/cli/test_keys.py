@@ -44,6 +44,7 @@ IDLE = (
     ),
     ("kernel -kernel_bias 0,1 -mlp_bias_u 2", "kernel_bias 0,1", "kernel_bias unset"),
     ("sync -sync_map -layers_depth 3", "sync_map true", "sync_map false"),
+    ("sync -kernel_moments 2", "sync_map false", "sync_map true"),
     (
         "analyze -analyze_file x.h5 -analyze_bins 3",
         "analyze_pairs false",

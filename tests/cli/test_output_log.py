@@ -75,7 +75,7 @@ def test_adaptive_layers_have_the_same_bits_on_any_ranks_and_after_a_stop(folder
     os.mkdir("1")
     chorale(words("simulate", 1, **keys))
     one = datasets("1/run.h5")
-    for ranks in (2, 3, 4):
+    for ranks in (2, 4):  # and on to the end on 3 and on 1
         os.mkdir(str(ranks))
         cut = words("simulate", ranks, **keys, checkpoint_every=1)
         assert (

@@ -38,6 +38,20 @@ CASES = {
             noise_type="gram",
         ),
     ),
+    "limits over all times": (
+        "limits",
+        "signal",
+        ((4, 2), (2, 1), (3, 3)),
+        dict(
+            tokens_count="24,300",
+            layers_depth="5,7",
+            limits_reference=70,
+            limits_supremum="all",
+            mlp_width="16,inf",
+            ensemble_realizations=3,
+            **NOISE,
+        ),
+    ),
     "chaos, quadrature and restarts": (
         "chaos",
         "signal",
@@ -107,6 +121,7 @@ CASES = {
             output_every=4,
             ensemble_realizations=4,
             scheme_type="flow",
+            energy_beta="1,0.4",
             **NOISE,
         ),
     ),

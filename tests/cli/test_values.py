@@ -20,7 +20,11 @@ REFUSED = [
     ("simulate", dict(noise_at="barycentre", attention_type="l2"), "noise_at = barycentre"),
     ("simulate", dict(noise_at="barycentre", attention_type="sinkhorn"), "noise_at = barycentre"),
     ("simulate", HEADS | dict(noise_at="barycentre"), "noise_at = barycentre"),
-    ("simulate", HEADS | dict(attention_type="sinkhorn"), "attention_type = sinkhorn"),
+    (
+        "simulate",
+        HEADS | dict(attention_type="sinkhorn", attention_mask="causal"),
+        "attention_mask = causal",
+    ),
     ("simulate", HEADS | dict(attention_type="none"), "attention_weights = random"),
     ("simulate", HEADS | dict(attention_engine="moments"), "attention_engine = moments"),
     ("simulate", HEADS | dict(attention_head_dim=4), "attention_head_dim = 4"),

@@ -1,6 +1,7 @@
 """Clusters of all tokens (output_clusters) against scipy's components of the graph of pairs, and
 the instability of the uniform law that makes them, NEIGHBOURS.md section 16."""
 
+import itertools
 import os
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from run import chorale, datasets, options, refused, table
+from run import chorale, datasets, options, table
 
 EDGE = np.sqrt(0.02)  # |x - y| at the cosine 0.99
 
@@ -25,14 +26,14 @@ def components(x):
 
 
 def scattered(rng, d):
-    return rng.normal(size=({2: 60, 3: 500}[d], d))
+    """So many that there are clusters of many sizes, where that is possible."""
+    return rng.normal(size=({2: 60, 3: 500, 4: 3001, 5: 9001, 64: 1001}.get(d, 12345), d))
 
 
 def clouds(rng, d):
     """Around 40 centres, most of them not yet in one point."""
-    return unit(rng.normal(size=(40, d)))[rng.integers(0, 40, 6000)] + 0.02 * rng.normal(
-        size=(6000, d)
-    )
+    centre = unit(rng.normal(size=(40, d)))[rng.integers(0, 40, 6000)]
+    return centre + {2: 0.02, 3: 0.02, 64: 0.0125}.get(d, 0.06) * rng.normal(size=(6000, d))
 
 
 def points(rng, d):
@@ -56,28 +57,50 @@ def halves(apart):
     return tokens
 
 
-@pytest.mark.parametrize("dim", [2, 3])
+def chains(rng, d):
+    """Walks of steps an edge long, but for 1e-9 of it, so that some have many parts."""
+    x = [unit(rng.normal(size=(30, d)))]
+    for _ in range(100):
+        step = rng.normal(size=(30, d))
+        step = unit(step - np.sum(step * x[-1], axis=1, keepdims=True) * x[-1])
+        angle = 2 * np.arcsin(EDGE / 2 * (1 + rng.choice([-1e-9, 1e-9], size=(30, 1))))
+        x.append(np.cos(angle) * x[-1] + np.sin(angle) * step)
+    return np.concatenate(x)
+
+
+RIMS = [halves(1 + 1e-7), halves(1 - 1e-7)]
+CASES = [
+    *itertools.product([3, 5], [scattered, clouds, points, chains]),
+    *itertools.product([3], RIMS),
+    (64, clouds),
+]
+MORE = [
+    *itertools.product([2, 4, 6, 7, 8, 16], [scattered, clouds, points, chains]),
+    *itertools.product([64], [scattered, points, chains]),
+    *itertools.product([2, 4, 5], RIMS),
+]
+
+
 @pytest.mark.parametrize(
-    "tokens", [scattered, clouds, points, halves(1 + 1e-7), halves(1 - 1e-7)], ids="abcde"
+    "dim, tokens", [*CASES, *(pytest.param(*case, marks=pytest.mark.full) for case in MORE)]
 )
-def test_clusters_are_the_components_of_the_graph_of_all_pairs(folder, tokens, dim):
+def test_clusters_are_the_components_of_the_graph_of_all_pairs(folder, dim, tokens):
     x = unit(tokens(np.random.default_rng(dim), dim))
     np.save("x.npy", x)
     keys = dict(tokens_init="file", tokens_file="x.npy", layers_depth=1, output_clusters=True)
     keys.update(attention_type="none", noise_type="none", output_overwrite=True, progress="off")
     found = []
-    for ranks in (1, 3):
+    for ranks in (1, 3) if dim < 5 else (2, 4):
         chorale(["simulate", *options(output_file="x.h5", **keys)], ranks)
         found.append(datasets("x.h5")["observables/clusters_all/value"])
     np.testing.assert_array_equal(*found)
     expected = components(x)
-    assert expected > 1 or tokens.__name__ != "scattered"
     np.testing.assert_array_equal(found[0].ravel(), [expected, expected])
 
 
-def test_clusters_in_four_dimensions_are_refused(folder):
-    words = ["simulate", "-output_clusters", "-tokens_dim", "4"]
-    refused(words, "output_clusters = true: tokens_dim must be at most 3")
+def test_a_dry_run_says_what_clusters_of_all_tokens_may_cost(folder):
+    words = ["simulate", "-output_clusters", "-tokens_dim", "16", "-dry_run"]
+    assert "clusters   of all tokens, exact: up to" in chorale(words).stdout
     assert os.listdir(folder) == []
 
 

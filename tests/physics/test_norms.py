@@ -102,7 +102,7 @@ def test_norms_have_the_same_bits_on_any_ranks_and_after_a_stop(folder, norm):
     chorale(words(norm, "1"))
     one = contents("1")
     assert ("radius/value" in one) == (norm in RADIUS)
-    for ranks in (2, 3, 4):
+    for ranks in (2, 4):  # and on to the end on 3 and on 1
         os.mkdir(str(ranks))
         cut = words(norm, ranks, checkpoint_every=1)
         assert (

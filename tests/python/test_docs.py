@@ -32,7 +32,10 @@ def test_every_header_and_page(doxyfile, folder):
     headers = [f"{header.stem}_8h.html" for header in (SOURCE / "include/chorale").glob("*.h")]
     pages = [
         "index.html",
-        *(f"md_src_{name}.html" for name in ("THEORY", "NEIGHBOURS", "VERDICTS", "ADDING")),
+        *(
+            f"md_src_{name}.html"
+            for name in ("THEORY", "NUMERICS", "NEIGHBOURS", "VERDICTS", "ADDING")
+        ),
         *(
             f"md_{name}_README.html"
             for name in ("src", "input", "input_paper", "tools", "jobs", "tests")

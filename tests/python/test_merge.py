@@ -69,6 +69,7 @@ STUDIES = {
 # Which index of an array of /study counts realizations.
 AXES = {
     "samples": 0,
+    "samples_layers": 0,
     "outgrown": 0,
     "caps": 0,
     "energy": 1,
@@ -77,6 +78,8 @@ AXES = {
     "growth": 1,
     "martingale": 1,
     "attention_push": 1,
+    "pair": 1,
+    "beta_energy": 1,
     "attention_rate_realization": 0,
     "diameter": 1,
     "folded": 1,

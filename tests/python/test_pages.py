@@ -87,8 +87,8 @@ def test_walks_name_functions_of_their_files():
 
 
 def cited():
-    """(file, number) for every THEORY.md (3.2), THEORY.md (6.1), (6.4), THEORY.md section 9,
-    THEORY.md 9.5, NEIGHBOURS.md (16.1) in the tree."""
+    """(file, number) for every THEORY.md (3.2), THEORY.md (6.1), (6.4), NUMERICS.md section 9,
+    NUMERICS.md 9.5, NEIGHBOURS.md (16.1) in the tree."""
     for folder in FOLDERS:
         for file in sorted((SOURCE / folder).rglob("*")):
             if (
@@ -100,7 +100,7 @@ def cited():
                 r"\n[ \t]*[*#]?[ \t]*", " ", file.read_text(encoding="utf-8", errors="replace")
             )
             for words in re.findall(
-                r"(?:THEORY|NEIGHBOURS)\.md\)? "
+                r"(?:THEORY|NUMERICS|NEIGHBOURS)\.md\)? "
                 r"((?:\(\d+\.\d+\)|[\d.]*\d|sections?|, | and | )+)",
                 text,
             ):
@@ -109,7 +109,7 @@ def cited():
 
 
 def test_equations_that_are_cited_exist():
-    pages = ("src/THEORY.md", "src/NEIGHBOURS.md")
+    pages = ("src/THEORY.md", "src/NUMERICS.md", "src/NEIGHBOURS.md")
     theory = "".join((SOURCE / page).read_text(encoding="utf-8") for page in pages)
     equations = re.findall(r"^ {4,}(\(\d+\.\d+\)) ", theory, re.M)
     sections = set(re.findall(r"^##+ (\d+(?:\.\d+)?)\.? ", theory, re.M))

@@ -27,6 +27,7 @@ ELSEWHERE = {
     "tools/test": ".ci/run",
     "tools/install-deps": ".ci/run",
     "cmake": "test_packaging.py",
+    "tools/paper": "test_paper.py",
 }
 # Options after the user's own, for any deck of a study.
 SMALL = {

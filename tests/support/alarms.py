@@ -75,6 +75,11 @@ DECKS = {
         "limits-harmonics.yaml",
         dict(ensemble_realizations=12, layers_depth="8,16,32", tokens_count="16,64"),
     ),
+    "limits-supremum": (
+        "limits",
+        "paper/limits-supremum.yaml",
+        dict(ensemble_realizations=24, layers_depth="8,16,32", limits_reference=256),
+    ),
     "limits-d64": ("limits", "limits-d64.yaml", dict(ensemble_realizations=6, tokens_count=32)),
     "chaos-circle": (
         "chaos",

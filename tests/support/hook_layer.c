@@ -137,6 +137,7 @@ static PetscErrorCode Layer(Hdf hdf) {
   PetscCall(StartCreate(tokens, &start_options, &start));
   PetscCall(TokensStart(tokens, start, REALIZATION));
   PetscCall(AttentionOptionsRead(&attention_options));
+  attention_options.depth = layers.depth;
   PetscCall(AttentionCreate(tokens, &attention_options, &attention));
   PetscCall(WriteHeads(hdf, &attention_options, dim));
   PetscCall(NoiseCreate(dim, &noise_options, &noise));

@@ -71,6 +71,15 @@ RUNS = {
             "kernel_bias": "0,0.2,0.4",
         },
     ),
+    "moments": (
+        "sync",
+        {
+            "sync_map": True,
+            "tokens_dim": "4,5,8",
+            "mlp_activation": "relu,sigmoid",
+            "kernel_moments": "1,2",
+        },
+    ),
     "starts": (
         "sync",
         {

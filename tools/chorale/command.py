@@ -40,7 +40,7 @@ def first_line(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def of_file(path: str | os.PathLike[str]) -> Iterator[None]:
+def of_file(path: str | os.PathLike[str], writer: str = "chorale") -> Iterator[None]:
     """What goes wrong with names, shapes and numbers while one file is worked on is the file's
     fault: BadFile."""
     try:
@@ -54,7 +54,7 @@ def of_file(path: str | os.PathLike[str]) -> Iterator[None]:
         ArithmeticError,
         StopIteration,
     ) as error:
-        reason = f"not as chorale writes it ({type(error).__name__}: {first_line(error)})"
+        reason = f"not as {writer} writes it ({type(error).__name__}: {first_line(error)})"
         raise BadFile(path, reason) from error
 
 

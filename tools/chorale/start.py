@@ -18,9 +18,11 @@ PROGRAMS = {
     "compare": ("chorale.compare", READS),
     "grid": ("chorale.grid", DRAWS),
     "info": ("chorale.info", READS),
+    "paper": ("chorale.paper.program", DRAWS),
     "plot": ("chorale.plot.program", DRAWS),
     "project": ("chorale.project", READS),
     "report": ("chorale.report.program", DRAWS),
+    "weights": ("chorale.weights.program", READS),
 }
 
 
@@ -70,6 +72,6 @@ def start(name: str) -> int:
     return command.run(name, importlib.import_module(module).main)
 
 
-compare, info, plot, project, report = (
-    partial(start, name) for name in ("compare", "info", "plot", "project", "report")
+compare, info, plot, project, report, weights = (
+    partial(start, name) for name in ("compare", "info", "plot", "project", "report", "weights")
 )

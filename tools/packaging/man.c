@@ -116,9 +116,8 @@ int main(void) {
   puts(".SH EXIT STATUS\n0 success; 1 failure at run time; 2 bad input, told in one line; 85 stopped at a checkpoint: "
        "the same\n"
        "command with\n.B \\-checkpoint_resume\ngoes on.\n"
-       ".SH SIGNALS\nAt SIGUSR1 and SIGTERM a running study writes a checkpoint and stops; not so kernel, analyze and "
-       "the map of\n"
-       "sync, which have none: they end.\n"
+       ".SH SIGNALS\nAt SIGUSR1, USR2, TERM, HUP, XCPU and the first INT a running study writes a checkpoint and "
+       "stops;\nnot so kernel, analyze and the map of sync, which have none: they end.\n"
        ".SH EXAMPLES\n.nf\nchorale kernel \\-mlp_activation relu,tanh \\-tokens_dim 3,5\n"
        "mpirun \\-n 2 chorale simulate deck.yaml \\-ensemble_realizations 100 \\-output_file many.h5\n.fi\n"
        ".SH SEE ALSO\n.BR mpirun (1)");

@@ -141,3 +141,7 @@ const Activation *ActivationFind(const char *name) {
   }
   return NULL;
 }
+
+PetscBool ActivationIsPolynomial(const Activation *activation) {
+  return activation->value == Identity ? PETSC_TRUE : PETSC_FALSE;
+}

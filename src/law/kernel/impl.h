@@ -28,6 +28,15 @@ struct _p_Kernel {
   PetscReal *truncated;
 };
 
+/* Gauss-Legendre rules on [-1,1] of the moments k(1) and k'(1), for who creates many kernels. */
+enum { MOMENT_COARSE = 20, MOMENT_FINE = 32 };
+typedef struct {
+  PetscReal x[2][MOMENT_FINE], w[2][MOMENT_FINE];
+} MomentRules;
+PetscErrorCode MomentRulesSet(MomentRules *rules);
+PetscErrorCode KernelCreateByRules(const Activation *activation, PetscInt dim, PetscReal bias_u, PetscReal bias_w,
+                                   const MomentRules *rules, Kernel *kernel);
+
 /* NULL when no formula is known (kernel_closed.c). */
 KernelClosed KernelClosedFind(const char *activation);
 

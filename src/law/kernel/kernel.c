@@ -3,45 +3,48 @@
 
 #include "law/sphere/quadrature.h"
 
-/* E[f(Z)^2], Z ~ N(0,v), by Gauss-Legendre panels with a break at 0. Panels are at most 1 wide both in Z, the scale of
- * every activation, and in standard deviations. */
-static PetscErrorCode SecondMoment(PetscReal (*f)(PetscReal), PetscReal v, PetscInt nodes, PetscReal *moment) {
-  const PetscReal range = 12.0, s = sqrt(v);
-  const PetscInt panels = (PetscInt)ceil(range * PetscMax(1.0, s));
-  const PetscReal width = range / (PetscReal)panels;
-  PetscReal *x, *w, sum = 0.0;
-
+PetscErrorCode MomentRulesSet(MomentRules *rules) {
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc2(nodes, &x, nodes, &w));
-  PetscCall(QuadratureLegendre(nodes, 0.0, width, x, w));
-  for (PetscInt panel = panels - 1; panel >= 0; panel--) { /* small contributions first */
-    for (PetscInt i = 0; i < nodes; i++) {
-      const PetscReal z = width * (PetscReal)panel + x[i], right = f(s * z), left = f(-s * z);
-      sum += w[i] * exp(-0.5 * z * z) * (right * right + left * left);
-    }
-  }
-  *moment = sum / sqrt(2.0 * PETSC_PI);
-  PetscCall(PetscFree2(x, w));
+  PetscCall(QuadratureSphere(3, MOMENT_COARSE, rules->x[0], rules->w[0]));
+  PetscCall(QuadratureSphere(3, MOMENT_FINE, rules->x[1], rules->w[1]));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode ConvergedMoment(Kernel kernel, PetscReal (*f)(PetscReal), PetscReal *moment) {
-  PetscReal coarse = 0.0;
+/* E[f(Z)^2], Z ~ N(0,v), by Gauss-Legendre panels with a break at 0. Panels are at most 1 wide both in Z, the scale of
+ * every activation, and in standard deviations. */
+static PetscReal SecondMoment(PetscReal (*f)(PetscReal), PetscReal v, PetscInt nodes, const PetscReal x[],
+                              const PetscReal w[]) {
+  const PetscReal range = 12.0, s = sqrt(v);
+  const PetscInt panels = (PetscInt)ceil(range * PetscMax(1.0, s));
+  const PetscReal width = range / (PetscReal)panels;
+  PetscReal sum = 0.0;
 
+  for (PetscInt panel = panels - 1; panel >= 0; panel--) { /* small contributions first */
+    for (PetscInt i = 0; i < nodes; i++) {
+      const PetscReal z = width * (PetscReal)panel + (0.5 * width + 0.5 * width * x[i]);
+      const PetscReal right = f(s * z), left = f(-s * z);
+      sum += w[i] * width * exp(-0.5 * z * z) * (right * right + left * left);
+    }
+  }
+  return sum / sqrt(2.0 * PETSC_PI);
+}
+
+static PetscErrorCode ConvergedMoment(Kernel kernel, const MomentRules *rules, PetscReal (*f)(PetscReal),
+                                      PetscReal *moment) {
   PetscFunctionBeginUser;
   PetscCheck(kernel->variance < 1e8, PETSC_COMM_SELF, PETSC_ERR_CONV_FAILED,
              "kernel of %s: bias_u = %.6g is too large for its quadrature", kernel->activation->name,
              (double)kernel->bias_u);
-  PetscCall(SecondMoment(f, kernel->variance, 20, &coarse));
-  PetscCall(SecondMoment(f, kernel->variance, 32, moment));
+  const PetscReal coarse = SecondMoment(f, kernel->variance, MOMENT_COARSE, rules->x[0], rules->w[0]);
+  *moment = SecondMoment(f, kernel->variance, MOMENT_FINE, rules->x[1], rules->w[1]);
   PetscCheck(fabs(*moment - coarse) <= 1e-13 * fabs(*moment), PETSC_COMM_SELF, PETSC_ERR_CONV_FAILED,
              "kernel of %s, d = %d, bias_u = %.6g: quadrature of its variance did not converge",
              kernel->activation->name, (int)kernel->dim, (double)kernel->bias_u);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode KernelCreate(const Activation *activation, PetscInt dim, PetscReal bias_u, PetscReal bias_w,
-                            Kernel *out) {
+PetscErrorCode KernelCreateByRules(const Activation *activation, PetscInt dim, PetscReal bias_u, PetscReal bias_w,
+                                   const MomentRules *rules, Kernel *out) {
   Kernel kernel;
 
   PetscFunctionBeginUser;
@@ -57,12 +60,22 @@ PetscErrorCode KernelCreate(const Activation *activation, PetscInt dim, PetscRea
   kernel->closed = KernelClosedFind(activation->name);
   KernelLinearDetect(kernel);
   if (!kernel->piecewise_linear) {
-    PetscCall(ConvergedMoment(kernel, activation->value, &kernel->k1));
-    PetscCall(ConvergedMoment(kernel, activation->derivative, &kernel->kp1));
+    PetscCall(ConvergedMoment(kernel, rules, activation->value, &kernel->k1));
+    PetscCall(ConvergedMoment(kernel, rules, activation->derivative, &kernel->kp1));
     kernel->k1 += bias_w * bias_w;
     kernel->kp1 /= (PetscReal)dim;
   }
   *out = kernel;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode KernelCreate(const Activation *activation, PetscInt dim, PetscReal bias_u, PetscReal bias_w,
+                            Kernel *kernel) {
+  MomentRules rules;
+
+  PetscFunctionBeginUser;
+  PetscCall(MomentRulesSet(&rules));
+  PetscCall(KernelCreateByRules(activation, dim, bias_u, bias_w, &rules, kernel));
   PetscFunctionReturn(0);
 }
 

@@ -52,6 +52,7 @@ typedef struct {
 struct _p_TwoPoint {
   Kernel kernel; /* NULL: random values at barycentres */
   PetscReal dim, beta, value, independent;
+  PetscReal energy;                                      /* the beta of what is measured */
   PetscReal (*initial)(PetscReal beta, PetscReal theta); /* 1 - f at time 0 */
   End near, far;
   PetscReal rate; /* of the fastest modes of the size of the sphere */
@@ -75,15 +76,21 @@ static PetscReal CosineAtStart(PetscReal beta, PetscReal theta) {
   return 2.0 * sine * sine;
 }
 
+static PetscErrorCode CheckBeta(PetscReal beta) {
+  PetscFunctionBeginUser;
+  PetscCheck(beta >= 0.0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "two tokens: beta = %.6g is negative",
+             (double)beta);
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode Make(PetscReal dim, PetscReal beta, PetscReal value, TwoPoint *out) {
   TwoPoint tp;
 
   PetscFunctionBeginUser;
-  PetscCheck(beta >= 0.0, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "two tokens: beta = %.6g is negative",
-             (double)beta);
+  PetscCall(CheckBeta(beta));
   PetscCall(PetscNew(&tp));
   tp->dim = dim;
-  tp->beta = beta;
+  tp->beta = tp->energy = beta;
   tp->value = value;
   tp->initial = EnergyAtStart;
   tp->time = -1.0;
@@ -125,6 +132,15 @@ PetscErrorCode TwoPointCreateValues(PetscInt dim, PetscReal beta, PetscReal valu
   tp->near = (End){.drift = -((d - 2.0) * near + 1.0 - near) / d, .variance = 2.0 * (1.0 - near) / d};
   tp->far = (End){.drift = ((d - 2.0) * far - 1.0 + far) / d, .variance = 2.0 * (1.0 - far) / d};
   tp->rate = 1.0 + 1.0 / d + fabs(value);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TwoPointMeasureEnergy(TwoPoint tp, PetscReal beta) {
+  PetscFunctionBeginUser;
+  PetscCall(CheckBeta(beta));
+  tp->initial = EnergyAtStart;
+  tp->energy = beta;
+  tp->time = -1.0;
   PetscFunctionReturn(0);
 }
 
@@ -254,7 +270,7 @@ static PetscErrorCode Solve(TwoPoint tp, PetscReal t, PetscInt doublings, PetscI
     Coefficients(tp, out->map, s, ElementsPoint(out->elements, n - i), &h, &drift);
     a[i] = h / (slope * slope);
     b[i] = -drift / slope - a[i] * bend / slope;
-    out->gap[i] = tp->initial(tp->beta, theta);
+    out->gap[i] = tp->initial(tp->energy, theta);
   }
   PetscCall(ElementsCreate(out->elements, a, b, &elements));
   for (PetscInt j = 0; j <= doublings; j++)
@@ -273,16 +289,21 @@ static PetscReal Spread(PetscReal variance, PetscReal drift, PetscReal t) {
   return drift * when + spread * sqrt(when);
 }
 
-/* At theta = 0 also the width 1/sqrt(beta) of the start; at theta = pi, which attention drives off, nothing below the
+/* The width 1/sqrt(beta) of the start, or of attention, at theta = 0. */
+static PetscReal Width(TwoPoint tp) {
+  return 0.5 * log1p(PetscMax(tp->beta, tp->energy));
+}
+
+/* At theta = 0 also that width; at theta = pi, which attention drives off, nothing below the
  * distance where the even part of the noise takes over, nor at either end where the tokens' own noise does. */
 static Map Stretch(TwoPoint tp, PetscReal t) {
   const PetscReal push = 2.0 * tp->value / (1.0 + exp(2.0 * tp->beta)), own = 4.0 * tp->independent;
-  PetscReal near = 1.0 + Spread(tp->near.variance, tp->near.drift - tp->value, t) + 0.5 * log1p(tp->beta);
+  PetscReal near = 1.0 + Spread(tp->near.variance, tp->near.drift - tp->value, t) + Width(tp);
   const PetscReal far = 1.0 + Spread(tp->far.variance, tp->far.drift + push, t);
   const PetscReal even = tp->even + own;
   const PetscReal most = even > 0.0 ? 0.5 * log1p(tp->far.variance / even) : TWOPOINT_STRETCH;
 
-  if (own > 0.0) near = PetscMin(near, 1.0 + 0.5 * log1p(tp->near.variance / own) + 0.5 * log1p(tp->beta));
+  if (own > 0.0) near = PetscMin(near, 1.0 + 0.5 * log1p(tp->near.variance / own) + Width(tp));
   return (Map){.near = PetscMin(TWOPOINT_STRETCH, near), .far = PetscMin(far, PetscMin(TWOPOINT_STRETCH, 1.0 + most))};
 }
 
@@ -330,7 +351,7 @@ static PetscErrorCode Advance(TwoPoint tp, PetscReal t) {
 
 /* 1 - f at s, where the angle is theta. */
 static PetscReal GapAt(TwoPoint tp, PetscReal t, PetscReal s, PetscReal theta) {
-  return t == 0.0 ? tp->initial(tp->beta, theta) : ElementsInterpolate(tp->solution.elements, tp->solution.gap, s);
+  return t == 0.0 ? tp->initial(tp->energy, theta) : ElementsInterpolate(tp->solution.elements, tp->solution.gap, s);
 }
 
 PetscErrorCode TwoPointEvaluate(TwoPoint tp, PetscReal t, PetscInt n, const PetscReal u[], PetscReal f[]) {
@@ -356,7 +377,7 @@ PetscErrorCode TwoPointUniform(TwoPoint tp, PetscReal t, PetscReal *f) {
 
   PetscFunctionBeginUser;
   PetscCall(Advance(tp, t));
-  const Map map = t > 0.0 ? tp->solution.map : (Map){.near = 1.0 + 0.5 * log1p(tp->beta), .far = 1.0};
+  const Map map = t > 0.0 ? tp->solution.map : (Map){.near = 1.0 + Width(tp), .far = 1.0};
   const PetscInt panels = PetscMax(TWOPOINT_PANELS, t > 0.0 ? tp->solution.elements : 0);
   const PetscReal first = InverseAngle(map, 0.5 * PETSC_PI - half);
   const PetscReal last = 1.0 - InverseAngle(Mirror(map), 0.5 * PETSC_PI - half);

@@ -23,6 +23,20 @@ typedef struct {
   Extras extras;
 } Analysis;
 
+/* The energy's beta: that of an attention_beta that is given, else as recorded; files of before it was a key have
+ * attention's. */
+static PetscErrorCode AdoptEnergy(Recording recording) {
+  char beta[PETSC_MAX_PATH_LEN];
+  PetscBool given, found;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckReadText(AttentionKeys, "attention_beta", beta));
+  PetscCall(DeckResolve("energy_beta", beta));
+  PetscCall(DeckHas("attention_beta", &given));
+  if (!given) PetscCall(RecordingAdopt(recording, 1, (const char *const[]){"energy_beta"}, &found));
+  PetscFunctionReturn(0);
+}
+
 /* The energy as the run computed it: from the kernel sums of its attention, so that its bits come back. */
 static PetscErrorCode AdoptAttention(Analysis *analysis, AttentionOptions *options) {
   static const char *const keys[] = {"attention_type",   "attention_mask", "attention_beta",   "attention_value",
@@ -30,6 +44,7 @@ static PetscErrorCode AdoptAttention(Analysis *analysis, AttentionOptions *optio
 
   PetscFunctionBeginUser;
   PetscCall(RecordingAdopt(analysis->recording, sizeof(keys) / sizeof(keys[0]), keys, &analysis->adopted));
+  PetscCall(AdoptEnergy(analysis->recording));
   PetscCall(AttentionOptionsRead(options));
   if (options->weights[0]) { /* whose sums do not serve the energy */
     PetscCall(DeckResolve("attention_weights", ""));
@@ -178,7 +193,7 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscCall(AnalyzeMeasuresCreate(analysis->tokens, &options, attention.beta, &analysis->measures));
   PetscCall(AttentionCreate(analysis->tokens, &attention, &analysis->attention));
   PetscCall(RunSetFrameList(run, analysis->frames, analysis->step, analysis->time));
-  PetscCall(RunDeclareObservables(run, attention.beta));
+  PetscCall(RunDeclareObservables(run, attention.energy_beta));
   PetscCall(ExtrasDeclare(analysis->extras, RunGetResults(run)));
   for (PetscInt q = 0; q < analysis->measures.count; q++)
     PetscCall(ResultsDeclare(RunGetResults(run), &analysis->measures.quantity[q]));
@@ -217,6 +232,7 @@ static PetscErrorCode View(void *state) {
   if (analysis->layout.group == 0) {
     PetscCall(TokensView(analysis->tokens));
     PetscCall(AttentionView(analysis->attention));
+    PetscCall(ExtrasView(analysis->extras, analysis->tokens));
     PetscCall(AnalyzeMeasuresView(&analysis->measures, analysis->tokens, &analysis->layout, analysis->frames));
   }
   PetscFunctionReturn(0);

@@ -35,6 +35,7 @@ const OptionKey AnalyzeKeys[] = {
 const OptionTable AnalyzeTable = {
     .study = "analyze",
     .groups = (const OptionGroup[]){{AttentionKeys, "attention_beta|attention_engine|attention_tol"},
+                                    {.keys = EnergyKeys},
                                     {EnsembleKeys, "ensemble_groups"},
                                     {OutputKeys, OUTPUT_FILES},
                                     {ExtrasKeys, "!output_radius"},
@@ -42,7 +43,9 @@ const OptionTable AnalyzeTable = {
                                     {.keys = DistanceKeys},
                                     RUN_KEYS,
                                     {.keys = NULL}},
-    .changes = (const OptionKey[]){{.name = "attention_beta", .note = "analyze: as recorded unless given."},
-                                   {.name = "attention_engine", .note = "analyze: as recorded unless given."},
-                                   {.name = "attention_tol", .note = "analyze: as recorded unless given."},
-                                   {.name = NULL}}};
+    .changes = (const OptionKey[]){
+        {.name = "attention_beta", .note = "analyze: as recorded unless given."},
+        {.name = "energy_beta", .note = "analyze: as recorded unless it or attention_beta is given."},
+        {.name = "attention_engine", .note = "analyze: as recorded unless given."},
+        {.name = "attention_tol", .note = "analyze: as recorded unless given."},
+        {.name = NULL}}};

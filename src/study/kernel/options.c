@@ -22,7 +22,9 @@ const OptionKey KernelKeys[] = {
      .high = 1e3,
      .unit = "-",
      .lists = PETSC_TRUE,
-     .help = "Adds for each value p the moment Lyapunov exponent Lambda(p), the growth of E|v|^p, and its root p*."},
+     .help =
+         "Adds for each value p the moment Lyapunov exponent Lambda(p), the growth of E|v|^p, and its root p*; in a "
+         "map the bias beyond which Lambda(p) < 0 as well, with a row for each p > 0."},
     INT_KEY(KernelOptions, growth, "kernel_growth", "0", 0, 1000, "degrees",
             .help = "Adds for each degree n from 1 to this one the growth rate near the uniform law of the mean of "
                     "degree n under softmax attention alone, and beside the noise, and the n that grows fastest; 0 for "
@@ -38,7 +40,7 @@ const OptionTable KernelTable = {
     .study = "kernel",
     .groups = (const OptionGroup[]){{StartKeys, "tokens_dim"},
                                     {AttentionKeys, "attention_beta|attention_value"},
-                                    {MlpKeys, "!mlp_width"},
+                                    {MlpKeys, "!mlp_w*"},
                                     {OutputKeys, "output_table"},
                                     {.keys = KernelKeys},
                                     {.keys = RunKeys},

@@ -28,6 +28,7 @@ PetscErrorCode LimitsGridRead(const ModelOptions *model, LimitsGrid *grid) {
       "scheme_type = layer: the limit SDE takes euler, heun or flow (the transformers take layer by themselves)");
   PetscCall(DeckRead(LimitsKeys, &options));
   *grid = (LimitsGrid){.reference = options.reference, .horizon = model->layers.horizon};
+  grid->all = strcmp(options.supremum, "all") ? PETSC_FALSE : PETSC_TRUE;
   PetscCall(ReadList("tokens_count", &grid->counts, grid->count));
   PetscCall(ReadList("layers_depth", &grid->depths, grid->depth));
   PetscCall(ReadList("mlp_width", &grid->widths, grid->width));
@@ -44,5 +45,15 @@ PetscErrorCode LimitsGridRead(const ModelOptions *model, LimitsGrid *grid) {
                "layers_depth = %" PetscInt64_FMT ": must divide the limits_reference = %" PetscInt64_FMT
                " steps of the limit SDE",
                grid->depth[j], grid->reference);
+  if (!grid->all) PetscFunctionReturn(0);
+  PetscCheck(grid->reference <= LIMITS_BRIDGED, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "limits_reference = %" PetscInt64_FMT ": must be at most %d for limits_supremum all", grid->reference,
+             LIMITS_BRIDGED);
+  for (PetscInt j = 0; j < grid->depths; j++)
+    PetscCheck(grid->depth[j] >= 3, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+               "layers_depth = %" PetscInt64_FMT
+               ": must be at least 3 for limits_supremum all: (log L)/L does not fall "
+               "before",
+               grid->depth[j]);
   PetscFunctionReturn(0);
 }

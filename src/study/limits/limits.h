@@ -15,7 +15,11 @@ typedef struct {
   PetscInt64 most;      /* largest number of tokens: that of the limit SDE */
   PetscInt64 reference; /* its steps F */
   PetscReal horizon;
+  PetscBool all; /* the supremum is that over all times */
 } LimitsGrid;
+
+/* Halvings of a step of the limit SDE, and the steps that leave the keys of their middles below 2^31. */
+enum { LIMITS_LEVELS = 14, LIMITS_BRIDGED = 131000 };
 
 /* Cell of the samples and row of the table: tokens outermost, width innermost. */
 static inline PetscInt LimitsCell(const LimitsGrid *grid, PetscInt i, PetscInt j, PetscInt k) {
@@ -33,6 +37,8 @@ typedef struct {
   Scheme layer;
 } LimitsFamily;
 
+typedef struct _p_LimitsSupremum *LimitsSupremum;
+
 /* The state of the study: all systems of one realization, the limit SDE and the transformers, on the same path of the
  * noise. */
 typedef struct {
@@ -42,11 +48,13 @@ typedef struct {
   System limit; /* the limit SDE */
   Start start;
   Noise noise;
-  const char *coupled;  /* limits_coupling */
-  Coupling coupling;    /* NULL when all widths are infinite */
-  Field fine;           /* of one step of the limit SDE */
-  Field *layer;         /* [depths]: of the layer that fills, unit time */
-  LimitsFamily *family; /* [counts] */
+  const char *coupled;     /* limits_coupling */
+  Coupling coupling;       /* NULL when all widths are infinite */
+  Field fine;              /* of one step of the limit SDE */
+  Field *layer;            /* [depths]: of the layer that fills, unit time */
+  LimitsFamily *family;    /* [counts] */
+  LimitsSupremum supremum; /* NULL when it is that over layer times */
+  PetscBool polynomial;    /* the activation is one: outside the theorem on width */
 } Limits;
 
 /* systems.c: members of the study's table, and what its create needs. */
@@ -57,6 +65,13 @@ PetscErrorCode LimitsKeep(void *state, Checkpoint checkpoint);
 PetscErrorCode LimitsStart(void *state, PetscInt r);
 PetscErrorCode LimitsResume(void *state, PetscInt r, PetscInt f);
 PetscErrorCode LimitsStep(void *state, PetscInt r, PetscInt f, PetscBool *ended);
+
+/* supremum.c: limits_supremum all. Before and after step f of the limit SDE, with the layers that end with it not yet
+ * taken: worst[cells] is raised to the errors in that step. */
+PetscErrorCode LimitsSupremumCreate(const Limits *limits, LimitsSupremum *supremum);
+PetscErrorCode LimitsSupremumDestroy(LimitsSupremum *supremum);
+PetscErrorCode LimitsSupremumBegin(const Limits *limits);
+PetscErrorCode LimitsSupremumStep(const Limits *limits, PetscInt r, PetscInt f, PetscReal worst[]);
 
 /* report.c: rows and fits of the errors [R][cells], and what they say. Collective on PETSC_COMM_WORLD. */
 PetscErrorCode LimitsReport(void *state, const Samples *samples, Results results);

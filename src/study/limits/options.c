@@ -27,11 +27,22 @@ static PetscErrorCode ResolveNoise(MPI_Comm world, char *value, size_t size) {
   PetscFunctionReturn(0);
 }
 
+static const char *Supremum(PetscInt i) {
+  static const char *const names[] = {"layers", "all"};
+
+  return i < (PetscInt)PETSC_STATIC_ARRAY_LENGTH(names) ? names[i] : NULL;
+}
+
 const OptionKey LimitsKeys[] = {
     INT_KEY(LimitsOptions, reference, "limits_reference", "", 1, 100000000, "steps", .shown = "8 x depth",
             .resolve = ResolveReference,
             .help = "Steps of the limit SDE that the transformers are compared with; every layers_depth divides it. "
                     "Its scheme is scheme_type, its noise noise_type."),
+    CHOICE_KEY(LimitsOptions, supremum, "limits_supremum", "layers", .choices = Supremum,
+               .help =
+                   "Times over which the error is the largest: layers, the layer times; all, all t in [0, T], where "
+                   "a transformer stands still between layer times and the limit SDE goes on as a Brownian bridge "
+                   "between its steps: (log L)/L in place of 1/L."),
     {.name = NULL}};
 
 const OptionTable LimitsTable = {
@@ -47,6 +58,7 @@ const OptionTable LimitsTable = {
         {.name = "tokens_count", .lists = PETSC_TRUE},
         {.name = "layers_depth", .lists = PETSC_TRUE},
         {.name = "mlp_width", .lists = PETSC_TRUE, .words = OPTION_WORDS("inf"), .needs = {{"", ""}}},
+        {.name = "mlp_weights", .needs = {{"mlp_width", "!inf"}}, .note = "limits: of finite widths."},
         {.name = "noise_type",
          .preset = "",
          .shown = "by dim",

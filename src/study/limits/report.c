@@ -3,21 +3,15 @@
 #include <string.h>
 
 #include "law/stats/interval.h"
-#include "study/limits/limits.h"
+#include "study/limits/report.h"
 #include "study/report.h"
 
 #define RATE -1.0 /* of the theorem, in L and in m */
 enum { DEPTH, WIDTH };
 enum { FIT_DEPTH, FIT_WIDTH, FIT_TOKENS, FIT_R2, FITS };
 
-/* Where in the lists are infinite width (-1: nowhere), the largest depth and number of tokens? */
-typedef struct {
-  const LimitsGrid *grid;
-  PetscInt infinite, deepest, largest;
-} Plan;
-
-static Plan MakePlan(const LimitsGrid *grid) {
-  Plan plan = {.grid = grid, .infinite = -1};
+static LimitsPlan MakePlan(const LimitsGrid *grid) {
+  LimitsPlan plan = {.grid = grid, .infinite = -1};
 
   for (PetscInt k = 0; k < grid->widths; k++)
     if (grid->width[k] == LIMITS_INFINITE) plan.infinite = k;
@@ -28,45 +22,39 @@ static Plan MakePlan(const LimitsGrid *grid) {
   return plan;
 }
 
-/* Rows of the table. Errors of exactly 0, as without noise and attention, are not positive: they have no slope. */
-static PetscErrorCode AddRows(const LimitsGrid *grid, const Samples *samples, Results results, PetscBool *positive) {
-  PetscReal *mean, *sem;
+/* Rows of the table; layers NULL: samples are those of layer times. Errors of exactly 0, as without noise and
+ * attention, are not positive: they have no slope. */
+static PetscErrorCode AddRows(const LimitsGrid *grid, const Samples *samples, const Samples *layers, Results results,
+                              PetscBool *positive) {
+  PetscReal *mean, *sem, *mean_layers, *sem_layers;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc2(grid->cells, &mean, grid->cells, &sem));
+  PetscCall(PetscMalloc4(grid->cells, &mean, grid->cells, &sem, grid->cells, &mean_layers, grid->cells, &sem_layers));
   FitMean(samples->realizations, grid->cells, samples->all, mean, sem);
+  FitMean(samples->realizations, grid->cells, layers ? layers->all : samples->all, mean_layers, sem_layers);
   for (PetscInt i = 0; i < grid->counts; i++)
     for (PetscInt j = 0; j < grid->depths; j++)
       for (PetscInt k = 0; k < grid->widths; k++) {
         const PetscInt cell = LimitsCell(grid, i, j, k);
         const PetscReal width = grid->width[k] == LIMITS_INFINITE ? INFINITY : (PetscReal)grid->width[k];
-        const PetscReal row[] = {(PetscReal)grid->count[i], (PetscReal)grid->depth[j], width, mean[cell], sem[cell]};
+        const PetscReal row[] = {(PetscReal)grid->count[i], (PetscReal)grid->depth[j], width, mean[cell], sem[cell],
+                                 mean_layers[cell],         sem_layers[cell]};
         PetscCall(ResultsRow(results, row));
         if (!(mean[cell] > 0)) *positive = PETSC_FALSE;
       }
-  PetscCall(PetscFree2(mean, sem));
+  PetscCall(PetscFree4(mean, sem, mean_layers, sem_layers));
   PetscFunctionReturn(0);
 }
 
-/* value [low, high], or what is known of it */
-static PetscErrorCode SayValue(const char *text, FitValue value, Results results) {
-  PetscFunctionBeginUser;
-  PetscCall(ResultsSay(results, "%s %.4g ", text, (double)value.value));
-  if (isnan(value.low))
-    PetscCall(ResultsSay(results, "[interval not known]"));
-  else
-    PetscCall(ResultsSay(results, "[%.4g, %.4g]", (double)value.low, (double)value.high));
-  PetscFunctionReturn(0);
-}
-
-/* Cells of a slope with the largest number of tokens, and their x: in L at infinite width; in m at the deepest, the
- * last one being what depth alone costs. Returns how many have an x. */
-static PetscInt SlopeCells(const Plan *plan, int which, PetscReal x[], PetscInt cell[]) {
+/* Cells of a slope with the largest number of tokens, and their x: in L at infinite width, or in L/log L over all
+ * times; in m at the deepest, the last one being what depth alone costs. Returns how many have an x. */
+static PetscInt SlopeCells(const LimitsPlan *plan, int which, PetscReal x[], PetscInt cell[]) {
   const LimitsGrid *grid = plan->grid;
   PetscInt n = 0;
 
   for (PetscInt j = 0; which == DEPTH && j < grid->depths; j++) {
     x[n] = (PetscReal)grid->depth[j];
+    if (grid->all) x[n] /= PetscLogReal(x[n]);
     cell[n++] = LimitsCell(grid, plan->largest, j, plan->infinite);
   }
   for (PetscInt k = 0; which == WIDTH && k < grid->widths; k++) {
@@ -78,7 +66,7 @@ static PetscInt SlopeCells(const Plan *plan, int which, PetscReal x[], PetscInt 
   return n;
 }
 
-static PetscErrorCode ReportSlope(const Plan *plan, int which, const char *coupled, const Samples *samples,
+static PetscErrorCode ReportSlope(const LimitsPlan *plan, int which, const Limits *limits, const Samples *samples,
                                   Results results) {
   static const char *const names[] = {"slope_depth", "slope_width"};
   static const char *const verdicts[] = {"slope_depth_verdict", "slope_width_verdict"};
@@ -95,18 +83,21 @@ static PetscErrorCode ReportSlope(const Plan *plan, int which, const char *coupl
     for (PetscInt i = 0; i < columns; i++) chosen[r * columns + i] = samples->all[r * samples->width + cell[i]];
   PetscCall(SlopeMeasure(R, n, x, which == WIDTH ? PETSC_TRUE : PETSC_FALSE, chosen, RATE, &slope));
   PetscCall(PetscFree(chosen));
-  if (which == WIDTH && !strcmp(coupled, "none")) slope.verdict = "no rate without a coupling";
+  if (which == WIDTH && !strcmp(limits->coupled, "none")) slope.verdict = "no rate without a coupling";
+  if (which == WIDTH && limits->polynomial) slope.verdict = "does not apply";
   PetscCall(ResultsFit(results, names[which], slope.value));
   PetscCall(ResultsText(results, verdicts[which], slope.verdict));
-  PetscCall(SayValue(text[which], slope.value, results));
+  PetscCall(ReportValue(which == DEPTH && plan->grid->all ? "slope in L/log L at infinite width, over all times:"
+                                                          : text[which],
+                        slope.value, results));
   PetscCall(ResultsSay(results, ", the theorem's is -1: %s\n", slope.verdict));
   PetscFunctionReturn(0);
 }
 
-/* error ~ a/L + b/m, and + c for fewer tokens than the limit SDE has; each relative to its size, since errors range
- * over decades. values[counts][FITS]. */
+/* error ~ a/L + b/m, or a (log L)/L + b/m over all times, and + c for fewer tokens than the limit SDE has; each
+ * relative to its size, since errors range over decades. values[counts][FITS]. */
 static PetscErrorCode Fits(PetscInt n, const PetscReal mean[], void *context, PetscReal values[]) {
-  const Plan *plan = context;
+  const LimitsPlan *plan = context;
   const LimitsGrid *grid = plan->grid;
   const PetscInt rows = grid->depths * grid->widths;
   PetscReal *a, *weight, c[3];
@@ -119,7 +110,8 @@ static PetscErrorCode Fits(PetscInt n, const PetscReal mean[], void *context, Pe
     const PetscInt p = i == plan->largest ? 2 : 3;
     for (PetscInt q = 0; q < rows; q++) {
       const PetscInt64 width = grid->width[q % grid->widths];
-      a[q * p] = 1 / (PetscReal)grid->depth[q / grid->widths];
+      const PetscReal L = (PetscReal)grid->depth[q / grid->widths];
+      a[q * p] = (grid->all ? PetscLogReal(L) : 1) / L;
       a[q * p + 1] = width == LIMITS_INFINITE ? 0 : 1 / (PetscReal)width;
       if (p == 3) a[q * p + 2] = 1;
       weight[q] = 1 / PetscSqr(error[q]);
@@ -135,7 +127,7 @@ static PetscErrorCode Fits(PetscInt n, const PetscReal mean[], void *context, Pe
 }
 
 /* fits[counts][FITS] as numbers of the largest number of tokens, and as arrays [counts][3] of value, low, high. */
-static PetscErrorCode AddFits(const Plan *plan, const FitValue fits[], Results results) {
+static PetscErrorCode AddFits(const LimitsPlan *plan, const FitValue fits[], Results results) {
   static const char *const names[FITS] = {"fit_depth", "fit_width", NULL, "fit_r2"};
   static const char *const arrays[FITS] = {"fit_depth_tokens", "fit_width_tokens", "fit_floor_tokens", "fit_r2_tokens"};
   const PetscInt counts = plan->grid->counts;
@@ -155,7 +147,7 @@ static PetscErrorCode AddFits(const Plan *plan, const FitValue fits[], Results r
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode ReportFits(const Plan *plan, const Samples *samples, Results results) {
+static PetscErrorCode ReportFits(const LimitsPlan *plan, const Samples *samples, Results results) {
   const LimitsGrid *grid = plan->grid;
   FitValue fits[LIMITS_LIST * FITS];
 
@@ -165,29 +157,64 @@ static PetscErrorCode ReportFits(const Plan *plan, const Samples *samples, Resul
   for (PetscInt i = 0; i < grid->counts; i++) {
     FitValue *fit = fits + i * FITS;
     if (fit[FIT_R2].high > 1) fit[FIT_R2].high = 1; /* NaN without intervals stays */
-    PetscCall(ResultsSay(results, "N = %" PetscInt64_FMT ": error = a/L + b/m%s", grid->count[i],
-                         i == plan->largest ? "" : " + c"));
-    PetscCall(SayValue(" with a =", fit[FIT_DEPTH], results));
-    PetscCall(SayValue(", b =", fit[FIT_WIDTH], results));
-    if (i != plan->largest) PetscCall(SayValue(", c =", fit[FIT_TOKENS], results));
+    PetscCall(ResultsSay(results, "N = %" PetscInt64_FMT ": error = %s + b/m%s", grid->count[i],
+                         grid->all ? "a (log L)/L" : "a/L", i == plan->largest ? "" : " + c"));
+    PetscCall(ReportValue(" with a =", fit[FIT_DEPTH], results));
+    PetscCall(ReportValue(", b =", fit[FIT_WIDTH], results));
+    if (i != plan->largest) PetscCall(ReportValue(", c =", fit[FIT_TOKENS], results));
     PetscCall(ResultsSay(results, "; R^2 = %.4f\n", (double)fit[FIT_R2].value));
   }
   PetscCall(AddFits(plan, fits, results));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode LimitsReport(void *state, const Samples *samples, Results results) {
-  const Limits *limits = state;
+/* Of samples that have the errors over all times and those over layer times after each other: one of them. */
+static PetscErrorCode Part(const Samples *samples, PetscInt first, PetscInt cells, Samples *part) {
+  PetscFunctionBeginUser;
+  *part = *samples;
+  part->width = cells;
+  PetscCall(PetscMalloc1((size_t)samples->realizations * (size_t)cells, &part->all));
+  for (PetscInt r = 0; r < samples->realizations; r++)
+    PetscCall(PetscArraycpy(part->all + r * cells, samples->all + r * samples->width + first, cells));
+  PetscFunctionReturn(0);
+}
+
+/* layers: NULL, or beside samples over all times those over layer times. */
+static PetscErrorCode ReportErrors(const Limits *limits, const Samples *samples, const Samples *layers,
+                                   Results results) {
   const LimitsGrid *grid = &limits->grid;
-  const Plan plan = MakePlan(grid);
+  const LimitsPlan plan = MakePlan(grid);
+  const PetscBool infinite = plan.infinite >= 0 ? PETSC_TRUE : PETSC_FALSE;
   PetscBool positive = PETSC_TRUE;
 
   PetscFunctionBeginUser;
-  if (!samples->realizations) PetscFunctionReturn(0);
-  PetscCall(AddRows(grid, samples, results, &positive));
+  PetscCall(AddRows(grid, samples, layers, results, &positive));
+  if (grid->finite && limits->polynomial)
+    PetscCall(ResultsSay(results, "the theorem on width does not apply: sigma is a polynomial; the errors are those of "
+                                  "the coupling all the same\n"));
   if (!positive) PetscFunctionReturn(0);
-  if (plan.infinite >= 0 && grid->depths >= 2) PetscCall(ReportSlope(&plan, DEPTH, limits->coupled, samples, results));
-  if (plan.infinite >= 0 && grid->finite >= 2) PetscCall(ReportSlope(&plan, WIDTH, limits->coupled, samples, results));
+  if (infinite && grid->depths >= 2) PetscCall(ReportSlope(&plan, DEPTH, limits, samples, results));
+  if (infinite && grid->finite >= 2) PetscCall(ReportSlope(&plan, WIDTH, limits, samples, results));
   if (grid->finite >= 1 && grid->widths >= 2 && grid->depths >= 2) PetscCall(ReportFits(&plan, samples, results));
+  if (layers && infinite && grid->depths >= 2) PetscCall(LimitsReportLogarithm(&plan, samples, layers, results));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode LimitsReport(void *state, const Samples *samples, Results results) {
+  const Limits *limits = state;
+  const PetscInt cells = limits->grid.cells;
+  Samples all, layers;
+
+  PetscFunctionBeginUser;
+  if (!samples->realizations) PetscFunctionReturn(0);
+  if (!limits->grid.all) {
+    PetscCall(ReportErrors(limits, samples, NULL, results));
+    PetscFunctionReturn(0);
+  }
+  PetscCall(Part(samples, 0, cells, &all));
+  PetscCall(Part(samples, cells, cells, &layers));
+  PetscCall(ReportErrors(limits, &all, &layers, results));
+  PetscCall(PetscFree(all.all));
+  PetscCall(PetscFree(layers.all));
   PetscFunctionReturn(0);
 }

@@ -1,5 +1,5 @@
 /* The systems of one realization. The limit SDE takes F small steps; a transformer of depth L takes a layer whenever
- * its F/L steps are complete, with the sum of their fields, so that all see one Brownian path (THEORY.md 9.5). */
+ * its F/L steps are complete, with the sum of their fields, so that all see one Brownian path (NUMERICS.md 9.5). */
 #include <string.h>
 
 #include "study/limits/limits.h"
@@ -55,6 +55,7 @@ PetscErrorCode LimitsCreateSystems(Limits *limits, const ModelOptions *options) 
   PetscFunctionBeginUser;
   PetscCall(CouplingOptionsRead(&coupling));
   limits->coupled = coupling.type;
+  limits->polynomial = ActivationIsPolynomial(ActivationFind(options->noise.activation));
   PetscCall(SystemCreate(limits->layout.shards, grid->most, options, &limits->limit));
   PetscCall(StartCreate(limits->limit.tokens, &options->start, &limits->start));
   PetscCall(NoiseCreate((PetscInt)options->start.dim, &options->noise, &limits->noise));
@@ -68,6 +69,7 @@ PetscErrorCode LimitsCreateSystems(Limits *limits, const ModelOptions *options) 
   for (PetscInt j = 0; j < grid->depths; j++) PetscCall(NoiseCreateField(limits->noise, &limits->layer[j]));
   for (PetscInt i = 0; i < grid->counts; i++)
     PetscCall(CreateFamily(limits, grid->count[i], options, &limits->family[i]));
+  if (grid->all) PetscCall(LimitsSupremumCreate(limits, &limits->supremum));
   PetscFunctionReturn(0);
 }
 
@@ -75,6 +77,7 @@ PetscErrorCode LimitsDestroy(void *state) {
   Limits *limits = state;
 
   PetscFunctionBeginUser;
+  PetscCall(LimitsSupremumDestroy(&limits->supremum));
   for (PetscInt i = 0; i < limits->grid.counts; i++) PetscCall(DestroyFamily(limits, &limits->family[i]));
   for (PetscInt j = 0; j < limits->grid.depths; j++) PetscCall(FieldDestroy(&limits->layer[j]));
   PetscCall(PetscFree2(limits->layer, limits->family));
@@ -254,12 +257,15 @@ static PetscErrorCode LayersStep(const Limits *limits, PetscInt r, PetscInt f, P
 PetscErrorCode LimitsStep(void *state, PetscInt r, PetscInt f, PetscBool *ended) {
   const Limits *limits = state;
   const LimitsGrid *grid = &limits->grid;
+  PetscReal *worst = RunGetTail(limits->run), *layers = grid->all ? worst + grid->cells : worst;
   PetscBool due = PETSC_FALSE;
 
   PetscFunctionBeginUser;
   (void)ended;
   PetscCall(NoiseDraw(limits->noise, r, f, limits->fine));
+  if (grid->all) PetscCall(LimitsSupremumBegin(limits));
   PetscCall(SystemStep(&limits->limit, r, f, limits->fine, grid->horizon / (PetscReal)grid->reference));
+  if (grid->all) PetscCall(LimitsSupremumStep(limits, r, f, worst));
   for (PetscInt j = 0; j < grid->depths; j++) {
     PetscCall(Gather(limits, j));
     due = due || (f + 1) % LayerSteps(grid, j) == 0 ? PETSC_TRUE : PETSC_FALSE;
@@ -267,8 +273,10 @@ PetscErrorCode LimitsStep(void *state, PetscInt r, PetscInt f, PetscBool *ended)
   if (due) PetscCall(ExtractReferences(limits));
   for (PetscInt j = 0; j < grid->depths; j++) {
     if ((f + 1) % LayerSteps(grid, j)) continue;
-    PetscCall(LayersStep(limits, r, f, j, RunGetTail(limits->run)));
+    PetscCall(LayersStep(limits, r, f, j, layers));
     PetscCall(FieldZero(limits->layer[j]));
   }
+  for (PetscInt cell = 0; grid->all && cell < grid->cells; cell++)
+    if (worst[cell] < layers[cell]) worst[cell] = layers[cell];
   PetscFunctionReturn(0);
 }

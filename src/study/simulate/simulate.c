@@ -50,7 +50,7 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscCall(RunSetFrames(run, (PetscInt)options.layers.depth, options.layers.horizon, FRAMES_SHARE));
   PetscCall(ExtrasOptionsRead(&extras));
   PetscCall(ExtrasCreate(options.start.count, (PetscInt)options.start.dim, &extras, &simulation->extras));
-  PetscCall(RunDeclareObservables(run, options.attention.beta));
+  PetscCall(RunDeclareObservables(run, options.attention.energy_beta));
   PetscCall(ExtrasDeclare(simulation->extras, RunGetResults(run)));
   if (!RunReads(run)) PetscCall(CreateObjects(simulation, &options));
   PetscFunctionReturn(0);
@@ -115,6 +115,7 @@ static PetscErrorCode View(void *state) {
   PetscFunctionBeginUser;
   if (simulation->layout.group || !simulation->system.tokens) PetscFunctionReturn(0);
   PetscCall(SystemView(&simulation->system, simulation->noise));
+  PetscCall(ExtrasView(simulation->extras, simulation->system.tokens));
   PetscCall(ViewTotal(simulation));
   PetscFunctionReturn(0);
 }
@@ -124,6 +125,7 @@ static PetscErrorCode Begin(void *state, PetscInt r) {
 
   PetscFunctionBeginUser;
   PetscCall(TokensStart(simulation->system.tokens, simulation->start, r));
+  PetscCall(AttentionSetStep(simulation->system.attention, 0));
   PetscFunctionReturn(0);
 }
 

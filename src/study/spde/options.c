@@ -13,6 +13,7 @@ const OptionKey SpdeKeys[] = {
 const OptionTable SpdeTable = {
     .study = "spde",
     .groups = (const OptionGroup[]){MODEL_KEYS,
+                                    {.keys = EnergyKeys},
                                     {OutputKeys, OUTPUT_FRAMES},
                                     {.keys = DensityKeys},
                                     {.keys = SpdeKeys},

@@ -37,7 +37,7 @@ static const QuantityText texts[] = {
     {"entropy", "1", "-integral rho log(|S| rho) of the density rho: 0 when uniform, else negative"},
     {"tail", "1", "share of the density's L2 norm in the upper third of its degrees"},
     {"tokens_energy", "1", "E_beta of the tokens"},
-    {"mmd", "1", "MMD, with kernel e^(beta <x,y>), between tokens and density"},
+    {"mmd", "1", "MMD, with kernel e^(attention_beta <x,y>), between tokens and density"},
     {"sobolev", "1", "distance of tokens and density in the Sobolev norm of order -2"},
     {"outgrown", "time", "time at which the density of a realization outgrew its degrees; NaN: never"},
     {"outgrown_count", "realizations", "realizations whose density outgrew its degrees"},
@@ -113,6 +113,7 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscCall(ModelCheckTheory(&model, "spde"));
   PetscCall(DeckRead(SpdeKeys, &options));
   PetscCall(ModelCheckBeta(model.attention.beta));
+  PetscCall(ModelCheckEnergyBeta(model.attention.energy_beta));
   PetscCall(CheckStart(&model.start));
   spde->dt = ModelStepSize(&model);
   if (!strcmp(options.particles, "quadrature") || !strcmp(model.start.init, "quadrature")) spde->rule = PETSC_TRUE;

@@ -1,5 +1,5 @@
-/* What is measured on the tokens beside the observables: how attention alone changes the energy, and how the tokens
- * divide between two antipodal caps. Sums are order-free (chorale/sum.h). */
+/* What is measured on the tokens beside the observables: how attention alone changes the energy, how far pairs are
+ * apart, and how the tokens divide between two antipodal caps. Sums are order-free (chorale/sum.h). */
 #include <chorale/sum.h>
 #include <math.h>
 
@@ -63,6 +63,49 @@ PetscErrorCode SyncPush(Attention attention, Tokens set, Vec drift, Vec gradient
   PetscCall(WeightedProduct(&layout, weights, a, b, push));
   PetscCall(VecRestoreArrayRead(gradient, &b));
   PetscCall(VecRestoreArrayRead(drift, &a));
+  PetscFunctionReturn(0);
+}
+
+/* out <- x - sum_i w_i x_i. */
+static PetscErrorCode Centre(const TokensLayout *layout, const double *weights, const double *x, double *out) {
+  const PetscInt B = layout->block, d = layout->dim;
+  const PetscReal scale = SumScale(1);
+  PetscInt64 *sums;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscCalloc1(d, &sums));
+  for (PetscInt k = 0; k < layout->owned; k++)
+    for (PetscInt c = 0; c < d; c++) {
+      PetscReal part = 0;
+      for (PetscInt t = 0; t < TokensFilled(layout, k); t++) part += weights[k * B + t] * x[(k * d + c) * B + t];
+      sums[c] += SumRound(part, scale);
+    }
+  PetscCall(SumAllreduce(layout->comm, d, sums));
+  for (PetscInt k = 0; k < layout->owned; k++)
+    for (PetscInt c = 0; c < d; c++)
+      for (PetscInt t = 0; t < B; t++) out[(k * d + c) * B + t] = x[(k * d + c) * B + t] - (PetscReal)sums[c] / scale;
+  PetscCall(PetscFree(sums));
+  PetscFunctionReturn(0);
+}
+
+/* Twice the variance. */
+PetscErrorCode SyncPairs(Tokens set, Vec work, PetscReal *square) {
+  TokensLayout layout;
+  const double *weights, *x;
+  double *centred;
+  Vec positions;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(set, &layout));
+  PetscCall(TokensGetWeights(set, &weights));
+  PetscCall(TokensGetVec(set, &positions));
+  PetscCall(VecGetArrayRead(positions, &x));
+  PetscCall(VecGetArrayWrite(work, &centred));
+  PetscCall(Centre(&layout, weights, x, centred));
+  PetscCall(WeightedProduct(&layout, weights, centred, centred, square));
+  *square *= 2;
+  PetscCall(VecRestoreArrayWrite(work, &centred));
+  PetscCall(VecRestoreArrayRead(positions, &x));
   PetscFunctionReturn(0);
 }
 

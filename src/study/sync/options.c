@@ -36,8 +36,9 @@ const OptionKey SyncKeys[] = {
 const OptionTable SyncTable = {
     .study = "sync",
     .groups = (const OptionGroup[]){COMMON_MODEL_KEYS,
+                                    {.keys = EnergyKeys},
                                     {OutputKeys, OUTPUT_FRAMES},
-                                    {KernelKeys, "kernel_bias"},
+                                    {KernelKeys, "kernel_bias|kernel_moments"},
                                     {.keys = CheckpointKeys},
                                     {.keys = SyncKeys},
                                     RUN_KEYS,
@@ -48,11 +49,27 @@ const OptionTable SyncTable = {
                             {.name = "mlp_bias_u", .needs = {{"noise_type", "!values|none"}, {"kernel_bias", ""}}},
                             {.name = "mlp_bias_w", .needs = {{"noise_type", "!values|none"}, {"kernel_bias", ""}}},
                             {.name = "kernel_bias", .needs = {{"sync_map", "true"}}},
+                            {.name = "energy_beta",
+                             .lists = PETSC_TRUE,
+                             .needs = {{"sync_starts", "0"}},
+                             .note = "sync: a list of at most 16; the columns of the table are those of the first."},
+                            {.name = "kernel_moments", .needs = {{"sync_map", "true"}}},
                             NORM_OF_THEORY,
                             {.name = NULL}},
-    .idle = "tokens_[!d]*|tokens_dataset|layers_*|attention_[!b]*|mlp_width|noise_*|scheme_*|ensemble_*|output_every|"
+    .idle = "tokens_[!d]*|tokens_dataset|layers_*|attention_[!b]*|mlp_w*|noise_*|scheme_*|ensemble_*|output_every|"
             "output_log|sync_twins|sync_starts|sync_spectrum|sync_exponents|sync_moments",
     .need = {"sync_map", "false"}};
+
+PetscErrorCode SyncCheckOneBeta(void) {
+  PetscReal beta[SYNC_BETAS];
+  PetscInt n = SYNC_BETAS;
+
+  PetscFunctionBeginUser;
+  PetscCall(DeckGetRealList("energy_beta", &n, beta));
+  PetscCheck(n == 1, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "energy_beta = %.6g,%.6g,...: must be one value with sync_map", (double)beta[0], (double)beta[1]);
+  PetscFunctionReturn(0);
+}
 
 PetscErrorCode SyncCheckLists(void) {
   Laws laws;

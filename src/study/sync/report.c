@@ -11,17 +11,21 @@ typedef struct {
   const Sync *sync;
   const SyncTheory *theory;
   const Samples *samples;
-  PetscInt R, frames;
+  PetscInt R, frames, stride;
   const PetscReal *time;
   Results results;
-  PetscReal *mean, *sem; /* [frames * SYNC_COLUMNS + SYNC_TAIL] */
+  PetscReal *mean, *sem; /* [frames * stride + tail] */
   PetscReal *bound;      /* [frames] */
   PetscReal measured;    /* the largest rate in the run: a lower bound of epsilon */
   SyncTheorem theorem;
 } Report;
 
 static PetscReal Sample(const Report *report, PetscInt r, PetscInt frame, PetscInt column) {
-  return report->samples->all[(size_t)r * (size_t)report->samples->width + (size_t)(frame * SYNC_COLUMNS + column)];
+  return report->samples->all[(size_t)r * (size_t)report->samples->width + (size_t)(frame * report->stride + column)];
+}
+
+static SyncMeans Means(const Report *report) {
+  return (SyncMeans){report->R, report->frames, report->stride, report->time, report->mean, report->sem};
 }
 
 /* ---- the theorem ---- */
@@ -64,6 +68,9 @@ static PetscErrorCode ReportTheorem(const Report *report) {
   PetscFunctionBeginUser;
   PetscCall(ResultsSay(results, "theorem    lambda_bar %.6g, lambda_bar'(beta) %.6g, ", (double)theory->lambda_bar,
                        (double)theory->rate_bound));
+  if (theory->beta != theory->attention_beta)
+    PetscCall(
+        ResultsSay(results, "beta %.6g, attention's %.6g, ", (double)theory->beta, (double)theory->attention_beta));
   if (theory->value == 0)
     PetscCall(ResultsSay(results, "epsilon 0 (no attention)\n"));
   else if (theory->epsilon_low == theory->epsilon_high)
@@ -93,44 +100,20 @@ static PetscErrorCode ReportTheorem(const Report *report) {
 
 /* ---- energy ---- */
 
-/* "1.23", or of deviations below and above a bound "1.23 standard errors below". */
-static PetscErrorCode SayEnergy(Results results, const SyncComparison *exact, const SyncComparison *bound) {
-  const SyncVerdict verdicts[2] = {exact->verdict, bound->verdict};
-  const char *above = bound->verdict == SYNC_AGREES      ? "within chance"
-                      : bound->verdict == SYNC_DISAGREES ? "exceeds it"
-                                                         : "not resolved";
-
-  PetscFunctionBeginUser;
-  if (!isnan(exact->off))
-    PetscCall(ResultsSay(
-        results, "energy     at most %.2f standard errors off the exact value at %d times up to t = %.4g: %s\n",
-        fabs((double)exact->off), (int)exact->frames, (double)exact->until, SyncVerdictWord(exact->verdict)));
-  if (bound->off <= 0)
-    PetscCall(
-        ResultsSay(results, "           always at least %.2f standard errors below the bound\n", (double)-bound->off));
-  else if (bound->off > 0)
-    PetscCall(ResultsSay(results, "           at most %.2f standard errors above the bound: %s\n", (double)bound->off,
-                         above));
-  for (int i = 0; i < 2; i++)
-    if (verdicts[i] == SYNC_WITHIN_STEP)
-      PetscCall(
-          ResultsSay(results, "           what is more than chance may be the step's error: take more layers_depth\n"));
-  PetscFunctionReturn(0);
-}
-
 /* How far the measured energy is off the exact one, and above the bound, in standard errors, at worst, over the frames
  * whose mean is resolved. */
 static PetscErrorCode ReportEnergy(const Report *report) {
   const Results results = report->results;
   const PetscReal start = report->sem[SYNC_ENERGY] / report->mean[SYNC_ENERGY];
-  const PetscReal unsure = isnan(report->theory->energy_start) ? start : 0;
-  const SyncComparison exact = SyncCompareEnergy(report->theory, report->R, report->frames, SYNC_COLUMNS, report->time,
-                                                 report->mean, report->sem, report->sync->exact, 0, PETSC_FALSE);
-  const SyncComparison bound = SyncCompareEnergy(report->theory, report->R, report->frames, SYNC_COLUMNS, report->time,
-                                                 report->mean, report->sem, report->bound, unsure, PETSC_TRUE);
+  const PetscReal unsure = isnan(report->theory->energy_start) ? start : 0, unit = exp(report->theory->beta);
+  const SyncMeans means = Means(report);
+  const SyncComparison exact =
+      SyncCompareMeans(&means, SYNC_ENERGY, unit, report->theory->bias, report->sync->exact, 0, PETSC_FALSE);
+  const SyncComparison bound =
+      SyncCompareMeans(&means, SYNC_ENERGY, unit, report->theory->bias, report->bound, unsure, PETSC_TRUE);
 
   PetscFunctionBeginUser;
-  PetscCall(SayEnergy(results, &exact, &bound));
+  PetscCall(SyncSayComparisons(results, "energy", &exact, &bound));
   PetscCall(ResultsScalar(results, "energy_off", fabs(exact.off)));
   PetscCall(ResultsScalar(results, "energy_off_time", exact.time));
   PetscCall(ResultsScalar(results, "energy_resolved", exact.until));
@@ -170,9 +153,9 @@ static Decay FindDecay(const Report *report) {
   const PetscReal *mean = report->mean;
   Decay decay = {.time = report->time};
 
-  while (decay.first < report->frames && mean[decay.first * SYNC_COLUMNS] > 0.5 * mean[SYNC_ENERGY]) decay.first++;
+  while (decay.first < report->frames && mean[decay.first * report->stride] > 0.5 * mean[SYNC_ENERGY]) decay.first++;
   for (PetscInt f = decay.first; f < report->frames; f++, decay.n++)
-    if (!SyncIsCredible(report->theory->beta, mean[f * SYNC_COLUMNS], report->sem[f * SYNC_COLUMNS])) break;
+    if (!SyncIsCredible(report->theory->beta, mean[f * report->stride], report->sem[f * report->stride])) break;
   return decay;
 }
 
@@ -181,7 +164,7 @@ static void WeighDecay(const Report *report, Decay *decay) {
   PetscBool known = PETSC_TRUE;
 
   for (PetscInt i = 0; i < decay->n; i++) {
-    const PetscInt at = (decay->first + i) * SYNC_COLUMNS;
+    const PetscInt at = (decay->first + i) * report->stride;
     decay->weight[i] = PetscSqr(report->mean[at] / report->sem[at]);
     known = known && report->sem[at] > 0 ? PETSC_TRUE : PETSC_FALSE;
   }
@@ -353,8 +336,8 @@ static PetscErrorCode ReportExponent(const Report *report) {
 /* ---- clusters ---- */
 
 static PetscErrorCode ReportClusters(const Report *report) {
-  const PetscReal *cap = report->mean + report->frames * SYNC_COLUMNS;
-  const PetscReal clusters = report->mean[(report->frames - 1) * SYNC_COLUMNS + SYNC_CLUSTERS];
+  const PetscReal *cap = report->mean + report->frames * report->stride;
+  const PetscReal clusters = report->mean[(report->frames - 1) * report->stride + SYNC_CLUSTERS];
   const Results results = report->results;
 
   PetscFunctionBeginUser;
@@ -377,11 +360,21 @@ static PetscErrorCode ReportClusters(const Report *report) {
 /* ---- table and arrays ---- */
 
 static PetscErrorCode AddRows(const Report *report) {
+  const PetscReal factor = SyncPairFactor(report->theory->beta);
+
   PetscFunctionBeginUser;
   for (PetscInt f = 0; f < report->frames; f++) {
-    const PetscInt energy = f * SYNC_COLUMNS + SYNC_ENERGY;
-    const PetscReal row[] = {report->time[f], report->mean[energy], report->sem[energy], report->sync->exact[f],
-                             report->bound[f]};
+    const PetscReal *mean = report->mean + f * report->stride, *sem = report->sem + f * report->stride;
+    const PetscReal row[] = {report->time[f],
+                             mean[SYNC_ENERGY],
+                             sem[SYNC_ENERGY],
+                             report->sync->exact[f],
+                             report->bound[f],
+                             mean[SYNC_PAIR],
+                             sem[SYNC_PAIR],
+                             report->sync->pair_exact[f],
+                             factor * mean[SYNC_ENERGY],
+                             factor * report->bound[f]};
     PetscCall(ResultsRow(report->results, row));
   }
   PetscFunctionReturn(0);
@@ -407,9 +400,9 @@ static PetscErrorCode AddArrays(const Report *report) {
   PetscCall(PetscFree(step));
   for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
     if (!columns[i].measured) continue;
-    PetscCall(ReportColumn(report->results, columns[i].name, "_mean", report->frames, SYNC_COLUMNS,
+    PetscCall(ReportColumn(report->results, columns[i].name, "_mean", report->frames, report->stride,
                            report->mean + columns[i].column));
-    PetscCall(ReportColumn(report->results, columns[i].name, "_sem", report->frames, SYNC_COLUMNS,
+    PetscCall(ReportColumn(report->results, columns[i].name, "_sem", report->frames, report->stride,
                            report->sem + columns[i].column));
   }
   PetscFunctionReturn(0);
@@ -424,6 +417,7 @@ PetscErrorCode SyncReport(void *state, const Samples *samples, Results results) 
                    .samples = samples,
                    .R = R,
                    .frames = frames->count,
+                   .stride = samples->columns,
                    .time = frames->time,
                    .results = results};
 
@@ -431,11 +425,14 @@ PetscErrorCode SyncReport(void *state, const Samples *samples, Results results) 
   if (!R) PetscFunctionReturn(0);
   PetscCall(PetscMalloc3(width, &report.mean, width, &report.sem, frames->count, &report.bound));
   FitMean(R, width, samples->all, report.mean, report.sem);
+  const SyncMeans means = Means(&report);
   Bound(&report);
   PetscCall(AddRows(&report));
   PetscCall(AddArrays(&report));
   PetscCall(ReportTheorem(&report));
   PetscCall(ReportEnergy(&report));
+  PetscCall(SyncPairsReport(sync, &means, report.bound, results));
+  PetscCall(SyncBetasReport(sync, &means, results));
   PetscCall(ReportDecay(&report));
   PetscCall(ReportExponent(&report));
   PetscCall(SyncSpectrumReport(sync, samples, results));

@@ -90,7 +90,7 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscCall(SyncCheckLists());
   PetscCall(ModelOptionsRead(&options));
   PetscCall(DeckRead(SyncKeys, &sync));
-  PetscCall(ModelCheckBeta(options.attention.beta));
+  PetscCall(ModelCheckEnergyBeta(options.attention.energy_beta));
   starts->starts = (PetscInt)sync.starts;
   starts->dim = (PetscInt)options.start.dim;
   starts->count = options.start.count;

@@ -71,6 +71,31 @@ static const QuantityText texts[] = {
     {"moment_exact", "1/time", "moment Lyapunov exponents of the noise alone"},
     {"moment_rare", "1", "1 where the mean is that of paths that so few realizations do not show; else 0"},
     {"kaplan_yorke", "1", "Kaplan-Yorke dimension of spectrum"},
+    {"pair", "1", "|x-y|^2, mean over all pairs of tokens, those of a token with itself included"},
+    {"pair_exact", "1", "its exact mean, from the diffusion of two tokens; NaN where that is not known"},
+    {"pair_energy", "1", "its bound by the energy, 4 energy_mean / sinh(beta)"},
+    {"pair_bound", "1", "the theorem's bound of its mean, 4 energy_bound / sinh(beta)"},
+    {"pair_off", "standard errors", "largest distance of pair_mean from pair_exact over the frames"},
+    {"pair_off_time", "time", "when it is that far off"},
+    {"pair_resolved", "time", "up to when the mean is resolved"},
+    {"pair_bound_excess", "standard errors", "most that pair_mean lies above pair_bound over the frames"},
+    {"beta", "1", "the values of energy_beta"},
+    {"beta_energy", "1", "E_beta at each beta"},
+    {"beta_energy_exact", "1", "its exact mean, as energy_exact"},
+    {"beta_energy_bound", "1", "the theorem's bound of its mean, as energy_bound"},
+    {"beta_pair_bound", "1", "the theorem's bound of the mean square distance of pairs by each energy, as pair_bound"},
+    {"beta_energy_off", "standard errors", "energy_off at each beta"},
+    {"beta_bound_excess", "standard errors", "bound_excess at each beta"},
+    {"beta_lambda_rate", "1/time", "lambda_rate at each beta"},
+    {"beta_lambda_rate_bound", "1/time", "lambda_rate_bound at each beta"},
+    {"beta_epsilon", "1/time", "epsilon at each beta"},
+    {"beta_epsilon_low", "1/time", "epsilon_low at each beta"},
+    {"beta_rate", "1/time",
+     "beta_epsilon + beta_lambda_rate_bound: where lambda_bar < 0 the energy's mean grows no "
+     "faster"},
+    {"beta_applies", "1", "the theorem at each beta: 1 applies, 0 open, -1 does not apply"},
+    {"beta_best", "1", "the beta of least beta_rate: where the theorem applies, of the largest guaranteed decay"},
+    {"beta_best_rate", "1/time", "beta_rate there"},
     {"kaplan_yorke_exact", "1", "Kaplan-Yorke dimension of spectrum_exact"},
     {0}};
 
@@ -82,7 +107,8 @@ static PetscErrorCode Declare(const Sync *sync, Results results) {
                                            "clusters",
                                            twins ? "growth" : NULL,
                                            twins ? "martingale" : NULL,
-                                           pushes ? "attention_push" : NULL};
+                                           pushes ? "attention_push" : NULL,
+                                           "pair"};
   const Quantity caps = {sync->theory.odd ? "caps" : NULL, .kind = QUANTITY_REALIZATION, .rank = 1,
                          .shape = {SYNC_CAPS}};
   const Quantity rate = {pushes && !sync->theory.gradient ? "attention_rate_realization" : NULL,
@@ -91,6 +117,7 @@ static PetscErrorCode Declare(const Sync *sync, Results results) {
   PetscFunctionBeginUser;
   for (int i = 0; i < SYNC_COLUMNS; i++)
     PetscCall(ResultsDeclare(results, &(Quantity){.name = frame[i], .kind = QUANTITY_FRAME}));
+  PetscCall(SyncBetasDeclare(sync, results));
   PetscCall(ResultsDeclare(results, &caps));
   PetscCall(ResultsDeclare(results, &rate));
   PetscCall(SyncSpectrumDeclare(sync, results));
@@ -140,6 +167,7 @@ static PetscErrorCode CreateObjects(Sync *sync, const ModelOptions *options) {
   PetscCall(TokensCreateVec(sync->set.tokens, &sync->drift));
   PetscCall(TokensCreateVec(sync->set.tokens, &sync->gradient));
   PetscCall(SyncTheoryCreate(sync->noise, sync->set.attention, options, &sync->theory));
+  PetscCall(SyncBetasCreate(sync, options));
   PetscFunctionReturn(0);
 }
 
@@ -152,7 +180,7 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscCall(SyncCheckLists());
   PetscCall(ModelOptionsRead(&options));
   PetscCall(ModelCheckTheory(&options, "sync"));
-  PetscCall(ModelCheckBeta(options.attention.beta));
+  PetscCall(ModelCheckEnergyBeta(options.attention.energy_beta));
   sync->count = options.start.count;
   sync->depth = (PetscInt)options.layers.depth;
   sync->dt = ModelStepSize(&options);
@@ -170,7 +198,8 @@ static PetscErrorCode Destroy(void *state) {
   Sync *sync = state;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscFree(sync->exact));
+  PetscCall(SyncBetasDestroy(sync));
+  PetscCall(PetscFree2(sync->exact, sync->pair_exact));
   PetscCall(VecDestroy(&sync->gradient));
   PetscCall(VecDestroy(&sync->drift));
   PetscCall(FieldDestroy(&sync->field));
@@ -224,8 +253,11 @@ static PetscErrorCode Prepare(void *state) {
   const Frames *frames = RunGetFrames(sync->run);
 
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc1(frames->count, &sync->exact));
+  PetscCall(PetscMalloc2(frames->count, &sync->exact, frames->count, &sync->pair_exact));
   PetscCall(SyncTheoryEnergy(&sync->theory, sync->count, sync->layout.world, frames->count, frames->time, sync->exact));
+  PetscCall(
+      SyncTheoryPairs(&sync->theory, sync->count, sync->layout.world, frames->count, frames->time, sync->pair_exact));
+  PetscCall(SyncBetasPrepare(sync));
   PetscFunctionReturn(0);
 }
 
@@ -250,6 +282,8 @@ static PetscErrorCode Measure(void *state, PetscInt r, PetscInt f, PetscReal val
   PetscFunctionBeginUser;
   (void)r;
   PetscCall(MeasureEnergy(sync, &values[SYNC_ENERGY], &values[SYNC_PUSH], &tail[SYNC_RATE]));
+  PetscCall(SyncPairs(sync->set.tokens, sync->drift, &values[SYNC_PAIR]));
+  PetscCall(SyncBetasMeasure(sync, values));
   PetscCall(TwinsGather(sync->twins, sync->tokens));
   PetscCall(ObservablesEvaluate(sync->tokens, NULL, observables));
   values[SYNC_ORDER] = observables[ObservableFirst(OBSERVE_ORDER)];
@@ -311,7 +345,10 @@ const Study StudySync = {
     .name = "sync",
     .options = &SyncTable,
     .summary = "synchronization by noise: energy, Lyapunov exponent and clusters beside the theorem",
-    .form = {.columns = "time,energy_mean,energy_sem,energy_exact,energy_bound", .rows = 20, .texts = texts},
+    .form = {.columns = "time,energy_mean,energy_sem,energy_exact,energy_bound,pair_mean,pair_sem,pair_exact,"
+                        "pair_energy,pair_bound",
+             .rows = 20,
+             .texts = texts},
     .size = sizeof(Sync),
     .checkpoints = PETSC_TRUE,
     .thins = PETSC_TRUE,

@@ -58,6 +58,7 @@ enum {
   SYNC_GROWTH, /* of the twins, see TwinsGetGrowth */
   SYNC_MARTINGALE,
   SYNC_PUSH, /* dE_beta/dt along attention alone */
+  SYNC_PAIR, /* mean square distance of pairs */
   SYNC_COLUMNS
 };
 /* Numbers of one realization: shares of the tokens in the two caps about an axis and outside of both at the end; the
@@ -71,13 +72,17 @@ enum { SYNC_MIDDLE, SYNC_END, SYNC_HALVES };
 
 /* dE_beta/dt of the measure along P Att alone (THEORY.md (5.4)); drift and gradient are work vectors. Collective. */
 PetscErrorCode SyncPush(Attention attention, Tokens set, Vec drift, Vec gradient, PetscReal *push);
+/* *square <- int int |x - y|^2 of the measure, to the digits of the positions where tokens meet; work is a work vector.
+ * Collective. */
+PetscErrorCode SyncPairs(Tokens set, Vec work, PetscReal *square);
 /* caps[SYNC_CAPS] about the axis through which most tokens pass. Collective. */
 PetscErrorCode SyncSplit(Tokens set, PetscReal caps[]);
 
 /* What is known without simulation. Numbers that theory does not have are NaN. */
 typedef struct {
   Kernel kernel;                              /* of the noise really drawn, NULL for none; owned by the noise */
-  PetscReal beta, value;                      /* value 0: no attention */
+  PetscReal beta;                             /* of the energy */
+  PetscReal attention_beta, value;            /* value 0: no attention */
   PetscReal pair;                             /* what acts on two tokens: v, v/2 under a mask, NEIGHBOURS.md (11.2) */
   PetscReal lambda1, lambda_bar, lambda_rate; /* of the noise; 0 without noise */
   PetscReal lambda1_cluster;                  /* exponent once all tokens have met */
@@ -97,6 +102,11 @@ PetscErrorCode SyncTheoryCreate(Noise noise, Attention attention, const ModelOpt
  * of warning from where on the oracle does not converge. Collective. */
 PetscErrorCode SyncTheoryEnergy(const SyncTheory *theory, PetscInt64 count, MPI_Comm comm, PetscInt n,
                                 const PetscReal time[], PetscReal energy[]);
+/* The same of the mean square distance of pairs, THEORY.md (6.8), without the warning. */
+PetscErrorCode SyncTheoryPairs(const SyncTheory *theory, PetscInt64 count, MPI_Comm comm, PetscInt n,
+                               const PetscReal time[], PetscReal square[]);
+/* What E_beta is to be multiplied by to bound the mean square distance of pairs, THEORY.md (8.3). Pure. */
+PetscReal SyncPairFactor(PetscReal beta);
 
 /* ---- verdicts (verdict.c) ---- */
 
@@ -125,6 +135,15 @@ typedef struct {
   SyncVerdict verdict;
 } SyncComparison;
 
+/* Means of several columns over R realizations and their standard errors, at [f stride + column] of frame f. */
+typedef struct {
+  PetscInt R, frames, stride;
+  const PetscReal *time, *mean, *sem;
+} SyncMeans;
+
+/* Of the means of a column, in these units, with theory[f]; the rest is as for SyncCompareEnergy. */
+SyncComparison SyncCompareMeans(const SyncMeans *means, PetscInt column, PetscReal unit, PetscReal bias,
+                                const PetscReal theory[], PetscReal unsure, PetscBool one_sided);
 /* Of mean[f stride] +- sem[f stride] over R realizations with exact[f], which is measured itself and has the relative
  * standard error `unsure`, or 0; one_sided: exact bounds it from above. */
 SyncComparison SyncCompareEnergy(const SyncTheory *theory, PetscInt R, PetscInt frames, PetscInt stride,
@@ -138,7 +157,18 @@ PetscBool SyncIsCredible(PetscReal beta, PetscReal mean, PetscReal sem);
 /* SyncTheory.bias for the steps of these options. */
 PetscErrorCode SyncStepBias(const SyncTheory *theory, const ModelOptions *options, PetscReal *bias);
 
-enum { SYNC_MOMENTS = 16 }; /* values of sync_moments at most */
+/* What is said of a comparison with an exact value and of one with a bound, after a word. Collective. */
+PetscErrorCode SyncSayComparisons(Results results, const char *word, const SyncComparison *exact,
+                                  const SyncComparison *bound);
+
+enum { SYNC_MOMENTS = 16, SYNC_BETAS = 16 }; /* values of sync_moments and of energy_beta at most */
+
+/* One of several energies of a run. */
+typedef struct {
+  SyncTheory theory;
+  Attention energy; /* NULL for the first, which is that of the set's attention */
+  PetscReal *exact; /* [frames] */
+} SyncBeta;
 
 /* The state of the study. */
 typedef struct {
@@ -161,7 +191,10 @@ typedef struct {
   Field field;
   Vec drift, gradient;
   SyncTheory theory;
-  PetscReal *exact; /* [frames] of SyncTheoryEnergy */
+  PetscReal *exact;      /* [frames] of SyncTheoryEnergy */
+  PetscReal *pair_exact; /* [frames] of SyncTheoryPairs */
+  PetscInt betas;        /* so many energies where energy_beta is a list, else 0 */
+  SyncBeta beta[SYNC_BETAS];
 } Sync;
 
 /* The exponents of sync_spectrum and sync_exponents (spectrum.c): their quantities, and their numbers into the tail
@@ -178,12 +211,27 @@ PetscErrorCode SyncMomentsDeclare(const Sync *sync, Results results);
 PetscErrorCode SyncMomentsMeasure(Sync *sync, PetscInt f);
 PetscErrorCode SyncMomentsReport(const Sync *sync, const Samples *samples, Results results);
 
-/* Everything from rows [frames * SYNC_COLUMNS + SYNC_TAIL] and theory to table, attributes, arrays and words. Called
+/* The mean square distance of pairs beside its exact value and under the bound that follows from that of the energy
+ * (pairs.c). */
+PetscErrorCode SyncPairsReport(const Sync *sync, const SyncMeans *means, const PetscReal energy_bound[],
+                               Results results);
+
+/* Energies of several beta (betas.c): columns of a frame behind SYNC_COLUMNS. */
+PetscErrorCode SyncBetasCreate(Sync *sync, const ModelOptions *options);
+PetscErrorCode SyncBetasDestroy(Sync *sync);
+PetscErrorCode SyncBetasDeclare(const Sync *sync, Results results);
+PetscErrorCode SyncBetasPrepare(Sync *sync);
+PetscErrorCode SyncBetasMeasure(Sync *sync, PetscReal values[]);
+PetscErrorCode SyncBetasReport(const Sync *sync, const SyncMeans *means, Results results);
+
+/* Everything from rows [frames * columns + tail] and theory to table, attributes, arrays and words. Called
  * alike on all ranks. */
 PetscErrorCode SyncReport(void *state, const Samples *samples, Results results);
 
 /* Refuses (user input) lists of the keys that are lists for the map. */
 PetscErrorCode SyncCheckLists(void);
+/* Refuses (user input) a list of energy_beta. */
+PetscErrorCode SyncCheckOneBeta(void);
 
 /* The phase map of sync_map (map.c); the random attractor of sync_starts (starts.c). */
 extern const Study StudySyncMap, StudySyncStarts;

@@ -11,7 +11,7 @@
 static PetscReal ClusterExponent(const SyncTheory *theory, const char *type, PetscBool weights, PetscBool causal) {
   if (theory->value == 0) return theory->lambda1;
   if (weights || (causal && !strcmp(type, "usa"))) return NAN;
-  return theory->lambda1 - theory->value * (strcmp(type, "usa") ? 1 : exp(theory->beta));
+  return theory->lambda1 - theory->value * (strcmp(type, "usa") ? 1 : exp(theory->attention_beta));
 }
 
 static PetscErrorCode Exponents(SyncTheory *theory) {
@@ -29,11 +29,20 @@ static PetscReal EnergyOfPairs(const SyncTheory *theory, PetscInt64 count, Petsc
   return 0.5 * (1 - 1 / (PetscReal)count) * exp(theory->beta) * (1 - f);
 }
 
+/* The mean of 2 (1 - u) over all pairs, f = E u. */
+static PetscReal SquareOfPairs(const SyncTheory *theory, PetscInt64 count, PetscReal f) {
+  (void)theory;
+  return 2 * (1 - 1 / (PetscReal)count) * (1 - f);
+}
+
+PetscReal SyncPairFactor(PetscReal beta) {
+  return 4 / sinh(beta);
+}
+
 PetscErrorCode SyncTheoryCreate(Noise noise, Attention attention, const ModelOptions *options, SyncTheory *theory) {
   const char *type = options->attention.type;
   const PetscBool weights = options->attention.weights[0] ? PETSC_TRUE : PETSC_FALSE;
   const PetscBool softmax = !strcmp(type, "softmax") && !weights ? PETSC_TRUE : PETSC_FALSE;
-  const PetscBool usa = !strcmp(type, "usa") && !weights ? PETSC_TRUE : PETSC_FALSE;
   PetscBool zero, causal;
   PetscReal f;
   TwoPoint start;
@@ -41,16 +50,17 @@ PetscErrorCode SyncTheoryCreate(Noise noise, Attention attention, const ModelOpt
   PetscFunctionBeginUser;
   PetscCall(AttentionIsZero(attention, &zero));
   PetscCall(AttentionIsCausal(attention, &causal));
-  *theory =
-      (SyncTheory){.energy_start = NAN, .beta = options->attention.beta, .value = zero ? 0 : options->attention.value};
+  *theory = (SyncTheory){.energy_start = NAN,
+                         .beta = options->attention.energy_beta,
+                         .attention_beta = options->attention.beta,
+                         .value = zero ? 0 : options->attention.value};
   PetscCall(NoiseGetKernel(noise, &theory->kernel));
   PetscCall(Exponents(theory));
   PetscCall(NoiseIsOdd(noise, &theory->odd));
   theory->lambda1_cluster = ClusterExponent(theory, type, weights, causal);
-  /* dE_beta/dt = -beta v sum_i w_i |P M_i|^2 / Z_i with M_i = sum_j w_j e^{beta <x_i,x_j>} x_j; Z_i = 1 for usa. */
-  theory->gradient = theory->value > 0 && (softmax || usa) && !causal ? PETSC_TRUE : PETSC_FALSE;
   theory->pushes = theory->value != 0 ? PETSC_TRUE : PETSC_FALSE;
-  PetscCall(AttentionEnergyRate(attention, &theory->epsilon_low, &theory->epsilon_high));
+  PetscCall(AttentionEnergyRate(attention, theory->beta, &theory->epsilon_low, &theory->epsilon_high));
+  theory->gradient = theory->value > 0 && !weights && theory->epsilon_high == 0 ? PETSC_TRUE : PETSC_FALSE;
   PetscCall(AttentionStrength(attention, &theory->strength));
   PetscCall(SyncStepBias(theory, options, &theory->bias));
   if (!theory->kernel || strcmp(options->start.init, "uniform")) PetscFunctionReturn(0);
@@ -76,36 +86,72 @@ static PetscErrorCode TryUniform(TwoPoint twopoint, PetscReal time, PetscReal *f
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SyncTheoryEnergy(const SyncTheory *theory, PetscInt64 count, MPI_Comm comm, PetscInt n,
-                                const PetscReal time[], PetscReal energy[]) {
+/* What is asked of the pairs of tokens. */
+typedef PetscReal (*OfPairs)(const SyncTheory *theory, PetscInt64 count, PetscReal f);
+
+static PetscErrorCode CreateTwoPoint(const SyncTheory *theory, OfPairs of, TwoPoint *twopoint) {
+  const PetscReal beta = theory->value == 0 ? theory->beta : theory->attention_beta; /* no attention, no beta */
+
+  PetscFunctionBeginUser;
+  PetscCall(TwoPointCreate(theory->kernel, beta, theory->pair, twopoint));
+  if (of == SquareOfPairs)
+    PetscCall(TwoPointMeasureCosine(*twopoint));
+  else if (beta != theory->beta)
+    PetscCall(TwoPointMeasureEnergy(*twopoint, theory->beta));
+  PetscFunctionReturn(0);
+}
+
+/* values[n] at the ascending times, up to *end, from where on they are not known: NaN. */
+static PetscErrorCode Solve(const SyncTheory *theory, OfPairs of, PetscInt64 count, MPI_Comm comm, PetscInt n,
+                            const PetscReal time[], PetscReal values[], PetscInt *end) {
   PetscMPIInt rank, size;
   PetscBool converged = PETSC_TRUE;
-  PetscInt end = n; /* from there on theory is not known */
   PetscReal f;
   TwoPoint twopoint;
 
   PetscFunctionBeginUser;
-  for (PetscInt i = 0; i < n; i++) energy[i] = theory->exact ? 0 : NAN;
+  *end = n;
+  for (PetscInt i = 0; i < n; i++) values[i] = theory->exact ? 0 : NAN;
   if (!theory->exact) PetscFunctionReturn(0);
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
   PetscCallMPI(MPI_Comm_size(comm, &size));
-  PetscCall(TwoPointCreate(theory->kernel, theory->beta, theory->pair, &twopoint));
+  PetscCall(CreateTwoPoint(theory, of, &twopoint));
   for (PetscInt i = rank; i < n && converged; i += size) {
     PetscCall(TryUniform(twopoint, time[i], &f, &converged));
     if (converged)
-      energy[i] = EnergyOfPairs(theory, count, f);
+      values[i] = of(theory, count, f);
     else
-      end = i;
+      *end = i;
   }
   PetscCall(TwoPointDestroy(&twopoint));
   /* One rank has the number and the others 0: the sum is exact. */
-  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, energy, n, MPIU_REAL, MPIU_SUM, comm));
-  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &end, 1, MPIU_INT, MPI_MIN, comm));
-  for (PetscInt i = end; i < n; i++) energy[i] = NAN;
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, values, n, MPIU_REAL, MPIU_SUM, comm));
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, end, 1, MPIU_INT, MPI_MIN, comm));
+  for (PetscInt i = *end; i < n; i++) values[i] = NAN;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SyncTheoryPairs(const SyncTheory *theory, PetscInt64 count, MPI_Comm comm, PetscInt n,
+                               const PetscReal time[], PetscReal square[]) {
+  PetscInt end;
+
+  PetscFunctionBeginUser;
+  PetscCall(Solve(theory, SquareOfPairs, count, comm, n, time, square, &end));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SyncTheoryEnergy(const SyncTheory *theory, PetscInt64 count, MPI_Comm comm, PetscInt n,
+                                const PetscReal time[], PetscReal energy[]) {
+  PetscMPIInt rank;
+  PetscInt end;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(comm, &rank));
+  PetscCall(Solve(theory, EnergyOfPairs, count, comm, n, time, energy, &end));
   if (end < n && !rank)
     fprintf(stderr,
             "chorale: warning: attention_value = %.6g, attention_beta = %.6g: the exact energy is not known from time "
             "%.6g on\n",
-            (double)theory->value, (double)theory->beta, (double)time[end]);
+            (double)theory->value, (double)theory->attention_beta, (double)time[end]);
   PetscFunctionReturn(0);
 }

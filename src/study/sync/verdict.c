@@ -67,8 +67,12 @@ static PetscReal Deviation(PetscReal mean, PetscReal sem, PetscReal exact) {
   return mean > exact ? (mean - exact) / sem : log(mean / exact) * mean / sem;
 }
 
+static PetscBool IsCredible(PetscReal unit, PetscReal mean, PetscReal sem) {
+  return mean >= SYNC_ROUNDING * unit && !(sem > SYNC_CREDIBLE * mean) ? PETSC_TRUE : PETSC_FALSE;
+}
+
 PetscBool SyncIsCredible(PetscReal beta, PetscReal mean, PetscReal sem) {
-  return mean >= SYNC_ROUNDING * exp(beta) && !(sem > SYNC_CREDIBLE * mean) ? PETSC_TRUE : PETSC_FALSE;
+  return IsCredible(exp(beta), mean, sem);
 }
 
 /* Is mean beyond exact, on the sides asked for, by more than chance, and by more than chance and what is known of the
@@ -85,24 +89,33 @@ static void Decide(PetscInt R, PetscReal off, PetscReal slack, PetscBool one_sid
     *verdict = SYNC_DISAGREES;
 }
 
-SyncComparison SyncCompareEnergy(const SyncTheory *theory, PetscInt R, PetscInt frames, PetscInt stride,
-                                 const PetscReal time[], const PetscReal mean[], const PetscReal sem[],
-                                 const PetscReal exact[], PetscReal unsure, PetscBool one_sided) {
+SyncComparison SyncCompareMeans(const SyncMeans *means, PetscInt column, PetscReal unit, PetscReal bias,
+                                const PetscReal theory[], PetscReal unsure, PetscBool one_sided) {
+  const PetscReal *time = means->time;
   SyncComparison found = {.off = NAN, .time = NAN, .until = NAN, .verdict = SYNC_UNRESOLVED};
 
-  for (PetscInt f = 0; f < frames; f++) {
-    const PetscReal m = mean[f * stride], s = hypot(sem[f * stride], unsure * m), off = Deviation(m, s, exact[f]);
-    if (R < 2 || !SyncIsCredible(theory->beta, m, s) || isnan(exact[f])) break;
+  for (PetscInt f = 0; f < means->frames; f++) {
+    const PetscReal m = means->mean[f * means->stride + column];
+    const PetscReal s = hypot(means->sem[f * means->stride + column], unsure * m), off = Deviation(m, s, theory[f]);
+    if (means->R < 2 || !IsCredible(unit, m, s) || isnan(theory[f])) break;
     if (one_sided && time[f] == 0) continue; /* the bound begins at the energy itself */
     found.frames++;
     found.until = time[f];
-    const PetscReal slack = (GROWTH * theory->bias * time[f] * m + ORACLE * exp(theory->beta)) / s;
-    if (R >= INTERVAL_LEAST) Decide(R, off, slack, one_sided, &found.verdict);
+    const PetscReal slack = (GROWTH * bias * time[f] * m + ORACLE * unit) / s;
+    if (means->R >= INTERVAL_LEAST) Decide(means->R, off, slack, one_sided, &found.verdict);
     if (isnan(off) || (!isnan(found.off) && !(one_sided ? off > found.off : fabs(off) > fabs(found.off)))) continue;
     found.off = off;
     found.time = time[f];
   }
   return found;
+}
+
+SyncComparison SyncCompareEnergy(const SyncTheory *theory, PetscInt R, PetscInt frames, PetscInt stride,
+                                 const PetscReal time[], const PetscReal mean[], const PetscReal sem[],
+                                 const PetscReal exact[], PetscReal unsure, PetscBool one_sided) {
+  const SyncMeans means = {R, frames, stride, time, mean, sem};
+
+  return SyncCompareMeans(&means, 0, exp(theory->beta), theory->bias, exact, unsure, one_sided);
 }
 
 SyncVerdict SyncCompareExponent(const SyncTheory *theory, PetscInt R, PetscReal mean, PetscReal sem, PetscReal exact) {

@@ -137,7 +137,7 @@ static void NoGradientFlow(void **state) {
   SetCausal("softmax", "direct", 1, 1);
   OK(AttentionFromKeys(tokens, &attention));
   REFUSED(AttentionGetPotential(attention, &potential), "attention_mask = causal: has no potential");
-  OK(AttentionEnergyRate(attention, &low, &high));
+  OK(AttentionEnergyRate(attention, 1, &low, &high));
   assert_true(low == 0 && high == INFINITY);
   OK(AttentionDestroy(&attention));
   SetCausal("sinkhorn", "direct", 1, 1);

@@ -200,9 +200,9 @@ static void Failures(void **state) {
   OK(AttentionDestroy(&attention));
   SetKey("attention_sinkhorn_iterations", NULL);
   SetKey("attention_sinkhorn_tol", NULL);
-  SetKey("attention_weights", "heads.h5");
-  REFUSED(AttentionFromKeys(tokens, &attention), "attention_type = sinkhorn");
-  SetKey("attention_weights", NULL);
+  SetKey("attention_mask", "causal");
+  REFUSED(AttentionFromKeys(tokens, &attention), "attention_mask = causal");
+  SetKey("attention_mask", NULL);
   OK(VecDestroy(&drift));
   OK(TokensDestroy(&tokens));
   CloudDestroy(&cloud);

@@ -57,6 +57,17 @@ static RngStream RandomStream(uint64_t *state) {
   return stream;
 }
 
+static const RngLaw laws[] = {RNG_RADEMACHER, RNG_UNIFORM, RNG_LAPLACE};
+enum { LAWS = sizeof(laws) / sizeof(laws[0]) };
+
+/* Laws of mean 0 and variance 1 as functions of the uniform. */
+static long double ExpectedCentred(RngLaw law, RngStream stream, uint64_t i) {
+  const long double v = (long double)ExpectedUniform(stream, i) - 0.5L;
+  if (law == RNG_RADEMACHER) return v > 0 ? 1 : -1;
+  if (law == RNG_UNIFORM) return sqrtl(12) * v;
+  return copysignl(-logl(1 - 2 * fabsl(v)) / sqrtl(2), v);
+}
+
 /* Random keys, and first indices of all sizes below 2^56: at 2^33 the block index carries
  * into its second word. */
 static void MatchesRandom123(void **state) {
@@ -75,6 +86,13 @@ static void MatchesRandom123(void **state) {
       assert_true(u[i] == ExpectedUniform(stream, first + i));
       CLOSE((double)(z[i] - ExpectedNormal(stream, first + i)), 0, 4e-15);
     }
+    for (int l = 0; l < LAWS; l++) {
+      RngCentred(laws[l], stream, first, 80, z);
+      for (uint64_t i = 0; i < 80; i++) CLOSE((double)(z[i] - ExpectedCentred(laws[l], stream, first + i)), 0, 4e-15);
+    }
+    RngNormal(stream, first, 80, u);
+    RngCentred(RNG_GAUSSIAN, stream, first, 80, z);
+    assert_memory_equal(u, z, sizeof(z));
   }
 }
 
@@ -124,6 +142,11 @@ static void CuttingChangesNothing(void **state) {
     RngUniform(stream, base + first, count, cut);
     assert_memory_equal(cut, u + first, count * sizeof(double));
     for (size_t i = count; i < N; i++) assert_true(cut[i] == -77);
+  }
+  for (int l = 0; l < LAWS; l++) {
+    RngCentred(laws[l], stream, base, N, z);
+    for (size_t i = 0; i < N; i++) RngCentred(laws[l], stream, base + i, 1, cut + i);
+    assert_memory_equal(cut, z, sizeof(z));
   }
 }
 
@@ -196,6 +219,12 @@ static double Smirnov(double (*distribution)(double)) {
 static double UniformDistribution(double x) {
   return x;
 }
+static double FlatDistribution(double x) {
+  return 0.5 + x / sqrt(12);
+}
+static double LaplaceDistribution(double x) {
+  return x < 0 ? 0.5 * exp(M_SQRT2 * x) : 1 - 0.5 * exp(-M_SQRT2 * x);
+}
 static double NormalDistribution(double x) {
   return 0.5 * erfc(-x * M_SQRT1_2);
 }
@@ -208,6 +237,10 @@ static void Distributions(void **state) {
   assert_true(sample[0] > 0 && sample[SAMPLE - 1] < 1); /* sorted */
   RngNormal(stream, 0, SAMPLE, sample);
   assert_true(Smirnov(NormalDistribution) < 2.2);
+  RngCentred(RNG_UNIFORM, stream, 0, SAMPLE, sample);
+  assert_true(Smirnov(FlatDistribution) < 2.2);
+  RngCentred(RNG_LAPLACE, stream, 0, SAMPLE, sample);
+  assert_true(Smirnov(LaplaceDistribution) < 2.2);
 }
 
 /* The low bits are as random as the high ones: each of the 52 bits is 1 for half of 2^20 uniforms. */

@@ -69,27 +69,28 @@ static void Fill(Tokens tokens, uint32_t number, double spread, const double *ce
 }
 
 /* The largest rate over measures of all spreads; those that have nearly met at the best of some points apart. */
-static double Largest(PetscInt d, PetscReal *low, PetscReal *high) {
+static double Largest(PetscInt d, uint32_t starts, PetscReal *low, PetscReal *high) {
   static const double spreads[] = {3, 1, 0.3, 0.1, 0.01, 0.002};
   double most = -INFINITY;
   Tokens tokens;
   Attention attention;
-  PetscReal push, energy, beta;
+  AttentionOptions options;
+  PetscReal push, energy;
   Vec drift, gradient;
 
   OK(TokensCreate(PETSC_COMM_WORLD, MOST, d, &tokens));
   OK(TokensCreateVec(tokens, &drift));
   OK(TokensCreateVec(tokens, &gradient));
   OK(AttentionFromKeys(tokens, &attention));
-  OK(AttentionEnergyRate(attention, low, high));
-  OK(PetscOptionsGetReal(NULL, NULL, "-attention_beta", &beta, NULL));
-  for (uint32_t k = 0; k < 300; k++) {
+  OK(AttentionOptionsRead(&options));
+  OK(AttentionEnergyRate(attention, options.energy_beta, low, high));
+  for (uint32_t k = 0; k < starts; k++) {
     double center[DIM_MOST];
     RngNormal((RngStream){.seed = 9, .realization = k / 6, .purpose = RNG_TEST}, 0, (size_t)d, center);
     Fill(tokens, k, spreads[k % 6], center);
     OK(SyncPush(attention, tokens, drift, gradient, &push));
     OK(AttentionEnergy(attention, tokens, &energy));
-    if (energy > 1e-7 * exp(beta)) most = PetscMax(most, push / energy);
+    if (energy > 1e-7 * exp(options.energy_beta)) most = PetscMax(most, push / energy);
   }
   OK(AttentionDestroy(&attention));
   OK(VecDestroy(&gradient));
@@ -117,15 +118,46 @@ static void DefaultWeights(void **state) {
         const double beta = atof(betas[b]), plain = k == 1 ? exp(beta) : 1;
         PetscReal low, high;
         set_keys(types[k], betas[b], "-0.6");
-        double most = Largest(d, &low, &high);
+        double most = Largest(d, 300, &low, &high);
         CLOSE(low, 1.2 * plain, 1e-12 * plain);
         CLOSE(high, low, 0);
         assert_true(most <= high * (1 + 1e-6) && most > 0.99 * high);
         set_keys(types[k], betas[b], "0.6");
-        most = Largest(d, &low, &high);
+        most = Largest(d, 300, &low, &high);
         assert_true(low == 0 && most <= high + 1e-6);
         assert_true(k < 2 ? high == 0 : 0 < high && high < 0.6 * 3 * (1 + beta));
       }
+  set_keys(NULL, NULL, NULL);
+}
+
+/* The energy at another beta than attention's: v < 0 as before; v > 0 within what is proved, which is 0 where attention
+ * is the gradient flow of that energy, and small near it. */
+static void AnotherBeta(void **state) {
+  static const double betas[] = {0.4, 2}, factors[] = {0.2, 0.9, 1.1, 2, 6};
+  char beta[32], energy[32];
+  PetscReal low, high;
+  (void)state;
+
+  for (int b = 0; b < 2; b++)
+    for (int f = 0; f < 5; f++)
+      for (int k = 0; k < 4; k++) {
+        const double plain = k == 1 ? exp(betas[b]) : 1, drift = (k == 2 ? 2 : 1) * betas[b];
+        const double e = factors[f] * betas[b], far = PetscMax(1, e / drift);
+        snprintf(beta, sizeof(beta), "%.17g", betas[b]);
+        snprintf(energy, sizeof(energy), "%.17g", e);
+        SetKey("energy_beta", energy);
+        set_keys(types[k], beta, "-0.6");
+        double most = Largest(3, 60, &low, &high);
+        CLOSE(low, 1.2 * plain, 1e-12 * plain);
+        CLOSE(high, low, 0);
+        assert_true(most <= high * (1 + 1e-6) && most > 0.99 * high);
+        set_keys(types[k], beta, "0.6");
+        most = Largest(3, 60, &low, &high);
+        assert_true(low == 0 && most <= high + 1e-6);
+        if (k < 3) assert_true(high <= 0.3 * (e - drift) * (e - drift) * far * plain * (1 + 1e-12));
+        if (k < 3) assert_true((high == 0) == (e == drift));
+      }
+  SetKey("energy_beta", NULL);
   set_keys(NULL, NULL, NULL);
 }
 
@@ -139,7 +171,7 @@ static void WeightsOfAFile(void **state) {
       WriteHeads(1 + (PetscInt)seed % 3, d, seed, k == 1 ? 0.4 : 0.8);
       set_keys(types[k], "1", seed > 2 ? "-1" : "1");
       SetKey("attention_weights", WeightsFile());
-      const double most = Largest(d, &low, &high);
+      const double most = Largest(d, 300, &low, &high);
       assert_true(low <= high && most <= high);
       assert_true(most > 0.6 * low); /* the worst point is not among those that the tokens meet at */
       SetKey("attention_weights", NULL);
@@ -162,7 +194,7 @@ static void DefaultWeightsOfAFile(void **state) {
   OK(HdfClose(&hdf));
   SetKey("attention_weights", WeightsFile());
   set_keys("softmax", "4", "1");
-  const double most = Largest(3, &low, &high);
+  const double most = Largest(3, 300, &low, &high);
   CLOSE(low, 1, 1e-10);
   CLOSE(high, 1, 1e-10);
   assert_true(most > 0.99 && most <= 1 + 1e-6);
@@ -276,6 +308,7 @@ static void Exponents(void **state) {
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(DefaultWeights),
+    cmocka_unit_test(AnotherBeta),
     cmocka_unit_test_teardown(WeightsOfAFile, RemoveFile),
     cmocka_unit_test_teardown(DefaultWeightsOfAFile, RemoveFile),
     cmocka_unit_test(Theorem),

@@ -229,6 +229,12 @@ def attention_words(get: Callable[..., Any]) -> str:
     return f"β = {number(get('attention_beta'))}" if get("attention_beta") else ""
 
 
+def energy_beta(get: Callable[..., Any]) -> str:
+    """Of a function that gives a parameter: the β of the energy, the first of a list; attention's
+    where files are older than the key."""
+    return str(get("energy_beta") or get("attention_beta") or "").split(",", maxsplit=1)[0]
+
+
 def noise_words(get: Callable[..., Any]) -> list[str]:
     """Of a function that gives a parameter: which noise, and its biases; each token's own."""
     own = number(get("noise_independent") or 0)
@@ -237,7 +243,8 @@ def noise_words(get: Callable[..., Any]) -> list[str]:
 
 def common_noise_words(get: Callable[..., Any]) -> list[str]:
     if get("noise_type") == "none":
-        return ["no MLP"]
+        of_file = get("attention_weights", "random") not in ("", "random")  # it may have an MLP
+        return ["no random MLP" if of_file else "no MLP"]
     if not get("mlp_activation"):
         return []
     at = " at barycentres" if get("noise_at") == "barycentre" else ""

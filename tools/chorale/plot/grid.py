@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 
 from chorale import io
 from chorale.grid import ACTIVATIONS, BIASES, DIMS, VALUES, Cell
-from chorale.plot.common import DPI, LOOK, style, wrapped
+from chorale.plot.common import DPI, LOOK, Picture, style, wrapped
 
 OBSERVABLES = {"energy": "Energy $E_\\beta$", "cosine_mean": "Mean cosine of pairs"}
 STYLES = {0.0: "-", 0.1: "--"}
@@ -104,18 +104,24 @@ def handles() -> list[Line2D]:
     return lines
 
 
+def figure(paths: Mapping[Cell, str | os.PathLike[str]]) -> Picture:
+    """Of results files, in the theme and with the settings in use."""
+    curves = {cell: read(path) for cell, path in paths.items()}
+    whole = plt.figure(figsize=(18, 14.4), layout="constrained")
+    body, strip = whole.subfigures(2, 1, height_ratios=[1, 0.035])
+    for half, key in zip(body.subfigures(1, 2, wspace=0.03), OBSERVABLES):
+        draw_half(half, curves, key)
+    lines = handles()
+    strip.legend(handles=lines, loc="center", ncols=len(lines), fontsize=15, frameon=False)
+    whole.suptitle(wrapped(finding(curves), 120), fontsize=20, fontweight="bold")
+    whole.supxlabel(caption(next(iter(paths.values()))), fontsize=14, color=LOOK.soft)
+    return Picture(whole, finding(curves), [], True)
+
+
 def draw(paths: Mapping[Cell, os.PathLike], out: str, theme: str) -> None:
     """Writes the figure of results files."""
     LOOK.use(theme)
-    curves = {cell: read(path) for cell, path in paths.items()}
     with matplotlib.rc_context(style()):
-        figure = plt.figure(figsize=(18, 14.4), layout="constrained")
-        body, strip = figure.subfigures(2, 1, height_ratios=[1, 0.035])
-        for half, key in zip(body.subfigures(1, 2, wspace=0.03), OBSERVABLES):
-            draw_half(half, curves, key)
-        lines = handles()
-        strip.legend(handles=lines, loc="center", ncols=len(lines), fontsize=15, frameon=False)
-        figure.suptitle(wrapped(finding(curves), 120), fontsize=20, fontweight="bold")
-        figure.supxlabel(caption(next(iter(paths.values()))), fontsize=14, color=LOOK.soft)
-        figure.savefig(out, dpi=DPI if out.endswith(".pdf") else 120)
-        plt.close(figure)
+        drawn = figure(paths).figure
+        drawn.savefig(out, dpi=DPI if out.endswith(".pdf") else 120)
+        plt.close(drawn)

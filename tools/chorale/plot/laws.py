@@ -1,5 +1,5 @@
 """Which laws in N fit W2^2 of a run of study chaos: the rate of the tokens' own dimension d - 1,
-alone or with a term 1/N, THEORY.md (4.4), or any power of N (THEORY.md 9.6)."""
+alone or with a term 1/N, THEORY.md (4.4), or any power of N (NUMERICS.md 9.6)."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def jackknife(
     samples: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray], wide: float
 ) -> np.ndarray:
     """Rows (value, low, high) of what is computed of the means of samples[R][n]: `wide` standard
-    errors to each side (THEORY.md 9.6)."""
+    errors to each side (NUMERICS.md 9.6)."""
     count = len(samples)
     value = statistic(samples.mean(axis=0))
     without = (samples.sum(axis=0) - samples) / max(1, count - 1)

@@ -29,6 +29,7 @@ from chorale.plot.common import (
     with_interval,
 )
 
+REFUSED = 6.334e-5  # chance of four standard deviations: a law is refused below it
 COUPLINGS = {
     "none": "not coupled",
     "tokens": "coupled at the tokens",
@@ -47,16 +48,32 @@ class Grid:
         self.error = np.full((len(self.tokens), len(self.depth), len(self.width)), np.nan)
         self.sem = self.error.copy()
         self.error[i, j, k], self.sem[i, j, k] = error, sem
+        self.all_times = "error_layers" in run.study_data
         self.finite = np.isfinite(self.width)
         self.infinite = len(self.width) - 1 if not self.finite[-1] else None
-        values = run.study_values
         self.run = run
+        # of infinite width and most tokens: (error, sem) over all times and over layer times
+        self.errors = []
+        for name in ("", "_layers") if self.all_times and self.infinite is not None else ():
+            pair = columns(run, f"error{name}", f"error{name}_sem" if name else "sem")
+            chosen = (i == len(self.tokens) - 1) & (k == self.infinite)
+            self.errors.append([values[chosen][np.argsort(depth[chosen])] for values in pair])
+        values = run.study_values
         self.fit = [interval(values, f"fit_{name}")[0] for name in ("depth", "width")]
         self.fitted = "fit_depth" in values
 
     def model(self, depth: Any, width: Any) -> Any:
-        """The fit a/L + b/m."""
-        return self.fit[0] / depth + self.fit[1] / width
+        """The fit a/L + b/m, or of the supremum over all times a (log L)/L + b/m."""
+        log = np.log(depth) if self.all_times else 1
+        return self.fit[0] * log / depth + self.fit[1] / width
+
+    def supremum(self) -> str:
+        """Over which times, as a formula."""
+        return "\\sup_t" if self.all_times else "\\max_t"
+
+    def law(self) -> str:
+        """Of the depth, as the theorem has it."""
+        return "a (log L)/L" if self.all_times else "a/L"
 
 
 def name(width: float) -> str:
@@ -70,7 +87,8 @@ def headline(run: Run, grid: Grid) -> str:
         alone = "width alone takes no error away"
         return f"Without a coupling transformers and their limit agree in law only: {alone}"
     slopes = []
-    for letter, key in (("L", "slope_depth"), ("m", "slope_width")):
+    depth = "L/log L" if grid.all_times else "L"
+    for letter, key in ((depth, "slope_depth"), ("m", "slope_width")):
         value = interval(run.study_values, key)[0]
         if np.isfinite(value):
             verdict = run.study_values.get(f"{key}_verdict")
@@ -116,13 +134,15 @@ def draw_depth(axes: Axes, grid: Grid, values: dict[str, Any]) -> None:
         if grid.fitted:
             axes.plot(fine, grid.model(fine, width), color=colour, linewidth=1.5)
     log_axes(axes, grid.depth, "depth L")
-    axes.set_ylabel("mean of max$_t$ $|X - \\bar X|^2$")
+    axes.set_ylabel(f"mean of ${grid.supremum()}$ $|X - \\bar X|^2$")
     fit = ""
     if grid.fitted:
         of_depth, of_width = (with_interval(values, f"fit_{key}", 3) for key in ("depth", "width"))
-        fit = f"lines: {of_depth}/L + {of_width}/m\n$R^2$ = {values['fit_r2']:.3f}"
+        law = " (log L)/L" if grid.all_times else "/L"
+        fit = f"lines: {of_depth}{law} + {of_width}/m\n$R^2$ = {values['fit_r2']:.3f}"
     if "slope_depth" in values:
-        found(axes, f"More layers: slope at m = ∞ {with_interval(values, 'slope_depth')}")
+        of = " in L/log L" if grid.all_times else ""
+        found(axes, f"More layers: slope{of} at m = ∞ {with_interval(values, 'slope_depth')}")
     else:
         axes.set_title("More layers, each width")
     room_below(axes, 0.45 if fit else 0.3)
@@ -158,7 +178,7 @@ def draw_width(axes: Axes, grid: Grid, values: dict[str, Any]) -> None:
         draw_excess(axes, grid, fine)
     if grid.fitted:
         look = {"color": LOOK.blue, "linewidth": 1.5}
-        axes.plot(fine, grid.model(depth, fine), label="a/L + b/m", **look)
+        axes.plot(fine, grid.model(depth, fine), label=f"{grid.law()} + b/m", **look)
     log_axes(axes, width, "width m")
     title = f"More width (L = {depth:g})"
     if "slope_width" in values:
@@ -167,6 +187,29 @@ def draw_width(axes: Axes, grid: Grid, values: dict[str, Any]) -> None:
         axes.set_title(title)
     room_below(axes, 0.3)
     axes.legend(loc="lower left", ncols=2)
+
+
+def draw_logarithm(axes: Axes, grid: Grid, values: dict[str, Any]) -> None:
+    """L times the error over all times, which grows like log L, and over layer times, which does
+    not; dotted: a/L."""
+    fine = np.geomspace(grid.depth[0], grid.depth[-1], 50)
+    refused = np.asarray(grid.run.study_data["law_chance"])[:, 0] < REFUSED
+    kinds = (("all times", "", grid.errors[0]), ("layer times", "_layers", grid.errors[1]))
+    for k, (times, end, (error, sem)) in enumerate(kinds):
+        colour = (LOOK.orange, LOOK.blue)[k]
+        half = bars(grid.run, grid.depth * sem)
+        words = f"{times}: a/L {'refused' if refused[k] else 'not refused'}"
+        look = {"fmt": "o", "markersize": 6, "color": colour, "capsize": 2}
+        axes.errorbar(grid.depth, grid.depth * error, half, label=words, **look)
+        a, b = (interval(values, f"log_{name}{end}")[0] for name in ("slope", "constant"))
+        axes.plot(fine, a * np.log(fine) + b, color=colour, linewidth=1.5)
+        flat = np.exp(np.mean(np.log(grid.depth * error)))
+        axes.axhline(flat, color=colour, linewidth=1.4, linestyle=":")
+    count_axis(axes, grid.depth, "depth L")
+    axes.set(ylim=(0, 1.35 * axes.get_ylim()[1]), ylabel="L times the error at m = ∞")
+    verdict = str(values.get("log_verdict", ""))
+    found(axes, f"a log L + b: a = {with_interval(values, 'log_slope')}, {verdict}")
+    axes.legend(loc="upper left")
 
 
 def draw_map(axes: Axes, grid: Grid, i: int, norm: LogNorm) -> Any:
@@ -203,13 +246,15 @@ def draw_maps(part: SubFigure, grid: Grid) -> None:
 
 def figure(run: Run) -> Picture:
     grid = Grid(run)
-    picture = plt.figure(figsize=(14, 12.4), layout="constrained")
-    curves, maps = picture.subfigures(2, 1, height_ratios=[1.35, 1])
+    drawn = [draw_depth]
     if grid.finite.any():
-        depth, width = curves.subplots(1, 2)
-        draw_width(width, grid, run.study_values)
-    else:
-        depth = curves.subplots()
-    draw_depth(depth, grid, run.study_values)
+        drawn.append(draw_width)
+    if grid.errors and "log_verdict" in run.study_values:
+        drawn.append(draw_logarithm)
+    wide = max(14, 7 * len(drawn))
+    picture = plt.figure(figsize=(wide, 12.4), layout="constrained")
+    curves, maps = picture.subfigures(2, 1, height_ratios=[1.35, 1])
+    for axes, draw in zip(curves.subplots(1, len(drawn), squeeze=False)[0], drawn):
+        draw(axes, grid, run.study_values)
     draw_maps(maps, grid)
     return dress(picture, run, headline(run, grid), about(run))

@@ -131,8 +131,9 @@ def add_pictures(parser: Parser) -> None:
     parser.add_argument(
         "--together",
         action="store_true",
-        help="one picture of all FILEs, a curve for each: energy and order over time, or of study "
-        "chaos W2^2 against N with the laws that fit it (default: together.png beside the first)",
+        help="one picture of all FILEs, a curve for each: energy and order over time (clusters and "
+        "entropies, too, with output_attention), or of study chaos W2^2 against N with the laws "
+        "that fit it (default: together.png beside the first)",
     )
 
 

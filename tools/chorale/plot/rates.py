@@ -21,7 +21,8 @@ LAWS: dict[str, Law] = {"own rate": alone, "own rate and 1/N": with_term, "any p
 NOTE = (
     "Slopes: of log W2² against log N, over all N and over the upper half of log N. Misfits: the "
     "mean square of what a fitted law misses, in units of what the scatter of the realizations "
-    "makes it; about 1 where the law holds, and ✗ by chance in 1 to 3 of 100 runs (THEORY.md 9.6)."
+    "makes it; about 1 where the law holds, and ✗ by chance in 1 to 3 of 100 runs (NUMERICS.md "
+    "9.6)."
 )
 
 

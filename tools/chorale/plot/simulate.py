@@ -23,6 +23,7 @@ from chorale.plot.common import (
     borders,
     change,
     dress,
+    energy_beta,
     found,
     short,
     time_axis,
@@ -57,7 +58,7 @@ def uniform_energy(run: Run) -> float:
     keys = run.system
     if any(key not in keys for key in ("attention_beta", "tokens_count", "tokens_dim")):
         return np.nan
-    beta = keys.real("attention_beta")
+    beta = float(energy_beta(keys.get))
     count, dim = keys.integer("tokens_count"), keys.integer("tokens_dim")
     if not 0 < beta <= 300 or count < 1 or dim < 2:
         return np.nan

@@ -1,7 +1,8 @@
 """Study sync: the energy beside the exact value, the bound of the theorem and the fitted rate;
 growth of the twins beside the exact Lyapunov exponent; clusters and order, or the exponents beyond
-the first; and the split of an odd field, the pull of attention, or the energy's error. A map of
-activations: sync_map.py; the random attractor: sync_starts.py."""
+the first; and the split of an odd field, the pull of attention, or the energy's error, the
+theorem at several β, or the distance of pairs. A map of activations: sync_map.py, and its moments:
+sync_moments.py; the random attractor: sync_starts.py."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from chorale.io import Run
-from chorale.plot import sync_map, sync_starts
+from chorale.plot import sync_map, sync_moments, sync_starts
 from chorale.plot.common import (
     FADED_TRACES,
     LOOK,
@@ -206,9 +207,69 @@ def draw_push(run: Run, axes: Axes, time: np.ndarray) -> None:
     look = {"color": LOOK.ink, "linewidth": 1.6, "linestyle": DOTS}
     axes.axhline(noise, label=f"$-\\bar\\lambda'(\\beta)$ = {noise:.4f}", **look)
     how = "slower" if largest < noise else "faster"
-    words = f"grew energy {how} than noise is proved to shrink it"
+    words = f"grew energy\n{how} than noise is proved to shrink it"
     found(axes, "In this run attention " + ("never grew the energy" if largest < 0 else words))
     axes.legend(loc="best")
+
+
+def draw_pairs(run: Run, axes: Axes, time: np.ndarray) -> None:
+    """The mean square distance of pairs beside its exact value, under its bounds by the energy and
+    by the theorem."""
+    names = ("pair_mean", "pair_sem", "pair_exact", "pair_energy", "pair_bound")
+    mean, sem, exact, energy, bound = columns(run, *names)
+    low, high = positive_band(mean, factor(run) * sem)
+    axes.fill_between(time, low, high, color=LOOK.blue, alpha=0.3, linewidth=0)
+    axes.plot(time, mean, color=LOOK.blue, linewidth=2.8, label="measured")
+    if np.isfinite(exact).any():
+        look = {"color": LOOK.ink, "linewidth": 1.6, "linestyle": DOTS}
+        axes.plot(time, exact, label="exact (two tokens)", **look)
+    look = {"color": LOOK.purple, "linewidth": 2, "linestyle": "-."}
+    axes.plot(time, energy, label="bound by the energy, $4E_\\beta/\\sinh\\beta$", **look)
+    if np.isfinite(bound).any():
+        look = {"color": LOOK.orange, "linewidth": 2, "linestyle": "--"}
+        axes.plot(time, bound, label="bound of the theorem", **look)
+    least = mean[mean > 0].min(initial=np.inf)
+    if least < 0.2 * mean.max():
+        axes.set(yscale="log", ylim=(0.3 * least, 3 * energy.max()))
+    else:
+        axes.set_ylim(0, 1.4 * energy.max())
+    found(axes, f"Mean square distance of pairs {change(mean[0], mean[-1])}")
+    axes.legend(loc="lower left")
+
+
+def draw_betas(run: Run, axes: Axes, _: np.ndarray) -> None:
+    """The rate at which the theorem makes each energy fall, and what it is made of."""
+    beta, rate, applies, noise, attention = columns(
+        run, "beta", "beta_rate", "beta_applies", "beta_lambda_rate_bound", "beta_epsilon"
+    )
+    order = np.argsort(beta)
+    best, proved = scalar(run, "beta_best"), applies > 0
+    axes.plot(beta[order], -noise[order], color=LOOK.green, linewidth=1.8, linestyle="--")
+    axes.plot([], [], color=LOOK.green, linestyle="--", label="by noise: $-\\bar\\lambda'(\\beta)$")
+    inside = np.isfinite(attention[order])
+    look = {"color": LOOK.orange, "linewidth": 1.8, "linestyle": "-."}
+    label = "taken by attention, at most: $\\epsilon(\\beta)$"
+    axes.plot(beta[order][inside], attention[order][inside], label=label, **look)
+    axes.plot(beta[order], -rate[order], color=LOOK.blue, linewidth=1, alpha=0.6)
+    look = {"linestyle": "", "marker": "o", "markersize": 9, "color": LOOK.blue}
+    axes.plot(beta[proved], -rate[proved], label="guaranteed: the theorem applies", **look)
+    look["markerfacecolor"] = "none"
+    axes.plot(beta[~proved], -rate[~proved], label="difference: no theorem", **look)
+    axes.axhline(0, color=LOOK.soft, linewidth=0.8)
+    if best in beta[proved]:
+        axes.axvline(best, color=LOOK.blue, linewidth=1.2, linestyle=DOTS)
+    low = np.nanmin(-rate[np.isfinite(rate)], initial=0)
+    axes.set(xscale="log", xlabel="$\\beta$ of the energy", ylabel="rate")
+    high = np.nanmax(-noise)
+    axes.set_ylim(max(1.1 * low, -high), 2.6 * high)  # with room for the legend
+    apart, ticks = np.ptp(np.log(beta)) / 12, []
+    for value in beta[order]:
+        ticks += [value] if not ticks or np.log(value / ticks[-1]) >= apart else []
+    axes.set_xticks(ticks, [f"{value:g}" for value in ticks])
+    axes.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+    words = f"The best guarantee is that of β = {best:g}: rate {-scalar(run, 'beta_best_rate'):.3f}"
+    found(axes, words if proved.any() else "The theorem applies at none of these β")
+    axes.legend(loc="upper right")
 
 
 def deviations(mean: np.ndarray, sem: np.ndarray, exact: np.ndarray) -> np.ndarray:
@@ -250,6 +311,10 @@ def headline(run: Run, energy: np.ndarray) -> str:
     """The measured rate beside the guaranteed one, or what else there is to say."""
     decay, proved = scalar(run, "decay"), guaranteed(run)
     falls = f"Energy falls at rate {decay:.2f}"
+    if run.study_values.get("beta_best_theorem") == "applies":
+        best, rate = scalar(run, "beta_best"), -scalar(run, "beta_best_rate")
+        said = falls if np.isfinite(decay) else f"Energy {change(energy[0], energy[-1])}"
+        return f"{said}; the theorem guarantees {rate:.2f} at β = {best:g}"
     if np.isfinite(decay) and np.isfinite(proved):
         verdict = mark(decided(run.study_values.get("decay_verdict")))
         return f"{falls}; the theorem guarantees {proved:.2f}{verdict}"
@@ -276,10 +341,16 @@ def panels_of(run: Run) -> list[Callable[[Run, Axes, np.ndarray], None]]:
         panels.append(draw_push)
     elif np.isfinite(columns(run, "energy_exact")[0]).any():
         panels.append(draw_error)
+    if "beta_rate" in run.study_data:
+        panels = panels[:3] + [draw_betas]
+    elif len(panels) < 4 and "pair_mean" in run.study_data:
+        panels.append(draw_pairs)
     return panels
 
 
 def figure(run: Run) -> Picture:
+    if "moment_boundary" in run.study_data:
+        return sync_moments.figure(run)
     if "boundary" in run.study_data:
         return sync_map.figure(run)
     if "attractor" in run.study_data:
@@ -292,7 +363,7 @@ def figure(run: Run) -> Picture:
     for i, draw in enumerate(panels):
         axes = whole.add_subplot(places[i // 2, i % 2])
         draw(run, axes, time)
-        if draw is not draw_spectrum:
+        if draw not in (draw_spectrum, draw_betas):
             time_axis(axes, time)
     if antipodal:
         draw_split(run, whole.add_subplot(places[len(panels) // 2, len(panels) % 2]))

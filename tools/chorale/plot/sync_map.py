@@ -15,7 +15,7 @@ from matplotlib.patheffects import withStroke
 
 from chorale.errors import BadFile
 from chorale.io import Run
-from chorale.plot.common import LOOK, Picture, columns, dress, number
+from chorale.plot.common import LOOK, Picture, columns, dress, energy_beta, number
 
 # meaning of the cells where the theorem proves no rate
 PHASES = (
@@ -175,7 +175,7 @@ def figure(run: Run) -> Picture:
     whole.colorbar(image, ax=panels, pad=0.01, label="proved rate $-\\bar\\lambda'(\\beta)$")
     legend(whole, found)
     picture = dress(whole, run, headline(found), "")
-    beta = number(run.parameters.get("attention_beta", "?"))
+    beta = number(energy_beta(run.parameters.get) or "?")
     below = (
         f"β = {beta}. Yellow to blue: the rate that is proved; other fields: none is. "
         "λ1: top Lyapunov exponent of the noise."

@@ -1,5 +1,5 @@
 """Several runs in one picture: energy and order over time, a curve for each, named by the keys in
-which they differ."""
+which they differ; with output_attention clusters and the entropy of attention, too."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ LETTERS = {
     "layers_horizon": "T",
     "attention_beta": "β",
     "attention_value": "v",
+    "attention_weights": "weights",
     "mlp_width": "m",
     "scheme_norm": "norm",
     "scheme_alpha": "α",
@@ -150,18 +151,39 @@ def colours_of(count: int) -> Sequence[Any]:
     return few if count <= len(COLOURS) else LOOK.sequence(count)
 
 
+def draw_attention(
+    panels: Sequence[Axes], runs: Sequence[Run], colours: Sequence[Any], names: Sequence[str]
+) -> None:
+    """What output_attention adds: how much of the context tokens read, as they gather."""
+    clusters, entropies = (
+        [Series(run, name) for run in runs] for name in ("clusters", "attention_entropy")
+    )
+    draw_curves(panels[0], clusters, colours, names)
+    panels[0].set_ylim(bottom=0.8)
+    log_values(panels[0])
+    panels[0].set_title("Clusters at cosine > 0.99")
+    draw_curves(panels[1], entropies, colours, names)
+    most = np.log(runs[0].parameters.integer("tokens_count"))
+    panels[1].axhline(most, color=LOOK.faint, linestyle="--", linewidth=1.2)
+    panels[1].set_title("Entropy of attention, at most log N (dashed)")
+
+
 def figure(runs: Sequence[Run]) -> Picture:
     energies, orders = ([Series(run, name) for run in runs] for name in ("energy", "order"))
     names, colours = labels(runs), colours_of(len(runs))
     wide = min(len(runs), max(1, 120 // (max(map(len, names)) + 6)))
     rows = -(-len(runs) // wide) if len(runs) <= NAMED else 0  # of the legend
-    whole = plt.figure(figsize=(13, 6.6 + 0.36 * rows), layout="constrained")
-    parts = whole.subfigures(2, 1, height_ratios=[5.2, 0.2 + 0.36 * rows]) if rows else [whole]
-    left, right = parts[0].subplots(1, 2)
+    attention = all("attention_entropy" in run.observables for run in runs)
+    high = 9.6 if attention else 5.2  # of the panels
+    whole = plt.figure(figsize=(13, high + 1.4 + 0.36 * rows), layout="constrained")
+    parts = whole.subfigures(2, 1, height_ratios=[high, 0.2 + 0.36 * rows]) if rows else [whole]
+    left, right, *others = parts[0].subplots(1 + attention, 2).flat
     draw_energies(left, energies, colours, names)
     draw_curves(right, orders, colours, names)
     right.set_ylim(0, 1.03)
     right.set_title("Order: length of the mean token")
+    if attention:
+        draw_attention(others, runs, colours, names)
     if rows:
         handles = left.get_legend_handles_labels()
         parts[1].legend(*handles, loc="center", ncols=wide, frameon=False)

@@ -9,7 +9,7 @@ import numpy as np
 
 from chorale.errors import BadFile
 from chorale.io import Run
-from chorale.plot.common import Series, columns, decided, factor, interval, is_chance
+from chorale.plot.common import Series, columns, decided, energy_beta, factor, interval, is_chance
 from chorale.plot.simulate import uniform_energy, uniform_kernel
 from chorale.plot.sync import guaranteed, scalar
 
@@ -96,7 +96,7 @@ def rare(run: Run, count: int) -> tuple[float, float]:
     error, and how many pairs of tokens it takes its excess from. Pairs are uncorrelated; with
     k = e^{β(u-1)} the energy is e^β/N² times the sum of 1 - k over them."""
     keys = run.system
-    beta, dim = keys.real("attention_beta"), keys.integer("tokens_dim")
+    beta, dim = float(energy_beta(keys.get)), keys.integer("tokens_dim")
     tokens = keys.integer("tokens_count")
     first, second = uniform_kernel(beta, dim), uniform_kernel(2 * beta, dim)
     pairs = tokens * (tokens - 1) / 2
@@ -150,7 +150,8 @@ def of_limits(run: Run) -> list[Verdict]:
     rows = []
     if run.parameters.get("limits_coupling") == "none":
         return rows
-    for letter, key in (("depth L", "slope_depth"), ("width m", "slope_width")):
+    depth = "L/log L, over all times" if "error_layers" in run.study_data else "depth L"
+    for letter, key in ((depth, "slope_depth"), ("width m", "slope_width")):
         rows += slope(run, f"slope of the error in {letter}", key, -1, "theorem: at most")
     return rows
 

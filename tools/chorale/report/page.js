@@ -21,3 +21,6 @@ document.querySelectorAll("table").forEach(function (table) {
     head.addEventListener("keydown", function (event) { if (event.key === "Enter") sort(column); });
   });
 });
+window.addEventListener("beforeprint", function () {
+  document.querySelectorAll("details").forEach(function (one) { one.open = true; });
+});

@@ -38,7 +38,7 @@ DOCUMENT = """<!DOCTYPE html>
 {style}</style>
 </head>
 <body>
-{body}<footer class="run">Made by tools/report of chorale. \
+{body}<footer class="run">Made by {maker} of chorale. \
 The mathematics: <a href="{paper}">arXiv:2604.26898</a>. \
 Numbers are rounded to six digits; the files have all of them.</footer>
 <script>
@@ -46,6 +46,10 @@ Numbers are rounded to six digits; the files have all of them.</footer>
 </body>
 </html>
 """
+
+
+class Markup(str):
+    """A cell of a table that is HTML already."""
 
 
 def escape(value: Any) -> str:
@@ -87,9 +91,9 @@ def plain(words: str) -> str:
 def cell(value: Any) -> str:
     """Numbers are shown with six digits and carry all of theirs in data-v."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        words = str(value)
-        long = ' class="t"' if len(words) > 40 else ""
-        return f"<td{long}>{coloured(escape(words))}</td>"
+        words = value if isinstance(value, Markup) else escape(value)
+        long = ' class="t"' if len(re.sub("<[^>]*>", "", words)) > 40 else ""
+        return f"<td{long}>{coloured(words)}</td>"
     shown, exact = "–", "NaN"
     if not math.isnan(value):
         shown = f"{value:.6g}".replace("inf", "∞").replace("-", "−")
@@ -97,15 +101,16 @@ def cell(value: Any) -> str:
     return f'<td class="n" data-v="{exact}">{shown}</td>'
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A table in a container of its own, which scrolls where it is wider than the page."""
+def table(heads: Sequence[str], rows: Sequence[Sequence[Any]], kind: str = "wide") -> str:
+    """A table in a container of its own, which scrolls where it is wider than the page; of kind
+    `wide whole` it does not where it is long."""
     top = ""
     for c, head in enumerate(heads):
         number = NUMBER if rows and isinstance(rows[0][c], (int, float)) else ""
         top += f'<th scope="col"{number}>{escape(head)}</th>'
     body = "\n".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in rows)
     inside = f"<table><thead><tr>{top}</tr></thead><tbody>\n{body}\n</tbody></table>"
-    return f'<div class="wide" tabindex="0">{inside}</div>\n'
+    return f'<div class="{kind}" tabindex="0">{inside}</div>\n'
 
 
 def picture(images: dict[str, bytes], words: str) -> str:
@@ -141,7 +146,8 @@ def alarm(words: str) -> str:
     return f'<p class="alarm">{escape(words)}</p>\n'
 
 
-def document(title: str, body: str) -> str:
+def document(title: str, body: str, maker: str = "tools/report") -> str:
     """The whole page."""
     style, script = ((HERE / f"page.{kind}").read_text("utf-8") for kind in ("css", "js"))
-    return DOCUMENT.format(title=escape(title), style=style, body=body, paper=PAPER, script=script)
+    keys = {"title": escape(title), "style": style, "script": script, "maker": maker}
+    return DOCUMENT.format(body=body, paper=PAPER, **keys)

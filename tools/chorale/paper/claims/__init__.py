@@ -1,0 +1,1 @@
+"""One claim in every file, found by its name."""
