@@ -21,7 +21,8 @@ def of_run(run, name):
     applies = APPLIES.get(values["beta_best_theorem"], UNRESOLVED)
     excess, beta = columns(run, "beta_bound_excess", "beta")
     verdict, why = verdict_of(values["beta_bound_verdict"])
-    own = f"{-(scalar(run, 'epsilon') + scalar(run, 'lambda_rate_bound')):.4g} at β = {beta[0]:g}".replace("-", "−")
+    rate = -(scalar(run, "epsilon") + scalar(run, "lambda_rate_bound"))
+    own = f"{rate:.4g} at β = {beta[0]:g}".replace("-", "−")
     guaranteed = -scalar(run, "beta_best_rate")
     return [
         Row(f"{name}: largest guaranteed rate, at β = {best:g}", own, guaranteed, verdict=applies),
