@@ -11,6 +11,8 @@
 
 #include <petscsys.h>
 
+#define PACK_GROUP 8 /* tokens that lie side by side */
+
 typedef struct {
   PetscInt block; /* B, a multiple of 8 */
   PetscInt dim;   /* d */

@@ -1,20 +1,19 @@
 /* Affine maps of tokens, as the matrices of heads are. */
 #include "attention/impl.h"
 
-#define GROUP 8 /* tokens of a pack that lie side by side */
-#define ROWS  4 /* rows at a time: so many sums that do not wait for each other */
+#define ROWS 4 /* rows at a time: so many sums that do not wait for each other */
 
 /* Rows r .. r + count - 1 of a group of tokens; `count` is a constant in every call. */
 static inline void Multiply(int count, PetscInt columns, const double *matrix, const double *in, double *out) {
-  double s[ROWS][GROUP] = {{0}};
+  double s[ROWS][PACK_GROUP] = {{0}};
 
   for (PetscInt c = 0; c < columns; c++) {
     for (int r = 0; r < count; r++) {
-      for (int l = 0; l < GROUP; l++) s[r][l] += matrix[r * columns + c] * in[c * GROUP + l];
+      for (int l = 0; l < PACK_GROUP; l++) s[r][l] += matrix[r * columns + c] * in[c * PACK_GROUP + l];
     }
   }
   for (int r = 0; r < count; r++) {
-    for (int l = 0; l < GROUP; l++) out[r * GROUP + l] = s[r][l];
+    for (int l = 0; l < PACK_GROUP; l++) out[r * PACK_GROUP + l] = s[r][l];
   }
 }
 
@@ -26,15 +25,15 @@ void AttentionMapPack(const AttentionMap *map, PetscInt block, const double *in,
     const PetscInt count = r + ROWS <= rows ? ROWS : 1;
     const double *matrix = map->matrix + r * columns;
 
-    for (PetscInt g = 0; g < block / GROUP; g++) {
-      const double *x = in + g * (columns + 1) * GROUP;
-      double *y = out + (g * (rows + 1) + r) * GROUP;
+    for (PetscInt g = 0; g < block / PACK_GROUP; g++) {
+      const double *x = in + g * (columns + 1) * PACK_GROUP;
+      double *y = out + (g * (rows + 1) + r) * PACK_GROUP;
 
       if (count == ROWS)
         Multiply(ROWS, columns, matrix, x, y);
       else
         Multiply(1, columns, matrix, x, y);
-      for (PetscInt i = 0; map->bias && i < count * GROUP; i++) y[i] += map->bias[r + i / GROUP];
+      for (PetscInt i = 0; map->bias && i < count * PACK_GROUP; i++) y[i] += map->bias[r + i / PACK_GROUP];
     }
     r += count;
   }

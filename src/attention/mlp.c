@@ -4,8 +4,6 @@
 
 #include "attention/impl.h"
 
-#define GROUP 8 /* tokens of a pack that lie side by side */
-
 static PetscErrorCode ReadActivation(Attention attention, Hdf hdf, const char *group, AttentionMlp *mlp) {
   char name[64];
   PetscBool found;
@@ -72,14 +70,13 @@ static void AddBlock(const AttentionMlp *mlp, const TokensLayout *layout, PetscI
                      PetscReal scale, const double *x, const Packs *packs, double *y) {
   const PetscInt B = layout->block, d = layout->dim;
 
-  for (PetscInt t = 0; t < B; t++)
-    for (PetscInt c = 0; c < d; c++) packs->x[((t / GROUP) * (d + 1) + c) * GROUP + t % GROUP] = x[c * B + t];
+  PackPositions(d, B, x, packs->x);
   AttentionMapPack(&mlp->up, B, packs->x, packs->hidden);
   mlp->activation->apply(B * (mlp->up.rows + 1), packs->hidden, packs->hidden);
   AttentionMapPack(&mlp->down, B, packs->hidden, packs->out);
   for (PetscInt c = 0; c < d; c++) {
     for (PetscInt t = 0; t < B; t++) {
-      const double F = t < filled ? packs->out[((t / GROUP) * (d + 1) + c) * GROUP + t % GROUP] : 0;
+      const double F = t < filled ? packs->out[((t / PACK_GROUP) * (d + 1) + c) * PACK_GROUP + t % PACK_GROUP] : 0;
       y[c * B + t] = (clear ? 0 : y[c * B + t]) + scale * F;
     }
   }

@@ -56,23 +56,27 @@ PetscErrorCode PanelsDestroy(Panels *panels) {
 
 /* wx from x; the last component of both is the weight. */
 static void Widen(PetscInt d, PetscInt block, const double *x, double *wx) {
-  for (PetscInt t = 0; t < block; t += 8, x += (d + 1) * 8, wx += (d + 1) * 8) {
-    const double *w = x + d * 8;
+  for (PetscInt t = 0; t < block; t += PACK_GROUP, x += (d + 1) * PACK_GROUP, wx += (d + 1) * PACK_GROUP) {
+    const double *w = x + d * PACK_GROUP;
     for (PetscInt c = 0; c < d; c++) {
-      for (int l = 0; l < 8; l++) wx[c * 8 + l] = w[l] * x[c * 8 + l];
+      for (int l = 0; l < PACK_GROUP; l++) wx[c * PACK_GROUP + l] = w[l] * x[c * PACK_GROUP + l];
     }
-    for (int l = 0; l < 8; l++) wx[d * 8 + l] = w[l];
+    for (int l = 0; l < PACK_GROUP; l++) wx[d * PACK_GROUP + l] = w[l];
   }
+}
+
+void PackPositions(PetscInt d, PetscInt block, const double *x, double *pack) {
+  for (PetscInt t = 0; t < block; t += PACK_GROUP, pack += (d + 1) * PACK_GROUP)
+    for (PetscInt c = 0; c < d; c++) memcpy(pack + c * PACK_GROUP, x + c * block + t, PACK_GROUP * sizeof(double));
 }
 
 void PackBlock(PetscInt d, PetscInt block, const double *x, const double *w, const double *factors, double *pack,
                double *wide) {
   double *to = pack;
 
-  for (PetscInt t = 0; t < block; t += 8, to += (d + 1) * 8) {
-    for (PetscInt c = 0; c < d; c++) memcpy(to + c * 8, x + c * block + t, 8 * sizeof(double));
-    for (int l = 0; l < 8; l++) to[d * 8 + l] = w[t + l] * (factors ? factors[t + l] : 1);
-  }
+  PackPositions(d, block, x, pack);
+  for (PetscInt t = 0; t < block; t += PACK_GROUP, to += (d + 1) * PACK_GROUP)
+    for (int l = 0; l < PACK_GROUP; l++) to[d * PACK_GROUP + l] = w[t + l] * (factors ? factors[t + l] : 1);
   Widen(d, block, pack, wide);
 }
 

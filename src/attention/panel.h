@@ -35,6 +35,8 @@ PetscLogDouble PanelsMemory(Panels panels);
 /* The pack of a block, length B (d + 1): positions x[d][B], weights w[B] times factors[B], NULL for 1. */
 void PackBlock(PetscInt dim, PetscInt block, const double *x, const double *w, const double *factors, double *pack,
                double *wide);
+/* Its positions alone; weights stay as they are. */
+void PackPositions(PetscInt dim, PetscInt block, const double *x, double *pack);
 /* n zeroed numbers of 8 bytes on a cache line, as the tiles need them; freed with free(). */
 PetscErrorCode PackAllocate(size_t n, void *pack);
 

@@ -126,7 +126,11 @@ PetscErrorCode HdfClose(Hdf *handle) {
   PetscFunctionBeginUser;
   if (!hdf) PetscFunctionReturn(0);
   *handle = NULL;
-  if (hdf->file >= 0 && H5Fclose(hdf->file) < 0) ok = PETSC_FALSE;
+  if (hdf->file >= 0) {
+    (void)H5Fget_eoa(hdf->file, &hdf->end); /* a file that could not be closed cannot be asked */
+    if (H5Fclose(hdf->file) < 0) ok = PETSC_FALSE;
+    hdf->file = H5I_INVALID_HID;
+  }
   PetscCall(HdfAgree(hdf->comm, &ok));
   if (!ok) reason = HdfReason(hdf);
   PetscCallMPI(MPI_Comm_free(&hdf->comm));

@@ -11,6 +11,7 @@ struct _p_Hdf {
   hid_t file;
   char path[PETSC_MAX_PATH_LEN];
   char key[64]; /* deck key that named the file, for messages; may be empty */
+  haddr_t end;  /* where the file ends, once it is closed; 0 before */
 };
 
 /* A write that HDF5 refuses is a run-time failure; metadata calls are collective and fail on all ranks alike. */

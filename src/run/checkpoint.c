@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "run/signals.h"
+
 const OptionKey CheckpointKeys[] = {
     INT_KEY(CheckpointOptions, every, "checkpoint_every", "0", 0, 1000000000000, "steps",
             .help = "Steps between checkpoints, counted in the group of ranks that is ahead; 0 for none by steps."),
@@ -40,17 +42,8 @@ static void Catch(int number) {
 }
 
 PetscErrorCode CheckpointCatchSignals(void) {
-  static const int numbers[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGHUP, SIGXCPU, SIGINT};
-
   PetscFunctionBeginUser;
-  for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
-    struct sigaction action = {.sa_handler = Catch, .sa_flags = SA_RESTART}, before;
-    if (numbers[i] == SIGINT) action.sa_flags |= (int)SA_RESETHAND; /* at the second one the run ends at once */
-    sigemptyset(&action.sa_mask);
-    PetscCheck(!sigaction(numbers[i], NULL, &before), PETSC_COMM_SELF, PETSC_ERR_SYS, "cannot ask for signals");
-    if (before.sa_handler == SIG_IGN) continue; /* as nohup wants it */
-    PetscCheck(!sigaction(numbers[i], &action, NULL), PETSC_COMM_SELF, PETSC_ERR_SYS, "cannot catch signals");
-  }
+  PetscCall(SignalsCatch(Catch));
   PetscFunctionReturn(0);
 }
 

@@ -3,9 +3,9 @@
  * depends on their number, but not the components of all edges. */
 #include "run/clusters.h"
 
-#define WIDTH                                                                                                          \
-  8 /* tokens of a leaf lie in groups of so many, component by component: x[c * wide + t], `wide` a multiple */
-#define FAR 4 /* a coordinate that is far from any on the sphere */
+/* Tokens of a leaf lie in groups of so many, component by component: x[c * wide + t], `wide` a multiple. */
+#define WIDTH 8
+#define FAR   4 /* a coordinate that is far from any on the sphere */
 
 typedef struct {
   Boxes *boxes;

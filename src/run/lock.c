@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "run/output.h"
+#include "run/signals.h"
 
 #define PATIENCE 5.0 /* seconds that a run which was killed may take to be gone */
 #define ROOM     (PETSC_MAX_PATH_LEN + 8)
@@ -94,21 +95,6 @@ static void Leave(int number) {
   (void)raise(number);
 }
 
-static PetscErrorCode LeaveAtSignals(Output output) {
-  static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGXCPU, SIGUSR1, SIGUSR2};
-
-  PetscFunctionBeginUser;
-  Name(output, held);
-  for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
-    struct sigaction action = {.sa_handler = Leave}, before;
-    sigemptyset(&action.sa_mask);
-    PetscCheck(!sigaction(numbers[i], NULL, &before), PETSC_COMM_SELF, PETSC_ERR_SYS, "cannot ask for signals");
-    if (before.sa_handler == SIG_IGN) continue; /* as nohup wants it */
-    PetscCheck(!sigaction(numbers[i], &action, NULL), PETSC_COMM_SELF, PETSC_ERR_SYS, "cannot catch signals");
-  }
-  PetscFunctionReturn(0);
-}
-
 static PetscErrorCode UnlockLast(void) {
   PetscFunctionBeginUser;
   if (locked) OutputUnlock(locked);
@@ -122,7 +108,8 @@ PetscErrorCode OutputLock(Output output, PetscBool stops) {
   if (!output->rank) Try(output, sizeof(reason), reason);
   if (output->lock >= 0) {
     locked = output;
-    if (!stops) PetscCall(LeaveAtSignals(output));
+    Name(output, held);
+    if (!stops) PetscCall(SignalsCatch(Leave));
     PetscCall(PetscRegisterFinalize(UnlockLast));
   }
   PetscCallMPI(MPI_Bcast(reason, sizeof(reason), MPI_CHAR, 0, output->comm));

@@ -1,12 +1,13 @@
 """A disk that is full or read-only: one clear line, exit code 1, the older checkpoint still good,
 and on to the same bits when there is room."""
 
+import contextlib
 import os
 import re
 import subprocess
 
 import pytest
-from run import chorale, datasets, options, running, same_bits, wait_until
+from run import chorale, datasets, options, running, same_bits
 
 pytestmark = pytest.mark.full
 
@@ -62,10 +63,17 @@ class Disk:
     def free(self):
         os.remove(f"{self.folder}/filler")
 
-    def remount(self, how):
-        """Read-only or not; the system may need a moment to know that no file is open."""
-        words = ["mount", "-o", f"remount,{how}", self.folder]
-        wait_until(lambda: not subprocess.run(words, capture_output=True).returncode, words)
+
+@contextlib.contextmanager
+def read_only(folder):
+    """What is opened in this folder by its path from now on meets a read-only file system; files
+    that are open, as the lock of a run is, do not feel it."""
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
 
 
 @pytest.fixture
@@ -128,7 +136,7 @@ def expect_to_go_on(disk, name, whole, ranks):
 def run_with(happening, disk, name, ranks, step, **more):
     """The end of a run to which something happens after this step of its first realization."""
     study, keys = RUNS[name]
-    words = [study] + options(**keys, **more)
+    words = [study] + options(**{**keys, **more})
     go = os.path.abspath("go")
     with running(words, ranks, cwd=disk.folder, hook=f"0 {step} 0 wait={go}") as run:
         run.wait_until_held(go)
@@ -159,29 +167,31 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_line(disk, whole, name, every,
 
 
 def test_a_disk_that_becomes_read_only_ends_the_run_in_one_line(disk, whole):
-    done = run_with(lambda: disk.remount("ro"), disk, "plain", 3, 2, checkpoint_every=1)
-    expect_line(done, 1, "Read-only file system")
-    words = ["simulate"] + options(**RUN, checkpoint_resume=True)
-    done = chorale(words, ranks=2, cwd=disk.folder, check=False)
-    expect_line(done, 2, "output_file = run.h5: cannot be written")
-    disk.remount("rw")
+    more = dict(checkpoint_every=1, output_file=f"{disk.folder}/run.h5")
+    with contextlib.ExitStack() as mounted:
+        done = run_with(
+            lambda: mounted.enter_context(read_only(disk.folder)), disk, "plain", 3, 2, **more
+        )
+        expect_line(done, 1, "Read-only file system")
+        words = ["simulate"] + options(**RUN, checkpoint_resume=True)
+        done = chorale(words, ranks=2, cwd=disk.folder, check=False)
+        expect_line(done, 2, "output_file = run.h5: cannot be written")
     expect_to_go_on(disk, "plain", whole, 2)
 
 
 def test_a_folder_that_becomes_read_only_between_realizations_is_told_in_one_line(disk, whole):
     """The directory of the trajectories, while the first is written, which its open file does not
     feel: the next one cannot be made. No checkpoint comes in between, and in d = 2 no sidecar."""
-    folder = f"{disk.folder}/run"
     every = DEPTH * 2 // 3
-
-    def happening():
-        subprocess.run(["mount", "--bind", folder, folder], check=True)
-        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
-
-    try:
-        done = run_with(happening, disk, "circle", 2, every + 1, checkpoint_every=every)
-    finally:
-        subprocess.run(["umount", "-l", folder], check=False)
+    with contextlib.ExitStack() as mounted:
+        done = run_with(
+            lambda: mounted.enter_context(read_only(f"{disk.folder}/run")),
+            disk,
+            "circle",
+            2,
+            every + 1,
+            checkpoint_every=every,
+        )
     expect_line(done, 1, "run/realization_00001.h5md: cannot create: Read-only file system")
     expect_to_go_on(disk, "circle", whole, 3)
 

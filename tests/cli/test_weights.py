@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from run import chorale, options, refused
+from run import chorale, datasets, options, refused, same_bits
 
 D = 5
 
@@ -140,6 +140,26 @@ def test_a_dry_run_says_how_many_layers_there_are(folder):
     write(layers_of(0, 1, 2), ".")
     said = chorale(["simulate", "-dry_run", *keys(layers_depth=6)]).stdout
     assert "3 layers of 1 heads from w.h5: Q, K 2 x 5, V 5 x 5" in said
+
+
+def test_a_run_goes_on_in_the_layer_where_it_stopped(folder):
+    """After 4 of 9 layers with weights of three: bit for bit, on any number of ranks."""
+    rng = np.random.default_rng(1)
+    arrays = {}
+    for layer in range(3):
+        at = f"layers/{layer}"
+        arrays |= {f"{at}/heads/0/{name}": rng.normal(size=(D, D)) for name in "QKV"}
+        arrays |= {f"{at}/mlp/U": rng.normal(size=(7, D)), f"{at}/mlp/W": rng.normal(size=(D, 7))}
+    write(arrays, ".")
+
+    def run(name, ranks, hook=None, **more):
+        words = keys(layers_depth=9, tokens_count=30, output_every=3, output_file=name, **more)
+        return chorale(["simulate", *words], ranks, check=False, hook=hook).returncode
+
+    assert run("whole.h5", 1) == 0
+    assert run("stopped.h5", 2, "0 4 0 signal=15", checkpoint_every=1) == 85
+    assert run("stopped.h5", 3, checkpoint_resume=True) == 0
+    assert not same_bits(datasets("whole.h5"), datasets("stopped.h5"))
 
 
 WRONG_MLPS = {

@@ -101,17 +101,14 @@ static void Judge(const Sync *sync, PetscInt k, Found *found) {
 static PetscErrorCode Compare(const Sync *sync, const SyncMeans *means, PetscInt k, Found *found) {
   const SyncTheory *theory = &sync->beta[k].theory;
   const PetscInt column = SYNC_COLUMNS + k;
-  const PetscReal first = means->mean[column], unit = exp(theory->beta);
-  const PetscReal start = isnan(theory->energy_start) ? first : theory->energy_start;
-  const PetscReal unsure = isnan(theory->energy_start) ? means->sem[column] / first : 0;
-  const PetscBool known = theory->kernel && theory->lambda_bar < 0 && found->theorem[k].rate < INFINITY;
+  const PetscReal unit = exp(theory->beta);
   PetscReal *bound;
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc1(means->frames, &bound));
+  const PetscReal unsure = SyncEnergyBound(theory, &found->theorem[k], means, column, bound);
   for (PetscInt f = 0; f < means->frames; f++) {
     const PetscInt at = f * sync->betas + k;
-    bound[f] = known ? exp(found->theorem[k].rate * means->time[f]) * start : NAN;
     found->array[MEAN][at] = means->mean[f * means->stride + column];
     found->array[SEM][at] = means->sem[f * means->stride + column];
     found->array[EXACT][at] = sync->beta[k].exact[f];

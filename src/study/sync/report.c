@@ -24,10 +24,6 @@ static PetscReal Sample(const Report *report, PetscInt r, PetscInt frame, PetscI
   return report->samples->all[(size_t)r * (size_t)report->samples->width + (size_t)(frame * report->stride + column)];
 }
 
-static SyncMeans Means(const Report *report) {
-  return (SyncMeans){report->R, report->frames, report->stride, report->time, report->mean, report->sem};
-}
-
 /* ---- the theorem ---- */
 
 /* Largest d log E_beta / dt along attention alone, over all realizations: of all steps where epsilon needs it, else of
@@ -45,19 +41,6 @@ static PetscReal LargestRate(const Report *report) {
     }
   }
   return most;
-}
-
-/* e^{(epsilon + lambda_bar') t} E_0 where lambda_bar < 0, from the upper bounds of both. */
-static void Bound(Report *report) {
-  const SyncTheory *theory = report->theory;
-  const PetscReal start = isnan(theory->energy_start) ? report->mean[SYNC_ENERGY] : theory->energy_start;
-  PetscBool known = theory->kernel && theory->lambda_bar < 0 ? PETSC_TRUE : PETSC_FALSE;
-
-  report->measured = LargestRate(report);
-  report->theorem = SyncJudgeTheorem(theory, report->measured);
-  known = known && report->theorem.rate < INFINITY ? PETSC_TRUE : PETSC_FALSE;
-  for (PetscInt f = 0; f < report->frames; f++)
-    report->bound[f] = known ? exp(report->theorem.rate * report->time[f]) * start : NAN;
 }
 
 static PetscErrorCode ReportTheorem(const Report *report) {
@@ -98,30 +81,7 @@ static PetscErrorCode ReportTheorem(const Report *report) {
   PetscFunctionReturn(0);
 }
 
-/* ---- energy ---- */
-
-/* How far the measured energy is off the exact one, and above the bound, in standard errors, at worst, over the frames
- * whose mean is resolved. */
-static PetscErrorCode ReportEnergy(const Report *report) {
-  const Results results = report->results;
-  const PetscReal start = report->sem[SYNC_ENERGY] / report->mean[SYNC_ENERGY];
-  const PetscReal unsure = isnan(report->theory->energy_start) ? start : 0, unit = exp(report->theory->beta);
-  const SyncMeans means = Means(report);
-  const SyncComparison exact =
-      SyncCompareMeans(&means, SYNC_ENERGY, unit, report->theory->bias, report->sync->exact, 0, PETSC_FALSE);
-  const SyncComparison bound =
-      SyncCompareMeans(&means, SYNC_ENERGY, unit, report->theory->bias, report->bound, unsure, PETSC_TRUE);
-
-  PetscFunctionBeginUser;
-  PetscCall(SyncSayComparisons(results, "energy", &exact, &bound));
-  PetscCall(ResultsScalar(results, "energy_off", fabs(exact.off)));
-  PetscCall(ResultsScalar(results, "energy_off_time", exact.time));
-  PetscCall(ResultsScalar(results, "energy_resolved", exact.until));
-  PetscCall(ResultsText(results, "energy_verdict", SyncVerdictWord(exact.verdict)));
-  PetscCall(ResultsScalar(results, "bound_excess", bound.off));
-  PetscCall(ResultsText(results, "bound_verdict", SyncVerdictWord(bound.verdict)));
-  PetscFunctionReturn(0);
-}
+/* ---- decay ---- */
 
 /* Decay rates: minus the slope of log of energies over time. Weights are those of the errors of the logarithms, so that
  * late means, which come out low where few realizations are rare events, count for little. */
@@ -425,13 +385,23 @@ PetscErrorCode SyncReport(void *state, const Samples *samples, Results results) 
   if (!R) PetscFunctionReturn(0);
   PetscCall(PetscMalloc3(width, &report.mean, width, &report.sem, frames->count, &report.bound));
   FitMean(R, width, samples->all, report.mean, report.sem);
-  const SyncMeans means = Means(&report);
-  Bound(&report);
+  const SyncMeans means = {R, report.frames, report.stride, report.time, report.mean, report.sem};
+  report.measured = LargestRate(&report);
+  report.theorem = SyncJudgeTheorem(report.theory, report.measured);
+  const SyncKnown energy = {.word = "energy",
+                            .name = "energy",
+                            .bound_name = "bound",
+                            .column = SYNC_ENERGY,
+                            .unit = exp(report.theory->beta),
+                            .exact = sync->exact,
+                            .bound = report.bound,
+                            .unsure =
+                                SyncEnergyBound(report.theory, &report.theorem, &means, SYNC_ENERGY, report.bound)};
   PetscCall(AddRows(&report));
   PetscCall(AddArrays(&report));
   PetscCall(ReportTheorem(&report));
-  PetscCall(ReportEnergy(&report));
-  PetscCall(SyncPairsReport(sync, &means, report.bound, results));
+  PetscCall(SyncReportMeans(report.theory, &means, &energy, results));
+  PetscCall(SyncPairsReport(sync, &means, &energy, results));
   PetscCall(SyncBetasReport(sync, &means, results));
   PetscCall(ReportDecay(&report));
   PetscCall(ReportExponent(&report));

@@ -141,14 +141,10 @@ typedef struct {
   const PetscReal *time, *mean, *sem;
 } SyncMeans;
 
-/* Of the means of a column, in these units, with theory[f]; the rest is as for SyncCompareEnergy. */
+/* Of the means of a column, in these units, with theory[f], which is measured itself and has the relative standard
+ * error `unsure`, or 0; one_sided: theory bounds it from above. bias: SyncTheory.bias. */
 SyncComparison SyncCompareMeans(const SyncMeans *means, PetscInt column, PetscReal unit, PetscReal bias,
                                 const PetscReal theory[], PetscReal unsure, PetscBool one_sided);
-/* Of mean[f stride] +- sem[f stride] over R realizations with exact[f], which is measured itself and has the relative
- * standard error `unsure`, or 0; one_sided: exact bounds it from above. */
-SyncComparison SyncCompareEnergy(const SyncTheory *theory, PetscInt R, PetscInt frames, PetscInt stride,
-                                 const PetscReal time[], const PetscReal mean[], const PetscReal sem[],
-                                 const PetscReal exact[], PetscReal unsure, PetscBool one_sided);
 SyncVerdict SyncCompareExponent(const SyncTheory *theory, PetscInt R, PetscReal mean, PetscReal sem, PetscReal exact);
 /* Of a rate of decay with its interval, which is proved to be at least this. */
 SyncVerdict SyncCompareDecay(const SyncTheory *theory, PetscInt R, FitValue decay, PetscReal least);
@@ -157,9 +153,22 @@ PetscBool SyncIsCredible(PetscReal beta, PetscReal mean, PetscReal sem);
 /* SyncTheory.bias for the steps of these options. */
 PetscErrorCode SyncStepBias(const SyncTheory *theory, const ModelOptions *options, PetscReal *bias);
 
-/* What is said of a comparison with an exact value and of one with a bound, after a word. Collective. */
-PetscErrorCode SyncSayComparisons(Results results, const char *word, const SyncComparison *exact,
-                                  const SyncComparison *bound);
+/* Means of a column beside what is known of them. */
+typedef struct {
+  const char *word, *name, *bound_name; /* in words; what names of results begin with */
+  PetscInt column;
+  PetscReal unit;
+  const PetscReal *exact, *bound; /* [frames] */
+  PetscReal unsure;               /* relative standard error of the bound */
+} SyncKnown;
+
+/* bound[frames] <- e^{(epsilon + lambda_bar') t} E_0 for the energy in this column where lambda_bar < 0, from the upper
+ * bounds of both, else NaN (means.c). Returns its relative standard error: 0 where E_0 is known exactly. */
+PetscReal SyncEnergyBound(const SyncTheory *theory, const SyncTheorem *theorem, const SyncMeans *means, PetscInt column,
+                          PetscReal bound[]);
+/* Both comparisons in words and as results NAME_off, BOUND_NAME_excess and so on. */
+PetscErrorCode SyncReportMeans(const SyncTheory *theory, const SyncMeans *means, const SyncKnown *known,
+                               Results results);
 
 enum { SYNC_MOMENTS = 16, SYNC_BETAS = 16 }; /* values of sync_moments and of energy_beta at most */
 
@@ -213,8 +222,7 @@ PetscErrorCode SyncMomentsReport(const Sync *sync, const Samples *samples, Resul
 
 /* The mean square distance of pairs beside its exact value and under the bound that follows from that of the energy
  * (pairs.c). */
-PetscErrorCode SyncPairsReport(const Sync *sync, const SyncMeans *means, const PetscReal energy_bound[],
-                               Results results);
+PetscErrorCode SyncPairsReport(const Sync *sync, const SyncMeans *means, const SyncKnown *energy, Results results);
 
 /* Energies of several beta (betas.c): columns of a frame behind SYNC_COLUMNS. */
 PetscErrorCode SyncBetasCreate(Sync *sync, const ModelOptions *options);

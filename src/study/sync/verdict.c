@@ -110,14 +110,6 @@ SyncComparison SyncCompareMeans(const SyncMeans *means, PetscInt column, PetscRe
   return found;
 }
 
-SyncComparison SyncCompareEnergy(const SyncTheory *theory, PetscInt R, PetscInt frames, PetscInt stride,
-                                 const PetscReal time[], const PetscReal mean[], const PetscReal sem[],
-                                 const PetscReal exact[], PetscReal unsure, PetscBool one_sided) {
-  const SyncMeans means = {R, frames, stride, time, mean, sem};
-
-  return SyncCompareMeans(&means, 0, exp(theory->beta), theory->bias, exact, unsure, one_sided);
-}
-
 SyncVerdict SyncCompareExponent(const SyncTheory *theory, PetscInt R, PetscReal mean, PetscReal sem, PetscReal exact) {
   SyncVerdict verdict = SYNC_UNRESOLVED;
 

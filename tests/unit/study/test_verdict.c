@@ -243,40 +243,47 @@ static void Theorem(void **state) {
   OK(KernelDestroy(&kernel));
 }
 
-/* Frames of R = 16: comparisons end where the mean is no longer known, steps and digits may explain, chance may. */
-static void Energies(void **state) {
-  enum { FRAMES = 4 };
+enum { FRAMES = 4 };
+
+/* Energies, each known to 0.01, beside 1, 0.5, 0.2 and 0.1. */
+static SyncComparison CompareEnergy(const SyncTheory *t, PetscInt R, const PetscReal mean[], PetscReal unsure,
+                                    PetscBool one_sided) {
   const PetscReal time[FRAMES] = {0, 1, 2, 3}, sem[FRAMES] = {0.01, 0.01, 0.01, 0.01},
                   theory[FRAMES] = {1, 0.5, 0.2, 0.1};
+  const SyncMeans means = {R, FRAMES, 1, time, mean, sem};
+
+  return SyncCompareMeans(&means, 0, exp(t->beta), t->bias, theory, unsure, one_sided);
+}
+
+/* Frames of R = 16: comparisons end where the mean is no longer known, steps and digits may explain, chance may. */
+static void Energies(void **state) {
   PetscReal mean[FRAMES] = {1.01, 0.49, 0.22, 0.03};
   SyncTheory t = {.beta = 1};
   (void)state;
 
-  SyncComparison found = SyncCompareEnergy(&t, 16, FRAMES, 1, time, mean, sem, theory, 0, PETSC_FALSE);
+  SyncComparison found = CompareEnergy(&t, 16, mean, 0, PETSC_FALSE);
   assert_int_equal(found.frames, 3); /* the last mean is not known to 10% */
   CLOSE(found.until, 2, 0);
   CLOSE(found.off, 2, 1e-12);
   CLOSE(found.time, 2, 0);
   assert_int_equal(found.verdict, SYNC_AGREES);
   mean[1] = 0.4; /* 9 standard errors */
-  found = SyncCompareEnergy(&t, 16, FRAMES, 1, time, mean, sem, theory, 0, PETSC_FALSE);
+  found = CompareEnergy(&t, 16, mean, 0, PETSC_FALSE);
   CLOSE(found.off, log(0.8) * 40, 1e-12);
   assert_int_equal(found.verdict, SYNC_DISAGREES);
   CLOSE(found.time, 1, 0);
-  assert_int_equal(SyncCompareEnergy(&t, 3, FRAMES, 1, time, mean, sem, theory, 0, PETSC_FALSE).verdict,
-                   SYNC_UNRESOLVED);
+  assert_int_equal(CompareEnergy(&t, 3, mean, 0, PETSC_FALSE).verdict, SYNC_UNRESOLVED);
   t.bias = 0.06; /* times 4: 24% at t = 1 */
-  assert_int_equal(SyncCompareEnergy(&t, 16, FRAMES, 1, time, mean, sem, theory, 0, PETSC_FALSE).verdict,
-                   SYNC_WITHIN_STEP);
+  assert_int_equal(CompareEnergy(&t, 16, mean, 0, PETSC_FALSE).verdict, SYNC_WITHIN_STEP);
   t.bias = 0;
   /* below a bound is well, above is not */
-  assert_int_equal(SyncCompareEnergy(&t, 16, FRAMES, 1, time, mean, sem, theory, 0, PETSC_TRUE).verdict, SYNC_AGREES);
+  assert_int_equal(CompareEnergy(&t, 16, mean, 0, PETSC_TRUE).verdict, SYNC_AGREES);
   mean[1] = 0.6;
-  found = SyncCompareEnergy(&t, 16, FRAMES, 1, time, mean, sem, theory, 0, PETSC_TRUE);
+  found = CompareEnergy(&t, 16, mean, 0, PETSC_TRUE);
   assert_int_equal(found.verdict, SYNC_DISAGREES);
   assert_true(found.off > 9);
   /* nor is what the start's own error explains */
-  found = SyncCompareEnergy(&t, 16, FRAMES, 1, time, mean, sem, theory, 0.05, PETSC_TRUE);
+  found = CompareEnergy(&t, 16, mean, 0.05, PETSC_TRUE);
   assert_int_equal(found.verdict, SYNC_AGREES);
   assert_string_equal(SyncVerdictWord(SYNC_WITHIN_STEP), "not resolved");
 }

@@ -45,6 +45,7 @@ class Study:
     full: str = ""
     ranks: int = 2
     home: str = ""  # folder of its results where claims share them; else that of the claim
+    prepare: Optional[Callable[[str], None]] = None  # makes what it reads, in the folder `here`
 
     def words(self, size: str, here: str) -> list[str]:
         """Study, deck and options, where `here` is the folder of the claim's results."""

@@ -166,9 +166,16 @@ def opened(jobs: list[Job]) -> Iterator[Results]:
         yield Results(paths, found)
 
 
+def prepare(job: Job) -> None:
+    """The folder of a run, and in it what the run reads."""
+    job.folder.mkdir(parents=True, exist_ok=True)
+    if job.study.prepare:
+        job.study.prepare(str(job.folder))
+
+
 def execute(job: Job, program: Program, environment: dict[str, str]) -> None:
     """One run; Failed when it does not end well."""
-    job.folder.mkdir(parents=True, exist_ok=True)
+    prepare(job)
     job.note.unlink(missing_ok=True)
     command, begun = job.command(program), time.monotonic()
     if job.study.study == "kernel":
@@ -188,10 +195,10 @@ def execute(job: Job, program: Program, environment: dict[str, str]) -> None:
     job.keep(**made, seconds=seconds, command=shlex.join(command))
 
 
-def run(claim: Claim, root: Path, program: Program, fresh: bool) -> float:
-    """Makes what is missing of a claim's results of small size; returns the seconds that it took.
-    Runs of one rank go two at a time where they follow each other."""
-    begun, environment = time.monotonic(), mpi_environment()
+def run(claim: Claim, root: Path, program: Program, fresh: bool) -> None:
+    """Makes what is missing of a claim's results of small size. Runs of one rank go two at a time
+    where they follow each other."""
+    environment = mpi_environment()
     waiting: list[Job] = []
 
     def make() -> None:
@@ -208,7 +215,6 @@ def run(claim: Claim, root: Path, program: Program, fresh: bool) -> float:
         if job.study.ranks > 1:
             make()
     make()
-    return time.monotonic() - begun
 
 
 def _is_queued(number: str) -> bool:
@@ -244,7 +250,7 @@ def submit(claim: Claim, root: Path, program: Program) -> list[str]:
 
 def _sbatch(job: Job, after: str, environment: dict[str, str]) -> str:
     """Submits a run; its number."""
-    job.folder.mkdir(parents=True, exist_ok=True)
+    prepare(job)
     words = ["sbatch", "--parsable", "--output", str(job.folder / "%x-%j.log")]
     words += shlex.split(os.environ.get("SBATCH_OPTIONS", ""))
     words += [f"--dependency=afterok:{after}"] if after else []

@@ -1,6 +1,8 @@
-"""The run that claims of synchronization share."""
+"""What claims of synchronization share: a run, and what its word on the theorem decides."""
 
-from chorale.paper.claim import Study
+from chorale.paper.claim import CONSISTENT, DOES_NOT_APPLY, Study
+
+APPLIES = {"applies": CONSISTENT, "does not apply": DOES_NOT_APPLY}
 
 RUN = Study(
     "sync",

@@ -1,24 +1,15 @@
 """The theorem on synchronization at every β of the energy."""
 
-from chorale.paper.claim import (
-    CONSISTENT,
-    DOES_NOT_APPLY,
-    UNRESOLVED,
-    Claim,
-    Row,
-    Study,
-    verdict_of,
-)
+from chorale.paper.claim import UNRESOLVED, Claim, Row, Study, verdict_of
+from chorale.paper.claims import _sync
 from chorale.plot.common import columns
 from chorale.plot.sync import scalar
-
-APPLIES = {"applies": CONSISTENT, "does not apply": DOES_NOT_APPLY}
 
 
 def of_run(run, name):
     """The best guarantee, the one at attention's β, and the energies under their bounds."""
     values, best = run.study_values, scalar(run, "beta_best")
-    applies = APPLIES.get(values["beta_best_theorem"], UNRESOLVED)
+    applies = _sync.APPLIES.get(values["beta_best_theorem"], UNRESOLVED)
     excess, beta = columns(run, "beta_bound_excess", "beta")
     verdict, why = verdict_of(values["beta_bound_verdict"])
     rate = -(scalar(run, "epsilon") + scalar(run, "lambda_rate_bound"))

@@ -1,25 +1,14 @@
 """The theorem on synchronization by noise."""
 
-from chorale.paper.claim import (
-    CONSISTENT,
-    DOES_NOT_APPLY,
-    UNRESOLVED,
-    Claim,
-    Row,
-    Study,
-    of_key,
-    verdict_of,
-)
+from chorale.paper.claim import CONSISTENT, UNRESOLVED, Claim, Row, Study, of_key, verdict_of
 from chorale.paper.claims import _sync
 from chorale.plot.sync import guaranteed, scalar
-
-APPLIES = {"applies": CONSISTENT, "does not apply": DOES_NOT_APPLY}
 
 
 def of_run(run, name):
     """Whether the theorem applies, the bound, and the rate."""
     values = run.study_values
-    applies = APPLIES.get(values["theorem"], UNRESOLVED)
+    applies = _sync.APPLIES.get(values["theorem"], UNRESOLVED)
     sums = scalar(run, "lambda_rate_bound") + scalar(run, "epsilon")
     if applies != CONSISTENT:
         return [Row(f"{name}: λ̄'(β) + ε", "below 0", sums, verdict=applies)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -26,29 +26,16 @@ NAMES = {
 WHOLE = "-layers_depth 16"
 
 
-@dataclass(frozen=True)
-class Iterated(Study):
-    """A run whose weights tools/weights makes of the extract, beside its results."""
-
-    weights: str = ""  # options of tools/weights
-    file: str = ""
-
-    def words(self, size: str, here: str) -> list[str]:
-        """As of any run; the file of weights is there then."""
-        if self.weights:
-            target = os.path.join(TOP, here, self.file)
-            if not os.path.exists(target):
-                os.makedirs(os.path.dirname(target), exist_ok=True)
-                program.make(program.parse([EXTRACT, *self.weights.split(), "-o", target]))
-        return super().words(size, here)
-
-
-def study(weights: str = "", file: str = "") -> Iterated:
-    """The deck, or the deck with other weights."""
+def study(weights: str = "", file: str = "") -> Study:
+    """The deck, or the deck with weights that tools/weights makes of the extract."""
     options = f"-attention_weights {{here}}/{file}" if file else ""
-    return Iterated(
-        "simulate", "input/trained.yaml", options, options, 1, weights=weights, file=file
-    )
+
+    def prepare(here: str) -> None:
+        words = [EXTRACT, *weights.split(), "--overwrite", "-o", os.path.join(here, file)]
+        program.make(program.parse(words))
+
+    make = prepare if file else None
+    return Study("simulate", "input/trained.yaml", options, options, 1, prepare=make)
 
 
 def remote() -> float:
