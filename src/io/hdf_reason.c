@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/hdf_impl.h"
@@ -25,12 +26,13 @@ static int TryWrite(const char *path, off_t end) {
 const char *HdfReason(Hdf hdf) {
   static char reason[128];
   PetscMPIInt rank = 1;
+  struct stat status;
   haddr_t end = hdf->end;
   int code;
 
   reason[0] = '\0';
   if (MPI_Comm_rank(hdf->comm, &rank) || rank) return reason; /* one rank speaks */
-  if (hdf->file >= 0) (void)H5Fget_eoa(hdf->file, &end);
+  if (hdf->file >= 0 && H5Fget_eoa(hdf->file, &end) < 0 && !stat(hdf->path, &status)) end = (haddr_t)status.st_size;
   if ((code = TryWrite(hdf->path, (off_t)end)))
     (void)snprintf(reason, sizeof(reason), ": %s%s", strerror(code), code == EFBIG ? " (a limit, see ulimit -f)" : "");
   return reason;
