@@ -31,7 +31,7 @@ ELSEWHERE = {
 }
 # Options after the user's own, for any deck of a study.
 SMALL = {
-    "simulate": "-ensemble_realizations 2 -layers_depth 40 -output_every 2",
+    "simulate": "-ensemble_realizations 2 -layers_depth 100 -output_every 5",
     "limits": "-tokens_count 16 -layers_depth 2,4,8 -mlp_width 8,16,inf -ensemble_realizations 4 "
     "-limits_reference 16",
     "sync": "-tokens_count 16 -layers_depth 40 -ensemble_realizations 4",
