@@ -122,7 +122,7 @@ PetscErrorCode HdfClose(Hdf *handle) {
   if (!hdf) PetscFunctionReturn(0);
   *handle = NULL;
   if (hdf->file >= 0) {
-    (void)H5Fget_eoa(hdf->file, &hdf->end); /* a file that could not be closed cannot be asked */
+    HdfFindEnd(hdf); /* one that could not be closed cannot be asked */
     if (H5Fclose(hdf->file) < 0) ok = PETSC_FALSE;
     hdf->file = H5I_INVALID_HID;
   }

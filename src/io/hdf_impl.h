@@ -1,4 +1,4 @@
-/* Private to hdf.c and hdf_write.c. */
+/* Private to the files of this folder whose names begin with hdf. */
 #ifndef CHORALE_IO_HDF_IMPL_H
 #define CHORALE_IO_HDF_IMPL_H
 
@@ -11,7 +11,7 @@ struct _p_Hdf {
   hid_t file;
   char path[PETSC_MAX_PATH_LEN];
   char key[64]; /* deck key that named the file, for messages; may be empty */
-  haddr_t end;  /* where the file ends, once it is closed; 0 before */
+  haddr_t end;  /* where the file ends, as far as HdfFindEnd was asked; else 0 */
 };
 
 /* A write that HDF5 refuses is a run-time failure; metadata calls are collective and fail on all ranks alike. */
@@ -19,6 +19,8 @@ struct _p_Hdf {
   PetscCheck((call) >= 0, (hdf)->comm, PETSC_ERR_FILE_WRITE, "%s: cannot write %s%s", (hdf)->path, (what),             \
              HdfReason(hdf))
 
+/* hdf->end <- where an open file ends, or what is on the disk where HDF5 does not tell. Not collective. */
+PETSC_INTERN void HdfFindEnd(Hdf hdf);
 /* ok on this rank becomes ok on every rank of comm, so that all of them fail or none. Collective. */
 PETSC_INTERN PetscErrorCode HdfAgree(MPI_Comm comm, PetscBool *ok);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/hdf_impl.h"
@@ -22,16 +23,21 @@ static int TryWrite(const char *path, off_t end) {
   return code;
 }
 
+void HdfFindEnd(Hdf hdf) {
+  struct stat status;
+
+  if (H5Fget_eoa(hdf->file, &hdf->end) < 0 && !stat(hdf->path, &status)) hdf->end = (haddr_t)status.st_size;
+}
+
 const char *HdfReason(Hdf hdf) {
   static char reason[128];
   PetscMPIInt rank = 1;
-  haddr_t end = hdf->end;
   int code;
 
   reason[0] = '\0';
   if (MPI_Comm_rank(hdf->comm, &rank) || rank) return reason; /* one rank speaks */
-  if (hdf->file >= 0) (void)H5Fget_eoa(hdf->file, &end);
-  if ((code = TryWrite(hdf->path, (off_t)end)))
+  if (hdf->file >= 0) HdfFindEnd(hdf);
+  if ((code = TryWrite(hdf->path, (off_t)hdf->end)))
     (void)snprintf(reason, sizeof(reason), ": %s%s", strerror(code), code == EFBIG ? " (a limit, see ulimit -f)" : "");
   return reason;
 }

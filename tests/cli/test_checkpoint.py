@@ -201,7 +201,10 @@ OTHERS = (
 )
 
 
-@pytest.mark.parametrize("key, value", OTHERS)
+@pytest.mark.parametrize(
+    "key, value",
+    [OTHERS[0]] + [pytest.param(*other, marks=pytest.mark.full) for other in OTHERS[1:]],
+)
 def test_other_physics_is_refused(stopped, key, value):
     expect_refusal(resume(stopped, 2, RUN, check=False, **{key: value}), f"{key} = {value}")
 
@@ -229,7 +232,12 @@ def expect_refused_frames(study, keys, phrase):
 
 
 @pytest.mark.parametrize(
-    "study, every", (("simulate", (2, 4, 8)), ("simulate", (1, 3, 50)), ("sync", (2, 4, 8)))
+    "study, every",
+    [
+        pytest.param("simulate", (2, 4, 8), marks=pytest.mark.full),
+        ("simulate", (1, 3, 50)),  # also refuses fewer frames than a multiple
+        pytest.param("sync", (2, 4, 8), marks=pytest.mark.full),
+    ],
 )
 def test_a_resumed_run_may_have_fewer_frames(folder, study, every):
     """It may take a multiple of output_every, and gives what a run with it from the start does."""

@@ -40,7 +40,7 @@ SECOND = {
 }
 
 
-@pytest.mark.parametrize("ranks", (1, 2))
+@pytest.mark.parametrize("ranks", [pytest.param(1, marks=pytest.mark.full), 2])
 def test_a_second_run_of_one_name_is_refused(folder, whole, ranks):
     """Whatever it computes, however its name is written; the first comes to its end."""
     here = folder / "here"
@@ -83,9 +83,16 @@ def test_a_run_that_is_refused_leaves_no_lock(folder):
 
 
 SIGNALS = [(name, 1) for name in ("SIGHUP", "SIGINT", "SIGXCPU", "SIGUSR1", "SIGUSR2", "SIGTERM")]
+QUICK_SIGNALS = [("SIGINT", 1), ("SIGTERM", 1), ("SIGUSR2", 2)]
 
 
-@pytest.mark.parametrize("name, ranks", SIGNALS + [("SIGUSR2", 2), ("SIGHUP", 2)])
+@pytest.mark.parametrize(
+    "name, ranks",
+    [
+        pytest.param(*one, marks=() if one in QUICK_SIGNALS else pytest.mark.full)
+        for one in SIGNALS + [("SIGUSR2", 2), ("SIGHUP", 2)]
+    ],
+)
 def test_every_signal_that_can_be_caught_leaves_a_checkpoint(folder, whole, name, ranks):
     number = int(getattr(signal, name))
     hook = f"checkpoint 1 {ranks - 1} signal={number}"
@@ -126,7 +133,13 @@ def into(stdout, words, cwd):
 
 
 @pytest.mark.parametrize(
-    "study, what", [(study, "full") for study in STUDIES] + [("simulate", "closed")]
+    "study, what",
+    [("simulate", "full"), ("simulate", "closed")]
+    + [
+        pytest.param(study, "full", marks=pytest.mark.full)
+        for study in STUDIES
+        if study != "simulate"
+    ],
 )
 def test_results_stand_where_stdout_cannot_be_written(folder, study, what):
     """The file and the table are as without it; one line, exit code 1."""
@@ -153,7 +166,7 @@ def test_results_stand_where_stdout_cannot_be_written(folder, study, what):
         assert good.read() == table.read()
 
 
-@pytest.mark.parametrize("ranks", (1, 2))
+@pytest.mark.parametrize("ranks", [pytest.param(1, marks=pytest.mark.full), 2])
 def test_a_limit_on_the_size_of_files_is_a_failed_write(folder, ranks):
     """No death by SIGXFSZ: one line with the reason. The limit is above what MPI itself needs."""
     keys = dict(RUN, tokens_count=60000, tokens_dim=8, attention_type="none", output_trajectories=1)

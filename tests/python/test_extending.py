@@ -1,6 +1,9 @@
 """The recipes of src/ADDING.md: what it adds is added to one copy of the tree, which is built
-without a warning; each addition runs, and has
-the numbers that it must have."""
+without a warning; each addition runs, and has the numbers that it must have.
+
+What a recipe does not touch, by the dependencies that Ninja knows, is not compiled again: its
+objects are those of the build that is tested, whose settings the copy has."""
+import functools
 import os
 import re
 import shutil
@@ -12,7 +15,17 @@ import numpy as np
 import pytest
 
 pytestmark = pytest.mark.full
-SOURCE = Path(os.environ["CHORALE_SOURCE"])
+SOURCE, BUILD = Path(os.environ["CHORALE_SOURCE"]), Path(os.environ["CHORALE_BUILD"])
+SETTINGS = ("C_COMPILER", "C_FLAGS", "BUILD_TYPE", "ARCH", "SANITIZE", "FUZZ")
+# Stands before each call of the compiler: takes an object that is on the list, compiles the others.
+LAUNCHER = """#!/bin/sh
+while read -r object; do
+  case " $* " in *" -o $object "*)
+    cp "{build}/$object" "$object" && echo "$object:" >"$object.d" && exit 0 ;;
+  esac
+done <"{list}"
+exec "$@"
+"""
 SMALL = "-tokens_count 64 -ensemble_realizations 2 -progress off -output_overwrite"
 
 
@@ -57,6 +70,34 @@ def apply(path, block):
     path.write_text("\n".join(lines[: places[0]] + new + lines[at:]) + "\n", encoding="utf-8")
 
 
+def unchanged(files):
+    """The objects of the build that do not depend on these files, and are newer than what they do
+    depend on."""
+    ninja = ["ninja", "-C", BUILD, "-t", "deps"]
+    said = subprocess.run(ninja, capture_output=True, text=True, check=False).stdout
+    found, touched = [], {str(SOURCE / file) for file in files}
+    for entry in re.findall(r"^(\S+\.o): .*\(VALID\)\n((?: +.*\n)*)", said, re.M):
+        needs = set(map(str.strip, entry[1].splitlines()))
+        made = (BUILD / entry[0]).stat().st_mtime if (BUILD / entry[0]).exists() else 0
+        own = [need for need in needs if need.startswith(f"{SOURCE}/")]
+        if not needs & touched and all(os.path.getmtime(need) <= made for need in own):
+            found.append(entry[0])
+    return found
+
+
+def configure(top, touched):
+    """With the settings of the build that is tested."""
+    cache = (BUILD / "CMakeCache.txt").read_text(encoding="utf-8")
+    keys = re.findall(rf"^((?:CMAKE|CHORALE)_(?:{'|'.join(SETTINGS)}):.*)$", cache, re.M)
+    (top / "unchanged").write_text("\n".join([*unchanged(touched), ""]), encoding="utf-8")
+    launcher = top / "launcher"
+    launcher.write_text(LAUNCHER.format(build=BUILD, list=top / "unchanged"), encoding="utf-8")
+    launcher.chmod(0o755)
+    words = ["cmake", "-G", "Ninja", "-S", top, "-B", top / "build", "-DCHORALE_WERROR=ON"]
+    words += [f"-D{key}" for key in keys] + [f"-DCMAKE_C_COMPILER_LAUNCHER={launcher}"]
+    subprocess.run(words, check=True, capture_output=True)
+
+
 @pytest.fixture(scope="module", name="built")
 def extended(tmp_path_factory):
     """The program with all recipes in it."""
@@ -72,11 +113,7 @@ def extended(tmp_path_factory):
                 assert not (top / file).exists()
                 (top / file).parent.mkdir(exist_ok=True)
                 (top / file).write_text(block, encoding="utf-8")
-    subprocess.run(
-        ["cmake", "-G", "Ninja", "-S", top, "-B", top / "build", "-DCHORALE_WERROR=ON"],
-        check=True,
-        capture_output=True,
-    )
+    configure(top, {file for blocks in RECIPES.values() for _, file, _ in blocks if file})
     subprocess.run(["ninja", "-C", top / "build", "--quiet", "chorale"], check=True, timeout=1500)
     return top
 
@@ -149,20 +186,20 @@ def test_wind_is_degree_0(built):
     )
 
 
+@functools.cache
+def order_at_end(built, scheme, depth):
+    """Of a run with spectral noise, whose path is that of every scheme."""
+    noise = "-noise_type spectral -noise_degree 2 -layers_horizon 0.5"
+    steps = f"-layers_depth {depth} -output_every {depth} -scheme_type {scheme}"
+    return run(built, scheme, noise, steps)["order"][-1]
+
+
 @pytest.mark.parametrize("other", ["heun", "flow"])
 def test_midpoint_agrees_with(built, other):
     """Two schemes for one form along one path of the noise: they come together as steps shrink."""
 
     def far(depth):
-        found = [
-            run(
-                built,
-                name,
-                f"-noise_type spectral -noise_degree 2 -layers_horizon 0.5 -layers_depth {depth} "
-                f"-output_every {depth} -scheme_type {name}",
-            )["order"][-1]
-            for name in ("midpoint", other)
-        ]
+        found = [order_at_end(built, name, depth) for name in ("midpoint", other)]
         return np.abs(found[0] - found[1]).max()
 
     assert far(40) < 1e-2 and far(640) < far(40) / 4

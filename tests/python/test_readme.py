@@ -31,13 +31,13 @@ ELSEWHERE = {
 }
 # Options after the user's own, for any deck of a study.
 SMALL = {
-    "simulate": "-ensemble_realizations 2",
+    "simulate": "-ensemble_realizations 2 -layers_depth 100 -output_every 5",
     "limits": "-tokens_count 16 -layers_depth 2,4,8 -mlp_width 8,16,inf -ensemble_realizations 4 "
     "-limits_reference 16",
     "sync": "-tokens_count 16 -layers_depth 40 -ensemble_realizations 4",
     "chaos": "-tokens_count 16,32 -layers_depth 4 -ensemble_realizations 4 -chaos_nodes 256 "
     "-output_every 1",
-    "analyze": "-analyze_every 25",
+    "analyze": "-analyze_every 5",
     "spde": "-tokens_count 128 -layers_depth 4 -ensemble_realizations 1",
 }
 WRAPPER = """#!/bin/bash
@@ -154,7 +154,8 @@ def test_the_grid_runs_what_is_missing_and_draws_all(tree):
     for cell in cells[3:]:
         (tree / f"build/grid/{cell.name}.h5").symlink_to(tree / "grid.h5")
     small = "-layers_depth 10 -ensemble_realizations 2"
-    words = f"tools/grid build/grid --jobs 2 --chorale build/chorale --options '{small}'"
+    program = shlex.quote(CHORALE)
+    words = f"tools/grid build/grid --jobs 2 --chorale {program} --options '{small}'"
     said = run("sh", words)
     assert said.startswith("3 runs, 2 at a time: ") and said.endswith("build/grid/grid.png\n"), said
     assert (tree / "build/grid/grid.png").stat().st_size > 50000

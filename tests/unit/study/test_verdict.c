@@ -7,7 +7,7 @@
 #include "study/sync/sync.h"
 #include "test.h"
 
-enum { MOST = 9, DIM_MOST = 5 };
+enum { MOST = 9, DIM_MOST = 5, SPREADS = 6 };
 
 static const char *WeightsFile(void) {
   static char name[64];
@@ -68,34 +68,66 @@ static void Fill(Tokens tokens, uint32_t number, double spread, const double *ce
   OK(PetscFree(local));
 }
 
-/* The largest rate over measures of all spreads; those that have nearly met at the best of some points apart. */
-static double Largest(PetscInt d, uint32_t starts, PetscReal *low, PetscReal *high) {
-  static const double spreads[] = {3, 1, 0.3, 0.1, 0.01, 0.002};
-  double most = -INFINITY;
+/* What the rate of a measure needs, on some ranks. */
+typedef struct {
   Tokens tokens;
   Attention attention;
-  AttentionOptions options;
-  PetscReal push, energy;
   Vec drift, gradient;
+  PetscReal beta, push, energy;
+} Measured;
 
-  OK(TokensCreate(PETSC_COMM_WORLD, MOST, d, &tokens));
-  OK(TokensCreateVec(tokens, &drift));
-  OK(TokensCreateVec(tokens, &gradient));
-  OK(AttentionFromKeys(tokens, &attention));
+static void Make(MPI_Comm comm, PetscInt d, Measured *m) {
+  AttentionOptions options;
+
+  OK(TokensCreate(comm, MOST, d, &m->tokens));
+  OK(TokensCreateVec(m->tokens, &m->drift));
+  OK(TokensCreateVec(m->tokens, &m->gradient));
+  OK(AttentionFromKeys(m->tokens, &m->attention));
   OK(AttentionOptionsRead(&options));
-  OK(AttentionEnergyRate(attention, options.energy_beta, low, high));
-  for (uint32_t k = 0; k < starts; k++) {
-    double center[DIM_MOST];
-    RngNormal((RngStream){.seed = 9, .realization = k / 6, .purpose = RNG_TEST}, 0, (size_t)d, center);
-    Fill(tokens, k, spreads[k % 6], center);
-    OK(SyncPush(attention, tokens, drift, gradient, &push));
-    OK(AttentionEnergy(attention, tokens, &energy));
-    if (energy > 1e-7 * exp(options.energy_beta)) most = PetscMax(most, push / energy);
+  m->beta = options.energy_beta;
+}
+
+static void Destroy(Measured *m) {
+  OK(AttentionDestroy(&m->attention));
+  OK(VecDestroy(&m->gradient));
+  OK(VecDestroy(&m->drift));
+  OK(TokensDestroy(&m->tokens));
+}
+
+/* Of measure k; -infinity where the energy is lost in rounding. */
+static double Rate(Measured *m, PetscInt d, uint32_t k) {
+  static const double spreads[SPREADS] = {3, 1, 0.3, 0.1, 0.01, 0.002};
+  double center[DIM_MOST];
+
+  RngNormal((RngStream){.seed = 9, .realization = k / SPREADS, .purpose = RNG_TEST}, 0, (size_t)d, center);
+  Fill(m->tokens, k, spreads[k % SPREADS], center);
+  OK(SyncPush(m->attention, m->tokens, m->drift, m->gradient, &m->push));
+  OK(AttentionEnergy(m->attention, m->tokens, &m->energy));
+  return m->energy > 1e-7 * exp(m->beta) ? m->push / m->energy : -INFINITY;
+}
+
+/* The largest rate over measures of all spreads; those that have nearly met at the best of some points apart. Each is
+ * on one rank, the first of each spread also on all, with the same bits. */
+static double Largest(PetscInt d, uint32_t starts, PetscReal *low, PetscReal *high) {
+  double most = -INFINITY;
+  Measured all, own;
+  int rank, size;
+
+  OK(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
+  OK(MPI_Comm_size(PETSC_COMM_WORLD, &size));
+  Make(PETSC_COMM_WORLD, d, &all);
+  Make(PETSC_COMM_SELF, d, &own);
+  OK(AttentionEnergyRate(all.attention, all.beta, low, high));
+  for (uint32_t k = 0; k < SPREADS; k++) {
+    Rate(&all, d, k);
+    Rate(&own, d, k);
+    CLOSE(all.push, own.push, 0);
+    CLOSE(all.energy, own.energy, 0);
   }
-  OK(AttentionDestroy(&attention));
-  OK(VecDestroy(&gradient));
-  OK(VecDestroy(&drift));
-  OK(TokensDestroy(&tokens));
+  for (uint32_t k = (uint32_t)rank; k < starts; k += (uint32_t)size) most = PetscMax(most, Rate(&own, d, k));
+  OK(MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_DOUBLE, MPI_MAX, PETSC_COMM_WORLD));
+  Destroy(&own);
+  Destroy(&all);
   return most;
 }
 
