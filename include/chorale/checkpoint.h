@@ -46,6 +46,12 @@ PetscErrorCode CheckpointCatchSignals(void);
  * there is a checkpoint. steps: of one realization, or of the unit a study counts in. Collective on the world. */
 PetscErrorCode CheckpointCreate(const CheckpointOptions *options, Output output, Ensemble ensemble, PetscInt steps,
                                 Checkpoint *checkpoint);
+/* The same of the n cells of a sweep, parts of `whole` with as many realizations each. Realization r of cell c of R
+ * realizations each has the number cR + r in what follows. */
+PetscErrorCode CheckpointCreateCells(const CheckpointOptions *options, Output output, Ensemble whole, PetscInt n,
+                                     const Ensemble cells[], const PetscInt steps[], Checkpoint *checkpoint);
+/* What is added from now on is of this cell, and CheckpointKeepDone means it. */
+PetscErrorCode CheckpointSetCell(Checkpoint checkpoint, PetscInt cell);
 PetscErrorCode CheckpointDestroy(Checkpoint *checkpoint);
 /* With options.resume: were the results of this very deck complete already (a job that was submitted again)? Then says
  * so on stdout of rank 0; the run has nothing to do. Collective. */
@@ -66,7 +72,7 @@ PetscErrorCode CheckpointAddReals(Checkpoint checkpoint, const char *name, Petsc
  * frames may be 0. */
 PetscErrorCode CheckpointAddRows(Checkpoint checkpoint, const char *name, PetscInt frames, const PetscInt64 step[],
                                  PetscInt columns, PetscInt n, PetscReal mine[]);
-/* n numbers of the whole run that the first rank holds. */
+/* n numbers of the whole run that the first rank of realization 0 holds. */
 PetscErrorCode CheckpointAddShared(Checkpoint checkpoint, const char *name, PetscInt n, PetscReal values[]);
 /* The i-th numbers of the whole run that it keeps; name is NULL past the end. Pure. */
 PetscErrorCode CheckpointGetShared(Checkpoint checkpoint, PetscInt i, const char **name, PetscInt *n,

@@ -20,6 +20,12 @@ PetscErrorCode EnsembleOptionsRead(EnsembleOptions *options);
  * token blocks a shard can own. Automatic choice: the divisor G of the ranks P that minimises ceil(R/G) *
  * ceil(blocks/(P/G)); among equals the largest G, since groups do not communicate. Collective on PETSC_COMM_WORLD. */
 PetscErrorCode EnsembleCreate(const EnsembleOptions *options, PetscInt blocks, Ensemble *ensemble);
+/* So many realizations on the groups of another ensemble, which outlives it: those of a cell of a sweep. Not
+ * collective. */
+PetscErrorCode EnsembleCreatePart(Ensemble whole, PetscInt realizations, Ensemble *part);
+/* Realization 0 of the part becomes that of group `first` of the whole, and so on: groups have other numbers in the
+ * part. Not collective, but alike on all ranks. */
+PetscErrorCode EnsembleTurn(Ensemble part, PetscInt first);
 PetscErrorCode EnsembleDestroy(Ensemble *ensemble);
 /* The process grid in two or three lines on stdout of rank 0. Collective. */
 PetscErrorCode EnsembleView(Ensemble ensemble);

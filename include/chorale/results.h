@@ -20,6 +20,8 @@ typedef struct {
   PetscInt integers;         /* so many of its numbers, the first, are whole */
   PetscInt rows;             /* of the table that are printed, 0 for all */
   PetscBool only_table;      /* there is no results file */
+  const char *headline;      /* what the printed table of a sweep has of a cell: scalars, texts, or columns at their last
+                                row; NULL: the last row */
   const QuantityText *texts; /* all that the report names; ends with {0} */
 } ResultsForm;
 
@@ -33,6 +35,8 @@ typedef struct {
 
 /* Strings of the form stay the caller's. */
 PetscErrorCode ResultsCreate(const ResultsForm *form, Results *results);
+/* The same of a cell of a sweep; its file and its table are those of all cells. */
+PetscErrorCode ResultsCreateCell(const ResultsForm *form, PetscInt cell, Results *results);
 PetscErrorCode ResultsDestroy(Results *results);
 /* A quantity of frames or realizations; its unit and description are those of the form's list where it has none. Before
  * ResultsSetUp. Strings stay the caller's. */
@@ -89,6 +93,12 @@ PetscErrorCode ResultsSetOrigin(Results results, const char *group, const char *
 
 /* Writes the results file: temporary, fsync, rename. Collective on all ranks. */
 PetscErrorCode ResultsCommit(Results results);
+/* The same for the cells of a sweep; fill begins the results of a cell and has its report made. */
+typedef PetscErrorCode (*ResultsFill)(void *context, PetscInt cell);
+PetscErrorCode ResultsCommitCells(PetscInt n, const Results cells[], ResultsFill fill, void *context);
+PetscErrorCode ResultsTellCells(PetscInt n, const Results cells[]);
+/* Refuses (user input) a sweep in which this cell records something else than the first one. Collective. */
+PetscErrorCode ResultsCheckCell(Results first, Results cell);
 /* Of complete results: output_table, the table and the words. Collective on all ranks. */
 PetscErrorCode ResultsTell(Results results);
 

@@ -11,6 +11,10 @@ struct _p_Hdf {
   hid_t file;
   char path[PETSC_MAX_PATH_LEN];
   char key[64]; /* deck key that named the file, for messages; may be empty */
+  int axes; /* of a sweep, 0 for none */
+  char axis[HDF_AXES][128]; /* paths of their scales; empty for what is no scale */
+  hsize_t cells[HDF_AXES], cell[HDF_AXES];
+  PetscBool inside; /* a cell is chosen */
   haddr_t end;  /* where the file ends, once it is closed; 0 before */
 };
 
@@ -25,5 +29,26 @@ PETSC_INTERN PetscErrorCode HdfAgree(MPI_Comm comm, PetscBool *ok);
 /* ": No space left on device" and the like after a write that failed; empty where the system gives no reason, and on
  * ranks that do not speak. Valid until the next call. Not collective. */
 PETSC_INTERN const char *HdfReason(Hdf hdf);
+
+/* ---- hdf_write.c, for hdf_cells.c ---- */
+
+/* A fixed-length string type with room for so many characters. */
+PETSC_INTERN hid_t HdfStringType(size_t length);
+/* A dataset to be filled, opened or made. */
+PETSC_INTERN PetscErrorCode HdfCreateDataset(Hdf hdf, const char *path, hid_t type, hid_t space, hid_t create,
+                                             hid_t *dataset);
+/* A part of an open dataset; n == 0 writes nothing but takes part. */
+PETSC_INTERN PetscErrorCode HdfWritePart(Hdf hdf, const char *path, hid_t dataset, hid_t type, const hsize_t start[],
+                                         const hsize_t step[], const hsize_t count[], PetscInt64 n, const void *values);
+/* A whole dataset whose values rank 0 holds. */
+PETSC_INTERN PetscErrorCode HdfWriteWhole(Hdf hdf, const char *path, hid_t type, hid_t space, hsize_t chunk,
+                                          const void *values);
+/* ---- hdf_cells.c ---- */
+
+/* The chosen cell's part of a dataset of this shape behind the axes: from start (NULL: 0) with these steps (NULL: 1).
+ * n == 0: this rank has nothing to write. */
+PETSC_INTERN PetscErrorCode HdfWriteCell(Hdf hdf, const char *path, hid_t type, int rank, const hsize_t size[],
+                                         const hsize_t start[], const hsize_t step[], const hsize_t count[],
+                                         PetscInt64 n, const void *values);
 
 #endif

@@ -39,7 +39,7 @@ PetscErrorCode HdfExternalLink(Hdf hdf, const char *path, const char *file, cons
 
 /* A fixed-length, zero-terminated string type with room for `length` characters. UTF-8 holds ASCII, and paths need not
  * be ASCII. */
-static hid_t StringType(size_t length) {
+hid_t HdfStringType(size_t length) {
   const hid_t type = H5Tcopy(H5T_C_S1);
   H5Tset_size(type, length + 1);
   H5Tset_cset(type, H5T_CSET_UTF8);
@@ -52,6 +52,8 @@ static PetscErrorCode WriteAttribute(Hdf hdf, const char *path, const char *name
   hid_t object, attribute;
 
   PetscFunctionBeginUser;
+  for (int i = 0; hdf->inside && i < hdf->axes; i++)
+    if (hdf->cell[i]) PetscFunctionReturn(0); /* the first cell says it for all */
   PetscCall(HdfWriteGroup(hdf, path));
   object = H5Oopen(hdf->file, path, H5P_DEFAULT);
   HdfCheck(hdf, object, path);
@@ -65,7 +67,7 @@ static PetscErrorCode WriteAttribute(Hdf hdf, const char *path, const char *name
 }
 
 PetscErrorCode HdfAttributeString(Hdf hdf, const char *path, const char *name, const char *value) {
-  const hid_t type = StringType(strlen(value)), space = H5Screate(H5S_SCALAR);
+  const hid_t type = HdfStringType(strlen(value)), space = H5Screate(H5S_SCALAR);
 
   PetscFunctionBeginUser;
   PetscCall(WriteAttribute(hdf, path, name, type, space, value));
@@ -85,7 +87,7 @@ PetscErrorCode HdfAttributeStrings(Hdf hdf, const char *path, const char *name, 
   for (int i = 0; i < n; i++) length = PetscMax(length, strlen(values[i]));
   PetscCall(PetscCalloc1((size_t)n * (length + 1), &text));
   for (int i = 0; i < n; i++) memcpy(text + (size_t)i * (length + 1), values[i], strlen(values[i]));
-  type = StringType(length);
+  type = HdfStringType(length);
   PetscCall(WriteAttribute(hdf, path, name, type, space, text));
   H5Tclose(type);
   H5Sclose(space);
@@ -149,7 +151,7 @@ static PetscBool Grow(hid_t dataset, hid_t type, hid_t space) {
 
 /* A dataset to be filled: the one at path if it is like it or can become so, else a new one in its place, with missing
  * parents. Unwritten parts are left to the file system (zeros): HDF5 would write everything twice. */
-static PetscErrorCode CreateDataset(Hdf hdf, const char *path, hid_t type, hid_t space, hid_t create, hid_t *dataset) {
+PetscErrorCode HdfCreateDataset(Hdf hdf, const char *path, hid_t type, hid_t space, hid_t create, hid_t *dataset) {
   PetscBool exists;
   hid_t links;
 
@@ -188,8 +190,7 @@ static PetscErrorCode WriteSelected(Hdf hdf, const char *path, hid_t dataset, hi
 }
 
 /* A whole dataset whose values rank 0 holds; in chunks of so many numbers, or in one piece for 0. */
-static PetscErrorCode WriteWhole(Hdf hdf, const char *path, hid_t type, hid_t space, hsize_t chunk,
-                                 const void *values) {
+PetscErrorCode HdfWriteWhole(Hdf hdf, const char *path, hid_t type, hid_t space, hsize_t chunk, const void *values) {
   PetscMPIInt rank;
   hid_t create, dataset, part;
 
@@ -198,7 +199,7 @@ static PetscErrorCode WriteWhole(Hdf hdf, const char *path, hid_t type, hid_t sp
   create = H5Pcreate(H5P_DATASET_CREATE);
   H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
   if (chunk) H5Pset_chunk(create, 1, &chunk);
-  PetscCall(CreateDataset(hdf, path, type, space, create, &dataset));
+  PetscCall(HdfCreateDataset(hdf, path, type, space, create, &dataset));
   part = H5Scopy(space);
   if (rank) H5Sselect_none(part);
   PetscCall(WriteSelected(hdf, path, dataset, type, part, part, rank ? NULL : values));
@@ -215,8 +216,12 @@ static PetscErrorCode WriteArray(Hdf hdf, const char *path, hid_t type, int rank
 
   PetscFunctionBeginUser;
   for (int i = 0; i < rank; i++) size[i] = (hsize_t)shape[i];
+  if (hdf->inside) {
+    PetscCall(HdfWriteCell(hdf, path, type, rank, size, NULL, NULL, size, values ? 1 : 0, values));
+    PetscFunctionReturn(0);
+  }
   space = H5Screate_simple(rank, size, NULL);
-  PetscCall(WriteWhole(hdf, path, type, space, 0, values));
+  PetscCall(HdfWriteWhole(hdf, path, type, space, 0, values));
   H5Sclose(space);
   PetscFunctionReturn(0);
 }
@@ -226,7 +231,7 @@ static PetscErrorCode GrowArray(Hdf hdf, const char *path, hid_t type, PetscInt6
   const hid_t space = H5Screate_simple(1, &size, &most);
 
   PetscFunctionBeginUser;
-  PetscCall(WriteWhole(hdf, path, type, space, GROW_CHUNK, values));
+  PetscCall(HdfWriteWhole(hdf, path, type, space, GROW_CHUNK, values));
   H5Sclose(space);
   PetscFunctionReturn(0);
 }
@@ -256,10 +261,10 @@ PetscErrorCode HdfWriteInts(Hdf hdf, const char *path, int rank, const PetscInt6
 }
 
 PetscErrorCode HdfWriteString(Hdf hdf, const char *path, const char *value) {
-  const hid_t type = StringType(strlen(value)), space = H5Screate(H5S_SCALAR);
+  const hid_t type = HdfStringType(strlen(value)), space = H5Screate(H5S_SCALAR);
 
   PetscFunctionBeginUser;
-  PetscCall(WriteWhole(hdf, path, type, space, 0, value));
+  PetscCall(HdfWriteWhole(hdf, path, type, space, 0, value));
   H5Sclose(space);
   H5Tclose(type);
   PetscFunctionReturn(0);
@@ -267,8 +272,8 @@ PetscErrorCode HdfWriteString(Hdf hdf, const char *path, const char *value) {
 
 /* The part of an open dataset that starts at `start` and takes `count` entries with `step` between them (NULL: 1) along
  * every dimension; n == 0 writes nothing but takes part. */
-static PetscErrorCode WritePart(Hdf hdf, const char *path, hid_t dataset, hid_t type, const hsize_t start[],
-                                const hsize_t step[], const hsize_t count[], PetscInt64 n, const void *values) {
+PetscErrorCode HdfWritePart(Hdf hdf, const char *path, hid_t dataset, hid_t type, const hsize_t start[],
+                            const hsize_t step[], const hsize_t count[], PetscInt64 n, const void *values) {
   const hid_t space = H5Dget_space(dataset);
   const hid_t memory = n ? H5Screate_simple(H5Sget_simple_extent_ndims(space), count, NULL) : H5Scopy(space);
 
@@ -288,13 +293,18 @@ static PetscErrorCode WritePart(Hdf hdf, const char *path, hid_t dataset, hid_t 
 /* A part of a fixed-size dataset of doubles of this shape. */
 static PetscErrorCode WriteFixed(Hdf hdf, const char *path, int rank, const hsize_t size[], const hsize_t start[],
                                  const hsize_t step[], const hsize_t count[], PetscInt64 n, const double *values) {
-  const hid_t create = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(rank, size, NULL);
-  hid_t dataset;
+  hid_t create, space, dataset;
 
   PetscFunctionBeginUser;
+  if (hdf->inside) {
+    PetscCall(HdfWriteCell(hdf, path, H5T_NATIVE_DOUBLE, rank, size, start, step, count, n, values));
+    PetscFunctionReturn(0);
+  }
+  create = H5Pcreate(H5P_DATASET_CREATE);
+  space = H5Screate_simple(rank, size, NULL);
   H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
-  PetscCall(CreateDataset(hdf, path, H5T_NATIVE_DOUBLE, space, create, &dataset));
-  PetscCall(WritePart(hdf, path, dataset, H5T_NATIVE_DOUBLE, start, step, count, n, values));
+  PetscCall(HdfCreateDataset(hdf, path, H5T_NATIVE_DOUBLE, space, create, &dataset));
+  PetscCall(HdfWritePart(hdf, path, dataset, H5T_NATIVE_DOUBLE, start, step, count, n, values));
   H5Dclose(dataset);
   H5Sclose(space);
   H5Pclose(create);
@@ -353,7 +363,7 @@ PetscErrorCode HdfSeriesCreate(Hdf hdf, const char *path, const HdfSeriesShape *
     H5Pset_deflate(create, (unsigned)shape->deflate);
   }
   space = H5Screate_simple(3, size, most);
-  PetscCall(CreateDataset(hdf, path, FileType(shape), space, create, &series->dataset));
+  PetscCall(HdfCreateDataset(hdf, path, FileType(shape), space, create, &series->dataset));
   H5Sclose(space);
   H5Pclose(create);
   *handle = series;
@@ -420,7 +430,7 @@ PetscErrorCode HdfSeriesWrite(HdfSeries series, PetscInt64 t, PetscInt64 first, 
   PetscCheck(t >= 0 && t < series->shape.frames, series->hdf->comm, PETSC_ERR_ARG_OUTOFRANGE,
              "%s: frame %" PetscInt64_FMT " is past the end", series->hdf->path, t);
   PetscCall(InFileType(series, count * series->shape.d, values, &stored));
-  PetscCall(WritePart(series->hdf, series->path, series->dataset, FileType(&series->shape), start, NULL, size, count,
+  PetscCall(HdfWritePart(series->hdf, series->path, series->dataset, FileType(&series->shape), start, NULL, size, count,
                       stored));
   PetscFunctionReturn(0);
 }

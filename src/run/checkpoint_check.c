@@ -78,13 +78,15 @@ static PetscErrorCode CompareKey(const char *key, const char *value, void *conte
 }
 
 PetscErrorCode CheckpointReadHeader(Checkpoint checkpoint, Hdf hdf) {
-  Comparison comparison = {checkpoint->layout.world, checkpoint->source, hdf, checkpoint->steps};
+  Comparison comparison = {checkpoint->layout.world, checkpoint->source, hdf, 0};
   char study[CHECKPOINT_NAME], format[CHECKPOINT_NAME];
   PetscInt64 shape[8];
   PetscBool found;
   int rank;
 
   PetscFunctionBeginUser;
+  for (PetscInt c = 0; c < checkpoint->cell_count; c++)
+    comparison.steps = PetscMax(comparison.steps, checkpoint->cells[c].steps);
   PetscCall(HdfReadAttribute(comparison.hdf, "/checkpoint", "format", sizeof(format), format, &found));
   PetscCheck(found && !strcmp(format, CHECKPOINT_FORMAT), checkpoint->layout.world, PETSC_ERR_USER_INPUT,
              "checkpoint_resume = true: %s has format '%s', this program reads " CHECKPOINT_FORMAT, checkpoint->source,
@@ -98,11 +100,13 @@ PetscErrorCode CheckpointReadHeader(Checkpoint checkpoint, Hdf hdf) {
   PetscCheck(rank == 1 && shape[0] == checkpoint->layout.realizations, checkpoint->layout.world, PETSC_ERR_USER_INPUT,
              "checkpoint_resume = true: %s has another number of realizations", checkpoint->source);
   PetscCall(HdfReadInts(comparison.hdf, "/status/step", checkpoint->layout.realizations, checkpoint->step));
-  for (PetscInt r = 0; r < checkpoint->layout.realizations; r++)
-    PetscCheck(0 <= checkpoint->step[r] && checkpoint->step[r] <= checkpoint->steps, checkpoint->layout.world,
+  for (PetscInt r = 0; r < checkpoint->layout.realizations; r++) {
+    const PetscInt steps = CheckpointCellOf(checkpoint, r)->steps;
+    PetscCheck(0 <= checkpoint->step[r] && checkpoint->step[r] <= steps, checkpoint->layout.world,
                PETSC_ERR_USER_INPUT,
                "checkpoint_resume = true: %s says that %" PetscInt64_FMT " of %" PetscInt_FMT " steps are done",
-               checkpoint->source, checkpoint->step[r], checkpoint->steps);
+               checkpoint->source, checkpoint->step[r], steps);
+  }
   PetscFunctionReturn(0);
 }
 

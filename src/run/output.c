@@ -14,16 +14,16 @@
 const OptionKey OutputKeys[] = {
     STRING_KEY(OutputOptions, file, "output_file", "", .shown = "STUDY.h5", .help = "Results file (HDF5)."),
     FLAG_KEY(OutputOptions, overwrite, "output_overwrite", .help = "Replace an existing results file."),
-    INT_KEY(OutputOptions, every, "output_every", "1", 1, 100000000, "layers", .needs = {{"output_log", "0"}},
+    INT_KEY(OutputOptions, every, "output_every", "1", 1, 100000000, "layers", .whole = PETSC_TRUE, .needs = {{"output_log", "0"}},
             .help = "Layers from one recorded frame to the next."),
-    INT_KEY(OutputOptions, log, "output_log", "0", 0, 100000000, "frames",
+    INT_KEY(OutputOptions, log, "output_log", "0", 0, 100000000, "frames", .whole = PETSC_TRUE,
             .help = "Frames recorded beside the first, equally spaced in the logarithm of time as far as they can be a "
                     "layer apart; 0 for output_every."),
-    INT_KEY(OutputOptions, trajectories, "output_trajectories", "0", 0, 10000000, "runs",
+    INT_KEY(OutputOptions, trajectories, "output_trajectories", "0", 0, 10000000, "runs", .whole = PETSC_TRUE,
             .help = "Realizations (the first ones) whose token positions are recorded; at most ensemble_realizations."),
-    CHOICE_KEY(OutputOptions, precision, "output_precision", "double", .words = OPTION_WORDS("double", "single"),
+    CHOICE_KEY(OutputOptions, precision, "output_precision", "double", .words = OPTION_WORDS("double", "single"), .whole = PETSC_TRUE,
                .needs = {{"output_trajectories", "!0"}}, .help = "Precision of recorded positions."),
-    INT_KEY(OutputOptions, compress, "output_compress", "0", 0, 9, "-", .needs = {{"output_trajectories", "!0"}},
+    INT_KEY(OutputOptions, compress, "output_compress", "0", 0, 9, "-", .whole = PETSC_TRUE, .needs = {{"output_trajectories", "!0"}},
             .help = "Compression level of recorded positions, 0 for none."),
     STRING_KEY(OutputOptions, table, "output_table", "", .shown = "(none)",
                .help = "CSV file for the rows of the study's table, with 17 digits; it may replace an earlier one, no "

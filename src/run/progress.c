@@ -10,7 +10,7 @@
 #define LOG_INTERVAL 30  /* and between the lines in a log */
 
 const OptionKey ProgressKeys[] = {
-    REAL_KEY(ProgressOptions, interval, "progress", "auto", 0, 1e6, "s", .above = PETSC_TRUE,
+    REAL_KEY(ProgressOptions, interval, "progress", "auto", 0, 1e6, "s", .above = PETSC_TRUE, .whole = PETSC_TRUE,
              .words = OPTION_WORDS("auto", "off"),
              .help = "Progress on stderr: a bar on a terminal and a line every 30 s in a log; off; or seconds between "
                      "lines."),

@@ -8,6 +8,8 @@
 
 #include "run/table.h"
 
+#define SWEEP_ROWS 40 /* cells that are printed */
+
 PetscInt ResultsTableWidth(Results results) {
   PetscInt width = results->labels ? 0 : 1;
 
@@ -124,33 +126,45 @@ PetscErrorCode ResultsPlaceTable(Results results) {
 }
 
 /* The table first into its file, which counts, then onto paper; the error numbers of both, 0 for success. */
-static PetscErrorCode TellTable(Results results, const char *path, int errors[2]) {
-  const Table table = {results->columns,       ResultsTableWidth(results),
-                       results->form.integers, results->rows,
-                       results->row,           results->labels};
+static PetscErrorCode Tell(Results results, const char *path, const Table *all, const Table *printed, int errors[2]) {
+  const PetscInt rows = results->cell < 0 ? results->form.rows : SWEEP_ROWS;
 
   PetscFunctionBeginUser;
-  if (*path) errors[0] = TableWrite(&table, path);
+  if (*path) errors[0] = TableWrite(all, path);
   errno = 0;
   fwrite(results->words, 1, results->place, stdout);
-  PetscCall(TablePrint(&table, results->form.rows));
+  PetscCall(TablePrint(printed, rows));
   fwrite(results->words + results->place, 1, results->said - results->place, stdout);
   if (fflush(stdout) || ferror(stdout)) errors[1] = errno ? errno : EIO;
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode ResultsTell(Results results) {
+PetscErrorCode ResultsTellTable(Results results, const Table *all, const Table *printed) {
   const char *path = results->output->options.table;
   int errors[2] = {0, 0};
 
   PetscFunctionBeginUser;
-  PetscCall(ResultsSay(results, "%s", ""));
-  if (!results->output->rank) PetscCall(TellTable(results, path, errors));
+  if (!results->output->rank) PetscCall(Tell(results, path, all, printed, errors));
   PetscCallMPI(MPI_Bcast(errors, 2, MPI_INT, 0, results->layout.world));
   PetscCheck(!errors[0], results->layout.world, PETSC_ERR_FILE_WRITE, "output_table = %s: cannot be written: %s", path,
              strerror(errors[0]));
   PetscCheck(!errors[1], results->layout.world, PETSC_ERR_FILE_WRITE, "the output cannot be printed: %s%s%s",
              strerror(errors[1]), results->form.only_table ? "" : "; the results are in ",
              results->form.only_table ? "" : results->output->file);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsTell(Results results) {
+  const Table table = {.columns = results->columns,
+                       .width = ResultsTableWidth(results),
+                       .integers = results->form.integers,
+                       .rows = results->rows,
+                       .values = results->row,
+                       .texts = results->labels ? 1 : 0,
+                       .labels = results->labels};
+
+  PetscFunctionBeginUser;
+  PetscCall(ResultsSay(results, "%s", ""));
+  PetscCall(ResultsTellTable(results, &table, &table));
   PetscFunctionReturn(0);
 }

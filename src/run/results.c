@@ -10,7 +10,14 @@
 
 PetscErrorCode ResultsCreate(const ResultsForm *form, Results *results) {
   PetscFunctionBeginUser;
+  PetscCall(ResultsCreateCell(form, -1, results));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsCreateCell(const ResultsForm *form, PetscInt cell, Results *results) {
+  PetscFunctionBeginUser;
   PetscCall(PetscNew(results));
+  (*results)->cell = cell;
   (*results)->form = *form;
   if (form->columns) PetscCall(PetscStrallocpy(form->columns, &(*results)->columns));
   PetscFunctionReturn(0);
@@ -125,6 +132,8 @@ static PetscErrorCode CheckCount(const char *key, const char *value, void *conte
 
 PetscErrorCode ResultsSetUp(Results results, Ensemble ensemble, const Frames *frames, Output output,
                             PetscInt trajectories) {
+  char *columns;
+
   PetscFunctionBeginUser;
   results->ensemble = ensemble;
   results->frames = frames;
@@ -134,8 +143,11 @@ PetscErrorCode ResultsSetUp(Results results, Ensemble ensemble, const Frames *fr
   PetscCallMPI(MPI_Comm_rank(results->layout.shards, &results->shard));
   if (!results->columns) PetscCall(NameColumns(results));
   PetscCall(DeckVisit(CheckCount, results));
+  if (results->cell > 0) PetscFunctionReturn(0); /* files are those of all cells */
   if (!results->form.only_table) PetscCall(OutputCheckFile(output, trajectories));
-  PetscCall(OutputCheckTable(output, results->columns));
+  PetscCall(ResultsSweepColumns(results->columns, &columns));
+  PetscCall(OutputCheckTable(output, columns));
+  PetscCall(PetscFree(columns));
   PetscFunctionReturn(0);
 }
 

@@ -76,9 +76,9 @@ static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
   PetscFunctionReturn(0);
 }
 
-/* All of it together on the rank that has most. */
-static PetscErrorCode ViewTotal(Simulation *simulation) {
-  PetscReal attention[3], noise[2], mean[2], scheme, results;
+/* Flops of a step on the rank that has most, beside random numbers, and memory of what makes them. */
+static PetscErrorCode GetCost(Simulation *simulation, PetscReal *flops, PetscReal *bytes) {
+  PetscReal attention[3], noise[2], mean[2], scheme;
   PetscInt stages;
   PetscMPIInt size;
   PetscBool zero;
@@ -93,18 +93,37 @@ static PetscErrorCode ViewTotal(Simulation *simulation) {
   PetscCall(NoiseGetCost(simulation->noise, (PetscReal)layout.count, mine, &noise[0], &noise[1]));
   PetscCall(SchemeGetStages(simulation->system.scheme, &stages));
   PetscCall(SchemeGetBytes(simulation->system.scheme, &scheme));
-  PetscCall(RunGetBytes(simulation->run, &results));
   if (simulation->barycentre) {
     PetscCall(AttentionBarycentreGetCost(simulation->system.attention, &mean[0], &mean[1]));
     noise[0] += mean[0];
     noise[1] += mean[1];
   }
-  const PetscReal flops = (PetscReal)stages * ((zero ? 0 : attention[0]) + noise[0]);
-  const PetscReal bytes = 8 * mine * (layout.dim * (simulation->rows ? 2 : 1) + 1) + attention[2] + noise[1] + scheme +
-                          results + 8 * mine * layout.dim; /* what goes to a checkpoint */
+  *flops = (PetscReal)stages * ((zero ? 0 : attention[0]) + noise[0]);
+  *bytes = 8 * mine * (layout.dim * (simulation->rows ? 2 : 1) + 1) + attention[2] + noise[1] + scheme +
+           8 * mine * layout.dim; /* what goes to a checkpoint */
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Cost(void *state, PetscReal *work) {
+  PetscReal bytes;
+
+  PetscFunctionBeginUser;
+  PetscCall(GetCost(state, work, &bytes));
+  PetscFunctionReturn(0);
+}
+
+/* All of it together on the rank that has most. */
+static PetscErrorCode ViewTotal(Simulation *simulation) {
+  PetscReal flops, bytes, results;
+  TokensLayout layout;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(simulation->system.tokens, &layout));
+  PetscCall(GetCost(simulation, &flops, &bytes));
+  PetscCall(RunGetBytes(simulation->run, &results));
   PetscCall(PetscPrintf(layout.comm,
                         "total      per step and rank: %.3g Gflop beside random numbers; per rank: %.3g MB memory\n",
-                        1e-9 * (double)flops, 1e-6 * (double)bytes));
+                        1e-9 * (double)flops, 1e-6 * (double)(bytes + results)));
   PetscFunctionReturn(0);
 }
 
@@ -156,13 +175,14 @@ const Study StudySimulate = {
     .name = "simulate",
     .options = &SimulateTable,
     .summary = "the transformer: tokens through L random layers, an ensemble of realizations",
-    .form = {.integers = 1, .rows = 20},
+    .form = {.integers = 1, .rows = 20, .headline = "energy_mean,energy_sem,order_mean,order_sem"},
     .size = sizeof(Simulation),
     .checkpoints = PETSC_TRUE,
     .thins = PETSC_TRUE,
     .create = Create,
     .keep = Keep,
     .view = View,
+    .cost = Cost,
     .start = Begin,
     .step = Step,
     .frame = Measure,

@@ -36,7 +36,14 @@ Cosines of all pairs of tokens at a step (record positions with output_trajector
         x = run.trajectory(0).at(step=100)
         cosine = x @ x.T
 
-Join of a sweep:
+A sweep over two keys, {key: values} in the order of the axes; its cells are runs:
+
+    with io.open("sweep.h5") as run:
+        beta, value = run.sweep["attention_beta"], run.sweep["attention_value"]
+        energy = run.study_data["energy_mean"][:, :, -1]         [beta][value], at the end
+        curve = run.cell(0, 2).table()["energy_mean"]            over time
+
+Join of several files:
 
     rows = []
     for path in sorted(glob.glob("sweep/*.h5")):

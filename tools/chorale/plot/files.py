@@ -18,6 +18,8 @@ from chorale.plot.common import Picture
 def module_of(run: Run) -> ModuleType:
     """The module of this folder that draws an open file."""
     name = {"trajectory": "tokens", "checkpoint": "checkpoint"}.get(run.kind, run.study)
+    if run.kind == "results" and run.sweep:
+        name = "sweep"
     if not (Path(__file__).resolve().parent / f"{name}.py").is_file():
         raise BadFile(run.path, f"study {name} has no picture")
     return importlib.import_module(f"chorale.plot.{name}")
