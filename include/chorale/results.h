@@ -15,13 +15,13 @@
 typedef struct _p_Results *Results;
 
 typedef struct {
-  const char *study;         /* /study/STUDY, and the default STUDY.h5 of output_file */
-  const char *columns;       /* of the table; NULL: step,time and COLUMN_mean,COLUMN_sem of the observables */
-  PetscInt integers;         /* so many of its numbers, the first, are whole */
-  PetscInt rows;             /* of the table that are printed, 0 for all */
-  PetscBool only_table;      /* there is no results file */
-  const char *headline;      /* what the printed table of a sweep has of a cell: scalars, texts, or columns at their last
-                                row; NULL: the last row */
+  const char *study;    /* /study/STUDY, and the default STUDY.h5 of output_file */
+  const char *columns;  /* of the table; NULL: step,time and COLUMN_mean,COLUMN_sem of the observables */
+  PetscInt integers;    /* so many of its numbers, the first, are whole */
+  PetscInt rows;        /* of the table that are printed, 0 for all */
+  PetscBool only_table; /* there is no results file */
+  const char *headline; /* what the printed table of a sweep has of a cell: scalars, texts, or columns at their last
+                           row; NULL: the last row */
   const QuantityText *texts; /* all that the report names; ends with {0} */
 } ResultsForm;
 

@@ -77,7 +77,8 @@ PetscBool DeckIsSweep(const OptionKey *key, const char *text) {
 }
 
 /* Value i of n from a to b: the ends as they were written, those between with 15 digits, so that a decade is one. */
-static void Between(const OptionKey *key, PetscBool log, char *const end[2], PetscInt i, PetscInt n, char text[DIGITS]) {
+static void Between(const OptionKey *key, PetscBool log, char *const end[2], PetscInt i, PetscInt n,
+                    char text[DIGITS]) {
   const double t = (double)i / (double)(n - 1), a = strtod(end[0], NULL), b = strtod(end[1], NULL);
   const double x = log ? pow(a, 1 - t) * pow(b, t) : (a * (double)(n - 1 - i) + b * (double)i) / (double)(n - 1);
 
@@ -156,8 +157,8 @@ PetscErrorCode DeckListCheck(const OptionKey *key, const char *given, const char
   PetscCheck(!key->whole && !DeckIsSingle(), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "%s = %s: study %s takes one value here, not a list%s", key->name, DeckQuote(given, quote, sizeof(quote)),
              DeckStudy(), where);
-  PetscCheck(strlen(given) < PETSC_MAX_PATH_LEN, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: is too long a list%s",
-             key->name, DeckQuote(given, quote, sizeof(quote)), where);
+  PetscCheck(strlen(given) < PETSC_MAX_PATH_LEN, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "%s = %s: is too long a list%s", key->name, DeckQuote(given, quote, sizeof(quote)), where);
   PetscCall(Expand(key, given, where, &n, &values));
   PetscCall(PetscStrToArrayDestroy(n, values));
   PetscFunctionReturn(0);
@@ -178,7 +179,7 @@ static PetscErrorCode AddAxis(const OptionKey *key, const char *given) {
   PetscCall(PetscMalloc1(n, &new->value));
   for (int i = 0; i < n; i++) {
     PetscCall(PetscStrallocpy(values[i], &new->value[i]));
-    new->numeric = new->numeric && DeckTextToReal(values[i], &x) ? PETSC_TRUE : PETSC_FALSE;
+    new->numeric = new->numeric &&DeckTextToReal(values[i], &x) ? PETSC_TRUE : PETSC_FALSE;
   }
   axes++;
   PetscCall(PetscStrToArrayDestroy(n, values));

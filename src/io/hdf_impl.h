@@ -10,12 +10,12 @@ struct _p_Hdf {
   MPI_Comm comm;
   hid_t file;
   char path[PETSC_MAX_PATH_LEN];
-  char key[64]; /* deck key that named the file, for messages; may be empty */
-  int axes; /* of a sweep, 0 for none */
+  char key[64];             /* deck key that named the file, for messages; may be empty */
+  int axes;                 /* of a sweep, 0 for none */
   char axis[HDF_AXES][128]; /* paths of their scales; empty for what is no scale */
   hsize_t cells[HDF_AXES], cell[HDF_AXES];
   PetscBool inside; /* a cell is chosen */
-  haddr_t end;  /* where the file ends, once it is closed; 0 before */
+  haddr_t end;      /* where the file ends, once it is closed; 0 before */
 };
 
 /* A write that HDF5 refuses is a run-time failure; metadata calls are collective and fail on all ranks alike. */

@@ -431,7 +431,7 @@ PetscErrorCode HdfSeriesWrite(HdfSeries series, PetscInt64 t, PetscInt64 first, 
              "%s: frame %" PetscInt64_FMT " is past the end", series->hdf->path, t);
   PetscCall(InFileType(series, count * series->shape.d, values, &stored));
   PetscCall(HdfWritePart(series->hdf, series->path, series->dataset, FileType(&series->shape), start, NULL, size, count,
-                      stored));
+                         stored));
   PetscFunctionReturn(0);
 }
 

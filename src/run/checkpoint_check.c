@@ -102,8 +102,7 @@ PetscErrorCode CheckpointReadHeader(Checkpoint checkpoint, Hdf hdf) {
   PetscCall(HdfReadInts(comparison.hdf, "/status/step", checkpoint->layout.realizations, checkpoint->step));
   for (PetscInt r = 0; r < checkpoint->layout.realizations; r++) {
     const PetscInt steps = CheckpointCellOf(checkpoint, r)->steps;
-    PetscCheck(0 <= checkpoint->step[r] && checkpoint->step[r] <= steps, checkpoint->layout.world,
-               PETSC_ERR_USER_INPUT,
+    PetscCheck(0 <= checkpoint->step[r] && checkpoint->step[r] <= steps, checkpoint->layout.world, PETSC_ERR_USER_INPUT,
                "checkpoint_resume = true: %s says that %" PetscInt64_FMT " of %" PetscInt_FMT " steps are done",
                checkpoint->source, checkpoint->step[r], steps);
   }

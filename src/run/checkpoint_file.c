@@ -140,7 +140,8 @@ static PetscErrorCode WriteContents(Checkpoint checkpoint, Hdf hdf) {
   PetscCall(HdfWriteInts(hdf, "/status/step", 1, shape, checkpoint->step));
   for (PetscInt i = 0; i < checkpoint->count; i++) PetscCall(WriteResults(checkpoint, hdf, &checkpoint->entries[i]));
   for (PetscInt r = 0; r < e->realizations; r++)
-    if (0 < checkpoint->step[r] && checkpoint->step[r] < CheckpointCellOf(checkpoint, r)->steps) PetscCall(WriteState(checkpoint, hdf, r));
+    if (0 < checkpoint->step[r] && checkpoint->step[r] < CheckpointCellOf(checkpoint, r)->steps)
+      PetscCall(WriteState(checkpoint, hdf, r));
   PetscCall(OriginWrite(e->world, PETSC_FALSE, hdf));
   PetscFunctionReturn(0);
 }
@@ -232,7 +233,8 @@ static PetscErrorCode ReadFrames(Checkpoint checkpoint, Hdf hdf, const Checkpoin
   PetscCall(PetscMalloc2(shape[0], &step, k, &old));
   PetscCall(HdfReadInts(hdf, path, shape[0], step));
   PetscCall(CheckpointPath(checkpoint, entry, "rows", sizeof(path), path));
-  PetscCall(ReadRows(hdf, path, checkpoint->cells[entry->cell].layout.realizations, k, r, checkpoint->shard ? 0 : 1, old));
+  PetscCall(
+      ReadRows(hdf, path, checkpoint->cells[entry->cell].layout.realizations, k, r, checkpoint->shard ? 0 : 1, old));
   for (f = 0; f < entry->frames; f++) {
     while (j < shape[0] && step[j] != entry->step[f]) j++;
     if (j == shape[0]) break;

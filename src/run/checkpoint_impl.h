@@ -36,7 +36,7 @@ typedef enum { RESULTS_NONE, RESULTS_BROKEN, RESULTS_FOREIGN, RESULTS_PARTIAL, R
 
 struct _p_Checkpoint {
   CheckpointOptions options;
-  char reason[128]; /* why the run stops, on rank 0; empty when it goes on */
+  char reason[128];      /* why the run stops, on rank 0; empty when it goes on */
   EnsembleLayout layout; /* of all realizations of all cells; groups as they are in the whole */
   PetscMPIInt rank, size, shard, shards;
   CheckpointCell *cells;

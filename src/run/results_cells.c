@@ -3,10 +3,12 @@
 #include "run/results_impl.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define PATH 256
+#define PATH  256
+#define VALUE 64 /* characters of a key's value */
 
 /* The i-th axis: its key and values. */
 static const char *Axis(PetscInt i, PetscInt *n, const char *const **values) {
@@ -53,8 +55,8 @@ PetscErrorCode ResultsCheckCell(Results first, Results cell) {
   if (!what) PetscFunctionReturn(0);
   for (PetscInt i = DeckAxes(); i-- > 0;) /* the first key of which this cell has another value */
     if (DeckAxisIndex(i, cell->cell)) key = Axis(i, &n, &values);
-  SETERRQ(cell->layout.world, PETSC_ERR_USER_INPUT,
-          "%s = %s,...: changes %s; the cells of a sweep must agree in that", key, values[0], what);
+  SETERRQ(cell->layout.world, PETSC_ERR_USER_INPUT, "%s = %s,...: changes %s; the cells of a sweep must agree in that",
+          key, values[0], what);
 }
 
 /* ---- items of all cells ---- */
@@ -328,18 +330,31 @@ PetscErrorCode ResultsCommitCells(PetscInt n, const Results cells[], ResultsFill
 
 /* ---- the tables on paper ---- */
 
-/* The values of a cell's keys, and a text behind them unless that is NULL, separated by commas; the caller frees it. */
-static PetscErrorCode Label(PetscInt cell, const char *text, char **label) {
+/* The value of a key in a cell: as it was given or, short, a number with 6 digits. */
+static void WriteValue(PetscInt axis, PetscInt cell, PetscBool brief, size_t room, char text[]) {
   const char *const *values;
-  size_t length = text ? strlen(text) + 2 : 1;
   PetscInt n;
+  PetscBool numeric;
+
+  (void)DeckAxis(axis, &n, &values, &numeric);
+  const char *value = values[DeckAxisIndex(axis, cell)];
+  if (brief && numeric)
+    (void)snprintf(text, room, "%.6g", strtod(value, NULL));
+  else
+    (void)snprintf(text, room, "%s", value);
+}
+
+/* The values of a cell's keys, and a text behind them unless that is NULL, separated by commas; the caller frees it. */
+static PetscErrorCode Label(PetscInt cell, PetscBool brief, const char *text, char **label) {
+  const size_t size = DECK_AXES * (VALUE + 1) + (text ? strlen(text) : 0) + 1;
+  char value[VALUE];
 
   PetscFunctionBeginUser;
-  for (PetscInt i = 0; Axis(i, &n, &values); i++) length += strlen(values[DeckAxisIndex(i, cell)]) + 1;
-  PetscCall(PetscCalloc1(length, label));
-  for (PetscInt i = 0; Axis(i, &n, &values); i++) {
+  PetscCall(PetscCalloc1(size, label));
+  for (PetscInt i = 0; i < DeckAxes(); i++) {
+    WriteValue(i, cell, brief, sizeof(value), value);
     if (i) strcat(*label, ",");
-    strcat(*label, values[DeckAxisIndex(i, cell)]);
+    strcat(*label, value);
   }
   if (text) strcat(strcat(*label, ","), text);
   PetscFunctionReturn(0);
@@ -372,7 +387,7 @@ static PetscErrorCode MakeSheet(PetscInt n, const Results cells[], PetscBool las
   PetscCall(PetscMalloc2(rows, &sheet->labels, rows * width, &sheet->values));
   for (PetscInt c = 0; c < n; c++)
     for (PetscInt64 r = last ? PetscMax(cells[c]->rows - 1, 0) : 0; r < cells[c]->rows; r++) {
-      PetscCall(Label(c, cells[c]->labels ? cells[c]->labels[r] : NULL, &sheet->labels[sheet->rows]));
+      PetscCall(Label(c, last, cells[c]->labels ? cells[c]->labels[r] : NULL, &sheet->labels[sheet->rows]));
       PetscCall(PetscArraycpy(sheet->values + sheet->rows++ * width, cells[c]->row + r * width, width));
     }
   PetscFunctionReturn(0);
@@ -401,7 +416,7 @@ static PetscErrorCode MakeHeadlines(PetscInt n, const Results cells[], Sheet *sh
   PetscCall(ResultsSweepColumns(headline, &sheet->columns));
   PetscCall(PetscMalloc2(n, &sheet->labels, n * width, &sheet->values));
   for (PetscInt c = 0; c < n; c++) {
-    PetscCall(Label(c, NULL, &sheet->labels[c]));
+    PetscCall(Label(c, PETSC_TRUE, NULL, &sheet->labels[c]));
     for (int i = 0; i < width; i++) sheet->values[c * width + i] = Headline(cells[c], names[i], columns, count);
   }
   PetscCall(PetscStrToArrayDestroy(width, names));

@@ -257,8 +257,8 @@ static PetscErrorCode Create(Cells *cells) {
   for (PetscInt c = 0; c < cells->count; c++) {
     Run run = cells->run[c];
     PetscCall(DeckSelect(c));
-    PetscCall(ResultsSetUp(run->results, run->ensemble, &run->frames, run->output,
-                           TrajectoriesCount(run->trajectories)));
+    PetscCall(
+        ResultsSetUp(run->results, run->ensemble, &run->frames, run->output, TrajectoriesCount(run->trajectories)));
     PetscCall(ResultsCheckCell(first->results, run->results));
   }
   PetscCall(DeckSelect(DECK_WHOLE));
@@ -438,7 +438,8 @@ static PetscErrorCode Realize(Run run, PetscInt r, PetscBool *stopped) {
     l = ended ? run->steps : l + 1;
     if (!ended) PetscCall(Frame(run, r, l));
     if (run->progress) PetscCall(ProgressUpdate(run->progress, before + l));
-    if (run->study->checkpoints && l % run->stride == 0) PetscCall(CheckpointStep(run->checkpoint, Number(run, r), l, stopped));
+    if (run->study->checkpoints && l % run->stride == 0)
+      PetscCall(CheckpointStep(run->checkpoint, Number(run, r), l, stopped));
   }
   PetscFunctionReturn(0);
 }

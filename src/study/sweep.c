@@ -1,6 +1,8 @@
 #include "study/sweep.h"
 
 #include <chorale/deck.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 /* Realizations that do not go evenly into the groups go to those next to each other, starting where there is least. */
 static PetscInt LeastLoaded(PetscInt groups, const PetscReal load[], PetscInt count) {
@@ -37,19 +39,32 @@ PetscErrorCode SweepShare(PetscInt n, const PetscReal work[], PetscInt realizati
   PetscFunctionReturn(0);
 }
 
+/* A value as people write it. */
+static const char *Short(const char *value, PetscBool numeric, size_t room, char text[]) {
+  if (numeric)
+    (void)snprintf(text, room, "%.6g", strtod(value, NULL));
+  else
+    (void)snprintf(text, room, "%s", value);
+  return text;
+}
+
 PetscErrorCode SweepView(PetscInt cell) {
   const char *const *values, *key;
+  char first[32], last[32];
   PetscInt n;
   PetscBool numeric;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscPrintf(PETSC_COMM_WORLD, "sweep      %" PetscInt_FMT " cells:", DeckCells()));
+  PetscCall(PetscPrintf(PETSC_COMM_WORLD,
+                        "sweep      %" PetscInt_FMT " cells, whose realizations are shared out:", DeckCells()));
   for (PetscInt i = 0; (key = DeckAxis(i, &n, &values, &numeric)); i++)
-    PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s %" PetscInt_FMT " of %s from %s to %s", i ? "," : "", n, key, values[0],
-                          values[n - 1]));
-  PetscCall(PetscPrintf(PETSC_COMM_WORLD, "; most work and memory has\n          "));
+    PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s\n           %s, %" PetscInt_FMT " values from %s to %s", i ? ";" : "",
+                          key, n, Short(values[0], numeric, sizeof(first), first),
+                          Short(values[n - 1], numeric, sizeof(last), last)));
+  PetscCall(PetscPrintf(PETSC_COMM_WORLD, "\n           what follows is of a cell with the most work:"));
   for (PetscInt i = 0; (key = DeckAxis(i, &n, &values, &numeric)); i++)
-    PetscCall(PetscPrintf(PETSC_COMM_WORLD, " %s %s", key, values[DeckAxisIndex(i, cell)]));
-  PetscCall(PetscPrintf(PETSC_COMM_WORLD, ", of which what follows is said; all cells are in memory\n"));
+    PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s %s %s", i ? "," : "", key,
+                          Short(values[DeckAxisIndex(i, cell)], numeric, sizeof(first), first)));
+  PetscCall(PetscPrintf(PETSC_COMM_WORLD, ";\n           memory is that of one cell, all of which are held\n"));
   PetscFunctionReturn(0);
 }

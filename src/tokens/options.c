@@ -67,7 +67,8 @@ const OptionKey EnsembleKeys[] = {
             .help = "Number R of independent realizations."),
     INT_KEY(EnsembleOptions, seed, "ensemble_seed", "1", 0, 9223372036854775807, "-",
             .help = "Seed of all random draws."),
-    INT_KEY(EnsembleOptions, groups, "ensemble_groups", "auto", 1, 2147483647, "groups", .words = OPTION_WORDS("auto"), .whole = PETSC_TRUE,
+    INT_KEY(EnsembleOptions, groups, "ensemble_groups", "auto", 1, 2147483647, "groups", .words = OPTION_WORDS("auto"),
+            .whole = PETSC_TRUE,
             .help = "Groups of ranks, each with one realization at a time; a divisor of the number of ranks."),
     {.name = NULL}};
 

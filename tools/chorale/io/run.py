@@ -213,7 +213,11 @@ class Run:
         """One cell of a sweep as the run that it is, held in memory: cell(2, 0) has the third value
         of the first key and the first one of the second."""
         shape = tuple(map(len, self.sweep.values()))
-        if not shape or len(index) != len(shape) or not all(0 <= i < n for i, n in zip(index, shape)):
+        if (
+            not shape
+            or len(index) != len(shape)
+            or not all(0 <= i < n for i, n in zip(index, shape))
+        ):
             raise BadFile(self.path, f"has no cell {index} among {shape}")
         return Run(self.path, cell_of(self.file, list(self.sweep), index))
 

@@ -175,7 +175,11 @@ def family(run: Run, axis: Axis, name: Optional[str]) -> Picture:
     if clocked and run.study_data[name].ndim == 2:
         curves = [name]
     figure, panels = plt.subplots(
-        1, 1 + len(curves), figsize=(7.5 * (1 + len(curves)), 6.2), layout="constrained", squeeze=False
+        1,
+        1 + len(curves),
+        figsize=(7.5 * (1 + len(curves)), 6.2),
+        layout="constrained",
+        squeeze=False,
     )
     if curves:
         draw_curves(panels[0, 0], run, axis, curves[0])
