@@ -95,6 +95,7 @@ PetscErrorCode HdfAttachAxes(Hdf hdf, const char *path) {
 PetscErrorCode HdfWriteCell(Hdf hdf, const char *path, hid_t type, int rank, const hsize_t size[],
                             const hsize_t start[], const hsize_t step[], const hsize_t count[], PetscInt64 n,
                             const void *values) {
+  static const double nothing = NAN;
   const int axes = hdf->axes;
   hsize_t whole[RANK], from[RANK], by[RANK], part[RANK];
   PetscMPIInt mpi_rank;
@@ -114,7 +115,7 @@ PetscErrorCode HdfWriteCell(Hdf hdf, const char *path, hid_t type, int rank, con
   if (!start && mpi_rank) n = 0; /* whole arrays are rank 0's */
   PetscCall(HdfExists(hdf, path, &exists));
   create = H5Pcreate(H5P_DATASET_CREATE);
-  H5Pset_fill_time(create, H5D_FILL_TIME_NEVER); /* every cell writes its part */
+  if (H5Tequal(type, H5T_NATIVE_DOUBLE) > 0) H5Pset_fill_value(create, type, &nothing); /* of cells that have none */
   space = H5Screate_simple(axes + rank, whole, NULL);
   PetscCall(HdfCreateDataset(hdf, path, type, space, create, &dataset));
   if (!exists) PetscCall(Attach(hdf, path, dataset));

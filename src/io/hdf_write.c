@@ -52,11 +52,13 @@ static PetscErrorCode WriteAttribute(Hdf hdf, const char *path, const char *name
   hid_t object, attribute;
 
   PetscFunctionBeginUser;
-  for (int i = 0; hdf->inside && i < hdf->axes; i++)
-    if (hdf->cell[i]) PetscFunctionReturn(0); /* the first cell says it for all */
   PetscCall(HdfWriteGroup(hdf, path));
   object = H5Oopen(hdf->file, path, H5P_DEFAULT);
   HdfCheck(hdf, object, path);
+  if (hdf->inside && H5Aexists(object, name) > 0) { /* another cell has said it for all */
+    H5Oclose(object);
+    PetscFunctionReturn(0);
+  }
   if (H5Aexists(object, name) > 0) HdfCheck(hdf, H5Adelete(object, name), name);
   attribute = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
   HdfCheck(hdf, attribute, name);

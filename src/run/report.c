@@ -127,14 +127,14 @@ PetscErrorCode ResultsPlaceTable(Results results) {
 
 /* The table first into its file, which counts, then onto paper; the error numbers of both, 0 for success. */
 static PetscErrorCode Tell(Results results, const char *path, const Table *all, const Table *printed, int errors[2]) {
-  const PetscInt rows = results->cell < 0 ? results->form.rows : SWEEP_ROWS;
+  const PetscBool one = results->cell < 0 ? PETSC_TRUE : PETSC_FALSE; /* cells of a sweep have rows, not words */
 
   PetscFunctionBeginUser;
   if (*path) errors[0] = TableWrite(all, path);
   errno = 0;
-  fwrite(results->words, 1, results->place, stdout);
-  PetscCall(TablePrint(printed, rows));
-  fwrite(results->words + results->place, 1, results->said - results->place, stdout);
+  if (one) fwrite(results->words, 1, results->place, stdout);
+  PetscCall(TablePrint(printed, one ? results->form.rows : SWEEP_ROWS));
+  if (one) fwrite(results->words + results->place, 1, results->said - results->place, stdout);
   if (fflush(stdout) || ferror(stdout)) errors[1] = errno ? errno : EIO;
   PetscFunctionReturn(0);
 }

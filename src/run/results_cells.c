@@ -35,8 +35,9 @@ PetscErrorCode ResultsSweepColumns(const char *columns, char **all) {
 
 /* ---- may the cells stand in one file? ---- */
 
+/* One without a name is not measured in its cell: NaN. */
 static PetscBool AreAlike(const Quantity *a, const Quantity *b) {
-  if (!a->name != !b->name || (a->name && strcmp(a->name, b->name))) return PETSC_FALSE;
+  if (a->name && b->name && strcmp(a->name, b->name)) return PETSC_FALSE;
   if (a->kind != b->kind || a->rank != b->rank) return PETSC_FALSE;
   for (PetscInt i = 0; i < a->rank; i++)
     if (a->shape[i] != b->shape[i]) return PETSC_FALSE;

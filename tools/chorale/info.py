@@ -200,8 +200,21 @@ def row_of(name: str, item: h5py.Dataset) -> tuple[str, str, str, str]:
     return name, shape(item), kind(item), note + (f" [{unit}]" if unit not in ("", "1") else "")
 
 
+def describe_sweep(run: Run) -> None:
+    """The axes, and arrays that have them in front."""
+    for i, (key, values) in enumerate(run.sweep.items()):
+        ends = f"from {number(values.flat[0])} to {number(values.flat[-1])}"
+        line("" if i else "sweep", f"{key}, {plural(len(values), 'value')} {ends}")
+    if run.realizations_done is not None:
+        line("recorded", f"{run.realizations_done} realizations of all cells")
+    describe_datasets(run)
+
+
 def describe_results(run: Run) -> None:
     """Results: how far they are, numbers, table and arrays."""
+    if run.sweep:
+        describe_sweep(run)
+        return
     describe_progress(run)
     describe_values(run)
     table = run.table()

@@ -11,7 +11,7 @@ from typing import Optional, Sequence
 from chorale import io
 from chorale.errors import BadFile
 from chorale.io import Run
-from chorale.plot import kernel, rates, together
+from chorale.plot import kernel, rates, sweep, together
 from chorale.plot.common import Picture
 
 
@@ -25,11 +25,15 @@ def module_of(run: Run) -> ModuleType:
     return importlib.import_module(f"chorale.plot.{name}")
 
 
-def picture_of(path: str) -> Picture:
-    """Of a file of whatever kind."""
+def picture_of(path: str, quantity: Optional[str] = None) -> Picture:
+    """Of a file of whatever kind; quantity: of a sweep."""
     if path.endswith(".csv"):
         return kernel.figure(path)
     with io.open(path) as run:
+        if quantity and run.kind == "results" and run.sweep:
+            return sweep.figure(run, quantity)
+        if quantity:
+            raise BadFile(path, "is no sweep, and --quantity is of sweeps")
         return module_of(run).figure(run)
 
 

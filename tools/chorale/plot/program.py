@@ -75,7 +75,7 @@ def draw_file(path: str, arguments: argparse.Namespace) -> None:
     """The picture of a file; one that is shown stays open."""
     names = outputs(path, arguments)
     with of_file(path):
-        figure = files.picture_of(path).figure
+        figure = files.picture_of(path, arguments.quantity).figure
     for out in names:
         if arguments.out or not arguments.show:
             save(figure, out)
@@ -127,6 +127,11 @@ def add_pictures(parser: Parser) -> None:
     )
     parser.add_argument(
         "--show", action="store_true", help="open windows; pictures are then written only for -o"
+    )
+    parser.add_argument(
+        "--quantity",
+        metavar="NAME",
+        help="of a sweep: the number of each cell that is drawn, such as energy_mean or lambda1",
     )
     parser.add_argument(
         "--together",

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, TwoSlopeNorm
 
 from chorale.errors import BadFile
-from chorale.io import Run
-from chorale.plot.common import LOOK, Picture, Sources, dress, number, short, time_axis
+from chorale.io import Run, text
+from chorale.plot.common import LOOK, Picture, Sources, dress, short, time_axis
 
 # what is drawn of a study, the first that a file has: over time, and at the end
 CURVES = ("energy_mean", "order_mean", "energy", "distance", "diameter_mean")
@@ -29,6 +29,7 @@ LETTERS = {
     "mlp_bias_w": "$\\sigma_W$",
     "noise_independent": "κ",
 }
+NAMES = {"lambda1": "$\\lambda_1$", "lambda_bar": "$\\bar\\lambda$"}
 LABELED = 9  # curves that the legend names
 
 
@@ -60,7 +61,16 @@ class Axis(NamedTuple):
         return self.values, np.log(self.values)
 
     def words(self, i: int) -> str:
-        return f"{self.letter} = {number(self.values[i])}".replace("-", "−")
+        return f"{self.letter} = {self.value(i)}"
+
+    def value(self, i: int) -> str:
+        """As one writes it."""
+        return f"{self.values[i]:.4g}".replace("-", "−") if self.numeric else str(self.values[i])
+
+    @property
+    def range(self) -> str:
+        """`0.1 … 10`, or the words."""
+        return " … ".join(map(self.value, (0, -1))) if self.numeric else ", ".join(self.values)
 
 
 def axes_of(run: Run) -> list[Axis]:
@@ -104,25 +114,24 @@ def ordered(values: np.ndarray, axes: list[Axis]) -> np.ndarray:
 def told(run: Run, name: str) -> str:
     """What the file says of a quantity."""
     item = run.study_data[name]
-    unit = str(item.attrs.get("unit", "1"))
-    words = name.removesuffix("_mean").replace("_", " ")
+    unit = text(item.attrs.get("unit", "1"))
+    words = NAMES.get(name, name.removesuffix("_mean").replace("_", " "))
     return words if unit in ("1", "") else f"{words} [{unit}]"
 
 
-def range_words(axes: list[Axis]) -> str:
-    """`β from 0.1 to 10`"""
-    parts = []
-    for axis in axes:
-        ends = [number(axis.values[i]).replace("-", "−") for i in (0, -1)]
-        parts.append(f"{axis.letter} from {ends[0]} to {ends[1]}")
-        if not axis.numeric:
-            parts[-1] = f"{axis.letter} " + ", ".join(axis.values)
-    return "; ".join(parts)
+def at_the_end(run: Run, name: str) -> str:
+    """The quantity in words: of a column its last number."""
+    clocked = run.study_data[name].ndim > len(run.sweep)
+    return told(run, name) + (" at the end" if clocked else "")
 
 
 def shown(run: Run) -> Sources:
-    """What all cells have in common."""
-    keys = {key: value for key, value in run.parameters.items() if key not in run.sweep}
+    """The parameters, of swept keys from where to where."""
+    keys = dict(run.parameters)
+    for axis in axes_of(run):
+        keys[axis.key] = axis.range
+        if axis.key.startswith("mlp_bias"):  # told of as a number
+            keys[axis.key] = "0"
     return Sources(keys, run.complete)
 
 
@@ -138,16 +147,19 @@ def colours(axis: Axis) -> list:
 
 
 def draw_curves(panel: Axes, run: Run, axis: Axis, name: str) -> None:
-    """A curve over time for every value."""
+    """A curve over time for every value; an energy, whose unit depends on β, beside its start."""
     values, time = run.study_data[name][...], run.study_data["time"][...]
+    label = told(run, name)
+    if label == "energy":
+        values, label = values / values[:, :1], "energy / energy at the start"
     labeled = set(np.linspace(0, len(axis.order) - 1, min(LABELED, len(axis.order))).astype(int))
     for i, (at, colour) in enumerate(zip(axis.order, colours(axis))):
-        label = axis.words(i) if i in labeled else None
-        panel.plot(time[at], values[at], color=colour, linewidth=2.2, label=label)
+        words = axis.words(i) if i in labeled else None
+        panel.plot(time[at], values[at], color=colour, linewidth=2.2, label=words)
     time_axis(panel, time[0])
-    panel.set_ylabel(told(run, name))
+    panel.set_ylabel(label)
     finite = values[np.isfinite(values)]
-    if len(finite) and (finite > 0).all() and finite.max() > 30 * finite.min():
+    if len(finite) and (finite > 0).all() and finite.max() > 100 * finite.min():
         panel.set_yscale("log")
 
 
@@ -155,16 +167,18 @@ def draw_line(panel: Axes, axis: Axis, name: str, values: np.ndarray, run: Run) 
     """A quantity at the end against the key."""
     x = axis.values if axis.numeric else np.arange(len(axis.values))
     sem = quantity(run, name.removesuffix("_mean") + "_sem")
-    panel.plot(x, values[axis.order], "o-", color=LOOK.blue, linewidth=2.2)
+    style = "o-" if axis.numeric else "o"
+    panel.plot(x, values[axis.order], style, color=LOOK.blue, linewidth=2.2)
     if sem is not None:
         panel.errorbar(x, values[axis.order], sem[axis.order], fmt="none", color=LOOK.blue)
     if axis.in_log:
         panel.set_xscale("log")
+        panel.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
     if not axis.numeric:
         panel.set_xticks(x, axis.values)
     if values[np.isfinite(values)].min() < 0 < values[np.isfinite(values)].max():
         panel.axhline(0, color=LOOK.soft, linewidth=1)
-    panel.set(xlabel=axis.letter, ylabel=told(run, name))
+    panel.set(xlabel=axis.letter, ylabel=at_the_end(run, name))
 
 
 def family(run: Run, axis: Axis, name: Optional[str]) -> Picture:
@@ -186,9 +200,11 @@ def family(run: Run, axis: Axis, name: Optional[str]) -> Picture:
         panels[0, 0].legend()
     draw_line(panels[0, -1], axis, name, values, run)
     low, high = np.nanmin(values), np.nanmax(values)
-    words = f"{told(run, name)} at the end: {short(low)} to {short(high)} for {range_words([axis])}"
-    errors = "Bars: one standard error over the realizations"
-    return dress(figure, shown(run), words, errors if name.endswith("_mean") else "")
+    words = f"{at_the_end(run, name)}: {short(low)} to {short(high)}"
+    known = quantity(run, name.removesuffix("_mean") + "_sem")
+    bars = known is not None and np.isfinite(known).any()
+    errors = "Bars: one standard error over the realizations" if bars else ""
+    return dress(figure, shown(run), f"{words}, {axis.letter} = {axis.range}", errors)
 
 
 # ---- two keys ----
@@ -234,7 +250,7 @@ def dress_axis(axis: Axis, which: matplotlib.axis.Axis, scale, label) -> None:
         scale("log")
         which.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
     elif not axis.numeric or len(axis.values) == 1:
-        which.set_ticks(np.arange(len(axis.values)), [number(v) for v in axis.values])
+        which.set_ticks(np.arange(len(axis.values)), list(map(axis.value, range(len(axis.values)))))
     label(axis.letter)
 
 
@@ -247,7 +263,7 @@ def diagram(run: Run, axes: list[Axis], name: Optional[str]) -> Picture:
     image = panel.pcolormesh(
         edges(axes[0]), edges(axes[1]), grid.T, norm=norm, cmap=colours_, rasterized=True
     )
-    figure.colorbar(image, ax=panel, label=told(run, name) + " at the end")
+    figure.colorbar(image, ax=panel, label=at_the_end(run, name))
     dress_axis(axes[0], panel.xaxis, panel.set_xscale, panel.set_xlabel)
     dress_axis(axes[1], panel.yaxis, panel.set_yscale, panel.set_ylabel)
     panel.grid(False)
@@ -256,8 +272,9 @@ def diagram(run: Run, axes: list[Axis], name: Optional[str]) -> Picture:
         if handles:
             panel.legend(handles=handles, loc="best")
     low, high = np.nanmin(grid), np.nanmax(grid)
-    words = f"{told(run, name)} at the end: {short(low)} to {short(high)} over {grid.size} cells"
-    return dress(figure, shown(run), words, range_words(axes))
+    words = f"{at_the_end(run, name)}: {short(low)} to {short(high)} over {grid.size} cells"
+    about = ", ".join(f"{axis.letter} = {axis.range}" for axis in axes)
+    return dress(figure, shown(run), words, about)
 
 
 def figure(run: Run, name: Optional[str] = None) -> Picture:
