@@ -376,8 +376,8 @@ static PetscErrorCode DestroySheet(Sheet *sheet) {
   PetscFunctionReturn(0);
 }
 
-/* The rows of the tables of all cells, or the last of each, with the cells' keys in front. */
-static PetscErrorCode MakeSheet(PetscInt n, const Results cells[], PetscBool last, Sheet *sheet) {
+/* The rows of the tables of all cells, or the last of each, with the cells' keys in front, for people or in full. */
+static PetscErrorCode MakeSheet(PetscInt n, const Results cells[], PetscBool last, PetscBool brief, Sheet *sheet) {
   const PetscInt width = ResultsTableWidth(cells[0]);
   PetscInt64 rows = 0;
 
@@ -388,7 +388,7 @@ static PetscErrorCode MakeSheet(PetscInt n, const Results cells[], PetscBool las
   PetscCall(PetscMalloc2(rows, &sheet->labels, rows * width, &sheet->values));
   for (PetscInt c = 0; c < n; c++)
     for (PetscInt64 r = last ? PetscMax(cells[c]->rows - 1, 0) : 0; r < cells[c]->rows; r++) {
-      PetscCall(Label(c, last, cells[c]->labels ? cells[c]->labels[r] : NULL, &sheet->labels[sheet->rows]));
+      PetscCall(Label(c, brief, cells[c]->labels ? cells[c]->labels[r] : NULL, &sheet->labels[sheet->rows]));
       PetscCall(PetscArraycpy(sheet->values + sheet->rows++ * width, cells[c]->row + r * width, width));
     }
   PetscFunctionReturn(0);
@@ -437,14 +437,16 @@ static Table TableOf(const Sheet *sheet, PetscInt integers) {
 
 PetscErrorCode ResultsTellCells(PetscInt n, const Results cells[]) {
   const ResultsForm *form = &cells[0]->form;
+  PetscBool clocked; /* the last row says how it ended */
   Sheet all, few;
 
   PetscFunctionBeginUser;
-  PetscCall(MakeSheet(n, cells, PETSC_FALSE, &all));
+  PetscCall(PetscStrInList("time", cells[0]->columns, ',', &clocked));
+  PetscCall(MakeSheet(n, cells, PETSC_FALSE, PETSC_FALSE, &all));
   if (form->headline)
     PetscCall(MakeHeadlines(n, cells, &few));
   else
-    PetscCall(MakeSheet(n, cells, PETSC_TRUE, &few));
+    PetscCall(MakeSheet(n, cells, clocked, PETSC_TRUE, &few));
   const Table whole = TableOf(&all, form->integers), printed = TableOf(&few, form->headline ? 0 : form->integers);
   PetscCall(ResultsTellTable(cells[0], &whole, &printed));
   PetscCall(DestroySheet(&few));

@@ -114,7 +114,7 @@ OPTIONS = [
     ("simulate -tokens_count abc", None, "tokens_count = abc"),
     ("simulate -tokens_count 99999999999999999999", None, "tokens_count"),
     ("simulate -tokens_count 10000000000", None, "tokens_count"),
-    ("simulate -tokens_count 8,16", None, "tokens_count = 8,16"),
+    ("simulate -tokens_count 8,8.5", None, "tokens_count = 8,8.5"),
     ("simulate -tokens_count=5", None, "tokens_count"),
     ("simulate --tokens_count 5", None, "tokens_count"),
     ("simulate -token_count 5", None, "did you mean tokens_count"),
@@ -158,7 +158,7 @@ OPTIONS = [
         "attention_engine",
     ),
     ("simulate -energy_beta 0", None, "energy_beta"),
-    ("simulate -energy_beta 1,2", None, "energy_beta"),
+    ("simulate -energy_beta 1,-2", None, "energy_beta"),
     (
         "simulate -tokens_dim 3 -energy_beta 1000 -attention_engine moments",
         None,
@@ -209,7 +209,7 @@ OPTIONS = [
     ("kernel -attention_beta 1,0", None, "attention_beta"),
     ("kernel -kernel_bias -1", None, "kernel_bias"),
     ("kernel -kernel_degree 2,3", None, "kernel_degree"),
-    ("kernel -mlp_bias_u 0,1", None, "mlp_bias_u"),
+    ("kernel -mlp_bias_u 0,-1", None, "mlp_bias_u"),
     ("sync -sync_map -kernel_moments 2,0", None, "kernel_moments = 0"),
 ]
 
@@ -232,7 +232,7 @@ DECKS = [
     ("simulate deck.yaml", "tokens: 5\n", "tokens = 5"),
     ("simulate deck.yaml", "tokens:\n", "tokens"),
     ("simulate deck.yaml", "tokens: {count: ~}\n", "tokens_count"),
-    ("simulate deck.yaml", "tokens: {count: [5, 6]}\n", "tokens_count"),
+    ("simulate deck.yaml", "tokens: {count: [5, 5]}\n", "tokens_count"),
     ("simulate deck.yaml", "tokens: {count: [[5]]}\n", "tokens_count"),
     ("simulate deck.yaml", "tokens: {count: 5, count: 6}\n", "tokens_count"),
     ("simulate deck.yaml", "tokens: {count: 5}\ntokens_count: 6\n", "tokens_count"),
