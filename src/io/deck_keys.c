@@ -85,7 +85,6 @@ PetscErrorCode DeckUse(const OptionTable *(*of)(PetscInt i), const char *name) {
   tables = of;
   study = NULL;
   single = PETSC_FALSE;
-  PetscCall(DeckListReset());
   count = total = resolutions = 0;
   for (PetscInt i = 0; (table = tables(i)); i++) {
     if (name && !strcmp(table->study, name)) study = table->study, single = table->single;

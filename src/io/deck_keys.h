@@ -57,11 +57,17 @@ PetscErrorCode DeckSettle(void);
 PetscBool DeckIsSweep(const OptionKey *key, const char *text);
 /* Refuses (user input) a sweep with a wrong value, or over this key; where as for DeckSet. All ranks alike. */
 PetscErrorCode DeckListCheck(const OptionKey *key, const char *given, const char *where);
+/* The values of such a list, checked; the caller frees them with PetscStrToArrayDestroy. */
+PetscErrorCode DeckListExpand(const OptionKey *key, const char *given, const char *where, int *n, char ***values);
 /* There is no sweep. Those that decks and options ask for, when all are read. No cell is chosen, when keys are
  * checked. */
 PetscErrorCode DeckListReset(void);
 PetscErrorCode DeckListBegin(void);
 PetscErrorCode DeckListEnd(void);
+/* In the chosen cell: is the key given and not at its default (*counts)? Then *other is a key that makes it idle, and
+ * *is what that is; NULL: none does. And the error that says so. */
+PetscErrorCode DeckFindUnmet(const OptionKey *key, PetscBool *counts, const OptionKey **other, const char **is);
+PetscErrorCode DeckRefuseNeed(const OptionKey *key, const OptionKey *other, const char *is);
 /* Refuses a key in use that is given, is not at its default, and has no effect; unless what it needs was given by a
  * later deck or option, so that decks can be changed from outside. In a sweep it has to have an effect in some cell. */
 PetscErrorCode DeckCheckNeeds(void);

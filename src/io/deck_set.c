@@ -125,23 +125,21 @@ PetscErrorCode DeckSettle(void) {
   PetscFunctionReturn(0);
 }
 
-/* In the chosen cell: has the key no effect (*unmet: the first of its conditions that is not met, or NULL)? */
-static PetscErrorCode FindUnmet(const OptionKey *key, PetscBool *given_other, const OptionNeed **unmet,
-                                const OptionKey **other, const char **is) {
+PetscErrorCode DeckFindUnmet(const OptionKey *key, PetscBool *counts, const OptionKey **other, const char **is) {
   const char *value;
   PetscBool set, met;
   PetscFunctionBeginUser;
-  *unmet = NULL;
+  *other = NULL;
   PetscCall(DeckKeyValue(key, &value, &set));
-  *given_other = set && !IsDefault(key, value) ? PETSC_TRUE : PETSC_FALSE;
-  for (int n = 0; *given_other && !*unmet && n < OPTION_NEEDS && key->needs[n].key; n++) {
+  *counts = set && !IsDefault(key, value) ? PETSC_TRUE : PETSC_FALSE;
+  for (int n = 0; *counts && !*other && n < OPTION_NEEDS && key->needs[n].key; n++) {
     PetscCall(IsMet(&key->needs[n], given[key - DeckKeyGet(0)], &met, other, is));
-    if (!met) *unmet = &key->needs[n];
+    if (met) *other = NULL;
   }
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode RefuseNeed(const OptionKey *key, const OptionKey *other, const char *is) {
+PetscErrorCode DeckRefuseNeed(const OptionKey *key, const OptionKey *other, const char *is) {
   char needs[256], quote[64], word[64];
   const char *value;
   PetscBool set;
@@ -150,30 +148,4 @@ static PetscErrorCode RefuseNeed(const OptionKey *key, const OptionKey *other, c
   DeckKeyNeeds(key, needs, sizeof(needs));
   SETERRQ(PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: has no effect with %s %s; it needs %s", key->name,
           DeckQuote(value, quote, sizeof(quote)), other->name, DeckQuote(is, word, sizeof(word)), needs);
-}
-
-PetscErrorCode DeckCheckNeeds(void) {
-  const OptionKey *key, *other;
-  const OptionNeed *unmet;
-  PetscInt failed[DECK_KEYS_MAX]; /* the first cell in which the key has no effect, plus 1; -1: it has one in some */
-  const char *is = "";
-  PetscBool counts;
-  PetscFunctionBeginUser;
-  PetscCall(PetscArrayzero(failed, DECK_KEYS_MAX));
-  for (PetscInt c = 0; c < DeckCells(); c++) {
-    PetscCall(DeckSelect(c));
-    for (PetscInt i = 0; (key = DeckKeyGet(i)); i++) {
-      if (!key->needs[0].key || failed[i] < 0) continue;
-      PetscCall(FindUnmet(key, &counts, &unmet, &other, &is));
-      if (counts && !unmet) failed[i] = -1;
-      if (unmet && !failed[i]) failed[i] = c + 1;
-    }
-  }
-  for (PetscInt i = 0; (key = DeckKeyGet(i)); i++) {
-    if (failed[i] <= 0) continue;
-    PetscCall(DeckSelect(failed[i] - 1));
-    PetscCall(FindUnmet(key, &counts, &unmet, &other, &is));
-    PetscCall(RefuseNeed(key, other, is));
-  }
-  PetscFunctionReturn(0);
 }

@@ -34,21 +34,10 @@ PETSC_INTERN const char *HdfReason(Hdf hdf);
 
 /* A fixed-length string type with room for so many characters. */
 PETSC_INTERN hid_t HdfStringType(size_t length);
-/* A dataset to be filled, opened or made. */
-PETSC_INTERN PetscErrorCode HdfCreateDataset(Hdf hdf, const char *path, hid_t type, hid_t space, hid_t create,
-                                             hid_t *dataset);
-/* A part of an open dataset; n == 0 writes nothing but takes part. */
-PETSC_INTERN PetscErrorCode HdfWritePart(Hdf hdf, const char *path, hid_t dataset, hid_t type, const hsize_t start[],
-                                         const hsize_t step[], const hsize_t count[], PetscInt64 n, const void *values);
 /* A whole dataset whose values rank 0 holds. */
 PETSC_INTERN PetscErrorCode HdfWriteWhole(Hdf hdf, const char *path, hid_t type, hid_t space, hsize_t chunk,
                                           const void *values);
-/* ---- hdf_cells.c ---- */
-
-/* The chosen cell's part of a dataset of this shape behind the axes: from start (NULL: 0) with these steps (NULL: 1).
- * n == 0: this rank has nothing to write. */
-PETSC_INTERN PetscErrorCode HdfWriteCell(Hdf hdf, const char *path, hid_t type, int rank, const hsize_t size[],
-                                         const hsize_t start[], const hsize_t step[], const hsize_t count[],
-                                         PetscInt64 n, const void *values);
+/* Attaches the scales of the axes to an open dataset. */
+PETSC_INTERN PetscErrorCode HdfAttach(Hdf hdf, const char *path, hid_t dataset);
 
 #endif

@@ -1,7 +1,10 @@
 #include "io/hdf_impl.h"
 
+#include <hdf5_hl.h>
+#include <math.h>
 #include <string.h>
 
+#define RANK       8    /* dimensions of a dataset */
 #define GROW_CHUNK 1024 /* numbers per chunk of a dataset that grows */
 
 /* Link creation that makes missing parent groups on the way. */
@@ -153,7 +156,7 @@ static PetscBool Grow(hid_t dataset, hid_t type, hid_t space) {
 
 /* A dataset to be filled: the one at path if it is like it or can become so, else a new one in its place, with missing
  * parents. Unwritten parts are left to the file system (zeros): HDF5 would write everything twice. */
-PetscErrorCode HdfCreateDataset(Hdf hdf, const char *path, hid_t type, hid_t space, hid_t create, hid_t *dataset) {
+static PetscErrorCode CreateDataset(Hdf hdf, const char *path, hid_t type, hid_t space, hid_t create, hid_t *dataset) {
   PetscBool exists;
   hid_t links;
 
@@ -201,12 +204,82 @@ PetscErrorCode HdfWriteWhole(Hdf hdf, const char *path, hid_t type, hid_t space,
   create = H5Pcreate(H5P_DATASET_CREATE);
   H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
   if (chunk) H5Pset_chunk(create, 1, &chunk);
-  PetscCall(HdfCreateDataset(hdf, path, type, space, create, &dataset));
+  PetscCall(CreateDataset(hdf, path, type, space, create, &dataset));
   part = H5Scopy(space);
   if (rank) H5Sselect_none(part);
   PetscCall(WriteSelected(hdf, path, dataset, type, part, part, rank ? NULL : values));
   H5Sclose(part);
   H5Dclose(dataset);
+  H5Pclose(create);
+  PetscFunctionReturn(0);
+}
+
+/* The part of an open dataset that starts at `start` and takes `count` entries with `step` between them (NULL: 1) along
+ * every dimension; n == 0 writes nothing but takes part. */
+static PetscErrorCode WritePart(Hdf hdf, const char *path, hid_t dataset, hid_t type, const hsize_t start[],
+                                const hsize_t step[], const hsize_t count[], PetscInt64 n, const void *values) {
+  const hid_t space = H5Dget_space(dataset);
+  const hid_t memory = n ? H5Screate_simple(H5Sget_simple_extent_ndims(space), count, NULL) : H5Scopy(space);
+
+  PetscFunctionBeginUser;
+  if (n)
+    HdfCheck(hdf, H5Sselect_hyperslab(space, H5S_SELECT_SET, start, step, count, NULL), path);
+  else {
+    H5Sselect_none(space);
+    H5Sselect_none(memory);
+  }
+  PetscCall(WriteSelected(hdf, path, dataset, type, memory, space, n ? values : NULL));
+  H5Sclose(memory);
+  H5Sclose(space);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode HdfAttach(Hdf hdf, const char *path, hid_t dataset) {
+  hid_t scale;
+
+  PetscFunctionBeginUser;
+  for (int i = 0; i < hdf->axes; i++) {
+    if (!hdf->axis[i][0]) continue;
+    scale = H5Dopen2(hdf->file, hdf->axis[i], H5P_DEFAULT);
+    HdfCheck(hdf, scale, path);
+    HdfCheck(hdf, H5DSattach_scale(dataset, scale, (unsigned)i), path);
+    H5Dclose(scale);
+  }
+  PetscFunctionReturn(0);
+}
+
+/* The chosen cell's part of a dataset of this shape behind the axes: from start (NULL: 0, and it is rank 0's) with
+ * these steps (NULL: 1). n == 0: this rank has nothing to write. */
+static PetscErrorCode WriteCell(Hdf hdf, const char *path, hid_t type, int rank, const hsize_t size[],
+                                const hsize_t start[], const hsize_t step[], const hsize_t count[], PetscInt64 n,
+                                const void *values) {
+  static const double nothing = NAN;
+  const int axes = hdf->axes;
+  hsize_t whole[RANK], from[RANK], by[RANK], part[RANK];
+  PetscMPIInt mpi_rank;
+  PetscBool exists;
+  hid_t create, space, dataset;
+
+  PetscFunctionBeginUser;
+  PetscCheck(axes + rank <= RANK, hdf->comm, PETSC_ERR_PLIB, "%s: too many dimensions", path);
+  for (int i = 0; i < axes; i++) whole[i] = hdf->cells[i], from[i] = hdf->cell[i], by[i] = part[i] = 1;
+  for (int i = 0; i < rank; i++) {
+    whole[axes + i] = size[i];
+    from[axes + i] = start ? start[i] : 0;
+    by[axes + i] = step ? step[i] : 1;
+    part[axes + i] = count[i];
+  }
+  PetscCallMPI(MPI_Comm_rank(hdf->comm, &mpi_rank));
+  if (!start && mpi_rank) n = 0; /* whole arrays are rank 0's */
+  PetscCall(HdfExists(hdf, path, &exists));
+  create = H5Pcreate(H5P_DATASET_CREATE);
+  if (H5Tequal(type, H5T_NATIVE_DOUBLE) > 0) H5Pset_fill_value(create, type, &nothing); /* of cells that have none */
+  space = H5Screate_simple(axes + rank, whole, NULL);
+  PetscCall(CreateDataset(hdf, path, type, space, create, &dataset));
+  if (!exists) PetscCall(HdfAttach(hdf, path, dataset));
+  PetscCall(WritePart(hdf, path, dataset, type, from, by, part, n, values));
+  H5Dclose(dataset);
+  H5Sclose(space);
   H5Pclose(create);
   PetscFunctionReturn(0);
 }
@@ -219,7 +292,7 @@ static PetscErrorCode WriteArray(Hdf hdf, const char *path, hid_t type, int rank
   PetscFunctionBeginUser;
   for (int i = 0; i < rank; i++) size[i] = (hsize_t)shape[i];
   if (hdf->inside) {
-    PetscCall(HdfWriteCell(hdf, path, type, rank, size, NULL, NULL, size, values ? 1 : 0, values));
+    PetscCall(WriteCell(hdf, path, type, rank, size, NULL, NULL, size, values ? 1 : 0, values));
     PetscFunctionReturn(0);
   }
   space = H5Screate_simple(rank, size, NULL);
@@ -272,26 +345,6 @@ PetscErrorCode HdfWriteString(Hdf hdf, const char *path, const char *value) {
   PetscFunctionReturn(0);
 }
 
-/* The part of an open dataset that starts at `start` and takes `count` entries with `step` between them (NULL: 1) along
- * every dimension; n == 0 writes nothing but takes part. */
-PetscErrorCode HdfWritePart(Hdf hdf, const char *path, hid_t dataset, hid_t type, const hsize_t start[],
-                            const hsize_t step[], const hsize_t count[], PetscInt64 n, const void *values) {
-  const hid_t space = H5Dget_space(dataset);
-  const hid_t memory = n ? H5Screate_simple(H5Sget_simple_extent_ndims(space), count, NULL) : H5Scopy(space);
-
-  PetscFunctionBeginUser;
-  if (n)
-    HdfCheck(hdf, H5Sselect_hyperslab(space, H5S_SELECT_SET, start, step, count, NULL), path);
-  else {
-    H5Sselect_none(space);
-    H5Sselect_none(memory);
-  }
-  PetscCall(WriteSelected(hdf, path, dataset, type, memory, space, n ? values : NULL));
-  H5Sclose(memory);
-  H5Sclose(space);
-  PetscFunctionReturn(0);
-}
-
 /* A part of a fixed-size dataset of doubles of this shape. */
 static PetscErrorCode WriteFixed(Hdf hdf, const char *path, int rank, const hsize_t size[], const hsize_t start[],
                                  const hsize_t step[], const hsize_t count[], PetscInt64 n, const double *values) {
@@ -299,14 +352,14 @@ static PetscErrorCode WriteFixed(Hdf hdf, const char *path, int rank, const hsiz
 
   PetscFunctionBeginUser;
   if (hdf->inside) {
-    PetscCall(HdfWriteCell(hdf, path, H5T_NATIVE_DOUBLE, rank, size, start, step, count, n, values));
+    PetscCall(WriteCell(hdf, path, H5T_NATIVE_DOUBLE, rank, size, start, step, count, n, values));
     PetscFunctionReturn(0);
   }
   create = H5Pcreate(H5P_DATASET_CREATE);
   space = H5Screate_simple(rank, size, NULL);
   H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
-  PetscCall(HdfCreateDataset(hdf, path, H5T_NATIVE_DOUBLE, space, create, &dataset));
-  PetscCall(HdfWritePart(hdf, path, dataset, H5T_NATIVE_DOUBLE, start, step, count, n, values));
+  PetscCall(CreateDataset(hdf, path, H5T_NATIVE_DOUBLE, space, create, &dataset));
+  PetscCall(WritePart(hdf, path, dataset, H5T_NATIVE_DOUBLE, start, step, count, n, values));
   H5Dclose(dataset);
   H5Sclose(space);
   H5Pclose(create);
@@ -365,7 +418,7 @@ PetscErrorCode HdfSeriesCreate(Hdf hdf, const char *path, const HdfSeriesShape *
     H5Pset_deflate(create, (unsigned)shape->deflate);
   }
   space = H5Screate_simple(3, size, most);
-  PetscCall(HdfCreateDataset(hdf, path, FileType(shape), space, create, &series->dataset));
+  PetscCall(CreateDataset(hdf, path, FileType(shape), space, create, &series->dataset));
   H5Sclose(space);
   H5Pclose(create);
   *handle = series;
@@ -432,8 +485,8 @@ PetscErrorCode HdfSeriesWrite(HdfSeries series, PetscInt64 t, PetscInt64 first, 
   PetscCheck(t >= 0 && t < series->shape.frames, series->hdf->comm, PETSC_ERR_ARG_OUTOFRANGE,
              "%s: frame %" PetscInt64_FMT " is past the end", series->hdf->path, t);
   PetscCall(InFileType(series, count * series->shape.d, values, &stored));
-  PetscCall(HdfWritePart(series->hdf, series->path, series->dataset, FileType(&series->shape), start, NULL, size, count,
-                         stored));
+  PetscCall(WritePart(series->hdf, series->path, series->dataset, FileType(&series->shape), start, NULL, size, count,
+                      stored));
   PetscFunctionReturn(0);
 }
 

@@ -130,6 +130,23 @@ static PetscErrorCode CheckCount(const char *key, const char *value, void *conte
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode ResultsSweepColumns(const char *columns, char **all) {
+  const char *const *values, *key;
+  size_t length = strlen(columns) + 1;
+  PetscBool numeric;
+  PetscInt n;
+
+  PetscFunctionBeginUser;
+  for (PetscInt i = 0; (key = DeckAxis(i, &n, &values, &numeric)); i++) length += strlen(key) + 1;
+  PetscCall(PetscCalloc1(length, all));
+  for (PetscInt i = 0; (key = DeckAxis(i, &n, &values, &numeric)); i++) {
+    strcat(*all, key);
+    strcat(*all, ",");
+  }
+  strcat(*all, columns);
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode ResultsSetUp(Results results, Ensemble ensemble, const Frames *frames, Output output,
                             PetscInt trajectories) {
   char *columns;

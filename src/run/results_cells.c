@@ -17,22 +17,6 @@ static const char *Axis(PetscInt i, PetscInt *n, const char *const **values) {
   return DeckAxis(i, n, values, &numeric);
 }
 
-PetscErrorCode ResultsSweepColumns(const char *columns, char **all) {
-  const char *const *values, *key;
-  size_t length = strlen(columns) + 1;
-  PetscInt n;
-
-  PetscFunctionBeginUser;
-  for (PetscInt i = 0; (key = Axis(i, &n, &values)); i++) length += strlen(key) + 1;
-  PetscCall(PetscCalloc1(length, all));
-  for (PetscInt i = 0; (key = Axis(i, &n, &values)); i++) {
-    strcat(*all, key);
-    strcat(*all, ",");
-  }
-  strcat(*all, columns);
-  PetscFunctionReturn(0);
-}
-
 /* ---- may the cells stand in one file? ---- */
 
 /* One without a name is not measured in its cell: NaN. */

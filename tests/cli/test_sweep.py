@@ -1,5 +1,6 @@
-"""Sweeps: lists of keys that take one value. Each cell has the bits of the single run with its values;
-the same bits on any number of ranks and groups and over stops; what cannot be swept is refused."""
+"""Sweeps: lists of keys that take one value. Each cell has the bits of the single run with its
+values; the same bits on any number of ranks and groups and over stops; what cannot be swept is
+refused."""
 
 import itertools
 import os

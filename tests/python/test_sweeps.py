@@ -14,7 +14,7 @@ BETA, VALUE = "4,0.5,1", "lin:-1:1:3"
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
-    """A folder with sweeps over one key, over two, over words, and with the single run of a cell."""
+    """A folder with sweeps over one key, over two and over words, and the single run of a cell."""
     folder = tmp_path_factory.mktemp("sweeps")
     for name, lists in {
         "one": dict(attention_beta=BETA),

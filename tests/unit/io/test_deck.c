@@ -423,9 +423,9 @@ static void Sweep(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(Defaults), cmocka_unit_test(Options),   cmocka_unit_test(Precedence), cmocka_unit_test(Lists),
-      cmocka_unit_test(Refusals), cmocka_unit_test(RoundTrip), cmocka_unit_test(Effects),    cmocka_unit_test(Resolved),
-      cmocka_unit_test(Sweep),
+      cmocka_unit_test(Defaults), cmocka_unit_test(Options),  cmocka_unit_test(Precedence),
+      cmocka_unit_test(Lists),    cmocka_unit_test(Refusals), cmocka_unit_test(RoundTrip),
+      cmocka_unit_test(Effects),  cmocka_unit_test(Resolved), cmocka_unit_test(Sweep),
   };
   int failed = !mkdtemp(directory);
   for (int i = 0; i < 2; i++) snprintf(paths[i], sizeof(paths[i]), "%s/deck%d.yaml", directory, i);

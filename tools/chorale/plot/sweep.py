@@ -1,5 +1,5 @@
-"""A sweep of any study: over one key a family of curves in time, over two a map of a quantity at the
-end, with the lines where exponents vanish."""
+"""A sweep of any study: over one key a family of curves in time, over two a map of a quantity at
+the end, with the lines where exponents vanish."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Axis(NamedTuple):
 
     @property
     def in_log(self) -> bool:
-        """Are the values positive and about equally far apart in their logarithm, not themselves?"""
+        """Are the values positive and about equally far apart in their logarithms?"""
         if not self.numeric or len(self.values) < 3 or self.values[0] <= 0:
             return False
         spread = [np.ptp(step) / step.mean() for step in map(np.diff, self.scales())]
