@@ -217,7 +217,7 @@ static void Refusals(void **state) {
       "kernel -tokens_dim 2,,3",
       "kernel -tokens_dim 2,",
       "kernel -mlp_activation relu,foo",
-      "kernel -kernel_degree 1,2",
+      "kernel -kernel_degree 1,-2",
       "simulate -malloc_dump maybe",
   };
   static const char *const decks[] = {
