@@ -84,15 +84,15 @@ def test_a_single_level_is_the_plain_run(folder):
 def test_the_coarse_path_is_on_the_noise_of_the_fine_one(folder):
     """Fine, swapped and coarse differ by O(h): by 4 times less with a quarter of the step, while
     another noise leaves the whole spread of the order."""
-    off = {}
-    for depth in (32, 128):
+    off = []
+    for depth in (64, 256):
         keys = dict(layers_depth=depth, scheme_levels=2, scheme_samples="1,1")
-        _, paths = run("levels", ensemble_realizations=64, **keys)
+        _, paths = run("levels", ensemble_realizations=200, **keys)
         order = paths[:, 1, 1]
-        mean = (order[:, FINE] + order[:, SWAPPED]) / 2
-        off[depth] = np.std(mean - order[:, COARSE]), np.std(order[:, FINE])
-    assert off[32][0] < 0.05 * off[32][1]
-    assert 2.5 < off[32][0] / off[128][0] < 6.5, off
+        away = (order[:, FINE] + order[:, SWAPPED]) / 2 - order[:, COARSE]
+        off.append(np.median(abs(away)))
+        assert off[-1] < 0.05 * np.std(order[:, FINE])
+    assert 2.8 < off[0] / off[1] < 5.7, off
 
 
 def test_without_noise_levels_telescope_to_the_finest(folder):
@@ -126,7 +126,7 @@ def test_energies_are_those_of_two_tokens(folder):
         scheme_levels=6,
         scheme_samples="96,8,4,2,1,1",
         ensemble_realizations=100,
-        output_every=64,
+        output_every=32,
         output_table="energies.csv",
     )
     run("energies", ranks=2, **keys)
@@ -134,10 +134,12 @@ def test_energies_are_those_of_two_tokens(folder):
     resolved = []
     for row in table("energies.csv"):
         time, mean, sem = (float(row[name]) for name in ("time", "energy_mean", "energy_sem"))
+        if round(time, 9) not in exact:
+            continue
         assert abs(mean - exact[round(time, 9)]) <= 4 * sem, (time, mean, sem)
         if time:
             resolved.append(4 * sem / abs(exact[round(time, 9)] - exact[0]))
-    assert len(resolved) == 5 and min(resolved) < 0.02, resolved
+    assert len(resolved) == len(exact) - 1 and min(resolved) < 0.02, resolved
 
 
 @pytest.mark.parametrize("scheme, rate", (("euler", 1), ("heun", 2), ("flow", 2)))
@@ -172,7 +174,7 @@ def test_means_variances_and_gains_are_those_of_the_paths(folder, scheme, rate):
     mean, sem = with_error(values.T)
     sums = np.sqrt((variance / samples[:, None] / 48).sum(axis=0))
     np.testing.assert_allclose(sem, sums, rtol=0.35)  # levels share no random number
-    assert best[0] > gain[0] > 2 and (mean > 0).all()
+    assert best[0] > gain[0] > 1 and (mean > 0).all()
 
 
 # ---- the program ----
@@ -220,11 +222,11 @@ def test_a_noise_that_remembers_its_points_goes_on_between_pairs(folder):
     "more, message",
     (
         (dict(layers_depth=20), "layers_depth = 20: must be a multiple of 8"),
-        (dict(scheme_samples="1,2"), "scheme_samples = 1,2: must be 4 numbers"),
-        (dict(scheme_samples="1,2,0,1"), "scheme_samples = .*: must be"),
+        (dict(scheme_samples="1,2"), r"scheme_samples = 1,\.\.\.: must be 4 numbers"),
+        (dict(scheme_samples="1,2,0,1"), "scheme_samples = 1,2,0,1: each value must be"),
         (
             dict(scheme_samples="99999,1,1,1"),
-            "scheme_samples = 99999,1,1,1: must be at most 100000",
+            r"99999,\.\.\.: must have at most 100000 samples",
         ),
         (
             dict(output_every=2),

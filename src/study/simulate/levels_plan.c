@@ -44,23 +44,23 @@ PetscErrorCode LevelsAsked(PetscBool *asked) {
 static PetscErrorCode ReadSamples(LevelsPlan *plan) {
   PetscInt64 list[LEVELS_MOST];
   PetscInt n = LEVELS_MOST;
-  char text[PETSC_MAX_PATH_LEN] = "(a rule)";
   PetscBool given;
+  char key[64];
 
   PetscFunctionBeginUser;
   PetscCall(DeckHas("scheme_samples", &given));
+  PetscCall(PetscSNPrintf(key, sizeof(key), "scheme_levels = %" PetscInt_FMT, plan->count));
   if (given) {
     PetscCall(DeckGetIntList("scheme_samples", &n, list));
-    PetscCall(DeckReadText(LevelsKeys, "scheme_samples", text));
+    PetscCall(PetscSNPrintf(key, sizeof(key), "scheme_samples = %" PetscInt64_FMT "%s", list[0], n > 1 ? ",..." : ""));
   }
   PetscCheck(!given || n == plan->count, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-             "scheme_samples = %s: must be %" PetscInt_FMT " numbers, one for each of scheme_levels", text,
-             plan->count);
+             "%s: must be %" PetscInt_FMT " numbers, one for each of scheme_levels", key, plan->count);
   for (PetscInt k = 0; k < plan->count; k++) {
     const PetscReal rule = PetscCeilReal(PetscPowReal(2, 1.5 * (PetscReal)(plan->count - 1 - k)));
     const PetscReal number = given ? (PetscReal)list[k] : (k || plan->count == 1 ? 1 : 8) * rule;
     PetscCheck(plan->total + number <= LEVELS_SAMPLES, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-               "scheme_samples = %s: must be at most %d in all", text, LEVELS_SAMPLES);
+               "%s: must have at most %d samples in all", key, LEVELS_SAMPLES);
     plan->samples[k] = (PetscInt)number;
     plan->total += plan->samples[k];
   }
