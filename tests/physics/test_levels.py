@@ -244,7 +244,11 @@ def test_bad_input_is_one_line(folder, more, message, ranks):
     refused(["simulate"] + options(**keys), message, ranks)
 
 
-def test_mlps_have_no_levels(folder):
+def test_noises_that_have_no_levels(folder):
+    gram = dict(noise_type="gram", scheme_type="flow", tokens_count=1000, scheme_levels=2)
+    refused(
+        ["simulate"] + options(**gram), "tokens_count = 1000 with scheme_levels: noise_type gram"
+    )
     refused(
         ["simulate"] + options(scheme_levels=2),
         "noise_type = mlp: must be spectral, gram, values or none",

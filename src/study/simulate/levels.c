@@ -47,15 +47,17 @@ static PetscErrorCode CreateSamples(Levels *levels) {
 static PetscErrorCode CreateObjects(Levels *levels, ModelOptions *options) {
   const PetscInt64 count = options->start.count;
   PetscInt stages;
+  char what[64];
 
   PetscFunctionBeginUser;
+  PetscCall(PetscSNPrintf(what, sizeof(what), "tokens_count = %" PetscInt64_FMT " with scheme_levels", count));
   options->attention.study = "simulate with scheme_levels";
   PetscCall(SystemCreate(levels->layout.shards, count, options, &levels->system));
   PetscCall(StartCreate(levels->system.tokens, &options->start, &levels->start));
   PetscCall(NoiseCreate((PetscInt)options->start.dim, &options->noise, &levels->noise));
   PetscCall(NoiseCheckCount(levels->noise, count));
   PetscCall(SchemeGetStages(levels->system.scheme, &stages));
-  PetscCall(NoiseCheckPoints(levels->noise, 3 * stages * count, "tokens_count with scheme_levels"));
+  PetscCall(NoiseCheckPoints(levels->noise, (PetscInt64)LEVELS_PATHS * stages * count, what));
   PetscCall(SchemeCheck(levels->system.scheme, levels->noise, levels->horizon / levels->plan.depth[0]));
   PetscCall(NoiseCreateField(levels->noise, &levels->first));
   PetscCall(NoiseCreateField(levels->noise, &levels->second));

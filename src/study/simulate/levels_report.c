@@ -205,7 +205,11 @@ static PetscErrorCode SayEstimate(const LevelsPlan *plan, const Samples *samples
   PetscCall(ResultsSay(results, "  1e-3 takes ensemble_realizations %.0f\n",
                        (double)PetscCeilReal(samples->realizations * PetscSqr(error / 1e-3))));
   if (K == 1) PetscFunctionReturn(0);
-  PetscCall(ReportValue("  what more depth adds, about the last difference:", watched->mean[K - 1], results));
+  if (isnan(watched->number[GAIN].value)) {
+    PetscCall(ResultsSay(results, "  all realizations agree: there is nothing to save\n"));
+    PetscFunctionReturn(0);
+  }
+  PetscCall(ReportValue("  more depth would add about", watched->mean[K - 1], results));
   PetscCall(ResultsSay(results, "\n"));
   if (isnan(watched->number[RATE_MEAN].value))
     PetscCall(ResultsSay(results, "  differences fall as L^-a: a is not resolved"));
