@@ -89,6 +89,9 @@ PetscErrorCode CheckpointStep(Checkpoint checkpoint, PetscInt r, PetscInt step, 
 /* This group has no work left: takes part in the checkpoints of the others until all are done (*stopped false) or the
  * run is to stop. Collective on the world. */
 PetscErrorCode CheckpointFinish(Checkpoint checkpoint, PetscBool *stopped);
+/* After a CheckpointFinish that did not stop the run: more realizations are to come, up to as many as the checkpoint
+ * was made for. Collective on the world. */
+PetscErrorCode CheckpointGoOn(Checkpoint checkpoint);
 /* The results are complete: removes the checkpoints. Collective on the world. */
 PetscErrorCode CheckpointRemove(Checkpoint checkpoint);
 /* The error (exit code 85, one line that says why and how to go on) that a stopped study returns after it has cleaned

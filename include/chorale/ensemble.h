@@ -28,6 +28,11 @@ PetscErrorCode EnsembleView(Ensemble ensemble);
  * which the next call starts again. Not collective over groups: the shards of a group call it together. */
 PetscBool EnsembleNext(Ensemble ensemble, PetscInt *r);
 
+/* From now on the ensemble is that of the first `count` realizations, at most as many as it was made for, of which the
+ * first `done` are done: EnsembleNext goes on behind these. Layouts asked for before are left as they were. Called
+ * alike on all ranks. */
+PetscErrorCode EnsembleSetCount(Ensemble ensemble, PetscInt done, PetscInt count);
+
 typedef struct {
   MPI_Comm world;        /* all ranks */
   MPI_Comm shards;       /* the ranks of this group, in world order */

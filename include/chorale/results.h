@@ -48,7 +48,7 @@ PetscErrorCode ResultsView(Results results);
 /* Memory of the rank that has most. Not collective. */
 PetscErrorCode ResultsGetBytes(Results results, PetscReal *bytes);
 
-/* Room for rows, all NaN: not measured yet. */
+/* Room for rows, all NaN: not measured yet. Later the ensemble may have fewer realizations (EnsembleSetCount). */
 PetscErrorCode ResultsAllocate(Results results);
 /* Numbers of frame f, and of the whole, of the i-th realization of this group. The first shard keeps them; on others
  * they are scratch. Pure. */
@@ -74,6 +74,8 @@ PetscErrorCode ResultsLabeledRow(Results results, const char *label, const Petsc
 /* Attribute /study/STUDY@key, explained in /quantities; a text needs no explanation. */
 PetscErrorCode ResultsScalar(Results results, const char *key, PetscReal value);
 PetscErrorCode ResultsText(Results results, const char *key, const char *value);
+/* The same with an explanation of its own, copied but for the unit. */
+PetscErrorCode ResultsExplained(Results results, const QuantityText *text, PetscReal value);
 /* Attributes key, key_low, key_high. */
 PetscErrorCode ResultsFit(Results results, const char *key, FitValue value);
 /* Dataset /study/STUDY/key of this shape (rank <= 4); copied. */

@@ -393,6 +393,15 @@ PetscErrorCode CheckpointFinish(Checkpoint checkpoint, PetscBool *stopped) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode CheckpointGoOn(Checkpoint checkpoint) {
+  PetscFunctionBeginUser;
+  checkpoint->event = CHECKPOINT_GO;
+  checkpoint->finished = 0;
+  checkpoint->last = MPI_Wtime(); /* the wait for the other groups is no step */
+  PetscCall(Listen(checkpoint));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode CheckpointRemove(Checkpoint checkpoint) {
   PetscFunctionBeginUser;
   if (!checkpoint->rank) {

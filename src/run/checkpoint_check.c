@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "run/target.h"
+
 PetscBool CheckpointMayChange(const char *key) {
   PetscBool may = PETSC_FALSE;
 
@@ -58,6 +60,17 @@ static PetscErrorCode CompareInput(const Comparison *x, const char *key, const c
   PetscFunctionReturn(0);
 }
 
+/* What a key was when the file was made. Of a run with ensemble_target that is complete the number of realizations is
+ * how many it took. */
+static PetscErrorCode ReadKey(Hdf hdf, const char *key, char old[PETSC_MAX_PATH_LEN], PetscBool *found) {
+  PetscFunctionBeginUser;
+  *found = PETSC_FALSE;
+  if (!strcmp(key, "ensemble_realizations"))
+    PetscCall(HdfReadAttribute(hdf, "/parameters", TARGET_MOST, PETSC_MAX_PATH_LEN, old, found));
+  if (!*found) PetscCall(HdfReadAttribute(hdf, "/parameters", key, PETSC_MAX_PATH_LEN, old, found));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode CompareKey(const char *key, const char *value, void *context) {
   const Comparison *comparison = (const Comparison *)context;
   char old[PETSC_MAX_PATH_LEN];
@@ -65,7 +78,7 @@ static PetscErrorCode CompareKey(const char *key, const char *value, void *conte
 
   PetscFunctionBeginUser;
   if (CheckpointMayChange(key)) PetscFunctionReturn(0);
-  PetscCall(HdfReadAttribute(comparison->hdf, "/parameters", key, sizeof(old), old, &found));
+  PetscCall(ReadKey(comparison->hdf, key, old, &found));
   if (found && !strcmp(old, value))
     PetscCall(CompareInput(comparison, key, value));
   else if (found && comparison->steps && !strcmp(key, "output_every"))

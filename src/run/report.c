@@ -38,16 +38,12 @@ PetscErrorCode ResultsRow(Results results, const PetscReal values[]) {
   PetscFunctionReturn(0);
 }
 
-/* Adds an item; what a report's list has to explain, with its numbers, or a text. */
-static PetscErrorCode AddItem(Results results, const char *name, const char *text, int rank, const PetscInt64 shape[],
-                              const PetscReal values[]) {
-  size_t size = 1;
+/* A new item that has its name alone. */
+static PetscErrorCode NewItem(Results results, const char *name, Item **added) {
   Item *item;
 
   PetscFunctionBeginUser;
   PetscCheck(strlen(name) < RESULTS_NAME, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "%s: the name is too long", name);
-  PetscCheck(0 <= rank && rank <= RESULTS_RANK, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "%s: an array of rank %d",
-             name, rank);
   if (results->count == results->items_room) {
     results->items_room = results->items_room ? 2 * results->items_room : 32;
     PetscCall(PetscRealloc((size_t)results->items_room * sizeof(*results->items), &results->items));
@@ -55,6 +51,20 @@ static PetscErrorCode AddItem(Results results, const char *name, const char *tex
   item = &results->items[results->count++];
   PetscCall(PetscArrayzero(item, 1));
   PetscCall(PetscStrncpy(item->name, name, RESULTS_NAME));
+  *added = item;
+  PetscFunctionReturn(0);
+}
+
+/* Adds an item; what a report's list has to explain, with its numbers, or a text. */
+static PetscErrorCode AddItem(Results results, const char *name, const char *text, int rank, const PetscInt64 shape[],
+                              const PetscReal values[]) {
+  size_t size = 1;
+  Item *item;
+
+  PetscFunctionBeginUser;
+  PetscCheck(0 <= rank && rank <= RESULTS_RANK, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "%s: an array of rank %d",
+             name, rank);
+  PetscCall(NewItem(results, name, &item));
   if (text) PetscCall(PetscStrallocpy(text, &item->text));
   if (text) PetscFunctionReturn(0);
   PetscCall(ResultsDescribe(results, name, &item->unit, item->description));
@@ -68,6 +78,18 @@ static PetscErrorCode AddItem(Results results, const char *name, const char *tex
 PetscErrorCode ResultsScalar(Results results, const char *key, PetscReal value) {
   PetscFunctionBeginUser;
   PetscCall(AddItem(results, key, NULL, 0, NULL, &value));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsExplained(Results results, const QuantityText *text, PetscReal value) {
+  Item *item;
+
+  PetscFunctionBeginUser;
+  PetscCall(NewItem(results, text->name, &item));
+  item->unit = text->unit;
+  PetscCall(PetscStrncpy(item->description, text->description, QUANTITY_TEXT));
+  PetscCall(PetscMalloc1(1, &item->values));
+  item->values[0] = value;
   PetscFunctionReturn(0);
 }
 

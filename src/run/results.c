@@ -212,9 +212,12 @@ PetscBool ResultsAreGathered(Results results) {
 }
 
 PetscErrorCode ResultsBegin(Results results, PetscBool complete, Samples **samples) {
-  const PetscInt R = results->layout.realizations, width = ResultsWidth(results);
+  const PetscInt width = ResultsWidth(results);
+  PetscInt R;
 
   PetscFunctionBeginUser;
+  PetscCall(EnsembleGetLayout(results->ensemble, &results->layout)); /* of those that are asked for by now */
+  R = results->layout.realizations;
   results->complete = complete;
   results->samples = (Samples){R, results->frame, width, results->frames, NULL};
   *samples = &results->samples;

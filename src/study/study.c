@@ -7,6 +7,7 @@
 
 #include "io/provenance.h"
 #include "run/output.h"
+#include "run/target.h"
 #include "run/trajectories.h"
 #include "study/options.h"
 
@@ -26,6 +27,7 @@ struct _p_Run {
   Trajectories trajectories;
   Checkpoint checkpoint;
   Progress progress;
+  Target target;    /* NULL: all realizations that are asked for */
   PetscInt current; /* realization in progress, among those of the group */
   RunReader reader;
   void *context;
@@ -140,6 +142,7 @@ static PetscErrorCode Create(Run run) {
   PetscCall(PetscCalloc(study->size, &run->state));
   PetscCall(study->create(run->state, run));
   PetscCall(ResultsSetUp(run->results, run->ensemble, &run->frames, run->output, TrajectoriesCount(run->trajectories)));
+  if (!run->reader) PetscCall(TargetCreate(run->results, run->ensemble, &run->output_options, &run->target));
   if (!run->options.dry && !study->form.only_table) PetscCall(OutputLock(run->output, study->checkpoints));
   if (!study->checkpoints) PetscFunctionReturn(0);
   PetscCall(CheckpointCreate(&run->checkpoint_options, run->output, run->ensemble, run->steps, &run->checkpoint));
@@ -151,6 +154,7 @@ static PetscErrorCode Destroy(Run run) {
   PetscFunctionBeginUser;
   PetscCall(CheckpointDestroy(&run->checkpoint));
   PetscCall(TrajectoriesDestroy(&run->trajectories));
+  PetscCall(TargetDestroy(&run->target));
   if (run->study->destroy) PetscCall(run->study->destroy(run->state));
   PetscCall(PetscFree(run->state));
   PetscCall(ResultsDestroy(&run->results));
@@ -168,6 +172,7 @@ static PetscErrorCode View(Run run) {
   if (run->study->view) PetscCall(run->study->view(run->state));
   PetscCall(ResultsView(run->results));
   if (run->trajectories) PetscCall(TrajectoriesView(run->trajectories));
+  PetscCall(TargetView(run->target));
   if (run->checkpoint && !run->study->quiet && !run->reader) PetscCall(CheckpointView(run->checkpoint));
   PetscFunctionReturn(0);
 }
@@ -181,6 +186,7 @@ static PetscErrorCode Publish(Run run, PetscBool complete) {
   if (samples->all && run->checkpoint && !run->reader)
     PetscCall(CheckpointKeepDone(run->checkpoint, samples->width, samples->all, &samples->realizations));
   if (run->study->report) PetscCall(run->study->report(run->state, samples, run->results));
+  if (complete) PetscCall(TargetReport(run->target, run->results));
   PetscCall(ResultsCommit(run->results));
   if (!complete) PetscFunctionReturn(0);
   if (run->checkpoint) PetscCall(CheckpointRemove(run->checkpoint));
@@ -276,17 +282,49 @@ static PetscErrorCode Realize(Run run, PetscInt r, PetscBool *stopped) {
   PetscFunctionReturn(0);
 }
 
-/* All realizations of this group. */
+/* All realizations of this group that are asked for by now. */
+static PetscErrorCode Batch(Run run, PetscBool *stopped) {
+  PetscInt r;
+
+  PetscFunctionBeginUser;
+  while (!*stopped && EnsembleNext(run->ensemble, &r)) {
+    run->current = r / run->layout.groups;
+    PetscCall(Realize(run, r, stopped));
+  }
+  if (run->study->checkpoints) PetscCall(CheckpointFinish(run->checkpoint, stopped));
+  PetscFunctionReturn(0);
+}
+
+/* Batch after batch until the target is met or nothing is left. */
+static PetscErrorCode Approach(Run run, PetscBool *stopped) {
+  EnsembleLayout layout;
+  PetscBool more = PETSC_TRUE;
+  char note[64];
+
+  PetscFunctionBeginUser;
+  PetscCall(TargetBegin(run->target));
+  while (more && !*stopped) {
+    PetscCall(EnsembleGetLayout(run->ensemble, &layout));
+    PetscCall(PetscSNPrintf(note, sizeof(note), "%" PetscInt_FMT "/%" PetscInt_FMT, layout.realizations,
+                            run->layout.realizations));
+    if (run->progress) PetscCall(ProgressSetStage(run->progress, (PetscInt64)layout.owned * run->steps, note));
+    PetscCall(Batch(run, stopped));
+    if (!*stopped) PetscCall(TargetNext(run->target, &more));
+    if (!*stopped && more && run->checkpoint) PetscCall(CheckpointGoOn(run->checkpoint));
+  }
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode Loop(Run run, PetscBool *stopped) {
   const PetscInt64 steps = (PetscInt64)run->layout.owned * run->steps;
-  PetscInt r;
 
   PetscFunctionBeginUser;
   if (!run->study->quiet)
     PetscCall(ProgressCreate(run->layout.world, &run->progress_options, run->study->name, steps, &run->progress));
-  for (run->current = 0; !*stopped && EnsembleNext(run->ensemble, &r); run->current++)
-    PetscCall(Realize(run, r, stopped));
-  if (run->study->checkpoints) PetscCall(CheckpointFinish(run->checkpoint, stopped));
+  if (run->target)
+    PetscCall(Approach(run, stopped));
+  else
+    PetscCall(Batch(run, stopped));
   PetscCall(ProgressDestroy(&run->progress));
   PetscFunctionReturn(0);
 }

@@ -42,6 +42,11 @@ static PetscErrorCode CheckGroups(PetscInt64 groups, PetscInt ranks) {
           allowed);
 }
 
+/* How many of the first `count` realizations are those of the group. */
+static PetscInt CountOwned(const EnsembleLayout *layout, PetscInt count) {
+  return layout->group < count ? (count - 1 - layout->group) / layout->groups + 1 : 0;
+}
+
 PetscErrorCode EnsembleCreate(const EnsembleOptions *options, PetscInt blocks, Ensemble *handle) {
   Ensemble ensemble;
   EnsembleLayout *layout;
@@ -62,8 +67,7 @@ PetscErrorCode EnsembleCreate(const EnsembleOptions *options, PetscInt blocks, E
   if (!ensemble->automatic) PetscCall(CheckGroups(options->groups, size));
   layout->groups = ensemble->automatic ? ChooseGroups(layout->realizations, blocks, size) : (PetscInt)options->groups;
   layout->group = rank / (size / layout->groups);
-  layout->owned =
-      layout->group < layout->realizations ? (layout->realizations - 1 - layout->group) / layout->groups + 1 : 0;
+  layout->owned = CountOwned(layout, layout->realizations);
   PetscCallMPI(MPI_Comm_split(PETSC_COMM_WORLD, layout->group, rank, &layout->shards));
   ensemble->next = layout->group;
   *handle = ensemble;
@@ -110,6 +114,16 @@ PetscBool EnsembleNext(Ensemble ensemble, PetscInt *r) {
   /* Written so that the last step cannot overflow for huge ensembles. */
   ensemble->next = layout->groups > layout->realizations - *r ? layout->realizations : *r + layout->groups;
   return PETSC_TRUE;
+}
+
+PetscErrorCode EnsembleSetCount(Ensemble ensemble, PetscInt done, PetscInt count) {
+  EnsembleLayout *layout = &ensemble->layout;
+
+  PetscFunctionBeginUser;
+  layout->realizations = count;
+  layout->owned = CountOwned(layout, count);
+  ensemble->next = layout->group + CountOwned(layout, done) * layout->groups;
+  PetscFunctionReturn(0);
 }
 
 PetscErrorCode EnsembleGetLayout(Ensemble ensemble, EnsembleLayout *layout) {

@@ -3,6 +3,7 @@
 
 const OptionTable SimulateTable = {.study = "simulate",
                                    .groups = (const OptionGroup[]){MODEL_KEYS,
+                                                                   {.keys = TargetKeys},
                                                                    {.keys = EnergyKeys},
                                                                    {.keys = OutputKeys},
                                                                    {.keys = ExtrasKeys},
