@@ -33,6 +33,7 @@ typedef struct {
 struct _p_Target {
   Results results;
   Ensemble ensemble;
+  MPI_Comm world;
   PetscInt most, count; /* realizations that may be, and are */
   PetscInt goals;
   Goal goal[GOALS];
@@ -73,7 +74,7 @@ static const Quantity *FindQuantity(Results results, const char *name, PetscInt 
 static PetscErrorCode ReadGoal(Target target, const char *text, Goal *goal) {
   const char *const colon = strchr(text, ':');
   const char *number = colon ? colon + 1 : "";
-  const MPI_Comm world = PETSC_COMM_WORLD;
+  const MPI_Comm world = target->world;
   char name[64] = "", names[512];
 
   PetscFunctionBeginUser;
@@ -125,6 +126,7 @@ PetscErrorCode TargetCreate(Results results, Ensemble ensemble, const OutputOpti
   PetscCall(PetscNew(&made));
   made->results = results;
   made->ensemble = ensemble;
+  made->world = layout.world;
   made->most = layout.realizations;
   *target = made;
   PetscCall(ReadGoals(made));
@@ -142,10 +144,10 @@ PetscErrorCode TargetView(Target target) {
   if (!target) PetscFunctionReturn(0);
   for (PetscInt g = 0; g < target->goals; g++) {
     const Goal *goal = &target->goal[g];
-    PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s mean %s at the end within %.6g%s\n", g ? "          " : "target    ",
+    PetscCall(PetscPrintf(target->world, "%s mean %s at the end within %.6g%s\n", g ? "          " : "target    ",
                           goal->quantity->name, (double)goal->asked.error, goal->asked.relative ? " of itself" : ""));
   }
-  PetscCall(PetscPrintf(PETSC_COMM_WORLD,
+  PetscCall(PetscPrintf(target->world,
                         "           by batches, from %d to at most %" PetscInt_FMT " realizations in all\n",
                         STOPPING_FIRST, target->most));
   PetscFunctionReturn(0);

@@ -23,7 +23,7 @@ def words(keys, name="simulate", **more):
 
 def parameters(path="run.h5"):
     with h5py.File(path, "r") as file:
-        return dict(file["parameters"].attrs)
+        return {key: value.decode() for key, value in file["parameters"].attrs.items()}
 
 
 def contents(path="run.h5"):
@@ -69,10 +69,13 @@ def test_numbers_that_are_said_are_explained(folder):
         texts = dict(file["quantities"].attrs)
         said = [key for key in file["study/simulate"].attrs if key.startswith("target_")]
     assert len(said) == 11
-    assert all(texts[key] and texts[f"{key}_unit"] == "1" for key in said)
+    assert all(texts[key] and texts[f"{key}_unit"] == b"1" for key in said)
 
 
-@pytest.mark.parametrize("ranks, groups", ((2, 2), (2, 1), (3, 3), (4, 2)))
+@pytest.mark.parametrize(
+    "ranks, groups",
+    ((2, 1), (4, 2), *(pytest.param(n, n, marks=pytest.mark.full) for n in (2, 3))),
+)
 def test_any_grid_of_ranks_decides_alike(folder, ranks, groups):
     keys = dict(TARGET, tokens_count=300)
     chorale(words(keys, output_file="one.h5"))
@@ -89,8 +92,17 @@ STOPS = {  # where: in the first batch, in the second, at the decision between t
 }
 
 
-@pytest.mark.parametrize("where", STOPS)
-@pytest.mark.parametrize("name", ("simulate", "sync"))
+@pytest.mark.parametrize(
+    "name, where",
+    (
+        ("simulate", "second"),
+        ("sync", "between"),
+        pytest.param("simulate", "first", marks=pytest.mark.full),
+        pytest.param("simulate", "between", marks=pytest.mark.full),
+        pytest.param("sync", "first", marks=pytest.mark.full),
+        pytest.param("sync", "second", marks=pytest.mark.full),
+    ),
+)
 def test_a_stopped_run_goes_on_to_the_same_decisions(folder, name, where):
     """Stopped and resumed on other grids, once more a step later."""
     keys = SYNC if name == "sync" else TARGET
@@ -146,7 +158,7 @@ def test_numbers_all_alike_are_known(folder):
     keys.update(tokens_init="quadrature", tokens_dim=2)
     chorale(words(keys, ensemble_target="energy:1e-9"))
     said = study("run.h5", "simulate")[0]
-    assert said["target_met"] == 1 and said["target_energy_half_width"] == 0
+    assert said["target_met"] == 1 and said["target_energy_half_width"] < 1e-15
     assert parameters()["ensemble_realizations"] == str(FIRST)
 
 
@@ -187,7 +199,7 @@ def test_a_dry_run_shows_what_is_asked(folder):
 def test_progress_counts_realizations_over_the_most(folder):
     keys = dict(TARGET, progress=1, ensemble_target="energy:0.06")
     lines = chorale(words(keys), hook="-1 -1 0 clock=1").stderr.splitlines()
-    found = [re.match(r"simulate (\d+)/1000: (\d+)%, (\d+) of (\d+), 1/s, ETA", li) for li in lines]
+    found = [re.match(r"simulate (\d+)/1000: (\d+)%, (\d+) of (\d+), \S+/s, ETA", s) for s in lines]
     assert all(found[:-1]) and len(found) > 3 * FIRST, lines[:5]
     counts = [tuple(int(m[i]) for i in (1, 3, 4)) for m in found[:-1]]
     assert {total / R for R, _, total in counts} == {3}, "steps of the present stage"

@@ -1,5 +1,6 @@
 #include "law/stats/stopping.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "law/stats/interval.h"
@@ -17,7 +18,7 @@ PetscReal StoppingReach(FitValue value) {
 static PetscErrorCode LogVariance(PetscInt n, const PetscReal mean[], void *context, PetscReal values[]) {
   PetscFunctionBeginUser;
   (void)n, (void)context;
-  values[0] = log(PetscMax(mean[1] - PetscSqr(mean[0]), PETSC_MIN_REAL));
+  values[0] = log(PetscMax(mean[1] - PetscSqr(mean[0]), DBL_MIN));
   PetscFunctionReturn(0);
 }
 
@@ -42,14 +43,16 @@ static PetscErrorCode UpperVariance(PetscInt R, const PetscReal samples[], Petsc
 PetscErrorCode StoppingNeeded(PetscInt R, const PetscReal samples[], StoppingTarget target, PetscReal *needed) {
   const FitValue interval = IntervalOfMean(R, 1, samples);
   const PetscReal mean = interval.value, asked = StoppingAsked(target, mean);
-  PetscBool positive = PETSC_TRUE;
+  PetscBool positive = PETSC_TRUE, alike = PETSC_TRUE;
   PetscReal upper = NAN;
 
   PetscFunctionBeginUser;
   *needed = 0;
-  if (interval.high == interval.low) PetscFunctionReturn(0); /* all alike */
-  for (PetscInt r = 0; r < R; r++)
+  for (PetscInt r = 0; r < R; r++) {
     if (!(samples[r] > 0)) positive = PETSC_FALSE;
+    if (samples[r] != samples[0]) alike = PETSC_FALSE;
+  }
+  if (alike) PetscFunctionReturn(0);
   PetscCall(UpperVariance(R, samples, mean, &upper));
   /* the upper end of an interval in the logarithm is mean e^(half/mean) */
   const PetscReal half = positive ? mean * log1p(asked / mean) : asked;
