@@ -7,7 +7,7 @@ import re
 from collections import namedtuple
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Iterable, Optional
+from typing import TYPE_CHECKING, Any, Iterable, Optional
 
 import h5py
 import numpy as np
@@ -24,7 +24,11 @@ from chorale.io.hdf5 import (
     text,
     translate,
 )
+from chorale.io.shown import Shown, dataset_of
 from chorale.io.trajectory import POSITION, Trajectory
+
+if TYPE_CHECKING:
+    import xarray
 
 Ensemble = namedtuple("Ensemble", "mean sem")
 
@@ -84,7 +88,7 @@ class Observable:
         return self.value[: len(self)]
 
 
-class Run:
+class Run(Shown):
     """An open file: results, trajectory or checkpoint."""
 
     def __init__(self, path):
@@ -310,6 +314,11 @@ class Run:
             elif name in values:
                 found[name] = np.array(values[name])
         return found
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Observables over time and realization, or the arrays of a study without them; numbers of
+        the study and parameters are attributes."""
+        return dataset_of(self)
 
     @property
     def realizations(self) -> list[int]:

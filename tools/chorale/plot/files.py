@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Optional, Sequence
+from typing import Iterator, Optional, Sequence
 
 from chorale import io
 from chorale.errors import BadFile
@@ -32,19 +33,52 @@ def picture_of(path: str) -> Picture:
 
 
 def together_module(run: Run) -> Optional[ModuleType]:
-    """The module that draws several runs of this kind in one picture."""
-    if len(run.observables.get("energy", ())):
-        return together
-    return rates if run.study == "chaos" and "w2sq_frames" in run.study_data else None
+    """The module that draws several runs of this kind in one picture; None where it has nothing to
+    draw."""
+    if run.study == "chaos" and "w2sq_frames" in run.study_data:
+        return rates
+    return together if together.shared([run]) else None
+
+
+def subject(run: Run) -> Optional[str]:
+    """Runs of one subject can be drawn together: of a study, and those of analyze are like those
+    of simulate."""
+    return "simulate" if run.study == "analyze" else run.study
+
+
+NOT_TOGETHER = "together are drawn results of simulate, analyze, limits, chaos, sync or spde"
+
+
+@contextlib.contextmanager
+def opened(paths: Sequence[str]) -> Iterator[list[Run]]:
+    """Runs of several results in the order of what differs. Left out, which is said, are files that
+    cannot be read, and those of runs that have nothing to draw yet."""
+    with contextlib.ExitStack() as stack:
+        runs, skipped = [], []
+        for path in paths:
+            try:
+                run = stack.enter_context(io.open(path))
+                if run.kind != "results":
+                    raise BadFile(path, NOT_TOGETHER)
+                if together_module(run) is None:
+                    reason = "nothing to draw yet" if run.complete is False else NOT_TOGETHER
+                    raise BadFile(path, reason)
+                runs.append(run)
+            except BadFile as error:
+                skipped.append(error)
+        if not runs:
+            raise skipped[0]
+        for run in runs:
+            if subject(run) != subject(runs[0]):
+                raise BadFile(run.path, "together are drawn results of one study")
+        for error in skipped:
+            print(f"plot: skipped {error}", file=sys.stderr)
+        yield together.ordered(runs)
 
 
 def together_of(paths: Sequence[str]) -> Picture:
     """One picture of several results."""
-    with contextlib.ExitStack() as stack:
-        runs = [stack.enter_context(io.open(path)) for path in paths]
-        module = together_module(runs[0])
-        for run in runs:
-            if module is None or together_module(run) is not module:
-                reason = "together are drawn results of chorale simulate, or of chorale chaos"
-                raise BadFile(run.path, reason)
+    with opened(paths) as runs:
+        modules = {together_module(run) for run in runs}
+        module = rates if modules == {rates} else together
         return module.figure(runs)
