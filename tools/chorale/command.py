@@ -86,6 +86,13 @@ def _umask() -> int:
     return mask
 
 
+def in_notebook() -> bool:
+    """Whether a notebook shows what this process displays."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
 def mpi_environment() -> dict[str, str]:
     """The variables of tools/mpi-env, for what starts chorale; those that are set where pip has
     installed this package without it."""

@@ -13,6 +13,7 @@ from matplotlib.collections import Collection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from chorale.command import in_notebook
 from chorale.errors import Refused
 from chorale.io import Run, Table
 from chorale.plot import files, panels, together
@@ -158,4 +159,6 @@ def drawn(
         else:
             made = files.module_of(run).figure(run.path if run.kind == "table" else run).figure
         made.canvas.draw()  # with these settings
+    if in_notebook():
+        plt.close(made)  # or it would be shown twice, here and at the end of the cell
     return made

@@ -70,7 +70,8 @@ def opened(paths: Sequence[str]) -> Iterator[list[Run]]:
             raise skipped[0]
         for run in runs:
             if subject(run) != subject(runs[0]):
-                raise BadFile(run.path, "together are drawn results of one study")
+                one = f"together are drawn results of one study, here of chorale {runs[0].study}"
+                raise BadFile(run.path, one)
         for error in skipped:
             print(f"plot: skipped {error}", file=sys.stderr)
         yield together.ordered(runs)

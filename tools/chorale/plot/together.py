@@ -54,9 +54,12 @@ KNOWN = 0.1  # of a mean: later ones of larger standard error are those of rare 
 
 
 def differing(runs: Sequence[Run]) -> list[str]:
-    """Keys that tell the runs apart, in the order of the decks."""
+    """Keys that tell the runs apart, in the order of the decks; not the energy's β where that is
+    attention's."""
     keys = dict.fromkeys(key for run in runs for key in run.parameters if not key.startswith(ASIDE))
-    return [key for key in keys if len({run.parameters.get(key, "") for run in runs}) > 1]
+    found = [key for key in keys if len({run.parameters.get(key, "") for run in runs}) > 1]
+    betas = [[run.parameters.get(key) for run in runs] for key in ("energy_beta", "attention_beta")]
+    return [key for key in found if key != "energy_beta" or betas[0] != betas[1]]
 
 
 def value_of(run: Run, key: str) -> str:
@@ -113,6 +116,8 @@ def ends(values: Sequence[float], names: Sequence[str], form: Callable[[float], 
     if not np.isfinite(values).any():
         return "what is not known yet"
     low, high = np.nanargmin(values), np.nanargmax(values)
+    if low == high:
+        return f"{form(values[low])} ({names[low]})"
     return f"{form(values[low])} ({names[low]}) to {form(values[high])} ({names[high]})"
 
 

@@ -6,16 +6,11 @@ import re
 import sys
 from typing import Any, Optional
 
+from chorale.command import in_notebook
+
 LINE = re.compile(r"(.*): (\d+)%, (\d+) of (\d+), (\S+)/s, ETA (.*)")
 WIDE = 24  # of the bar
 EVERY = "1"  # seconds from one line of the log to the next
-
-
-def in_notebook() -> bool:
-    """Whether a notebook shows what this process displays."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return type(shell).__name__ == "ZMQInteractiveShell"
 
 
 def is_shown() -> bool:
