@@ -3,7 +3,6 @@ jobs of Slurm, the notebook of the paper. Programs in the place of chorale end a
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -197,6 +196,13 @@ def test_progress_is_shown_as_a_bar_and_taken_away(capsys):
     assert progress.bar("chorale: stopped") is None and not command.in_notebook()
 
 
+def test_a_study_without_progress_runs_where_somebody_looks(folder, monkeypatch):
+    monkeypatch.setattr("chorale.runs.handle.is_shown", lambda: True)
+    run = chorale.run("kernel", tokens_dim=[3, 4])
+    assert run.state == "complete" and run.table()["dim"].tolist() == [3, 4]
+    assert "-progress" in chorale.run("simulate", **SMALL).provenance["command_line"]
+
+
 def test_a_job_is_written_in_the_style_of_the_job_scripts(folder, program, monkeypatch):
     program("")
     (folder / "bin").mkdir()
@@ -275,13 +281,20 @@ def test_the_cells_of_the_notebook_run_in_their_order(folder):
 
 
 @pytest.mark.full
-def test_the_notebook_runs_in_jupyter(folder, monkeypatch):
-    """With figures and cards of runs as outputs, and no error."""
-    if not shutil.which("jupyter-nbconvert"):
-        pytest.skip("jupyter-nbconvert is not installed (python3-nbconvert, python3-ipykernel)")
-    monkeypatch.setenv("PYTHONPATH", str(SOURCE / "tools"))
-    name = ["--output", "out.ipynb", "--output-dir", str(folder)]
-    line = ["jupyter-nbconvert", "--to", "notebook", "--execute", *name, str(NOTEBOOK)]
-    subprocess.run(line, check=True, timeout=TIMEOUT, capture_output=True)
-    text = (folder / "out.ipynb").read_text(encoding="utf-8")
-    assert "image/png" in text and "chorale simulate" in text
+def test_the_notebook_runs_in_a_kernel_of_jupyter(folder, monkeypatch):
+    """With pictures and cards of runs as outputs, each once, and progress while it waits."""
+    reason = "not installed (tools/install-deps all: python3-nbclient, python3-ipykernel)"
+    nbclient = pytest.importorskip("nbclient", reason=f"nbclient is {reason}")
+    pytest.importorskip("ipykernel", reason=f"ipykernel is {reason}")
+    nbformat = pytest.importorskip("nbformat", reason=f"nbformat is {reason}")
+    path = os.pathsep.join([str(SOURCE / "tools"), *filter(None, sys.path)])
+    monkeypatch.setenv("PYTHONPATH", path)
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    where = {"metadata": {"path": str(folder)}}
+    nbclient.NotebookClient(notebook, timeout=TIMEOUT, resources=where).execute()
+    outputs = [cell.get("outputs", []) for cell in notebook.cells]
+    shown = [[key for one in cell for key in one.get("data", {})] for cell in outputs]
+    assert "text/html" in shown[1] and "chorale simulate" in str(outputs[1])
+    for cell in (2, 4, 5, 6):
+        assert shown[cell].count("image/png") == 1, shown

@@ -86,7 +86,7 @@ class Run:
     def _start(self, *more: str) -> Run:
         """Starts the program here; its words go to the log."""
         command = self.record.command(words.program(), *more)
-        if is_shown() and "-progress" not in command:
+        if is_shown() and "-progress" not in command and self.study not in records.QUIET:
             command += ["-progress", EVERY]
         with builtins.open(self.log_file, "ab") as log:
             how = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}

@@ -16,6 +16,7 @@ from chorale.errors import BadFile
 NAME = "run.json"
 HOME = "runs"  # of folders that nobody named
 TABLES = ("kernel",)  # studies whose results are a table
+QUIET = ("kernel", "merge")  # that have no progress
 WITHOUT_CHECKPOINTS = ("analyze", "merge")
 
 
