@@ -132,40 +132,38 @@ class Slow:
         y = y + self.field(y, dw)
         return y / np.hypot(*y)
 
-    def errors(self, count, tokens, depths, steps, horizon, random):
-        """For each depth E of the suprema over layer times and over all times, with their standard
-        errors; the latter from every point and from every fourth, which miss it by 1 and 2 parts.
-        The limit and its noise are the same for all depths."""
-        dt, K = horizon / steps, len(depths)
-        x = random.uniform(0, 2 * np.pi, (tokens, count))
-        y, total = [np.array([np.cos(x), np.sin(x)])] * K, [0] * K
-        layers, worst, fourth = np.zeros((3, K, count))
-        for s in range(1, steps + 1):
-            dw = random.standard_normal((3, 2, 1, count)) * np.sqrt(dt)
-            first = self.slope(x, dw, dt)
-            x = x + (first + self.slope(x + first, dw, dt)) / 2
-            p = np.array([np.cos(x), np.sin(x)])
-            for k, depth in enumerate(depths):
-                total[k] = total[k] + dw
-                square = ((p - y[k]) ** 2).sum(axis=0).mean(axis=0)
-                worst[k] = np.maximum(worst[k], square)
-                if s % 4 == 0:
-                    fourth[k] = np.maximum(fourth[k], square)
-                if s % (steps // depth) == 0:
-                    y[k], total[k] = self.layer(y[k], total[k], horizon / depth), 0
-                    square = ((p - y[k]) ** 2).sum(axis=0).mean(axis=0)
-                    for sup in (layers, worst, fourth):
-                        sup[k] = np.maximum(sup[k], square)
-        suprema = zip(layers, 2 * worst - fourth)
-        return [[(v.mean(), v.std() / count**0.5) for v in pair] for pair in suprema]
+    def errors(self, count, tokens, depth, fine, horizon, random):
+        """E of the suprema over layer times and over all times, with their standard errors; the
+        latter from every point and from every fourth, which miss it by 1 and 2 parts."""
+        dt = horizon / depth
+        x = random.uniform(0, 2 * np.pi, (count, tokens)).T
+        y = np.array([np.cos(x), np.sin(x)])
+        layers, worst, fourth = np.zeros((3, count))
+        for _ in range(depth):
+            total = 0
+            for s in range(fine):
+                dw = random.standard_normal((3, count, 1, 2)).transpose(0, 3, 2, 1)
+                dw = dw * np.sqrt(dt / fine)
+                total = total + dw
+                first = self.slope(x, dw, dt / fine)
+                x = x + (first + self.slope(x + first, dw, dt / fine)) / 2
+                p = np.array([np.cos(x), np.sin(x)])
+                square = ((p - y) ** 2).sum(axis=0).mean(axis=0)
+                worst = np.maximum(worst, square)
+                if s % 4 == 3:
+                    fourth = np.maximum(fourth, square)
+            y = self.layer(y, total, dt)
+            square = ((p - y) ** 2).sum(axis=0).mean(axis=0)
+            layers, worst, fourth = (np.maximum(w, square) for w in (layers, worst, fourth))
+        return [(v.mean(), v.std() / count**0.5) for v in (layers, 2 * worst - fourth)]
 
 
 @pytest.mark.full
 def test_tokens_that_attract_each_other_have_the_suprema_of_a_slow_program(folder):
     random = np.random.default_rng(7)
-    _, _, found = run(limits_reference=64, ensemble_realizations=3000, **CIRCLE)
-    every = Slow(2).errors(3000, 6, (4, 16), 1024, 1, random)
-    for i, (depth, slow) in enumerate(zip((4, 16), every)):
+    _, _, found = run(limits_reference=256, ensemble_realizations=3000, **CIRCLE)
+    for i, depth in enumerate((4, 16)):
+        slow = Slow(2).errors(3000, 6, depth, 1024 // depth, 1, random)
         for name, (error, sem) in zip(("_layers", ""), slow):
             mean, other = found[f"error{name}"][i], found[f"error{name}_sem" if name else "sem"][i]
             print(
@@ -178,11 +176,8 @@ def test_tokens_that_attract_each_other_have_the_suprema_of_a_slow_program(folde
 @pytest.mark.full
 def test_more_steps_of_the_limit_do_not_move_the_supremum(folder):
     keys = dict(tokens_count=16, layers_horizon=1, layers_depth="4,16", mlp_activation="relu")
-    keys.update(noise_degree=4)  # more of those that cost less
-    coarse, fine = (
-        run(limits_reference=F, ensemble_realizations=R, **keys)[2]
-        for F, R in ((32, 1000), (128, 600))
-    )
+    keys.update(ensemble_realizations=1000, noise_degree=4)
+    coarse, fine = (run(limits_reference=F, **keys)[2] for F in (64, 256))
     for i in range(2):
         error = np.hypot(coarse["sem"][i], fine["sem"][i])
         print(coarse["error"][i], fine["error"][i], "+-", error)
