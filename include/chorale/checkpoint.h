@@ -46,6 +46,12 @@ PetscErrorCode CheckpointCatchSignals(void);
  * there is a checkpoint. steps: of one realization, or of the unit a study counts in. Collective on the world. */
 PetscErrorCode CheckpointCreate(const CheckpointOptions *options, Output output, Ensemble ensemble, PetscInt steps,
                                 Checkpoint *checkpoint);
+/* The same of the n cells of a sweep, parts of `whole` with as many realizations each. Realization r of cell c of R
+ * realizations each has the number cR + r in what follows. */
+PetscErrorCode CheckpointCreateCells(const CheckpointOptions *options, Output output, Ensemble whole, PetscInt n,
+                                     const Ensemble cells[], const PetscInt steps[], Checkpoint *checkpoint);
+/* What is added from now on is of this cell, and CheckpointKeepDone means it. */
+PetscErrorCode CheckpointSetCell(Checkpoint checkpoint, PetscInt cell);
 PetscErrorCode CheckpointDestroy(Checkpoint *checkpoint);
 /* With options.resume: were the results of this very deck complete already (a job that was submitted again)? Then says
  * so on stdout of rank 0; the run has nothing to do. Collective. */
@@ -66,7 +72,7 @@ PetscErrorCode CheckpointAddReals(Checkpoint checkpoint, const char *name, Petsc
  * frames may be 0. */
 PetscErrorCode CheckpointAddRows(Checkpoint checkpoint, const char *name, PetscInt frames, const PetscInt64 step[],
                                  PetscInt columns, PetscInt n, PetscReal mine[]);
-/* n numbers of the whole run that the first rank holds. */
+/* n numbers of the whole run that the first rank of realization 0 holds. */
 PetscErrorCode CheckpointAddShared(Checkpoint checkpoint, const char *name, PetscInt n, PetscReal values[]);
 /* The i-th numbers of the whole run that it keeps; name is NULL past the end. Pure. */
 PetscErrorCode CheckpointGetShared(Checkpoint checkpoint, PetscInt i, const char **name, PetscInt *n,
@@ -76,7 +82,7 @@ PetscErrorCode CheckpointGetShared(Checkpoint checkpoint, PetscInt i, const char
 PetscErrorCode CheckpointSetActions(Checkpoint checkpoint, PetscErrorCode (*before)(void *context),
                                     PetscErrorCode (*after)(void *context), void *context);
 /* For partial results: of all[R][n] in the order of realizations (EnsembleGather) the rows of those that are done,
- * moved to the front in their order; *done: how many. Collective on the world. */
+ * moved to the front in their order; *done: R, then how many are left. Collective on the world. */
 PetscErrorCode CheckpointKeepDone(Checkpoint checkpoint, PetscInt n, PetscReal all[], PetscInt *done);
 
 /* Where realization r stands: 0 to begin with (nothing is touched but, in a run that does not resume, older
@@ -89,6 +95,9 @@ PetscErrorCode CheckpointStep(Checkpoint checkpoint, PetscInt r, PetscInt step, 
 /* This group has no work left: takes part in the checkpoints of the others until all are done (*stopped false) or the
  * run is to stop. Collective on the world. */
 PetscErrorCode CheckpointFinish(Checkpoint checkpoint, PetscBool *stopped);
+/* After a CheckpointFinish that did not stop the run: more realizations are to come, up to as many as the checkpoint
+ * was made for. Collective on the world. */
+PetscErrorCode CheckpointGoOn(Checkpoint checkpoint);
 /* The results are complete: removes the checkpoints. Collective on the world. */
 PetscErrorCode CheckpointRemove(Checkpoint checkpoint);
 /* The error (exit code 85, one line that says why and how to go on) that a stopped study returns after it has cleaned

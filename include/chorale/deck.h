@@ -50,6 +50,7 @@ typedef struct {
   PetscBool above;     /* real > low */
   const char *unit;
   PetscBool lists;                /* may be a list; read as a scalar it is the first value */
+  PetscBool whole;                /* of the run as a whole: no sweep goes over it */
   PetscBool input;                /* a file that results depend on: its checksum goes into /provenance */
   PetscBool question;             /* about a deck, not a part of it; has no section */
   OptionNeed needs[OPTION_NEEDS]; /* without which the key has no effect */
@@ -94,6 +95,7 @@ typedef struct {
                                 with NULL */
   const char *idle;          /* names of keys that have no effect without `need`, or NULL */
   OptionNeed need;
+  PetscBool single; /* it has no sweeps */
 } OptionTable;
 
 /* The keys in use become those of this study, or of none (NULL). tables(i) are those of all studies, NULL past the end.
@@ -128,6 +130,23 @@ PetscErrorCode DeckGetIntList(const char *key, PetscInt *n, PetscInt64 values[])
 PetscErrorCode DeckGetRealList(const char *key, PetscInt *n, PetscReal values[]);
 /* Strings point into *storage, which the caller frees with PetscFree. */
 PetscErrorCode DeckGetStringList(const char *key, PetscInt *n, const char *values[], char **storage);
+
+/* ---- sweeps ----
+ *
+ * A list, or log:a:b:n or lin:a:b:n, of a key that takes one number or one choice. The product of these lists, in the
+ * order of tables and the last one fastest, are the cells of the run. A value is read when a cell is chosen. */
+enum { DECK_AXES = 3, DECK_VALUES = 1000, DECK_CELLS = 4096, DECK_WHOLE = -1 };
+/* How many cells: 1 without a sweep. */
+PetscInt DeckCells(void);
+/* How many keys are swept over. */
+PetscInt DeckAxes(void);
+/* The i-th key that is swept over and its values as text; NULL past the end. Are all of them numbers? */
+const char *DeckAxis(PetscInt i, PetscInt *n, const char *const **values, PetscBool *numeric);
+/* Which of its values a cell has. Pure. */
+PetscInt DeckAxisIndex(PetscInt i, PetscInt cell);
+/* Keys have the values of this cell, or what was given (DECK_WHOLE); as after DeckParse. Nothing without a sweep. */
+PetscErrorCode DeckSelect(PetscInt cell);
+
 /* The i-th key of all studies, NULL past the end. */
 const char *DeckName(PetscInt i);
 

@@ -20,6 +20,12 @@ PetscErrorCode EnsembleOptionsRead(EnsembleOptions *options);
  * token blocks a shard can own. Automatic choice: the divisor G of the ranks P that minimises ceil(R/G) *
  * ceil(blocks/(P/G)); among equals the largest G, since groups do not communicate. Collective on PETSC_COMM_WORLD. */
 PetscErrorCode EnsembleCreate(const EnsembleOptions *options, PetscInt blocks, Ensemble *ensemble);
+/* So many realizations on the groups of another ensemble, which outlives it: those of a cell of a sweep. Not
+ * collective. */
+PetscErrorCode EnsembleCreatePart(Ensemble whole, PetscInt realizations, Ensemble *part);
+/* Realization 0 of the part becomes that of group `first` of the whole, and so on: groups have other numbers in the
+ * part. Not collective, but alike on all ranks. */
+PetscErrorCode EnsembleTurn(Ensemble part, PetscInt first);
 PetscErrorCode EnsembleDestroy(Ensemble *ensemble);
 /* The process grid in two or three lines on stdout of rank 0. Collective. */
 PetscErrorCode EnsembleView(Ensemble ensemble);
@@ -27,6 +33,11 @@ PetscErrorCode EnsembleView(Ensemble ensemble);
 /* Steps to the next realization r of this group (r = group, group + groups, ...); false when there is none left, after
  * which the next call starts again. Not collective over groups: the shards of a group call it together. */
 PetscBool EnsembleNext(Ensemble ensemble, PetscInt *r);
+
+/* From now on the ensemble is that of the first `count` realizations, at most as many as it was made for, of which the
+ * first `done` are done: EnsembleNext goes on behind these. Layouts asked for before are left as they were. Called
+ * alike on all ranks. */
+PetscErrorCode EnsembleSetCount(Ensemble ensemble, PetscInt done, PetscInt count);
 
 typedef struct {
   MPI_Comm world;        /* all ranks */

@@ -18,6 +18,9 @@ PetscErrorCode ProgressCreate(MPI_Comm comm, const ProgressOptions *options, con
                               Progress *progress);
 /* done of total; cheap enough for every step. Not collective. */
 PetscErrorCode ProgressUpdate(Progress progress, PetscInt64 done);
+/* total is another one from now on, and `note` stands behind the label: a run in stages, whose ends alone are known.
+ * Not collective. */
+PetscErrorCode ProgressSetStage(Progress progress, PetscInt64 total, const char *note);
 /* Ends the bar with the elapsed time. */
 PetscErrorCode ProgressDestroy(Progress *progress);
 

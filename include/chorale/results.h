@@ -15,11 +15,13 @@
 typedef struct _p_Results *Results;
 
 typedef struct {
-  const char *study;         /* /study/STUDY, and the default STUDY.h5 of output_file */
-  const char *columns;       /* of the table; NULL: step,time and COLUMN_mean,COLUMN_sem of the observables */
-  PetscInt integers;         /* so many of its numbers, the first, are whole */
-  PetscInt rows;             /* of the table that are printed, 0 for all */
-  PetscBool only_table;      /* there is no results file */
+  const char *study;    /* /study/STUDY, and the default STUDY.h5 of output_file */
+  const char *columns;  /* of the table; NULL: step,time and COLUMN_mean,COLUMN_sem of the observables */
+  PetscInt integers;    /* so many of its numbers, the first, are whole */
+  PetscInt rows;        /* of the table that are printed, 0 for all */
+  PetscBool only_table; /* there is no results file */
+  const char *headline; /* what the printed table of a sweep has of a cell: scalars, texts, or columns at their last
+                           row; NULL: the last row */
   const QuantityText *texts; /* all that the report names; ends with {0} */
 } ResultsForm;
 
@@ -33,6 +35,8 @@ typedef struct {
 
 /* Strings of the form stay the caller's. */
 PetscErrorCode ResultsCreate(const ResultsForm *form, Results *results);
+/* The same of a cell of a sweep; its file and its table are those of all cells. */
+PetscErrorCode ResultsCreateCell(const ResultsForm *form, PetscInt cell, Results *results);
 PetscErrorCode ResultsDestroy(Results *results);
 /* A quantity of frames or realizations; its unit and description are those of the form's list where it has none. Before
  * ResultsSetUp. Strings stay the caller's. */
@@ -48,7 +52,7 @@ PetscErrorCode ResultsView(Results results);
 /* Memory of the rank that has most. Not collective. */
 PetscErrorCode ResultsGetBytes(Results results, PetscReal *bytes);
 
-/* Room for rows, all NaN: not measured yet. */
+/* Room for rows, all NaN: not measured yet. Later the ensemble may have fewer realizations (EnsembleSetCount). */
 PetscErrorCode ResultsAllocate(Results results);
 /* Numbers of frame f, and of the whole, of the i-th realization of this group. The first shard keeps them; on others
  * they are scratch. Pure. */
@@ -74,6 +78,8 @@ PetscErrorCode ResultsLabeledRow(Results results, const char *label, const Petsc
 /* Attribute /study/STUDY@key, explained in /quantities; a text needs no explanation. */
 PetscErrorCode ResultsScalar(Results results, const char *key, PetscReal value);
 PetscErrorCode ResultsText(Results results, const char *key, const char *value);
+/* The same with an explanation of its own, copied but for the unit. */
+PetscErrorCode ResultsExplained(Results results, const QuantityText *text, PetscReal value);
 /* Attributes key, key_low, key_high. */
 PetscErrorCode ResultsFit(Results results, const char *key, FitValue value);
 /* Dataset /study/STUDY/key of this shape (rank <= 4); copied. */
@@ -89,6 +95,12 @@ PetscErrorCode ResultsSetOrigin(Results results, const char *group, const char *
 
 /* Writes the results file: temporary, fsync, rename. Collective on all ranks. */
 PetscErrorCode ResultsCommit(Results results);
+/* The same for the cells of a sweep; fill begins the results of a cell and has its report made. */
+typedef PetscErrorCode (*ResultsFill)(void *context, PetscInt cell);
+PetscErrorCode ResultsCommitCells(PetscInt n, const Results cells[], ResultsFill fill, void *context);
+PetscErrorCode ResultsTellCells(PetscInt n, const Results cells[]);
+/* Refuses (user input) a sweep in which this cell records something else than the first one. Collective. */
+PetscErrorCode ResultsCheckCell(Results first, Results cell);
 /* Of complete results: output_table, the table and the words. Collective on all ranks. */
 PetscErrorCode ResultsTell(Results results);
 

@@ -30,6 +30,8 @@ struct _p_Study {
   PetscErrorCode (*keep)(void *state, Checkpoint checkpoint);
   /* What would run, how exact, at what cost; groups alike print once. */
   PetscErrorCode (*view)(void *state);
+  /* Work of a step beside that of other cells of a sweep, in any unit; NULL: the same in all. Pure. */
+  PetscErrorCode (*cost)(void *state, PetscReal *work);
   /* Before the first realization: what takes time. Collective on all ranks; so are report and destroy. */
   PetscErrorCode (*prepare)(void *state);
   /* Realization r at its start. Then, unless l = 0, tokens and numbers are as a checkpoint left them after l steps. */
@@ -68,6 +70,8 @@ PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables
 
 /* An ensemble whose shards share so many token blocks; options NULL: one realization that every rank computes whole. */
 PetscErrorCode RunCreateEnsemble(Run run, const EnsembleOptions *options, PetscInt blocks, EnsembleLayout *layout);
+/* The groups as they are at last, when work is shared out: after create. */
+const EnsembleLayout *RunGetLayout(Run run);
 /* So many steps in a realization, and their frames as output_every or output_log has them, until time `horizon`. */
 PetscErrorCode RunSetFrames(Run run, PetscInt steps, PetscReal horizon, FramesRounding rounding);
 /* So many steps without frames, or beyond those of the frames. */

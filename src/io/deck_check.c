@@ -168,7 +168,7 @@ void DeckKeyExplain(const OptionKey *key, char *buffer, size_t size) {
   buffer[0] = '\0';
   Append(buffer, size, "%s%s%s", key->help, key->note ? " " : "", key->note ? key->note : "");
   if (key->type != KEY_STRING) Append(buffer, size, "%s%s", before, allowed), before = "; ";
-  if (key->lists && key->type != KEY_STRING) Append(buffer, size, "%sa list makes a sweep", before), before = "; ";
+  if (key->lists && key->type != KEY_STRING) Append(buffer, size, "%smay be a list", before), before = "; ";
   if (*needs) Append(buffer, size, "%sneeds %s", before, needs), before = "; ";
   if (*before == ';') Append(buffer, size, "]");
 }

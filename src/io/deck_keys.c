@@ -8,6 +8,7 @@
 
 static const OptionTable *(*tables)(PetscInt i);
 static const char *study;
+static PetscBool single;
 static OptionKey keys[DECK_KEYS_MAX];       /* in use */
 static const OptionKey *all[DECK_KEYS_MAX]; /* of all studies */
 static PetscInt count, total;
@@ -83,9 +84,10 @@ PetscErrorCode DeckUse(const OptionTable *(*of)(PetscInt i), const char *name) {
   PetscFunctionBeginUser;
   tables = of;
   study = NULL;
+  single = PETSC_FALSE;
   count = total = resolutions = 0;
   for (PetscInt i = 0; (table = tables(i)); i++) {
-    if (name && !strcmp(table->study, name)) study = table->study;
+    if (name && !strcmp(table->study, name)) study = table->study, single = table->single;
     for (const OptionGroup *group = table->groups; group->keys; group++)
       for (const OptionKey *key = group->keys; key->name; key++) {
         PetscCall(Add(key));
@@ -114,6 +116,14 @@ const char *DeckKeyResolved(const char *name) {
     if (!strcmp(resolved[i].name, name)) return resolved[i].value;
   }
   return NULL;
+}
+
+void DeckForgetResolved(void) {
+  resolutions = 0;
+}
+
+PetscBool DeckIsSingle(void) {
+  return single;
 }
 
 const char *DeckStudy(void) {

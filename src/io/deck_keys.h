@@ -10,6 +10,8 @@
 /* The study in use, NULL for none; the i-th of all, NULL past the end. */
 const char *DeckStudy(void);
 const char *DeckStudyName(PetscInt i);
+/* Has the study in use no sweeps? */
+PetscBool DeckIsSingle(void);
 /* The i-th key in use, as its study knows it, NULL past the end. Keys of a section stand together. */
 const OptionKey *DeckKeyGet(PetscInt i);
 /* The i-th key of all studies as its table has it, NULL past the end. */
@@ -22,6 +24,7 @@ PetscBool DeckKeyOf(PetscInt study, const OptionKey *key, OptionKey *known);
 
 /* What DeckResolve said, NULL for nothing. */
 const char *DeckKeyResolved(const char *name);
+void DeckForgetResolved(void);
 
 /* Length of the section in a key's name. */
 size_t DeckKeySection(const OptionKey *key);
@@ -50,8 +53,23 @@ PetscBool DeckMatches(const char *patterns, const char *text);
 PetscErrorCode DeckKeyValue(const OptionKey *key, const char **value, PetscBool *set);
 /* Puts numbers in place of the values with a prefix (OptionKey). Refuses (user input) what is no number of the key. */
 PetscErrorCode DeckSettle(void);
+/* Is the text of this key, which takes one value, that of a sweep? */
+PetscBool DeckIsSweep(const OptionKey *key, const char *text);
+/* Refuses (user input) a sweep with a wrong value, or over this key; where as for DeckSet. All ranks alike. */
+PetscErrorCode DeckListCheck(const OptionKey *key, const char *given, const char *where);
+/* The values of such a list, checked; the caller frees them with PetscStrToArrayDestroy. */
+PetscErrorCode DeckListExpand(const OptionKey *key, const char *given, const char *where, int *n, char ***values);
+/* There is no sweep. Those that decks and options ask for, when all are read. No cell is chosen, when keys are
+ * checked. */
+PetscErrorCode DeckListReset(void);
+PetscErrorCode DeckListBegin(void);
+PetscErrorCode DeckListEnd(void);
+/* In the chosen cell: is the key given and not at its default (*counts)? Then *other is a key that makes it idle, and
+ * *is what that is; NULL: none does. And the error that says so. */
+PetscErrorCode DeckFindUnmet(const OptionKey *key, PetscBool *counts, const OptionKey **other, const char **is);
+PetscErrorCode DeckRefuseNeed(const OptionKey *key, const OptionKey *other, const char *is);
 /* Refuses a key in use that is given, is not at its default, and has no effect; unless what it needs was given by a
- * later deck or option, so that decks can be changed from outside. */
+ * later deck or option, so that decks can be changed from outside. In a sweep it has to have an effect in some cell. */
 PetscErrorCode DeckCheckNeeds(void);
 
 /* Full-text conversions; false when the text is not a number of that kind. */

@@ -93,6 +93,7 @@ PetscErrorCode DeckParse(int argc, char **argv) {
   int i = 2, words;
   PetscFunctionBeginUser;
   PetscCall(ProvenanceSetCommandLine(argc, argv));
+  PetscCall(DeckListReset());
   DeckNextSource(PETSC_TRUE);
   for (; i < argc && argv[i][0] != '-'; i++) {
     PetscCall(DeckReadYaml(argv[i]));
@@ -101,7 +102,9 @@ PetscErrorCode DeckParse(int argc, char **argv) {
   for (; i < argc; i += words) {
     if (!IsPetscOption(argc, argv, i, &words)) PetscCall(ReadOption(argc, argv, i, &words));
   }
-  PetscCall(DeckSettle());
+  PetscCall(DeckListBegin());
+  if (DeckCells() == 1) PetscCall(DeckSettle());
   PetscCall(DeckCheckNeeds());
+  PetscCall(DeckListEnd());
   PetscFunctionReturn(0);
 }

@@ -41,6 +41,8 @@ PetscErrorCode DeckSet(const char *name, const char *value, PetscBool list, cons
   if (!key) PetscCall(DeckRefuse(name, value, where));
   if (key->lists) {
     PetscCall(DeckKeyCheckList(key, value, where));
+  } else if (DeckIsSweep(key, value)) {
+    PetscCall(DeckListCheck(key, value, where));
   } else {
     const char *wrong = DeckKeyCheck(key, value, allowed, sizeof(allowed));
     PetscCheck(!list, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: study %s takes one value here, not a list%s",
@@ -123,23 +125,27 @@ PetscErrorCode DeckSettle(void) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode DeckCheckNeeds(void) {
-  const OptionKey *key, *other;
-  char needs[256], quote[64], word[64];
-  const char *value, *is = "";
-  PetscBool set, met = PETSC_TRUE;
+PetscErrorCode DeckFindUnmet(const OptionKey *key, PetscBool *counts, const OptionKey **other, const char **is) {
+  const char *value;
+  PetscBool set, met;
   PetscFunctionBeginUser;
-  for (PetscInt i = 0; (key = DeckKeyGet(i)); i++) {
-    if (!key->needs[0].key) continue;
-    PetscCall(DeckKeyValue(key, &value, &set));
-    if (!set || IsDefault(key, value)) continue;
-    for (int n = 0; n < OPTION_NEEDS && key->needs[n].key; n++) {
-      PetscCall(IsMet(&key->needs[n], given[i], &met, &other, &is));
-      if (met) continue;
-      DeckKeyNeeds(key, needs, sizeof(needs));
-      SETERRQ(PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: has no effect with %s %s; it needs %s", key->name,
-              DeckQuote(value, quote, sizeof(quote)), other->name, DeckQuote(is, word, sizeof(word)), needs);
-    }
+  *other = NULL;
+  PetscCall(DeckKeyValue(key, &value, &set));
+  *counts = set && !IsDefault(key, value) ? PETSC_TRUE : PETSC_FALSE;
+  for (int n = 0; *counts && !*other && n < OPTION_NEEDS && key->needs[n].key; n++) {
+    PetscCall(IsMet(&key->needs[n], given[key - DeckKeyGet(0)], &met, other, is));
+    if (met) *other = NULL;
   }
   PetscFunctionReturn(0);
+}
+
+PetscErrorCode DeckRefuseNeed(const OptionKey *key, const OptionKey *other, const char *is) {
+  char needs[256], quote[64], word[64];
+  const char *value;
+  PetscBool set;
+  PetscFunctionBeginUser;
+  PetscCall(DeckKeyValue(key, &value, &set));
+  DeckKeyNeeds(key, needs, sizeof(needs));
+  SETERRQ(PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: has no effect with %s %s; it needs %s", key->name,
+          DeckQuote(value, quote, sizeof(quote)), other->name, DeckQuote(is, word, sizeof(word)), needs);
 }

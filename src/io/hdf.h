@@ -44,6 +44,19 @@ PetscErrorCode HdfWriteColumns(Hdf hdf, const char *path, PetscInt64 T, PetscInt
 PetscErrorCode HdfWriteRows(Hdf hdf, const char *path, PetscInt64 N, PetscInt64 k, PetscInt64 first, PetscInt64 stride,
                             PetscInt64 n, const double *values);
 
+/* ---- a file with cells ---- */
+enum { HDF_AXES = 3 };
+/* The next axis of the file's cells, /sweep/NAME: n numbers as text, which become a dimension scale, or texts. */
+PetscErrorCode HdfAddAxis(Hdf hdf, const char *name, PetscBool numeric, PetscInt n, const char *const values[]);
+/* From now on HdfWriteReals, HdfWriteInts and HdfWriteColumns write the part of one cell of datasets that have the
+ * axes in front; index NULL: whole datasets again, to which HdfAttachAxes attaches the scales. No effect without axes.
+ */
+PetscErrorCode HdfSetCell(Hdf hdf, const PetscInt index[]);
+PetscErrorCode HdfAttachAxes(Hdf hdf, const char *path);
+/* A whole dataset of texts. */
+PetscErrorCode HdfWriteStrings(Hdf hdf, const char *path, int rank, const PetscInt64 shape[],
+                               const char *const values[]);
+
 /* Does a group or dataset exist at path? The shape of a dataset (rank <= 8). */
 PetscErrorCode HdfExists(Hdf hdf, const char *path, PetscBool *exists);
 PetscErrorCode HdfGetShape(Hdf hdf, const char *path, int *rank, PetscInt64 shape[8]);

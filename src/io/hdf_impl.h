@@ -10,8 +10,12 @@ struct _p_Hdf {
   MPI_Comm comm;
   hid_t file;
   char path[PETSC_MAX_PATH_LEN];
-  char key[64]; /* deck key that named the file, for messages; may be empty */
-  haddr_t end;  /* where the file ends, as far as HdfFindEnd was asked; else 0 */
+  char key[64];             /* deck key that named the file, for messages; may be empty */
+  haddr_t end;              /* where the file ends, as far as HdfFindEnd was asked; else 0 */
+  int axes;                 /* of a sweep, 0 for none */
+  char axis[HDF_AXES][128]; /* paths of their scales; empty for what is no scale */
+  hsize_t cells[HDF_AXES], cell[HDF_AXES];
+  PetscBool inside; /* a cell is chosen */
 };
 
 /* A write that HDF5 refuses is a run-time failure; metadata calls are collective and fail on all ranks alike. */
@@ -27,5 +31,15 @@ PETSC_INTERN PetscErrorCode HdfAgree(MPI_Comm comm, PetscBool *ok);
 /* ": No space left on device" and the like after a write that failed; empty where the system gives no reason, and on
  * ranks that do not speak. Valid until the next call. Not collective. */
 PETSC_INTERN const char *HdfReason(Hdf hdf);
+
+/* ---- hdf_write.c, for hdf_cells.c ---- */
+
+/* A fixed-length string type with room for so many characters. */
+PETSC_INTERN hid_t HdfStringType(size_t length);
+/* A whole dataset whose values rank 0 holds. */
+PETSC_INTERN PetscErrorCode HdfWriteWhole(Hdf hdf, const char *path, hid_t type, hid_t space, hsize_t chunk,
+                                          const void *values);
+/* Attaches the scales of the axes to an open dataset. */
+PETSC_INTERN PetscErrorCode HdfAttach(Hdf hdf, const char *path, hid_t dataset);
 
 #endif

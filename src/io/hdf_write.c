@@ -1,7 +1,10 @@
 #include "io/hdf_impl.h"
 
+#include <hdf5_hl.h>
+#include <math.h>
 #include <string.h>
 
+#define RANK       8    /* dimensions of a dataset */
 #define GROW_CHUNK 1024 /* numbers per chunk of a dataset that grows */
 
 /* Link creation that makes missing parent groups on the way. */
@@ -39,7 +42,7 @@ PetscErrorCode HdfExternalLink(Hdf hdf, const char *path, const char *file, cons
 
 /* A fixed-length, zero-terminated string type with room for `length` characters. UTF-8 holds ASCII, and paths need not
  * be ASCII. */
-static hid_t StringType(size_t length) {
+hid_t HdfStringType(size_t length) {
   const hid_t type = H5Tcopy(H5T_C_S1);
   H5Tset_size(type, length + 1);
   H5Tset_cset(type, H5T_CSET_UTF8);
@@ -55,6 +58,10 @@ static PetscErrorCode WriteAttribute(Hdf hdf, const char *path, const char *name
   PetscCall(HdfWriteGroup(hdf, path));
   object = H5Oopen(hdf->file, path, H5P_DEFAULT);
   HdfCheck(hdf, object, path);
+  if (hdf->inside && H5Aexists(object, name) > 0) { /* another cell has said it for all */
+    H5Oclose(object);
+    PetscFunctionReturn(0);
+  }
   if (H5Aexists(object, name) > 0) HdfCheck(hdf, H5Adelete(object, name), name);
   attribute = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
   HdfCheck(hdf, attribute, name);
@@ -65,7 +72,7 @@ static PetscErrorCode WriteAttribute(Hdf hdf, const char *path, const char *name
 }
 
 PetscErrorCode HdfAttributeString(Hdf hdf, const char *path, const char *name, const char *value) {
-  const hid_t type = StringType(strlen(value)), space = H5Screate(H5S_SCALAR);
+  const hid_t type = HdfStringType(strlen(value)), space = H5Screate(H5S_SCALAR);
 
   PetscFunctionBeginUser;
   PetscCall(WriteAttribute(hdf, path, name, type, space, value));
@@ -85,7 +92,7 @@ PetscErrorCode HdfAttributeStrings(Hdf hdf, const char *path, const char *name, 
   for (int i = 0; i < n; i++) length = PetscMax(length, strlen(values[i]));
   PetscCall(PetscCalloc1((size_t)n * (length + 1), &text));
   for (int i = 0; i < n; i++) memcpy(text + (size_t)i * (length + 1), values[i], strlen(values[i]));
-  type = StringType(length);
+  type = HdfStringType(length);
   PetscCall(WriteAttribute(hdf, path, name, type, space, text));
   H5Tclose(type);
   H5Sclose(space);
@@ -188,8 +195,7 @@ static PetscErrorCode WriteSelected(Hdf hdf, const char *path, hid_t dataset, hi
 }
 
 /* A whole dataset whose values rank 0 holds; in chunks of so many numbers, or in one piece for 0. */
-static PetscErrorCode WriteWhole(Hdf hdf, const char *path, hid_t type, hid_t space, hsize_t chunk,
-                                 const void *values) {
+PetscErrorCode HdfWriteWhole(Hdf hdf, const char *path, hid_t type, hid_t space, hsize_t chunk, const void *values) {
   PetscMPIInt rank;
   hid_t create, dataset, part;
 
@@ -208,6 +214,76 @@ static PetscErrorCode WriteWhole(Hdf hdf, const char *path, hid_t type, hid_t sp
   PetscFunctionReturn(0);
 }
 
+/* The part of an open dataset that starts at `start` and takes `count` entries with `step` between them (NULL: 1) along
+ * every dimension; n == 0 writes nothing but takes part. */
+static PetscErrorCode WritePart(Hdf hdf, const char *path, hid_t dataset, hid_t type, const hsize_t start[],
+                                const hsize_t step[], const hsize_t count[], PetscInt64 n, const void *values) {
+  const hid_t space = H5Dget_space(dataset);
+  const hid_t memory = n ? H5Screate_simple(H5Sget_simple_extent_ndims(space), count, NULL) : H5Scopy(space);
+
+  PetscFunctionBeginUser;
+  if (n)
+    HdfCheck(hdf, H5Sselect_hyperslab(space, H5S_SELECT_SET, start, step, count, NULL), path);
+  else {
+    H5Sselect_none(space);
+    H5Sselect_none(memory);
+  }
+  PetscCall(WriteSelected(hdf, path, dataset, type, memory, space, n ? values : NULL));
+  H5Sclose(memory);
+  H5Sclose(space);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode HdfAttach(Hdf hdf, const char *path, hid_t dataset) {
+  hid_t scale;
+
+  PetscFunctionBeginUser;
+  for (int i = 0; i < hdf->axes; i++) {
+    if (!hdf->axis[i][0]) continue;
+    scale = H5Dopen2(hdf->file, hdf->axis[i], H5P_DEFAULT);
+    HdfCheck(hdf, scale, path);
+    HdfCheck(hdf, H5DSattach_scale(dataset, scale, (unsigned)i), path);
+    H5Dclose(scale);
+  }
+  PetscFunctionReturn(0);
+}
+
+/* The chosen cell's part of a dataset of this shape behind the axes: from start (NULL: 0, and it is rank 0's) with
+ * these steps (NULL: 1). n == 0: this rank has nothing to write. */
+static PetscErrorCode WriteCell(Hdf hdf, const char *path, hid_t type, int rank, const hsize_t size[],
+                                const hsize_t start[], const hsize_t step[], const hsize_t count[], PetscInt64 n,
+                                const void *values) {
+  static const double nothing = NAN;
+  const int axes = hdf->axes;
+  hsize_t whole[RANK], from[RANK], by[RANK], part[RANK];
+  PetscMPIInt mpi_rank;
+  PetscBool exists;
+  hid_t create, space, dataset;
+
+  PetscFunctionBeginUser;
+  PetscCheck(axes + rank <= RANK, hdf->comm, PETSC_ERR_PLIB, "%s: too many dimensions", path);
+  for (int i = 0; i < axes; i++) whole[i] = hdf->cells[i], from[i] = hdf->cell[i], by[i] = part[i] = 1;
+  for (int i = 0; i < rank; i++) {
+    whole[axes + i] = size[i];
+    from[axes + i] = start ? start[i] : 0;
+    by[axes + i] = step ? step[i] : 1;
+    part[axes + i] = count[i];
+  }
+  PetscCallMPI(MPI_Comm_rank(hdf->comm, &mpi_rank));
+  if (!start && mpi_rank) n = 0; /* whole arrays are rank 0's */
+  PetscCall(HdfExists(hdf, path, &exists));
+  create = H5Pcreate(H5P_DATASET_CREATE);
+  if (H5Tequal(type, H5T_NATIVE_DOUBLE) > 0) H5Pset_fill_value(create, type, &nothing); /* of cells that have none */
+  space = H5Screate_simple(axes + rank, whole, NULL);
+  PetscCall(CreateDataset(hdf, path, type, space, create, &dataset));
+  if (!exists) PetscCall(HdfAttach(hdf, path, dataset));
+  PetscCall(WritePart(hdf, path, dataset, type, from, by, part, n, values));
+  H5Dclose(dataset);
+  H5Sclose(space);
+  H5Pclose(create);
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode WriteArray(Hdf hdf, const char *path, hid_t type, int rank, const PetscInt64 shape[],
                                  const void *values) {
   hsize_t size[8];
@@ -215,8 +291,12 @@ static PetscErrorCode WriteArray(Hdf hdf, const char *path, hid_t type, int rank
 
   PetscFunctionBeginUser;
   for (int i = 0; i < rank; i++) size[i] = (hsize_t)shape[i];
+  if (hdf->inside) {
+    PetscCall(WriteCell(hdf, path, type, rank, size, NULL, NULL, size, values ? 1 : 0, values));
+    PetscFunctionReturn(0);
+  }
   space = H5Screate_simple(rank, size, NULL);
-  PetscCall(WriteWhole(hdf, path, type, space, 0, values));
+  PetscCall(HdfWriteWhole(hdf, path, type, space, 0, values));
   H5Sclose(space);
   PetscFunctionReturn(0);
 }
@@ -226,7 +306,7 @@ static PetscErrorCode GrowArray(Hdf hdf, const char *path, hid_t type, PetscInt6
   const hid_t space = H5Screate_simple(1, &size, &most);
 
   PetscFunctionBeginUser;
-  PetscCall(WriteWhole(hdf, path, type, space, GROW_CHUNK, values));
+  PetscCall(HdfWriteWhole(hdf, path, type, space, GROW_CHUNK, values));
   H5Sclose(space);
   PetscFunctionReturn(0);
 }
@@ -256,42 +336,27 @@ PetscErrorCode HdfWriteInts(Hdf hdf, const char *path, int rank, const PetscInt6
 }
 
 PetscErrorCode HdfWriteString(Hdf hdf, const char *path, const char *value) {
-  const hid_t type = StringType(strlen(value)), space = H5Screate(H5S_SCALAR);
+  const hid_t type = HdfStringType(strlen(value)), space = H5Screate(H5S_SCALAR);
 
   PetscFunctionBeginUser;
-  PetscCall(WriteWhole(hdf, path, type, space, 0, value));
+  PetscCall(HdfWriteWhole(hdf, path, type, space, 0, value));
   H5Sclose(space);
   H5Tclose(type);
-  PetscFunctionReturn(0);
-}
-
-/* The part of an open dataset that starts at `start` and takes `count` entries with `step` between them (NULL: 1) along
- * every dimension; n == 0 writes nothing but takes part. */
-static PetscErrorCode WritePart(Hdf hdf, const char *path, hid_t dataset, hid_t type, const hsize_t start[],
-                                const hsize_t step[], const hsize_t count[], PetscInt64 n, const void *values) {
-  const hid_t space = H5Dget_space(dataset);
-  const hid_t memory = n ? H5Screate_simple(H5Sget_simple_extent_ndims(space), count, NULL) : H5Scopy(space);
-
-  PetscFunctionBeginUser;
-  if (n)
-    HdfCheck(hdf, H5Sselect_hyperslab(space, H5S_SELECT_SET, start, step, count, NULL), path);
-  else {
-    H5Sselect_none(space);
-    H5Sselect_none(memory);
-  }
-  PetscCall(WriteSelected(hdf, path, dataset, type, memory, space, n ? values : NULL));
-  H5Sclose(memory);
-  H5Sclose(space);
   PetscFunctionReturn(0);
 }
 
 /* A part of a fixed-size dataset of doubles of this shape. */
 static PetscErrorCode WriteFixed(Hdf hdf, const char *path, int rank, const hsize_t size[], const hsize_t start[],
                                  const hsize_t step[], const hsize_t count[], PetscInt64 n, const double *values) {
-  const hid_t create = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(rank, size, NULL);
-  hid_t dataset;
+  hid_t create, space, dataset;
 
   PetscFunctionBeginUser;
+  if (hdf->inside) {
+    PetscCall(WriteCell(hdf, path, H5T_NATIVE_DOUBLE, rank, size, start, step, count, n, values));
+    PetscFunctionReturn(0);
+  }
+  create = H5Pcreate(H5P_DATASET_CREATE);
+  space = H5Screate_simple(rank, size, NULL);
   H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
   PetscCall(CreateDataset(hdf, path, H5T_NATIVE_DOUBLE, space, create, &dataset));
   PetscCall(WritePart(hdf, path, dataset, H5T_NATIVE_DOUBLE, start, step, count, n, values));

@@ -15,13 +15,13 @@
 #include "run/signals.h"
 
 const OptionKey CheckpointKeys[] = {
-    INT_KEY(CheckpointOptions, every, "checkpoint_every", "0", 0, 1000000000000, "steps",
+    INT_KEY(CheckpointOptions, every, "checkpoint_every", "0", 0, 1000000000000, "steps", .whole = PETSC_TRUE,
             .help = "Steps between checkpoints, counted in the group of ranks that is ahead; 0 for none by steps."),
-    REAL_KEY(CheckpointOptions, interval, "checkpoint_interval", "600", 0, 1e9, "s",
+    REAL_KEY(CheckpointOptions, interval, "checkpoint_interval", "600", 0, 1e9, "s", .whole = PETSC_TRUE,
              .help = "Seconds between checkpoints; 0 for none by time."),
     FLAG_KEY(CheckpointOptions, resume, "checkpoint_resume",
              .help = "Go on from the last checkpoint of output_file, from the beginning if there is none."),
-    REAL_KEY(CheckpointOptions, wall, "checkpoint_walltime", "0", 0, 1e9, "s",
+    REAL_KEY(CheckpointOptions, wall, "checkpoint_walltime", "0", 0, 1e9, "s", .whole = PETSC_TRUE,
              .help = "Seconds after which the run is killed: it writes a checkpoint and stops in time (exit code 85); "
                      "0 for no limit."),
     STRING_KEY(CheckpointOptions, stop_file, "checkpoint_stop_file", "", .shown = "(none)",
@@ -80,6 +80,27 @@ static PetscErrorCode Resume(Checkpoint checkpoint) {
 
 PetscErrorCode CheckpointCreate(const CheckpointOptions *options, Output output, Ensemble ensemble, PetscInt steps,
                                 Checkpoint *checkpoint) {
+  PetscFunctionBeginUser;
+  PetscCall(CheckpointCreateCells(options, output, ensemble, 1, &ensemble, &steps, checkpoint));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode MakeCells(Checkpoint checkpoint, PetscInt n, const Ensemble cells[], const PetscInt steps[]) {
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1(n, &checkpoint->cells));
+  checkpoint->cell_count = n;
+  for (PetscInt c = 0; c < n; c++) {
+    CheckpointCell *cell = &checkpoint->cells[c];
+    PetscCall(EnsembleGetLayout(cells[c], &cell->layout));
+    cell->steps = steps[c];
+    cell->first = c * cell->layout.realizations;
+  }
+  checkpoint->layout.realizations = n * checkpoint->cells[0].layout.realizations;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointCreateCells(const CheckpointOptions *options, Output output, Ensemble whole, PetscInt n,
+                                     const Ensemble cells[], const PetscInt steps[], Checkpoint *checkpoint) {
   const char *folder = output->trajectories;
   Checkpoint made;
 
@@ -90,13 +111,13 @@ PetscErrorCode CheckpointCreate(const CheckpointOptions *options, Output output,
   PetscCall(PetscSNPrintf(made->file, sizeof(made->file), "%s/checkpoint.h5", folder));
   PetscCall(PetscSNPrintf(made->previous, sizeof(made->previous), "%s/checkpoint.prev.h5", folder));
   PetscCall(PetscSNPrintf(made->temporary, sizeof(made->temporary), "%s/checkpoint.tmp.h5", folder));
-  PetscCall(EnsembleGetLayout(ensemble, &made->layout));
+  PetscCall(EnsembleGetLayout(whole, &made->layout));
+  PetscCall(MakeCells(made, n, cells, steps));
   PetscCallMPI(MPI_Comm_rank(made->layout.world, &made->rank));
   PetscCallMPI(MPI_Comm_size(made->layout.world, &made->size));
   PetscCallMPI(MPI_Comm_rank(made->layout.shards, &made->shard));
   PetscCallMPI(MPI_Comm_size(made->layout.shards, &made->shards));
   PetscCallMPI(MPI_Comm_dup(made->layout.world, &made->events));
-  made->steps = steps;
   made->current = -1;
   made->request = MPI_REQUEST_NULL;
   PetscCall(PetscCalloc1(made->layout.realizations, &made->step));
@@ -124,6 +145,7 @@ PetscErrorCode CheckpointDestroy(Checkpoint *checkpoint) {
   }
   PetscCallMPI(MPI_Comm_free(&old->events));
   PetscCall(PetscFree(old->entries));
+  PetscCall(PetscFree(old->cells));
   PetscCall(PetscFree(old->step));
   PetscCall(PetscFree(*checkpoint));
   PetscFunctionReturn(0);
@@ -142,8 +164,9 @@ PetscErrorCode CheckpointView(Checkpoint checkpoint) {
   if (checkpoint->source[0]) {
     PetscInt done = 0, begun = 0;
     for (PetscInt r = 0; r < checkpoint->layout.realizations; r++) {
-      done += checkpoint->step[r] == checkpoint->steps;
-      begun += checkpoint->step[r] > 0 && checkpoint->step[r] < checkpoint->steps;
+      const PetscInt steps = CheckpointCellOf(checkpoint, r)->steps;
+      done += checkpoint->step[r] == steps;
+      begun += checkpoint->step[r] > 0 && checkpoint->step[r] < steps;
     }
     PetscCall(PetscPrintf(checkpoint->layout.world,
                           "           goes on from %s: %" PetscInt_FMT " of %" PetscInt_FMT
@@ -179,16 +202,18 @@ PetscErrorCode CheckpointSetActions(Checkpoint checkpoint, PetscErrorCode (*befo
 }
 
 PetscErrorCode CheckpointKeepDone(Checkpoint checkpoint, PetscInt n, PetscReal all[], PetscInt *done) {
-  const EnsembleLayout *e = &checkpoint->layout;
+  const CheckpointCell *cell = &checkpoint->cells[checkpoint->cell];
+  const EnsembleLayout *e = &cell->layout;
+  const PetscInt rows = *done;
   int *finished; /* every group knows its own */
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc1(e->realizations, &finished));
   for (PetscInt r = 0; r < e->realizations; r++)
-    finished[r] = r % e->groups == e->group && checkpoint->step[r] == checkpoint->steps;
+    finished[r] = CheckpointIsMine(checkpoint, cell->first + r) && checkpoint->step[cell->first + r] == cell->steps;
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, finished, (PetscMPIInt)e->realizations, MPI_INT, MPI_MAX, e->world));
   *done = 0;
-  for (PetscInt r = 0; r < e->realizations; r++)
+  for (PetscInt r = 0; r < rows; r++)
     if (finished[r]) PetscCall(PetscArraymove(all + (size_t)(*done)++ * (size_t)n, all + (size_t)r * (size_t)n, n));
   PetscCall(PetscFree(finished));
   PetscFunctionReturn(0);
@@ -206,7 +231,7 @@ PetscErrorCode CheckpointResume(Checkpoint checkpoint, PetscInt r, PetscInt *ste
   if (!checkpoint->loaded) PetscCall(CheckpointFileReadRows(checkpoint));
   checkpoint->loaded = PETSC_TRUE;
   *step = (PetscInt)checkpoint->step[r];
-  if (0 < *step && *step < checkpoint->steps) PetscCall(CheckpointFileReadState(checkpoint, r));
+  if (0 < *step && *step < CheckpointCellOf(checkpoint, r)->steps) PetscCall(CheckpointFileReadState(checkpoint, r));
   PetscFunctionReturn(0);
 }
 
@@ -369,7 +394,7 @@ PetscErrorCode CheckpointStep(Checkpoint checkpoint, PetscInt r, PetscInt step, 
     if (checkpoint->shard && (checkpoint->event == CHECKPOINT_GO || checkpoint->event == CHECKPOINT_WRITE))
       PetscCall(SaySignal(checkpoint));
   }
-  if (step == checkpoint->steps) checkpoint->current = -1;
+  if (step == CheckpointCellOf(checkpoint, r)->steps) checkpoint->current = -1;
   PetscCall(Act(checkpoint, stopped));
   PetscFunctionReturn(0);
 }
@@ -390,6 +415,15 @@ PetscErrorCode CheckpointFinish(Checkpoint checkpoint, PetscBool *stopped) {
     if (checkpoint->event == CHECKPOINT_GO) (void)nanosleep(&nap, NULL);
     PetscCall(Act(checkpoint, stopped));
   } while (checkpoint->event != CHECKPOINT_DONE && checkpoint->event != CHECKPOINT_STOP);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointGoOn(Checkpoint checkpoint) {
+  PetscFunctionBeginUser;
+  checkpoint->event = CHECKPOINT_GO;
+  checkpoint->finished = 0;
+  checkpoint->last = MPI_Wtime(); /* the wait for the other groups is no step */
+  PetscCall(Listen(checkpoint));
   PetscFunctionReturn(0);
 }
 

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "run/target.h"
+
 PetscBool CheckpointMayChange(const char *key) {
   PetscBool may = PETSC_FALSE;
 
@@ -58,6 +60,17 @@ static PetscErrorCode CompareInput(const Comparison *x, const char *key, const c
   PetscFunctionReturn(0);
 }
 
+/* What a key was when the file was made. Of a run with ensemble_target that is complete the number of realizations is
+ * how many it took. */
+static PetscErrorCode ReadKey(Hdf hdf, const char *key, char old[PETSC_MAX_PATH_LEN], PetscBool *found) {
+  PetscFunctionBeginUser;
+  *found = PETSC_FALSE;
+  if (!strcmp(key, "ensemble_realizations"))
+    PetscCall(HdfReadAttribute(hdf, "/parameters", TARGET_MOST, PETSC_MAX_PATH_LEN, old, found));
+  if (!*found) PetscCall(HdfReadAttribute(hdf, "/parameters", key, PETSC_MAX_PATH_LEN, old, found));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode CompareKey(const char *key, const char *value, void *context) {
   const Comparison *comparison = (const Comparison *)context;
   char old[PETSC_MAX_PATH_LEN];
@@ -65,7 +78,7 @@ static PetscErrorCode CompareKey(const char *key, const char *value, void *conte
 
   PetscFunctionBeginUser;
   if (CheckpointMayChange(key)) PetscFunctionReturn(0);
-  PetscCall(HdfReadAttribute(comparison->hdf, "/parameters", key, sizeof(old), old, &found));
+  PetscCall(ReadKey(comparison->hdf, key, old, &found));
   if (found && !strcmp(old, value))
     PetscCall(CompareInput(comparison, key, value));
   else if (found && comparison->steps && !strcmp(key, "output_every"))
@@ -78,13 +91,15 @@ static PetscErrorCode CompareKey(const char *key, const char *value, void *conte
 }
 
 PetscErrorCode CheckpointReadHeader(Checkpoint checkpoint, Hdf hdf) {
-  Comparison comparison = {checkpoint->layout.world, checkpoint->source, hdf, checkpoint->steps};
+  Comparison comparison = {checkpoint->layout.world, checkpoint->source, hdf, 0};
   char study[CHECKPOINT_NAME], format[CHECKPOINT_NAME];
   PetscInt64 shape[8];
   PetscBool found;
   int rank;
 
   PetscFunctionBeginUser;
+  for (PetscInt c = 0; c < checkpoint->cell_count; c++)
+    comparison.steps = PetscMax(comparison.steps, checkpoint->cells[c].steps);
   PetscCall(HdfReadAttribute(comparison.hdf, "/checkpoint", "format", sizeof(format), format, &found));
   PetscCheck(found && !strcmp(format, CHECKPOINT_FORMAT), checkpoint->layout.world, PETSC_ERR_USER_INPUT,
              "checkpoint_resume = true: %s has format '%s', this program reads " CHECKPOINT_FORMAT, checkpoint->source,
@@ -98,11 +113,12 @@ PetscErrorCode CheckpointReadHeader(Checkpoint checkpoint, Hdf hdf) {
   PetscCheck(rank == 1 && shape[0] == checkpoint->layout.realizations, checkpoint->layout.world, PETSC_ERR_USER_INPUT,
              "checkpoint_resume = true: %s has another number of realizations", checkpoint->source);
   PetscCall(HdfReadInts(comparison.hdf, "/status/step", checkpoint->layout.realizations, checkpoint->step));
-  for (PetscInt r = 0; r < checkpoint->layout.realizations; r++)
-    PetscCheck(0 <= checkpoint->step[r] && checkpoint->step[r] <= checkpoint->steps, checkpoint->layout.world,
-               PETSC_ERR_USER_INPUT,
+  for (PetscInt r = 0; r < checkpoint->layout.realizations; r++) {
+    const PetscInt steps = CheckpointCellOf(checkpoint, r)->steps;
+    PetscCheck(0 <= checkpoint->step[r] && checkpoint->step[r] <= steps, checkpoint->layout.world, PETSC_ERR_USER_INPUT,
                "checkpoint_resume = true: %s says that %" PetscInt64_FMT " of %" PetscInt_FMT " steps are done",
-               checkpoint->source, checkpoint->step[r], checkpoint->steps);
+               checkpoint->source, checkpoint->step[r], steps);
+  }
   PetscFunctionReturn(0);
 }
 

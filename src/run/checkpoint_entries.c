@@ -1,6 +1,32 @@
 /* What a checkpoint keeps. */
 #include "run/checkpoint_impl.h"
 
+PetscErrorCode CheckpointSetCell(Checkpoint checkpoint, PetscInt cell) {
+  PetscFunctionBeginUser;
+  checkpoint->cell = cell;
+  PetscFunctionReturn(0);
+}
+
+const CheckpointCell *CheckpointCellOf(Checkpoint checkpoint, PetscInt r) {
+  return &checkpoint->cells[r / checkpoint->cells[0].layout.realizations];
+}
+
+PetscBool CheckpointIsMine(Checkpoint checkpoint, PetscInt r) {
+  const CheckpointCell *cell = CheckpointCellOf(checkpoint, r);
+
+  return (r - cell->first) % cell->layout.groups == cell->layout.group ? PETSC_TRUE : PETSC_FALSE;
+}
+
+PetscErrorCode CheckpointPath(Checkpoint checkpoint, const CheckpointEntry *entry, const char *group, size_t room,
+                              char *path) {
+  PetscFunctionBeginUser;
+  if (checkpoint->cell_count > 1)
+    PetscCall(PetscSNPrintf(path, room, "/%s/cell_%05d/%s", group, (int)entry->cell, entry->name));
+  else
+    PetscCall(PetscSNPrintf(path, room, "/%s/%s", group, entry->name));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode Add(Checkpoint checkpoint, const char *name, CheckpointEntry entry) {
   PetscFunctionBeginUser;
   if (checkpoint->count == checkpoint->room) {
@@ -8,6 +34,7 @@ static PetscErrorCode Add(Checkpoint checkpoint, const char *name, CheckpointEnt
     PetscCall(PetscRealloc((size_t)checkpoint->room * sizeof(entry), &checkpoint->entries));
   }
   PetscCall(PetscStrncpy(entry.name, name, CHECKPOINT_NAME));
+  entry.cell = checkpoint->cell;
   checkpoint->entries[checkpoint->count++] = entry;
   PetscFunctionReturn(0);
 }
@@ -51,7 +78,8 @@ PetscErrorCode CheckpointGetShared(Checkpoint checkpoint, PetscInt i, const char
   PetscFunctionBeginUser;
   *name = NULL;
   for (PetscInt e = 0; e < checkpoint->count && !*name; e++) {
-    if (checkpoint->entries[e].type != CHECKPOINT_SHARED || i--) continue;
+    if (checkpoint->entries[e].type != CHECKPOINT_SHARED || checkpoint->entries[e].cell != checkpoint->cell || i--)
+      continue;
     *name = checkpoint->entries[e].name;
     *n = checkpoint->entries[e].n;
     *values = checkpoint->entries[e].values;

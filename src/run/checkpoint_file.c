@@ -5,6 +5,8 @@
  *     /rows/NAME      [R][n] results so far
  *     /frames/NAME    [frames] steps of the frames that these rows begin with
  *     /shared/NAME    [1][n] numbers of the whole run
+ *                     of a sweep, realization by realization of cell after cell; and these are
+ *     /rows/cell_00000/NAME and so on
  *     /state/R/NAME   [N][d] positions, [N][1] radii, or [1][n] numbers, of every realization in progress
  *     /parameters, /provenance as in results files
  */
@@ -38,7 +40,9 @@ typedef struct {
   double *rows;
 } Part;
 
-static PetscBool IsState(const CheckpointEntry *entry) {
+/* Is it a part of the state of realization r? */
+static PetscBool IsState(Checkpoint checkpoint, const CheckpointEntry *entry, PetscInt r) {
+  if (&checkpoint->cells[entry->cell] != CheckpointCellOf(checkpoint, r)) return PETSC_FALSE;
   return entry->type != CHECKPOINT_ROWS && entry->type != CHECKPOINT_SHARED ? PETSC_TRUE : PETSC_FALSE;
 }
 
@@ -81,7 +85,7 @@ static PetscErrorCode ReadPart(Hdf hdf, Part *part) {
 /* /state/REALIZATION/NAME, created by all ranks, written by the group that owns the realization: from the objects or,
  * when it waits for its turn in a resumed run, from the source. */
 static PetscErrorCode WriteState(Checkpoint checkpoint, Hdf hdf, PetscInt r) {
-  const PetscBool mine = r % checkpoint->layout.groups == checkpoint->layout.group ? PETSC_TRUE : PETSC_FALSE;
+  const PetscBool mine = CheckpointIsMine(checkpoint, r);
   Hdf source = NULL;
   Part part;
 
@@ -90,7 +94,7 @@ static PetscErrorCode WriteState(Checkpoint checkpoint, Hdf hdf, PetscInt r) {
     PetscCall(HdfOpen(checkpoint->layout.shards, checkpoint->source, "r", NULL, &source));
   for (PetscInt i = 0; i < checkpoint->count; i++) {
     const CheckpointEntry *entry = &checkpoint->entries[i];
-    if (!IsState(entry)) continue;
+    if (!IsState(checkpoint, entry, r)) continue;
     PetscCall(TakePart(entry, r, mine, &part));
     if (source) PetscCall(ReadPart(source, &part));
     if (entry->type == CHECKPOINT_REALS && checkpoint->shard) part.n = 0; /* all shards have them */
@@ -102,19 +106,19 @@ static PetscErrorCode WriteState(Checkpoint checkpoint, Hdf hdf, PetscInt r) {
 }
 
 static PetscErrorCode WriteResults(Checkpoint checkpoint, Hdf hdf, const CheckpointEntry *entry) {
-  const EnsembleLayout *e = &checkpoint->layout;
+  const EnsembleLayout *e = &checkpoint->cells[entry->cell].layout;
   const PetscInt64 frames[1] = {entry->frames};
   char path[PATH];
 
   PetscFunctionBeginUser;
   if (entry->type == CHECKPOINT_SHARED) {
-    PetscCall(PetscSNPrintf(path, sizeof(path), "/shared/%s", entry->name));
-    PetscCall(HdfWriteRows(hdf, path, 1, entry->n, 0, 1, checkpoint->rank ? 0 : 1, entry->values));
+    PetscCall(CheckpointPath(checkpoint, entry, "shared", sizeof(path), path));
+    PetscCall(HdfWriteRows(hdf, path, 1, entry->n, 0, 1, e->group || checkpoint->shard ? 0 : 1, entry->values));
   } else if (entry->type == CHECKPOINT_ROWS) {
-    PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
+    PetscCall(CheckpointPath(checkpoint, entry, "rows", sizeof(path), path));
     PetscCall(HdfWriteRows(hdf, path, e->realizations, entry->n, e->group, e->groups, checkpoint->shard ? 0 : e->owned,
                            entry->values));
-    PetscCall(PetscSNPrintf(path, sizeof(path), "/frames/%s", entry->name));
+    PetscCall(CheckpointPath(checkpoint, entry, "frames", sizeof(path), path));
     if (entry->frames) PetscCall(HdfWriteInts(hdf, path, 1, frames, entry->step));
   }
   PetscFunctionReturn(0);
@@ -130,13 +134,14 @@ static PetscErrorCode WriteContents(Checkpoint checkpoint, Hdf hdf) {
   /* Every group knows its own realizations; what it read of others may be more than they have done, if they had to
    * begin again. */
   for (PetscInt r = 0; r < e->realizations; r++)
-    if (r % e->groups != e->group) checkpoint->step[r] = 0;
+    if (!CheckpointIsMine(checkpoint, r)) checkpoint->step[r] = 0;
   PetscCallMPI(
       MPI_Allreduce(MPI_IN_PLACE, checkpoint->step, (PetscMPIInt)e->realizations, MPIU_INT64, MPI_MAX, e->world));
   PetscCall(HdfWriteInts(hdf, "/status/step", 1, shape, checkpoint->step));
   for (PetscInt i = 0; i < checkpoint->count; i++) PetscCall(WriteResults(checkpoint, hdf, &checkpoint->entries[i]));
   for (PetscInt r = 0; r < e->realizations; r++)
-    if (0 < checkpoint->step[r] && checkpoint->step[r] < checkpoint->steps) PetscCall(WriteState(checkpoint, hdf, r));
+    if (0 < checkpoint->step[r] && checkpoint->step[r] < CheckpointCellOf(checkpoint, r)->steps)
+      PetscCall(WriteState(checkpoint, hdf, r));
   PetscCall(OriginWrite(e->world, PETSC_FALSE, hdf));
   PetscFunctionReturn(0);
 }
@@ -220,15 +225,16 @@ static PetscErrorCode ReadFrames(Checkpoint checkpoint, Hdf hdf, const Checkpoin
   int rank;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscSNPrintf(path, sizeof(path), "/frames/%s", entry->name));
+  PetscCall(CheckpointPath(checkpoint, entry, "frames", sizeof(path), path));
   PetscCall(HdfGetShape(hdf, path, &rank, shape));
-  PetscCheck(rank == 1 && shape[0] <= checkpoint->steps + 1, checkpoint->layout.shards, unfit,
+  PetscCheck(rank == 1 && shape[0] <= checkpoint->cells[entry->cell].steps + 1, checkpoint->layout.shards, unfit,
              "checkpoint_resume = true: %s: '%s' has another shape", checkpoint->source, path);
   k = shape[0] * columns + tail;
   PetscCall(PetscMalloc2(shape[0], &step, k, &old));
   PetscCall(HdfReadInts(hdf, path, shape[0], step));
-  PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
-  PetscCall(ReadRows(hdf, path, checkpoint->layout.realizations, k, r, checkpoint->shard ? 0 : 1, old));
+  PetscCall(CheckpointPath(checkpoint, entry, "rows", sizeof(path), path));
+  PetscCall(
+      ReadRows(hdf, path, checkpoint->cells[entry->cell].layout.realizations, k, r, checkpoint->shard ? 0 : 1, old));
   for (f = 0; f < entry->frames; f++) {
     while (j < shape[0] && step[j] != entry->step[f]) j++;
     if (j == shape[0]) break;
@@ -243,21 +249,22 @@ static PetscErrorCode ReadFrames(Checkpoint checkpoint, Hdf hdf, const Checkpoin
 
 /* The rows of this group's realizations that have begun; only its first shard may have room for them. */
 static PetscErrorCode ReadEntry(Checkpoint checkpoint, Hdf hdf, const CheckpointEntry *entry) {
-  const EnsembleLayout *e = &checkpoint->layout;
+  const CheckpointCell *cell = &checkpoint->cells[entry->cell];
+  const EnsembleLayout *e = &cell->layout;
   const PetscInt64 n = checkpoint->shard ? 0 : 1;
   char path[PATH];
 
   PetscFunctionBeginUser;
   if (entry->type == CHECKPOINT_SHARED && e->group == 0) {
-    PetscCall(PetscSNPrintf(path, sizeof(path), "/shared/%s", entry->name));
+    PetscCall(CheckpointPath(checkpoint, entry, "shared", sizeof(path), path));
     PetscCall(ReadRows(hdf, path, 1, entry->n, 0, n, entry->values));
   }
   if (entry->type != CHECKPOINT_ROWS) PetscFunctionReturn(0);
-  PetscCall(PetscSNPrintf(path, sizeof(path), "/rows/%s", entry->name));
+  PetscCall(CheckpointPath(checkpoint, entry, "rows", sizeof(path), path));
   for (PetscInt k = 0; k < e->owned; k++) {
     const PetscInt r = e->group + k * e->groups;
     PetscReal *row = n ? entry->values + (size_t)k * (size_t)entry->n : NULL;
-    if (!checkpoint->step[r]) continue;
+    if (!checkpoint->step[cell->first + r]) continue;
     if (entry->frames)
       PetscCall(ReadFrames(checkpoint, hdf, entry, r, row));
     else
@@ -299,7 +306,7 @@ static PetscErrorCode ReadState(Checkpoint checkpoint, Hdf hdf) {
   PetscFunctionBeginUser;
   for (PetscInt i = 0; i < checkpoint->count; i++) {
     const CheckpointEntry *entry = &checkpoint->entries[i];
-    if (!IsState(entry)) continue;
+    if (!IsState(checkpoint, entry, checkpoint->current)) continue;
     PetscCall(TakePart(entry, checkpoint->current, PETSC_TRUE, &part));
     PetscCall(ReadPart(hdf, &part));
     PetscCall(GivePart(entry, &part));

@@ -14,12 +14,19 @@
 typedef struct {
   enum { CHECKPOINT_TOKENS, CHECKPOINT_RADIUS, CHECKPOINT_REALS, CHECKPOINT_ROWS, CHECKPOINT_SHARED } type;
   char name[CHECKPOINT_NAME];
+  PetscInt cell; /* whose it is */
   Tokens tokens;
   PetscInt n;               /* numbers, or numbers per row */
   PetscInt frames, columns; /* what rows begin with: columns numbers of every frame, of these steps; 0 for none */
   const PetscInt64 *step;
   PetscReal *values;
 } CheckpointEntry;
+
+/* A cell of a sweep; another run has one. */
+typedef struct {
+  EnsembleLayout layout;
+  PetscInt steps, first; /* of a realization; the number of its realization 0 */
+} CheckpointCell;
 
 /* What rank 0 tells all ranks. */
 typedef enum { CHECKPOINT_GO, CHECKPOINT_WRITE, CHECKPOINT_STOP, CHECKPOINT_DONE } CheckpointEvent;
@@ -29,10 +36,11 @@ typedef enum { RESULTS_NONE, RESULTS_BROKEN, RESULTS_FOREIGN, RESULTS_PARTIAL, R
 
 struct _p_Checkpoint {
   CheckpointOptions options;
-  char reason[128]; /* why the run stops, on rank 0; empty when it goes on */
-  EnsembleLayout layout;
+  char reason[128];      /* why the run stops, on rank 0; empty when it goes on */
+  EnsembleLayout layout; /* of all realizations of all cells; groups as they are in the whole */
   PetscMPIInt rank, size, shard, shards;
-  PetscInt steps;
+  CheckpointCell *cells;
+  PetscInt cell_count, cell; /* cell: what is added is of this one */
   Output output;
   char file[PETSC_MAX_PATH_LEN], previous[PETSC_MAX_PATH_LEN], temporary[PETSC_MAX_PATH_LEN];
   char source[PETSC_MAX_PATH_LEN]; /* what to resume from, empty for a run from the start */
@@ -59,6 +67,13 @@ struct _p_Checkpoint {
   PetscBool told;
   PetscMPIInt finished; /* groups, on rank 0 */
 };
+
+/* The cell of a realization, and whether this group has it to do. Pure. */
+PETSC_INTERN const CheckpointCell *CheckpointCellOf(Checkpoint checkpoint, PetscInt r);
+PETSC_INTERN PetscBool CheckpointIsMine(Checkpoint checkpoint, PetscInt r);
+/* /GROUP/NAME of an entry, in a sweep /GROUP/cell_00000/NAME. */
+PETSC_INTERN PetscErrorCode CheckpointPath(Checkpoint checkpoint, const CheckpointEntry *entry, const char *group,
+                                           size_t room, char *path);
 
 /* Writes the file and puts it in place; the one before becomes previous. Collective on the world. */
 PETSC_INTERN PetscErrorCode CheckpointFileWrite(Checkpoint checkpoint);

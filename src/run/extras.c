@@ -14,7 +14,7 @@ struct _p_Extras {
 };
 
 const OptionKey ExtrasKeys[] = {
-    INT_KEY(ExtrasOptions, modes, "output_modes", "0", 0, 1024, "degrees",
+    INT_KEY(ExtrasOptions, modes, "output_modes", "0", 0, 1024, "degrees", .whole = PETSC_TRUE,
             .help =
                 "Adds modes: the amplitude sum_ij w_i w_j P_n(<x_i,x_j>) of each degree n from 1 to this one, which "
                 "is 1 for a cluster and 0 for the uniform law."),

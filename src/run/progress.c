@@ -6,19 +6,21 @@
 #include <unistd.h>
 
 #define BAR_WIDTH    28
+#define BAR_LEAST    8
 #define BAR_INTERVAL 0.1 /* seconds between updates of the bar */
 #define LOG_INTERVAL 30  /* and between the lines in a log */
 
 const OptionKey ProgressKeys[] = {
-    REAL_KEY(ProgressOptions, interval, "progress", "auto", 0, 1e6, "s", .above = PETSC_TRUE,
+    REAL_KEY(ProgressOptions, interval, "progress", "auto", 0, 1e6, "s", .above = PETSC_TRUE, .whole = PETSC_TRUE,
              .words = OPTION_WORDS("auto", "off"),
              .help = "Progress on stderr: a bar on a terminal and a line every 30 s in a log; off; or seconds between "
                      "lines."),
     {.name = NULL}};
 
 struct _p_Progress {
-  char label[64];
+  char name[64], label[128]; /* label: name and note */
   PetscInt64 total, done;
+  int width;        /* of the bar, which a note makes shorter */
   PetscBool active; /* this rank prints */
   PetscBool bar;    /* on a terminal: one line, drawn over and over */
   PetscBool shown;  /* something was printed */
@@ -69,9 +71,9 @@ PetscErrorCode ProgressCreate(MPI_Comm comm, const ProgressOptions *options, con
 
   PetscFunctionBeginUser;
   PetscCall(PetscNew(&made));
-  PetscCall(PetscStrncpy(made->label, label, sizeof(made->label)));
+  PetscCall(PetscStrncpy(made->name, label, sizeof(made->name)));
+  PetscCall(ProgressSetStage(made, total, ""));
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
-  made->total = PetscMax(total, 1);
   made->active = rank == 0 && options->interval != PROGRESS_OFF ? PETSC_TRUE : PETSC_FALSE;
   made->interval = options->interval;
   if (options->interval < 0) {
@@ -84,6 +86,16 @@ PetscErrorCode ProgressCreate(MPI_Comm comm, const ProgressOptions *options, con
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode ProgressSetStage(Progress progress, PetscInt64 total, const char *note) {
+  const size_t length = strlen(note);
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscSNPrintf(progress->label, sizeof(progress->label), "%s%s%s", progress->name, length ? " " : "", note));
+  progress->width = length + 1 < BAR_WIDTH - BAR_LEAST ? BAR_WIDTH - (int)length - (length ? 1 : 0) : BAR_LEAST;
+  progress->total = PetscMax(total, 1);
+  PetscFunctionReturn(0);
+}
+
 static void Print(const Progress progress, double elapsed) {
   const double share = (double)progress->done / (double)progress->total,
                rate = elapsed > 0 ? (double)progress->done / elapsed : 0;
@@ -92,8 +104,9 @@ static void Print(const Progress progress, double elapsed) {
 
   if (progress->done) Duration(elapsed * (1 - share) / share, left, sizeof(left));
   if (progress->bar) {
-    for (int i = 0; i < BAR_WIDTH; i++) bar[i] = i < (int)(BAR_WIDTH * progress->done / progress->total) ? '#' : '.';
-    bar[BAR_WIDTH] = '\0';
+    for (int i = 0; i < progress->width; i++)
+      bar[i] = i < (int)(progress->width * progress->done / progress->total) ? '#' : '.';
+    bar[progress->width] = '\0';
     fprintf(stderr, "\r\033[K%s [%s] %3d%%  %.4g/s  ETA %s", progress->label, bar, percent, rate, left);
   } else
     fprintf(stderr, "%s: %d%%, %" PetscInt64_FMT " of %" PetscInt64_FMT ", %.4g/s, ETA %s\n", progress->label, percent,

@@ -8,6 +8,8 @@
 
 #include "run/table.h"
 
+#define SWEEP_ROWS 40 /* cells that are printed */
+
 PetscInt ResultsTableWidth(Results results) {
   PetscInt width = results->labels ? 0 : 1;
 
@@ -38,16 +40,12 @@ PetscErrorCode ResultsRow(Results results, const PetscReal values[]) {
   PetscFunctionReturn(0);
 }
 
-/* Adds an item; what a report's list has to explain, with its numbers, or a text. */
-static PetscErrorCode AddItem(Results results, const char *name, const char *text, int rank, const PetscInt64 shape[],
-                              const PetscReal values[]) {
-  size_t size = 1;
+/* A new item that has its name alone. */
+static PetscErrorCode NewItem(Results results, const char *name, Item **added) {
   Item *item;
 
   PetscFunctionBeginUser;
   PetscCheck(strlen(name) < RESULTS_NAME, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "%s: the name is too long", name);
-  PetscCheck(0 <= rank && rank <= RESULTS_RANK, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "%s: an array of rank %d",
-             name, rank);
   if (results->count == results->items_room) {
     results->items_room = results->items_room ? 2 * results->items_room : 32;
     PetscCall(PetscRealloc((size_t)results->items_room * sizeof(*results->items), &results->items));
@@ -55,6 +53,20 @@ static PetscErrorCode AddItem(Results results, const char *name, const char *tex
   item = &results->items[results->count++];
   PetscCall(PetscArrayzero(item, 1));
   PetscCall(PetscStrncpy(item->name, name, RESULTS_NAME));
+  *added = item;
+  PetscFunctionReturn(0);
+}
+
+/* Adds an item; what a report's list has to explain, with its numbers, or a text. */
+static PetscErrorCode AddItem(Results results, const char *name, const char *text, int rank, const PetscInt64 shape[],
+                              const PetscReal values[]) {
+  size_t size = 1;
+  Item *item;
+
+  PetscFunctionBeginUser;
+  PetscCheck(0 <= rank && rank <= RESULTS_RANK, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "%s: an array of rank %d",
+             name, rank);
+  PetscCall(NewItem(results, name, &item));
   if (text) PetscCall(PetscStrallocpy(text, &item->text));
   if (text) PetscFunctionReturn(0);
   PetscCall(ResultsDescribe(results, name, &item->unit, item->description));
@@ -68,6 +80,18 @@ static PetscErrorCode AddItem(Results results, const char *name, const char *tex
 PetscErrorCode ResultsScalar(Results results, const char *key, PetscReal value) {
   PetscFunctionBeginUser;
   PetscCall(AddItem(results, key, NULL, 0, NULL, &value));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsExplained(Results results, const QuantityText *text, PetscReal value) {
+  Item *item;
+
+  PetscFunctionBeginUser;
+  PetscCall(NewItem(results, text->name, &item));
+  item->unit = text->unit;
+  PetscCall(PetscStrncpy(item->description, text->description, QUANTITY_TEXT));
+  PetscCall(PetscMalloc1(1, &item->values));
+  item->values[0] = value;
   PetscFunctionReturn(0);
 }
 
@@ -124,33 +148,45 @@ PetscErrorCode ResultsPlaceTable(Results results) {
 }
 
 /* The table first into its file, which counts, then onto paper; the error numbers of both, 0 for success. */
-static PetscErrorCode TellTable(Results results, const char *path, int errors[2]) {
-  const Table table = {results->columns,       ResultsTableWidth(results),
-                       results->form.integers, results->rows,
-                       results->row,           results->labels};
+static PetscErrorCode Tell(Results results, const char *path, const Table *all, const Table *printed, int errors[2]) {
+  const PetscBool one = results->cell < 0 ? PETSC_TRUE : PETSC_FALSE; /* cells of a sweep have rows, not words */
 
   PetscFunctionBeginUser;
-  if (*path) errors[0] = TableWrite(&table, path);
+  if (*path) errors[0] = TableWrite(all, path);
   errno = 0;
-  fwrite(results->words, 1, results->place, stdout);
-  PetscCall(TablePrint(&table, results->form.rows));
-  fwrite(results->words + results->place, 1, results->said - results->place, stdout);
+  if (one) fwrite(results->words, 1, results->place, stdout);
+  PetscCall(TablePrint(printed, one ? results->form.rows : SWEEP_ROWS));
+  if (one) fwrite(results->words + results->place, 1, results->said - results->place, stdout);
   if (fflush(stdout) || ferror(stdout)) errors[1] = errno ? errno : EIO;
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode ResultsTell(Results results) {
+PetscErrorCode ResultsTellTable(Results results, const Table *all, const Table *printed) {
   const char *path = results->output->options.table;
   int errors[2] = {0, 0};
 
   PetscFunctionBeginUser;
-  PetscCall(ResultsSay(results, "%s", ""));
-  if (!results->output->rank) PetscCall(TellTable(results, path, errors));
+  if (!results->output->rank) PetscCall(Tell(results, path, all, printed, errors));
   PetscCallMPI(MPI_Bcast(errors, 2, MPI_INT, 0, results->layout.world));
   PetscCheck(!errors[0], results->layout.world, PETSC_ERR_FILE_WRITE, "output_table = %s: cannot be written: %s", path,
              strerror(errors[0]));
   PetscCheck(!errors[1], results->layout.world, PETSC_ERR_FILE_WRITE, "the output cannot be printed: %s%s%s",
              strerror(errors[1]), results->form.only_table ? "" : "; the results are in ",
              results->form.only_table ? "" : results->output->file);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsTell(Results results) {
+  const Table table = {.columns = results->columns,
+                       .width = ResultsTableWidth(results),
+                       .integers = results->form.integers,
+                       .rows = results->rows,
+                       .values = results->row,
+                       .texts = results->labels ? 1 : 0,
+                       .labels = results->labels};
+
+  PetscFunctionBeginUser;
+  PetscCall(ResultsSay(results, "%s", ""));
+  PetscCall(ResultsTellTable(results, &table, &table));
   PetscFunctionReturn(0);
 }

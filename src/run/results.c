@@ -10,7 +10,14 @@
 
 PetscErrorCode ResultsCreate(const ResultsForm *form, Results *results) {
   PetscFunctionBeginUser;
+  PetscCall(ResultsCreateCell(form, -1, results));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ResultsCreateCell(const ResultsForm *form, PetscInt cell, Results *results) {
+  PetscFunctionBeginUser;
   PetscCall(PetscNew(results));
+  (*results)->cell = cell;
   (*results)->form = *form;
   if (form->columns) PetscCall(PetscStrallocpy(form->columns, &(*results)->columns));
   PetscFunctionReturn(0);
@@ -123,8 +130,27 @@ static PetscErrorCode CheckCount(const char *key, const char *value, void *conte
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode ResultsSweepColumns(const char *columns, char **all) {
+  const char *const *values, *key;
+  size_t length = strlen(columns) + 1;
+  PetscBool numeric;
+  PetscInt n;
+
+  PetscFunctionBeginUser;
+  for (PetscInt i = 0; (key = DeckAxis(i, &n, &values, &numeric)); i++) length += strlen(key) + 1;
+  PetscCall(PetscCalloc1(length, all));
+  for (PetscInt i = 0; (key = DeckAxis(i, &n, &values, &numeric)); i++) {
+    strcat(*all, key);
+    strcat(*all, ",");
+  }
+  strcat(*all, columns);
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode ResultsSetUp(Results results, Ensemble ensemble, const Frames *frames, Output output,
                             PetscInt trajectories) {
+  char *columns;
+
   PetscFunctionBeginUser;
   results->ensemble = ensemble;
   results->frames = frames;
@@ -134,8 +160,11 @@ PetscErrorCode ResultsSetUp(Results results, Ensemble ensemble, const Frames *fr
   PetscCallMPI(MPI_Comm_rank(results->layout.shards, &results->shard));
   if (!results->columns) PetscCall(NameColumns(results));
   PetscCall(DeckVisit(CheckCount, results));
+  if (results->cell > 0) PetscFunctionReturn(0); /* files are those of all cells */
   if (!results->form.only_table) PetscCall(OutputCheckFile(output, trajectories));
-  PetscCall(OutputCheckTable(output, results->columns));
+  PetscCall(ResultsSweepColumns(results->columns, &columns));
+  PetscCall(OutputCheckTable(output, columns));
+  PetscCall(PetscFree(columns));
   PetscFunctionReturn(0);
 }
 
@@ -212,9 +241,12 @@ PetscBool ResultsAreGathered(Results results) {
 }
 
 PetscErrorCode ResultsBegin(Results results, PetscBool complete, Samples **samples) {
-  const PetscInt R = results->layout.realizations, width = ResultsWidth(results);
+  const PetscInt width = ResultsWidth(results);
+  PetscInt R;
 
   PetscFunctionBeginUser;
+  PetscCall(EnsembleGetLayout(results->ensemble, &results->layout)); /* of those that are asked for by now */
+  R = results->layout.realizations;
   results->complete = complete;
   results->samples = (Samples){R, results->frame, width, results->frames, NULL};
   *samples = &results->samples;

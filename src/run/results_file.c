@@ -103,6 +103,14 @@ static PetscErrorCode AddRows(Results results) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode ResultsMeans(Results results) {
+  PetscFunctionBeginUser;
+  if (!results->observed) PetscFunctionReturn(0);
+  PetscCall(Statistics(results));
+  PetscCall(AddRows(results));
+  PetscFunctionReturn(0);
+}
+
 /* Joins a group and a name. */
 static const char *At(char path[PATH], const char *group, const char *name) {
   (void)PetscSNPrintf(path, PATH, "%s/%s", group, name);
@@ -194,7 +202,7 @@ static PetscErrorCode WriteSamples(Results results, Hdf hdf, const char *group, 
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode WriteQuantities(Results results, Hdf hdf, const char *group) {
+PetscErrorCode ResultsWriteQuantities(Results results, Hdf hdf, const char *group) {
   PetscFunctionBeginUser;
   for (PetscInt q = 0; q < results->quantities; q++) {
     const Quantity *quantity = &results->quantity[q];
@@ -209,13 +217,26 @@ static PetscErrorCode WriteQuantities(Results results, Hdf hdf, const char *grou
   PetscFunctionReturn(0);
 }
 
-/* One column of the table, whole numbers as such. The means of observables explain themselves by their column's name.
- */
+/* The means of observables explain themselves by their column's name. */
+PetscErrorCode ResultsDescribeColumn(Results results, const char *name, const char **unit,
+                                     char description[QUANTITY_TEXT]) {
+  PetscFunctionBeginUser;
+  *unit = NULL;
+  for (PetscInt q = 0; q < results->quantities && !*unit; q++) {
+    const Quantity *from = &results->quantity[q];
+    const QuantityText own[] = {{from->column, from->unit, from->description}, {0}};
+    if (own[0].name) PetscCall(QuantityDescribe(own, name, unit, description));
+  }
+  if (!*unit) PetscCall(ResultsDescribe(results, name, unit, description));
+  PetscFunctionReturn(0);
+}
+
+/* One column of the table, whole numbers as such. */
 static PetscErrorCode WriteColumn(Results results, Hdf hdf, const char *group, const char *name, PetscInt number) {
   const PetscInt width = ResultsTableWidth(results);
   const PetscInt64 shape[1] = {results->rows};
   char path[PATH], description[QUANTITY_TEXT];
-  const char *unit = NULL;
+  const char *unit;
   PetscReal *column;
   PetscInt64 *integer;
 
@@ -230,12 +251,7 @@ static PetscErrorCode WriteColumn(Results results, Hdf hdf, const char *group, c
   else
     PetscCall(HdfWriteReals(hdf, path, 1, shape, column));
   PetscCall(PetscFree2(column, integer));
-  for (PetscInt q = 0; q < results->quantities && !unit; q++) {
-    const Quantity *from = &results->quantity[q];
-    const QuantityText own[] = {{from->column, from->unit, from->description}, {0}};
-    if (own[0].name) PetscCall(QuantityDescribe(own, name, &unit, description));
-  }
-  if (!unit) PetscCall(ResultsDescribe(results, name, &unit, description));
+  PetscCall(ResultsDescribeColumn(results, name, &unit, description));
   PetscCall(Explain(hdf, path, unit, description));
   PetscFunctionReturn(0);
 }
@@ -276,7 +292,7 @@ static PetscErrorCode WriteItem(const Item *item, Hdf hdf, const char *study) {
 }
 
 /* For whoever draws means: standard errors to each side that make a 95% interval. */
-static PetscErrorCode WriteFactor(Results results, Hdf hdf, const char *group) {
+PetscErrorCode ResultsWriteFactor(Results results, Hdf hdf, const char *group) {
   PetscFunctionBeginUser;
   if (!results->quantities) PetscFunctionReturn(0);
   PetscCall(HdfAttributeReal(hdf, group, "interval_factor", IntervalFactor(results->samples.realizations)));
@@ -286,14 +302,14 @@ static PetscErrorCode WriteFactor(Results results, Hdf hdf, const char *group) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode WriteOrigin(Results results, Hdf hdf) {
-  char done[32];
+PetscErrorCode ResultsWriteOrigin(Results results, PetscInt done, Hdf hdf) {
+  char text[32];
 
   PetscFunctionBeginUser;
   PetscCall(OriginWrite(results->layout.world, results->complete, hdf));
-  PetscCall(PetscSNPrintf(done, sizeof(done), "%" PetscInt_FMT, results->samples.realizations));
+  PetscCall(PetscSNPrintf(text, sizeof(text), "%" PetscInt_FMT, done));
   if (!results->complete && ResultsAreGathered(results))
-    PetscCall(HdfAttributeString(hdf, "/provenance", "realizations_done", done));
+    PetscCall(HdfAttributeString(hdf, "/provenance", "realizations_done", text));
   PetscFunctionReturn(0);
 }
 
@@ -305,10 +321,10 @@ static PetscErrorCode WriteFile(Results results) {
   PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", results->form.study));
   PetscCall(HdfOpen(results->layout.world, results->output->temporary, "w", NULL, &hdf));
   PetscCall(HdfAttributeString(hdf, group, "columns", results->columns));
-  PetscCall(WriteQuantities(results, hdf, group));
-  PetscCall(WriteFactor(results, hdf, group));
+  PetscCall(ResultsWriteQuantities(results, hdf, group));
+  PetscCall(ResultsWriteFactor(results, hdf, group));
   if (results->rows) PetscCall(WriteColumns(results, hdf, group));
-  PetscCall(WriteOrigin(results, hdf));
+  PetscCall(ResultsWriteOrigin(results, results->samples.realizations, hdf));
   for (PetscInt i = 0; i < results->count; i++) PetscCall(WriteItem(&results->items[i], hdf, group));
   for (PetscInt r = 0; r < results->trajectories; r++) {
     PetscCall(OutputTrajectory(results->output, r, PETSC_TRUE, target));
@@ -325,8 +341,7 @@ PetscErrorCode ResultsCommit(Results results) {
   PetscErrorCode failed = 0;
 
   PetscFunctionBeginUser;
-  if (results->observed) PetscCall(Statistics(results));
-  if (results->observed) PetscCall(AddRows(results));
+  PetscCall(ResultsMeans(results));
   if (!results->form.only_table) failed = WriteFile(results);
   if (failed && !results->output->rank) (void)unlink(results->output->temporary);
   PetscCall(failed);

@@ -4,7 +4,9 @@
 
 #include <chorale/results.h>
 
+#include "io/hdf.h"
 #include "run/output.h"
+#include "run/table.h"
 
 #include <stdio.h>
 
@@ -26,6 +28,7 @@ typedef struct {
 
 struct _p_Results {
   ResultsForm form;
+  PetscInt cell; /* of a sweep; -1 without */
   char *columns;
   Ensemble ensemble;
   EnsembleLayout layout;
@@ -56,6 +59,21 @@ struct _p_Results {
 
 /* Numbers in a row of the table. */
 PETSC_INTERN PetscInt ResultsTableWidth(Results results);
+/* Columns with those of the keys that are swept over in front; the caller frees them. */
+PETSC_INTERN PetscErrorCode ResultsSweepColumns(const char *columns, char **all);
+/* Means, errors and the table of observables, when there are any. Collective on all ranks. */
+PETSC_INTERN PetscErrorCode ResultsMeans(Results results);
+/* /observables, /ensemble, and the samples of a report. Collective on all ranks. */
+PETSC_INTERN PetscErrorCode ResultsWriteQuantities(Results results, Hdf hdf, const char *group);
+/* Unit and description of a column. */
+PETSC_INTERN PetscErrorCode ResultsDescribeColumn(Results results, const char *name, const char **unit,
+                                                  char description[QUANTITY_TEXT]);
+/* The factor of a mean's interval. */
+PETSC_INTERN PetscErrorCode ResultsWriteFactor(Results results, Hdf hdf, const char *group);
+/* Deck and provenance, when so many realizations are done. */
+PETSC_INTERN PetscErrorCode ResultsWriteOrigin(Results results, PetscInt done, Hdf hdf);
+/* A table into output_table, unless that is empty, and onto paper, words around it. Collective on all ranks. */
+PETSC_INTERN PetscErrorCode ResultsTellTable(Results results, const Table *all, const Table *printed);
 /* Nothing is said yet. */
 PETSC_INTERN PetscErrorCode ResultsClear(Results results);
 /* Are rows gathered: is there more than observables? */

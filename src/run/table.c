@@ -7,19 +7,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define CELL 256 /* characters */
+
 /* The cell of a row in a column, numbers with so many digits. */
 static const char *Cell(const Table *table, PetscInt64 row, PetscInt column, int digits, char *text, size_t room) {
-  const PetscInt number = column - (table->labels ? 1 : 0);
+  const PetscInt number = column - table->texts;
   const PetscReal value = number < 0 ? 0 : table->values[row * table->width + number];
 
   text[0] = '\0';
-  if (number < 0) return table->labels[row];
+  if (number < 0) {
+    const char *from = table->labels[row];
+    for (PetscInt c = 0; c < column; c++) from += strcspn(from, ",") + 1;
+    snprintf(text, room, "%.*s", (int)strcspn(from, ","), from);
+    return text;
+  }
   if (!PetscIsNanReal(value)) snprintf(text, room, "%.*g", number < table->integers ? 17 : digits, (double)value);
   return text;
 }
 
 static PetscInt Columns(const Table *table) {
-  return table->width + (table->labels ? 1 : 0);
+  return table->width + table->texts;
 }
 
 /* Row i of `shown` evenly chosen ones among n, the first and the last included. */
@@ -30,7 +37,7 @@ static PetscInt64 Chosen(PetscInt64 i, PetscInt64 shown, PetscInt64 n) {
 PetscErrorCode TablePrint(const Table *table, PetscInt64 most) {
   const PetscInt64 n = table->rows, shown = most > 0 && n > most ? most : n;
   const PetscInt columns = Columns(table);
-  char text[64], **names;
+  char text[CELL], **names;
   int *widths, n_names;
 
   PetscFunctionBeginUser;
@@ -70,7 +77,7 @@ static FILE *OpenTemporary(const char *path, char *name, size_t room) {
 
 int TableWrite(const Table *table, const char *path) {
   const PetscInt columns = Columns(table);
-  char text[64], temporary[PETSC_MAX_PATH_LEN + 8];
+  char text[CELL], temporary[PETSC_MAX_PATH_LEN + 8];
   int error = 0;
   FILE *file = OpenTemporary(path, temporary, sizeof(temporary));
 

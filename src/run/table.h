@@ -11,7 +11,8 @@ typedef struct {
   PetscInt integers;       /* so many of them, the first, are whole numbers */
   PetscInt64 rows;         /* of all kinds */
   const PetscReal *values; /* [rows][width], NaN for an empty cell */
-  char *const *labels;     /* [rows] what stands in the first column, NULL for a table of numbers */
+  PetscInt texts;          /* columns of texts, the first ones */
+  char *const *labels;     /* [rows] what stands in them, separated by commas; NULL where there are none */
 } Table;
 
 /* On one rank: at most `shown` evenly chosen rows (first and last included; 0 for all) on stdout. */

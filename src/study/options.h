@@ -14,6 +14,7 @@
 #include <chorale/study.h>
 
 #include "run/extras.h"
+#include "run/target.h"
 
 typedef struct {
   PetscBool dry;

@@ -1,120 +1,9 @@
 /* The driver of every study. */
-#include <chorale/study.h>
-
-#include <chorale/observables.h>
-#include <chorale/progress.h>
 #include <signal.h>
 
 #include "io/provenance.h"
-#include "run/output.h"
-#include "run/trajectories.h"
-#include "study/options.h"
-
-struct _p_Run {
-  const Study *study;
-  RunOptions options;
-  OutputOptions output_options;
-  CheckpointOptions checkpoint_options;
-  ProgressOptions progress_options;
-  void *state;
-  Output output;
-  Ensemble ensemble;
-  EnsembleLayout layout;
-  PetscInt steps, stride;
-  Frames frames;
-  Results results;
-  Trajectories trajectories;
-  Checkpoint checkpoint;
-  Progress progress;
-  PetscInt current; /* realization in progress, among those of the group */
-  RunReader reader;
-  void *context;
-};
-
-PetscErrorCode RunCreateEnsemble(Run run, const EnsembleOptions *options, PetscInt blocks, EnsembleLayout *layout) {
-  static const EnsembleOptions single = {.realizations = 1, .groups = 1};
-
-  PetscFunctionBeginUser;
-  PetscCall(EnsembleCreate(options ? options : &single, options ? blocks : 1, &run->ensemble));
-  PetscCall(EnsembleGetLayout(run->ensemble, &run->layout));
-  *layout = run->layout;
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode RunSetSteps(Run run, PetscInt steps) {
-  PetscFunctionBeginUser;
-  run->steps = steps;
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode RunSetFrames(Run run, PetscInt steps, PetscReal horizon, FramesRounding rounding) {
-  PetscFunctionBeginUser;
-  run->steps = steps;
-  PetscCall(FramesCreate(steps, run->output_options.every, run->output_options.log, horizon, rounding, &run->frames));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode RunSetFrameList(Run run, PetscInt count, const PetscInt64 step[], const PetscReal time[]) {
-  PetscFunctionBeginUser;
-  run->steps = count;
-  PetscCall(FramesCreateList(count, step, time, &run->frames));
-  PetscFunctionReturn(0);
-}
-
-const Frames *RunGetFrames(Run run) {
-  return &run->frames;
-}
-
-Results RunGetResults(Run run) {
-  return run->results;
-}
-
-PetscErrorCode RunDeclareObservables(Run run, PetscReal beta) {
-  PetscFunctionBeginUser;
-  for (int o = 0; o < OBSERVABLES; o++) {
-    Quantity quantity = *ObservableGetQuantity((Observable)o);
-    if (o == OBSERVE_ENERGY) quantity.unit = AttentionEnergyUnit(beta);
-    PetscCall(ResultsDeclare(run->results, &quantity));
-  }
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode RunSetTrajectories(Run run, Tokens tokens) {
-  PetscFunctionBeginUser;
-  PetscCall(TrajectoriesCreate(run->output, run->ensemble, tokens, &run->frames, &run->trajectories));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode RunSetStride(Run run, PetscInt stride) {
-  PetscFunctionBeginUser;
-  run->stride = stride;
-  PetscFunctionReturn(0);
-}
-
-PetscReal *RunGetTail(Run run) {
-  return ResultsTail(run->results, run->current);
-}
-
-PetscErrorCode RunGetBytes(Run run, PetscReal *bytes) {
-  PetscReal more = 0;
-
-  PetscFunctionBeginUser;
-  PetscCall(ResultsGetBytes(run->results, bytes));
-  if (run->trajectories) PetscCall(TrajectoriesGetBytes(run->trajectories, &more));
-  *bytes += more;
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode RunSetReader(Run run, RunReader reader, void *context) {
-  PetscFunctionBeginUser;
-  run->reader = reader;
-  run->context = context;
-  PetscFunctionReturn(0);
-}
-
-PetscBool RunReads(Run run) {
-  return run->reader != NULL ? PETSC_TRUE : PETSC_FALSE;
-}
+#include "study/run_impl.h"
+#include "study/sweep.h"
 
 /* What the deck says of any run; the study reads the rest. */
 static PetscErrorCode ReadOptions(Run run) {
@@ -126,79 +15,222 @@ static PetscErrorCode ReadOptions(Run run) {
   PetscFunctionReturn(0);
 }
 
-/* All objects, checked, before anything runs. */
-static PetscErrorCode Create(Run run) {
+/* The objects of a cell. */
+static PetscErrorCode CreateCell(Run run) {
   const Study *study = run->study;
   ResultsForm form = study->form;
 
   PetscFunctionBeginUser;
   form.study = study->name;
   run->stride = 1;
-  PetscCall(
-      OutputCreate(PETSC_COMM_WORLD, study->name, &run->output_options, run->checkpoint_options.resume, &run->output));
-  PetscCall(ResultsCreate(&form, &run->results));
+  PetscCall(DeckSelect(run->cell));
+  PetscCall(ResultsCreateCell(&form, run->cells->count > 1 ? run->cell : -1, &run->results));
   PetscCall(PetscCalloc(study->size, &run->state));
   PetscCall(study->create(run->state, run));
-  PetscCall(ResultsSetUp(run->results, run->ensemble, &run->frames, run->output, TrajectoriesCount(run->trajectories)));
-  if (!run->options.dry && !study->form.only_table) PetscCall(OutputLock(run->output, study->checkpoints));
-  if (!study->checkpoints) PetscFunctionReturn(0);
-  PetscCall(CheckpointCreate(&run->checkpoint_options, run->output, run->ensemble, run->steps, &run->checkpoint));
-  if (study->keep) PetscCall(study->keep(run->state, run->checkpoint));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Destroy(Run run) {
+static PetscErrorCode DestroyCell(Run run) {
   PetscFunctionBeginUser;
-  PetscCall(CheckpointDestroy(&run->checkpoint));
   PetscCall(TrajectoriesDestroy(&run->trajectories));
-  if (run->study->destroy) PetscCall(run->study->destroy(run->state));
+  PetscCall(TargetDestroy(&run->target));
+  if (run->study->destroy && run->state) PetscCall(run->study->destroy(run->state));
   PetscCall(PetscFree(run->state));
   PetscCall(ResultsDestroy(&run->results));
-  PetscCall(OutputDestroy(&run->output));
   PetscCall(FramesDestroy(&run->frames));
   PetscCall(EnsembleDestroy(&run->ensemble));
-  PetscCall(PetscFree(run->context));
-  PetscCall(PetscFree(run));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode View(Run run) {
+/* Cells of more tokens than the first may ask for other groups: then all are made again. */
+static PetscErrorCode CreateCells(Cells *cells) {
+  PetscInt blocks;
+
   PetscFunctionBeginUser;
-  if (!run->study->quiet) PetscCall(EnsembleView(run->ensemble));
+  do {
+    blocks = cells->blocks;
+    for (PetscInt c = 0; c < cells->count && cells->ensemble; c++) PetscCall(DestroyCell(cells->run[c]));
+    if (cells->ensemble) PetscCall(EnsembleDestroy(&cells->ensemble));
+    for (PetscInt c = 0; c < cells->count; c++) {
+      PetscCall(CreateCell(cells->run[c]));
+      if (!c) blocks = PetscMax(blocks, cells->blocks);
+    }
+  } while (cells->blocks > blocks);
+  PetscFunctionReturn(0);
+}
+
+/* The work of a cell's realization. */
+static PetscErrorCode GetWork(Run run, PetscReal *work) {
+  PetscFunctionBeginUser;
+  *work = 1;
+  if (run->study->cost && !run->reader) PetscCall(run->study->cost(run->state, work));
+  *work *= run->steps;
+  PetscFunctionReturn(0);
+}
+
+/* Shares the realizations of all cells out over the groups. */
+static PetscErrorCode ShareOut(Cells *cells) {
+  PetscReal *work;
+  PetscInt *first;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc2(cells->count, &work, cells->count, &first));
+  for (PetscInt c = 0; c < cells->count; c++) PetscCall(GetWork(cells->run[c], &work[c]));
+  const EnsembleLayout *layout = &cells->run[0]->layout;
+  PetscCall(SweepShare(cells->count, work, layout->realizations, layout->groups, cells->order, first));
+  for (PetscInt c = 0; c < cells->count; c++) {
+    Run run = cells->run[c];
+    PetscCall(EnsembleTurn(run->ensemble, first[c]));
+    PetscCall(EnsembleGetLayout(run->ensemble, &run->layout));
+  }
+  PetscCall(PetscFree2(work, first));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode CreateCheckpoint(Cells *cells) {
+  const Run first = cells->run[0];
+  Ensemble *ensembles;
+  PetscInt *steps;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc2(cells->count, &ensembles, cells->count, &steps));
+  for (PetscInt c = 0; c < cells->count; c++) ensembles[c] = cells->run[c]->ensemble, steps[c] = cells->run[c]->steps;
+  PetscCall(CheckpointCreateCells(&first->checkpoint_options, first->output, cells->ensemble, cells->count, ensembles,
+                                  steps, &first->checkpoint));
+  PetscCall(PetscFree2(ensembles, steps));
+  for (PetscInt c = 0; c < cells->count; c++) {
+    Run run = cells->run[c];
+    run->checkpoint = first->checkpoint;
+    PetscCall(CheckpointSetCell(run->checkpoint, c));
+    if (run->study->keep) PetscCall(run->study->keep(run->state, run->checkpoint));
+  }
+  PetscFunctionReturn(0);
+}
+
+/* All objects, checked, before anything runs. */
+static PetscErrorCode Create(Cells *cells) {
+  const Run first = cells->run[0];
+  const Study *study = first->study;
+
+  PetscFunctionBeginUser;
+  PetscCheck(cells->count == 1 || !first->output_options.trajectories, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "output_trajectories = %" PetscInt64_FMT ": must be 0 in a sweep", first->output_options.trajectories);
+  PetscCall(OutputCreate(PETSC_COMM_WORLD, study->name, &first->output_options, first->checkpoint_options.resume,
+                         &first->output));
+  for (PetscInt c = 1; c < cells->count; c++) cells->run[c]->output = first->output;
+  PetscCall(CreateCells(cells));
+  PetscCall(ShareOut(cells));
+  for (PetscInt c = 0; c < cells->count; c++) {
+    Run run = cells->run[c];
+    PetscCall(DeckSelect(c));
+    PetscCall(
+        ResultsSetUp(run->results, run->ensemble, &run->frames, run->output, TrajectoriesCount(run->trajectories)));
+    PetscCall(ResultsCheckCell(first->results, run->results));
+  }
+  PetscCall(DeckSelect(DECK_WHOLE));
+  if (!first->reader) PetscCall(TargetCreate(first->results, first->ensemble, &first->output_options, &first->target));
+  PetscCheck(cells->count == 1 || !first->target, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "ensemble_target: must not be given in a sweep");
+  if (!first->options.dry && !study->form.only_table) PetscCall(OutputLock(first->output, study->checkpoints));
+  if (study->checkpoints) PetscCall(CreateCheckpoint(cells));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Destroy(Cells *cells) {
+  const Run first = cells->run[0];
+
+  PetscFunctionBeginUser;
+  PetscCall(CheckpointDestroy(&first->checkpoint));
+  for (PetscInt c = 0; c < cells->count; c++) PetscCall(DestroyCell(cells->run[c]));
+  PetscCall(OutputDestroy(&first->output));
+  PetscCall(EnsembleDestroy(&cells->ensemble));
+  PetscCall(PetscFree(first->context));
+  for (PetscInt c = 0; c < cells->count; c++) PetscCall(PetscFree(cells->run[c]));
+  PetscCall(PetscFree2(cells->run, cells->order));
+  PetscFunctionReturn(0);
+}
+
+/* Of a sweep, the cell with the most work. */
+static PetscErrorCode View(Cells *cells) {
+  const Run run = cells->run[cells->order[0]];
+
+  PetscFunctionBeginUser;
+  if (!run->study->quiet) PetscCall(EnsembleView(cells->ensemble));
+  if (cells->count > 1) PetscCall(SweepView(run->cell));
+  PetscCall(DeckSelect(run->cell));
   if (run->study->view) PetscCall(run->study->view(run->state));
   PetscCall(ResultsView(run->results));
+  PetscCall(DeckSelect(DECK_WHOLE));
   if (run->trajectories) PetscCall(TrajectoriesView(run->trajectories));
+  PetscCall(TargetView(run->target));
   if (run->checkpoint && !run->study->quiet && !run->reader) PetscCall(CheckpointView(run->checkpoint));
   PetscFunctionReturn(0);
 }
 
-/* The results so far or, complete, all of them: file first, then what may fail without loss. */
-static PetscErrorCode Publish(Run run, PetscBool complete) {
+/* What is done of a cell, and what its report says of it. */
+static PetscErrorCode Fill(Run run, PetscBool complete) {
   Samples *samples;
 
   PetscFunctionBeginUser;
   PetscCall(ResultsBegin(run->results, complete, &samples));
-  if (samples->all && run->checkpoint && !run->reader)
+  if (samples->all && run->checkpoint && !run->reader) {
+    PetscCall(CheckpointSetCell(run->checkpoint, run->cell));
     PetscCall(CheckpointKeepDone(run->checkpoint, samples->width, samples->all, &samples->realizations));
+  }
   if (run->study->report) PetscCall(run->study->report(run->state, samples, run->results));
-  PetscCall(ResultsCommit(run->results));
-  if (!complete) PetscFunctionReturn(0);
-  if (run->checkpoint) PetscCall(CheckpointRemove(run->checkpoint));
-  OutputUnlock(run->output); /* what is left is words */
-  PetscCall(ResultsTell(run->results));
+  if (complete) PetscCall(TargetReport(run->target, run->results));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode PublishPartial(void *run) {
+typedef struct {
+  Cells *cells;
+  PetscBool complete;
+} Publication;
+
+static PetscErrorCode FillCell(void *context, PetscInt cell) {
+  const Publication *publication = context;
+
   PetscFunctionBeginUser;
-  PetscCall(Publish((Run)run, PETSC_FALSE));
+  PetscCall(DeckSelect(cell));
+  PetscCall(Fill(publication->cells->run[cell], publication->complete));
+  PetscCall(DeckSelect(DECK_WHOLE)); /* that is what the file is to say */
+  PetscFunctionReturn(0);
+}
+
+/* The results so far or, complete, all of them: file first, then what may fail without loss. */
+static PetscErrorCode Publish(Cells *cells, PetscBool complete) {
+  const Run first = cells->run[0];
+  Publication publication = {cells, complete};
+  Results *results;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1(cells->count, &results));
+  for (PetscInt c = 0; c < cells->count; c++) results[c] = cells->run[c]->results;
+  if (cells->count > 1)
+    PetscCall(ResultsCommitCells(cells->count, results, FillCell, &publication));
+  else {
+    PetscCall(Fill(first, complete));
+    PetscCall(ResultsCommit(first->results));
+  }
+  if (complete && first->checkpoint) PetscCall(CheckpointRemove(first->checkpoint));
+  if (complete) OutputUnlock(first->output); /* what is left is words */
+  if (complete) PetscCall(cells->count > 1 ? ResultsTellCells(cells->count, results) : ResultsTell(first->results));
+  PetscCall(PetscFree(results));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode PublishPartial(void *cells) {
+  PetscFunctionBeginUser;
+  PetscCall(Publish((Cells *)cells, PETSC_FALSE));
   PetscFunctionReturn(0);
 }
 
 /* Before a checkpoint: the frames it counts on are on disk. */
-static PetscErrorCode Flush(void *run) {
+static PetscErrorCode Flush(void *cells) {
+  const Run first = ((Cells *)cells)->run[0];
+
   PetscFunctionBeginUser;
-  if (((Run)run)->trajectories) PetscCall(TrajectoriesFlush(((Run)run)->trajectories));
+  if (first->trajectories) PetscCall(TrajectoriesFlush(first->trajectories));
   PetscFunctionReturn(0);
 }
 
@@ -207,10 +239,11 @@ static PetscErrorCode KeepNumbers(Run run) {
   const PetscBool thins = run->study->thins;
 
   PetscFunctionBeginUser;
+  PetscCall(CheckpointSetCell(run->checkpoint, run->cell));
   PetscCall(CheckpointAddRows(run->checkpoint, "samples", thins ? run->frames.count : 0, run->frames.step,
                               ResultsColumns(run->results), ResultsWidth(run->results),
                               ResultsFrame(run->results, 0, 0)));
-  PetscCall(CheckpointSetActions(run->checkpoint, Flush, PublishPartial, run));
+  PetscCall(CheckpointSetActions(run->checkpoint, Flush, PublishPartial, run->cells));
   PetscFunctionReturn(0);
 }
 
@@ -233,6 +266,11 @@ static PetscInt FramesSoFar(const Frames *frames, PetscInt l) {
   return count;
 }
 
+/* The number of realization r among those of all cells, which a checkpoint knows it by. */
+static PetscInt Number(Run run, PetscInt r) {
+  return run->cell * run->layout.realizations + r;
+}
+
 /* Realization r at its start, or where a checkpoint left it: *l steps are done. */
 static PetscErrorCode Begin(Run run, PetscInt r, PetscInt *l) {
   const Study *study = run->study;
@@ -241,7 +279,7 @@ static PetscErrorCode Begin(Run run, PetscInt r, PetscInt *l) {
   PetscFunctionBeginUser;
   *l = 0;
   if (study->start) PetscCall(study->start(run->state, r));
-  if (run->checkpoint) PetscCall(CheckpointResume(run->checkpoint, r, l));
+  if (run->checkpoint) PetscCall(CheckpointResume(run->checkpoint, Number(run, r), l));
   if (*l == run->steps) PetscFunctionReturn(0);
   if (*l && run->trajectories)
     PetscCall(TrajectoriesResume(run->trajectories, r, FramesSoFar(&run->frames, *l), &lost));
@@ -260,7 +298,7 @@ static PetscErrorCode Begin(Run run, PetscInt r, PetscInt *l) {
 }
 
 static PetscErrorCode Realize(Run run, PetscInt r, PetscBool *stopped) {
-  const PetscInt64 before = (PetscInt64)run->current * run->steps;
+  const PetscInt64 before = run->cells->done;
   PetscBool ended = PETSC_FALSE;
   PetscInt l;
 
@@ -271,48 +309,130 @@ static PetscErrorCode Realize(Run run, PetscInt r, PetscBool *stopped) {
     l = ended ? run->steps : l + 1;
     if (!ended) PetscCall(Frame(run, r, l));
     if (run->progress) PetscCall(ProgressUpdate(run->progress, before + l));
-    if (run->study->checkpoints && l % run->stride == 0) PetscCall(CheckpointStep(run->checkpoint, r, l, stopped));
+    if (run->study->checkpoints && l % run->stride == 0)
+      PetscCall(CheckpointStep(run->checkpoint, Number(run, r), l, stopped));
   }
   PetscFunctionReturn(0);
 }
 
-/* All realizations of this group. */
-static PetscErrorCode Loop(Run run, PetscBool *stopped) {
-  const PetscInt64 steps = (PetscInt64)run->layout.owned * run->steps;
+/* All realizations of this group that are asked for by now. */
+static PetscErrorCode Batch(Cells *cells, PetscBool *stopped) {
+  const Run first = cells->run[0];
   PetscInt r;
 
   PetscFunctionBeginUser;
-  if (!run->study->quiet)
-    PetscCall(ProgressCreate(run->layout.world, &run->progress_options, run->study->name, steps, &run->progress));
-  for (run->current = 0; !*stopped && EnsembleNext(run->ensemble, &r); run->current++)
-    PetscCall(Realize(run, r, stopped));
-  if (run->study->checkpoints) PetscCall(CheckpointFinish(run->checkpoint, stopped));
-  PetscCall(ProgressDestroy(&run->progress));
+  for (PetscInt i = 0; i < cells->count; i++) {
+    Run run = cells->run[cells->order[i]];
+    while (!*stopped && EnsembleNext(run->ensemble, &r)) {
+      run->current = r / run->layout.groups;
+      PetscCall(Realize(run, r, stopped));
+      cells->done += run->steps;
+    }
+  }
+  if (first->checkpoint) PetscCall(CheckpointFinish(first->checkpoint, stopped));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Go(Run run, PetscBool *stopped) {
+/* Batch after batch until the target is met or nothing is left. */
+static PetscErrorCode Approach(Cells *cells, PetscBool *stopped) {
+  const Run run = cells->run[0];
+  EnsembleLayout layout;
+  PetscBool more = PETSC_TRUE;
+  char note[64];
+
   PetscFunctionBeginUser;
-  if (run->study->prepare) PetscCall(run->study->prepare(run->state));
-  PetscCall(ResultsAllocate(run->results));
-  if (run->reader)
-    PetscCall(run->reader(run->context, run->results, run->checkpoint, &run->layout));
-  else {
-    if (run->checkpoint) PetscCall(KeepNumbers(run));
-    PetscCall(Loop(run, stopped));
+  PetscCall(TargetBegin(run->target));
+  while (more && !*stopped) {
+    PetscCall(EnsembleGetLayout(run->ensemble, &layout));
+    PetscCall(PetscSNPrintf(note, sizeof(note), "%" PetscInt_FMT "/%" PetscInt_FMT, layout.realizations,
+                            run->layout.realizations));
+    if (run->progress) PetscCall(ProgressSetStage(run->progress, (PetscInt64)layout.owned * run->steps, note));
+    PetscCall(Batch(cells, stopped));
+    if (!*stopped) PetscCall(TargetNext(run->target, &more));
+    if (!*stopped && more && run->checkpoint) PetscCall(CheckpointGoOn(run->checkpoint));
   }
-  if (!*stopped) PetscCall(Publish(run, PETSC_TRUE));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Loop(Cells *cells, PetscBool *stopped) {
+  const Run first = cells->run[0];
+  PetscInt64 steps = 0;
+  Progress progress = NULL;
+
+  PetscFunctionBeginUser;
+  for (PetscInt c = 0; c < cells->count; c++) steps += (PetscInt64)cells->run[c]->layout.owned * cells->run[c]->steps;
+  if (!first->study->quiet)
+    PetscCall(ProgressCreate(first->layout.world, &first->progress_options, first->study->name, steps, &progress));
+  for (PetscInt c = 0; c < cells->count; c++) cells->run[c]->progress = progress;
+  if (first->target)
+    PetscCall(Approach(cells, stopped));
+  else
+    PetscCall(Batch(cells, stopped));
+  PetscCall(ProgressDestroy(&progress));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Go(Cells *cells, PetscBool *stopped) {
+  const Run first = cells->run[0];
+
+  PetscFunctionBeginUser;
+  for (PetscInt c = 0; c < cells->count; c++) {
+    Run run = cells->run[c];
+    PetscCall(DeckSelect(c));
+    if (run->study->prepare) PetscCall(run->study->prepare(run->state));
+    PetscCall(ResultsAllocate(run->results));
+    if (run->checkpoint && !run->reader) PetscCall(KeepNumbers(run));
+  }
+  PetscCall(DeckSelect(DECK_WHOLE));
+  if (first->reader)
+    PetscCall(first->reader(first->context, first->results, first->checkpoint, &first->layout));
+  else
+    PetscCall(Loop(cells, stopped));
+  if (!*stopped) PetscCall(Publish(cells, PETSC_TRUE));
+  PetscFunctionReturn(0);
+}
+
+/* The study that runs: a sweep must not go over keys that choose it. */
+static PetscErrorCode Select(Run run, StudyFinder find, const Study *named, const Study **study) {
+  PetscFunctionBeginUser;
+  *study = named;
+  for (PetscInt c = 0; c < DeckCells() && named->select; c++) {
+    const Study *other = named;
+    PetscCall(DeckSelect(c));
+    PetscCall(named->select(run, find, &other));
+    if (!c) *study = other;
+    PetscCheck(other == *study, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+               "%s: the cells of a sweep must be of one kind of this study", named->name);
+  }
+  PetscCall(DeckSelect(DECK_WHOLE));
+  PetscFunctionReturn(0);
+}
+
+/* A run for each cell, the first of which is there. */
+static PetscErrorCode MakeRuns(Cells *cells, Run first) {
+  PetscFunctionBeginUser;
+  cells->count = DeckCells();
+  PetscCall(PetscMalloc2(cells->count, &cells->run, cells->count, &cells->order));
+  for (PetscInt c = 0; c < cells->count; c++) {
+    cells->run[c] = first;
+    if (!c) continue;
+    PetscCall(PetscNew(&cells->run[c]));
+    *cells->run[c] = *first;
+    cells->run[c]->cell = c;
+  }
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables) {
   const Study *const named = study;
   PetscBool complete = PETSC_FALSE, stopped = PETSC_FALSE;
+  Cells cells = {0};
   Run run;
 
   PetscFunctionBeginUser;
   PetscCall(PetscNew(&run));
-  if (study->select) PetscCall(study->select(run, find, &study));
+  run->cells = &cells;
+  PetscCall(Select(run, find, named, &study));
   if (study->options != named->options) {
     PetscCall(DeckUse(tables, study->name));
     if (study->select) PetscCall(study->select(run, find, &study)); /* of one that reads: what its deck asks for */
@@ -322,14 +442,15 @@ PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables
   if (study->checkpoints) PetscCall(CheckpointCatchSignals());
   PetscCall(ProvenanceReadInputs());
   PetscCall(ReadOptions(run));
-  PetscCall(Create(run));
+  PetscCall(MakeRuns(&cells, run));
+  PetscCall(Create(&cells));
   const PetscBool dry = run->options.dry;
   if (dry) PetscCall(DeckView());
-  if (dry || !(study->quiet || run->reader)) PetscCall(View(run));
+  if (dry || !(study->quiet || run->reader)) PetscCall(View(&cells));
   if (run->checkpoint) PetscCall(CheckpointIsComplete(run->checkpoint, &complete));
   if (complete && !dry) PetscCall(CheckpointRemove(run->checkpoint)); /* of a run that was killed before it did so */
-  if (!dry && !complete) PetscCall(Go(run, &stopped));
+  if (!dry && !complete) PetscCall(Go(&cells, &stopped));
   const PetscErrorCode code = stopped ? CheckpointStopped(run->checkpoint) : 0;
-  PetscCall(Destroy(run));
+  PetscCall(Destroy(&cells));
   PetscFunctionReturn(code);
 }

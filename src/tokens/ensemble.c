@@ -7,6 +7,8 @@ struct _p_Ensemble {
   PetscInt next;   /* the realization that EnsembleNext returns */
   PetscInt blocks; /* of tokens: the automatic choice was made for so many */
   PetscBool automatic;
+  PetscBool part;  /* of another ensemble, whose shards these are */
+  PetscInt number; /* of this rank's group in that one */
 };
 
 /* The cost of a grid: blocks that a rank of the slowest group updates when all its realizations take one step. */
@@ -42,6 +44,19 @@ static PetscErrorCode CheckGroups(PetscInt64 groups, PetscInt ranks) {
           allowed);
 }
 
+/* How many of the first `count` realizations are those of the group. */
+static PetscInt CountOwned(const EnsembleLayout *layout, PetscInt count) {
+  return layout->group < count ? (count - 1 - layout->group) / layout->groups + 1 : 0;
+}
+
+/* What this group has to do, from its number. */
+static void Share(Ensemble ensemble) {
+  EnsembleLayout *layout = &ensemble->layout;
+
+  layout->owned = CountOwned(layout, layout->realizations);
+  ensemble->next = layout->group;
+}
+
 PetscErrorCode EnsembleCreate(const EnsembleOptions *options, PetscInt blocks, Ensemble *handle) {
   Ensemble ensemble;
   EnsembleLayout *layout;
@@ -62,18 +77,39 @@ PetscErrorCode EnsembleCreate(const EnsembleOptions *options, PetscInt blocks, E
   if (!ensemble->automatic) PetscCall(CheckGroups(options->groups, size));
   layout->groups = ensemble->automatic ? ChooseGroups(layout->realizations, blocks, size) : (PetscInt)options->groups;
   layout->group = rank / (size / layout->groups);
-  layout->owned =
-      layout->group < layout->realizations ? (layout->realizations - 1 - layout->group) / layout->groups + 1 : 0;
+  Share(ensemble);
   PetscCallMPI(MPI_Comm_split(PETSC_COMM_WORLD, layout->group, rank, &layout->shards));
-  ensemble->next = layout->group;
   *handle = ensemble;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode EnsembleCreatePart(Ensemble whole, PetscInt realizations, Ensemble *handle) {
+  Ensemble ensemble;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscNew(&ensemble));
+  *ensemble = *whole;
+  ensemble->part = PETSC_TRUE;
+  ensemble->number = whole->layout.group;
+  ensemble->layout.realizations = realizations;
+  Share(ensemble);
+  *handle = ensemble;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode EnsembleTurn(Ensemble part, PetscInt first) {
+  const PetscInt groups = part->layout.groups;
+
+  PetscFunctionBeginUser;
+  part->layout.group = (part->number + groups - first % groups) % groups;
+  Share(part);
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode EnsembleDestroy(Ensemble *ensemble) {
   PetscFunctionBeginUser;
   if (!*ensemble) PetscFunctionReturn(0);
-  PetscCallMPI(MPI_Comm_free(&(*ensemble)->layout.shards));
+  if (!(*ensemble)->part) PetscCallMPI(MPI_Comm_free(&(*ensemble)->layout.shards));
   PetscCall(PetscFree(*ensemble));
   PetscFunctionReturn(0);
 }
@@ -110,6 +146,16 @@ PetscBool EnsembleNext(Ensemble ensemble, PetscInt *r) {
   /* Written so that the last step cannot overflow for huge ensembles. */
   ensemble->next = layout->groups > layout->realizations - *r ? layout->realizations : *r + layout->groups;
   return PETSC_TRUE;
+}
+
+PetscErrorCode EnsembleSetCount(Ensemble ensemble, PetscInt done, PetscInt count) {
+  EnsembleLayout *layout = &ensemble->layout;
+
+  PetscFunctionBeginUser;
+  layout->realizations = count;
+  layout->owned = CountOwned(layout, count);
+  ensemble->next = layout->group + CountOwned(layout, done) * layout->groups;
+  PetscFunctionReturn(0);
 }
 
 PetscErrorCode EnsembleGetLayout(Ensemble ensemble, EnsembleLayout *layout) {

@@ -63,11 +63,12 @@ const OptionKey StartKeys[] = {
     {.name = NULL}};
 
 const OptionKey EnsembleKeys[] = {
-    INT_KEY(EnsembleOptions, realizations, "ensemble_realizations", "1", 1, 10000000, "runs",
+    INT_KEY(EnsembleOptions, realizations, "ensemble_realizations", "1", 1, 10000000, "runs", .whole = PETSC_TRUE,
             .help = "Number R of independent realizations."),
     INT_KEY(EnsembleOptions, seed, "ensemble_seed", "1", 0, 9223372036854775807, "-",
             .help = "Seed of all random draws."),
     INT_KEY(EnsembleOptions, groups, "ensemble_groups", "auto", 1, 2147483647, "groups", .words = OPTION_WORDS("auto"),
+            .whole = PETSC_TRUE,
             .help = "Groups of ranks, each with one realization at a time; a divisor of the number of ranks."),
     {.name = NULL}};
 

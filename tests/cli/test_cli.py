@@ -21,9 +21,10 @@ KEYS = {
         attention_engine attention_tol attention_sinkhorn_iterations attention_sinkhorn_tol
         energy_beta mlp_activation mlp_width mlp_weights mlp_bias_u mlp_bias_w noise_type
         noise_degree noise_tol noise_at noise_independent scheme_type scheme_norm scheme_alpha
-        ensemble_realizations ensemble_seed ensemble_groups output_file output_overwrite
-        output_every output_log output_trajectories output_precision output_compress
-        output_table output_modes output_radius output_clusters output_attention
+        scheme_levels scheme_samples
+        ensemble_realizations ensemble_seed ensemble_groups ensemble_target output_file
+        output_overwrite output_every output_log output_trajectories output_precision
+        output_compress output_table output_modes output_radius output_clusters output_attention
         checkpoint_every checkpoint_interval checkpoint_resume checkpoint_walltime
         checkpoint_stop_file progress dry_run
     """.split(),
@@ -114,7 +115,7 @@ OPTIONS = [
     ("simulate -tokens_count abc", None, "tokens_count = abc"),
     ("simulate -tokens_count 99999999999999999999", None, "tokens_count"),
     ("simulate -tokens_count 10000000000", None, "tokens_count"),
-    ("simulate -tokens_count 8,16", None, "tokens_count = 8,16"),
+    ("simulate -tokens_count 8,8.5", None, "tokens_count = 8,8.5"),
     ("simulate -tokens_count=5", None, "tokens_count"),
     ("simulate --tokens_count 5", None, "tokens_count"),
     ("simulate -token_count 5", None, "did you mean tokens_count"),
@@ -158,7 +159,7 @@ OPTIONS = [
         "attention_engine",
     ),
     ("simulate -energy_beta 0", None, "energy_beta"),
-    ("simulate -energy_beta 1,2", None, "energy_beta"),
+    ("simulate -energy_beta 1,-2", None, "energy_beta"),
     (
         "simulate -tokens_dim 3 -energy_beta 1000 -attention_engine moments",
         None,
@@ -209,7 +210,7 @@ OPTIONS = [
     ("kernel -attention_beta 1,0", None, "attention_beta"),
     ("kernel -kernel_bias -1", None, "kernel_bias"),
     ("kernel -kernel_degree 2,3", None, "kernel_degree"),
-    ("kernel -mlp_bias_u 0,1", None, "mlp_bias_u"),
+    ("kernel -mlp_bias_u 0,-1", None, "mlp_bias_u"),
     ("sync -sync_map -kernel_moments 2,0", None, "kernel_moments = 0"),
 ]
 
@@ -232,7 +233,7 @@ DECKS = [
     ("simulate deck.yaml", "tokens: 5\n", "tokens = 5"),
     ("simulate deck.yaml", "tokens:\n", "tokens"),
     ("simulate deck.yaml", "tokens: {count: ~}\n", "tokens_count"),
-    ("simulate deck.yaml", "tokens: {count: [5, 6]}\n", "tokens_count"),
+    ("simulate deck.yaml", "tokens: {count: [5, 5]}\n", "tokens_count"),
     ("simulate deck.yaml", "tokens: {count: [[5]]}\n", "tokens_count"),
     ("simulate deck.yaml", "tokens: {count: 5, count: 6}\n", "tokens_count"),
     ("simulate deck.yaml", "tokens: {count: 5}\ntokens_count: 6\n", "tokens_count"),

@@ -24,10 +24,10 @@ KEYS = dict(
 )
 
 
-def starts(ranks=2, **more):
+def starts(**more):
     """Attributes and datasets of a run."""
     keys = {key: value for key, value in {**KEYS, **more}.items() if value is not None}
-    chorale(["sync"] + options(**keys), ranks)
+    chorale(["sync"] + options(**keys))
     return study("sync.h5", "sync")
 
 

@@ -98,7 +98,7 @@ def test_two_tokens_have_half_the_drift(folder):
 def test_all_tokens_go_to_the_first(folder, kind):
     keys = dict(tokens_count=100, noise_type="none", scheme_type="flow", layers_depth=400)
     keys.update(attention_type=kind, layers_horizon=60, output_every=400, output_trajectories=1)
-    run(2, **keys)
+    run(**keys)
     _, x = trajectory("a/realization_00000.h5md")
     np.testing.assert_allclose(x[1, 0], x[0, 0], atol=1e-12)
     assert (x[1] @ x[0, 0]).min() > 1 - 1e-9
@@ -110,7 +110,7 @@ def test_the_energy_of_two_tokens_under_noise(folder):
     keys = dict(tokens_count=2, tokens_dim=5, noise_type="spectral", noise_degree=6)
     keys.update(scheme_type="flow", attention_value=4, layers_depth=12, layers_horizon=0.3)
     keys.update(mlp_bias_u=0.5, mlp_bias_w=0.5, ensemble_realizations=3000, sync_twins=0)
-    run(2, "sync", output_every=3, **keys)
+    run(name="sync", output_every=3, **keys)
     found, data = study("a.h5", "sync")
     off = abs(data["energy_mean"] - data["energy_exact"])
     assert (off < 4 * data["energy_sem"]).all()
@@ -150,7 +150,7 @@ def test_limits_take_the_mask(folder):
     keys.update(
         ensemble_realizations=16, noise_type="spectral", noise_degree=4, mlp_activation="tanh"
     )
-    run(2, "limits", **keys)
+    run(name="limits", **keys)
     assert study("a.h5", "limits")[0]["slope_depth"] == pytest.approx(-1, abs=0.3)
 
 

@@ -19,7 +19,7 @@ from run import chorale, datasets, options, refused, same_bits, study, trajector
 QUIET = dict(progress="off", output_overwrite=True)
 
 
-def chaos(ranks=2, **keys):
+def chaos(ranks=1, **keys):
     """{dataset or attribute: value} of /study/chaos, and what was printed."""
     done = chorale(["chaos"] + options(output_file="chaos.h5", **QUIET, **keys), ranks)
     attributes, found = study("chaos.h5", "chaos")
@@ -29,7 +29,7 @@ def chaos(ranks=2, **keys):
 def walks(realizations, **keys):
     """positions[r][frame][N][d] of study simulate."""
     keys.update(ensemble_realizations=realizations, output_trajectories=realizations)
-    chorale(["simulate"] + options(output_file="walk.h5", **QUIET, **keys), ranks=2)
+    chorale(["simulate"] + options(output_file="walk.h5", **QUIET, **keys))
     return trajectories("walk", realizations)[1]
 
 

@@ -87,7 +87,14 @@ def right_or_refused(study, keys, folder, ranks=1):
     return True
 
 
-@pytest.mark.parametrize("name", KINDS)
+# Of attention, engine, noise, norm and steps; the others, which the quick tests of their own files
+# run too, in the full tier.
+QUICK = ("causal", "sinkhorn", "moments", "gram", "values", "independent", "pre", "adaptive")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.full) for name in KINDS]
+)
 def test_each_kind_moves_tokens_with_the_same_bits(folder, name):
     assert right_or_refused("simulate", {**TINY, **KINDS[name]}, folder, ranks=3), name
 

@@ -73,7 +73,7 @@ def test_the_uniform_law_of_tokens_becomes_stable_there_within_five_percent(fold
     exact = CRITICAL[d, beta]
     kappas, growth = exact * np.array([0.25, 1, 1.75]), []
     for kappa in kappas:
-        chorale(["simulate"] + options(**keys, noise_independent=kappa), ranks=2)
+        chorale(["simulate"] + options(**keys, noise_independent=kappa))
         order = datasets("simulate.h5")["observables/order/value"].mean(axis=1)
         growth.append(np.log(order[-1] / order[0]))
     assert abs(root(kappas, growth) / exact - 1) < 0.05, (kappas, growth)

@@ -120,7 +120,7 @@ def check_decay(activation, dim, bias, degree, scheme):
     keys.update(mlp_activation=activation, mlp_bias_u=bias, mlp_bias_w=bias, attention_type="none")
     keys.update(noise_type="spectral", noise_degree=degree, scheme_type=scheme, ensemble_seed=2)
     keys.update(ensemble_realizations=REALIZATIONS, output_trajectories=REALIZATIONS)
-    chorale(["simulate"] + options(**keys, output_file="decay.h5", progress="off"), ranks=2)
+    chorale(["simulate"] + options(**keys, output_file="decay.h5", progress="off"))
     time, x = trajectories("decay", REALIZATIONS)
     value, increment, n = harmonics(x)
     rate = 0.5 * c.sum() * n * (n + dim - 2)

@@ -30,7 +30,7 @@ def small(**keys):
     return options(**(keys if spectral else without(keys, "noise_degree")))
 
 
-def limits(ranks=2, **keys):
+def limits(ranks=1, **keys):
     """What was printed; attributes and datasets of /study/limits."""
     words = small(output_table="limits.csv", output_overwrite=True, **keys)
     done = chorale(["limits"] + words, ranks)

@@ -26,7 +26,7 @@ def run(ranks=1, **keys):
 )
 def test_an_equiangular_start_is_exact(folder, N, d, u):
     keys = dict(tokens_init="equiangular", tokens_cosine=u, tokens_count=N, tokens_dim=d)
-    run(2, layers_depth=1, output_trajectories=2, ensemble_realizations=2, **keys)
+    run(layers_depth=1, output_trajectories=2, ensemble_realizations=2, **keys)
     _, x = trajectories("a", 2)
     for r in range(2):
         gram = x[r, 0] @ x[r, 0].T
@@ -40,7 +40,7 @@ def test_equiangular_tokens_follow_one_equation(folder, c):
     N, u0, v, T = 40, 0.4, 1.3, 3.0
     keys = dict(tokens_init="equiangular", tokens_cosine=u0, tokens_count=N, tokens_dim=50)
     keys.update(scheme_type="flow", layers_depth=60, layers_horizon=T, attention_value=v)
-    found, parameters = run(2, attention_beta=f"logN:{c}", output_attention=True, **keys)
+    found, parameters = run(attention_beta=f"logN:{c}", output_attention=True, **keys)
     beta = float(parameters["attention_beta"])
     assert beta == c * math.log(N)
     time = np.linspace(0, T, 61)

@@ -44,7 +44,7 @@ def figure1(activation, **more):
         os.environ["CHORALE_SOURCE"], "input", "paper", f"figure1-{activation}.yaml"
     )
     keys = dict(output_file="figure1.h5", progress="off")
-    chorale(["simulate", deck] + options(**keys, **more), ranks=2)
+    chorale(["simulate", deck] + options(**keys, **more))
     values = datasets("figure1.h5")
     return {
         name: values[f"observables/{name}/value"][-1] for name in ("clusters", "order", "nematic")

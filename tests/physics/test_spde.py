@@ -48,7 +48,7 @@ def spde(case, ranks=1, **more):
 @pytest.mark.parametrize("case", [CIRCLE, dict(SPHERE, tokens_count=800)], ids=["circle", "sphere"])
 def test_table_and_file_agree_and_mass_and_energy_are_those_of_the_nodes(folder, case):
     """Energies of density and nodes agree to the scheme's order."""
-    _, _, found = spde(case, ranks=2, spde_particles="quadrature", output_table="spde.csv")
+    _, _, found = spde(case, spde_particles="quadrature", output_table="spde.csv")
     rows = table("spde.csv")
     assert list(rows[0]) == ["time", "mass", "min_density", "energy", "distance"], rows[0]
     for name in rows[0]:
@@ -103,7 +103,7 @@ def test_the_squared_distance_of_tokens_from_their_density_falls_like_one_over_n
     keys.update(output_every=case["layers_depth"], spde_tol=0.1, spde_snapshots=0)
     late = []
     for count in (128, 2048):
-        _, _, found = spde(without(case, "tokens_kappa"), ranks=2, tokens_count=count, **keys)
+        _, _, found = spde(without(case, "tokens_kappa"), tokens_count=count, **keys)
         mean, sem = with_error(found["distance_realizations"].T ** 2)
         late.append(mean[-1])
         print(f"N = {count}: {mean} +- {sem}")
@@ -173,7 +173,7 @@ def test_means_are_over_all_realizations_until_the_first_density_is_outgrown(fol
     """And the words say up to when."""
     case = dict(CIRCLE, layers_horizon=2, layers_depth=80, spde_degree=24, spde_tol=0.01)
     case.update(ensemble_realizations=5, output_every=4, spde_snapshots=0, output_table="few.csv")
-    said, attributes, found = spde(case, ranks=2)
+    said, attributes, found = spde(case)
     single, left = found["energy_realizations"], found["resolved"]
     assert np.array_equal(left, np.isfinite(single).sum(axis=1))
     assert left[0] == 5 and 3 in left and left[-1] < 3, left

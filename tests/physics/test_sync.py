@@ -22,9 +22,9 @@ COLUMNS = (
 ).split(",")
 
 
-def sync(ranks=2, **keys):
-    """Attributes and datasets of /study/sync, and the completed process. One rank takes a third of
-    the time of two for small runs, and has the same bits (below)."""
+def sync(ranks=1, **keys):
+    """Attributes and datasets of /study/sync, and the completed process. More ranks have the same
+    bits (below)."""
     words = options(
         output_file="sync.h5", output_overwrite=True, output_table="sync.csv", progress="off"
     )
@@ -86,7 +86,7 @@ def test_twins_close_in_at_the_rate_of_attention(folder, kind, beta, value):
     keys = dict(tokens_init="vmf", tokens_kappa=1e8, tokens_count=20, tokens_dim=4)
     keys.update(attention_type=kind, attention_beta=beta, attention_value=value)
     keys.update(noise_type="none", scheme_type="flow", layers_depth=40, layers_horizon=1)
-    found, data, _ = sync(1, **keys)
+    found, data, _ = sync(**keys)
     expected = -value * (np.exp(beta) if kind == "usa" else 1)
     assert found["lambda1"] == pytest.approx(expected, abs=5e-6)
     assert found["lambda1_cluster"] == pytest.approx(expected, abs=5e-13)
@@ -113,7 +113,7 @@ def test_twins_grow_between_the_singular_values_of_a_step(folder):
     step, beta, value = 0.3, 1.5, 1.2
     keys = dict(tokens_init="file", tokens_file="x.npy", attention_beta=beta, attention_value=value)
     keys.update(noise_type="none", scheme_type="euler", layers_depth=1, layers_horizon=step)
-    found, _, _ = sync(1, **keys)
+    found, _, _ = sync(**keys)
 
     def move(y):
         weight = np.exp(beta * (x @ y))
@@ -195,7 +195,7 @@ def test_an_oracle_that_fails_is_a_warning_and_the_run_goes_on(folder, ranks):
 
 def test_one_realization_has_no_intervals(folder):
     keys = dict(tokens_count=8, tokens_dim=5, mlp_activation="sigmoid", layers_depth=60)
-    found, data, done = sync(1, **keys, layers_horizon=8, **NOISE)
+    found, data, done = sync(**keys, layers_horizon=8, **NOISE)
     assert np.isnan(data["energy_sem"]).all()
     assert not np.isnan(found["decay"])
     assert all(np.isnan(found[key]) for key in ("decay_low", "decay_high", "lambda1_sem"))
@@ -214,7 +214,7 @@ def test_clusters_are_counted_with_and_without_twins(folder, twins):
 
 def test_without_an_oracle_its_columns_are_empty(folder):
     keys = dict(tokens_count=8, layers_depth=4, layers_horizon=0.1, mlp_width=16)
-    found, data, _ = sync(1, mlp_activation="relu", ensemble_realizations=2, **keys)
+    found, data, _ = sync(mlp_activation="relu", ensemble_realizations=2, **keys)
     assert np.isnan(data["energy_exact"]).all() and np.isnan(data["energy_bound"]).all()
     assert found["epsilon"] == 0
     assert found["attention_rate"] < 0
@@ -255,7 +255,7 @@ def test_a_bias_or_another_activation_makes_one_point(folder, activation, bias):
 
 
 def test_attention_is_said_to_change_the_attractor_of_an_odd_field(folder):
-    _, _, done = sync(1, mlp_activation="tanh", tokens_count=8, layers_depth=2, layers_horizon=0.1)
+    _, _, done = sync(mlp_activation="tanh", tokens_count=8, layers_depth=2, layers_horizon=0.1)
     words = "its own attractor, without the attention, is two antipodal points"
     assert words in done.stdout
 
@@ -294,9 +294,8 @@ def test_the_largest_growth_rate_of_the_energy_is_below_epsilon(folder, kind, en
     x, beta, depth, horizon = random_tokens(5, 40, 4, 1), 2.0, 12, 1.5
     keys = dict(tokens_init="file", tokens_file="x.npy", attention_type=kind, attention_beta=beta)
     keys.update(attention_engine=engine, attention_value=-1, noise_type="none", output_every=8)
-    ranks = 1 if engine == "direct" else 2
     found, data, done = sync(
-        ranks, scheme_type="euler", layers_depth=depth, layers_horizon=horizon, **keys
+        scheme_type="euler", layers_depth=depth, layers_horizon=horizon, **keys
     )
     pushes, rate = energy_rates(kind, x, beta, depth, horizon / depth)
     np.testing.assert_allclose(data["attention_push_mean"], pushes[[0, 8, 12]], rtol=1e-9)
@@ -324,7 +323,7 @@ def test_the_verdict_follows_from_bounds_and_the_energy_is_under_its_bound(
 ):
     keys = dict(tokens_dim=5, tokens_count=16, mlp_activation="sigmoid", noise_type="spectral")
     keys.update(scheme_type="flow", layers_depth=40, layers_horizon=2, ensemble_realizations=60)
-    found, data, done = sync(1, attention_type=kind, attention_value=value, sync_twins=0, **keys)
+    found, data, done = sync(attention_type=kind, attention_value=value, sync_twins=0, **keys)
     words = {"applies": "it proves synchronization", "open": "open: the theorem applies if"}
     assert found["theorem"].decode() == word
     assert words.get(word, "neither proves nor excludes") in done.stdout
@@ -344,7 +343,7 @@ def test_the_verdict_follows_from_bounds_and_the_energy_is_under_its_bound(
 def check_boundary(activations, dims):
     """Against another quadrature and root finder; there is never more than one."""
     keys = dict(mlp_activation=",".join(activations), tokens_dim=",".join(map(str, dims)))
-    _, data, done = sync(1, sync_map=True, kernel_bias="0,0.2", **keys)
+    _, data, done = sync(sync_map=True, kernel_bias="0,0.2", **keys)
     rows = table("sync.csv")
     columns = "activation,dim,bias_u,bias_w,lambda1,lambda_bar,lambda_rate,boundary"
     assert list(rows[0]) == columns.split(",") + ["lambda_rate_bound"]
@@ -412,7 +411,7 @@ BITS = {
 def check_bits(name, layouts):
     """Every (ranks, groups) makes the bits of one rank."""
     common = dict(layers_depth=9, layers_horizon=0.5, output_every=4, ensemble_realizations=3)
-    sync(1, **common, **BITS[name])
+    sync(**common, **BITS[name])
     reference = datasets("sync.h5")
     assert "study/sync/energy" in reference
     for ranks, groups in layouts:

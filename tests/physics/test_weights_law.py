@@ -24,7 +24,7 @@ def sync(weights, realizations, **keys):
         output_file="sync.h5",
         **keys,
     )
-    chorale(["sync"] + options(**keys), ranks=2)
+    chorale(["sync"] + options(**keys))
     return study("sync.h5", "sync")
 
 
@@ -39,7 +39,7 @@ def test_four_units_follow_the_law_of_two_tokens(folder, weights):
 @pytest.mark.full
 @pytest.mark.parametrize("weights", LAWS)
 def test_four_units_follow_the_law_of_two_tokens_to_two_percent(folder, weights):
-    attributes, found = sync(weights, 3000, ensemble_groups=2)
+    attributes, found = sync(weights, 3000)
     error = found["energy_mean"] - found["energy_exact"]
     print(weights, attributes["lambda1"], attributes["lambda1_sem"], error / found["energy_sem"])
     assert np.all(np.abs(error) < 4 * found["energy_sem"])
@@ -61,7 +61,7 @@ LIMITS = dict(
 
 
 def test_the_uncoupled_error_has_no_rate(folder):
-    chorale(["limits"] + options(mlp_weights="laplace", limits_coupling="none", **LIMITS), ranks=2)
+    chorale(["limits"] + options(mlp_weights="laplace", limits_coupling="none", **LIMITS))
     attributes, found = study("limits.h5", "limits")
     error = found["error"].reshape(2, 3)
     assert np.all(error[:, :2] > 5 * error[:, 2:])

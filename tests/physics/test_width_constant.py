@@ -45,11 +45,10 @@ def errors(realizations, counts):
         noise_type="gram",
         scheme_type="euler",
         ensemble_realizations=realizations,
-        ensemble_groups=2,
         progress="off",
         output_file="limits.h5",
     )
-    chorale(["limits"] + options(**keys), ranks=2)
+    chorale(["limits"] + options(**keys))
     return study("limits.h5", "limits")[1]["samples"][:, :, 0, 0]
 
 

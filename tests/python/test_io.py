@@ -117,26 +117,30 @@ def recipes():
 
 @pytest.fixture(name="sweep")
 def sweep_over_beta(folder):
-    """Two runs as the recipes want them."""
+    """Two runs and a sweep as the recipes want them."""
     (folder / "sweep").mkdir()
     keys = {"layers_depth": 100, "tokens_count": 8, "mlp_width": 8, "output_trajectories": 1}
     for beta in (1, 3):
         more = {"attention_beta": beta, "output_file": f"sweep/{beta}.h5", "progress": "off"}
         chorale(["simulate", *options(**keys, **more)])
+    lists = {"attention_beta": "1,3", "attention_value": "lin:-1:1:3"}
+    keys = {**keys, **lists, "output_trajectories": 0}
+    chorale(["simulate", *options(**keys, output_file="sweep.h5", progress="off")])
     return folder
 
 
 def test_recipes_run_as_they_stand(sweep):
     """That for pandas and xarray: below."""
     found = recipes()
-    assert len(found) == 4, found
+    assert len(found) == 5, found
     scope = {"io": io, "glob": glob, "np": np}
     for title, program in found.items():
         if "pandas" not in title:
             exec(program.replace('"simulate.h5"', '"sweep/1.h5"'), scope)
     cosine, beta, energy = (scope[name] for name in ("cosine", "beta", "energy"))
+    curve = scope["curve"]
     assert cosine.shape == (8, 8) and np.allclose(np.diag(cosine), 1)
-    assert list(beta) == [1, 3] and (energy > 0).all()
+    assert list(beta) == [1, 3] and (energy > 0).all() and len(curve) == 101
 
 
 @pytest.mark.full

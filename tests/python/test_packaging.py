@@ -232,6 +232,11 @@ def test_installed_tools_need_neither_the_source_tree_nor_a_path(prefix, folder)
     reader = "import chorale_io; print(chorale_io.open('both.h5').study)"
     environment["PYTHONPATH"] = str(tools)
     assert run("/usr/bin/python3", "-c", reader, env=environment) == "sync\n"
+    program = "import chorale; from chorale.runs import slurm, words; print(words.program())\n"
+    program += "print(slurm.common()); keys = dict(layers_depth=4, mlp_width=8)\n"
+    program += "print(chorale.run('simulate', tokens_count=8, ranks=2, **keys).state)"
+    said = run("/usr/bin/python3", "-c", program, env=environment).split()
+    assert said == [str(prefix / "bin/chorale"), str(tools / "jobs/common.sh"), "complete"]
 
 
 def text_of(name):

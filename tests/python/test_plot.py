@@ -21,7 +21,7 @@ from chorale.plot.common import LOOK, Series, short
 
 PAPER = {"light": (255, 255, 255), "dark": (20, 23, 28)}
 QUICK = ("circle", "limits", "sync", "starts", "density", "kernel")
-LONGER = ("chaos", "map", "moments", "sphere", "beyond", "bare", "density_on_sphere", "analyze")
+LONGER = tuple("levels chaos map moments sphere beyond bare density_on_sphere analyze".split())
 SIZED = ("limits", "chaos", "sync", "density")  # whose results are of realizations that are done
 CHECKPOINT_OF_STOPPED = "stopped/checkpoint.h5"
 

@@ -40,8 +40,11 @@ SMALL = {
     "analyze": "-analyze_every 5",
     "spde": "-tokens_count 128 -layers_depth 4 -ensemble_realizations 1",
 }
+# The depths of these levels are halves of each other, down to one layer.
+LEVELS = "-ensemble_realizations 4 -layers_depth 128"
 WRAPPER = """#!/bin/bash
-case "$1" in
+case "$1 $2" in
+  "simulate input/levels.yaml") set -- "$@" {levels} ;;
 {cases}esac
 exec {chorale} "$@"
 """
@@ -71,9 +74,11 @@ def tree_with_small_runs(folder):
     for name in ("tools", "input", "jobs"):
         (folder / name).symlink_to(SOURCE / name)
     (folder / "build").mkdir()
-    cases = "".join(f'  {study}) set -- "$@" {words} ;;\n' for study, words in SMALL.items())
+    cases = "".join(f'  {study}\\ *) set -- "$@" {words} ;;\n' for study, words in SMALL.items())
     wrapper = folder / "build/chorale"
-    wrapper.write_text(WRAPPER.format(cases=cases, chorale=shlex.quote(CHORALE)), encoding="ascii")
+    wrapper.write_text(
+        WRAPPER.format(cases=cases, levels=LEVELS, chorale=shlex.quote(CHORALE)), encoding="ascii"
+    )
     wrapper.chmod(0o755)
     return folder
 

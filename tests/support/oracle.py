@@ -87,7 +87,7 @@ def energies(folder, case, depth, realizations, seed, **more):
     if value:
         keys["attention_value"] = value
     keys.update(more or dict(mlp_width=16))
-    chorale(["simulate"] + options(**keys), ranks=2)
+    chorale(["simulate"] + options(**keys))
     with h5py.File(name + ".h5", "r") as file:
         times = file["observables/energy/time"][()]
         values = file["observables/energy/value"][()].reshape(FRAMES + 1, realizations)

@@ -25,6 +25,18 @@ RUNS = {
             "output_trajectories": 2,
         },
     ),
+    "levels": (
+        "simulate",
+        {
+            **SPECTRAL,
+            "tokens_count": 8,
+            "layers_depth": 32,
+            "layers_horizon": 1,
+            "scheme_type": "heun",
+            "scheme_levels": 4,
+            "ensemble_realizations": 8,
+        },
+    ),
     "limits": (
         "limits",
         {

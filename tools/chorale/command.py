@@ -14,7 +14,8 @@ from typing import Callable, Iterator, NoReturn, Optional
 
 from chorale.errors import BadFile, Refused
 
-TOP = Path(__file__).resolve().parents[2]  # of the source tree, where this package lies in one
+TOOLS = Path(__file__).resolve().parents[1]  # the folder of this package and of the programs
+TOP = TOOLS.parent  # of the source tree, where this package lies in one
 
 # matplotlib keeps its fonts here: a home may be read-only. Set before it is imported.
 os.environ.setdefault(
@@ -85,9 +86,19 @@ def _umask() -> int:
     return mask
 
 
+def in_notebook() -> bool:
+    """Whether a notebook shows what this process displays."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
 def mpi_environment() -> dict[str, str]:
-    """The variables of tools/mpi-env, for programs of the source tree that start chorale."""
-    script = f'source "{TOP}/tools/mpi-env" && exec env -0'
+    """The variables of tools/mpi-env, for what starts chorale; those that are set where pip has
+    installed this package without it."""
+    if not (TOOLS / "mpi-env").is_file():
+        return dict(os.environ)
+    script = f'source "{TOOLS}/mpi-env" && exec env -0'
     done = subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True)
     return dict(line.split("=", 1) for line in done.stdout.split("\0") if line)
 

@@ -15,3 +15,14 @@ class Refused(Exception):
     def __init__(self, reason: str, code: int = 2):
         super().__init__(reason)
         self.code = code
+
+
+class InputError(Refused):
+    """Bad input of a run, as chorale says it: "key = value: what is allowed"."""
+
+
+class RunError(Refused):
+    """A run that failed, in chorale's words, or was killed."""
+
+    def __init__(self, reason: str):
+        super().__init__(reason, 1)

@@ -17,8 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Iterator, NamedTuple, Optional, Sequence
 
-import matplotlib
-
 from chorale.command import TOP, Parser, mpi_environment, of_file, whole
 from chorale.errors import Refused
 
@@ -72,8 +70,11 @@ def execute(cell: Cell, arguments: argparse.Namespace, env: dict[str, str]) -> O
     silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
     keys = {"env": env, "stderr": subprocess.PIPE, "text": True, "check": False, **silent}
     done = subprocess.run(command, **keys)
+    log = arguments.folder / f"{cell.name}.log"  # for tools/info --brief
+    log.unlink(missing_ok=True)
     if not done.returncode:
         return None
+    log.write_text(done.stderr, encoding="utf-8")
     last = (done.stderr.strip().splitlines() or ["no message"])[-1]
     return f"{cell.name}: exit code {done.returncode}: {last}"
 
@@ -120,6 +121,8 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> None:
+    import matplotlib
+
     from chorale.plot import grid as picture  # needs no more than the cells of this module
 
     arguments = parse()

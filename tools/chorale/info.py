@@ -14,7 +14,7 @@ from typing import Any, Callable, Iterable, Sequence
 import h5py
 import numpy as np
 
-from chorale import io
+from chorale import brief, io
 from chorale.command import Parser, of_file
 from chorale.errors import BadFile, Refused
 from chorale.io import Observable, Run
@@ -200,8 +200,21 @@ def row_of(name: str, item: h5py.Dataset) -> tuple[str, str, str, str]:
     return name, shape(item), kind(item), note + (f" [{unit}]" if unit not in ("", "1") else "")
 
 
+def describe_sweep(run: Run) -> None:
+    """The axes, and arrays that have them in front."""
+    for i, (key, values) in enumerate(run.sweep.items()):
+        ends = f"from {number(values.flat[0])} to {number(values.flat[-1])}"
+        line("" if i else "sweep", f"{key}, {plural(len(values), 'value')} {ends}")
+    if run.realizations_done is not None:
+        line("recorded", f"{run.realizations_done} realizations of all cells")
+    describe_datasets(run)
+
+
 def describe_results(run: Run) -> None:
     """Results: how far they are, numbers, table and arrays."""
+    if run.sweep:
+        describe_sweep(run)
+        return
     describe_progress(run)
     describe_values(run)
     table = run.table()
@@ -281,6 +294,11 @@ DESCRIBE = {
 def describe(path: str, before: str) -> None:
     """Prints `before` and what is in a file."""
     with io.open(path) as run:
+        if run.kind == "table":
+            rows = f"{plural(len(run.table()['dim']), 'row')} of {', '.join(run.table())}"
+            print(f"{before}{path}: table of study kernel, {size(os.path.getsize(path))}")
+            line("table", rows)
+            return
         state = STATES[run.complete]
         what = {
             "results": f"results of study {run.study}, {state}",
@@ -296,12 +314,15 @@ def describe(path: str, before: str) -> None:
 def print_deck(path: str) -> None:
     """The deck alone, of a trajectory that of the results beside it."""
     with io.open(path) as run:
-        deck = run.deck
-        if not deck and run.results_path:
+        deck = "" if run.kind == "table" else run.deck
+        if not deck and run.kind != "table" and run.results_path:
             with io.open(run.results_path) as results:
                 deck = results.deck
     if not deck:
-        raise BadFile(path, "has no deck: ask the results file of its run")
+        reason = "has no deck" + (
+            "" if path.endswith(".csv") else ": ask the results file of its run"
+        )
+        raise BadFile(path, reason)
     sys.stdout.write(deck)
 
 
@@ -314,6 +335,13 @@ def parse() -> argparse.Namespace:
         help="results, trajectory or checkpoint, also of a running or killed job",
     )
     parser.add_argument(
+        "--brief",
+        action="store_true",
+        help="one line for each run of the FILEs and folders: complete, running, stopped, failed, "
+        "killed or missing (of a job array or the grid), how far it is, and its last message; "
+        "exit code 1 unless all are complete",
+    )
+    parser.add_argument(
         "--deck",
         action="store_true",
         help="print only the deck that made the (one) FILE, which chorale runs as it stands",
@@ -321,12 +349,16 @@ def parse() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.deck and len(arguments.files) > 1:
         raise Refused("--deck takes one FILE")
+    if arguments.deck and arguments.brief:
+        raise Refused("--deck prints a deck: take it without --brief")
     return arguments
 
 
 def main() -> int:
     """Describes every file; one that cannot be read does not stop the others."""
     arguments = parse()
+    if arguments.brief:
+        return brief.tell(arguments.files)
     if arguments.deck:
         print_deck(arguments.files[0])
         return 0

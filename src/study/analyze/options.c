@@ -34,6 +34,7 @@ const OptionKey AnalyzeKeys[] = {
 
 const OptionTable AnalyzeTable = {
     .study = "analyze",
+    .single = PETSC_TRUE,
     .groups = (const OptionGroup[]){{AttentionKeys, "attention_beta|attention_engine|attention_tol"},
                                     {.keys = EnergyKeys},
                                     {EnsembleKeys, "ensemble_groups"},

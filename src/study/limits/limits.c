@@ -63,7 +63,7 @@ const Study StudyLimits = {
     .name = "limits",
     .options = &LimitsTable,
     .summary = "the theorem on depth and width: transformers against the limit SDE on one Brownian path",
-    .form = {.columns = "tokens,depth,width,error,sem", .texts = texts},
+    .form = {.columns = "tokens,depth,width,error,sem", .headline = "slope_depth,slope_width", .texts = texts},
     .size = sizeof(Limits),
     .checkpoints = PETSC_TRUE,
     .create = Create,

@@ -137,7 +137,12 @@ static PetscErrorCode TakeDeck(const Merge *merge, Hdf hdf) {
 }
 
 static PetscErrorCode Inspect(Merge *merge, PetscInt file, Hdf hdf, Hdf first, StudyFinder find) {
+  PetscBool sweep;
+
   PetscFunctionBeginUser;
+  PetscCall(HdfExists(hdf, "/sweep", &sweep));
+  PetscCheck(!sweep, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "merge_files = %s: is a sweep, which is not joined",
+             merge->path[file]);
   PetscCall(CheckStudy(merge, file, hdf, find));
   PetscCall(CompareDeck(merge->path[file], hdf, merge->path[0], first));
   PetscCall(ReadEnsemble(merge, file, hdf));

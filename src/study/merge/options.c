@@ -9,5 +9,6 @@ const OptionKey MergeKeys[] = {
 
 const OptionTable MergeTable = {
     .study = "merge",
+    .single = PETSC_TRUE,
     .groups =
         (const OptionGroup[]){{.keys = MergeKeys}, {OutputKeys, OUTPUT_FILES}, {.keys = RunKeys}, {.keys = NULL}}};

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "run/extras.h"
+#include "study/simulate/levels.h"
 #include "study/studies.h"
 
 typedef struct {
@@ -13,7 +14,7 @@ typedef struct {
   EnsembleLayout layout;
   System system;
   PetscBool barycentre; /* noise is asked for there */
-  PetscBool rows;       /* tokens start from the rows of a file, which are kept */
+  PetscReal kept;       /* numbers of a token's row in a file that tokens start from */
   Start start;
   Noise noise;
   Field field;
@@ -44,7 +45,7 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscCall(ModelOptionsRead(&options));
   simulation->dt = ModelStepSize(&options);
   simulation->barycentre = ModelAtBarycentre(&options);
-  simulation->rows = strcmp(options.start.init, "file") ? PETSC_FALSE : PETSC_TRUE;
+  simulation->kept = strcmp(options.start.init, "file") ? 0 : (PetscReal)options.start.dim;
   PetscCall(RunCreateEnsemble(run, &options.ensemble, RunReads(run) ? 1 : TokensBlockCount(options.start.count),
                               &simulation->layout));
   PetscCall(RunSetFrames(run, (PetscInt)options.layers.depth, options.layers.horizon, FRAMES_SHARE));
@@ -76,35 +77,12 @@ static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
   PetscFunctionReturn(0);
 }
 
-/* All of it together on the rank that has most. */
-static PetscErrorCode ViewTotal(Simulation *simulation) {
-  PetscReal attention[3], noise[2], mean[2], scheme, results;
-  PetscInt stages;
-  PetscMPIInt size;
-  PetscBool zero;
-  TokensLayout layout;
+static PetscErrorCode Cost(void *state, PetscReal *work) {
+  const Simulation *simulation = state;
+  PetscReal bytes;
 
   PetscFunctionBeginUser;
-  PetscCall(TokensGetLayout(simulation->system.tokens, &layout));
-  PetscCallMPI(MPI_Comm_size(layout.comm, &size));
-  const PetscReal mine = (PetscReal)((layout.blocks + size - 1) / size) * layout.block;
-  PetscCall(AttentionIsZero(simulation->system.attention, &zero));
-  PetscCall(AttentionGetCost(simulation->system.attention, &attention[0], &attention[1], &attention[2]));
-  PetscCall(NoiseGetCost(simulation->noise, (PetscReal)layout.count, mine, &noise[0], &noise[1]));
-  PetscCall(SchemeGetStages(simulation->system.scheme, &stages));
-  PetscCall(SchemeGetBytes(simulation->system.scheme, &scheme));
-  PetscCall(RunGetBytes(simulation->run, &results));
-  if (simulation->barycentre) {
-    PetscCall(AttentionBarycentreGetCost(simulation->system.attention, &mean[0], &mean[1]));
-    noise[0] += mean[0];
-    noise[1] += mean[1];
-  }
-  const PetscReal flops = (PetscReal)stages * ((zero ? 0 : attention[0]) + noise[0]);
-  const PetscReal bytes = 8 * mine * (layout.dim * (simulation->rows ? 2 : 1) + 1) + attention[2] + noise[1] + scheme +
-                          results + 8 * mine * layout.dim; /* what goes to a checkpoint */
-  PetscCall(PetscPrintf(layout.comm,
-                        "total      per step and rank: %.3g Gflop beside random numbers; per rank: %.3g MB memory\n",
-                        1e-9 * (double)flops, 1e-6 * (double)bytes));
+  PetscCall(SimulateGetCost(&simulation->system, simulation->noise, simulation->barycentre, work, &bytes));
   PetscFunctionReturn(0);
 }
 
@@ -116,7 +94,8 @@ static PetscErrorCode View(void *state) {
   if (simulation->layout.group || !simulation->system.tokens) PetscFunctionReturn(0);
   PetscCall(SystemView(&simulation->system, simulation->noise));
   PetscCall(ExtrasView(simulation->extras, simulation->system.tokens));
-  PetscCall(ViewTotal(simulation));
+  PetscCall(SimulateViewTotal(simulation->run, &simulation->system, simulation->noise, simulation->barycentre,
+                              simulation->kept));
   PetscFunctionReturn(0);
 }
 
@@ -152,17 +131,29 @@ static PetscErrorCode Measure(void *state, PetscInt r, PetscInt f, PetscReal val
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode Select(Run run, StudyFinder find, const Study **study) {
+  PetscBool levels;
+
+  PetscFunctionBeginUser;
+  (void)run, (void)find;
+  PetscCall(LevelsAsked(&levels));
+  if (levels) *study = &StudySimulateLevels;
+  PetscFunctionReturn(0);
+}
+
 const Study StudySimulate = {
     .name = "simulate",
     .options = &SimulateTable,
     .summary = "the transformer: tokens through L random layers, an ensemble of realizations",
-    .form = {.integers = 1, .rows = 20},
+    .form = {.integers = 1, .rows = 20, .headline = "energy_mean,energy_sem,order_mean,order_sem"},
     .size = sizeof(Simulation),
     .checkpoints = PETSC_TRUE,
     .thins = PETSC_TRUE,
+    .select = Select,
     .create = Create,
     .keep = Keep,
     .view = View,
+    .cost = Cost,
     .start = Begin,
     .step = Step,
     .frame = Measure,

@@ -154,13 +154,19 @@ PetscErrorCode SpdeSnapshotsTake(SpdeSnapshots *snapshots, PetscInt frame, Petsc
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SpdeSnapshotsRecord(SpdeSnapshots *snapshots, MPI_Comm comm, Results results) {
+PetscErrorCode SpdeSnapshotsRecord(SpdeSnapshots *snapshots, const EnsembleLayout *layout, Results results) {
+  const MPI_Comm comm = layout->world;
   PetscReal angles[CIRCLE_POINTS], latitudes[LATITUDES];
+  PetscMPIInt shard, rank, root = 0; /* root: the rank that has them */
   PetscInt taken = 0;
 
   PetscFunctionBeginUser;
   for (PetscInt i = 0; i < snapshots->most; i++) taken += !PetscIsNanReal(snapshots->part[SPDE_TIME].values[i]);
-  PetscCallMPI(MPI_Bcast(&taken, 1, MPIU_INT, 0, comm));
+  PetscCallMPI(MPI_Comm_rank(layout->shards, &shard));
+  PetscCallMPI(MPI_Comm_rank(comm, &rank));
+  if (layout->group == 0 && !shard) root = rank;
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &root, 1, MPI_INT, MPI_MAX, comm));
+  PetscCallMPI(MPI_Bcast(&taken, 1, MPIU_INT, root, comm));
   if (!taken) PetscFunctionReturn(0);
   for (PetscInt j = 0; j < snapshots->points; j++) angles[j] = Angle(snapshots, j);
   for (PetscInt i = 0; i < snapshots->rows; i++) latitudes[i] = Latitude(snapshots, i);
@@ -173,7 +179,7 @@ PetscErrorCode SpdeSnapshotsRecord(SpdeSnapshots *snapshots, MPI_Comm comm, Resu
 
     if (i != SPDE_WEIGHTS) part.shape[0] = taken;
     PetscCall(PetscMPIIntCast(AllSize(&part), &count));
-    PetscCallMPI(MPI_Bcast(part.values, count, MPIU_REAL, 0, comm));
+    PetscCallMPI(MPI_Bcast(part.values, count, MPIU_REAL, root, comm));
     PetscCall(ResultsArray(results, part.name, part.rank, part.shape, part.values));
   }
   PetscFunctionReturn(0);

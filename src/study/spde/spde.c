@@ -250,7 +250,7 @@ static PetscErrorCode Report(void *state, const Samples *samples, Results result
   PetscFunctionBeginUser;
   if (samples->realizations) PetscCall(SpdeReport(spde->snapshots.dim, samples, results));
   PetscCall(ResultsPlaceTable(results));
-  PetscCall(SpdeSnapshotsRecord(&spde->snapshots, spde->layout.world, results));
+  PetscCall(SpdeSnapshotsRecord(&spde->snapshots, RunGetLayout(spde->run), results));
   PetscFunctionReturn(0);
 }
 

@@ -43,8 +43,8 @@ PetscErrorCode SpdeSnapshotsSave(SpdeSnapshots *snapshots, Checkpoint checkpoint
 /* Takes one if this frame is one of the evenly chosen. Collective on the tokens' communicator. */
 PetscErrorCode SpdeSnapshotsTake(SpdeSnapshots *snapshots, PetscInt frame, PetscReal time, Density density,
                                  Tokens tokens);
-/* What rank 0 of comm has, as arrays. Collective. */
-PetscErrorCode SpdeSnapshotsRecord(SpdeSnapshots *snapshots, MPI_Comm comm, Results results);
+/* What the first rank of realization 0 has, as arrays. Collective on all ranks. */
+PetscErrorCode SpdeSnapshotsRecord(SpdeSnapshots *snapshots, const EnsembleLayout *layout, Results results);
 
 /* The table and arrays over frames from rows [frames][SPDE_NUMBERS], NaN from where a density has outgrown its degrees,
  * and the time of that (NaN: never). Means are over all realizations; from the first that is outgrown on there are

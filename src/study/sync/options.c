@@ -36,6 +36,7 @@ const OptionKey SyncKeys[] = {
 const OptionTable SyncTable = {
     .study = "sync",
     .groups = (const OptionGroup[]){COMMON_MODEL_KEYS,
+                                    {.keys = TargetKeys},
                                     {.keys = EnergyKeys},
                                     {OutputKeys, OUTPUT_FRAMES},
                                     {KernelKeys, "kernel_bias|kernel_moments"},
@@ -53,6 +54,7 @@ const OptionTable SyncTable = {
                              .lists = PETSC_TRUE,
                              .needs = {{"sync_starts", "0"}},
                              .note = "sync: a list of at most 16; the columns of the table are those of the first."},
+                            {.name = "ensemble_target", .needs = {{"sync_starts", "0"}}},
                             {.name = "kernel_moments", .needs = {{"sync_map", "true"}}},
                             NORM_OF_THEORY,
                             {.name = NULL}},

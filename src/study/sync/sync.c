@@ -348,6 +348,7 @@ const Study StudySync = {
     .form = {.columns = "time,energy_mean,energy_sem,energy_exact,energy_bound,pair_mean,pair_sem,pair_exact,"
                         "pair_energy,pair_bound",
              .rows = 20,
+             .headline = "lambda1,lambda1_sem,lambda1_exact,lambda_bar,energy_mean",
              .texts = texts},
     .size = sizeof(Sync),
     .checkpoints = PETSC_TRUE,

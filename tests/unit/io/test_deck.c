@@ -6,6 +6,7 @@
 
 #include "io/deck_keys.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,7 +196,7 @@ static void Lists(void **state) {
 static void Refusals(void **state) {
   static const char *const lines[] = {
       "simulate -tokens_dim 1",
-      "simulate -tokens_dim 2,3",
+      "simulate -tokens_dim 2,2",
       "simulate -tokens_dim 3.0",
       "simulate -tokens_dim 0x10",
       "simulate -Tokens_dim 3",
@@ -216,7 +217,7 @@ static void Refusals(void **state) {
       "kernel -tokens_dim 2,,3",
       "kernel -tokens_dim 2,",
       "kernel -mlp_activation relu,foo",
-      "kernel -kernel_degree 1,2",
+      "kernel -kernel_degree 1,-2",
       "simulate -malloc_dump maybe",
   };
   static const char *const decks[] = {
@@ -377,10 +378,54 @@ static void Resolved(void **state) {
   assert_int_equal(Int("mlp_width"), 512);
 }
 
+/* Cells: the product of the lists, the last key fastest; what was given comes back; a default that depends on the cell
+ * is left open in the deck's text, and so is what a prefix stands for. */
+static void Sweep(void **state) {
+  const char *const *values;
+  char *text;
+  PetscInt n;
+  PetscBool numeric;
+  (void)state;
+  OK(Parse("simulate -attention_beta log:0.1:10:3 -tokens_count 8,4"));
+  assert_int_equal(DeckCells(), 6);
+  assert_int_equal(DeckAxes(), 2);
+  assert_string_equal(DeckAxis(0, &n, &values, &numeric), "tokens_count"); /* in the order of tables */
+  assert_int_equal(n, 2);
+  assert_string_equal(DeckAxis(1, &n, &values, &numeric), "attention_beta");
+  assert_int_equal(numeric, PETSC_TRUE);
+  assert_string_equal(values[0], "0.1");
+  assert_string_equal(values[1], "1");
+  assert_string_equal(values[2], "10");
+  assert_null(DeckAxis(2, &n, &values, &numeric));
+  for (PetscInt c = 0; c < 6; c++) {
+    OK(DeckSelect(c));
+    assert_int_equal(Int("tokens_count"), c < 3 ? 8 : 4);
+    assert_true(Real("attention_beta") == (c % 3 == 0 ? 0.1 : c % 3 == 1 ? 1 : 10));
+    assert_true(Real("energy_beta") == Real("attention_beta"));
+  }
+  OK(DeckSelect(DECK_WHOLE));
+  OK(DeckText(&text));
+  assert_non_null(strstr(text, "  beta: log:0.1:10:3\n"));
+  assert_non_null(strstr(text, "  count: [8, 4]\n"));
+  assert_null(strstr(text, "energy:"));
+  OK(PetscFree(text));
+  OK(Parse("simulate -attention_beta logN:2 -tokens_count 8,4"));
+  OK(DeckSelect(1));
+  CLOSE(Real("attention_beta"), 2 * log(4), 1e-15);
+  OK(DeckSelect(0));
+  CLOSE(Real("attention_beta"), 2 * log(8), 1e-15);
+  OK(DeckSelect(DECK_WHOLE));
+  assert_string_equal(String("attention_beta"), "logN:2");
+  OK(Parse("simulate -noise_type mlp,none -mlp_width 4"));
+  OK(Parse("simulate"));
+  assert_int_equal(DeckCells(), 1);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(Defaults), cmocka_unit_test(Options),   cmocka_unit_test(Precedence), cmocka_unit_test(Lists),
-      cmocka_unit_test(Refusals), cmocka_unit_test(RoundTrip), cmocka_unit_test(Effects),    cmocka_unit_test(Resolved),
+      cmocka_unit_test(Defaults), cmocka_unit_test(Options),  cmocka_unit_test(Precedence),
+      cmocka_unit_test(Lists),    cmocka_unit_test(Refusals), cmocka_unit_test(RoundTrip),
+      cmocka_unit_test(Effects),  cmocka_unit_test(Resolved), cmocka_unit_test(Sweep),
   };
   int failed = !mkdtemp(directory);
   for (int i = 0; i < 2; i++) snprintf(paths[i], sizeof(paths[i]), "%s/deck%d.yaml", directory, i);

@@ -74,7 +74,7 @@ static PetscErrorCode Check(const char *path, const char *columns) {
 static void PrintsAndWrites(void **state) {
   static const PetscReal values[] = {9007199254740992, 0.1, -1, NAN};
   char relu[] = "relu", tanh[] = "tanh", *const labels[] = {relu, tanh};
-  const Table table = {"name,n,value", 2, 1, 2, values, labels};
+  const Table table = {"name,n,value", 2, 1, 2, values, 1, labels};
   (void)state;
   OK(Check(csv, "name,n,value"));
   assert_string_equal(Text(csv), ""); /* checking leaves nothing behind */
@@ -89,7 +89,7 @@ static void PrintsAndWrites(void **state) {
 static void RoundTrip(void **state) {
   static const double values[] = {M_PI, -1e-300, 1.0 / 3, 6.02214076e23, 0.0, 5e-324};
   const int n = sizeof(values) / sizeof(values[0]);
-  const Table table = {"x", 1, 0, n, values, NULL};
+  const Table table = {"x", 1, 0, n, values, 0, NULL};
   const char *line;
   (void)state;
   Finish(&table, 0);
@@ -103,7 +103,7 @@ static void RoundTrip(void **state) {
 /* A long table is thinned on paper, with its first and last row, never in the CSV. */
 static void Thins(void **state) {
   PetscReal values[1001];
-  const Table table = {"step", 1, 1, 1001, values, NULL};
+  const Table table = {"step", 1, 1, 1001, values, 0, NULL};
   int lines = 0;
   (void)state;
   for (int i = 0; i <= 1000; i++) values[i] = i;
@@ -117,7 +117,7 @@ static void Thins(void **state) {
 static void Refuses(void **state) {
   static const char *const paths[] = {"/missing/t.csv", "/proc/t.csv", "/tmp", "/dev/null/t.csv"};
   static const PetscReal value[] = {1};
-  const Table table = {"x", 1, 0, 1, value, NULL};
+  const Table table = {"x", 1, 0, 1, value, 0, NULL};
   (void)state;
   for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
     assert_int_equal(Check(paths[i], "x,y"), PETSC_ERR_USER_INPUT);

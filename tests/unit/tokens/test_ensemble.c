@@ -83,6 +83,34 @@ static void every_realization_is_visited_once(void **unused) {
   }
 }
 
+/* In two stages, 0 .. first - 1 and first .. last - 1 of 9: each visited by its group, and in its order. */
+static void stages_go_on_where_the_last_one_ended(void **unused) {
+  (void)unused;
+  for (PetscInt first = 1; first <= 9; first++)
+    for (PetscInt last = first; last <= 9; last++) {
+      const PetscInt ends[3] = {0, first, last};
+      Ensemble ensemble;
+      EnsembleLayout layout;
+      PetscInt r, count = 0;
+      int wrong = 0;
+
+      Configure(9, "auto");
+      OK(EnsembleFromKeys(1, &ensemble));
+      for (int stage = 1; stage <= 2; stage++) {
+        OK(EnsembleSetCount(ensemble, ends[stage - 1], ends[stage]));
+        OK(EnsembleGetLayout(ensemble, &layout));
+        for (; EnsembleNext(ensemble, &r); count++)
+          wrong |= r != layout.group + count * layout.groups || r < ends[stage - 1] || r >= ends[stage];
+        wrong |= count != layout.owned || layout.realizations != ends[stage];
+      }
+      OK(MPI_Allreduce(MPI_IN_PLACE, &count, 1, MPIU_INT, MPI_SUM, PETSC_COMM_WORLD));
+      wrong |= count != last * (Size() / layout.groups);
+      OK(MPI_Allreduce(MPI_IN_PLACE, &wrong, 1, MPI_INT, MPI_MAX, PETSC_COMM_WORLD));
+      assert_int_equal(wrong, 0);
+      OK(EnsembleDestroy(&ensemble));
+    }
+}
+
 /* Time of one step of all realizations, counted by walking through the groups' realizations and the shards' blocks. */
 static int Walk(int realizations, int blocks, int ranks, int groups) {
   int slowest_group = 0, slowest_shard = 0;
@@ -169,6 +197,7 @@ static void bad_groups_are_refused(void **unused) {
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_realization_is_visited_once),
+    cmocka_unit_test(stages_go_on_where_the_last_one_ended),
     cmocka_unit_test(automatic_choice_is_the_cheapest),
     cmocka_unit_test(gathered_samples_stand_in_order),
     cmocka_unit_test(bad_groups_are_refused),

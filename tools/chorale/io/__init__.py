@@ -15,6 +15,9 @@
         run.study_values["slope_depth"]      every number and text of /study/NAME
         run.trajectory(0)                    step[T], time[T], and position, an h5py dataset
                                              [T][N][d], one frame at a time
+        run.to_pandas(), run.to_xarray()     the table; the observables with units, or a study's
+                                             arrays
+        run.plot()                           a figure of matplotlib; run.plot("energy") one panel
 
 Files of running and of killed jobs open too: what was not written yet is left out (T is smaller,
 see also run.complete). They are opened without locks, so that a reader never stands in the way of
@@ -36,7 +39,14 @@ Cosines of all pairs of tokens at a step (record positions with output_trajector
         x = run.trajectory(0).at(step=100)
         cosine = x @ x.T
 
-Join of a sweep:
+A sweep over two keys, {key: values} in the order of the axes; its cells are runs:
+
+    with io.open("sweep.h5") as run:
+        beta, value = run.sweep["attention_beta"], run.sweep["attention_value"]
+        energy = run.study_data["energy_mean"][:, :, -1]  # [beta][value], at the end
+        curve = run.cell(0, 2).table()["energy_mean"]  # over time
+
+Join of several files:
 
     rows = []
     for path in sorted(glob.glob("sweep/*.h5")):
@@ -47,11 +57,8 @@ Join of a sweep:
 For pandas and xarray:
 
     with io.open("simulate.h5") as run:
-        frame = pandas.DataFrame(run.table())
-        energy = run.observables["energy"]
-        array = xarray.DataArray(energy.values(), name="energy",
-                                 dims=("time", "realization"), coords={"time": energy.time},
-                                 attrs={"units": energy.unit, "long_name": energy.description})
+        frame = run.to_pandas()
+        array = run.to_xarray()["energy"]
 """
 
 from __future__ import annotations
@@ -61,6 +68,7 @@ import os
 from chorale.errors import BadFile
 from chorale.io.hdf5 import SLAB, text
 from chorale.io.run import Ensemble, Observable, Parameters, Run
+from chorale.io.table import Table
 from chorale.io.trajectory import POSITION, Frame, Trajectory
 
 __all__ = [
@@ -72,12 +80,14 @@ __all__ = [
     "Parameters",
     "Run",
     "SLAB",
+    "Table",
     "Trajectory",
     "open",
     "text",
 ]
 
 
-def open(path: str | os.PathLike[str]) -> Run:
-    """A file that chorale wrote, to be used in a `with` or closed with close()."""
-    return Run(path)
+def open(path: str | os.PathLike[str]) -> Run | Table:
+    """A file that chorale wrote, to be used in a `with` or closed with close(); of study kernel the
+    CSV table."""
+    return Table(path) if str(path).endswith(".csv") else Run(path)

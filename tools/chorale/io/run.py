@@ -7,7 +7,7 @@ import re
 from collections import namedtuple
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Iterable, Optional
+from typing import TYPE_CHECKING, Any, Iterable, Optional
 
 import h5py
 import numpy as np
@@ -24,7 +24,12 @@ from chorale.io.hdf5 import (
     text,
     translate,
 )
+from chorale.io.shown import Shown, dataset_of
+from chorale.io.sweep import cell_of, keys_of
 from chorale.io.trajectory import POSITION, Trajectory
+
+if TYPE_CHECKING:
+    import xarray
 
 Ensemble = namedtuple("Ensemble", "mean sem")
 
@@ -84,12 +89,12 @@ class Observable:
         return self.value[: len(self)]
 
 
-class Run:
+class Run(Shown):
     """An open file: results, trajectory or checkpoint."""
 
-    def __init__(self, path):
+    def __init__(self, path, file: Optional[h5py.File] = None):
         self.path = str(path)
-        self.file = open_file(self.path)
+        self.file = file or open_file(self.path)
         self._opened: list[Trajectory] = []
         try:
             self.kind = self._find_kind()
@@ -192,6 +197,35 @@ class Run:
         return int(word) if word.isdigit() else None
 
     @cached_property
+    def sweep(self) -> dict[str, np.ndarray]:
+        """{key: its values, numbers or texts} of the keys that a sweep goes over, in the order of
+        the axes in front of its arrays; empty for any other run."""
+        group = self._group("sweep")
+        if group is None:
+            return {}
+        found = {key: group.get(key) for key in keys_of(self.path, group)}
+        for key, item in found.items():
+            if not isinstance(item, h5py.Dataset) or item.ndim != 1:
+                raise BadFile(self.path, f"its axis sweep/{key} is not a list of values")
+        numbers = {key: read(self.path, item, slice(None)) for key, item in found.items()}
+        return {
+            key: values if values.dtype.kind == "f" else np.array([text(v) for v in values])
+            for key, values in numbers.items()
+        }
+
+    def cell(self, *index: int) -> Run:
+        """One cell of a sweep as the run that it is, held in memory: cell(2, 0) has the third value
+        of the first key and the first one of the second."""
+        shape = tuple(map(len, self.sweep.values()))
+        if (
+            not shape
+            or len(index) != len(shape)
+            or not all(0 <= i < n for i, n in zip(index, shape))
+        ):
+            raise BadFile(self.path, f"has no cell {index} among {shape}")
+        return Run(self.path, cell_of(self.file, list(self.sweep), index))
+
+    @cached_property
     def provenance(self) -> dict[str, str]:
         return self._attributes("provenance")
 
@@ -215,9 +249,9 @@ class Run:
 
     @cached_property
     def observables(self) -> dict[str, Observable]:
-        """{name: Observable}"""
+        """{name: Observable}; empty for a sweep, whose cells have them."""
         groups = self._group("observables")
-        if groups is None:
+        if groups is None or self.sweep:
             return {}
         members = {name: group_of(self.path, groups, name) for name in groups}
         frames = None
@@ -241,7 +275,7 @@ class Run:
     def ensemble(self) -> dict[str, Ensemble]:
         """{name: Ensemble} of the observables, over the frames that are there."""
         groups, found = self._group("ensemble"), {}
-        for name in groups if groups is not None else ():
+        for name in groups if groups is not None and not self.sweep else ():
             if name not in self.observables:
                 raise BadFile(self.path, f"has statistics of {name}, but no observables/{name}")
             seen, group = self.observables[name], group_of(self.path, groups, name)
@@ -298,7 +332,14 @@ class Run:
         return [name for name, size in sizes.items() if size == next(iter(sizes.values()))]
 
     def table(self) -> dict[str, np.ndarray]:
-        """{column: array} of the study's table, in the order in which it is printed."""
+        """{column: array} of the study's table, in the order in which it is printed; of a sweep
+        with the axes of the cells in front."""
+        if self.sweep:
+            return {
+                name: read(self.path, self.study_data[name], ...)
+                for name in self._columns()
+                if name in self.study_data
+            }
         data, values = self.study_data, self.study_values
         frames = len(self.observables["energy"]) if "energy" in self.observables else None
         found = {}
@@ -310,6 +351,11 @@ class Run:
             elif name in values:
                 found[name] = np.array(values[name])
         return found
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Observables over time and realization, or the arrays of a study without them; numbers of
+        the study and parameters are attributes."""
+        return dataset_of(self)
 
     @property
     def realizations(self) -> list[int]:

@@ -101,6 +101,7 @@ THEMES = {
         "phases": ("#6d5f33", "#2b3139", "#4a525d"),
     },
 }
+DATA_COLOURS = ("blue", "orange", "green", "purple", "yellow", "sky")  # in their order
 LOOK = Look()
 LOOK.use("light")
 

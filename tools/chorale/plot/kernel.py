@@ -4,18 +4,16 @@ and over the dimension what decides on synchronization by noise: λ1, λ̄ and �
 
 from __future__ import annotations
 
-import csv
 from typing import Any, Iterator, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from chorale.errors import BadFile
+from chorale.io.table import read
 from chorale.plot.common import LOOK, Picture, Sources, count_axis, dress, found
 
 Table = dict[str, np.ndarray]
-NEEDED = "activation dim bias_u bias_w beta k1 lambda1 lambda_bar lambda_rate_bound".split()
 # column, name, what it means when it is negative
 SIGNS = (
     ("lambda1", "$\\lambda_1$", "two tokens meet"),
@@ -26,30 +24,6 @@ COLOURS = ("blue", "orange", "green", "purple", "yellow", "sky", "ink", "faint")
 MARKERS = "os^Dv<>P"
 KINDS = ("-", "--", ":")  # lines of the biases
 KERNELS = 3  # panels of k(u)
-
-
-def read(path: str) -> Table:
-    """{column: array} of the table."""
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadFile(path, getattr(error, "strerror", None) or "not a table") from error
-    if not rows or "lambda1" not in rows[0]:
-        raise BadFile(path, "not a table of chorale kernel")
-    if any(name not in rows[0] for name in NEEDED):
-        raise BadFile(path, "a table without all columns of chorale kernel")
-
-    def number(cell: str) -> float:
-        return float(cell if cell != "" else "nan")  # a dimension has d - 1 exponents
-
-    def column(name: str) -> np.ndarray:
-        return np.array([row[name] if name == "activation" else number(row[name]) for row in rows])
-
-    try:
-        return {name: column(name) for name in rows[0]}
-    except (TypeError, ValueError) as error:
-        raise BadFile(path, "a row of the table is not complete") from error
 
 
 def coefficients_of(table: Table) -> list[str]:
@@ -127,10 +101,16 @@ def draw_kernels(panels: Sequence[Axes], table: Table, curves: Curves, dims: np.
     panels[0].set_ylabel("k(u) / k(1)")
 
 
-def draw_signs(panels: Sequence[Axes], table: Table, curves: Curves, beta: float) -> None:
+def draw_signs(
+    panels: Sequence[Axes],
+    table: Table,
+    curves: Curves,
+    beta: float,
+    signs: Sequence[tuple[str, str, str]] = SIGNS,
+) -> None:
     """What decides, against the dimension: negative is shaded."""
     dims = np.unique(table["dim"])
-    for axes, (column, name, meaning) in zip(panels, SIGNS):
+    for axes, (column, name, meaning) in zip(panels, signs):
         for activation, (bias_u, bias_w), look in curves:
             keys = {"activation": activation, "bias_u": bias_u, "bias_w": bias_w, "beta": beta}
             mine = chosen(table, **keys)

@@ -1,5 +1,6 @@
-"""Draws files of chorale: a picture for every file, of the study that made it, or with --movie its
-tokens in motion.
+"""Draws files of chorale: a picture for every file, of the study that made it, with --panel one
+panel of it in the size of a paper's column, with --together all files over each other, or with
+--movie tokens in motion.
 
 Takes results of any study, trajectories (.h5md), checkpoints and the CSV table of `chorale kernel`;
 of a run that goes on or was stopped it draws what is there and says so. A trajectory is read frame
@@ -13,17 +14,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+from typing import Sequence
 
 import matplotlib
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from chorale import io
 from chorale.command import Parser, of_file, whole
 from chorale.errors import Refused
-from chorale.plot import common, files, movie
-from chorale.plot.common import LOOK, style
+from chorale.plot import common, drawing, files, movie
 
-FORMATS = ("png", "pdf")
+FORMATS = ("png", "pdf", "svg")
 WINDOWS = ("TkAgg", "QtAgg", "GTK3Agg")
 
 
@@ -37,10 +39,10 @@ def outputs(path: str, arguments: argparse.Namespace) -> list[str]:
     return [arguments.out]
 
 
-def save(figure: Figure, out: str) -> None:
+def save(figure: Figure, out: str, dpi: int) -> None:
     """Writes a picture and says so."""
     with whole(out) as temporary:
-        figure.savefig(temporary, dpi=common.DPI)
+        figure.savefig(temporary, dpi=dpi)
     print(out)
 
 
@@ -55,14 +57,27 @@ def open_window() -> None:
     raise Refused("--show: no window can be opened on this display (is python3-tk installed?)", 1)
 
 
+def give(figure: Figure, names: Sequence[str], arguments: argparse.Namespace) -> None:
+    """Writes a picture under all its names; one that is shown stays open."""
+    for out in names:
+        if arguments.out or not arguments.show:
+            save(figure, out, drawing.DPI if arguments.panel else common.DPI)
+    if not arguments.show:
+        plt.close(figure)
+
+
 def draw_together(arguments: argparse.Namespace) -> None:
     """One picture of all files."""
+    name = f"together-{arguments.panel}" if arguments.panel else "together"
+    beside = os.path.join(os.path.dirname(arguments.files[0]), f"{name}.h5")
+    names = outputs(beside, arguments)
     with of_file(", ".join(arguments.files)):
-        figure = files.together_of(arguments.files).figure
-    beside = os.path.join(os.path.dirname(arguments.files[0]), "together.h5")
-    for out in outputs(beside, arguments):
-        if arguments.out or not arguments.show:
-            save(figure, out)
+        if arguments.panel:
+            with files.opened(arguments.files) as runs:
+                figure = drawing.several(runs, arguments.panel, arguments.width)
+        else:
+            figure = files.together_of(arguments.files).figure
+    give(figure, names, arguments)
 
 
 def draw_movie(path: str, arguments: argparse.Namespace) -> None:
@@ -72,15 +87,16 @@ def draw_movie(path: str, arguments: argparse.Namespace) -> None:
 
 
 def draw_file(path: str, arguments: argparse.Namespace) -> None:
-    """The picture of a file; one that is shown stays open."""
-    names = outputs(path, arguments)
+    """The picture of a file, or a panel of it."""
+    stem, end = os.path.splitext(path)
+    names = outputs(f"{stem}-{arguments.panel}{end}" if arguments.panel else path, arguments)
     with of_file(path):
-        figure = files.picture_of(path).figure
-    for out in names:
-        if arguments.out or not arguments.show:
-            save(figure, out)
-    if not arguments.show:
-        plt.close(figure)
+        if arguments.panel:
+            with io.open(path) as run:
+                figure = drawing.alone(run, arguments.panel, arguments.width)
+        else:
+            figure = files.picture_of(path, arguments.quantity).figure
+    give(figure, names, arguments)
 
 
 def draw(arguments: argparse.Namespace) -> None:
@@ -117,7 +133,7 @@ def add_pictures(parser: Parser) -> None:
         type=formats,
         default=["png"],
         metavar="LIST",
-        help="png, pdf or png,pdf (default: png)",
+        help="png, pdf and svg, or a list such as pdf,svg; fonts are embedded (default: png)",
     )
     parser.add_argument(
         "--theme",
@@ -129,11 +145,35 @@ def add_pictures(parser: Parser) -> None:
         "--show", action="store_true", help="open windows; pictures are then written only for -o"
     )
     parser.add_argument(
+        "--quantity",
+        metavar="NAME",
+        help="of a sweep: the number of each cell that is drawn, such as energy_mean or lambda1",
+    )
+    parser.add_argument(
         "--together",
         action="store_true",
-        help="one picture of all FILEs, a curve for each: energy and order over time (clusters and "
-        "entropies, too, with output_attention), or of study chaos W2^2 against N with the laws "
-        "that fit it (default: together.png beside the first)",
+        help="one picture of all FILEs, results of any one study but kernel, a curve for each, "
+        "named by the keys that differ; runs without results are left out (default: together.png "
+        "beside the first)",
+    )
+
+
+def add_panels(parser: Parser) -> None:
+    """Options of figures for a paper."""
+    parser.add_argument(
+        "--panel",
+        metavar="NAME",
+        help="one panel alone, such as energy, also with --together; a name that is none lists all",
+    )
+    parser.add_argument(
+        "--width",
+        default=drawing.WIDTH,
+        help="of a panel, in in, cm, mm or pt (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--style",
+        metavar="FILE",
+        help="a style file of matplotlib, or the name of one that it has; it has the last word",
     )
 
 
@@ -161,16 +201,20 @@ def parse() -> argparse.Namespace:
         "-o",
         dest="out",
         metavar="OUT",
-        help="the picture, .png or .pdf, or the movie, .mp4 or .gif (one FILE only; default: FILE "
-        "with that ending)",
+        help="the picture, .png, .pdf or .svg, or the movie, .mp4 or .gif (one FILE only; default: "
+        "FILE with that ending)",
     )
     add_pictures(parser)
+    add_panels(parser)
     add_movies(parser)
     arguments = parser.parse_args()
     if arguments.together and (arguments.movie or len(arguments.files) < 2):
         raise Refused("--together takes two or more FILEs, and no --movie")
     if arguments.out and len(arguments.files) > 1 and not arguments.together:
         raise Refused("-o names one picture, so it takes one FILE")
+    if arguments.movie and arguments.panel:
+        raise Refused("--movie shows tokens: take it without --panel")
+    drawing.inches(arguments.width)
     if arguments.movie and arguments.show:
         raise Refused("--movie writes a file: take it without --show")
     return arguments
@@ -182,6 +226,6 @@ def main() -> None:
         open_window()
     else:
         matplotlib.use("Agg")
-    LOOK.use(arguments.theme)
-    with matplotlib.rc_context(style()):
+    styled = drawing.style_of(arguments.style)
+    with drawing.settings(arguments.theme, styled, arguments.panel is not None):
         draw(arguments)

@@ -16,6 +16,7 @@ from matplotlib.figure import SubFigure
 
 from chorale.errors import BadFile
 from chorale.io import Run
+from chorale.plot import levels
 from chorale.plot.common import (
     LOOK,
     Picture,
@@ -231,6 +232,8 @@ def draw_run(run: Run) -> tuple[Callable[[SubFigure], None], str]:
 
 
 def figure(run: Run) -> Picture:
+    if "level_variance" in run.study_data:
+        return levels.figure(run)
     draw, headline = draw_run(run)
     frames = frames_or_none(run)
     extra = 4.5 if any(name in run.observables for name in EXTRAS) else 0

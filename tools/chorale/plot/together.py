@@ -1,30 +1,37 @@
-"""Several runs in one picture: energy and order over time, a curve for each, named by the keys in
-which they differ; with output_attention clusters and the entropy of attention, too."""
+"""Several runs of a study in one picture: a curve for each, named by the keys in which they differ
+and in the order of these; of simulate energy and order over time, with output_attention clusters
+and the entropy of attention, too; of other studies what overlay.py says."""
 
 from __future__ import annotations
 
 import os
+import textwrap
 from typing import Any, Callable, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from chorale.errors import BadFile, Refused
 from chorale.io import Run
+from chorale.plot import overlay
 from chorale.plot.common import (
+    DATA_COLOURS,
     LOOK,
     Picture,
     Series,
     Sources,
+    count_axis,
     dress,
     log_values,
     number,
     short,
     time_axis,
 )
+from chorale.plot.overlay import Curve, Quantity
 
-COLOURS = ("blue", "orange", "green", "purple", "yellow", "sky")
 NAMED = 24  # curves that a legend names
+WIDE = 90  # signs in a line of it
 LETTERS = {
     "tokens_count": "N",
     "tokens_dim": "d",
@@ -47,27 +54,45 @@ KNOWN = 0.1  # of a mean: later ones of larger standard error are those of rare 
 
 
 def differing(runs: Sequence[Run]) -> list[str]:
-    """Keys that tell the runs apart, in the order of the decks."""
+    """Keys that tell the runs apart, in the order of the decks; not the energy's β where that is
+    attention's."""
     keys = dict.fromkeys(key for run in runs for key in run.parameters if not key.startswith(ASIDE))
-    return [key for key in keys if len({run.parameters.get(key, "") for run in runs}) > 1]
+    found = [key for key in keys if len({run.parameters.get(key, "") for run in runs}) > 1]
+    betas = [[run.parameters.get(key) for run in runs] for key in ("energy_beta", "attention_beta")]
+    return [key for key in found if key != "energy_beta" or betas[0] != betas[1]]
 
 
 def value_of(run: Run, key: str) -> str:
     """As one writes it: a file by its name, a number without its tail."""
-    return number(os.path.basename(run.parameters.get(key, "")))
+    return number(os.path.basename(run.parameters.get(key, ""))) or "none"
+
+
+def rank(word: str) -> tuple:
+    """For sorting: numbers, and lists of them, by their values, before texts."""
+    try:
+        return (0, [float(part) for part in word.split(",")], "")
+    except ValueError:
+        return (1, [], word)
+
+
+def ordered(runs: Sequence[Run]) -> list[Run]:
+    """By the values of the keys that differ."""
+    keys = differing(runs)
+    return sorted(runs, key=lambda run: [rank(run.parameters.get(key, "")) for key in keys])
 
 
 def labels(runs: Sequence[Run]) -> list[str]:
-    """By the keys that differ, or by the files where these say too little or too much."""
+    """Every key that differs with its value; with the file where these are the same."""
 
     def label(run: Run) -> str:
-        values = {key: value_of(run, key) for key in keys}
-        return ", ".join(f"{LETTERS.get(key, key)} = {values[key]}" for key in keys if values[key])
+        return ", ".join(f"{LETTERS.get(key, key)} = {value_of(run, key)}" for key in keys)
 
     keys = differing(runs)
     names = [label(run) for run in runs]
     stems = [os.path.splitext(os.path.basename(run.path))[0] for run in runs]
-    return names if len(set(names)) == len(runs) and max(map(len, names)) < 90 else stems
+    if len(set(names)) < len(runs):
+        names = [f"{name} ({stem})" if name else stem for name, stem in zip(names, stems)]
+    return [textwrap.fill(name, WIDE) for name in names]
 
 
 def decay(series: Series) -> tuple[float, float]:
@@ -91,6 +116,8 @@ def ends(values: Sequence[float], names: Sequence[str], form: Callable[[float], 
     if not np.isfinite(values).any():
         return "what is not known yet"
     low, high = np.nanargmin(values), np.nanargmax(values)
+    if low == high:
+        return f"{form(values[low])} ({names[low]})"
     return f"{form(values[low])} ({names[low]}) to {form(values[high])} ({names[high]})"
 
 
@@ -121,72 +148,120 @@ def common(runs: Sequence[Run]) -> Sources:
 
 
 def draw_curves(
-    axes: Axes, series: Sequence[Series], colours: Sequence[Any], names: Sequence[str]
+    axes: Axes, curves: Sequence[Curve], colours: Sequence[Any], names: Sequence[str]
 ) -> None:
-    """A curve with its 95% interval for every run."""
-    for one, colour, name in zip(series, colours, names):
-        low = np.where(one.low > 0, one.low, 1e-3 * one.mean)
-        axes.fill_between(one.time, low, one.high, color=colour, alpha=0.2, linewidth=0)
-        axes.plot(one.time, one.mean, color=colour, linewidth=2.6, label=name)
-    time_axis(axes, max((one.time for one in series), key=lambda time: time[-1]))
+    """With their 95% intervals."""
+    for one, colour, name in zip(curves, colours, names):
+        low = np.where(one.low > 0, one.low, 1e-3 * np.abs(one.mean))
+        low = low if (one.mean[np.isfinite(one.mean)] > 0).all() else one.low
+        axes.fill_between(one.x, low, one.high, color=colour, alpha=0.2, linewidth=0)
+        dot = "o" if np.isfinite(one.mean).sum() < 12 else None
+        axes.plot(one.x, one.mean, color=colour, linewidth=2.6, marker=dot, label=name)
 
 
-def draw_energies(
-    axes: Axes, energies: Sequence[Series], colours: Sequence[Any], names: Sequence[str]
-) -> None:
-    """On a log axis where they fall far."""
-    draw_curves(axes, energies, colours, names)
-    values = np.concatenate([one.mean[np.isfinite(one.mean) & (one.mean > 0)] for one in energies])
-    if len(values) and values.min() < 0.2 * values.max():
-        axes.set_ylim(max(0.5 * values.min(), LEAST * values.max()), 2 * values.max())
+def scale_values(axes: Axes, curves: Sequence[Curve], scale: str) -> None:
+    """The vertical axis of a Quantity."""
+    values = np.concatenate([one.mean[np.isfinite(one.mean)] for one in curves])
+    positive = values[values > 0]
+    if scale == "unit":
+        axes.set_ylim(0, 1.03)
+    elif scale == "log" and len(positive):
         log_values(axes)
-    else:
+    elif scale == "wide" and len(positive) and positive.min() < 0.2 * values.max():
+        axes.set_ylim(max(0.5 * positive.min(), LEAST * values.max()), 2 * values.max())
+        log_values(axes)
+    elif scale == "wide":
         axes.set_ylim(bottom=0)
-    axes.set_title("Energy  $E_\\beta$")
+
+
+def draw_quantity(
+    axes: Axes,
+    quantity: Quantity,
+    runs: Sequence[Run],
+    colours: Sequence[Any],
+    names: Sequence[str],
+) -> None:
+    """A curve for every run."""
+    curves = [quantity.curve(run) for run in runs]
+    draw_curves(axes, curves, colours, names)
+    scale_values(axes, curves, quantity.scale)
+    if np.isfinite(quantity.rule(runs[0])):
+        axes.axhline(quantity.rule(runs[0]), color=LOOK.faint, linestyle="--", linewidth=1.2)
+    if quantity.counts:
+        count_axis(axes, np.concatenate([one.x for one in curves]), quantity.across)
+    else:
+        time_axis(axes, max((one.x for one in curves), key=lambda x: x[-1]))
+    axes.set_title(quantity.title)
 
 
 def colours_of(count: int) -> Sequence[Any]:
     """Of so many curves: by name, or in a row where there are more than names."""
-    few = [getattr(LOOK, name) for name in COLOURS[:count]]
-    return few if count <= len(COLOURS) else LOOK.sequence(count)
+    few = [getattr(LOOK, name) for name in DATA_COLOURS[:count]]
+    return few if count <= len(DATA_COLOURS) else LOOK.sequence(count)
 
 
-def draw_attention(
-    panels: Sequence[Axes], runs: Sequence[Run], colours: Sequence[Any], names: Sequence[str]
-) -> None:
-    """What output_attention adds: how much of the context tokens read, as they gather."""
-    clusters, entropies = (
-        [Series(run, name) for run in runs] for name in ("clusters", "attention_entropy")
-    )
-    draw_curves(panels[0], clusters, colours, names)
-    panels[0].set_ylim(bottom=0.8)
-    log_values(panels[0])
-    panels[0].set_title("Clusters at cosine > 0.99")
-    draw_curves(panels[1], entropies, colours, names)
-    most = np.log(runs[0].parameters.integer("tokens_count"))
-    panels[1].axhline(most, color=LOOK.faint, linestyle="--", linewidth=1.2)
-    panels[1].set_title("Entropy of attention, at most log N (dashed)")
+def has(run: Run, quantity: Quantity) -> bool:
+    """Whether a run has anything of it."""
+    try:
+        return bool(np.isfinite(quantity.curve(run).mean).any())
+    except (BadFile, ValueError, IndexError):  # of what is not written yet
+        return False
+
+
+def shared(runs: Sequence[Run], most: int = 4) -> list[Quantity]:
+    """What all of the runs have."""
+    every = overlay.quantities(runs[0]).values()
+    return [one for one in every if all(has(run, one) for run in runs)][:most]
+
+
+def said_of(runs: Sequence[Run], names: Sequence[str], quantities: Sequence[Quantity]) -> str:
+    """What is found in them."""
+    names = [name.replace("\n", " ") for name in names]
+    if runs[0].observables:
+        return headline([Series(run, "energy") for run in runs], names)
+    if runs[0].study == "limits":
+        slopes = [float(run.study_values.get("slope_depth", np.nan)) for run in runs]
+        return "Slopes in the depth from " + ends(slopes, names, "{:.2f}".format)
+    curves = [quantities[0].curve(run).mean for run in runs]
+    last = [values[np.isfinite(values)][-1] for values in curves]
+    what = "Energies end" if quantities[0].title.startswith("Energy") else "Values end"
+    return f"{what} from " + ends(last, names, short)
 
 
 def figure(runs: Sequence[Run]) -> Picture:
-    energies, orders = ([Series(run, name) for run in runs] for name in ("energy", "order"))
-    names, colours = labels(runs), colours_of(len(runs))
-    wide = min(len(runs), max(1, 120 // (max(map(len, names)) + 6)))
-    rows = -(-len(runs) // wide) if len(runs) <= NAMED else 0  # of the legend
-    attention = all("attention_entropy" in run.observables for run in runs)
-    high = 9.6 if attention else 5.2  # of the panels
+    quantities, names = shared(runs), labels(runs)
+    if not quantities:
+        raise BadFile(runs[0].path, "together with the others nothing is there to draw")
+    colours = colours_of(len(runs))
+    lines = max(name.count("\n") + 1 for name in names)
+    longest = max(len(line) for name in names for line in name.split("\n"))
+    wide = min(len(runs), max(1, 120 // (longest + 6)))
+    rows = lines * -(-len(runs) // wide) if len(runs) <= NAMED else 0  # of the legend
+    high = 5.2 if len(quantities) < 3 else 9.6  # of the panels
     whole = plt.figure(figsize=(13, high + 1.4 + 0.36 * rows), layout="constrained")
     parts = whole.subfigures(2, 1, height_ratios=[high, 0.2 + 0.36 * rows]) if rows else [whole]
-    left, right, *others = parts[0].subplots(1 + attention, 2).flat
-    draw_energies(left, energies, colours, names)
-    draw_curves(right, orders, colours, names)
-    right.set_ylim(0, 1.03)
-    right.set_title("Order: length of the mean token")
-    if attention:
-        draw_attention(others, runs, colours, names)
+    across = min(2, len(quantities))
+    panels = np.ravel(parts[0].subplots(-(-len(quantities) // across), across, squeeze=False))
+    for axes, quantity in zip(panels, quantities):
+        draw_quantity(axes, quantity, runs, colours, names)
+    for axes in panels[len(quantities) :]:
+        axes.axis("off")
     if rows:
-        handles = left.get_legend_handles_labels()
+        handles = panels[0].get_legend_handles_labels()
         parts[1].legend(*handles, loc="center", ncols=wide, frameon=False)
-    several = any(energy.count > 1 for energy in energies)
-    bands = "Bands: 95% intervals of the mean" if several else ""
-    return dress(whole, common(runs), headline(energies, names), bands)
+    several = any(run.parameters.get("ensemble_realizations", "1") != "1" for run in runs)
+    bands = "Bands: 95% intervals of the mean" if several and runs[0].study != "spde" else ""
+    return dress(whole, common(runs), said_of(runs, names, quantities), bands)
+
+
+def draw_alone(axes: Axes, runs: Sequence[Run], name: str) -> str:
+    """One quantity of several runs by its name, with its legend; returns what it shows. Refused
+    names those that all have."""
+    known = overlay.by_name(runs[0])
+    if name not in known or not all(has(run, known[name]) for run in runs):
+        there = [one for one, quantity in known.items() if all(has(run, quantity) for run in runs)]
+        raise Refused(f"--panel {name}: these runs together have {', '.join(there) or 'none'}")
+    draw_quantity(axes, known[name], runs, colours_of(len(runs)), labels(runs))
+    if len(runs) <= NAMED:
+        axes.legend(loc="best")
+    return known[name].title

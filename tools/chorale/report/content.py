@@ -268,7 +268,7 @@ def law_table(runs: Sequence[Run]) -> str:
 def sweep(study: str, paths: Sequence[str]) -> str:
     """What results of one study have in common and where they differ, as HTML."""
     with contextlib.ExitStack() as stack:
-        runs = [stack.enter_context(io.open(path)) for path in paths]
+        runs = together.ordered([stack.enter_context(io.open(path)) for path in paths])
         keys = together.differing(runs)
         body = summary(runs, keys)
         drawable = [run for run in runs if files.together_module(run)]

@@ -14,22 +14,20 @@ exit codes: 0 success, 1 failure at run time, 2 bad input
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Optional, Sequence
 
 import matplotlib
 
+from chorale.brief import is_part, runs_in
 from chorale.command import Parser, of_file, whole
 from chorale.errors import BadFile
 from chorale.report import content, page
+from chorale.state import state_of
 
 ENDINGS = (".h5", ".hdf5", ".csv", ".h5md")
-
-
-def is_part(path: Path) -> bool:
-    """Of a run whose results are another file."""
-    return path.suffix == ".h5md" or path.name in ("checkpoint.h5", "checkpoint.prev.h5")
 
 
 def files_in(folder: str) -> list[str]:
@@ -43,17 +41,28 @@ def files_in(folder: str) -> list[str]:
 
 
 def read(paths: Sequence[str], named: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """{path: section} of files, and why others cannot be read; those that were named must be."""
+    """{path: section} of files, and why others cannot be read: of a run that left nothing also what
+    it said last."""
     sections, skipped = {}, []
     for path in paths:
         try:
             with of_file(path):
                 sections[path] = content.section(path, len(paths) <= content.PICTURES)
         except BadFile as error:
-            if path in named:
+            if path in named and len(paths) == 1:
                 raise
-            skipped.append(str(error))
+            words = state_of(path).message.removeprefix("chorale: ")
+            more = f" ({words})" if words and words not in str(error) else ""
+            skipped.append(f"{error}{more}")
     return sections, skipped
+
+
+def missing_of(folder: str) -> str:
+    """How many runs of a job array or a grid have no results; empty when all have."""
+    every = runs_in(folder)
+    count = sum(not os.path.exists(path) for path in every)
+    words = f"{count} of {len(every)} runs in {folder} have no results"
+    return f"{words}: tools/info --brief {shlex.quote(folder)} says which" if count else ""
 
 
 def several(sections: dict[str, str]) -> str:
@@ -70,7 +79,7 @@ def report(names: Sequence[str], out: Optional[str]) -> None:
     paths = list(dict.fromkeys(path for name in names for path in folders.get(name, [name])))
     sections, skipped = read(paths, [name for name in names if name not in folders])
     if not sections:
-        raise BadFile(names[0], f"nothing in this folder can be read; the first file: {skipped[0]}")
+        raise BadFile(names[0], f"nothing here can be read; the first file: {skipped[0]}")
     title = f"{len(sections)} files"
     if len(names) == 1:
         title = os.path.basename(os.path.abspath(names[0]))
@@ -80,6 +89,9 @@ def report(names: Sequence[str], out: Optional[str]) -> None:
     if len(paths) > content.PICTURES:
         few = f"Of more than {content.PICTURES} files none has a picture of its own here"
         head += page.soft(f"{few}: tools/plot FILE draws it.")
+    for words in filter(None, map(missing_of, folders)):
+        head += page.alarm(words)
+        print(f"report: {words}", file=sys.stderr)
     for reason in skipped:
         head += page.alarm(f"Skipped: {reason}")
         print(f"report: skipped {reason}", file=sys.stderr)

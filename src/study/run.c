@@ -1,0 +1,100 @@
+/* What a study asks of its run: ensemble, steps and frames, results. */
+#include <chorale/observables.h>
+
+#include "study/run_impl.h"
+
+PetscErrorCode RunCreateEnsemble(Run run, const EnsembleOptions *options, PetscInt blocks, EnsembleLayout *layout) {
+  static const EnsembleOptions single = {.realizations = 1, .groups = 1};
+
+  Cells *cells = run->cells;
+  EnsembleOptions all = options ? *options : single;
+
+  PetscFunctionBeginUser;
+  const PetscInt realizations = (PetscInt)all.realizations;
+  cells->blocks = PetscMax(cells->blocks, options ? blocks : 1);
+  all.realizations *= cells->count;
+  if (!cells->ensemble) PetscCall(EnsembleCreate(&all, cells->blocks, &cells->ensemble));
+  PetscCall(EnsembleCreatePart(cells->ensemble, realizations, &run->ensemble));
+  PetscCall(EnsembleGetLayout(run->ensemble, &run->layout));
+  *layout = run->layout;
+  PetscFunctionReturn(0);
+}
+
+const EnsembleLayout *RunGetLayout(Run run) {
+  return &run->layout;
+}
+
+PetscErrorCode RunSetSteps(Run run, PetscInt steps) {
+  PetscFunctionBeginUser;
+  run->steps = steps;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RunSetFrames(Run run, PetscInt steps, PetscReal horizon, FramesRounding rounding) {
+  PetscFunctionBeginUser;
+  run->steps = steps;
+  PetscCall(FramesCreate(steps, run->output_options.every, run->output_options.log, horizon, rounding, &run->frames));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RunSetFrameList(Run run, PetscInt count, const PetscInt64 step[], const PetscReal time[]) {
+  PetscFunctionBeginUser;
+  run->steps = count;
+  PetscCall(FramesCreateList(count, step, time, &run->frames));
+  PetscFunctionReturn(0);
+}
+
+const Frames *RunGetFrames(Run run) {
+  return &run->frames;
+}
+
+Results RunGetResults(Run run) {
+  return run->results;
+}
+
+PetscErrorCode RunDeclareObservables(Run run, PetscReal beta) {
+  PetscFunctionBeginUser;
+  for (int o = 0; o < OBSERVABLES; o++) {
+    Quantity quantity = *ObservableGetQuantity((Observable)o);
+    if (o == OBSERVE_ENERGY) quantity.unit = AttentionEnergyUnit(beta);
+    PetscCall(ResultsDeclare(run->results, &quantity));
+  }
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RunSetTrajectories(Run run, Tokens tokens) {
+  PetscFunctionBeginUser;
+  PetscCall(TrajectoriesCreate(run->output, run->ensemble, tokens, &run->frames, &run->trajectories));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RunSetStride(Run run, PetscInt stride) {
+  PetscFunctionBeginUser;
+  run->stride = stride;
+  PetscFunctionReturn(0);
+}
+
+PetscReal *RunGetTail(Run run) {
+  return ResultsTail(run->results, run->current);
+}
+
+PetscErrorCode RunGetBytes(Run run, PetscReal *bytes) {
+  PetscReal more = 0;
+
+  PetscFunctionBeginUser;
+  PetscCall(ResultsGetBytes(run->results, bytes));
+  if (run->trajectories) PetscCall(TrajectoriesGetBytes(run->trajectories, &more));
+  *bytes += more;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RunSetReader(Run run, RunReader reader, void *context) {
+  PetscFunctionBeginUser;
+  run->reader = reader;
+  run->context = context;
+  PetscFunctionReturn(0);
+}
+
+PetscBool RunReads(Run run) {
+  return run->reader != NULL ? PETSC_TRUE : PETSC_FALSE;
+}

@@ -1,0 +1,47 @@
+/* A run as the driver has it. Private to study.c, and run.c, which has what studies ask of it. */
+#ifndef CHORALE_STUDY_RUN_IMPL_H
+#define CHORALE_STUDY_RUN_IMPL_H
+
+#include <chorale/progress.h>
+#include <chorale/study.h>
+
+#include "run/output.h"
+#include "run/target.h"
+#include "run/trajectories.h"
+#include "study/options.h"
+
+/* The runs of all cells of a sweep, one in any other run, and what they share. */
+typedef struct {
+  PetscInt count;
+  Run *run;          /* of each cell */
+  PetscInt *order;   /* in which they are run: most work first */
+  Ensemble ensemble; /* of all realizations of all cells */
+  PetscInt blocks;   /* of tokens, of the cell with most */
+  PetscInt64 done;   /* steps of this group before the realization in progress */
+} Cells;
+
+struct _p_Run {
+  Cells *cells;
+  PetscInt cell; /* its number */
+  const Study *study;
+  RunOptions options;
+  OutputOptions output_options;
+  CheckpointOptions checkpoint_options;
+  ProgressOptions progress_options;
+  void *state;
+  Output output;
+  Ensemble ensemble;
+  EnsembleLayout layout;
+  PetscInt steps, stride;
+  Frames frames;
+  Results results;
+  Trajectories trajectories;
+  Checkpoint checkpoint;
+  Progress progress;
+  Target target;    /* NULL: all realizations that are asked for */
+  PetscInt current; /* realization in progress, among those of the group */
+  RunReader reader;
+  void *context;
+};
+
+#endif

@@ -1,0 +1,47 @@
+/* What a step and a rank cost, of plain realizations and of levels. */
+#include "study/simulate/levels.h"
+
+PetscErrorCode SimulateGetCost(const System *system, Noise noise, PetscBool barycentre, PetscReal *flops,
+                               PetscReal *bytes) {
+  PetscReal attention[3], noises[2], mean[2], scheme;
+  PetscInt stages;
+  PetscMPIInt size;
+  PetscBool zero;
+  TokensLayout layout;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(system->tokens, &layout));
+  PetscCallMPI(MPI_Comm_size(layout.comm, &size));
+  const PetscReal mine = (PetscReal)((layout.blocks + size - 1) / size) * layout.block;
+  PetscCall(AttentionIsZero(system->attention, &zero));
+  PetscCall(AttentionGetCost(system->attention, &attention[0], &attention[1], &attention[2]));
+  PetscCall(NoiseGetCost(noise, (PetscReal)layout.count, mine, &noises[0], &noises[1]));
+  PetscCall(SchemeGetStages(system->scheme, &stages));
+  PetscCall(SchemeGetBytes(system->scheme, &scheme));
+  if (barycentre) {
+    PetscCall(AttentionBarycentreGetCost(system->attention, &mean[0], &mean[1]));
+    noises[0] += mean[0];
+    noises[1] += mean[1];
+  }
+  *flops = (PetscReal)stages * ((zero ? 0 : attention[0]) + noises[0]);
+  *bytes = 8 * mine * (layout.dim + 1) + attention[2] + noises[1] + scheme +
+           8 * mine * layout.dim; /* what goes to a checkpoint */
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SimulateViewTotal(Run run, const System *system, Noise noise, PetscBool barycentre, PetscReal more) {
+  PetscReal flops, bytes, results;
+  PetscMPIInt size;
+  TokensLayout layout;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(system->tokens, &layout));
+  PetscCallMPI(MPI_Comm_size(layout.comm, &size));
+  PetscCall(SimulateGetCost(system, noise, barycentre, &flops, &bytes));
+  PetscCall(RunGetBytes(run, &results));
+  bytes += results + 8 * more * (PetscReal)((layout.blocks + size - 1) / size) * layout.block;
+  PetscCall(PetscPrintf(layout.comm,
+                        "total      per step and rank: %.3g Gflop beside random numbers; per rank: %.3g MB memory\n",
+                        1e-9 * (double)flops, 1e-6 * (double)bytes));
+  PetscFunctionReturn(0);
+}
