@@ -115,6 +115,8 @@ PetscErrorCode TargetCreate(Results results, Ensemble ensemble, const OutputOpti
   PetscCall(DeckReadText(TargetKeys, "ensemble_target", first));
   if (!*first) PetscFunctionReturn(0);
   PetscCall(EnsembleGetLayout(ensemble, &layout));
+  PetscCheck(DeckCells() == 1, layout.world, PETSC_ERR_USER_INPUT, "ensemble_target = %s: must be empty in a sweep",
+             first);
   PetscCheck(layout.realizations >= STOPPING_FIRST, layout.world, PETSC_ERR_USER_INPUT,
              "ensemble_realizations = %" PetscInt_FMT
              ": must be at least %d with ensemble_target, which are its first batch",

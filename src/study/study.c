@@ -129,8 +129,6 @@ static PetscErrorCode Create(Cells *cells) {
   }
   PetscCall(DeckSelect(DECK_WHOLE));
   if (!first->reader) PetscCall(TargetCreate(first->results, first->ensemble, &first->output_options, &first->target));
-  PetscCheck(cells->count == 1 || !first->target, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
-             "ensemble_target: must not be given in a sweep");
   if (!first->options.dry && !study->form.only_table) PetscCall(OutputLock(first->output, study->checkpoints));
   if (study->checkpoints) PetscCall(CreateCheckpoint(cells));
   PetscFunctionReturn(0);

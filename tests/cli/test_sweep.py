@@ -220,6 +220,10 @@ WRONG = [
         dict(attention_beta="1,2", output_trajectories=1),
         "output_trajectories = 1: must be 0 in a sweep",
     ),
+    (
+        dict(attention_beta="1,2", ensemble_target="order:0.1", ensemble_realizations=40),
+        "ensemble_target = order:0.1: must be empty in a sweep",
+    ),
     (dict(layers_depth="10,20"), "changes the number of frames"),
     (dict(noise_type="none", mlp_width="4,8"), "has no effect with noise_type none"),
     (dict(attention_beta="lin:1:2:100", attention_value="lin:1:2:100"), "at most 4096"),

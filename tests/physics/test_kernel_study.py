@@ -134,7 +134,7 @@ def test_a_dry_run_counts_the_rows_and_writes_nothing(folder):
         (1, "tokens_dim", "3,1"),
         (3, "kernel_bias", "0,-0.1"),
         (3, "mlp_activation", "relu,rely"),
-        (1, "mlp_bias_u", "0,1"),
+        (1, "mlp_bias_u", "0,-1"),
     ],
 )
 def test_a_wrong_list_is_refused(folder, ranks, key, value):
