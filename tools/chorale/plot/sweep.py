@@ -3,7 +3,7 @@ the end, with the lines where exponents vanish."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -244,7 +244,9 @@ def draw_zeros(panel: Axes, run: Run, axes: list[Axis]) -> list:
     return found
 
 
-def dress_axis(axis: Axis, which: matplotlib.axis.Axis, scale, label) -> None:
+def dress_axis(
+    axis: Axis, which: matplotlib.axis.Axis, scale: Callable[..., Any], label: Callable[..., Any]
+) -> None:
     """A logarithm where the values are spaced so, words at their cells."""
     if axis.in_log:
         scale("log")

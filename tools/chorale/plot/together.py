@@ -210,8 +210,10 @@ def has(run: Run, quantity: Quantity) -> bool:
 
 def shared(runs: Sequence[Run], most: int = 4) -> list[Quantity]:
     """What all of the runs have."""
-    every = overlay.quantities(runs[0]).values()
-    return [one for one in every if all(has(run, one) for run in runs)][:most]
+    every = [overlay.quantities(run) for run in runs]
+    names = [name for name in every[0] if all(name in other for other in every)]
+    known = [every[0][name] for name in names]
+    return [one for one in known if all(has(run, one) for run in runs)][:most]
 
 
 def said_of(runs: Sequence[Run], names: Sequence[str], quantities: Sequence[Quantity]) -> str:
