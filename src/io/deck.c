@@ -22,11 +22,25 @@ static PetscErrorCode Resolve(const OptionKey *key, const char **value) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode DeckKeyValue(const OptionKey *key, const char **value, PetscBool *set) {
+PetscErrorCode DeckKeyPut(const OptionKey *key, const char *value) {
+  char option[PETSC_MAX_OPTION_NAME];
+  PetscFunctionBeginUser;
+  PetscCall(PetscSNPrintf(option, sizeof(option), "-%s", key->name));
+  PetscCall(PetscOptionsSetValue(NULL, option, value));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode DeckKeyGiven(const OptionKey *key, const char **value, PetscBool *set) {
   char option[PETSC_MAX_OPTION_NAME];
   PetscFunctionBeginUser;
   PetscCall(PetscSNPrintf(option, sizeof(option), "-%s", key->name));
   PetscCall(PetscOptionsFindPair(NULL, NULL, option, value, set));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode DeckKeyValue(const OptionKey *key, const char **value, PetscBool *set) {
+  PetscFunctionBeginUser;
+  PetscCall(DeckKeyGiven(key, value, set));
   if (!*set)
     PetscCall(Resolve(key, value));
   else if (!*value)

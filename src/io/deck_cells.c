@@ -86,22 +86,13 @@ static PetscErrorCode AddAxis(const OptionKey *key, const char *given) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Put(const OptionKey *key, const char *value) {
-  char option[PETSC_MAX_OPTION_NAME];
-
-  PetscFunctionBeginUser;
-  PetscCall(PetscSNPrintf(option, sizeof(option), "-%s", key->name));
-  PetscCall(PetscOptionsSetValue(NULL, option, value));
-  PetscFunctionReturn(0);
-}
-
 PetscErrorCode DeckSelect(PetscInt cell) {
   PetscFunctionBeginUser;
   if (!axes) PetscFunctionReturn(0);
   DeckForgetResolved();
   for (PetscInt i = 0; i < axes; i++)
-    PetscCall(Put(axis[i].key, cell < 0 ? axis[i].given : axis[i].value[DeckAxisIndex(i, cell)]));
-  for (PetscInt i = 0; i < prefixes; i++) PetscCall(Put(prefixed[i].key, prefixed[i].given));
+    PetscCall(DeckKeyPut(axis[i].key, cell < 0 ? axis[i].given : axis[i].value[DeckAxisIndex(i, cell)]));
+  for (PetscInt i = 0; i < prefixes; i++) PetscCall(DeckKeyPut(prefixed[i].key, prefixed[i].given));
   if (cell >= 0) PetscCall(DeckSettle());
   for (PetscInt i = 0; i < opens && cell < 0; i++) PetscCall(DeckResolve(open[i].key->name, open[i].value));
   PetscFunctionReturn(0);
@@ -139,9 +130,7 @@ PetscErrorCode DeckListBegin(void) {
 
   PetscFunctionBeginUser;
   for (PetscInt i = 0; (key = DeckKeyGet(i)); i++) {
-    char option[PETSC_MAX_OPTION_NAME];
-    PetscCall(PetscSNPrintf(option, sizeof(option), "-%s", key->name));
-    PetscCall(PetscOptionsFindPair(NULL, NULL, option, &value, &set));
+    PetscCall(DeckKeyGiven(key, &value, &set));
     if (!set || !value) continue;
     if (DeckIsSweep(key, value))
       PetscCall(AddAxis(key, value));

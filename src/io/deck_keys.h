@@ -49,6 +49,10 @@ const OptionKey *DeckKeyNearest(const char *name);
 /* Does the text match one of the patterns (OptionNeed)? */
 PetscBool DeckMatches(const char *patterns, const char *text);
 
+/* Into the options database, without a check. */
+PetscErrorCode DeckKeyPut(const OptionKey *key, const char *value);
+/* The user's value as text, if there is one (set); NULL for a flag without one. */
+PetscErrorCode DeckKeyGiven(const OptionKey *key, const char **value, PetscBool *set);
 /* Value as text, the user's (set), or resolved, or the default. */
 PetscErrorCode DeckKeyValue(const OptionKey *key, const char **value, PetscBool *set);
 /* Puts numbers in place of the values with a prefix (OptionKey). Refuses (user input) what is no number of the key. */

@@ -35,7 +35,7 @@ void DeckNextSource(PetscBool first) {
 }
 
 PetscErrorCode DeckSet(const char *name, const char *value, PetscBool list, const char *where) {
-  char option[PETSC_MAX_OPTION_NAME], allowed[512], quote[64];
+  char allowed[512], quote[64];
   const OptionKey *key = DeckKeyFindUsed(name);
   PetscFunctionBeginUser;
   if (!key) PetscCall(DeckRefuse(name, value, where));
@@ -50,8 +50,7 @@ PetscErrorCode DeckSet(const char *name, const char *value, PetscBool list, cons
     PetscCheck(!wrong, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s = %s: must be %s%s", name,
                DeckQuote(value, quote, sizeof(quote)), wrong, where);
   }
-  PetscCall(PetscSNPrintf(option, sizeof(option), "-%s", name));
-  PetscCall(PetscOptionsSetValue(NULL, option, value));
+  PetscCall(DeckKeyPut(key, value));
   given[key - DeckKeyGet(0)] = source;
   PetscFunctionReturn(0);
 }
@@ -105,7 +104,7 @@ static PetscErrorCode SettleBy(const OptionKey *key, const char *given_value, Pe
 PetscErrorCode DeckSettle(void) {
   const OptionKey *key;
   const char *value, *wrong;
-  char option[PETSC_MAX_OPTION_NAME], text[64], allowed[512], quote[64];
+  char text[64], allowed[512], quote[64];
   PetscReal c;
   PetscInt64 n;
   PetscBool set;
@@ -119,8 +118,7 @@ PetscErrorCode DeckSettle(void) {
     PetscCheck(!wrong, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
                "%s = %s: is %.6g for %s = %" PetscInt64_FMT ", must be %s", key->name,
                DeckQuote(value, quote, sizeof(quote)), strtod(text, NULL), key->settle_by, n, wrong);
-    PetscCall(PetscSNPrintf(option, sizeof(option), "-%s", key->name));
-    PetscCall(PetscOptionsSetValue(NULL, option, text));
+    PetscCall(DeckKeyPut(key, text));
   }
   PetscFunctionReturn(0);
 }

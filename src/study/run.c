@@ -1,5 +1,6 @@
 /* What a study asks of its run: ensemble, steps and frames, results. */
 #include <chorale/observables.h>
+#include <limits.h>
 
 #include "study/run_impl.h"
 
@@ -12,6 +13,10 @@ PetscErrorCode RunCreateEnsemble(Run run, const EnsembleOptions *options, PetscI
   PetscFunctionBeginUser;
   const PetscInt realizations = (PetscInt)all.realizations;
   cells->blocks = PetscMax(cells->blocks, options ? blocks : 1);
+  PetscCheck(realizations <= INT_MAX / cells->count, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "ensemble_realizations = %" PetscInt_FMT ": must be at most %" PetscInt_FMT " in a sweep of %" PetscInt_FMT
+             " cells",
+             realizations, INT_MAX / cells->count, cells->count);
   all.realizations *= cells->count;
   if (!cells->ensemble) PetscCall(EnsembleCreate(&all, cells->blocks, &cells->ensemble));
   PetscCall(EnsembleCreatePart(cells->ensemble, realizations, &run->ensemble));

@@ -52,6 +52,34 @@ def test_a_cell_is_read_as_the_run_that_it_is(swept):
             run.cell(3, 0)
 
 
+def test_a_sweep_as_pandas_has_the_rows_of_all_cells(swept):
+    pytest.importorskip("pandas")
+    with io.open(swept / "two.h5") as run, io.open(swept / "single.h5") as single:
+        frame, expected = run.to_pandas(), single.to_pandas()
+    assert list(frame)[:2] == ["attention_beta", "attention_value"] and len(frame) == 9 * 5
+    mine = frame[(frame.attention_beta == 0.5) & (frame.attention_value == 1)]
+    for name in expected:
+        assert np.array_equal(mine[name], expected[name], equal_nan=True), name
+
+
+def test_a_sweep_as_xarray_has_its_keys_as_dimensions(swept):
+    pytest.importorskip("xarray")
+    for name, cell in (
+        ("two", {"attention_beta": 0.5, "attention_value": 1}),
+        ("words", {"attention_type": "softmax"}),
+    ):
+        with io.open(swept / f"{name}.h5") as run:
+            made = run.to_xarray()
+            index = [list(values).index(cell[key]) for key, values in run.sweep.items()]
+            energy = run.cell(*index).observables["energy"]
+            for key, values in run.sweep.items():
+                assert made[key].values.tolist() == values.tolist()
+            found = made["energy"].sel(cell)
+            assert found.dims == ("time", "realization")
+            assert np.array_equal(found.values, energy.values()), name
+            assert found.time.values.tolist() == energy.time.tolist()
+
+
 @pytest.mark.parametrize("name", ["one", "two", "words"])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_sweep_has_a_picture(swept, folder, name, theme):

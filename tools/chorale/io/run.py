@@ -7,7 +7,7 @@ import re
 from collections import namedtuple
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterable, Optional
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Optional
 
 import h5py
 import numpy as np
@@ -24,11 +24,12 @@ from chorale.io.hdf5 import (
     text,
     translate,
 )
-from chorale.io.shown import Shown, dataset_of
+from chorale.io.shown import Shown, cube_of, dataset_of, frame_of
 from chorale.io.sweep import cell_of, keys_of
 from chorale.io.trajectory import POSITION, Trajectory
 
 if TYPE_CHECKING:
+    import pandas
     import xarray
 
 Ensemble = namedtuple("Ensemble", "mean sem")
@@ -225,6 +226,13 @@ class Run(Shown):
             raise BadFile(self.path, f"has no cell {index} among {shape}")
         return Run(self.path, cell_of(self.file, list(self.sweep), index))
 
+    def cells(self) -> Iterator[tuple[dict[str, Any], Run]]:
+        """All cells of a sweep, each with {key: its value}."""
+        for index in np.ndindex(*map(len, self.sweep.values())):
+            values = {key: value[i] for (key, value), i in zip(self.sweep.items(), index)}
+            with self.cell(*index) as cell:
+                yield values, cell
+
     @cached_property
     def provenance(self) -> dict[str, str]:
         return self._attributes("provenance")
@@ -352,10 +360,14 @@ class Run(Shown):
                 found[name] = np.array(values[name])
         return found
 
+    def to_pandas(self) -> pandas.DataFrame:
+        """The study's table; of a sweep those of all cells, with their keys as first columns."""
+        return frame_of(self) if self.sweep else super().to_pandas()
+
     def to_xarray(self) -> xarray.Dataset:
         """Observables over time and realization, or the arrays of a study without them; numbers of
-        the study and parameters are attributes."""
-        return dataset_of(self)
+        the study and parameters are attributes. The keys of a sweep are dimensions of all this."""
+        return cube_of(self) if self.sweep else dataset_of(self)
 
     @property
     def realizations(self) -> list[int]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import numpy as np
 
 from chorale.errors import BadFile, Refused
+from chorale.io.hdf5 import text
 
 if TYPE_CHECKING:
     import pandas
@@ -30,7 +31,7 @@ def plain(values: Any) -> np.ndarray:
     """Texts as str."""
     values = np.asarray(values)
     if values.dtype.kind in "SO":
-        return np.array([x.decode() if isinstance(x, bytes) else str(x) for x in values.flat])
+        return np.array([text(value) for value in values.flat]).reshape(values.shape)
     return values
 
 
@@ -97,9 +98,33 @@ def dataset_of(run: Any) -> xarray.Dataset:
     for name, item in run.study_data.items():
         if name not in made:
             dims = [f"{name}_{axis}" for axis in range(item.ndim)]
-            values = plain(item[...]).reshape(item.shape)
-            made[name] = (dims, values, about_of(run, name))
+            made[name] = (dims, plain(item[...]), about_of(run, name))
     return made
+
+
+def frame_of(run: Any) -> pandas.DataFrame:
+    """Of a sweep the tables of all cells, with their keys as first columns."""
+    frames = []
+    for values, cell in run.cells():
+        frame = module("pandas").DataFrame(cell.rows())
+        for i, (key, value) in enumerate(values.items()):
+            frame.insert(i, key, value)
+        frames.append(frame)
+    return module("pandas").concat(frames, ignore_index=True)
+
+
+def cube_of(run: Any) -> xarray.Dataset:
+    """Of a sweep the arrays of all cells, with its keys as dimensions; so are numbers of the study,
+    which every cell has for itself."""
+    parts = []
+    for values, cell in run.cells():
+        part = dataset_of(cell)
+        numbers = {key: x for key, x in cell.scalars.items() if isinstance(x, (int, float))}
+        part.attrs = {key: x for key, x in part.attrs.items() if key not in numbers}
+        part = part.assign(numbers)
+        parts.append(part.expand_dims({key: [value] for key, value in values.items()}))
+    made = module("xarray").combine_by_coords(parts, combine_attrs="drop_conflicts")
+    return made.reindex(run.sweep)
 
 
 def about_of(run: Any, name: str) -> dict[str, str]:
@@ -108,5 +133,4 @@ def about_of(run: Any, name: str) -> dict[str, str]:
         return {}
     found = run.study_data[name].attrs
     keys = {"units": "unit", "long_name": "description"}
-    texts = {key: found.get(attribute, "") for key, attribute in keys.items()}
-    return {key: x.decode() if isinstance(x, bytes) else str(x) for key, x in texts.items()}
+    return {key: text(found.get(attribute, "")) for key, attribute in keys.items()}
