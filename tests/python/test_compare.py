@@ -47,6 +47,22 @@ def test_another_sign_is_found(have):
     assert "relative 2," in compare(TRAJECTORY, "sign.h5md")[1]
 
 
+def test_sweeps_are_compared_with_their_axes(folder):
+    keys = dict(tokens_count=8, layers_depth=2, mlp_width=4, attention_beta="1,2", progress="off")
+    for ranks, name in ((1, "one.h5"), (2, "two.h5")):
+        chorale(["simulate"] + options(**keys, output_file=name), ranks=ranks)
+    assert compare("one.h5", "two.h5")[0] == 0
+    altered("two.h5", "axis.h5", "sweep/attention_beta", 1, lambda x: x + 1)
+    code, out = compare("one.h5", "axis.h5")
+    assert code == 1 and "differ in 1 of" in out and "/sweep/attention_beta" in out, out
+    shutil.copyfile("two.h5", "loose.h5")
+    with h5py.File("loose.h5", "r+") as file:
+        scale, energy = file["sweep/attention_beta"], file["observables/energy/value"]
+        energy.dims[0].detach_scale(scale)
+    code, out = compare("one.h5", "loose.h5")
+    assert code == 1 and "dimension scales" in out, out
+
+
 @pytest.fixture(name="changed")
 def changed_limits(have):
     """limits.h5 beside changed.h5, in which one error is another."""

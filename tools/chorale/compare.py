@@ -22,6 +22,8 @@ from chorale.errors import BadFile
 from chorale.io import POSITION, SLAB, Run
 from chorale.io.hdf5 import DAMAGED
 
+# Where in the file dimension scales and what they belong to are; their names are compared.
+PLACES = ("DIMENSION_LIST", "REFERENCE_LIST")
 ORIGIN = ("parameters", "provenance", "h5md")
 SHOWN = 12  # datasets and attributes that are described
 
@@ -126,6 +128,11 @@ def same(x: np.ndarray, y: np.ndarray) -> bool:
     return x.tobytes() == y.tobytes() or x.dtype.kind == "O" and np.array_equal(x, y)
 
 
+def scales(dataset: h5py.Dataset) -> list[list[str]]:
+    """Names of the dimension scales of each of its axes."""
+    return [[scale.name for scale in axis.values()] for axis in dataset.dims]
+
+
 class Comparison:
     """Two open files; found: (name, how it differs)."""
 
@@ -165,6 +172,8 @@ class Comparison:
         if a.dtype != b.dtype:
             self.tell(name, f"types {a.dtype} and {b.dtype}")
             return
+        if scales(a) != scales(b):
+            self.tell(name, f"dimension scales {scales(a)} and {scales(b)}")
         difference = Difference()
         for where, start in slabs(shapes[0], a.dtype.itemsize):
             difference.add(start, read(self.a, a, where), read(self.b, b, where))
@@ -180,7 +189,7 @@ class Comparison:
     def attributes(self, name: str, a: h5py.HLObject, b: h5py.HLObject) -> None:
         """Attributes of two objects of one name."""
         for key in sorted(a.attrs.keys() | b.attrs.keys()):
-            if key == "frames_valid":
+            if key == "frames_valid" or key in PLACES:
                 continue
             if key not in a.attrs or key not in b.attrs:
                 self.tell_missing(f"{name}@{key}", key in a.attrs)
