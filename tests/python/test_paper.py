@@ -220,7 +220,7 @@ def test_full_size_without_slurm_is_refused_in_one_line(folder, monkeypatch):
     monkeypatch.setattr(program, "load", lambda: {"tiny": tiny()})
     monkeypatch.setattr(runs.subprocess, "run", no_program(runs.subprocess.run))
     code, _, err = paper(folder, "--full")
-    assert (code, err) == (1, "paper: --full submits jobs to Slurm, but there is no sbatch here\n")
+    assert (code, err) == (1, "paper: jobs are submitted to Slurm, but there is no sbatch here\n")
 
 
 def no_program(run):

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any, Iterator
 
 from chorale import io
-from chorale.command import TOP, first_line, mpi_environment
+from chorale.command import TOP, mpi_environment
 from chorale.errors import BadFile, Refused
 from chorale.paper.claim import FULL, SMALL, Claim, Results, Study
 from chorale.plot import kernel
+from chorale.runs import slurm
 
 SILENT = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
 CORES = 2  # that runs of small size are made for
@@ -251,15 +252,7 @@ def submit(claim: Claim, root: Path, program: Program) -> list[str]:
 def _sbatch(job: Job, after: str, environment: dict[str, str]) -> str:
     """Submits a run; its number."""
     prepare(job)
-    words = ["sbatch", "--parsable", "--output", str(job.folder / "%x-%j.log")]
-    words += shlex.split(os.environ.get("SBATCH_OPTIONS", ""))
-    words += [f"--dependency=afterok:{after}"] if after else []
-    words += [str(TOP / "jobs/study.sbatch"), *job.arguments()]
-    keys = {"cwd": TOP, "env": environment, "capture_output": True, "text": True, "check": False}
-    try:
-        done = subprocess.run(words, **keys)
-    except OSError as error:
-        raise Refused("--full submits jobs to Slurm, but there is no sbatch here", 1) from error
-    if done.returncode:
-        raise Refused(f"sbatch: {first_line(Failed(done.stderr.strip()))}", 1)
-    return done.stdout.strip().split(";")[0]
+    options = ["--output", str(job.folder / "%x-%j.log")]
+    options += [f"--dependency=afterok:{after}"] if after else []
+    script = TOP / "jobs/study.sbatch"
+    return slurm.submit(script, options, job.arguments(), cwd=TOP, env=environment)

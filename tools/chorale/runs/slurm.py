@@ -7,7 +7,7 @@ import os
 import shlex
 import subprocess
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Any, Optional, Sequence
 
 from chorale.command import TOOLS, first_line
 from chorale.errors import RunError
@@ -24,7 +24,8 @@ SCRIPT = """#!/bin/bash
 #SBATCH --output={log}
 set -euo pipefail
 cd {cwd}
-: "${{CHORALE:={program}}}"
+program={program}
+: "${{CHORALE:=$program}}"
 export CHORALE
 source {common}
 run_to_the_end {words}
@@ -50,9 +51,9 @@ def write(record: Record, folder: Path, log: Path, program: str, time: str) -> P
         job=shlex.quote(folder.name),
         ranks=record.ranks,
         time=time,
-        log=log,
+        log=shlex.quote(str(log)),
         cwd=shlex.quote(record.cwd),
-        program=program,
+        program=shlex.quote(program),
         common=shlex.quote(str(common())),
         words=shlex.join(record.arguments()),
     )
@@ -60,14 +61,14 @@ def write(record: Record, folder: Path, log: Path, program: str, time: str) -> P
     return script
 
 
-def submit(script: Path, options: Sequence[str]) -> str:
-    """The number of the new job."""
-    words = ["sbatch", "--parsable", *shlex.split(os.environ.get("SBATCH_OPTIONS", "")), *options]
-    keys = {"capture_output": True, "text": True, "check": False}
+def submit(script: Path, options: Sequence[str], words: Sequence[str] = (), **where: Any) -> str:
+    """The number of the new job; words: what the script is given, where: cwd and env."""
+    given = ["sbatch", "--parsable", *shlex.split(os.environ.get("SBATCH_OPTIONS", "")), *options]
+    keys = {"capture_output": True, "text": True, "check": False, **where}
     try:
-        done = subprocess.run([*words, str(script)], **keys)
+        done = subprocess.run([*given, str(script), *words], **keys)
     except OSError as error:
-        raise RunError("there is no sbatch here: chorale.run needs no Slurm") from error
+        raise RunError("jobs are submitted to Slurm, but there is no sbatch here") from error
     if done.returncode:
         raise RunError(f"sbatch: {first_line(RunError(done.stderr.strip()))}")
     return done.stdout.strip().split(";")[0]
