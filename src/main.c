@@ -18,7 +18,7 @@ static void PrintUsage(void) {
   for (PetscInt i = 0; (study = StudyGet(i)); i++) printf("  %-10s %s\n", study->name, study->summary);
   puts("\nOptions:\n"
        "  STUDY -help           every key of the study with its default, unit, meaning and range\n"
-       "  STUDY ... -dry_run    check the deck, print resolved parameters, memory and cost per rank\n"
+       "  STUDY ... -dry_run    check the deck, print resolved parameters, memory and how long it would take\n"
        "  --keys                the keys of all studies as a page in Markdown\n"
        "  --version             versions of chorale and its libraries\n"
        "  --help                this text\n"

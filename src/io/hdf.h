@@ -48,9 +48,11 @@ PetscErrorCode HdfWriteRows(Hdf hdf, const char *path, PetscInt64 N, PetscInt64 
 enum { HDF_AXES = 3 };
 /* The next axis of the file's cells, /sweep/NAME: n numbers as text, which become a dimension scale, or texts. */
 PetscErrorCode HdfAddAxis(Hdf hdf, const char *name, PetscBool numeric, PetscInt n, const char *const values[]);
+/* The n axes, of these sizes, of a file that is read. */
+PetscErrorCode HdfUseAxes(Hdf hdf, int n, const PetscInt size[]);
 /* From now on HdfWriteReals, HdfWriteInts and HdfWriteColumns write the part of one cell of datasets that have the
- * axes in front; index NULL: whole datasets again, to which HdfAttachAxes attaches the scales. No effect without axes.
- */
+ * axes in front, and HdfGetShape, HdfCheckShape and HdfReadReals mean it; index NULL: whole datasets again, to which
+ * HdfAttachAxes attaches the scales. No effect without axes. */
 PetscErrorCode HdfSetCell(Hdf hdf, const PetscInt index[]);
 PetscErrorCode HdfAttachAxes(Hdf hdf, const char *path);
 /* A whole dataset of texts. */

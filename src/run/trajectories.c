@@ -59,16 +59,24 @@ PetscErrorCode TrajectoriesGetBytes(Trajectories trajectories, PetscReal *bytes)
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode TrajectoriesView(Trajectories trajectories) {
+PetscErrorCode TrajectoriesGetFileBytes(Trajectories trajectories, PetscReal *bytes) {
   const TokensLayout *l = &trajectories->layout;
-  const PetscReal bytes = trajectories->single ? 4 : 8;
+
+  PetscFunctionBeginUser;
+  *bytes = (PetscReal)trajectories->count * (trajectories->single ? 4 : 8) * (PetscReal)l->count * l->dim *
+           trajectories->frames->count;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TrajectoriesView(Trajectories trajectories) {
+  PetscReal bytes;
 
   PetscFunctionBeginUser;
   if (!trajectories->count) PetscFunctionReturn(0);
+  PetscCall(TrajectoriesGetFileBytes(trajectories, &bytes));
   PetscCall(PetscPrintf(trajectories->ensemble.world,
                         "           %" PetscInt_FMT " trajectories in %s (%.3g MB each%s)\n", trajectories->count,
-                        trajectories->output->trajectories,
-                        1e-6 * bytes * (PetscReal)l->count * l->dim * trajectories->frames->count,
+                        trajectories->output->trajectories, 1e-6 * (double)bytes / trajectories->count,
                         trajectories->output->options.compress ? " before compression" : ""));
   PetscFunctionReturn(0);
 }
@@ -100,6 +108,8 @@ PetscErrorCode TrajectoriesResume(Trajectories trajectories, PetscInt r, PetscIn
   PetscCall(OutputTrajectory(trajectories->output, r, PETSC_FALSE, path));
   PetscCall(TrajectoryOpen(trajectories->tokens, path, trajectories->frames->count, frames, trajectories->single,
                            &trajectories->current));
+  /* those of a longer horizon may be rounded otherwise */
+  if (trajectories->current) PetscCall(TrajectorySetTimes(trajectories->current, trajectories->frames->time));
   if (trajectories->current) PetscFunctionReturn(0);
   PetscCallMPI(MPI_Comm_rank(trajectories->layout.comm, &shard));
   if (!shard) fprintf(stderr, "chorale: warning: %s: cannot be continued; realization %d begins again\n", path, (int)r);

@@ -17,6 +17,8 @@ PETSC_INTERN PetscErrorCode TrajectoriesCreate(Output output, Ensemble ensemble,
 PETSC_INTERN PetscErrorCode TrajectoriesDestroy(Trajectories *trajectories);
 /* How many realizations have one; 0 for NULL. Pure. */
 PETSC_INTERN PetscInt TrajectoriesCount(Trajectories trajectories);
+/* Of all of them on disk, before compression. Not collective. */
+PETSC_INTERN PetscErrorCode TrajectoriesGetFileBytes(Trajectories trajectories, PetscReal *bytes);
 /* Memory of the rank that has most. Not collective. */
 PETSC_INTERN PetscErrorCode TrajectoriesGetBytes(Trajectories trajectories, PetscReal *bytes);
 PETSC_INTERN PetscErrorCode TrajectoriesView(Trajectories trajectories);

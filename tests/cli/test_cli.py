@@ -15,7 +15,8 @@ from run import CHORALE, TIMEOUT, chorale, own_lines
 KEYS = {
     "simulate": """
         tokens_count tokens_dim tokens_init tokens_kappa tokens_clusters tokens_harmonic
-        tokens_amplitude tokens_cosine tokens_file tokens_dataset layers_depth layers_horizon
+        tokens_amplitude tokens_cosine tokens_file tokens_dataset tokens_frame layers_depth
+        layers_horizon
         layers_adaptive attention_type attention_mask attention_beta attention_value
         attention_weights attention_heads attention_head_dim attention_random_value
         attention_engine attention_tol attention_sinkhorn_iterations attention_sinkhorn_tol
@@ -26,7 +27,7 @@ KEYS = {
         output_overwrite output_every output_log output_trajectories output_precision
         output_compress output_table output_modes output_radius output_clusters output_attention
         checkpoint_every checkpoint_interval checkpoint_resume checkpoint_walltime
-        checkpoint_stop_file progress dry_run
+        checkpoint_stop_file checkpoint_keep progress dry_run
     """.split(),
     "kernel": """
         tokens_dim attention_beta attention_value mlp_activation mlp_bias_u mlp_bias_w

@@ -62,6 +62,8 @@ static PetscErrorCode Create(void *state, Run run) {
   chaos->run = run;
   PetscCall(ModelOptionsRead(&options));
   PetscCall(ChaosDesignRead(&options, design));
+  if (design->reference == CHAOS_TWIN) PetscCall(RunFix(run, "chaos_reference", NULL)); /* see ChaosStartSystems */
+  if (design->restarts) PetscCall(RunFix(run, "chaos_restarts", NULL));
   PetscCall(RunCreateEnsemble(run, &options.ensemble, TokensBlockCount(design->largest), &chaos->layout));
   PetscCall(NoiseCreate(design->dim, &options.noise, &chaos->noise));
   PetscCall(NoiseCreateField(chaos->noise, &chaos->field));
@@ -108,6 +110,22 @@ static PetscErrorCode View(void *state) {
     PetscCall(PetscPrintf(chaos->layout.shards, "the largest set of tokens:\n"));
     PetscCall(SystemView(largest, chaos->noise));
   }
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Guess(void *state, StudyGuess *guess) {
+  Chaos *chaos = state;
+  PetscReal flops, sum = 0;
+
+  PetscFunctionBeginUser;
+  *guess = (StudyGuess){.transport = ChaosTransportSeconds(&chaos->design)};
+  for (PetscInt i = 0; i < chaos->design.counts; i++) {
+    PetscCall(SystemGetFlops(&chaos->system[i], chaos->noise, &flops));
+    sum += chaos->twin[i].tokens ? 2 * flops : flops;
+  }
+  flops = 0;
+  if (chaos->reference.tokens) PetscCall(SystemGetFlops(&chaos->reference, chaos->noise, &flops));
+  guess->step = ModelSeconds(sum + flops);
   PetscFunctionReturn(0);
 }
 
@@ -187,6 +205,7 @@ const Study StudyChaos = {
     .create = Create,
     .keep = Keep,
     .view = View,
+    .guess = Guess,
     .start = Begin,
     .step = Step,
     .frame = Measure,

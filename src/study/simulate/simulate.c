@@ -23,6 +23,7 @@ typedef struct {
 
 static PetscErrorCode CreateObjects(Simulation *simulation, const ModelOptions *options) {
   const PetscInt64 count = options->start.count;
+  PetscBool layered;
 
   PetscFunctionBeginUser;
   PetscCall(SystemCreate(simulation->layout.shards, count, options, &simulation->system));
@@ -32,6 +33,8 @@ static PetscErrorCode CreateObjects(Simulation *simulation, const ModelOptions *
   PetscCall(NoiseCreateField(simulation->noise, &simulation->field));
   PetscCall(SchemeCheck(simulation->system.scheme, simulation->noise, simulation->dt));
   PetscCall(RunSetTrajectories(simulation->run, simulation->system.tokens));
+  PetscCall(AttentionIsLayered(simulation->system.attention, &layered));
+  if (layered) PetscCall(RunFix(simulation->run, NULL, "attention_weights"));
   PetscFunctionReturn(0);
 }
 
@@ -99,6 +102,18 @@ static PetscErrorCode View(void *state) {
   PetscFunctionReturn(0);
 }
 
+/* A frame has the kernel sums of attention, for the energy. */
+static PetscErrorCode Guess(void *state, StudyGuess *guess) {
+  Simulation *simulation = state;
+  PetscReal step, frame, travel, bytes;
+
+  PetscFunctionBeginUser;
+  PetscCall(SystemGetFlops(&simulation->system, simulation->noise, &step));
+  PetscCall(AttentionGetCost(simulation->system.attention, &frame, &travel, &bytes));
+  *guess = (StudyGuess){.step = ModelSeconds(step), .frame = ModelSeconds(frame)};
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode Begin(void *state, PetscInt r) {
   Simulation *simulation = state;
 
@@ -149,11 +164,13 @@ const Study StudySimulate = {
     .size = sizeof(Simulation),
     .checkpoints = PETSC_TRUE,
     .thins = PETSC_TRUE,
+    .grows = PETSC_TRUE,
     .select = Select,
     .create = Create,
     .keep = Keep,
     .view = View,
     .cost = Cost,
+    .guess = Guess,
     .start = Begin,
     .step = Step,
     .frame = Measure,

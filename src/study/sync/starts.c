@@ -96,6 +96,7 @@ static PetscErrorCode Create(void *state, Run run) {
   starts->count = options.start.count;
   starts->dt = ModelStepSize(&options);
   PetscCall(CheckStarts(starts, &options));
+  PetscCall(RunFix(run, "sync_starts", NULL)); /* starts are those of realizations beyond the ensemble */
   PetscCall(RunCreateEnsemble(run, &options.ensemble, TokensBlockCount(starts->count), &starts->layout));
   PetscCall(CreateObjects(starts, &options));
   PetscCall(RunSetFrames(run, (PetscInt)options.layers.depth, options.layers.horizon, FRAMES_PRODUCT));
