@@ -149,24 +149,33 @@ def test_the_jobs_of_a_page_run(tree, page):
 
 
 @pytest.mark.full
-def test_the_grid_runs_what_is_missing_and_draws_all(tree):
-    """Three of its 81 runs are missing."""
-    (tree / "build/grid").mkdir()
-    keys = {"layers_depth": 10, "mlp_width": 16, "output_file": "grid.h5", "progress": "off"}
-    chorale(["simulate", *options(**keys)])
-    cells = list(grid.cells())
-    assert len(cells) == len(set(cells)) == 81
-    for cell in cells[3:]:
-        (tree / f"build/grid/{cell.name}.h5").symlink_to(tree / "grid.h5")
-    small = "-layers_depth 10 -ensemble_realizations 2"
-    program = shlex.quote(CHORALE)
-    words = f"tools/grid build/grid --jobs 2 --chorale {program} --options '{small}'"
-    said = run("sh", words)
-    assert said.startswith("3 runs, 2 at a time: ") and said.endswith("build/grid/grid.png\n"), said
+def test_the_grid_is_three_sweeps_of_single_runs_and_a_figure(tree):
+    """A second call goes on; a cell of each sweep has the bits of the single run."""
+    small = "-layers_depth 6 -mlp_width 16"
+    words = f"tools/grid build/grid --jobs 2 --chorale {shlex.quote(CHORALE)} --options"
+    said = run("sh", f"{words} '{small}'")
+    assert said.startswith("3 sweeps, 2 ranks: ") and said.endswith("build/grid/grid.png\n"), said
     assert (tree / "build/grid/grid.png").stat().st_size > 50000
-    with io.open(f"build/grid/{cells[0].name}.h5") as made:
-        assert made.parameters["tokens_dim"] == "128" and made.realizations_done is None
-        assert made.observables["energy"].value.shape == (11, 2)
+    run("sh", f"{words} '{small} -ensemble_realizations 2'")
+    found = {}
+    for name in grid.SWEEPS:
+        with io.open(f"build/grid/{name}.h5") as made:
+            for cell, one in grid.cells([made]):
+                found[cell] = {key: seen.values() for key, seen in one.observables.items()}
+    assert len(found) == 81
+    for name, cell in (
+        ("no-bias", grid.Cell("silu", 64, 0.0, -1)),
+        ("bias", grid.Cell("tanh", 5, 0.1, 1)),
+        ("no-mlp", grid.Cell(None, 128, 0.0, 0)),
+    ):
+        keys = {"tokens_dim": cell.dim, "attention_value": cell.value, "progress": "off"}
+        if cell.activation:
+            keys["mlp_activation"] = cell.activation
+        single = ["simulate", grid.DECK, *small.split(), *grid.SWEEPS[name]]
+        chorale([*single, *options(**keys, ensemble_realizations=2, output_file="single.h5")])
+        with io.open("single.h5") as one:
+            for key, observable in one.observables.items():
+                assert observable.values().tobytes() == found[cell][key].tobytes(), (name, key)
 
 
 @pytest.mark.full

@@ -1,5 +1,5 @@
 """One line for each run of a folder or of a list of results: is it complete, how far has it got,
-what did it say last. Tasks of a job array and runs of the grid that left nothing are told, too."""
+what did it say last. Tasks of a job array that left nothing are told, too."""
 
 from __future__ import annotations
 
@@ -33,14 +33,6 @@ def tasks_of(folder: Path, stems: Iterable[str]) -> set[str]:
     return {f"task_{number:04d}" for number in numbers}
 
 
-def grid_of(stems: set[str]) -> set[str]:
-    """Names of all runs of tools/grid, where some of them are here."""
-    from chorale.grid import cells
-
-    names = {cell.name for cell in cells()}
-    return names if names & stems else set()
-
-
 def told_failure(log: Path) -> bool:
     """Whether this is the log of a run that left no results."""
     numbered = re.search(r"-\d+(_\d+)?$", log.stem)  # of a job: the log of some other name
@@ -60,7 +52,7 @@ def runs_in(folder: str) -> list[str]:
             found.add(str(path.with_suffix(".h5")))
     for place in {path.parent for path in paths}:
         stems = {Path(path).stem for path in found if Path(path).parent == place}
-        expected |= {str(place / f"{name}.h5") for name in tasks_of(place, stems) | grid_of(stems)}
+        expected |= {str(place / f"{name}.h5") for name in tasks_of(place, stems)}
     return sorted(found | expected)
 
 

@@ -338,7 +338,7 @@ def parse() -> argparse.Namespace:
         "--brief",
         action="store_true",
         help="one line for each run of the FILEs and folders: complete, running, stopped, failed, "
-        "killed or missing (of a job array or the grid), how far it is, and its last message; "
+        "killed or missing (of a job array), how far it is, and its last message; "
         "exit code 1 unless all are complete",
     )
     parser.add_argument(
