@@ -48,7 +48,8 @@ PetscErrorCode CheckpointCatchSignals(void);
 /* Of the study of output, which stays the caller's; catches signals as above. With options.resume looks for a
  * checkpoint, falls back to the one before with a warning when it is damaged, and refuses (user input, naming the key)
  * a checkpoint or complete results of other physics; complete results with fewer realizations, or of a shorter horizon,
- * are gone on from. Results that cannot be read are written anew, with a warning, if there is a checkpoint. steps: of one realization, or of the unit a study counts in. Collective on the world. */
+ * are gone on from. Results that cannot be read are written anew, with a warning, if there is a checkpoint. steps: of
+ * one realization, or of the unit a study counts in. Collective on the world. */
 PetscErrorCode CheckpointCreate(const CheckpointOptions *options, Output output, Ensemble ensemble, PetscInt steps,
                                 Checkpoint *checkpoint);
 /* The same of the n cells of a sweep, parts of `whole` with as many realizations each. Realization r of cell c of R

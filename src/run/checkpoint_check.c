@@ -93,7 +93,9 @@ static PetscErrorCode CompareKey(const char *key, const char *value, void *conte
             "%s = %s: %s was made with %s; a resumed run may change only groups, file names, progress and "
             "checkpoint_*%s",
             key, value, comparison->file, found ? old : "no such key",
-            comparison->steps ? "" : ", and have more realizations or a longer horizon; another output_file takes another run");
+            comparison->steps
+                ? ""
+                : ", and have more realizations or a longer horizon; another output_file takes another run");
   PetscFunctionReturn(0);
 }
 

@@ -58,10 +58,10 @@ struct _p_Checkpoint {
   struct {
     PetscInt realizations, steps; /* steps: 0 where the horizon is the same */
   } earlier;                      /* what the complete results have from which this run goes on, 0 for none */
-  char continued[512]; /* which these were, for /provenance */
-  PetscBool loaded;    /* rows are read, or there are none to be read */
-  PetscBool trusted;   /* file is whole: it may take the place of previous */
-  PetscInt current;    /* the group's realization in progress, -1 for none */
+  char continued[512];            /* which these were, for /provenance */
+  PetscBool loaded;               /* rows are read, or there are none to be read */
+  PetscBool trusted;              /* file is whole: it may take the place of previous */
+  PetscInt current;               /* the group's realization in progress, -1 for none */
   PetscErrorCode (*before)(void *context), (*after)(void *context); /* a write */
   void *context;
 

@@ -10,16 +10,16 @@
 
 #include "run/target.h"
 
-/* What may grow, as the results have it and as the deck has it now. The target may change: it is how many there are that
- * must not be fewer. */
+/* What may grow, as the results have it and as the deck has it now. The target may change: it is how many there are
+ * that must not be fewer. */
 enum { REALIZATIONS, DEPTH, HORIZON, TARGET, SIZES };
 static const char *const names[SIZES] = {"ensemble_realizations", "layers_depth", "layers_horizon", "ensemble_target"};
 
 typedef struct {
   Hdf hdf;
   char old[SIZES][PETSC_MAX_PATH_LEN], new[SIZES][PETSC_MAX_PATH_LEN];
-  char most[PETSC_MAX_PATH_LEN];    /* realizations that the results might have had, as the deck said */
-  char log[CHECKPOINT_NAME]; /* output_log */
+  char most[PETSC_MAX_PATH_LEN]; /* realizations that the results might have had, as the deck said */
+  char log[CHECKPOINT_NAME];     /* output_log */
 } Sizes;
 
 PetscBool CheckpointMayGrow(const char *key) {
@@ -76,10 +76,10 @@ static PetscErrorCode CheckKind(Checkpoint checkpoint, const Sizes *sizes) {
     PetscCall(PetscSNPrintf(why, sizeof(why), "its numbers depend on that (%s)", fixed));
   else if (!checkpoint->options.grows)
     PetscCall(PetscStrncpy(why, "only study simulate goes on to a longer horizon", sizeof(why)));
-  PetscCheck(!why[0], checkpoint->layout.world, PETSC_ERR_USER_INPUT,
-             "layers_depth = %s, layers_horizon = %s: %s has %s and %s, and %s; another output_file takes the longer run",
-             sizes->new[DEPTH], sizes->new[HORIZON], checkpoint->output->file, sizes->old[DEPTH], sizes->old[HORIZON],
-             why);
+  PetscCheck(
+      !why[0], checkpoint->layout.world, PETSC_ERR_USER_INPUT,
+      "layers_depth = %s, layers_horizon = %s: %s has %s and %s, and %s; another output_file takes the longer run",
+      sizes->new[DEPTH], sizes->new[HORIZON], checkpoint->output->file, sizes->old[DEPTH], sizes->old[HORIZON], why);
   PetscFunctionReturn(0);
 }
 
@@ -99,8 +99,7 @@ static PetscErrorCode CheckHorizon(Checkpoint checkpoint, const Sizes *sizes, Pe
   PetscCheck(now == old, world, PETSC_ERR_USER_INPUT,
              "layers_horizon = %s: %s has steps of %.17g, layers_horizon / layers_depth = %s / %s; a run that goes on "
              "has the same, not %.17g",
-             sizes->new[HORIZON], file, (double)old, sizes->old[HORIZON], sizes->old[DEPTH],
-             (double)now);
+             sizes->new[HORIZON], file, (double)old, sizes->old[HORIZON], sizes->old[DEPTH], (double)now);
   PetscCheck(!sizes->log[0] || !strcmp(sizes->log, "0"), world, PETSC_ERR_USER_INPUT,
              "output_log = %s: its frames depend on the horizon, so that %s cannot go on to a longer one", sizes->log,
              file);
@@ -138,8 +137,7 @@ PetscErrorCode CheckpointExtend(Checkpoint checkpoint, Hdf hdf) {
   PetscCall(DeckVisit(ReadSize, &sizes));
   PetscCall(HdfReadAttribute(hdf, "/parameters", TARGET_MOST, sizeof(sizes.most), sizes.most, &chosen));
   const char *asked = chosen ? sizes.most : sizes.old[REALIZATIONS];
-  const PetscBool more =
-      strcmp(asked, sizes.new[REALIZATIONS]) || Differs(&sizes, TARGET) ? PETSC_TRUE : PETSC_FALSE;
+  const PetscBool more = strcmp(asked, sizes.new[REALIZATIONS]) || Differs(&sizes, TARGET) ? PETSC_TRUE : PETSC_FALSE;
   const PetscBool longer = Differs(&sizes, DEPTH) || Differs(&sizes, HORIZON) ? PETSC_TRUE : PETSC_FALSE;
   if (!more && !longer) PetscFunctionReturn(0);
   realizations = (PetscInt)strtol(sizes.old[REALIZATIONS], NULL, 10);

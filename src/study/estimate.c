@@ -5,9 +5,10 @@
 
 #include "law/stats/stopping.h"
 
-#define LONG       3    /* seconds: what the study knows to take longer is not timed, and nothing twice after so many */
+#define LONG       3    /* seconds: what the study knows to take longer is not timed */
+#define PATIENCE   2    /* seconds, after which nothing is timed twice */
 #define BUDGET     0.6  /* seconds for the first steps, and once more for samples of later ones; of all cells timed */
-#define PARTS      4    /* of a realization, which are sampled */
+#define SHORT      20   /* realizations that are timed, at most, where they are short */
 #define CELLS      12   /* of a sweep that are timed, at most, spread over those from most work to least */
 #define WRITE_RATE 5e8  /* bytes per second: what a disk of a node, or a rank of a parallel file system, takes */
 #define TEXT       1024 /* room for a line */
@@ -27,7 +28,7 @@ typedef enum {
 typedef struct {
   PetscReal start, step, frame;
   PetscReal kind[KINDS]; /* seconds of a realization by kind of work */
-  PetscReal guessed;              /* 1 where steps or frames take so long that they are not timed; else 0 */
+  PetscReal guessed;     /* 1 where steps or frames take so long that they are not timed; else 0 */
 } Times;
 
 typedef struct {
@@ -35,12 +36,11 @@ typedef struct {
   Kind kind;
 } Event;
 /* Events of PETSc's log by kind of work; one that contains others is not among them. */
-static const Event events[] = {
-    {"AttentionEval", ATTENTION}, {"SpectralDraw", NOISE}, {"SpectralApply", NOISE},
-    {"GramApply", NOISE},         {"MLPDraw", NOISE},      {"MLPApply", NOISE},
-    {"DistCircle", W2},           {"DistSliced", W2},      {"DistAuction", W2}};
+static const Event events[] = {{"AttentionEval", ATTENTION}, {"SpectralDraw", NOISE}, {"SpectralApply", NOISE},
+                               {"GramApply", NOISE},         {"MLPDraw", NOISE},      {"MLPApply", NOISE},
+                               {"DistCircle", W2},           {"DistSliced", W2},      {"DistAuction", W2}};
 
-static PetscLogEvent ids[PETSC_STATIC_ARRAY_LENGTH(events)]; /* -1: nothing of that kind was made */
+static PetscLogEvent ids[PETSC_STATIC_ARRAY_LENGTH(events)]; /* -1: nothing of that kind was made so far */
 
 /* Seconds, by kind as far as they are of events. */
 typedef struct {
@@ -51,7 +51,7 @@ typedef struct {
 typedef struct {
   Clock start, step, frame; /* step: a step's mean over the realization; frame: the sum of so many frames */
   PetscInt frames;
-  double begun, budget; /* when the first cell was begun; seconds for this one */
+  double begun, budget;                  /* when the first cell was begun; seconds for this one */
   PetscBool step_guessed, frame_guessed; /* they take long */
 } Sample;
 
@@ -60,6 +60,7 @@ static PetscErrorCode Count(double sign, Clock *clock) {
   PetscFunctionBeginUser;
   for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(events); i++) {
     PetscEventPerfInfo info = {0};
+    if (ids[i] < 0) PetscCall(PetscLogEventGetId(events[i].name, &ids[i]));
     if (ids[i] < 0) continue;
     PetscCall(PetscLogEventGetPerfInfo(PETSC_DETERMINE, ids[i], &info));
     clock->kind[events[i].kind] += sign * info.time;
@@ -98,7 +99,7 @@ static PetscErrorCode TimeFrame(Run run, PetscInt r, PetscInt f, Sample *sample)
   PetscBool late;
 
   PetscFunctionBeginUser;
-  PetscCall(IsLate(run, sample->begun + LONG, &late));
+  PetscCall(IsLate(run, sample->begun + PATIENCE, &late));
   if (sample->frame_guessed || (late && sample->frames)) PetscFunctionReturn(0);
   PetscCall(Go(&sample->frame));
   PetscCall(run->study->frame(run->state, r, f, ResultsFrame(run->results, run->current, f)));
@@ -109,8 +110,8 @@ static PetscErrorCode TimeFrame(Run run, PetscInt r, PetscInt f, Sample *sample)
 
 /* Steps from l on, and their frames, until `seconds` have passed on the first shard; at least one stride. *next: the
  * step that it came to; *step: their sum. *ended: nothing follows. */
-static PetscErrorCode TimeSteps(Run run, PetscInt r, PetscInt l, double seconds, Sample *sample,
-                                PetscInt *next, Clock *step, PetscBool *ended) {
+static PetscErrorCode TimeSteps(Run run, PetscInt r, PetscInt l, double seconds, Sample *sample, PetscInt *next,
+                                Clock *step, PetscBool *ended) {
   const double end = MPI_Wtime() + seconds;
   PetscBool over = PETSC_FALSE;
 
@@ -129,23 +130,28 @@ static PetscErrorCode TimeSteps(Run run, PetscInt r, PetscInt l, double seconds,
   PetscFunctionReturn(0);
 }
 
-/* From where the first steps came to: a few at places spread over the rest, each for its share of it. */
-static PetscErrorCode TimeRest(Run run, PetscInt r, PetscInt reached, Sample *sample) {
-  const PetscReal rest = 1 - (PetscReal)reached / run->steps;
-  PetscBool ended = PETSC_FALSE, late;
+/* From where the first steps came to: single strides at places spread over the rest, by the golden section, so that
+ * they meet every phase of what comes again and again; where there is no time for any, the first ones, *first in all,
+ * speak for them. */
+static PetscErrorCode TimeRest(Run run, PetscInt r, PetscInt reached, const Clock *first, Sample *sample) {
+  const PetscReal rest = 1 - (PetscReal)reached / run->steps, golden = (PetscSqrtReal(5) - 1) / 2;
+  const PetscInt strides = (run->steps - reached) / run->stride;
+  const double end = PetscMin(MPI_Wtime() + sample->budget, sample->begun + PATIENCE);
+  PetscBool ended = PETSC_FALSE, late = PETSC_FALSE;
   PetscInt next, taken = 0;
-  Clock means = {0}, step;
+  Clock sum = {0}, step;
 
   PetscFunctionBeginUser;
-  for (PetscInt part = 1; part < PARTS && !ended; part++) {
-    const PetscInt strides = (PetscInt)((PetscInt64)(run->steps / run->stride) * part / PARTS), l = strides * run->stride;
-    PetscCall(IsLate(run, sample->begun + LONG, &late));
-    if (l < reached || late) continue;
-    PetscCall(TimeSteps(run, r, l, sample->budget / (PARTS - 1), sample, &next, &step, &ended));
-    Accumulate(&means, 1.0 / (next - l), &step);
-    taken++;
+  for (PetscInt i = 1; i <= strides && !ended; i++) {
+    const PetscReal place = (PetscReal)i * golden;
+    PetscCall(IsLate(run, end, &late));
+    if (late) break;
+    PetscCall(TimeSteps(run, r, reached + (PetscInt)((place - PetscFloorReal(place)) * strides) * run->stride, -1,
+                        sample, &next, &step, &ended));
+    Accumulate(&sum, 1, &step);
+    taken += run->stride;
   }
-  Accumulate(&sample->step, taken ? rest / taken : rest / (1 - rest), taken ? &means : &sample->step);
+  Accumulate(&sample->step, rest / (taken ? taken : reached), taken ? &sum : first);
   PetscFunctionReturn(0);
 }
 
@@ -168,17 +174,13 @@ static PetscErrorCode Guess(Run run, Sample *sample) {
   PetscFunctionReturn(0);
 }
 
-/* The first realization of this group, from its start as far as time allows, and then here and there. */
-static PetscErrorCode TakeSample(Run run, Sample *sample) {
-  const PetscInt r = run->layout.group;
+/* Realization r from its start as far as time allows, and then here and there. */
+static PetscErrorCode TakeOne(Run run, PetscInt r, Sample *sample) {
   PetscInt reached;
   PetscBool ended;
   Clock step;
 
   PetscFunctionBeginUser;
-  PetscCall(Guess(run, sample));
-  PetscCall(ResultsAllocate(run->results));
-  run->current = 0;
   PetscCall(Go(&sample->start));
   if (run->study->start) PetscCall(run->study->start(run->state, r));
   PetscCall(Halt(&sample->start));
@@ -186,9 +188,34 @@ static PetscErrorCode TakeSample(Run run, Sample *sample) {
   if (sample->step_guessed) PetscFunctionReturn(0);
   PetscCall(TimeSteps(run, r, 0, sample->budget, sample, &reached, &step, &ended));
   Accumulate(&sample->step, 1.0 / run->steps, &step);
-  if (reached < run->steps && !ended) PetscCall(TimeRest(run, r, reached, sample));
+  if (reached < run->steps && !ended) PetscCall(TimeRest(run, r, reached, &step, sample));
   if (run->frames.count > 1 && sample->frames < 2) /* they are rarer than these steps */
     PetscCall(TimeFrame(run, r, run->frames.count / 2, sample));
+  PetscFunctionReturn(0);
+}
+
+static void Divide(Clock *clock, double n) {
+  clock->all /= n;
+  for (int k = 0; k < KINDS; k++) clock->kind[k] /= n;
+}
+
+/* The first realizations of this group: one, or more where they are short. */
+static PetscErrorCode TakeSample(Run run, Sample *sample) {
+  const EnsembleLayout *e = &run->layout;
+  const double end = MPI_Wtime() + sample->budget;
+  PetscBool late = PETSC_FALSE;
+  PetscInt taken = 0;
+
+  PetscFunctionBeginUser;
+  PetscCall(Guess(run, sample));
+  PetscCall(ResultsAllocate(run->results));
+  run->current = 0;
+  do {
+    PetscCall(TakeOne(run, e->group + taken++ * e->groups, sample));
+    PetscCall(IsLate(run, end, &late));
+  } while (!late && !sample->step_guessed && taken < PetscMin(SHORT, e->owned));
+  Divide(&sample->start, taken);
+  Divide(&sample->step, taken);
   PetscFunctionReturn(0);
 }
 
@@ -252,7 +279,7 @@ static void Size(PetscReal bytes, char *text, size_t room) {
 /* What takes at least a twentieth of the time, the most first. */
 static PetscErrorCode Shares(const PetscReal kind[KINDS], PetscReal all, char text[TEXT]) {
   static const char *const names[KINDS] = {"attention", "noise",  "other work of steps",
-                                                    "W2",        "frames", "writing files"};
+                                           "W2",        "frames", "writing files"};
   PetscBool said[KINDS] = {PETSC_FALSE};
   char part[64];
 
@@ -292,8 +319,7 @@ static void Add(Run run, PetscReal left, const Times *times, Sum *sum) {
 }
 
 /* Times of a realization whose work, by the number of operations, is `ratio` times as much as that of one timed. */
-static void Scale(PetscReal ratio, PetscInt steps, const Times *timed, PetscInt their_steps,
-                  Times *times) {
+static void Scale(PetscReal ratio, PetscInt steps, const Times *timed, PetscInt their_steps, Times *times) {
   *times = *timed;
   times->step *= ratio * their_steps / steps;
   times->frame *= ratio * their_steps / steps;
@@ -317,7 +343,7 @@ static PetscErrorCode AddCells(const Cells *cells, const PetscReal left[], Sum *
     PetscBool late = PETSC_FALSE;
     if (left[run->cell] <= 0) continue;
     PetscCall(RunGetWork(run, &work));
-    if (before) PetscCall(IsLate(run, begun + LONG, &late));
+    if (before) PetscCall(IsLate(run, begun + PATIENCE, &late));
     if (seen++ % stretch || late)
       Scale(work / timed_work, run->steps, &timed, before->steps, &times);
     else {
@@ -358,12 +384,14 @@ static PetscErrorCode Remarks(const Cells *cells, const Sum *sum, char text[TEXT
   PetscFunctionBeginUser;
   text[0] = '\0';
   if (cells->count > 1)
-    PetscCall(PetscSNPrintf(text, TEXT, ";\n           %.0f of its cells timed, others told from the number of operations",
+    PetscCall(PetscSNPrintf(text, TEXT,
+                            ";\n           %.0f of its cells timed, others told from the number of operations",
                             (double)sum->timed));
   if (sum->guessed > 0)
     PetscCall(PetscStrlcat(text, ";\n           too long to be timed, from the number of operations", TEXT));
   if (cells->run[0]->target) {
-    PetscCall(PetscSNPrintf(part, TEXT, ";\n           ensemble_target may need fewer, at least %d in all", STOPPING_FIRST));
+    PetscCall(
+        PetscSNPrintf(part, TEXT, ";\n           ensemble_target may need fewer, at least %d in all", STOPPING_FIRST));
     PetscCall(PetscStrlcat(text, part, TEXT));
   }
   PetscFunctionReturn(0);
@@ -430,8 +458,7 @@ PetscErrorCode EstimateView(const Cells *cells) {
   PetscCall(CountAll(cells, left, &most, &bytes));
   if (most > 0) {
     PetscCall(PetscLogDefaultBegin());
-    for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(events); i++)
-      PetscCall(PetscLogEventGetId(events[i].name, &ids[i]));
+    for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(events); i++) ids[i] = -1;
     PetscCall(AddCells(cells, left, &sum));
     PetscCall(Slowest(first->layout.world, &sum));
     PetscCall(Say(cells, bytes, &sum));

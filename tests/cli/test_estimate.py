@@ -5,7 +5,7 @@ import os
 import re
 
 import pytest
-from run import chorale, datasets, options, same_bits
+from run import chorale, datasets, options, same_bits, without
 
 RUN = dict(tokens_count=300, layers_depth=12, mlp_width=8, ensemble_realizations=5, output_every=4)
 CHAOS = dict(
@@ -20,7 +20,7 @@ STUDIES = {
 }
 TIME = re.compile(
     r"^time +(?:about \d\S* \w+(?: \d+ \w+)?|under a second) on (\d+) ranks?, "
-    r"[\d.]+ [kMGT]B of files(.*)\n +([\d.]+) realizations? one after the other, of (\d+) steps "
+    r"[\d.]+ [kMGT]B of files(.*)\n +([\d.]+) realizations? one after the other, of ([\d.]+) steps "
     r"and (\d+) frames; start-up aside",
     re.M,
 )
@@ -37,7 +37,7 @@ def estimate(study, ranks=1, hook=None, **keys):
     found = {name: float(value) for name, value in re.findall(r"(\w+)=(\S+)", line.group(1))}
     assert int(told.group(1)) == ranks
     assert float(told.group(3)) == pytest.approx(found["realizations"], rel=1e-3)
-    assert (int(told.group(4)), int(told.group(5))) == (found["steps"], found["frames"])
+    assert (float(told.group(4)), int(told.group(5))) == (found["steps"], found["frames"])
     shares = [int(share) for share in re.findall(r"(\d+)%", told.group(2))]
     assert sum(shares) <= 103 and all(share >= 5 for share in shares), told.group(2)
     return found
@@ -109,3 +109,56 @@ def test_what_would_take_minutes_is_not_timed(folder):
     step = float(re.search(r"\bstep=(\S+)", done.stdout).group(1))
     cost = float(re.search(r"^total +per step and rank: (\S+) Gflop", done.stdout, re.M).group(1))
     assert step == pytest.approx(cost / 10, rel=0.01)
+
+
+SWEEP = dict(RUN, attention_beta="1,2,3", tokens_dim="3,4")
+DEPTHS = dict(RUN, attention_beta="1,2,3", layers_depth="12,24", output_every=24)
+
+
+@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.full)])
+@pytest.mark.parametrize("keys, steps, frames", [(SWEEP, 12, 4), (DEPTHS, 18, 2)])
+def test_of_a_sweep_it_is_the_sum_over_cells(folder, keys, steps, frames, ranks):
+    """Of six cells, which may have different numbers of steps."""
+    found = estimate("simulate", ranks, **dict(keys, ensemble_groups=ranks))
+    assert (found["steps"], found["frames"]) == (pytest.approx(steps, abs=0.5), frames)
+    assert found["realizations"] == 30 / ranks
+    assert found["seconds"] == pytest.approx(seconds(found), rel=1e-4)
+    one = estimate("simulate", **dict(keys, attention_beta=1, tokens_dim=3, layers_depth=12))
+    assert found["bytes"] == 6 * one["bytes"]
+    assert os.listdir(folder) == [], "leaves files"
+
+
+def test_a_sweep_that_is_done_in_part_has_the_rest_left(folder):
+    keys = dict(SWEEP, progress="off", output_file="run.h5")
+    chorale(["simulate"] + options(**keys))
+    keys.update(checkpoint_resume=True, ensemble_realizations=7)
+    assert estimate("simulate", **keys)["realizations"] == 6 * 2
+
+
+def test_many_cells_are_told_from_few(folder):
+    words = dict(tokens_count=4, layers_depth=2, mlp_width=2, attention_beta="lin:0.1:1:50")
+    done = chorale(["simulate", "-dry_run"] + options(**words))
+    told = re.search(r"(\d+) of its cells timed, others told from", done.stdout)
+    assert told and 1 <= int(told.group(1)) <= 12
+
+
+def test_steps_of_levels_are_taken_in_whole_strides(folder):
+    """On a clock that stands still all steps of a realization."""
+    keys = dict(tokens_count=8, layers_depth=16, scheme_levels=3, scheme_type="heun")
+    keys.update(noise_type="spectral", noise_degree=4, ensemble_realizations=3)
+    found = estimate("simulate", hook="-1 1000 0 clock=1", **keys)
+    assert (found["step"], found["steps"], found["frames"]) == (0, 16, 2)
+    assert estimate("simulate", **keys)["step"] > 0
+
+
+def test_a_target_may_need_fewer(folder):
+    keys = dict(RUN, ensemble_realizations=100, ensemble_target="energy:0.1")
+    said = chorale(["simulate", "-dry_run"] + options(**keys)).stdout
+    assert re.search(r"^time +at most (about|under) ", said, re.M)
+    assert "ensemble_target may need fewer, at least 32 in all" in said
+
+
+def test_shares_name_w2(folder):
+    keys = dict(CHAOS, tokens_count="256,512", tokens_dim=4, chaos_reference=512, layers_depth=1)
+    said = chorale(["chaos", "-dry_run"] + options(**keys)).stdout
+    assert re.search(r"^time .* of which W2 \d+%", said, re.M), said

@@ -283,7 +283,8 @@ def test_a_sweep_of_every_study_takes_more_realizations(folder, study):
     for file, r in (("whole.h5", 5), ("run.h5", 3)):
         chorale([study] + options(output_file=file, ensemble_realizations=r, **keys), ranks=2)
     keys.update(output_file="run.h5", ensemble_realizations=5, checkpoint_resume=True)
-    stopped = chorale([study] + options(**keys), 2, check=False, hook="9 2 -1 signal=15")
+    words = options(**keys, ensemble_groups=1)
+    stopped = chorale([study] + words, 2, check=False, hook="9 2 -1 signal=15")
     assert stopped.returncode == 85, stopped
     chorale([study] + options(**keys), 3)
     assert not same_bits(datasets("run.h5"), datasets("whole.h5"))
@@ -291,7 +292,9 @@ def test_a_sweep_of_every_study_takes_more_realizations(folder, study):
 
 def test_a_sweep_goes_to_no_longer_horizon(folder):
     keys = dict(RUN, output_trajectories=0, **SWEEP)
-    refused(["simulate"] + options(**keys, checkpoint_keep=True), "checkpoint_keep = true: .* sweep")
+    refused(
+        ["simulate"] + options(**keys, checkpoint_keep=True), "checkpoint_keep = true: .* sweep"
+    )
     chorale(["simulate"] + options(**keys))
     keys.update(LONGER, checkpoint_resume=True)
     refused(["simulate"] + options(**keys), "layers_depth = 18, .* goes on with more realizations")

@@ -108,7 +108,7 @@ static PetscErrorCode Guess(void *state, StudyGuess *guess) {
   PetscReal step, frame, travel, bytes;
 
   PetscFunctionBeginUser;
-  PetscCall(SystemGetFlops(&simulation->system, simulation->noise, &step));
+  PetscCall(SimulateGetCost(&simulation->system, simulation->noise, simulation->barycentre, &step, &bytes));
   PetscCall(AttentionGetCost(simulation->system.attention, &frame, &travel, &bytes));
   *guess = (StudyGuess){.step = ModelSeconds(step), .frame = ModelSeconds(frame)};
   PetscFunctionReturn(0);
