@@ -249,7 +249,7 @@ static void Evaluate(Run run, const Sample *sample, Times *times) {
   kind[FRAMES] = frames.all - frames.kind[W2];
 }
 
-/* About 7 s, 12 min, 3 h 20 min, 2 days 5 h. */
+/* About 7 s, 1.8 min, 12 min, 3 h 20 min, 2 days 5 h. */
 static void Duration(PetscReal seconds, char *text, size_t room) {
   const long long minutes = (long long)(seconds / 60 + 0.5), hours = (long long)(seconds / 3600 + 0.5);
 
@@ -257,6 +257,8 @@ static void Duration(PetscReal seconds, char *text, size_t room) {
     (void)snprintf(text, room, "under a second");
   else if (seconds < 99.5)
     (void)snprintf(text, room, "about %.2g s", (double)seconds);
+  else if (seconds < 599)
+    (void)snprintf(text, room, "about %.2g min", (double)seconds / 60);
   else if (minutes < 60)
     (void)snprintf(text, room, "about %lld min", minutes);
   else if (hours < 48)

@@ -5,7 +5,7 @@ import os
 import re
 
 import pytest
-from run import chorale, datasets, options, same_bits, without
+from run import chorale, datasets, options, same_bits
 
 RUN = dict(tokens_count=300, layers_depth=12, mlp_width=8, ensemble_realizations=5, output_every=4)
 CHAOS = dict(
@@ -159,6 +159,6 @@ def test_a_target_may_need_fewer(folder):
 
 
 def test_shares_name_w2(folder):
-    keys = dict(CHAOS, tokens_count="256,512", tokens_dim=4, chaos_reference=512, layers_depth=1)
+    keys = dict(CHAOS, tokens_count="256,512", tokens_dim=4, chaos_reference=1024, layers_depth=1)
     said = chorale(["chaos", "-dry_run"] + options(**keys)).stdout
     assert re.search(r"^time .* of which W2 \d+%", said, re.M), said

@@ -212,7 +212,15 @@ STUDIES = {
         tokens_count=4, layers_depth="4,8", mlp_width="8,inf", limits_reference=16, noise_degree=4
     ),
     "chaos": dict(tokens_count="16,32", tokens_dim=2, layers_depth=4, chaos_reference=64),
-    "spde": dict(tokens_count=64, tokens_dim=2, layers_depth=8, spde_degree=16, noise_degree=4),
+    "spde": dict(
+        tokens_count=64,
+        tokens_dim=2,
+        layers_depth=8,
+        spde_degree=16,
+        spde_tol=0.9,
+        noise_type="spectral",
+        noise_degree=4,
+    ),
 }
 
 
@@ -220,7 +228,7 @@ STUDIES = {
 @pytest.mark.parametrize("ranks", [1, 2, 4])
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_study_takes_more_realizations(folder, study, ranks):
-    keys = dict(STUDIES[study], progress="off", layers_horizon=0.2)
+    keys = dict(STUDIES[study], progress="off", layers_horizon=0.05)
     for file, r in (("whole.h5", 5), ("part.h5", 3)):
         chorale([study] + options(output_file=file, ensemble_realizations=r, **keys), ranks=2)
     keys.update(output_file="part.h5", ensemble_realizations=5, checkpoint_resume=True)
@@ -277,7 +285,7 @@ def test_a_sweep_takes_more_realizations(folder, ranks):
 @pytest.mark.parametrize("study", STUDIES)
 def test_a_sweep_of_every_study_takes_more_realizations(folder, study):
     """Stopped in the middle of it, once."""
-    keys = dict(STUDIES[study], progress="off", layers_horizon=0.2, attention_value="0,1")
+    keys = dict(STUDIES[study], progress="off", layers_horizon=0.05, attention_value="0,1")
     if study == "spde":
         keys["spde_snapshots"] = 2
     for file, r in (("whole.h5", 5), ("run.h5", 3)):
