@@ -151,7 +151,7 @@ def test_the_jobs_of_a_page_run(tree, page):
 @pytest.mark.full
 def test_the_grid_is_three_sweeps_of_single_runs_and_a_figure(tree):
     """A second call goes on; a cell of each sweep has the bits of the single run."""
-    small = "-layers_depth 6 -mlp_width 16"
+    small = "-layers_depth 6"
     words = f"tools/grid build/grid --jobs 2 --chorale {shlex.quote(CHORALE)} --options"
     said = run("sh", f"{words} '{small}'")
     assert said.startswith("3 sweeps, 2 ranks: ") and said.endswith("build/grid/grid.png\n"), said
@@ -168,12 +168,13 @@ def test_the_grid_is_three_sweeps_of_single_runs_and_a_figure(tree):
         ("bias", grid.Cell("tanh", 5, 0.1, 1)),
         ("no-mlp", grid.Cell(None, 128, 0.0, 0)),
     ):
+        out = f"single-{name}.h5"
         keys = {"tokens_dim": cell.dim, "attention_value": cell.value, "progress": "off"}
         if cell.activation:
             keys["mlp_activation"] = cell.activation
         single = ["simulate", grid.DECK, *small.split(), *grid.SWEEPS[name]]
-        chorale([*single, *options(**keys, ensemble_realizations=2, output_file="single.h5")])
-        with io.open("single.h5") as one:
+        chorale([*single, *options(**keys, ensemble_realizations=2, output_file=out)])
+        with io.open(out) as one:
             for key, observable in one.observables.items():
                 assert observable.values().tobytes() == found[cell][key].tobytes(), (name, key)
 
