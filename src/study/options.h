@@ -13,6 +13,7 @@
 #include <chorale/start.h>
 #include <chorale/study.h>
 
+#include "run/control.h"
 #include "run/extras.h"
 #include "run/target.h"
 

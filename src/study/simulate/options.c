@@ -13,6 +13,7 @@ const OptionTable SimulateTable = {.study = "simulate",
                                                              {.keys = LevelsKeys}, /* of the section scheme, too */
                                                              {.keys = EnsembleKeys},
                                                              {.keys = TargetKeys},
+                                                             {.keys = ControlKeys},
                                                              {.keys = EnergyKeys},
                                                              {.keys = OutputKeys},
                                                              {.keys = ExtrasKeys},

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "run/control.h"
 #include "run/extras.h"
 #include "study/simulate/levels.h"
 #include "study/studies.h"
@@ -19,6 +20,7 @@ typedef struct {
   Noise noise;
   Field field;
   Extras extras;
+  Control control;
 } Simulation;
 
 static PetscErrorCode CreateObjects(Simulation *simulation, const ModelOptions *options) {
@@ -31,6 +33,8 @@ static PetscErrorCode CreateObjects(Simulation *simulation, const ModelOptions *
   PetscCall(NoiseCheckCount(simulation->noise, count));
   PetscCall(NoiseCreateField(simulation->noise, &simulation->field));
   PetscCall(SchemeCheck(simulation->system.scheme, simulation->noise, simulation->dt));
+  if (simulation->control)
+    PetscCall(SchemeSetWatcher(simulation->system.scheme, ControlWatch, simulation->control));
   PetscCall(RunSetTrajectories(simulation->run, simulation->system.tokens));
   PetscFunctionReturn(0);
 }
@@ -53,6 +57,8 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscCall(ExtrasCreate(options.start.count, (PetscInt)options.start.dim, &extras, &simulation->extras));
   PetscCall(RunDeclareObservables(run, options.attention.energy_beta));
   PetscCall(ExtrasDeclare(simulation->extras, RunGetResults(run)));
+  PetscCall(ControlCreate(RunGetResults(run), (PetscInt)options.start.dim, (PetscInt)options.layers.depth,
+                          simulation->dt, &simulation->control));
   if (!RunReads(run)) PetscCall(CreateObjects(simulation, &options));
   PetscFunctionReturn(0);
 }
@@ -61,6 +67,7 @@ static PetscErrorCode Destroy(void *state) {
   Simulation *simulation = state;
 
   PetscFunctionBeginUser;
+  PetscCall(ControlDestroy(&simulation->control));
   PetscCall(ExtrasDestroy(&simulation->extras));
   PetscCall(FieldDestroy(&simulation->field));
   PetscCall(NoiseDestroy(&simulation->noise));
@@ -94,6 +101,7 @@ static PetscErrorCode View(void *state) {
   if (simulation->layout.group || !simulation->system.tokens) PetscFunctionReturn(0);
   PetscCall(SystemView(&simulation->system, simulation->noise));
   PetscCall(ExtrasView(simulation->extras, simulation->system.tokens));
+  PetscCall(ControlView(simulation->control, simulation->layout.shards));
   PetscCall(SimulateViewTotal(simulation->run, &simulation->system, simulation->noise, simulation->barycentre,
                               simulation->kept));
   PetscFunctionReturn(0);
@@ -114,6 +122,7 @@ static PetscErrorCode Step(void *state, PetscInt r, PetscInt l, PetscBool *ended
 
   PetscFunctionBeginUser;
   (void)ended;
+  PetscCall(ControlSetStep(simulation->control, l, RunGetTail(simulation->run)));
   /* G: one function on the sphere, shared by all tokens */
   PetscCall(NoiseDraw(simulation->noise, r, l, simulation->field));
   PetscCall(SystemStep(&simulation->system, r, l, simulation->field, simulation->dt));
@@ -124,10 +133,19 @@ static PetscErrorCode Measure(void *state, PetscInt r, PetscInt f, PetscReal val
   Simulation *simulation = state;
 
   PetscFunctionBeginUser;
-  (void)r, (void)f;
+  (void)r;
+  if (!f) PetscCall(ControlBegin(simulation->control, RunGetTail(simulation->run)));
   PetscCall(ObservablesEvaluate(simulation->system.tokens, simulation->system.attention, values));
   PetscCall(ExtrasEvaluate(simulation->extras, simulation->system.tokens, simulation->system.attention,
                            values + OBSERVE_VALUES));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Report(void *state, const Samples *samples, Results results) {
+  const Simulation *simulation = state;
+
+  PetscFunctionBeginUser;
+  PetscCall(ControlReport(simulation->control, samples, results));
   PetscFunctionReturn(0);
 }
 
@@ -157,5 +175,6 @@ const Study StudySimulate = {
     .start = Begin,
     .step = Step,
     .frame = Measure,
+    .report = Report,
     .destroy = Destroy,
 };
