@@ -22,8 +22,9 @@ KEYS = {
         energy_beta mlp_activation mlp_width mlp_weights mlp_bias_u mlp_bias_w noise_type
         noise_degree noise_tol noise_at noise_independent scheme_type scheme_norm scheme_alpha
         scheme_levels scheme_samples
-        ensemble_realizations ensemble_seed ensemble_groups ensemble_target output_file
-        output_overwrite output_every output_log output_trajectories output_precision
+        ensemble_realizations ensemble_seed ensemble_groups ensemble_target
+        ensemble_control output_file output_overwrite output_every output_log
+        output_trajectories output_precision
         output_compress output_table output_modes output_radius output_clusters output_attention
         checkpoint_every checkpoint_interval checkpoint_resume checkpoint_walltime
         checkpoint_stop_file progress dry_run

@@ -69,6 +69,7 @@ STUDIES = {
 # Which index of an array of /study counts realizations.
 AXES = {
     "samples": 0,
+    "control_sums": 0,
     "samples_layers": 0,
     "outgrown": 0,
     "caps": 0,
