@@ -111,18 +111,19 @@ static PetscErrorCode AddBlock(PetscInt dim, PetscInt block, PetscReal unit, con
 /* p <- P_x g, tangent, and wx <- w x, of a block. Returns the largest |p| of tokens that have weight. */
 static PetscReal Tangent(PetscInt dim, PetscInt block, const double *x, const double *w, const double *g, double *p,
                          double *wx) {
-  PetscReal most = 0;
+  double radial[TOKENS_BLOCK] = {0}, square[TOKENS_BLOCK] = {0}, most = 0;
 
-  for (PetscInt t = 0; t < block; t++) {
-    double radial = 0, square = 0;
-    for (PetscInt c = 0; c < dim; c++) radial += x[c * block + t] * g[c * block + t];
-    for (PetscInt c = 0; c < dim; c++) {
-      p[c * block + t] = g[c * block + t] - radial * x[c * block + t];
-      wx[c * block + t] = w[t] * x[c * block + t];
-      square += PetscSqr(p[c * block + t]);
+  for (PetscInt c = 0; c < dim; c++)
+    for (PetscInt t = 0; t < block; t++) radial[t] += x[c * block + t] * g[c * block + t];
+  for (PetscInt c = 0; c < dim; c++)
+    for (PetscInt t = 0; t < block; t++) {
+      const PetscInt i = c * block + t;
+      wx[i] = w[t] * x[i];
+      p[i] = g[i] - radial[t] * x[i];
+      square[t] += p[i] * p[i];
     }
-    if (w[t] > 0) most = PetscMax(most, square);
-  }
+  for (PetscInt t = 0; t < block; t++)
+    if (w[t] > 0) most = PetscMax(most, square[t]);
   return sqrt(most);
 }
 

@@ -241,6 +241,10 @@ WRONG = (
         dict(output_every=2),
         "output_every = 2: has a frame at layer 2: must have them at multiples of 8",
     ),
+    (
+        dict(layers_depth="16,32"),
+        r"layers_depth = 16,\.\.\.: must be one value with scheme_levels unless output_every",
+    ),
     (dict(output_log=4), "output_log = 4: has a frame at layer 1: must have them at"),
     (dict(output_trajectories=1), "output_trajectories = 1: must be 0"),
     (dict(noise_independent=0.1), "noise_independent = 0.1: must be 0"),
@@ -248,6 +252,17 @@ WRONG = (
     (dict(ensemble_realizations=2000000000), "ensemble_realizations = 2000000000: must be"),
 )
 CASES = [(1 + i % 2, *wrong) for i, wrong in enumerate(WRONG)]
+
+
+def test_a_sweep_has_the_cells_of_its_runs(folder):
+    """Frames of the start and of T, too."""
+    keys = dict(scheme_levels=3, ensemble_realizations=5)
+    run("sweep", ranks=2, attention_beta="0.5,2", **keys)
+    sweep = datasets("sweep.h5")
+    for cell, beta in enumerate((0.5, 2)):
+        run("single", attention_beta=beta, **keys)
+        for name, single in datasets("single.h5").items():
+            assert sweep[name][cell].tobytes() == single.tobytes(), name
 
 
 @pytest.mark.parametrize(

@@ -19,4 +19,7 @@ const OptionTable SimulateTable = {.study = "simulate",
                                                              {.keys = ExtrasKeys},
                                                              {.keys = CheckpointKeys},
                                                              RUN_KEYS,
-                                                             {.keys = NULL}}};
+                                                             {.keys = NULL}},
+                                   .changes = (const OptionKey[]){{.name = "output_every",
+                                                                   .resolve = LevelsResolveEvery},
+                                                                  {.name = NULL}}};
