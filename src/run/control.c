@@ -27,11 +27,14 @@ const OptionKey ControlKeys[] = {
 
 struct _p_Control {
   PetscInt dim, steps, windows;
+  PetscReal start; /* mean of |m|^2 at the start; NaN where it is not known */
   PetscReal size;  /* sqrt(dt) */
   PetscReal *sums; /* [DEGREES] of the window of the step that comes */
 };
 
-PetscErrorCode ControlCreate(Results results, PetscInt dim, PetscInt steps, PetscReal dt, Control *control) {
+PetscErrorCode ControlCreate(Results results, const StartOptions *start, PetscInt steps, PetscReal dt,
+                             Control *control) {
+  const PetscInt dim = (PetscInt)start->dim;
   ControlOptions options;
 
   PetscFunctionBeginUser;
@@ -40,13 +43,17 @@ PetscErrorCode ControlCreate(Results results, PetscInt dim, PetscInt steps, Pets
   PetscCheck(dim <= DIM_MOST, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "tokens_dim = %" PetscInt_FMT ": must be at most %d with ensemble_control", dim, DIM_MOST);
   PetscCall(PetscNew(control));
-  **control =
-      (struct _p_Control){.dim = dim, .steps = steps, .windows = PetscMin(steps, WINDOWS), .size = sqrt(dt)};
+  **control = (struct _p_Control){.dim = dim,
+                                  .steps = steps,
+                                  .windows = PetscMin(steps, WINDOWS),
+                                  .start = strcmp(start->init, "uniform") ? NAN : 1 / (PetscReal)start->count,
+                                  .size = sqrt(dt)};
   PetscCall(ResultsDeclare(results,
                            &(Quantity){.name = NAME,
                                        .unit = "1",
                                        .description = "parts of |m|^2 and tr Q^2, m and Q the mean of x and of x x^T, "
-                                                      "that are linear in the noise of each of equal parts of the time",
+                                                      "that are linear in the noise of each of equal parts of the time; the first has "
+                                                      "that of a uniform start, too",
                                        .kind = QUANTITY_REALIZATION,
                                        .rank = 2,
                                        .shape = {(*control)->windows, DEGREES}}));
@@ -69,9 +76,12 @@ PetscErrorCode ControlView(Control control, MPI_Comm comm) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode ControlBegin(Control control, PetscReal sums[]) {
+/* The start has mean zero like a step, and acts on the end as the first one does. */
+PetscErrorCode ControlBegin(Control control, PetscReal order, PetscReal sums[]) {
   PetscFunctionBeginUser;
-  if (control) PetscCall(PetscArrayzero(sums, DEGREES * control->windows));
+  if (!control) PetscFunctionReturn(0);
+  PetscCall(PetscArrayzero(sums, DEGREES * control->windows));
+  if (!isnan(control->start)) sums[0] = PetscSqr(order) - control->start;
   PetscFunctionReturn(0);
 }
 

@@ -4,7 +4,7 @@
 #define CHORALE_RUN_CONTROL_H
 
 #include <chorale/results.h>
-#include <chorale/tokens.h>
+#include <chorale/start.h>
 
 typedef struct {
   const char *type; /* name */
@@ -13,14 +13,15 @@ extern const OptionKey ControlKeys[];
 
 typedef struct _p_Control *Control;
 
-/* NULL unless the deck asks for it; results keep the sums of realizations of so many steps of size dt in R^dim.
+/* NULL unless the deck asks for it; results keep the sums of realizations that start so, of so many steps of size dt.
  * Refuses (user input) too many dimensions. What follows does nothing with NULL. Collective. */
-PetscErrorCode ControlCreate(Results results, PetscInt dim, PetscInt steps, PetscReal dt, Control *control);
+PetscErrorCode ControlCreate(Results results, const StartOptions *start, PetscInt steps, PetscReal dt,
+                             Control *control);
 PetscErrorCode ControlDestroy(Control *control);
 /* What is added up, on stdout of rank 0 of comm. */
 PetscErrorCode ControlView(Control control, MPI_Comm comm);
-/* The sums of a realization, which stay the caller's, at its start. */
-PetscErrorCode ControlBegin(Control control, PetscReal sums[]);
+/* The sums of a realization, which stay the caller's, at its start, where |m| is its order. */
+PetscErrorCode ControlBegin(Control control, PetscReal order, PetscReal sums[]);
 /* They are those of step l, which comes next. */
 PetscErrorCode ControlSetStep(Control control, PetscInt l, PetscReal sums[]);
 /* Adds the noise at the tokens, before it moves them: a SchemeWatcher. Collective on the tokens' communicator. */

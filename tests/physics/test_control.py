@@ -37,8 +37,8 @@ def contents(path):
 
 LINEAR = [
     dict(),
-    dict(scheme_type="euler", **SPECTRAL),
-    dict(scheme_type="heun", **SPECTRAL, attention_type="usa"),
+    dict(scheme_type="euler", **SPECTRAL, tokens_init="vmf"),
+    dict(scheme_type="heun", **SPECTRAL, attention_type="usa", tokens_init="clusters"),
     dict(scheme_type="flow", noise_type="gram", mlp_width=None),
     dict(noise_type="values", mlp_width=None, attention_type="none"),
     dict(noise_at="barycentre", mlp_bias_u=0.3, mlp_bias_w=0.2, noise_independent=1e-12),
@@ -50,7 +50,8 @@ LINEAR = [
 )
 def test_sums_are_what_short_steps_change(folder, keys):
     """In a time of 1e-12, whose root is 1e-6: |m|^2 is the mode of degree 1, tr Q^2 that of degree
-    2 up to constants, and a step changes both by the sums to a millionth."""
+    2 up to constants, and a step changes both by the sums to a millionth. The first sum of a
+    uniform start has what |m|^2 differs from its mean, too."""
     tiny = dict(layers_depth=8, layers_horizon=1e-12, output_every=1, output_modes=2)
     run(tokens_count=300, ranks=2, **{**tiny, **keys})
     found = datasets("run.h5")
@@ -60,13 +61,16 @@ def test_sums_are_what_short_steps_change(folder, keys):
     assert sums.shape == (32, 8, 2)
     for k, exact in enumerate((order, second)):
         change = np.diff(exact, axis=0).T
-        assert np.abs(sums[..., k] - change).max() < 1e-4 * np.abs(change).max(), k
+        most = np.abs(change).max()
+        if not k and "tokens_init" not in keys:
+            change[:, 0] += order[0] - 1 / 300
+        assert np.abs(sums[..., k] - change).max() < 1e-4 * most, k
 
 
 def test_windows_share_the_time(folder):
     """11 steps in 8 windows: l 8/11 rounded down is that of step l; of 3 steps each has one."""
     tiny = dict(layers_depth=11, layers_horizon=1e-12, output_every=1, output_modes=2)
-    run(**tiny)
+    run(**tiny, tokens_init="vmf")
     found = datasets("run.h5")
     change = np.diff(found["observables/modes/value"][..., 0], axis=0)
     window = np.arange(11) * 8 // 11
@@ -96,7 +100,7 @@ def test_energies_are_those_of_two_tokens(folder):
         scheme_type="heun",
         attention_type="none",
         attention_beta=1,
-        ensemble_realizations=600,
+        ensemble_realizations=400,
     )
     mean, sem = [], []
     for depth in (50, 200):
@@ -122,7 +126,7 @@ def leave_one_out(x, controls):
     return np.array(corrected)
 
 
-@pytest.mark.parametrize("R, windows", [(40, 1), (100, 3), (300, 8)])
+@pytest.mark.parametrize("R, windows", [(40, 1), (100, 3), (256, 8)])
 def test_what_is_said_is_the_fit_that_leaves_out_each(folder, R, windows):
     done = run(ensemble_realizations=R)
     found, said = datasets("run.h5"), study("run.h5", "simulate")[0]

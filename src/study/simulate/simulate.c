@@ -57,8 +57,8 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscCall(ExtrasCreate(options.start.count, (PetscInt)options.start.dim, &extras, &simulation->extras));
   PetscCall(RunDeclareObservables(run, options.attention.energy_beta));
   PetscCall(ExtrasDeclare(simulation->extras, RunGetResults(run)));
-  PetscCall(ControlCreate(RunGetResults(run), (PetscInt)options.start.dim, (PetscInt)options.layers.depth,
-                          simulation->dt, &simulation->control));
+  PetscCall(ControlCreate(RunGetResults(run), &options.start, (PetscInt)options.layers.depth, simulation->dt,
+                          &simulation->control));
   if (!RunReads(run)) PetscCall(CreateObjects(simulation, &options));
   PetscFunctionReturn(0);
 }
@@ -134,8 +134,10 @@ static PetscErrorCode Measure(void *state, PetscInt r, PetscInt f, PetscReal val
 
   PetscFunctionBeginUser;
   (void)r;
-  if (!f) PetscCall(ControlBegin(simulation->control, RunGetTail(simulation->run)));
   PetscCall(ObservablesEvaluate(simulation->system.tokens, simulation->system.attention, values));
+  if (!f)
+    PetscCall(ControlBegin(simulation->control, values[ObservableFirst(OBSERVE_ORDER)],
+                           RunGetTail(simulation->run)));
   PetscCall(ExtrasEvaluate(simulation->extras, simulation->system.tokens, simulation->system.attention,
                            values + OBSERVE_VALUES));
   PetscFunctionReturn(0);
