@@ -48,15 +48,16 @@ PetscErrorCode ControlCreate(Results results, const StartOptions *start, PetscIn
                                   .windows = PetscMin(steps, WINDOWS),
                                   .start = strcmp(start->init, "uniform") ? NAN : 1 / (PetscReal)start->count,
                                   .size = sqrt(dt)};
-  PetscCall(ResultsDeclare(results,
-                           &(Quantity){.name = NAME,
-                                       .unit = "1",
-                                       .description = "parts of |m|^2 and tr Q^2, m and Q the mean of x and of x x^T, "
-                                                      "that are linear in the noise of each of equal parts of the time; the first has "
-                                                      "that of a uniform start, too",
-                                       .kind = QUANTITY_REALIZATION,
-                                       .rank = 2,
-                                       .shape = {(*control)->windows, DEGREES}}));
+  PetscCall(ResultsDeclare(
+      results,
+      &(Quantity){.name = NAME,
+                  .unit = "1",
+                  .description = "parts of |m|^2 and tr Q^2, m and Q the mean of x and of x x^T, "
+                                 "that are linear in the noise of each of equal parts of the time; the first has "
+                                 "that of a uniform start, too",
+                  .kind = QUANTITY_REALIZATION,
+                  .rank = 2,
+                  .shape = {(*control)->windows, DEGREES}}));
   PetscFunctionReturn(0);
 }
 
@@ -152,7 +153,7 @@ static PetscErrorCode AddTokens(Tokens tokens, const double *x, const double *g,
   for (PetscInt b = 0; b < layout.owned; b++)
     *unit = PetscMax(*unit, Tangent(d, B, x + b * each, w + b * B, g + b * each, p + b * each, wx + b * each));
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, unit, 1, MPIU_REAL, MPI_MAX, layout.comm));
-  for (PetscInt b = 0; b < layout.owned && *unit > 0; b++) {
+  for (PetscInt b = 0; b<layout.owned && * unit> 0; b++) {
     const Moments of_x = {sums, sums + d}, of_p = {sums + n, sums + n + d};
     PetscCall(AddBlock(d, B, 1, w + b * B, wx + b * each, x + b * each, square, of_x));
     PetscCall(AddBlock(d, B, *unit, w + b * B, wx + b * each, p + b * each, square, of_p));
@@ -225,8 +226,8 @@ static PetscErrorCode Tell(Results results, const Quantity *quantity, const char
 
   PetscFunctionBeginUser;
   PetscCall(PetscSNPrintf(name, sizeof(name), "control_%s%s", quantity->name, suffix));
-  PetscCall(PetscSNPrintf(description, sizeof(description), "%s at the last frame: %s", meaning,
-                          quantity->description));
+  PetscCall(
+      PetscSNPrintf(description, sizeof(description), "%s at the last frame: %s", meaning, quantity->description));
   PetscCall(ResultsExplained(results, &(QuantityText){name, unit, description}, value));
   PetscFunctionReturn(0);
 }

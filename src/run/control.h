@@ -1,5 +1,5 @@
-/* ensemble_control: means at the last frame from realizations without the part of their noise that is linear, NUMERICS.md
- * 9.11. Each realization keeps sums of mean zero, which a scheme that is watched adds up on the way. */
+/* ensemble_control: means at the last frame from realizations without the part of their noise that is linear,
+ * NUMERICS.md 9.11. Each realization keeps sums of mean zero, which a scheme that is watched adds up on the way. */
 #ifndef CHORALE_RUN_CONTROL_H
 #define CHORALE_RUN_CONTROL_H
 

@@ -1,4 +1,4 @@
-"""ensemble_control: the sums of a realization are what its noise moves to first order, step by step;
+"""ensemble_control: sums of a realization are what its noise moves to first order, step by step;
 means without them are exact energies, of smaller intervals that cover; the bits of a run stay."""
 
 import h5py

@@ -2,6 +2,8 @@
 paths of a level are bit by bit those of plain runs; the sum is exact, sample by sample; energies
 are those of two tokens (two_point.csv); variances and steps are what the table says."""
 
+import os
+
 import h5py
 import numpy as np
 import pytest
@@ -187,6 +189,26 @@ def test_means_variances_and_gains_are_those_of_the_paths(folder, scheme, rate):
     sums = np.sqrt((variance / samples[:, None] / 48).sum(axis=0))
     np.testing.assert_allclose(sem, sums, rtol=0.35)  # levels share no random number
     assert best[0] > gain[0] > 1 and (mean > 0).all()
+
+
+@pytest.mark.full
+def test_the_deck_takes_a_fifth_of_the_steps_for_the_same_error(folder):
+    """Counted in steps. Plain realizations have the variance of depth 64 at depth 1024, too."""
+    deck = os.path.join(os.environ["CHORALE_SOURCE"], "input", "levels.yaml")
+    keys = dict(output_overwrite=True, progress="off")
+    chorale(["simulate", deck] + options(**keys, ensemble_realizations=24), ranks=2)
+    found, arrays = study("levels.h5", "simulate")
+    assert arrays["level_depth"][-1] == 1024
+    steps = (arrays["level_samples"] * arrays["level_cost"]).sum()
+    plain = dict(layers_depth=64, output_every=64, scheme_levels=0, ensemble_realizations=1000)
+    chorale(["simulate", deck] + options(**keys, **plain, output_file="plain.h5"), ranks=2)
+    levels, plain = datasets("levels.h5"), datasets("plain.h5")
+    for name in ("energy", "order", "cosine_mean"):
+        values, others = (d[f"observables/{name}/value"][-1].ravel() for d in (levels, plain))
+        error = np.hypot(with_error(values)[1], with_error(others)[1])
+        assert abs(values.mean() - others.mean()) < 4 * error + 0.02 * others.mean()  # their depths
+        assert 1024 * others.var(ddof=1) / (steps * values.var(ddof=1)) > 5, name
+        assert found[f"gain_{name}_low"] > 5, name
 
 
 # ---- the program ----

@@ -33,7 +33,8 @@ static void Join(PetscInt R, PetscInt *count, PetscReal basis[], PetscReal *leng
 }
 
 /* With a basis whose last column, `length` long, is what the constant has beside the controls: the constant of the fit
- * is a = sum_r g_r x_r, g = last/length; without r it is a - g_r e_r/(1 - h_r) with the residual e and the leverage h. */
+ * is a = sum_r g_r x_r, g = last/length; without r it is a - g_r e_r/(1 - h_r) with the residual e and the leverage h.
+ */
 static void LeaveOneOut(PetscInt R, PetscInt count, const PetscReal basis[], PetscReal length, PetscReal x[],
                         PetscReal rest[]) {
   const PetscReal *const last = basis + (count - 1) * R, constant = Dot(R, last, x) / length;

@@ -33,8 +33,7 @@ static PetscErrorCode CreateObjects(Simulation *simulation, const ModelOptions *
   PetscCall(NoiseCheckCount(simulation->noise, count));
   PetscCall(NoiseCreateField(simulation->noise, &simulation->field));
   PetscCall(SchemeCheck(simulation->system.scheme, simulation->noise, simulation->dt));
-  if (simulation->control)
-    PetscCall(SchemeSetWatcher(simulation->system.scheme, ControlWatch, simulation->control));
+  if (simulation->control) PetscCall(SchemeSetWatcher(simulation->system.scheme, ControlWatch, simulation->control));
   PetscCall(RunSetTrajectories(simulation->run, simulation->system.tokens));
   PetscFunctionReturn(0);
 }
@@ -136,8 +135,7 @@ static PetscErrorCode Measure(void *state, PetscInt r, PetscInt f, PetscReal val
   (void)r;
   PetscCall(ObservablesEvaluate(simulation->system.tokens, simulation->system.attention, values));
   if (!f)
-    PetscCall(ControlBegin(simulation->control, values[ObservableFirst(OBSERVE_ORDER)],
-                           RunGetTail(simulation->run)));
+    PetscCall(ControlBegin(simulation->control, values[ObservableFirst(OBSERVE_ORDER)], RunGetTail(simulation->run)));
   PetscCall(ExtrasEvaluate(simulation->extras, simulation->system.tokens, simulation->system.attention,
                            values + OBSERVE_VALUES));
   PetscFunctionReturn(0);
