@@ -390,7 +390,7 @@ def test_a_folder_that_cannot_be_written_is_told_in_one_line(folder, files, case
     expect_refusal(folder, files, case, ranks, codes=(1, 2))
 
 
-def answer(folder, words, ranks=2, **variables):
+def answer(folder, words, ranks=1, **variables):
     """What chorale says to a question: on stdout alone, and without touching a file."""
     texts = {
         "a.yaml": "tokens: {count: 10, dim: 4}\nmlp_width: 20\n",
@@ -401,29 +401,33 @@ def answer(folder, words, ranks=2, **variables):
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     before = snapshot(folder)
-    done = chorale(words.split(), ranks=ranks, check=False, HOME=str(folder), **variables)
+    home = dict(HOME=str(folder)) if variables or ranks > 1 else {}
+    done = chorale(words.split(), ranks=ranks, check=False, **home, **variables)
     assert done.returncode == 0 and own_lines(done.stderr) == [], (done.returncode, done.stderr)
     assert snapshot(folder) == before
     return done.stdout
 
 
 def test_help_lists_every_study_once(folder):
-    usage = answer(folder, "--help")
+    usage = answer(folder, "--help", ranks=2)
     for study in KEYS:
         assert usage.count(f"\n  {study} ") == 1, study
     assert "Exit code" in usage and "-help" in usage, usage
 
 
 def test_version_names_the_libraries(folder):
-    version = answer(folder, "--version")
+    version = answer(folder, "--version", ranks=2)
     for word in ("chorale ", "revision", "compiler", "flags", "petsc", "mpi", "hdf5"):
         assert re.search(f"(^|\n|  ){word}", version), word
 
 
-@pytest.mark.parametrize("option", ("-help", "--help"))
-@pytest.mark.parametrize("study", KEYS)
-def test_help_of_a_study_lists_its_keys(folder, study, option):
-    text = answer(folder, f"{study} {option}")
+@pytest.mark.parametrize(
+    "study, option, ranks",
+    [(study, option, 1) for study in KEYS for option in ("-help", "--help")]
+    + [("simulate", "-help", 2), ("kernel", "--help", 3)],
+)
+def test_help_of_a_study_lists_its_keys(folder, study, option, ranks):
+    text = answer(folder, f"{study} {option}", ranks)
     listed = re.findall(r"^-(\w+)", text, re.M)
     assert sorted(listed) == sorted(KEYS[study])
     assert max(map(len, text.splitlines())) <= 100

@@ -9,6 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import forked
 import h5py
 import numpy as np
 
@@ -28,11 +29,8 @@ def prepared(arguments, ranks=1, hook=None, program=CHORALE, **variables):
     if launcher:
         yield words, environment
         return
-    # Without mpirun a run starts a daemon and waits for it, unless it is to be alone. Such runs
-    # must not share their folder.
     with tempfile.TemporaryDirectory(prefix="chorale-") as session:
-        alone = dict(OMPI_MCA_ess_singleton_isolated="1", OMPI_MCA_orte_tmpdir_base=session)
-        yield words, {**environment, **alone}
+        yield words, {**environment, **forked.alone(session)}
 
 
 def chorale(
@@ -46,8 +44,22 @@ def chorale(
     **variables,
 ):
     """Runs it to its end; returns the completed process."""
+    done = None
+    if ranks == 1 and program == CHORALE and not variables:
+        done = forked.run([CHORALE, *map(str, arguments)], cwd, timeout, hook or "")
+    if not done:
+        done = started(arguments, ranks, cwd, timeout, hook, program, **variables)
+    if check and done.returncode:
+        raise AssertionError(
+            f"{' '.join(done.args)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        )
+    return done
+
+
+def started(arguments, ranks, cwd, timeout, hook, program, **variables):
+    """The completed process of a program that is started for this run."""
     with prepared(arguments, ranks, hook, program, **variables) as (words, environment):
-        done = subprocess.run(
+        return subprocess.run(
             words,
             cwd=cwd,
             env=environment,
@@ -57,11 +69,6 @@ def chorale(
             errors="replace",
             timeout=timeout,
         )
-    if check and done.returncode:
-        raise AssertionError(
-            f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-        )
-    return done
 
 
 class Running:

@@ -30,6 +30,7 @@
 
 #include "io/hdf.h"
 #include "run/checkpoint_impl.h"
+#include "step.h"
 
 enum { HOOKS = 16, ARGUMENT = 4096, POLL = 10000 /* microseconds between looks at FILE */ };
 enum { PATIENCE = 3600 }; /* seconds until a test that never tells is given up */
@@ -88,7 +89,7 @@ static void Parse(const char *text, Hook *hook) {
 }
 
 /* Before main: whoever asks for the time first must know whether the clock stands. */
-__attribute__((constructor)) static void ParseAll(void) {
+__attribute__((constructor)) void StepParseHooks(void) {
   const char *given = getenv("CHORALE_HOOK");
   char *text = strdup(given ? given : ""), *rest = text, *part;
 
