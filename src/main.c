@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pin.h"
 #include "io/provenance.h"
 
 static void PrintUsage(void) {
@@ -55,12 +56,11 @@ int main(int argc, char **argv) {
    * deck. */
   char **chosen = calloc((size_t)argc + 3, sizeof(*chosen)), **words = chosen;
   int count = 2;
+  PinEnvironment(argv);
   if (!chosen) return 1;
   chosen[0] = argc ? argv[0] : (char[]){"chorale"};
   chosen[1] = (char[]){"-skip_petscrc"};
   count += DeckPetscArguments(argc, argv, chosen + 2);
-  unsetenv("PETSC_OPTIONS");
-  unsetenv("PETSC_OPTIONS_YAML");
   if (PetscInitialize(&count, &words, NULL, NULL)) return 1;
   if (ErrorHandlerPush() || MPI_Comm_rank(PETSC_COMM_WORLD, &rank)) return 1;
   (void)signal(SIGPIPE, SIG_DFL); /* a reader like head that has seen enough ends the program, without PETSc's words */

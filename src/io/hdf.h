@@ -8,6 +8,9 @@
 
 typedef struct _p_Hdf *Hdf;
 
+/* Refuses (user input) a path that MPI cannot open, and its likes with so many characters more. key: see HdfOpen, ""
+ * for none. */
+PetscErrorCode HdfCheckName(MPI_Comm comm, const char *key, const char *path, size_t more);
 /* mode "r" reads, "r+" reads and writes, "w" creates or truncates. Missing parent groups are created by every write.
  * key is the deck key that named the file (or NULL): it starts the message when the file cannot be read. */
 PetscErrorCode HdfOpen(MPI_Comm comm, const char *path, const char *mode, const char *key, Hdf *hdf);
@@ -69,6 +72,8 @@ PetscErrorCode HdfReadRows(Hdf hdf, const char *path, PetscInt64 first, PetscInt
  * reads its own range; count may be 0. */
 PetscErrorCode HdfReadFrame(Hdf hdf, const char *path, PetscInt64 t, PetscInt64 first, PetscInt64 count,
                             double *values);
+/* Says once that tokens which are fewer than their components may be a transposed matrix. Not collective. */
+PetscErrorCode HdfWarnWide(Hdf hdf, PetscInt64 rows, PetscInt64 columns);
 /* Does the dataset hold floating-point numbers? */
 PetscErrorCode HdfIsReal(Hdf hdf, const char *path, PetscBool *real);
 /* The file and the object that an external link at path leads to, each with room for so many characters; empty when it

@@ -124,6 +124,7 @@ static PetscBool IsReal(hid_t dataset) {
 }
 
 PetscErrorCode HdfReadRows(Hdf hdf, const char *path, PetscInt64 first, PetscInt64 count, double *values) {
+  char reason[PETSC_MAX_PATH_LEN] = "";
   PetscInt64 shape[8];
   PetscBool real, range, read = PETSC_TRUE;
   hid_t dataset;
@@ -139,6 +140,9 @@ PetscErrorCode HdfReadRows(Hdf hdf, const char *path, PetscInt64 first, PetscInt
     read = ReadPart(dataset, rank, start, size, values);
   }
   PetscCall(HdfAgree(hdf->comm, &read));
+  if (!read && !HdfLacks(hdf, dataset, reason, sizeof(reason)))
+    PetscCall(PetscStrncpy(reason, "cannot be read", sizeof(reason)));
+  if (hdf->key[0]) PetscCall(HdfWarnMatlab(hdf, dataset, path));
   H5Dclose(dataset);
   PetscCheck(real, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: dataset '%s' must hold floating-point numbers", H5_FROM(hdf),
              path);
@@ -146,7 +150,7 @@ PetscErrorCode HdfReadRows(Hdf hdf, const char *path, PetscInt64 first, PetscInt
              H5_FROM(hdf), path, rank);
   PetscCheck(range, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: dataset '%s' has only %" PetscInt64_FMT " rows",
              H5_FROM(hdf), path, shape[0]);
-  PetscCheck(read, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: dataset '%s' cannot be read", H5_FROM(hdf), path);
+  PetscCheck(read, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: dataset '%s' %s", H5_FROM(hdf), path, reason);
   PetscFunctionReturn(0);
 }
 

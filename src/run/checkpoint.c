@@ -29,20 +29,36 @@ const OptionKey CheckpointKeys[] = {
     {.name = NULL}};
 
 enum { TAG_SIGNAL = 1, TAG_DUE, TAG_FINISHED };
+#define PATIENCE   2    /* seconds that a signal waits for a run to begin */
 #define LOOK       0.5  /* seconds between looks at the stop file */
 #define IDLE_SLEEP 1000 /* microseconds between looks of a group without work */
 /* The longest step and write so far, times this, must fit before the wall-time limit. So that there is a write to go
  * by, a run with a limit writes its first checkpoint after its first step. */
 #define MARGIN 2.0
 
-static volatile sig_atomic_t caught;
+static volatile sig_atomic_t caught, stepping;
+
+/* A run that has not begun has nothing to keep: where it does not come to its first step soon, since a file that it
+ * reads does not answer, say, the signal ends it. */
+static void End(int number) {
+  (void)number;
+  OutputLeave((int)caught);
+}
 
 static void Catch(int number) {
+  if (!caught && !stepping) (void)alarm(PATIENCE);
   caught = number;
+}
+
+/* From now on a signal waits for the end of a step, however long that takes. */
+static void BeginSteps(void) {
+  stepping = 1;
+  (void)alarm(0);
 }
 
 PetscErrorCode CheckpointCatchSignals(void) {
   PetscFunctionBeginUser;
+  if (!stepping) (void)signal(SIGALRM, End);
   PetscCall(SignalsCatch(Catch));
   PetscFunctionReturn(0);
 }
@@ -105,6 +121,7 @@ PetscErrorCode CheckpointCreateCells(const CheckpointOptions *options, Output ou
   Checkpoint made;
 
   PetscFunctionBeginUser;
+  PetscCall(OutputCheckFolder(output));
   PetscCall(PetscNew(&made));
   made->options = *options;
   made->output = output;
@@ -223,6 +240,7 @@ PetscErrorCode CheckpointResume(Checkpoint checkpoint, PetscInt r, PetscInt *ste
   PetscFunctionBeginUser;
   *step = 0;
   if (!checkpoint->source[0]) {
+    BeginSteps();
     /* what an older run of this name left would be taken for this one's, were it killed before its first checkpoint */
     if (!checkpoint->rank && !checkpoint->loaded) RemoveFiles(checkpoint);
     checkpoint->loaded = PETSC_TRUE;
@@ -230,6 +248,7 @@ PetscErrorCode CheckpointResume(Checkpoint checkpoint, PetscInt r, PetscInt *ste
   }
   if (!checkpoint->loaded) PetscCall(CheckpointFileReadRows(checkpoint));
   checkpoint->loaded = PETSC_TRUE;
+  BeginSteps();
   *step = (PetscInt)checkpoint->step[r];
   if (0 < *step && *step < CheckpointCellOf(checkpoint, r)->steps) PetscCall(CheckpointFileReadState(checkpoint, r));
   PetscFunctionReturn(0);
@@ -308,6 +327,7 @@ static PetscErrorCode Decide(Checkpoint checkpoint, PetscBool finished) {
   PetscBool due;
 
   PetscFunctionBeginUser;
+  if (!finished) CheckpointWarnOfGrace(checkpoint, now);
   PetscCall(Hear(checkpoint));
   due = checkpoint->due || (options->interval > 0 && now - checkpoint->written >= options->interval) ||
                 (options->wall > 0 && !checkpoint->writes)

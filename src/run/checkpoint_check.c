@@ -46,16 +46,17 @@ static PetscErrorCode CompareCadence(const Comparison *x, const char *old, const
   PetscFunctionReturn(0);
 }
 
-/* The file that a key names may have other contents by now. Files of older versions do not say. */
-static PetscErrorCode CompareInput(const Comparison *x, const char *key, const char *value) {
+/* Where a key names a file its contents decide, wherever they are now. *same is false where there is no file, or one
+ * side does not say what it held, as files of older versions do not. */
+static PetscErrorCode CompareInput(const Comparison *x, const char *key, const char *value, PetscBool *same) {
   char name[2 * CHECKPOINT_NAME], old[CHECKPOINT_NAME];
-  PetscBool found;
 
   PetscFunctionBeginUser;
+  *same = PETSC_FALSE;
   if (!ProvenanceInput(key)[0]) PetscFunctionReturn(0);
   PetscCall(PetscSNPrintf(name, sizeof(name), "%s_crc32", key));
-  PetscCall(HdfReadAttribute(x->hdf, "/provenance", name, sizeof(old), old, &found));
-  PetscCheck(!found || !strcmp(old, ProvenanceInput(key)), x->comm, PETSC_ERR_USER_INPUT,
+  PetscCall(HdfReadAttribute(x->hdf, "/provenance", name, sizeof(old), old, same));
+  PetscCheck(!*same || !strcmp(old, ProvenanceInput(key)), x->comm, PETSC_ERR_USER_INPUT,
              "%s = %s: the file had other contents when %s was made", key, value, x->file);
   PetscFunctionReturn(0);
 }
@@ -74,14 +75,14 @@ static PetscErrorCode ReadKey(Hdf hdf, const char *key, char old[PETSC_MAX_PATH_
 static PetscErrorCode CompareKey(const char *key, const char *value, void *context) {
   const Comparison *comparison = (const Comparison *)context;
   char old[PETSC_MAX_PATH_LEN];
-  PetscBool found;
+  PetscBool found, same;
 
   PetscFunctionBeginUser;
   if (CheckpointMayChange(key)) PetscFunctionReturn(0);
+  PetscCall(CompareInput(comparison, key, value, &same));
   PetscCall(ReadKey(comparison->hdf, key, old, &found));
-  if (found && !strcmp(old, value))
-    PetscCall(CompareInput(comparison, key, value));
-  else if (found && comparison->steps && !strcmp(key, "output_every"))
+  if (same || (found && !strcmp(old, value))) PetscFunctionReturn(0);
+  if (found && comparison->steps && !strcmp(key, "output_every"))
     PetscCall(CompareCadence(comparison, old, value));
   else
     SETERRQ(comparison->comm, PETSC_ERR_USER_INPUT,
@@ -134,7 +135,7 @@ static PetscErrorCode ReadState(Checkpoint checkpoint) {
   PetscCall(HdfOpen(checkpoint->layout.world, checkpoint->output->file, "r", "output_file", &hdf));
   failed = HdfReadAttribute(hdf, "/provenance", "complete", sizeof(value), value, &found);
   if (!failed) failed = HdfExists(hdf, group, &same);
-  PetscCall(HdfClose(&hdf)); /* an open file would meet MPI_Finalize */
+  PetscCall(HdfClose(&hdf)); /* HDF5 would close it after MPI_Finalize, and fail */
   PetscCall(failed);
   checkpoint->results = found && same ? RESULTS_PARTIAL : RESULTS_FOREIGN;
   if (found && !strcmp(value, "true")) checkpoint->results = RESULTS_COMPLETE;
@@ -162,7 +163,7 @@ PetscErrorCode CheckpointCompareResults(Checkpoint checkpoint) {
   comparison.steps = checkpoint->results == RESULTS_COMPLETE ? 0 : -1;
   PetscCall(HdfOpen(checkpoint->layout.world, checkpoint->output->file, "r", "output_file", &comparison.hdf));
   different = DeckVisit(CompareKey, &comparison);
-  PetscCall(HdfClose(&comparison.hdf)); /* an open file would meet MPI_Finalize */
+  PetscCall(HdfClose(&comparison.hdf)); /* HDF5 would close it after MPI_Finalize, and fail */
   PetscCall(different);
   PetscFunctionReturn(0);
 }

@@ -174,7 +174,7 @@ PetscErrorCode CheckpointFileWrite(Checkpoint checkpoint) {
   PetscFunctionReturn(0);
 }
 
-/* Reads from the source, and closes it before bad input leads to MPI_Finalize, where an open file would be met. What
+/* Reads from the source, and closes it before bad input leads to MPI_Finalize, after which HDF5 could not. What
  * one group alone finds wrong is a failure of the run, so only the world's reader names the key: then the program
  * aborts, at once, since closing would wait for others that have the same to say. */
 static PetscErrorCode WithSource(Checkpoint checkpoint, MPI_Comm comm,

@@ -65,6 +65,8 @@ struct _p_Checkpoint {
   int heard; /* buffer of request */
   int event; /* CheckpointEvent: what is to be done after this step */
   PetscBool told;
+  PetscInt64 looks;     /* of rank 0 for what is to be done, after each of its steps */
+  double first;         /* the end of the first one */
   PetscMPIInt finished; /* groups, on rank 0 */
 };
 
@@ -75,6 +77,8 @@ PETSC_INTERN PetscBool CheckpointIsMine(Checkpoint checkpoint, PetscInt r);
 PETSC_INTERN PetscErrorCode CheckpointPath(Checkpoint checkpoint, const CheckpointEntry *entry, const char *group,
                                            size_t room, char *path);
 
+/* Says after the second step where a SIGTERM would lose work. now: MPI_Wtime. On rank 0. */
+PETSC_INTERN void CheckpointWarnOfGrace(Checkpoint checkpoint, double now);
 /* Writes the file and puts it in place; the one before becomes previous. Collective on the world. */
 PETSC_INTERN PetscErrorCode CheckpointFileWrite(Checkpoint checkpoint);
 /* Finds the file to resume from (source, empty when there is none), checks it and reads step[]. Collective. */

@@ -3,7 +3,9 @@
 #include <chorale/deck.h>
 #include <limits.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/hdf.h"
@@ -29,6 +31,7 @@ struct _p_Recording {
   Hdf hdf; /* of realization `open`, -1 for none; of the group that reads */
   PetscInt open;
   double *rows;
+  const char *missing;                       /* file of a realization, NULL for none; it may not have begun */
   char reason[2 * PETSC_MAX_PATH_LEN + 256]; /* what is wrong with the frames, empty if nothing */
 };
 
@@ -149,12 +152,28 @@ static PetscErrorCode Inspect(Recording recording, Source *s) {
   PetscCallMPI(MPI_Comm_rank(recording->world, &rank));
   if (!rank) missing = access(s->file, F_OK) != 0;
   PetscCallMPI(MPI_Bcast(&missing, 1, MPI_INT, 0, recording->world));
+  if (missing && !recording->missing) recording->missing = s->file;
   if (missing) PetscFunctionReturn(0);
   PetscCall(HdfOpen(recording->world, s->file, "r", recording->key, &hdf));
   failed = ReadShape(recording, s, hdf);
   if (!failed && s->frames) failed = ReadClock(recording, s, hdf);
-  PetscCall(HdfClose(&hdf)); /* an open file would meet MPI_Finalize */
+  PetscCall(HdfClose(&hdf)); /* HDF5 would close it after MPI_Finalize, and fail */
   PetscCall(failed);
+  PetscFunctionReturn(0);
+}
+
+/* In place of a link the file that it leads to, beside which the trajectories are. */
+static PetscErrorCode Follow(Recording recording) {
+  struct stat status;
+  PetscMPIInt rank;
+  char *full = NULL;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(recording->world, &rank));
+  if (!rank && !lstat(recording->path, &status) && S_ISLNK(status.st_mode)) full = realpath(recording->path, NULL);
+  if (full && strlen(full) < sizeof(recording->path)) PetscCall(PetscStrcpy(recording->path, full));
+  free(full);
+  PetscCallMPI(MPI_Bcast(recording->path, sizeof(recording->path), MPI_CHAR, 0, recording->world));
   PetscFunctionReturn(0);
 }
 
@@ -169,12 +188,15 @@ PetscErrorCode RecordingOpen(MPI_Comm world, const char *key, const char *path, 
   made->key = key;
   made->open = -1;
   PetscCall(PetscStrncpy(made->path, path, sizeof(made->path)));
+  PetscCall(Follow(made));
   PetscCall(HdfOpen(world, made->path, "r", key, &hdf));
   failed = ListSources(made, hdf);
   PetscCall(HdfClose(&hdf));
   PetscCall(failed);
   for (PetscInt r = 0; r < made->realizations; r++) PetscCall(Inspect(made, &made->source[r]));
-  PetscCheck(made->frames, world, PETSC_ERR_USER_INPUT, "%s = %s: has no complete frame", key, made->path);
+  PetscCheck(made->frames || !made->missing, world, PETSC_ERR_USER_INPUT,
+             "%s = %s: its trajectories are missing: there is no %s", key, path, made->missing);
+  PetscCheck(made->frames, world, PETSC_ERR_USER_INPUT, "%s = %s: has no complete frame", key, path);
   *recording = made;
   PetscFunctionReturn(0);
 }
@@ -360,7 +382,7 @@ PetscErrorCode RecordingCheck(Recording recording) {
   PetscMPIInt rank, first;
 
   PetscFunctionBeginUser;
-  PetscCall(RecordingClose(recording)); /* an open file would meet MPI_Finalize */
+  PetscCall(RecordingClose(recording)); /* HDF5 would close it after MPI_Finalize, and fail */
   PetscCallMPI(MPI_Comm_rank(recording->world, &rank));
   first = recording->reason[0] ? rank : INT_MAX;
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT, MPI_MIN, recording->world));

@@ -59,16 +59,23 @@ PetscErrorCode TrajectoriesGetBytes(Trajectories trajectories, PetscReal *bytes)
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode TrajectoriesView(Trajectories trajectories) {
+/* Of one file. */
+static PetscReal FileBytes(Trajectories trajectories) {
   const TokensLayout *l = &trajectories->layout;
-  const PetscReal bytes = trajectories->single ? 4 : 8;
 
+  return (trajectories->single ? 4.0 : 8.0) * (PetscReal)l->count * l->dim * trajectories->frames->count;
+}
+
+PetscReal TrajectoriesDisk(Trajectories trajectories) {
+  return trajectories ? trajectories->count * FileBytes(trajectories) : 0;
+}
+
+PetscErrorCode TrajectoriesView(Trajectories trajectories) {
   PetscFunctionBeginUser;
   if (!trajectories->count) PetscFunctionReturn(0);
-  PetscCall(PetscPrintf(trajectories->ensemble.world,
-                        "           %" PetscInt_FMT " trajectories in %s (%.3g MB each%s)\n", trajectories->count,
-                        trajectories->output->trajectories,
-                        1e-6 * bytes * (PetscReal)l->count * l->dim * trajectories->frames->count,
+  PetscCall(PetscPrintf(trajectories->ensemble.world, "           %" PetscInt_FMT " %s in %s (%.3g MB each%s)\n",
+                        trajectories->count, trajectories->count == 1 ? "trajectory" : "trajectories",
+                        trajectories->output->trajectories, 1e-6 * FileBytes(trajectories),
                         trajectories->output->options.compress ? " before compression" : ""));
   PetscFunctionReturn(0);
 }

@@ -107,6 +107,19 @@ static PetscErrorCode CreateCheckpoint(Cells *cells) {
   PetscFunctionReturn(0);
 }
 
+/* Results are written beside those before; a study that only computes a table writes little. */
+static PetscErrorCode CheckRoom(Cells *cells) {
+  PetscReal bytes = TrajectoriesDisk(cells->run[0]->trajectories);
+
+  PetscFunctionBeginUser;
+  if (cells->run[0]->study->form.only_table) PetscFunctionReturn(0);
+  for (PetscInt c = 0; c < cells->count; c++)
+    bytes +=
+        2 * sizeof(PetscReal) * (PetscReal)ResultsWidth(cells->run[c]->results) * cells->run[c]->layout.realizations;
+  PetscCall(OutputCheckRoom(cells->run[0]->output, bytes));
+  PetscFunctionReturn(0);
+}
+
 /* All objects, checked, before anything runs. */
 static PetscErrorCode Create(Cells *cells) {
   const Run first = cells->run[0];
@@ -129,8 +142,9 @@ static PetscErrorCode Create(Cells *cells) {
   }
   PetscCall(DeckSelect(DECK_WHOLE));
   if (!first->reader) PetscCall(TargetCreate(first->results, first->ensemble, &first->output_options, &first->target));
-  if (!first->options.dry && !study->form.only_table) PetscCall(OutputLock(first->output, study->checkpoints));
+  if (!study->form.only_table) PetscCall(OutputLock(first->output, study->checkpoints, first->options.dry));
   if (study->checkpoints) PetscCall(CreateCheckpoint(cells));
+  PetscCall(CheckRoom(cells));
   PetscFunctionReturn(0);
 }
 

@@ -35,9 +35,9 @@ static PetscErrorCode ResolveDim(MPI_Comm world, char *value, size_t size) {
 
 const OptionKey StartKeys[] = {
     INT_KEY(StartOptions, count, "tokens_count", "64", 1, 10000000000, "tokens", .resolve = ResolveCount,
-            .help = "Number N of tokens. A file of tokens has its own."),
+            .help = "Number N of tokens. With tokens_init file: taken from the file."),
     INT_KEY(StartOptions, dim, "tokens_dim", "3", 2, 4096, "-", .resolve = ResolveDim,
-            .help = "Dimension d; the unit sphere is S^(d-1). A file of tokens has its own."),
+            .help = "Dimension d; the unit sphere is S^(d-1). With tokens_init file: taken from the file."),
     CHOICE_KEY(StartOptions, init, "tokens_init", "uniform", .choices = StartLawName,
                .help =
                    "Law of the tokens at time 0: independent uniform; nodes and weights of a quadrature rule (d = 2 "
@@ -54,7 +54,7 @@ const OptionKey StartKeys[] = {
              .help = "Amplitude a of tokens_init harmonic."),
     REAL_KEY(StartOptions, cosine, "tokens_cosine", "0", -1, 1, "-", .needs = {{"tokens_init", "equiangular"}},
              .help = "Cosine of all pairs of tokens_init equiangular, above -1/(N-1) and below 1."),
-    STRING_KEY(StartOptions, file, "tokens_file", "", .shown = "(none)", .input = PETSC_TRUE,
+    STRING_KEY(StartOptions, file, "tokens_file", "", .shown = "(none)", .reads = PETSC_TRUE, .input = PETSC_TRUE,
                .needs = {{"tokens_init", "file"}},
                .help = "File of tokens_init file: N x d numbers, one token per row (normalised), HDF5 or .npy."),
     STRING_KEY(StartOptions, dataset, "tokens_dataset", "tokens",

@@ -142,6 +142,7 @@ static PetscErrorCode SetUp(Start start, const TokensLayout *layout) {
   PetscCall(PetscStrcpy(source.path, start->options.file));
   PetscCall(PetscStrcpy(source.dataset, start->options.dataset));
   PetscCall(SourceOpen(layout->comm, &source));
+  if (!source.npy && source.rows < source.columns) PetscCall(HdfWarnWide(source.hdf, source.rows, source.columns));
   code = SourceRead(&source, layout, first, n, &rows);
   PetscCall(HdfClose(&source.hdf));
   PetscCall(code);

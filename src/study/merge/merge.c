@@ -28,17 +28,33 @@ static PetscBool IsFree(const char *key) {
   return joined || CheckpointMayChange(key) ? PETSC_TRUE : PETSC_FALSE;
 }
 
+/* Does a key name files of the same contents, wherever they were? Refuses files of other contents. */
+static PetscErrorCode CompareInput(const char *path, const char *key, Hdf hdf, Hdf first, PetscBool *same) {
+  char name[2 * TEXT], sums[2][TEXT];
+  PetscBool found[2];
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscSNPrintf(name, sizeof(name), "%s_crc32", key));
+  PetscCall(HdfReadAttribute(first, "/provenance", name, TEXT, sums[0], &found[0]));
+  PetscCall(HdfReadAttribute(hdf, "/provenance", name, TEXT, sums[1], &found[1]));
+  *same = found[0] && found[1] ? PETSC_TRUE : PETSC_FALSE;
+  PetscCheck(!*same || !strcmp(sums[0], sums[1]), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "merge_files = %s: its %s had other contents than that of the first file", path, key);
+  PetscFunctionReturn(0);
+}
+
 /* Refuses a deck that is not that of the first file. */
 static PetscErrorCode CompareDeck(const char *path, Hdf hdf, const char *first_path, Hdf first) {
   char old[PETSC_MAX_PATH_LEN], new[PETSC_MAX_PATH_LEN];
   const char *key;
-  PetscBool found[2];
+  PetscBool found[2], same = PETSC_FALSE;
 
   PetscFunctionBeginUser;
   for (PetscInt i = -1; i < 0 || (key = DeckName(i)); i++) {
     const char *group = i < 0 ? "/provenance" : "/parameters";
     if (i < 0) key = "version";
-    if (IsFree(key)) continue;
+    PetscCall(CompareInput(path, key, hdf, first, &same));
+    if (same || IsFree(key)) continue;
     PetscCall(HdfReadAttribute(first, group, key, sizeof(old), old, &found[0]));
     PetscCall(HdfReadAttribute(hdf, group, key, sizeof(new), new, &found[1]));
     PetscCheck(found[0] == found[1] && (!found[0] || !strcmp(old, new)), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
@@ -149,7 +165,8 @@ static PetscErrorCode Inspect(Merge *merge, PetscInt file, Hdf hdf, Hdf first, S
   PetscFunctionReturn(0);
 }
 
-/* All files beside the first, and what follows from them. An open file would meet MPI_Finalize. */
+/* All files beside the first, and what follows from them. HDF5 would close an open file after MPI_Finalize, and
+ * fail. */
 static PetscErrorCode InspectAll(Merge *merge, StudyFinder find) {
   PetscErrorCode code;
   Hdf first, hdf;
