@@ -48,6 +48,19 @@ static int Change(const char *name, const char *value) {
   return (!old || strcmp(old, value)) && !setenv(name, value, 1);
 }
 
+/* By its own path, so that it keeps its name in lists of processes. */
+static void StartAgain(char **argv) {
+  static const char self[] = "/proc/self/exe";
+  char path[4096];
+  const ssize_t n = readlink(self, path, sizeof(path) - 1);
+
+  if (n > 0) {
+    path[n] = '\0';
+    (void)execv(path, argv);
+  }
+  (void)execv(self, argv);
+}
+
 void PinEnvironment(char **argv) {
   const char *tunables = getenv("GLIBC_TUNABLES");
   int changed = 0;
@@ -58,7 +71,7 @@ void PinEnvironment(char **argv) {
   changed |= Change("OPENBLAS_CORETYPE", HasAvx512() ? "SkylakeX" : NULL);
   /* exp, log and their like round otherwise without FMA */
   if (tunables && strstr(tunables, "glibc.cpu.")) changed |= Change("GLIBC_TUNABLES", NULL);
-  if (changed) (void)execv("/proc/self/exe", argv); /* where it fails the run goes on as it is */
+  if (changed) StartAgain(argv); /* where it fails the run goes on as it is */
   /* Shared file pointers, which nothing here uses: to find out whether it can offer them by a lock file, Open MPI
    * writes past its buffer where a path is long. Several nodes have no other; there see HdfCheckName. */
   if (!HasManyNodes()) (void)setenv("OMPI_MCA_sharedfp", "^lockedfile", 1);

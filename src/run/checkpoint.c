@@ -327,7 +327,7 @@ static PetscErrorCode Decide(Checkpoint checkpoint, PetscBool finished) {
   PetscBool due;
 
   PetscFunctionBeginUser;
-  if (!finished) CheckpointWarnOfGrace(checkpoint, now);
+  if (!finished) CheckpointTellGrace(checkpoint, now);
   PetscCall(Hear(checkpoint));
   due = checkpoint->due || (options->interval > 0 && now - checkpoint->written >= options->interval) ||
                 (options->wall > 0 && !checkpoint->writes)
@@ -425,6 +425,7 @@ PetscErrorCode CheckpointFinish(Checkpoint checkpoint, PetscBool *stopped) {
   PetscFunctionBeginUser;
   *stopped = checkpoint->event == CHECKPOINT_STOP ? PETSC_TRUE : PETSC_FALSE;
   if (*stopped) PetscFunctionReturn(0);
+  BeginSteps(); /* a group may have none */
   checkpoint->current = -1;
   if (!checkpoint->shard) PetscCall(Say(checkpoint, TAG_FINISHED, 0));
   do {

@@ -78,7 +78,7 @@ PETSC_INTERN PetscErrorCode CheckpointPath(Checkpoint checkpoint, const Checkpoi
                                            size_t room, char *path);
 
 /* Says after the second step where a SIGTERM would lose work. now: MPI_Wtime. On rank 0. */
-PETSC_INTERN void CheckpointWarnOfGrace(Checkpoint checkpoint, double now);
+PETSC_INTERN void CheckpointTellGrace(Checkpoint checkpoint, double now);
 /* Writes the file and puts it in place; the one before becomes previous. Collective on the world. */
 PETSC_INTERN PetscErrorCode CheckpointFileWrite(Checkpoint checkpoint);
 /* Finds the file to resume from (source, empty when there is none), checks it and reads step[]. Collective. */

@@ -375,7 +375,7 @@ def test_a_run_that_does_not_come_to_its_start_answers_signals(folder):
 def test_a_step_longer_than_mpiruns_grace_is_said(folder, seconds):
     hook = f"0 2 0 clock={seconds}"
     done = chorale(["simulate"] + options(**RUN), 2, cwd=folder, hook=hook)
-    said = "a step takes 5 s, and mpirun kills 1 s after SIGTERM" in done.stderr
+    said = "a step takes 5 s, and mpirun kills 1 s after SIGTERM" in done.stdout
     assert said == (seconds > 0), done
 
 
