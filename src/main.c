@@ -49,6 +49,12 @@ static PetscErrorCode Answer(int argc, char **argv, PetscBool prints) {
   PetscFunctionReturn(0);
 }
 
+/* Before main, whatever that begins with. */
+__attribute__((constructor)) static void Pin(int argc, char **argv) {
+  (void)argc;
+  PinEnvironment(argv);
+}
+
 int main(int argc, char **argv) {
   PetscErrorCode code;
   PetscMPIInt rank;
@@ -56,7 +62,6 @@ int main(int argc, char **argv) {
    * deck. */
   char **chosen = calloc((size_t)argc + 3, sizeof(*chosen)), **words = chosen;
   int count = 2;
-  PinEnvironment(argv);
   if (!chosen) return 1;
   chosen[0] = argc ? argv[0] : (char[]){"chorale"};
   chosen[1] = (char[]){"-skip_petscrc"};
