@@ -223,7 +223,7 @@ def test_a_deck_finds_its_files_beside_it(folder):
     )
 
     def run(deck, cwd="."):
-        done = chorale(["simulate", deck, "-output_file", "x.h5"], cwd=cwd)
+        done = chorale(["simulate", deck, "-output_file", "x.h5"], cwd=os.path.abspath(cwd))
         with h5py.File(f"{cwd}/x.h5", "r") as file:
             return file["parameters"].attrs["tokens_file"].decode(), spoken(done)
 
