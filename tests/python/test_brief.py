@@ -171,7 +171,7 @@ def test_any_mix_is_reported_and_drawn_together(folder, monkeypatch, study):
     assert (code, out) == (0, "report.html\n"), err
     text = (folder / "report.html").read_text(encoding="utf-8")
     page = Page(text)
-    assert "NOT COMPLETE" in page.text and "e.h5: no such file" in page.text
+    assert "INCOMPLETE" in page.text and "e.h5: no such file" in page.text
     assert "tokens_count = 0: must be more" in page.text and "Traceback" not in err
     seeds = page.columns("file", "state", "ensemble_seed")["ensemble_seed"]
     assert seeds == [9, 10, 11], seeds  # as numbers

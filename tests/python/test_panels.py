@@ -92,7 +92,7 @@ def test_a_style_file_has_the_last_word(have, folder):
         ("--panel x", "--panel x: alone.h5 has energy, order, cosines, clusters"),
         ("--panel energy --width 3px", "--width 3px: must be a length from 0.5in to 40in"),
         ("--panel energy --width 0.1in", "--width 0.1in: must be a length from 0.5in to 40in"),
-        ("--panel energy --style none", "--style none: No such file or directory"),
+        ("--panel energy --style none", "--style none: no such file"),
         ("--panel energy --movie", "--movie shows tokens: take it without --panel"),
         ("--panel x --together alone.h5", "--panel x: these runs together have energy, order, "),
         ("--panel energy alone/realization_00000.h5md", "panels are those of results"),

@@ -3,6 +3,7 @@ findings, statistics over realizations."""
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import namedtuple
 from dataclasses import dataclass, field
@@ -13,9 +14,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
+from chorale.command import plural
 from chorale.errors import BadFile
 from chorale.io import Observable, Run
+from chorale.state import clock_words, realizations_of
 
 DPI = 150
 FADED_TRACES = 40  # single realizations drawn behind the mean
@@ -106,11 +110,26 @@ LOOK = Look()
 LOOK.use("light")
 
 
+OF_PROGRAM = (
+    "backend",
+    "interactive",
+    "toolbar",
+    "timezone",
+    "webagg",
+    "tk.",
+    "macosx",
+    "savefig.d",
+)
+
+
 def style() -> dict[str, Any]:
-    """matplotlib's settings for the theme in use; texts are large enough for a picture at half its
-    size."""
+    """matplotlib's settings for the theme in use, with its defaults in place of the user's; texts
+    are large enough for a picture at half its size."""
+    given = matplotlib.rcParamsDefault.items()
+    defaults = {key: value for key, value in given if not key.startswith(OF_PROGRAM)}
     sizes = {"font.size": 14, "axes.titlesize": 15, "axes.labelsize": 14, "legend.fontsize": 12.5}
     return {
+        **defaults,
         **sizes,
         "xtick.labelsize": 13,
         "ytick.labelsize": 13,
@@ -141,18 +160,33 @@ def style() -> dict[str, Any]:
 
 def found(axes: Axes, words: str) -> None:
     """A title that is a finding."""
-    axes.set_title(words).set_gid(FINDING)
+    lines = [textwrap.fill(line, 60, break_long_words=False) for line in words.split("\n")]
+    axes.set_title("\n".join(lines)).set_gid(FINDING)
 
 
-def not_complete(run: Shown) -> str:
+def incomplete(run: Shown) -> str:
     """What is said of a run that goes on or was stopped."""
-    return "NOT COMPLETE: " + reached(run)
+    return "INCOMPLETE (running or stopped): " + reached(run)
+
+
+def with_minus(words: str) -> str:
+    """A text with minus signs in place of hyphens before numbers; what stands between dollars has
+    them anyway."""
+    parts = words.split("$")
+    parts[::2] = [re.sub(r"(^|[\s(\[=<>,:;…])-(?=\.?\d)", r"\1−", part) for part in parts[::2]]
+    return "$".join(parts)
+
+
+def set_minus(figure: Figure) -> None:
+    """In all texts of a figure."""
+    for item in figure.findobj(Text):
+        item.set_text(with_minus(item.get_text()))
 
 
 def dress(figure: Figure, run: Shown, headline: str, about: str = "") -> Picture:
     """The finding above the panels; the parameters, and how to read the lines, below them."""
     wide = int(6 * figure.get_figwidth())
-    unfinished = "" if run.complete is not False else not_complete(run) + "\n"
+    unfinished = "" if run.complete is not False else incomplete(run) + "\n"
     figure.suptitle(
         unfinished + wrapped(headline, wide),
         fontsize=19,
@@ -163,8 +197,11 @@ def dress(figure: Figure, run: Shown, headline: str, about: str = "") -> Picture
     words = ". ".join(filter(None, parts))
     below = wrapped(words + ".", int(10.6 * figure.get_figwidth())) if words else ""
     figure.supxlabel(below, fontsize=12.5, color=LOOK.soft)
+    set_minus(figure)
     titles = [axes.title for axes in figure.axes if axes.title.get_gid() == FINDING]
-    return Picture(figure, headline, [title.get_text() for title in titles], run.complete)
+    return Picture(
+        figure, with_minus(headline), [title.get_text() for title in titles], run.complete
+    )
 
 
 def wrapped(words: str, wide: int) -> str:
@@ -179,15 +216,23 @@ def wrapped(words: str, wide: int) -> str:
 def reached(run: Shown) -> str:
     """How far a run that is not complete has got."""
     if isinstance(run, Sources):
-        return "one of these runs goes on or was stopped"
-    if run.observables:
-        time = next(iter(run.observables.values())).time
-        horizon = number(run.parameters.get("layers_horizon", "?"))
-        return f"up to t = {time[-1]:.3g} of {horizon}" if len(time) else "nothing is recorded yet"
-    done = run.realizations_done
-    if done is not None:
-        return f"{done} of {run.parameters.get('ensemble_realizations', '?')} realizations"
-    return "its run goes on or was stopped"
+        return "at least one of these runs"
+    wanted = run.parameters.get("ensemble_realizations", "?")
+    if not run.observables:
+        done = run.realizations_done
+        return "its results are not final" if done is None else f"{done} of {wanted} realizations"
+    time = next(iter(run.observables.values())).time
+    if not len(time):
+        return "nothing is recorded yet"
+    done, every = realizations_of(run)
+    words = f"{done} of {plural(every, 'realization')}"
+    horizon = run.parameters.get("layers_horizon", "?")
+    try:
+        ended = time[-1] >= float(horizon)
+        clock = clock_words(time[-1], float(horizon))
+    except ValueError:
+        ended, clock = False, f"t = {time[-1]:.3g}"
+    return words if ended else f"{words}, {clock}"
 
 
 LETTERS = (
@@ -208,8 +253,8 @@ def parameters_line(run: Shown) -> str:
     if get("scheme_norm", "post") != "post":
         parts.append(f"norm {get('scheme_norm')}")
     if get("ensemble_realizations"):
-        plural = "" if get("ensemble_realizations") == "1" else "s"
-        parts.append(f"{get('ensemble_realizations')} realization{plural}")
+        many = "" if get("ensemble_realizations") == "1" else "s"
+        parts.append(f"{get('ensemble_realizations')} realization{many}")
     if get("ensemble_seed"):
         parts.append(f"seed {get('ensemble_seed')}")
     return ", ".join(filter(None, parts))
@@ -258,12 +303,16 @@ def common_noise_words(get: Callable[..., Any]) -> list[str]:
     if not any(map(float, biases)):
         return [f"{get('mlp_activation')} {kind}"]
     u, w = map(number, biases)
-    return [f"{get('mlp_activation')} {kind}", f"σ_U = {u}, σ_W = {w}"]
+    return [f"{get('mlp_activation')} {kind}", f"$\\sigma_U$ = {u}, $\\sigma_W$ = {w}"]
 
 
 def range_of(words: str) -> str:
-    """`64`, or of a list `8 … 128`."""
+    """`64`, or of a list the least and the most, `8 … 128`."""
     given = words.split(",")
+    try:
+        given.sort(key=float)
+    except ValueError:  # words, in their order
+        pass
     return number(given[0]) if len(given) == 1 else f"{number(given[0])} … {number(given[-1])}"
 
 
@@ -289,13 +338,45 @@ def short(value: float, digits: int = 2) -> str:
     return before + f"10^{{{int(power)}}}$"
 
 
-def change(first: float, last: float) -> str:
-    """`falls from 0.77 to 0.0006`"""
-    if not np.isfinite(first + last):
-        return "is not known at the end"
+def turning(values: np.ndarray) -> list[float]:
+    """The first and the last value of a course, and between them the one that lies farthest beyond
+    both, where that is more than a trifle."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return []
+    first, last = float(known[0]), float(known[-1])
+    low, high = min(first, last), max(first, last)
+    over, under = float(known.max()) - high, low - float(known.min())
+    if max(over, under) <= max(0.5 * (high - low), 0.2 * max(abs(first), abs(last))):
+        return [first, last]
+    return [first, float(known.max() if over >= under else known.min()), last]
+
+
+def change(values: np.ndarray) -> str:
+    """`falls from 0.77 to 0.0006`; `rises from 14 to 60, then falls to 1.1`"""
+    course = turning(values)
+    if not course:
+        return "is not known"
+    first, last = course[0], course[-1]
+    if len(course) == 3:
+        ways = ("rises", "falls") if course[1] > first else ("falls", "rises")
+        there, end = short(course[1]), short(last)
+        return f"{ways[0]} from {short(first)} to {there}, then {ways[1]} to {end}"
     if abs(last - first) <= 0.02 * max(abs(first), abs(last)):
         return f"stays near {short(last)}"
     return f"{'falls' if last < first else 'rises'} from {short(first)} to {short(last)}"
+
+
+def count(value: float) -> str:
+    """A number of clusters."""
+    return short(value, 3 if value >= 10 else 2)
+
+
+def clusters_words(values: np.ndarray) -> str:
+    """`14 clusters become 60, then 1.1`"""
+    first, *later = map(count, turning(values) or [np.nan, np.nan])
+    became = "cluster becomes" if first == "1" else "clusters become"
+    return f"{first} {became} {', then '.join(later)}"
 
 
 def columns(run: Run, *names: str) -> list[np.ndarray]:

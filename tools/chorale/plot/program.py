@@ -20,7 +20,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from chorale import io
+from chorale import inputs, io
 from chorale.command import Parser, of_file, whole
 from chorale.errors import Refused
 from chorale.plot import common, drawing, files, movie
@@ -101,6 +101,7 @@ def draw_file(path: str, arguments: argparse.Namespace) -> None:
 
 def draw(arguments: argparse.Namespace) -> None:
     """Everything that was asked for."""
+    inputs.protect(arguments.files)
     if arguments.together:
         draw_together(arguments)
     else:

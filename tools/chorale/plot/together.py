@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections import Counter
 from typing import Any, Callable, Sequence
 
 import matplotlib.pyplot as plt
@@ -43,8 +44,8 @@ LETTERS = {
     "mlp_width": "m",
     "scheme_norm": "norm",
     "scheme_alpha": "α",
-    "mlp_bias_u": "σ_U",
-    "mlp_bias_w": "σ_W",
+    "mlp_bias_u": "$\\sigma_U$",
+    "mlp_bias_w": "$\\sigma_W$",
     "ensemble_seed": "seed",
     "ensemble_realizations": "realizations",
 }
@@ -90,8 +91,13 @@ def labels(runs: Sequence[Run]) -> list[str]:
     keys = differing(runs)
     names = [label(run) for run in runs]
     stems = [os.path.splitext(os.path.basename(run.path))[0] for run in runs]
-    if len(set(names)) < len(runs):
-        names = [f"{name} ({stem})" if name else stem for name, stem in zip(names, stems)]
+    if len(set(stems)) < len(runs):  # of several folders
+        stems = [os.path.splitext(os.path.relpath(run.path))[0] for run in runs]
+    many = Counter(names)
+    names = [
+        name if many[name] == 1 else f"{name} ({stem})" if name else stem
+        for name, stem in zip(names, stems)
+    ]
     return [textwrap.fill(name, WIDE) for name in names]
 
 
@@ -139,7 +145,7 @@ def common(runs: Sequence[Run]) -> Sources:
     """What is said of all of them."""
     parameters = dict(runs[0].parameters)
     for key in differing(runs):
-        values = list(dict.fromkeys(value_of(run, key) for run in runs))
+        values = sorted({value_of(run, key) for run in runs}, key=rank)
         few = " / ".join(filter(None, values))
         parameters[key] = few if len(values) < 4 else f"{values[0]} … {values[-1]}"
     for key in {"mlp_bias_u", "mlp_bias_w"} & set(differing(runs)):

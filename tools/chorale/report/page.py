@@ -107,7 +107,8 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[Any]], kind: str = "wide
     top = ""
     for c, head in enumerate(heads):
         number = NUMBER if rows and isinstance(rows[0][c], (int, float)) else ""
-        top += f'<th scope="col"{number}>{escape(head)}</th>'
+        words = head if isinstance(head, Markup) else escape(head)
+        top += f'<th scope="col"{number}>{words}</th>'
     body = "\n".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in rows)
     inside = f"<table><thead><tr>{top}</tr></thead><tbody>\n{body}\n</tbody></table>"
     return f'<div class="{kind}" tabindex="0">{inside}</div>\n'
@@ -124,6 +125,13 @@ def picture(images: dict[str, bytes], words: str) -> str:
         dark = f'<source media="(prefers-color-scheme: dark)" srcset="{data["dark"]}">'
     light = f'<img src="{data["light"]}" alt="{plain(words)}">'
     return f'<div class="figure" tabindex="0"><picture>{dark}{light}</picture></div>\n'
+
+
+def tip(words: str, meaning: str) -> Markup:
+    """Words whose meaning is shown when they are pointed at, or reached by the keyboard."""
+    if not meaning:
+        return Markup(escape(words))
+    return Markup(f'<abbr title="{escape(meaning)}" tabindex="0">{escape(words)}</abbr>')
 
 
 def details(summary: str, body: str) -> str:

@@ -21,12 +21,14 @@ from typing import Optional, Sequence
 
 import matplotlib
 
+from chorale import inputs
 from chorale.brief import is_part, runs_in
 from chorale.command import Parser, of_file, whole
 from chorale.errors import BadFile
 from chorale.report import content, page
 from chorale.state import state_of
 
+NAMED = 4  # files in a title
 ENDINGS = (".h5", ".hdf5", ".csv", ".h5md")
 
 
@@ -73,22 +75,31 @@ def several(sections: dict[str, str]) -> str:
     return f"<ul>{links}</ul>\n" + content.sweeps(sections)
 
 
+def title_of(names: Sequence[str], paths: Sequence[str]) -> str:
+    """The folder or the files."""
+    if len(names) == 1:
+        return os.path.basename(os.path.abspath(names[0]))
+    known = [os.path.basename(path) for path in paths]
+    if len(known) <= NAMED:
+        return " and ".join(filter(None, (", ".join(known[:-1]), known[-1])))
+    return f"{known[0]} and {len(known) - 1} more files"
+
+
 def report(names: Sequence[str], out: Optional[str]) -> None:
     """Writes the page of files and folders; of OUT none is needed."""
     folders = {name: files_in(name) for name in names if os.path.isdir(name)}
     paths = list(dict.fromkeys(path for name in names for path in folders.get(name, [name])))
+    inputs.protect(paths)
     sections, skipped = read(paths, [name for name in names if name not in folders])
     if not sections:
         raise BadFile(names[0], f"nothing here can be read; the first file: {skipped[0]}")
-    title = f"{len(sections)} files"
-    if len(names) == 1:
-        title = os.path.basename(os.path.abspath(names[0]))
+    title = title_of(names, list(sections))
     head = f"<h1>{page.escape(title)}</h1>\n" if len(sections) > 1 or folders else ""
     if len(sections) > 1:
         head += several(sections)
     if len(paths) > content.PICTURES:
-        few = f"Of more than {content.PICTURES} files none has a picture of its own here"
-        head += page.soft(f"{few}: tools/plot FILE draws it.")
+        few = f"With more than {content.PICTURES} files, single pictures are left out"
+        head += page.soft(f"{few}: tools/plot FILE draws one.")
     for words in filter(None, map(missing_of, folders)):
         head += page.alarm(words)
         print(f"report: {words}", file=sys.stderr)

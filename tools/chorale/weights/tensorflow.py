@@ -17,6 +17,7 @@ from typing import Any, Mapping, Optional
 import numpy as np
 
 from chorale.errors import BadFile, Refused
+from chorale.inputs import read_bytes, read_text
 from chorale.weights.layer import Array, Heads, Layer, Mlp, Norm
 
 DTYPES = {"float32": "<f4", "int32": "<i4", "bool": "?", "uint8": "u1"}
@@ -24,17 +25,10 @@ LAYER = "Layer_{}/TransformerLayer/"
 START = "\u2581"  # of pieces that begin a word
 
 
-def bytes_of(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise BadFile(path, error.strerror or "cannot be read") from error
-
-
 def json_of(path: str) -> Any:
+    text = read_text(path)
     try:
-        return json.loads(bytes_of(path))
+        return json.loads(text)
     except ValueError as error:
         raise BadFile(path, f"is no JSON ({error})") from error
 
@@ -43,7 +37,7 @@ def weights_of(folder: str) -> dict[str, Array]:
     """All weights by their names."""
     weights: dict[str, Array] = {}
     for group in json_of(os.path.join(folder, "model.json"))["weightsManifest"]:
-        shards = (bytes_of(os.path.join(folder, shard)) for shard in group["paths"])
+        shards = (read_bytes(os.path.join(folder, shard)) for shard in group["paths"])
         data, first = b"".join(shards), 0
         for one in group["weights"]:
             if one["dtype"] not in DTYPES or "quantization" in one:

@@ -35,7 +35,7 @@ def picture(results):
     time, mean = columns(run, "time", "pair_mean")
     draw_pairs(run, axes, time)
     time_axis(axes, time)
-    title = f"Mean square distance of pairs {change(mean[0], mean[-1])}"
+    title = f"Mean square distance of pairs {change(mean)}"
     axes.set_title("")
     return dress(whole, run, title, "Band: 95% interval of the mean")
 
