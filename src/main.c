@@ -17,7 +17,7 @@ static void PrintUsage(void) {
        "Decks are read in order, then options; later wins.\n\nStudies:");
   for (PetscInt i = 0; (study = StudyGet(i)); i++) printf("  %-10s %s\n", study->name, study->summary);
   puts("\nOptions:\n"
-       "  STUDY -help           every key of the study with its default, unit, meaning and range\n"
+       "  STUDY -help           every key of the study with its default and meaning, and every result\n"
        "  STUDY ... -dry_run    check the deck, print resolved parameters, memory and cost per rank\n"
        "  --keys                the keys of all studies as a page in Markdown\n"
        "  --version             versions of chorale and its libraries\n"
@@ -41,7 +41,7 @@ static PetscErrorCode Answer(int argc, char **argv, PetscBool prints) {
     const Study *study = StudyFind(argv[1]);
     PetscCheck(study, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%.64s: is not a study; see chorale --help", argv[1]);
     PetscCall(DeckUse(StudyOptions, study->name));
-    if (DeckAsksHelp(argc, argv)) PetscFunctionReturn(DeckHelp());
+    if (DeckAsksHelp(argc, argv)) PetscFunctionReturn(StudyHelp(study));
     PetscCall(DeckParse(argc, argv));
     PetscCall(StudyRun(study, StudyFind, StudyOptions));
   }

@@ -154,6 +154,8 @@ const char *DeckName(PetscInt i);
 PetscErrorCode DeckVisit(PetscErrorCode (*visit)(const char *key, const char *value, void *context), void *context);
 /* The resolved deck as YAML that runs as it stands. The caller frees *text with PetscFree. */
 PetscErrorCode DeckText(char **text);
+/* Words of a text on stdout, in lines of `width` columns; all lines but the first are indented. */
+void DeckPrintWrapped(const char *text, int indent, int width);
 /* -help: every key in use with default, unit, range and meaning, on stdout of rank 0. */
 PetscErrorCode DeckHelp(void);
 /* -dry_run: the resolved parameters on stdout of rank 0. */

@@ -24,6 +24,7 @@ struct _p_Study {
   PetscBool thins; /* it may go on with fewer frames, all of them among those recorded */
   /* In place of this table: another one that the deck asks for. */
   PetscErrorCode (*select)(Run run, StudyFinder find, const Study **study);
+  const Study *const *others; /* those of its name that select may choose, for -help; ends with NULL */
   /* Objects, and through the run: the ensemble, steps, frames, quantities. */
   PetscErrorCode (*create)(void *state, Run run);
   /* What a checkpoint keeps beside the numbers. */
@@ -49,6 +50,8 @@ struct _p_Study {
 /* Those of chorale (src/study/studies.c): NULL when there is no such study, or past the last. */
 const Study *StudyFind(const char *name);
 const Study *StudyGet(PetscInt i);
+/* -help: its keys and what it measures, on stdout of rank 0. */
+PetscErrorCode StudyHelp(const Study *study);
 /* What the i-th study reads, for DeckUse. */
 const OptionTable *StudyOptions(PetscInt i);
 

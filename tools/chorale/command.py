@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,8 +28,9 @@ def columns(most: int) -> int:
 
 
 def plural(count: int, word: str) -> str:
-    """`1 row`, `2 rows`"""
-    return f"{count} {word}" + ("" if count == 1 else "s")
+    """`1 row`, `2 rows`, `2 trajectories`"""
+    many = re.sub(r"(?<=[^aeiou])y$", "ie", word) + "s"
+    return f"{count} {word if count == 1 else many}"
 
 
 class Help(argparse.HelpFormatter):

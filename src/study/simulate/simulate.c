@@ -150,6 +150,7 @@ const Study StudySimulate = {
     .checkpoints = PETSC_TRUE,
     .thins = PETSC_TRUE,
     .select = Select,
+    .others = (const Study *const[]){&StudySimulateLevels, NULL},
     .create = Create,
     .keep = Keep,
     .view = View,

@@ -33,6 +33,7 @@ static const QuantityText texts[] = {
     {"energy", "1", "E_beta of the density"},
     {"distance", "1",
      "between tokens and density, on the circle W2, the upper end of what is certified, on the sphere MMD"},
+    {"distance_kind", "-", "what distance is: W2 on the circle, MMD on the sphere"},
     {"distance_low", "1", "lower end of what is certified of distance: the same where W2 is proved exact, and of MMD"},
     {"entropy", "1", "-integral rho log(|S| rho) of the density rho: 0 when uniform, else negative"},
     {"tail", "1", "share of the density's L2 norm in the upper third of its degrees"},
@@ -41,7 +42,7 @@ static const QuantityText texts[] = {
     {"sobolev", "1", "distance of tokens and density in the Sobolev norm of order -2"},
     {"outgrown", "time", "time at which the density of a realization outgrew its degrees; NaN: never"},
     {"outgrown_count", "realizations", "realizations whose density outgrew its degrees"},
-    {"outgrown_first", "time", "time at which the first of them did"},
+    {"outgrown_first", "time", "time at which the first density outgrew its degrees"},
     {"means_until", "time", "up to when all realizations are resolved: means end there"},
     {"resolved", "realizations", "realizations whose density is still held by its degrees"},
     {"snapshot_time", "time", "times of the snapshots of realization 0"},
@@ -50,7 +51,7 @@ static const QuantityText texts[] = {
     {"snapshot_density", "1", "density on the map, with respect to the surface measure"},
     {"snapshot_spectrum", "1", "sum of the squares of the density's coefficients in every degree"},
     {"snapshot_tokens", "1", "positions of some of the tokens, evenly chosen"},
-    {"snapshot_weights", "1", "their weights"},
+    {"snapshot_weights", "1", "weights of snapshot_tokens"},
     {0}};
 
 static PetscErrorCode CheckStart(const StartOptions *start) {
