@@ -44,6 +44,20 @@ def run(*words, **keys):
     return done.stdout
 
 
+def test_what_quickstart_builds_can_be_installed():
+    """Whatever is installed of the build's folder is there after `tools/build chorale`: it is that
+    target, or made for it, or made by CMake."""
+    script = (BUILD / "cmake_install.cmake").read_text(encoding="utf-8")
+    made = set(re.findall(rf'"{re.escape(str(BUILD))}/([\w.]+)"', script))
+    needed = run("ninja", "-C", BUILD, "-t", "query", "chorale")
+    needed += run("ninja", "-C", BUILD, "-t", "query", "manual") if "|| manual" in needed else ""
+    needed += run("ninja", "-C", BUILD, "-t", "query", "CMakeFiles/manual")
+    by_cmake = ("chorale.pc", "choraleConfig.cmake", "choraleConfigVersion.cmake", "chorale")
+    assert {"chorale", "chorale.1", "libchorale.a"} <= made
+    assert [name for name in made if name not in by_cmake and name not in needed] == []
+    assert "|| manual" in needed
+
+
 def ends(*words, **keys):
     """The completed process of a program that may fail."""
     words = [str(word) for word in words]
