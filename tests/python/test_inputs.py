@@ -96,7 +96,7 @@ def test_no_tool_overwrites_what_it_reads(have, folder, kind, words, path):
     before = {name: name.read_bytes() for name in folder.rglob("*") if name.is_file()}
     code, out, err = tools.run(tool, *rest)
     assert (code, out) == (2, "") and err.count("\n") == 1, (code, out, err)
-    assert "is to be read, so it is not overwritten" in err, err
+    assert "is an input file, so it is not overwritten" in err, err
     assert {name: name.read_bytes() for name in folder.rglob("*") if name.is_file()} == before
 
 

@@ -28,6 +28,7 @@ ELSEWHERE = {
     "tools/install-deps": ".ci/run",
     "cmake": "test_packaging.py",
     "tools/paper": "test_paper.py",
+    "import MDAnalysis": "test_project.py",
 }
 # Options after the user's own, for any deck of a study.
 SMALL = {
@@ -63,7 +64,11 @@ def commands(text):
 def of_page(page):
     """Its commands but for those that others run, and its jobs."""
     found = list(commands((SOURCE / page).read_text(encoding="utf-8")))
-    own = [(kind, text) for kind, text in found if text.split()[0] not in ELSEWHERE]
+    own = [
+        (kind, text)
+        for kind, text in found
+        if not {text.split()[0], text.split("\n")[0]} & ELSEWHERE.keys()
+    ]
     jobs = [text for _, text in own if text.split()[0] in JOBS]
     return [(kind, text) for kind, text in own if text not in jobs], jobs
 
@@ -182,3 +187,14 @@ def test_a_map_is_made_and_drawn_as_the_text_says(tree):
 def test_what_the_text_names_without_a_command_runs(tree, words):
     """--show: test_show.py; dry runs of all decks: test_decks.py."""
     assert run("sh", f"build/chorale {words}")
+
+
+def test_every_tool_of_the_page_is_there_and_helps():
+    """Each that the table of tools/README.md names, but for those that are sourced."""
+    text = (SOURCE / "tools/README.md").read_text(encoding="utf-8")
+    table = text.split("\n## The tools\n")[1].strip().split("\n\n")[0]
+    cells = [row.split("|")[1] for row in table.splitlines()[2:]]
+    named = {name for cell in cells for name in re.findall("`([^`]+)`", cell)}
+    there = {path.name for path in (SOURCE / "tools").iterdir() if os.access(path, os.X_OK)}
+    folders = {path.name for path in (SOURCE / "tools").iterdir() if path.is_dir()}
+    assert named - {"mpi-env"} == there - folders

@@ -82,7 +82,7 @@ def check_target(path: str | os.PathLike[str]) -> None:
     if os.path.isdir(path):
         raise Refused(f"{path}: is a folder")
     if inputs.is_input(path):
-        raise Refused(f"{path}: is to be read, so it is not overwritten; choose another name")
+        raise Refused(f"{path}: is an input file, so it is not overwritten; choose another name")
     if os.path.exists(path) and not os.path.isfile(path):
         raise Refused(f"{path}: is not a regular file")
 

@@ -349,7 +349,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--brief",
         action="store_true",
-        help="one line for each run of the FILEs and folders: complete, running, stopped, failed, "
+        help="one line for each run in the FILEs and folders: complete, running, stopped, failed, "
         "killed or missing (of a job array or the grid), how far it is, and its last message; "
         "exit code 1 unless all are complete",
     )

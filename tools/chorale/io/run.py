@@ -154,7 +154,7 @@ class Run(Shown):
 
     @cached_property
     def complete(self) -> Optional[bool]:
-        """False: of a run that goes on or was stopped; None: not known (a trajectory without
+        """False: of an incomplete run (running or stopped); None: not known (a trajectory without
         results beside it)."""
         if self.kind == "checkpoint":
             return False

@@ -384,7 +384,7 @@ def columns(run: Run, *names: str) -> list[np.ndarray]:
     data = run.study_data
     for name in names:
         if name not in data:
-            raise BadFile(run.path, f"no study/{run.study}/{name}: the file is not complete")
+            raise BadFile(run.path, f"no study/{run.study}/{name}: the file is incomplete")
     return [data[name][:] for name in names]
 
 

@@ -3,7 +3,7 @@ panel of it in the size of a paper's column, with --together all files over each
 --movie tokens in motion.
 
 Takes results of any study, trajectories (.h5md), checkpoints and the CSV table of `chorale kernel`;
-of a run that goes on or was stopped it draws what is there and says so. A trajectory is read frame
+of an incomplete run (running or stopped) it draws what is there and says so. A trajectory is read frame
 by frame, and of many tokens only some thousands are drawn.
 
 exit codes: 0 success, 1 failure at run time, 2 bad input
@@ -148,7 +148,7 @@ def add_pictures(parser: Parser) -> None:
     parser.add_argument(
         "--quantity",
         metavar="NAME",
-        help="of a sweep: the number of each cell that is drawn, such as energy_mean or lambda1",
+        help="the number that is drawn of each cell of a sweep, such as energy_mean or lambda1",
     )
     parser.add_argument(
         "--together",
@@ -164,17 +164,17 @@ def add_panels(parser: Parser) -> None:
     parser.add_argument(
         "--panel",
         metavar="NAME",
-        help="one panel alone, such as energy, also with --together; a name that is none lists all",
+        help="one panel alone, such as energy, also with --together; an unknown name lists them all",
     )
     parser.add_argument(
         "--width",
         default=drawing.WIDTH,
-        help="of a panel, in in, cm, mm or pt (default: %(default)s)",
+        help="width of a panel, in in, cm, mm or pt (default: %(default)s)",
     )
     parser.add_argument(
         "--style",
         metavar="FILE",
-        help="a style file of matplotlib, or the name of one that it has; it has the last word",
+        help="a style file of matplotlib, or the name of one of its styles; it has the last word",
     )
 
 
@@ -191,13 +191,13 @@ def add_movies(parser: Parser) -> None:
         type=frames,
         default=200,
         metavar="N",
-        help="most frames of a movie, evenly chosen (default: 200)",
+        help="at most so many frames of a movie, evenly chosen (default: 200)",
     )
 
 
 def parse() -> argparse.Namespace:
     parser = Parser("plot", __doc__)
-    parser.add_argument("files", nargs="+", metavar="FILE", help="file of chorale")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a file of chorale")
     parser.add_argument(
         "-o",
         dest="out",

@@ -239,7 +239,7 @@ def said_of(runs: Sequence[Run], names: Sequence[str], quantities: Sequence[Quan
 def figure(runs: Sequence[Run]) -> Picture:
     quantities, names = shared(runs), labels(runs)
     if not quantities:
-        raise BadFile(runs[0].path, "together with the others nothing is there to draw")
+        raise BadFile(runs[0].path, "has nothing in common with the others that could be drawn")
     colours = colours_of(len(runs))
     lines = max(name.count("\n") + 1 for name in names)
     longest = max(len(line) for name in names for line in name.split("\n"))
@@ -268,7 +268,7 @@ def draw_alone(axes: Axes, runs: Sequence[Run], name: str) -> str:
     known = overlay.by_name(runs[0])
     if name not in known or not all(has(run, known[name]) for run in runs):
         there = [one for one, quantity in known.items() if all(has(run, quantity) for run in runs)]
-        raise Refused(f"--panel {name}: these runs together have {', '.join(there) or 'none'}")
+        raise Refused(f"--panel {name}: these runs have in common {', '.join(there) or 'nothing'}")
     draw_quantity(axes, known[name], runs, colours_of(len(runs)), labels(runs))
     if len(runs) <= NAMED:
         axes.legend(loc="best")

@@ -3,7 +3,7 @@
 It has for every file its finding, its picture, numbers beside what theory says of them, its table
 (a click on a head sorts it), parameters, provenance, and how to run it again; several results of
 one study also stand together in one picture and one table, by the keys in which they differ. Takes
-results of any study, also of runs that go on or were stopped, trajectories (.h5md), checkpoints,
+results of any study, also of incomplete runs, trajectories (.h5md), checkpoints,
 and the table of `chorale kernel` (.csv). Of a folder it takes the results in it and in the folders
 below, and says what it could not read; trajectories and checkpoints only where there are no
 results.
@@ -92,7 +92,7 @@ def report(names: Sequence[str], out: Optional[str]) -> None:
     inputs.protect(paths)
     sections, skipped = read(paths, [name for name in names if name not in folders])
     if not sections:
-        raise BadFile(names[0], f"nothing here can be read; the first file: {skipped[0]}")
+        raise BadFile(names[0], f"nothing here can be read; the first reason: {skipped[0]}")
     title = title_of(names, list(sections))
     head = f"<h1>{page.escape(title)}</h1>\n" if len(sections) > 1 or folders else ""
     if len(sections) > 1:
@@ -116,7 +116,7 @@ def report(names: Sequence[str], out: Optional[str]) -> None:
 def main() -> None:
     parser = Parser("report", __doc__)
     parser.add_argument(
-        "names", nargs="+", metavar="DIR|FILE", help="folder of results, or file of chorale"
+        "names", nargs="+", metavar="DIR|FILE", help="a folder of results, or a file of chorale"
     )
     parser.add_argument(
         "-o",

@@ -54,13 +54,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--words": {
         "metavar": "FILE",
-        "help": "adds tokens: what enters the first of the layers when each word of FILE is a text "
-        "of its own; words of more than one piece are left out",
+        "help": "add tokens: what enters the first of the layers when each word of FILE is a text "
+        "of its own; words that the vocabulary splits are left out",
     },
     "--count": {"type": int, "metavar": "N", "help": "of the words, the first N"},
     "--pieces": {
         "action": "store_true",
-        "help": "writes nothing, and says how the logits of a layer are spread over all pieces of "
+        "help": "write nothing, and say how the logits of a layer are spread over all pieces of "
         "the vocabulary, without positions",
     },
     "--no-mlp": {"action": "store_true", "help": "attention alone"},
@@ -77,7 +77,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--bits": {
         "type": int,
         "metavar": "B",
-        "help": "keeps so many binary digits of the weights behind the first one",
+        "help": "keep so many binary digits of the weights behind the first one",
     },
     "--overwrite": {"action": "store_true", "help": "replace an existing OUT.h5"},
 }

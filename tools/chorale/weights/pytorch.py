@@ -53,7 +53,7 @@ class States:
         """What comes before in_proj_weight, in the order of the layers."""
         for name in self.arrays:
             if name.endswith(STRANGE):
-                raise BadFile(self.path, f"has {name}, and chorale no such attention")
+                raise BadFile(self.path, f"has {name}: chorale has no such attention")
         found = [name[: -len(STACKED)] for name in self.arrays if name.endswith(STACKED)]
         if not found:
             raise BadFile(self.path, f"has no {STACKED}, as nn.MultiheadAttention does")

@@ -30,7 +30,7 @@ def json_of(path: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise BadFile(path, f"is no JSON ({error})") from error
+        raise BadFile(path, f"is not JSON ({error})") from error
 
 
 def weights_of(folder: str) -> dict[str, Array]:
@@ -41,7 +41,7 @@ def weights_of(folder: str) -> dict[str, Array]:
         data, first = b"".join(shards), 0
         for one in group["weights"]:
             if one["dtype"] not in DTYPES or "quantization" in one:
-                raise BadFile(folder, f"{one['name']} is of a type that is not read here")
+                raise BadFile(folder, f"{one['name']} has a type that tools/weights does not read")
             dtype, count = np.dtype(DTYPES[one["dtype"]]), int(np.prod(one["shape"], dtype=int))
             if first + count * dtype.itemsize > len(data):
                 raise BadFile(folder, f"the shards end within {one['name']}")
@@ -143,7 +143,7 @@ def places(folder: str, words: list[str]) -> tuple[list[str], list[int]]:
     rows = {piece[0]: i for i, piece in enumerate(json_of(os.path.join(folder, "vocab.json")))}
     known = [word for word in dict.fromkeys(words) if START + word in rows]
     if not known:
-        raise Refused("--words: no word is a piece of the vocabulary of its own")
+        raise Refused("--words: no word is a single piece of the vocabulary")
     return known, [rows[START + word] for word in known]
 
 
