@@ -17,7 +17,8 @@ from run import chorale, options
 
 from chorale import io
 from chorale.plot import common, files, kernel, movie, simulate, tokens, verdicts
-from chorale.plot.common import LOOK, Series, short
+from chorale.plot.common import LOOK, Series
+from chorale.plot.words import short
 
 PAPER = {"light": (255, 255, 255), "dark": (20, 23, 28)}
 QUICK = ("circle", "limits", "sync", "starts", "density", "kernel")

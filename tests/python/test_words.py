@@ -14,7 +14,7 @@ from matplotlib.text import Text
 from run import CHORALE, chorale, options
 
 from chorale import command, io, state
-from chorale.plot import common, files, movie, tokens, together
+from chorale.plot import files, movie, tokens, together, words as plot_words
 from chorale.report import content, program
 
 STUDIES = {"circle": "simulate", "limits": "limits", "chaos": "chaos", "sync": "sync"}
@@ -34,7 +34,7 @@ STUDIES |= {"density": "spde", "map": "sync", "starts": "sync", "levels": "simul
     ],
 )
 def test_a_course_is_told_with_its_turning_point(course, words):
-    assert common.change(np.array(course, dtype=float)) == words
+    assert plot_words.change(np.array(course, dtype=float)) == words
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_course_is_told_with_its_turning_point(course, words):
     ],
 )
 def test_clusters_are_told_with_their_turning_point(course, words):
-    assert common.clusters_words(np.array(course, dtype=float)) == words
+    assert plot_words.clusters_words(np.array(course, dtype=float)) == words
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_clusters_are_told_with_their_turning_point(course, words):
     ],
 )
 def test_numbers_have_minus_signs(words, expected):
-    assert common.with_minus(words) == expected
+    assert plot_words.with_minus(words) == expected
 
 
 def variant(runs, folder, name, **keys):
@@ -111,9 +111,9 @@ def test_what_differs_is_told_from_the_least_to_the_most(values, least_and_most)
         for i, value in enumerate(values)
     ]
     assert together.common(runs).parameters["attention_beta"] == least_and_most
-    assert common.range_of(",".join(values[:4])).replace(" … ", " / ") in least_and_most.replace(
+    assert plot_words.range_of(",".join(values[:4])).replace(
         " … ", " / "
-    )
+    ) in least_and_most.replace(" … ", " / ")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_an_incomplete_run_says_how_many_realizations_are_done(runs, folder, don
         for group in file["observables"].values():
             group["value"][8:, done:] = np.nan
     with io.open(path) as run:
-        words = common.incomplete(run)
+        words = plot_words.incomplete(run)
     clock = "" if done else ", t = 2.92 of 5"
     assert words == f"INCOMPLETE (running or stopped): {done} of 3 realizations{clock}"
 

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import warnings
 from functools import partial
-from typing import Iterable
+from typing import Iterable, Iterator
 
 OLDEST = (3, 9)
 GOOD = "/usr/bin/python3"  # of Debian, for which tools/install-deps installs what is needed
@@ -104,7 +104,7 @@ def lacking(needed: Iterable[str]) -> str:
 
 
 @contextlib.contextmanager
-def elsewhere():
+def elsewhere() -> Iterator[None]:
     """In the folder of this package."""
     try:
         here = os.open(".", os.O_RDONLY)

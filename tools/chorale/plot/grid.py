@@ -15,7 +15,8 @@ from matplotlib.lines import Line2D
 
 from chorale import io
 from chorale.grid import ACTIVATIONS, BIASES, DIMS, VALUES, Cell
-from chorale.plot.common import DPI, LOOK, Picture, style, wrapped
+from chorale.plot.common import DPI, LOOK, Picture, style
+from chorale.plot.words import wrapped
 
 OBSERVABLES = {"energy": "Energy $E_\\beta$", "cosine_mean": "Mean cosine of pairs"}
 STYLES = {0.0: "-", 0.1: "--"}

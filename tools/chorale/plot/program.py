@@ -3,8 +3,8 @@ panel of it in the size of a paper's column, with --together all files over each
 --movie tokens in motion.
 
 Takes results of any study, trajectories (.h5md), checkpoints and the CSV table of `chorale kernel`;
-of an incomplete run (running or stopped) it draws what is there and says so. A trajectory is read frame
-by frame, and of many tokens only some thousands are drawn.
+of an incomplete run (running or stopped) it draws what is there and says so. A trajectory is read
+frame by frame, and of many tokens only some thousands are drawn.
 
 exit codes: 0 success, 1 failure at run time, 2 bad input
 """
@@ -164,7 +164,7 @@ def add_panels(parser: Parser) -> None:
     parser.add_argument(
         "--panel",
         metavar="NAME",
-        help="one panel alone, such as energy, also with --together; an unknown name lists them all",
+        help="one panel alone, such as energy, also with --together; an unknown name lists all",
     )
     parser.add_argument(
         "--width",

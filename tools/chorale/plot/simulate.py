@@ -17,20 +17,8 @@ from matplotlib.figure import SubFigure
 from chorale.errors import BadFile
 from chorale.io import Run
 from chorale.plot import levels
-from chorale.plot.common import (
-    LOOK,
-    Picture,
-    Series,
-    borders,
-    change,
-    clusters_words,
-    count,
-    dress,
-    energy_beta,
-    found,
-    short,
-    time_axis,
-)
+from chorale.plot.common import LOOK, Picture, Series, borders, dress, found, time_axis
+from chorale.plot.words import change, clusters_words, count, energy_beta, short
 from chorale.plot.tokens import Frames, draw_row, of_run
 
 LEAST_SHARE = 1e-5  # of pairs, in the picture of cosines

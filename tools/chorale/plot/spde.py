@@ -21,9 +21,9 @@ from chorale.plot.common import (
     dress,
     found,
     log_values,
-    short,
     time_axis,
 )
+from chorale.plot.words import short
 
 TRACES, DOTS = 24, 300  # tokens drawn over time, and on a map
 MAPS = 6

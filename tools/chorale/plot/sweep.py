@@ -13,7 +13,9 @@ from matplotlib.colors import Normalize, TwoSlopeNorm
 
 from chorale.errors import BadFile
 from chorale.io import Run, text
-from chorale.plot.common import LOOK, Picture, Sources, dress, short, time_axis
+from chorale.plot.common import LOOK, Picture, dress, time_axis
+from chorale.plot.shown import Sources
+from chorale.plot.words import short
 
 # what is drawn of a study, the first that a file has: over time, and at the end
 CURVES = ("energy_mean", "order_mean", "energy", "distance", "diameter_mean")

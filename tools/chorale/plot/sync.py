@@ -19,19 +19,14 @@ from chorale.plot.common import (
     FADED_TRACES,
     LOOK,
     Picture,
-    change,
-    clusters_words,
     columns,
-    decided,
     dress,
-    found,
     factor,
-    mark,
-    plus_minus,
+    found,
     positive_band,
     time_axis,
-    with_interval,
 )
+from chorale.plot.words import change, clusters_words, decided, mark, plus_minus, with_interval
 
 DOTS = (0, (1, 1.4))  # the line of what is exact
 

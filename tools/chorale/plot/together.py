@@ -21,14 +21,13 @@ from chorale.plot.common import (
     LOOK,
     Picture,
     Series,
-    Sources,
     count_axis,
     dress,
     log_values,
-    number,
-    short,
     time_axis,
 )
+from chorale.plot.shown import Sources
+from chorale.plot.words import number, short
 from chorale.plot.overlay import Curve, Quantity
 
 NAMED = 24  # curves that a legend names

@@ -16,7 +16,8 @@ from matplotlib.figure import SubFigure
 from chorale.command import plural
 from chorale.errors import BadFile
 from chorale.io import Run, Trajectory
-from chorale.plot.common import LOOK, Picture, dress, short
+from chorale.plot.common import LOOK, Picture, dress
+from chorale.plot.words import short
 
 MOST = 3000  # tokens that are drawn
 BLOCK = 1 << 24  # bytes of a frame read at once

@@ -9,7 +9,8 @@ import numpy as np
 
 from chorale.errors import BadFile
 from chorale.io import Run
-from chorale.plot.common import Series, columns, decided, energy_beta, factor, interval, is_chance
+from chorale.plot.common import Series, columns, factor, is_chance
+from chorale.plot.words import decided, energy_beta, interval
 from chorale.plot.simulate import uniform_energy, uniform_kernel
 from chorale.plot.sync import guaranteed, scalar
 

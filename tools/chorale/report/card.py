@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from chorale.errors import BadFile
 from chorale.io import Run, Table
-from chorale.plot.common import incomplete, parameters_line
+from chorale.plot.words import incomplete, parameters_line
 from chorale.report.page import escape, formulas
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from chorale.command import first_line, plural
 from chorale.errors import BadFile
 from chorale.io import Run
 from chorale.plot import files, kernel, rates, together, verdicts
-from chorale.plot.common import LOOK, Picture, Series, incomplete, parameters_line, style
+from chorale.plot.common import LOOK, Picture, Series, style
+from chorale.plot.words import incomplete, parameters_line
 from chorale.report.page import (
     Markup,
     alarm,

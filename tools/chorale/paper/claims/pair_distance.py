@@ -4,7 +4,8 @@ import matplotlib.pyplot as plt
 
 from chorale.paper.claim import BEYOND, Claim, Row, verdict_of
 from chorale.paper.claims import _sync
-from chorale.plot.common import change, columns, dress, time_axis
+from chorale.plot.common import columns, dress, time_axis
+from chorale.plot.words import change
 from chorale.plot.sync import draw_pairs, scalar
 
 
