@@ -12,6 +12,7 @@ import tools
 from run import CHORALE, TIMEOUT, options
 
 from chorale import command, io
+from chorale.runs import progress
 
 CENTRAL = Path("/usr/lib/x86_64-linux-gnu")
 
@@ -237,3 +238,20 @@ def test_help_fits_a_terminal(monkeypatch, name, wide):
     monkeypatch.setenv("COLUMNS", str(wide))
     code, out, err = tools.run(name, "--help")
     assert (code, err) == (0, "") and max(map(len, out.splitlines())) <= wide, out
+
+
+@pytest.mark.parametrize("wide", [60, 72, 80, 100])
+def test_differences_and_claims_fit_a_terminal(have, monkeypatch, wide):
+    have("alone", "circle")
+    monkeypatch.setenv("COLUMNS", str(wide))
+    for words in (("compare", "alone.h5", "circle.h5"), ("paper", "--list")):
+        code, out, err = tools.run(*words)
+        assert code in (0, 1) and not err and max(map(len, out.splitlines())) <= wide, out
+
+
+@pytest.mark.parametrize("wide", [40, 60, 80, 120])
+def test_a_line_of_progress_fits_a_terminal(monkeypatch, capsys, wide):
+    monkeypatch.setenv("COLUMNS", str(wide))
+    shown = progress.Progress(True)
+    shown.show("realization 3 of 128, step 1200 of 10000: 37%, 37 of 100, 5.1/s, ETA 1:02:03")
+    assert len(capsys.readouterr().err.removeprefix("\r\033[K")) < wide

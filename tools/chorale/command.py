@@ -27,6 +27,15 @@ def columns(most: int) -> int:
     return max(40, min(most, shutil.get_terminal_size((most, 24)).columns))
 
 
+def folded(text: str, indent: str = "    ") -> str:
+    """Lines as wide as a terminal, where this is one, which break at blanks."""
+    how = {"subsequent_indent": indent, "break_long_words": False, "break_on_hyphens": False}
+    wide = columns(1 << 16)
+    return "\n".join(
+        line if len(line) <= wide else textwrap.fill(line, wide, **how) for line in text.split("\n")
+    )
+
+
 def plural(count: int, word: str) -> str:
     """`1 row`, `2 rows`, `2 trajectories`"""
     many = re.sub(r"(?<=[^aeiou])y$", "ie", word) + "s"
