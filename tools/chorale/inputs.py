@@ -43,8 +43,8 @@ def is_input(path: str | os.PathLike[str]) -> bool:
     return any(map(same, _inputs))
 
 
-def claim(path: str | os.PathLike[str]) -> None:
-    """A file to be read; BadFile unless it is a regular one. A pipe would be waited for."""
+def check(path: str | os.PathLike[str]) -> None:
+    """BadFile unless it is a regular file. A pipe would be waited for."""
     try:
         kind = stat.S_IFMT(os.stat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -53,11 +53,16 @@ def claim(path: str | os.PathLike[str]) -> None:
         raise BadFile(path, getattr(error, "strerror", None) or "cannot be read") from error
     if kind != stat.S_IFREG:
         raise BadFile(path, f"is {KINDS.get(kind, 'something else')}, not a file")
+
+
+def claim(path: str | os.PathLike[str]) -> None:
+    """A file to be read, and not to be overwritten."""
+    check(path)
     protect([path])
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    claim(path)
+    check(path)
     try:
         with open(path, "rb") as file:
             return file.read()

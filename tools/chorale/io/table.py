@@ -10,7 +10,7 @@ from typing import Any, Iterator
 import numpy as np
 
 from chorale.errors import BadFile
-from chorale.inputs import read_text
+from chorale.inputs import claim, read_text
 from chorale.io.shown import Shown
 
 NEEDED = "activation dim bias_u bias_w beta k1 lambda1 lambda_bar lambda_rate_bound".split()
@@ -18,6 +18,7 @@ NEEDED = "activation dim bias_u bias_w beta k1 lambda1 lambda_bar lambda_rate_bo
 
 def rows_of(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """(line, row) of all rows."""
+    claim(path)
     reader = csv.DictReader(StringIO(read_text(path)))
     try:
         for row in reader:
