@@ -37,7 +37,13 @@ READERS = (
 )
 
 
-@pytest.mark.parametrize("kind", NO_FILES)
+def in_two_tiers(kinds, quick):
+    """Some of them, and in the full tests all."""
+    full = [pytest.mark.full]
+    return [pytest.param(kind, marks=[] if kind in quick else full) for kind in kinds]
+
+
+@pytest.mark.parametrize("kind", in_two_tiers(NO_FILES, ("a pipe", "a folder")))
 @pytest.mark.parametrize("words", READERS)
 def test_what_is_no_file_ends_in_one_line(have, folder, kind, words):
     """Nothing waits for a pipe. A folder is what some tools take."""
@@ -81,7 +87,7 @@ WRITERS = (
 )
 
 
-@pytest.mark.parametrize("kind", NAMES)
+@pytest.mark.parametrize("kind", in_two_tiers(NAMES, ("itself", "a link")))
 @pytest.mark.parametrize("words, path", WRITERS)
 def test_no_tool_overwrites_what_it_reads(have, folder, kind, words, path):
     """Results may have any name, also that of a picture."""

@@ -241,7 +241,7 @@ def spoil(model, folder, how):
     [
         ("short", "the shards end within"),
         ("long", "bytes too many"),
-        ("dtype", "is of a type that is not read here"),
+        ("dtype", "has a type that tools/weights does not read"),
         ("other", "has no weights with Layer_0/TransformerLayer/"),
     ],
 )
@@ -268,14 +268,14 @@ def test_a_folder_that_is_no_such_model(model, folder, how, said):
         ("layer.npz --heads 5 -o w.h5", "--heads 5: does not divide the 12 numbers"),
         ("layer.npz --heads 3 --pieces", "--pieces: needs a folder"),
         ("layer.npz --heads 3 --words layer.npz -o w.h5", "--words: needs a folder"),
-        ("layer.npz --heads 3 -o layer.npz", "layer.npz: exists already; --overwrite replaces it"),
+        ("layer.npz --heads 3 -o layer.npz", "layer.npz: is an input file"),
         (
             "shape.npz --heads 3 -o w.h5",
             "shape.npz: out_proj.weight must have the shape 12 x 12, not 12 x 11",
         ),
         ("nothing.npz --heads 3 -o w.h5", "has no in_proj_weight"),
         ("infinite.npz --heads 3 -o w.h5", "has numbers that are not finite"),
-        ("cross.npz --heads 3 -o w.h5", "chorale no such attention"),
+        ("cross.npz --heads 3 -o w.h5", "chorale has no such attention"),
         ("tokens.h5 -o w.h5", "has no heads/<h>/{Q,K,V}"),
         ("large.npz --heads 3 --precision half -o w.h5", "too large for it"),
     ],
