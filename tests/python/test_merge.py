@@ -179,7 +179,7 @@ def others(seeds, joined):
         ("x.h5 1.h5 none.h5", "no such file"),
         ("x.h5 text.h5", "not an HDF5 file"),
         ("all.h5 1.h5 2.h5", "exists already"),
-        ("1.h5 1.h5 2.h5 --overwrite", "one of the files"),
+        ("1.h5 1.h5 2.h5 --overwrite", "is an input file"),
     ],
 )
 def test_what_does_not_fit_is_refused(others, words, reason):

@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from chorale import inputs, io
-from chorale.command import Parser, of_file, whole
+from chorale.command import Parser, check_target, of_file, whole
 from chorale.errors import Refused
 from chorale.plot import common, drawing, files, movie
 
@@ -32,10 +32,14 @@ WINDOWS = ("TkAgg", "QtAgg", "GTK3Agg")
 def outputs(path: str, arguments: argparse.Namespace) -> list[str]:
     """The pictures to write of a file."""
     if not arguments.out:
-        return [f"{os.path.splitext(path)[0]}.{ending}" for ending in arguments.formats]
+        names = [f"{os.path.splitext(path)[0]}.{ending}" for ending in arguments.formats]
+        for name in () if arguments.show else names:
+            check_target(name)
+        return names
     if os.path.splitext(arguments.out)[1][1:].lower() not in FORMATS:
         endings = ", ".join(f".{ending}" for ending in FORMATS)
         raise Refused(f"-o {arguments.out}: the ending must be one of {endings}")
+    check_target(arguments.out)
     return [arguments.out]
 
 

@@ -23,7 +23,7 @@ import matplotlib
 
 from chorale import inputs
 from chorale.brief import is_part, runs_in
-from chorale.command import Parser, of_file, whole
+from chorale.command import Parser, check_target, of_file, whole
 from chorale.errors import BadFile
 from chorale.report import content, page
 from chorale.state import state_of
@@ -90,6 +90,8 @@ def report(names: Sequence[str], out: Optional[str]) -> None:
     folders = {name: files_in(name) for name in names if os.path.isdir(name)}
     paths = list(dict.fromkeys(path for name in names for path in folders.get(name, [name])))
     inputs.protect(paths)
+    out = out or os.path.join(names[0] if folders else os.path.dirname(names[0]), "report.html")
+    check_target(out)
     sections, skipped = read(paths, [name for name in names if name not in folders])
     if not sections:
         raise BadFile(names[0], f"nothing here can be read; the first reason: {skipped[0]}")
@@ -106,7 +108,6 @@ def report(names: Sequence[str], out: Optional[str]) -> None:
     for reason in skipped:
         head += page.alarm(f"Skipped: {reason}")
         print(f"report: skipped {reason}", file=sys.stderr)
-    out = out or os.path.join(names[0] if folders else os.path.dirname(names[0]), "report.html")
     text = page.document(f"{title}: chorale", head + "".join(sections.values()))
     with whole(out) as temporary:
         Path(temporary).write_text(text, encoding="utf-8", errors="backslashreplace")
