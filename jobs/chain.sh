@@ -13,7 +13,7 @@ case "${1:-}" in -h | --help) usage && exit 0 ;; esac
 sweep=$1 directory=$2 study=$3
 jobs=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export CHORALE_JOBS=$jobs CHORALE_SOURCE=${CHORALE_SOURCE:-$(dirname "$jobs")}
-[ -f "$sweep" ] && [ -s "$sweep" ] || { echo "chain: $sweep: no such file, or an empty one" >&2 && exit 2; }
+{ [ -f "$sweep" ] && [ -s "$sweep" ]; } || { echo "chain: $sweep: no such file, or an empty one" >&2 && exit 2; }
 # Lines that are not blank are tasks. Their files are merged, not what an older, longer sweep left in the directory.
 mapfile -t tasks < <(LC_ALL=C sed '1s/^\xef\xbb\xbf//' "$sweep" | grep -n '[^[:space:]]' | cut -d: -f1)
 [ ${#tasks[@]} -gt 0 ] || { echo "chain: $sweep: has blank lines only" >&2 && exit 2; }

@@ -32,8 +32,8 @@ PetscErrorCode StudyHelp(const Study *study) {
   printf("\n%-*s%-*s%s\n", NAME, "result", UNIT, "unit", "meaning");
   PrintForm(&study->form);
   for (const Study *const *other = study->others; other && *other; other++) PrintForm(&(*other)->form);
-  puts("\nNAME_mean and NAME_sem are the mean over the realizations and its standard error, NAME_low and NAME_high the\n"
-       "ends of a 95% interval, NAME_verdict what is said of NAME beside the theory.");
+  puts("\nNAME_mean and NAME_sem are the mean over the realizations and its standard error, NAME_low and\n"
+       "NAME_high the ends of a 95% interval, NAME_verdict what is said of NAME beside the theory.");
   fflush(stdout);
   PetscFunctionReturn(0);
 }

@@ -20,7 +20,8 @@ static const QuantityText texts[] = {
     {"bound", "1", "the paper's rate r_d(N) of W2^2, without its constant"},
     {"intrinsic", "1", "rate of W2^2 of smooth laws in the d - 1 dimensions of the sphere, without its constant"},
     {"method", "-", "how W2 is computed"},
-    {"reference", "-", "what N tokens are compared with: twin, another N tokens; nested, more of them; or a quadrature"},
+    {"reference", "-",
+     "what N tokens are compared with: twin, another N tokens; nested, more of them; or a quadrature"},
     {"slope_bound", "1", "slope of log bound against log N"},
     {"slope_intrinsic", "1", "slope of log intrinsic against log N"},
     {0}};
