@@ -17,15 +17,21 @@ def near(path: str | os.PathLike[str]) -> str:
     return shlex.quote(min(os.path.relpath(whole), whole, key=len))
 
 
+def there(path: str | os.PathLike[str]) -> str:
+    """The same of a program, which a shell would look for elsewhere if its name had no folder."""
+    name = near(path)
+    return name if "/" in name else f"./{name}"
+
+
 def tool(name: str) -> str:
     """A program of tools/, or that of pip."""
-    return near(TOOLS / name) if (TOOLS / name).is_file() else f"chorale-{name}"
+    return there(TOOLS / name) if (TOOLS / name).is_file() else f"chorale-{name}"
 
 
 def program(run: Run) -> str:
     """The one that is here, or that of the run."""
     try:
-        return near(words.program())
+        return there(words.program())
     except RunError:
         made = shlex.split(run.provenance.get("command_line", "chorale"))[0]
         return shlex.quote(made)
@@ -36,9 +42,8 @@ def launch(run: Run) -> str:
     if run.ranks == 1:
         return ""
     variables = TOOLS / "mpi-env"
-    return (
-        f"source {near(variables)}; " if variables.is_file() else ""
-    ) + f"mpirun -n {run.ranks} "
+    source = f"source {there(variables)} && " if variables.is_file() else ""
+    return f"{source}mpirun -n {run.ranks} "
 
 
 def parts_of(merged: str) -> list[str]:
