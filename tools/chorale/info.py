@@ -14,7 +14,7 @@ from typing import Any, Callable, Iterable, Sequence
 import h5py
 import numpy as np
 
-from chorale import brief, io
+from chorale import brief, follow, io
 from chorale.command import Parser, of_file
 from chorale.errors import BadFile, Refused
 from chorale.io import Observable, Run
@@ -346,7 +346,15 @@ def parse() -> argparse.Namespace:
         action="store_true",
         help="print only the deck that made the (one) FILE, which chorale runs as it stands",
     )
+    parser.add_argument(
+        "--follow",
+        action="store_true",
+        help="a line for every checkpoint of the run of the (one) FILE, until it has ended; exit "
+        "code 1 when it failed or was killed",
+    )
     arguments = parser.parse_args()
+    if arguments.follow and (len(arguments.files) > 1 or arguments.brief or arguments.deck):
+        raise Refused("--follow takes one FILE, without --brief and --deck")
     if arguments.deck and len(arguments.files) > 1:
         raise Refused("--deck takes one FILE")
     if arguments.deck and arguments.brief:
@@ -357,6 +365,9 @@ def parse() -> argparse.Namespace:
 def main() -> int:
     """Describes every file; one that cannot be read does not stop the others."""
     arguments = parse()
+    if arguments.follow:
+        follow.tell(arguments.files[0])
+        return 0
     if arguments.brief:
         return brief.tell(arguments.files)
     if arguments.deck:

@@ -22,6 +22,7 @@ PROGRAMS = {
     "plot": ("chorale.plot.program", DRAWS),
     "project": ("chorale.project", READS),
     "report": ("chorale.report.program", DRAWS),
+    "view": ("chorale.view.program", DRAWS),
     "weights": ("chorale.weights.program", READS),
 }
 
@@ -72,6 +73,7 @@ def start(name: str) -> int:
     return command.run(name, importlib.import_module(module).main)
 
 
-compare, info, plot, project, report, weights = (
-    partial(start, name) for name in ("compare", "info", "plot", "project", "report", "weights")
+compare, info, plot, project, report, view, weights = (
+    partial(start, name)
+    for name in ("compare", "info", "plot", "project", "report", "view", "weights")
 )

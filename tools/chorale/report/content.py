@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 from io import BytesIO, StringIO
-from typing import Any, Callable, Iterable, NamedTuple, Sequence
+from typing import Any, Callable, Iterable, NamedTuple, Optional, Sequence
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -28,6 +28,8 @@ ROWS = 400  # of a table; of a longer one evenly chosen rows are shown
 PICTURES = 12  # more files get no picture of their own
 FIRST = ("energy", "order", "clusters")  # of the observables
 WORDS = {True: "✓ agrees", False: "✗ does not", None: "not decided"}
+# HTML of figures that move, of files and of the picture whose place they take.
+Moving = Callable[[Sequence[str], str], str]
 # Of a picture, when too little is there yet.
 TOO_LITTLE = (ValueError, IndexError, KeyError, TypeError, ArithmeticError, np.linalg.LinAlgError)
 
@@ -203,9 +205,10 @@ def progress(run: Run) -> str:
 BODIES = {"results": results, "trajectory": clock, "checkpoint": progress}
 
 
-def section(path: str, with_picture: bool) -> str:
+def section(path: str, with_picture: bool, moving: Optional[Moving] = None) -> str:
     """A file as HTML; BadFile when it cannot be read at all."""
     drawn, found = draw(lambda: files.picture_of(path), path) if with_picture else ("", "")
+    drawn = moving([path], drawn) if moving and with_picture else drawn
     drawn += titled("Findings", found)
     if path.endswith(".csv"):
         head = soft("Table of chorale kernel; a CSV does not keep the run's parameters.")
@@ -265,7 +268,7 @@ def law_table(runs: Sequence[Run]) -> str:
     return titled("Rates", found + soft(escape(rates.NOTE)))
 
 
-def sweep(study: str, paths: Sequence[str]) -> str:
+def sweep(study: str, paths: Sequence[str], moving: Optional[Moving] = None) -> str:
     """What results of one study have in common and where they differ, as HTML."""
     with contextlib.ExitStack() as stack:
         runs = together.ordered([stack.enter_context(io.open(path)) for path in paths])
@@ -276,12 +279,13 @@ def sweep(study: str, paths: Sequence[str]) -> str:
     overlay, drawn = [run.path for run in drawable], ""
     if len(overlay) > 1:
         drawn, _ = draw(lambda: files.together_of(overlay), "the runs together")
+        drawn = moving(overlay, drawn) if moving else drawn
     head = f"<h2>{len(paths)} runs of chorale {study}</h2>\n"
     head += soft(f"They differ in {escape(', '.join(keys) or 'nothing but file names')}.")
     return f'<section class="run">\n{head}{drawn}{fitted}{body}</section>\n'
 
 
-def sweeps(paths: Iterable[str]) -> str:
+def sweeps(paths: Iterable[str], moving: Optional[Moving] = None) -> str:
     """Of every study that has several results here."""
     studies: dict[tuple, list[str]] = {}
     for path in paths:
@@ -293,4 +297,5 @@ def sweeps(paths: Iterable[str]) -> str:
                         *(run.parameters.get(f"sync_{kind}") for kind in ("map", "starts")),
                     )
                     studies.setdefault(group, []).append(path)
-    return "".join(sweep(study, group) for (study, *_), group in studies.items() if len(group) > 1)
+    several = {key: group for key, group in studies.items() if len(group) > 1}
+    return "".join(sweep(study, group, moving) for (study, *_), group in several.items())
