@@ -152,5 +152,11 @@ def alarm(words: str) -> str:
 def document(title: str, body: str, maker: str = "tools/report") -> str:
     """The whole page."""
     style, script = ((HERE / f"page.{kind}").read_text("utf-8") for kind in ("css", "js"))
-    keys = {"title": escape(title), "style": style, "script": script, "maker": maker, "policy": POLICY}
+    keys = {
+        "title": escape(title),
+        "style": style,
+        "script": script,
+        "maker": maker,
+        "policy": POLICY,
+    }
     return DOCUMENT.format(body=body, paper=PAPER, **keys)

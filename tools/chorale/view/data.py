@@ -42,8 +42,8 @@ def words(formula: str) -> str:
 
 
 def axis(label: str, scale: str = "linear") -> Piece:
-    """scale: linear, log, symlog, count (log, with the values themselves as ticks), or wide, which is
-    log where positive values fall far."""
+    """scale: linear, log, symlog, count (log, whose ticks are the values), or wide, which is log
+    where positive values fall far."""
     return {"label": words(label), "scale": scale}
 
 

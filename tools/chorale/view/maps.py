@@ -78,7 +78,9 @@ def of_moments(run: Run) -> list[Piece]:
     for name, share in zip(names, shades(len(names))):
         mine = whole.of(name, whole.moments[0])
         lines.append(line(name, mine.dim, mine.pstar, share))
-    found.append(chart("p*: moments below it decay", axis("dimension d", "count"), axis("p*"), lines))
+    found.append(
+        chart("p*: moments below it decay", axis("dimension d", "count"), axis("p*"), lines)
+    )
     for moment in whole.moments:
         lines = []
         for name, share in zip(names, shades(len(names))):
@@ -86,9 +88,11 @@ def of_moments(run: Run) -> list[Piece]:
             if np.isfinite(mine.boundary).any():
                 lines.append(line(name, mine.dim, mine.boundary, share))
         title = f"The bias beyond which moment {moment:g} decays"
-        found += [] if not lines else [
-            chart(title, axis("dimension d", "count"), axis("bias σ", "log"), lines)
-        ]
+        found += (
+            []
+            if not lines
+            else [chart(title, axis("dimension d", "count"), axis("bias σ", "log"), lines)]
+        )
     return found
 
 
@@ -122,7 +126,9 @@ def of_kernel(table: Table) -> list[Piece]:
     betas = np.unique(rows["beta"])
     places = {kind: j for j, kind in enumerate(kinds)}
     i = np.searchsorted(dims, rows["dim"])
-    j = np.array([places[kind] for kind in zip(*(rows[n] for n in ("activation", "bias_u", "bias_w")))])
+    j = np.array(
+        [places[kind] for kind in zip(*(rows[n] for n in ("activation", "bias_u", "bias_w")))]
+    )
     panels, shown = [], kernel_curves(rows, i, j, (len(dims), len(kinds)))
     clicks = {"cells": 0} if shown else {}
     for name, label in SIGNS.items():

@@ -125,9 +125,10 @@ def notes_of(source: Trajectory, cast: Cast) -> list[str]:
     found = []
     if cast.axes is not None:
         held = f"they hold {100 * cast.share:.0f}% of the variance"
+        space = f"R{str(source.dim).translate(RAISED)}"
         found.append(
-            f"A projection from R{str(source.dim).translate(RAISED)}: the three leading principal axes of all frames "
-            f"together; {held}. The tokens lie inside the ball."
+            f"A projection from {space}: the three leading principal axes of all frames together; "
+            f"{held}. The tokens lie inside the ball."
         )
     if len(cast.tokens) < source.tokens:
         found.append(f"Shown: a random sample of {len(cast.tokens)} of {source.tokens} tokens.")

@@ -44,7 +44,7 @@ class View:
         self.png = out.getvalue()
 
     def __repr__(self) -> str:
-        return f"<a page on which {self.name} moves: in a notebook, or save(\"FILE.html\")>"
+        return f'<a page on which {self.name} moves: in a notebook, or save("FILE.html")>'
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         picture = base64.b64encode(self.png).decode()

@@ -50,7 +50,9 @@ def keep_up(path: str, out: str, library: str) -> None:
         if not os.path.exists(path):
             continue
         write([path], out, library, EVERY if going else None)
-        print(", ".join(filter(None, [out, found.state, found.realizations, found.clock])), flush=True)
+        print(
+            ", ".join(filter(None, [out, found.state, found.realizations, found.clock])), flush=True
+        )
     follow.judge(found)
 
 

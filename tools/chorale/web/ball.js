@@ -72,10 +72,10 @@ chorale.ball = (function () {
   /* Colours of the tokens: a number into `colours` for each. */
   Ball.prototype.paint = function (colours, numbers) {
     var rim = chorale.palette().paper, count = numbers.length;
-    var radius = this.sharp * Math.max(1.6, Math.min(5, 90 / Math.sqrt(count)));
+    var radius = this.sharp * Math.max(1.6, Math.min(5, 130 / Math.sqrt(count)));
     this.numbers = numbers;
     this.scene = null;
-    this.front = colours.map(function (colour) { return stamp(colour, count > 6000 ? null : rim, radius, 1); });
+    this.front = colours.map(function (colour) { return stamp(colour, count > 3000 ? null : rim, radius, 1); });
     this.behind = colours.map(function (colour) { return stamp(colour, null, 0.72 * radius, 0.3); });
   };
 
