@@ -165,7 +165,7 @@ chorale.heat = (function () {
     var self = this, node = this.svg.node(), moves = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1]};
     function cellOf(event) {
       var box = node.getBoundingClientRect();
-      var i = Math.floor((event.clientX - box.left - this.left) / self.step[0]);
+      var i = Math.floor((event.clientX - box.left - self.left) / self.step[0]);
       var j = Math.floor((self.high + MARGIN.top - event.clientY + box.top) / self.step[1]);
       return i >= 0 && i < self.wide && j >= 0 && j < self.tall ? [i, j] : null;
     }
