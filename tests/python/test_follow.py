@@ -1,5 +1,5 @@
-"""tools/view --follow and tools/info --follow: a line, and a page, for every checkpoint of a run to its
-end. A hook holds the run between two checkpoints."""
+"""tools/view --follow and tools/info --follow: a line, and a page, for every checkpoint of a run to
+its end. A hook holds the run between two checkpoints."""
 
 import subprocess
 from pathlib import Path

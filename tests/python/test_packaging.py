@@ -229,6 +229,7 @@ def test_installed_tools_need_neither_the_source_tree_nor_a_path(prefix, folder)
     assert "results of study sync, complete" in said
     assert run(tools / "plot", "both.h5", env=environment) == "both.png\n"
     assert run(tools / "report", "both.h5", env=environment) == "report.html\n"
+    assert run(tools / "view", "both.h5", env=environment) == "both.html\n"
     reader = "import chorale_io; print(chorale_io.open('both.h5').study)"
     environment["PYTHONPATH"] = str(tools)
     assert run("/usr/bin/python3", "-c", reader, env=environment) == "sync\n"
@@ -356,3 +357,4 @@ def test_pip_installs_the_package_and_its_programs(environment_of_pip, prefix, h
     assert run(environment_of_pip / "python", "-c", program) == "simulate\n"
     assert run(environment_of_pip / "chorale-plot", "alone.h5") == "alone.png\n"
     assert run(environment_of_pip / "chorale-report", "alone.h5") == "report.html\n"
+    assert run(environment_of_pip / "chorale-view", "alone.h5") == "alone.html\n"

@@ -115,8 +115,10 @@ def about(run: Opened) -> str:
     if run.kind == "table":
         return soft("Table of chorale kernel.")
     what = "Trajectory" if run.kind == "trajectory" else f"Results of chorale {run.study}"
-    is_map = run.kind == "results" and "boundary" in run.study_data
-    return soft(f"{what}, {state(run)}. {'' if is_map else escape(parameters_line(run))}")
+    if run.kind == "results" and "boundary" in run.study_data:  # a map has no tokens
+        return soft(f"{what}, {state(run)}.")
+    keys = parameters_line(run).replace(" = ", "\u00a0=\u00a0")
+    return soft(f"{what}, {state(run)}. {escape(keys)}")
 
 
 def of_run(run: Opened) -> Shown:

@@ -1,25 +1,31 @@
 /* Tokens on a canvas: the circle, or the sphere seen from outside, which turns under the pointer. */
-chorale.ball = (function () {
+chorale.ball = (function() {
   "use strict";
   var DEPTHS = 32, BARS = 72, UNIT = 32767, RADIUS = {2: 0.66, 3: 0.94}, PIXELS = 240;
 
-  /* The pixels of a dot with a rim: at the front, or fainter and smaller behind. They are blended by hand: a software canvas
-     takes thirty times as long to stamp so many small pictures. */
+  /* The pixels of a dot with a rim: at the front, or fainter and smaller behind. They are blended by hand: a software
+     canvas takes thirty times as long to stamp so many small pictures. */
   function stamp(colour, rim, radius, alpha) {
-    var canvas = document.createElement("canvas"), size = Math.ceil(2 * radius + 3), context = canvas.getContext("2d");
+    var canvas = document.createElement("canvas"), size = Math.ceil(2 * radius + 3),
+        context = canvas.getContext("2d");
     canvas.width = canvas.height = size;
     context.globalAlpha = alpha;
     context.beginPath();
     context.arc(size / 2, size / 2, radius, 0, 2 * Math.PI);
     context.fillStyle = colour;
     context.fill();
-    if (rim) { context.strokeStyle = rim; context.lineWidth = 0.8; context.stroke(); }
+    if (rim) {
+      context.strokeStyle = rim;
+      context.lineWidth = 0.8;
+      context.stroke();
+    }
     return {size: size, data: context.getImageData(0, 0, size, size).data};
   }
 
   /* A dot over an opaque image, whose middle is at a pixel. */
   function blend(image, dot, x, y) {
-    var left = Math.round(x - dot.size / 2), top = Math.round(y - dot.size / 2), wide = image.width, to = image.data, from = dot.data;
+    var left = Math.round(x - dot.size / 2), top = Math.round(y - dot.size / 2), wide = image.width, to = image.data,
+        from = dot.data;
     if (left < 0 || top < 0 || left + dot.size > wide || top + dot.size > image.height) return;
     for (var j = 0, k = 0; j < dot.size; j++) {
       for (var at = 4 * ((top + j) * wide + left), end = at + 4 * dot.size; at < end; at += 4, k += 4) {
@@ -44,21 +50,22 @@ chorale.ball = (function () {
   }
 
   /* Longitude and latitude by which the sphere is turned, in degrees. */
-  Ball.prototype.turn = function (angles) {
+  Ball.prototype.turn = function(angles) {
     this.angles = [angles[0], Math.max(-90, Math.min(90, angles[1]))];
     this.projection.rotate(this.angles);
     var rotate = d3.geoRotation(this.angles), rows = [[], [], []];
-    [[0, 0], [90, 0], [0, 90]].forEach(function (place) { /* where the three axes go: towards the viewer, right, up */
-      var seen = rotate(place), l = seen[0] * Math.PI / 180, p = seen[1] * Math.PI / 180;
-      rows[0].push(Math.cos(p) * Math.sin(l));
-      rows[1].push(Math.sin(p));
-      rows[2].push(Math.cos(p) * Math.cos(l));
+    [[0, 0], [90, 0], [0, 90]].forEach(function(place) { /* where the three axes go: towards the viewer, right, up */
+                                                         var seen = rotate(place), l = seen[0] * Math.PI / 180,
+                                                             p = seen[1] * Math.PI / 180;
+                                                         rows[0].push(Math.cos(p) * Math.sin(l));
+                                                         rows[1].push(Math.sin(p));
+                                                         rows[2].push(Math.cos(p) * Math.cos(l));
     });
     this.rows = rows;
     this.scene = null; /* the picture without tokens, until it has to be drawn anew */
   };
 
-  Ball.prototype.size = function (width) {
+  Ball.prototype.size = function(width) {
     var sharp = Math.min(2, window.devicePixelRatio || 1);
     this.canvas.style.width = this.canvas.style.height = width + "px";
     this.canvas.width = this.canvas.height = Math.round(width * sharp);
@@ -70,16 +77,16 @@ chorale.ball = (function () {
   };
 
   /* Colours of the tokens: a number into `colours` for each. */
-  Ball.prototype.paint = function (colours, numbers) {
+  Ball.prototype.paint = function(colours, numbers) {
     var rim = chorale.palette().paper, count = numbers.length;
     var radius = this.sharp * Math.max(1.6, Math.min(5, 130 / Math.sqrt(count)));
     this.numbers = numbers;
     this.scene = null;
-    this.front = colours.map(function (colour) { return stamp(colour, count > 3000 ? null : rim, radius, 1); });
-    this.behind = colours.map(function (colour) { return stamp(colour, null, 0.72 * radius, 0.3); });
+    this.front = colours.map(function(colour) { return stamp(colour, count > 3000 ? null : rim, radius, 1); });
+    this.behind = colours.map(function(colour) { return stamp(colour, null, 0.72 * radius, 0.3); });
   };
 
-  Ball.prototype.stage = function () {
+  Ball.prototype.stage = function() {
     var context = this.context, colours = chorale.palette(), m = this.middle, r = this.radius;
     context.fillStyle = colours.paper;
     context.fillRect(0, 0, 2 * m, 2 * m);
@@ -98,9 +105,9 @@ chorale.ball = (function () {
   };
 
   /* Parallels and meridians, those behind fainter. */
-  Ball.prototype.net = function () {
+  Ball.prototype.net = function() {
     var context = this.context;
-    [[null, 0.12], [90, 0.28]].forEach(function (way) {
+    [[null, 0.12], [90, 0.28]].forEach(function(way) {
       this.projection.clipAngle(way[0]);
       context.beginPath();
       this.path(this.lines);
@@ -111,23 +118,31 @@ chorale.ball = (function () {
     context.globalAlpha = 1;
   };
 
-  /* texture(longitude, latitude) in radians says [r, g, b]; on the circle texture(angle) a share of the largest length. */
-  Ball.prototype.wrap = function () {
-    if (this.dim === 2) { this.ring(this.texture); return; }
+  /* texture(longitude, latitude) in radians says [r, g, b]; on the circle texture(angle) a share of the largest
+   * length. */
+  Ball.prototype.wrap = function() {
+    if (this.dim === 2) {
+      this.ring(this.texture);
+      return;
+    }
     var size = PIXELS, context = this.context, rows = this.rows, r = this.radius, m = this.middle;
     this.sheet = this.sheet || document.createElement("canvas");
     this.sheet.width = this.sheet.height = size;
     var brush = this.sheet.getContext("2d"), image = brush.createImageData(size, size), at = 0;
-    for (var j = 0; j < size; j++) for (var i = 0; i < size; i++, at += 4) {
-      var right = 2 * (i + 0.5) / size - 1, up = 1 - 2 * (j + 0.5) / size, rest = 1 - right * right - up * up;
-      if (rest < 0) continue;
-      var near = Math.sqrt(rest);
-      var x = rows[0][0] * right + rows[1][0] * up + rows[2][0] * near;
-      var y = rows[0][1] * right + rows[1][1] * up + rows[2][1] * near;
-      var z = rows[0][2] * right + rows[1][2] * up + rows[2][2] * near;
-      var colour = this.texture(Math.atan2(y, x), Math.asin(Math.max(-1, Math.min(1, z))));
-      image.data[at] = colour[0]; image.data[at + 1] = colour[1]; image.data[at + 2] = colour[2]; image.data[at + 3] = 255;
-    }
+    for (var j = 0; j < size; j++)
+      for (var i = 0; i < size; i++, at += 4) {
+        var right = 2 * (i + 0.5) / size - 1, up = 1 - 2 * (j + 0.5) / size, rest = 1 - right * right - up * up;
+        if (rest < 0) continue;
+        var near = Math.sqrt(rest);
+        var x = rows[0][0] * right + rows[1][0] * up + rows[2][0] * near;
+        var y = rows[0][1] * right + rows[1][1] * up + rows[2][1] * near;
+        var z = rows[0][2] * right + rows[1][2] * up + rows[2][2] * near;
+        var colour = this.texture(Math.atan2(y, x), Math.asin(Math.max(-1, Math.min(1, z))));
+        image.data[at] = colour[0];
+        image.data[at + 1] = colour[1];
+        image.data[at + 2] = colour[2];
+        image.data[at + 3] = 255;
+      }
     brush.putImageData(image, 0, 0);
     context.save();
     context.clip();
@@ -138,7 +153,7 @@ chorale.ball = (function () {
   };
 
   /* Outside the circle, lengths by angle. */
-  Ball.prototype.ring = function (length) {
+  Ball.prototype.ring = function(length) {
     var context = this.context, m = this.middle, r = this.radius, room = 0.46 * r, n = 360;
     context.save();
     context.beginPath();
@@ -156,15 +171,16 @@ chorale.ball = (function () {
   };
 
   /* How many tokens there are around the circle: bars whose length is the root of their share. */
-  Ball.prototype.bars = function (positions, first) {
-    var counts = new Float64Array(BARS), count = this.numbers.length, context = this.context, r = this.radius, m = this.middle;
+  Ball.prototype.bars = function(positions, first) {
+    var counts = new Float64Array(BARS), count = this.numbers.length, context = this.context, r = this.radius,
+        m = this.middle;
     for (var i = 0; i < count; i++) {
       var angle = Math.atan2(positions[first + 2 * i + 1], positions[first + 2 * i]);
       counts[Math.min(BARS - 1, Math.floor((angle + Math.PI) / (2 * Math.PI) * BARS))]++;
     }
     context.strokeStyle = chorale.palette().faint;
     context.lineWidth = 3.2 * this.sharp;
-    counts.forEach(function (found, k) {
+    counts.forEach(function(found, k) {
       if (!found) return;
       var angle = (k + 0.5) / BARS * 2 * Math.PI - Math.PI, far = 1.07 * r + 0.42 * r * Math.sqrt(found / count);
       context.beginPath();
@@ -175,16 +191,20 @@ chorale.ball = (function () {
   };
 
   /* [right, down, depth] on the canvas of the token at an offset of the positions. */
-  Ball.prototype.place = function (positions, offset) {
-    var scale = this.radius / UNIT, rows = this.rows, m = this.middle, x = positions[offset], y = positions[offset + 1];
+  Ball.prototype.place = function(positions, offset) {
+    var scale = this.radius / UNIT, rows = this.rows, m = this.middle, x = positions[offset],
+        y = positions[offset + 1];
     if (this.dim === 2) return [m + scale * x, m - scale * y, 1];
     var z = positions[offset + 2];
-    return [m + scale * (rows[0][0] * x + rows[0][1] * y + rows[0][2] * z), m - scale * (rows[1][0] * x + rows[1][1] * y + rows[1][2] * z),
-      (rows[2][0] * x + rows[2][1] * y + rows[2][2] * z) / UNIT];
+    return [
+      m + scale * (rows[0][0] * x + rows[0][1] * y + rows[0][2] * z),
+      m - scale * (rows[1][0] * x + rows[1][1] * y + rows[1][2] * z),
+      (rows[2][0] * x + rows[2][1] * y + rows[2][2] * z) / UNIT
+    ];
   };
 
   /* Places of the tokens of a frame, and their order, the nearest last. */
-  Ball.prototype.sort = function (positions, first) {
+  Ball.prototype.sort = function(positions, first) {
     var count = this.numbers.length, k = this.dim, starts = new Uint32Array(DEPTHS + 1), i;
     if (!this.seen || this.seen.length !== 3 * count) {
       this.seen = new Float32Array(3 * count);
@@ -193,7 +213,9 @@ chorale.ball = (function () {
     }
     for (i = 0; i < count; i++) {
       var at = this.place(positions, first + k * i);
-      this.seen[3 * i] = at[0]; this.seen[3 * i + 1] = at[1]; this.seen[3 * i + 2] = at[2];
+      this.seen[3 * i] = at[0];
+      this.seen[3 * i + 1] = at[1];
+      this.seen[3 * i + 2] = at[2];
       this.bins[i] = Math.max(0, Math.min(DEPTHS - 1, Math.floor((at[2] + 1) / 2 * DEPTHS)));
       starts[this.bins[i] + 1]++;
     }
@@ -201,7 +223,7 @@ chorale.ball = (function () {
     for (i = 0; i < count; i++) this.order[starts[this.bins[i]]++] = i;
   };
 
-  Ball.prototype.draw = function (positions, frame) {
+  Ball.prototype.draw = function(positions, frame) {
     var count = this.numbers.length, first = frame * count * this.dim, width = this.canvas.width;
     if (!this.scene || this.texture) {
       this.stage();
@@ -219,7 +241,7 @@ chorale.ball = (function () {
   };
 
   /* The way of a token through the frames: until now, and faintly what comes. */
-  Ball.prototype.trail = function (positions, token, frame, frames) {
+  Ball.prototype.trail = function(positions, token, frame, frames) {
     var context = this.context, count = this.numbers.length, k = this.dim, colours = chorale.palette(), before = null;
     context.lineCap = "round";
     for (var f = 0; f < frames; f++) {
@@ -248,27 +270,30 @@ chorale.ball = (function () {
   };
 
   /* The token under a place of the page, -1 without one. */
-  Ball.prototype.under = function (event) {
+  Ball.prototype.under = function(event) {
     var box = this.canvas.getBoundingClientRect(), best = -1, least = 14 * this.sharp;
     var x = (event.clientX - box.left) * this.sharp, y = (event.clientY - box.top) * this.sharp;
     for (var i = 0; i < this.numbers.length; i++) {
       if (this.seen[3 * i + 2] < 0) continue;
       var far = Math.hypot(this.seen[3 * i] - x, this.seen[3 * i + 1] - y);
-      if (far < least) { least = far; best = i; }
+      if (far < least) {
+        least = far;
+        best = i;
+      }
     }
     return best;
   };
 
   /* Turned by the pointer; a press without a move is act(event). */
-  Ball.prototype.grip = function (redraw, act) {
+  Ball.prototype.grip = function(redraw, act) {
     var self = this, canvas = this.canvas, from = null, moved = 0;
     canvas.style.touchAction = this.dim === 2 ? "auto" : "none";
-    canvas.addEventListener("pointerdown", function (event) {
+    canvas.addEventListener("pointerdown", function(event) {
       from = [event.clientX, event.clientY];
       moved = 0;
       canvas.setPointerCapture(event.pointerId);
     });
-    canvas.addEventListener("pointermove", function (event) {
+    canvas.addEventListener("pointermove", function(event) {
       if (!from) return;
       var dx = event.clientX - from[0], dy = event.clientY - from[1], scale = 57 * self.sharp / self.radius;
       moved += Math.abs(dx) + Math.abs(dy);
@@ -277,11 +302,11 @@ chorale.ball = (function () {
       self.turn([self.angles[0] + scale * dx, self.angles[1] - scale * dy]);
       redraw();
     });
-    canvas.addEventListener("pointerup", function (event) {
+    canvas.addEventListener("pointerup", function(event) {
       if (from && moved < 5) act(event);
       from = null;
     });
   };
 
-  return function (canvas, dim) { return new Ball(canvas, dim); };
+  return function(canvas, dim) { return new Ball(canvas, dim); };
 })();

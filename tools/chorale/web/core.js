@@ -1,5 +1,5 @@
 /* What all figures share: the page's data, colours of the theme, numbers as words, elements of text. */
-var chorale = (function () {
+var chorale = (function() {
   "use strict";
   var data = JSON.parse(document.getElementById("chorale-data").textContent);
   var scheme = window.matchMedia("(prefers-color-scheme: dark)");
@@ -22,12 +22,10 @@ var chorale = (function () {
   /* Of ordered things, from 0 to 1. */
   function ordered(share) { return d3.interpolateRgbBasis(palette().ordered)(share); }
 
-  function colour(name) {
-    return typeof name === "number" ? ordered(name) : palette()[name] || palette().ink;
-  }
+  function colour(name) { return typeof name === "number" ? ordered(name) : palette()[name] || palette().ink; }
 
   function power(exponent) {
-    var digits = String(Math.abs(exponent)).replace(/\d/g, function (digit) { return RAISED[digit]; });
+    var digits = String(Math.abs(exponent)).replace(/\d/g, function(digit) { return RAISED[digit]; });
     return "10" + (exponent < 0 ? "⁻" : "") + digits;
   }
 
@@ -37,7 +35,8 @@ var chorale = (function () {
     if (!isFinite(value)) return value < 0 ? "−∞" : "∞";
     var words = Number(value.toPrecision(digits || 4)), size = Math.abs(words);
     if (size && (size < 1e-3 || size >= 1e6)) {
-      var exponent = Math.floor(Math.log10(size) + 1e-9), factor = Number((words / Math.pow(10, exponent)).toPrecision(digits || 4));
+      var exponent = Math.floor(Math.log10(size) + 1e-9),
+          factor = Number((words / Math.pow(10, exponent)).toPrecision(digits || 4));
       var before = factor === 1 ? "" : factor === -1 ? "−" : String(factor).replace("-", "−") + "·";
       return before + power(exponent);
     }
@@ -56,12 +55,12 @@ var chorale = (function () {
   /* A choice among [value, text], with its label. */
   function choice(parent, label, options, chosen, act) {
     var around = make(parent, "label", "choice", label + " "), select = make(around, "select");
-    options.forEach(function (option) {
+    options.forEach(function(option) {
       var made = make(select, "option", "", option[1]);
       made.value = option[0];
       made.selected = String(option[0]) === String(chosen);
     });
-    select.addEventListener("change", function () { act(select.value); });
+    select.addEventListener("change", function() { act(select.value); });
     return select;
   }
 
@@ -69,7 +68,7 @@ var chorale = (function () {
   function tell(event, lines) {
     tip = tip || make(document.body, "div", "view-tip");
     tip.textContent = "";
-    lines.forEach(function (line, i) { make(tip, i ? "div" : "b", "", line); });
+    lines.forEach(function(line, i) { make(tip, i ? "div" : "b", "", line); });
     tip.style.display = "block";
     var wide = document.documentElement.clientWidth, box = tip.getBoundingClientRect();
     var left = event.clientX + 14 + box.width > wide ? event.clientX - box.width - 10 : event.clientX + 14;
@@ -77,26 +76,52 @@ var chorale = (function () {
     tip.style.top = event.clientY + window.scrollY + 14 + "px";
   }
 
-  function hush() { if (tip) tip.style.display = "none"; }
+  function hush() {
+    if (tip) tip.style.display = "none";
+  }
 
   /* Draws now, and again when the theme or the width changes. */
   function draws(element, draw) {
     var width = -1;
     function again() {
       var now = element.clientWidth;
-      if (now && now !== width) { width = now; draw(); }
+      if (now && now !== width) {
+        width = now;
+        draw();
+      }
     }
-    drawers.push(function () { if (element.clientWidth) draw(); });
-    if (window.ResizeObserver) new ResizeObserver(again).observe(element);
-    else window.addEventListener("resize", again);
+    drawers.push(function() {
+      if (element.clientWidth) draw();
+    });
+    if (window.ResizeObserver)
+      new ResizeObserver(again).observe(element);
+    else
+      window.addEventListener("resize", again);
     again();
   }
 
-  function recolour() { drawers.forEach(function (draw) { draw(); }); }
-  if (scheme.addEventListener) scheme.addEventListener("change", recolour);
-  else scheme.addListener(recolour);
+  function recolour() {
+    drawers.forEach(function(draw) { draw(); });
+  }
+  if (scheme.addEventListener)
+    scheme.addEventListener("change", recolour);
+  else
+    scheme.addListener(recolour);
   window.addEventListener("beforeprint", recolour);
 
-  return {data: data, figures: figures, palette: palette, unpack: unpack, ordered: ordered, colour: colour,
-    number: number, power: power, make: make, choice: choice, tell: tell, hush: hush, draws: draws};
+  return {
+    data: data,
+    figures: figures,
+    palette: palette,
+    unpack: unpack,
+    ordered: ordered,
+    colour: colour,
+    number: number,
+    power: power,
+    make: make,
+    choice: choice,
+    tell: tell,
+    hush: hush,
+    draws: draws
+  };
 })();

@@ -1,5 +1,5 @@
 /* Densities: colours on the sphere, lengths around the circle; what they mean. */
-chorale.density = (function () {
+chorale.density = (function() {
   "use strict";
   var TURN = 2 * Math.PI, LEVELS = 255, ROOM = 0.05;
 
@@ -7,7 +7,7 @@ chorale.density = (function () {
 
   /* Colours of all levels, [r, g, b]. */
   function table() {
-    return d3.range(LEVELS + 1).map(function (level) {
+    return d3.range(LEVELS + 1).map(function(level) {
       var colour = d3.rgb(d3.interpolateMagma(ROOM + (1 - ROOM) * level / LEVELS));
       return [colour.r, colour.g, colour.b];
     });
@@ -17,7 +17,7 @@ chorale.density = (function () {
     var shape = spec.levels.shape, tall = shape[1], wide = shape[2], latitude = chorale.unpack(spec.latitude);
     var colours = spec.colours = spec.colours || table();
     var south = latitude[0], step = (latitude[tall - 1] - south) / Math.max(1, tall - 1);
-    return function (longitude, here) {
+    return function(longitude, here) {
       var j = Math.max(0, Math.min(tall - 1, Math.round((here - south) / step)));
       var i = Math.floor(((longitude + TURN) % TURN) / TURN * wide) % wide;
       return colours[levels[first + j * wide + i]];
@@ -26,7 +26,7 @@ chorale.density = (function () {
 
   function onCircle(spec, levels, first) {
     var count = spec.levels.shape[1];
-    return function (angle) {
+    return function(angle) {
       var i = Math.floor(((angle + TURN) % TURN) / TURN * count) % count;
       return Math.sqrt(value(spec, levels[first + i]) / spec.high);
     };
@@ -34,17 +34,17 @@ chorale.density = (function () {
 
   /* What Ball.texture draws in a frame. */
   function density(spec, frame) {
-    var shape = spec.levels.shape, size = shape.slice(1).reduce(function (a, b) { return a * b; }, 1);
+    var shape = spec.levels.shape, size = shape.slice(1).reduce(function(a, b) { return a * b; }, 1);
     return (spec.sphere ? onSphere : onCircle)(spec, chorale.unpack(spec.levels), frame * size);
   }
 
-  density.legend = function (parent, spec) {
+  density.legend = function(parent, spec) {
     var ends = [chorale.number(spec.low, 2), chorale.number(spec.high, 2)];
     if (!spec.sphere) {
       chorale.make(parent, "span", "", "Around the circle: the root of the density, at most " + ends[1]);
       return;
     }
-    var stops = d3.range(13).map(function (i) { return d3.interpolateMagma(ROOM + (1 - ROOM) * i / 12); });
+    var stops = d3.range(13).map(function(i) { return d3.interpolateMagma(ROOM + (1 - ROOM) * i / 12); });
     chorale.make(parent, "span", "", "density (log) " + ends[0]);
     chorale.make(parent, "i", "ramp").style.background = "linear-gradient(to right," + stops.join(",") + ")";
     chorale.make(parent, "span", "", ends[1]);
