@@ -282,19 +282,35 @@ def test_what_a_file_says_stays_text(browser, have, folder):
     )
 
 
-def test_the_page_of_a_running_job_is_read_anew_as_it_was_left(browser, runs, folder):
-    """Where the reader looks from, and at which time."""
+@pytest.fixture(name="clock")
+def clock_in_hand(browser):
+    """What a page wants to do again and again is done when it is asked for: timer[0]() after
+    timer[1] ms."""
+    source = "window.setInterval = function (act, ms) { window.timer = [act, ms]; };"
+    command, key = "Page.addScriptToEvaluateOnNewDocument", "identifier"
+    held = browser.driver.execute_cdp_cmd(command, {"source": source})[key]
+    yield
+    browser.driver.execute_cdp_cmd(command.replace("add", "remove"), {key: held})
+
+
+def test_the_page_of_a_running_job_is_read_anew_as_it_was_left(browser, runs, folder, clock):
+    """Where the reader looks from, and at which time; not while a pointer is pressed."""
     shown, library = content.of_file(str(runs.path("sphere"))), page.library_of()
     place = Path("page.html")
-    place.write_text(text_of([shown], library, 0.1), encoding="utf-8")
+    place.write_text(text_of([shown], library, 5.0), encoding="utf-8")
     browser.open(place)
-    assert browser.frame() == 12  # the newest
+    assert browser.frame() == 12 and browser.execute("return timer[1]") == 5000  # the newest frame
     browser.execute(FIGURE + "figure.ball.turn([10, 20]); figure.player.set(5)")
     place.write_text(text_of([shown._replace(name="later")], library), encoding="utf-8")
+    press = "document.dispatchEvent(new Event('pointer%s')); timer[0]()"
+    browser.execute(press % "down")
+    assert browser.driver.title == "sphere.h5: chorale"
+    browser.execute(press % "up")
     wait_until(lambda: browser.driver.title == "later: chorale", "the new page")
     wait_until(lambda: browser.execute("return document.readyState") == "complete", "all of it")
     assert browser.frame() == 5
     assert browser.execute(FIGURE + "return figure.ball.angles") == [10, 20]
+    assert browser.execute("return window.timer === undefined") and browser.errors() == []
 
 
 def test_a_notebook_s_frame_shows_the_page(browser, runs, folder):
