@@ -20,12 +20,6 @@ def known(values: Any) -> bool:
     return bool(np.isfinite(values).any())
 
 
-def column(run: Run, name: str) -> Optional[np.ndarray]:
-    """A column of the table where a file has it."""
-    found = run.study_data.get(name)
-    return None if found is None else np.asarray(found[...], dtype=float)
-
-
 def of(run: Run) -> str:
     """How many realizations a mean is over."""
     count = run.parameters.get("ensemble_realizations", "")
@@ -149,8 +143,7 @@ def of_chaos(run: Run) -> list[Piece]:
     title = f"Mean of the largest distance to {chaos.target(run)}"
     found = [chart(title, axis("tokens N", "count"), axis("distance", "log"), lines)]
     time, frames = columns(run, "time", "w2sq_frames")
-    mean, free = frames.mean(axis=0), len(frames) > 1
-    sem = frames.std(axis=0, ddof=1) / np.sqrt(len(frames)) if free else np.full(mean.shape, np.nan)
+    mean, sem = frames.mean(axis=0), frames.std(axis=0, ddof=1) / np.sqrt(len(frames))
     lines = [
         line(f"N = {n:.0f}", time, mean[:, i], share, intervals(run, mean[:, i], sem[:, i]))
         for i, (n, share) in enumerate(zip(count, shades(len(count))))

@@ -9,7 +9,7 @@ from typing import Any, Optional, Sequence, Union
 
 import numpy as np
 
-from chorale.plot.common import factor, positive_band
+from chorale.plot.common import DATA_COLOURS, factor, positive_band
 from chorale.report.page import GREEK
 
 Piece = dict[str, Any]
@@ -77,6 +77,11 @@ def intervals(run: Any, mean: np.ndarray, sem: np.ndarray) -> tuple[np.ndarray, 
 def shades(count: int) -> list[float]:
     """Places of ordered curves."""
     return [i / max(1, count - 1) for i in range(count)]
+
+
+def apart(i: int) -> str:
+    """Colours of curves without an order."""
+    return DATA_COLOURS[i % len(DATA_COLOURS)]
 
 
 def chart(title: str, x: Piece, y: Piece, lines: Sequence[Optional[Piece]]) -> Piece:

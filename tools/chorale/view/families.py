@@ -10,16 +10,15 @@ from chorale.errors import BadFile
 from chorale.io import Run
 from chorale.plot import together
 from chorale.plot.overlay import Quantity, quantities
-from chorale.view.data import Colour, Piece, axis, chart, line, shades
+from chorale.view.data import Colour, Piece, apart, axis, chart, line, shades
 from chorale.view.motion import ENDS
 
 SCALES = {"log": "log", "wide": "wide", "unit": "linear", "free": "linear"}
-NAMES = ("blue", "orange", "green", "purple", "yellow", "sky")
 
 
 def colours(count: int) -> Sequence[Colour]:
     """Apart where they are few, else in order."""
-    return NAMES[:count] if count <= 3 else shades(count)
+    return list(map(apart, range(count))) if count <= 3 else shades(count)
 
 
 def family(runs: Sequence[Run], names: Sequence[str], quantity: Quantity) -> Piece:

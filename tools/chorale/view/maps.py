@@ -11,6 +11,7 @@ from chorale.plot import kernel, limits, sweep, sync_map, sync_moments
 from chorale.plot.common import columns
 from chorale.view.data import (
     Piece,
+    apart,
     axis,
     cell_curve,
     cells,
@@ -88,12 +89,8 @@ def of_moments(run: Run) -> list[Piece]:
             if np.isfinite(mine.boundary).any():
                 lines.append(line(name, mine.dim, mine.boundary, share))
         title = f"The bias beyond which moment {moment:g} decays"
-        found += (
-            []
-            if not lines
-            else [chart(title, axis("dimension d", "count"), axis("bias σ", "log"), lines)]
-        )
-    return found
+        found.append(chart(title, axis("dimension d", "count"), axis("bias σ", "log"), lines))
+    return [one for one in found if one["lines"]]
 
 
 # ---- limits ----
@@ -204,7 +201,7 @@ def of_family(run: Run, over: sweep.Axis) -> list[Piece]:
         if label == "energy":  # whose unit depends on β
             values, label = values / values[:, :1], "energy / energy at the start"
         lines = [
-            line(over.words(i), time[at], values[at], share if over.numeric else _word(i))
+            line(over.words(i), time[at], values[at], share if over.numeric else apart(i))
             for i, (at, share) in enumerate(zip(over.order, shades(len(over.order))))
         ]
         found.append(chart(f"{label} over time", axis("time t"), axis(label, "wide"), lines))
@@ -215,11 +212,6 @@ def of_family(run: Run, over: sweep.Axis) -> list[Piece]:
         points = line(label, x, values[over.order], "blue", look="points")
         found.append(chart(label, scale, axis(sweep.told(run, name), "wide"), [points]))
     return found
-
-
-def _word(i: int) -> str:
-    names = ("blue", "orange", "green", "purple", "yellow", "sky")
-    return names[i % len(names)]
 
 
 def of_diagram(run: Run, axes: Sequence[sweep.Axis]) -> list[Piece]:

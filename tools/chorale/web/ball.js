@@ -54,12 +54,12 @@ chorale.ball = (function() {
     this.angles = [angles[0], Math.max(-90, Math.min(90, angles[1]))];
     this.projection.rotate(this.angles);
     var rotate = d3.geoRotation(this.angles), rows = [[], [], []];
-    [[0, 0], [90, 0], [0, 90]].forEach(function(place) { /* where the three axes go: towards the viewer, right, up */
-                                                         var seen = rotate(place), l = seen[0] * Math.PI / 180,
-                                                             p = seen[1] * Math.PI / 180;
-                                                         rows[0].push(Math.cos(p) * Math.sin(l));
-                                                         rows[1].push(Math.sin(p));
-                                                         rows[2].push(Math.cos(p) * Math.cos(l));
+    /* Where the three axes go: to the right, up, towards the viewer. */
+    [[0, 0], [90, 0], [0, 90]].forEach(function(place) {
+      var seen = rotate(place), l = seen[0] * Math.PI / 180, p = seen[1] * Math.PI / 180;
+      rows[0].push(Math.cos(p) * Math.sin(l));
+      rows[1].push(Math.sin(p));
+      rows[2].push(Math.cos(p) * Math.cos(l));
     });
     this.rows = rows;
     this.scene = null; /* the picture without tokens, until it has to be drawn anew */
@@ -287,7 +287,7 @@ chorale.ball = (function() {
   /* Turned by the pointer; a press without a move is act(event). */
   Ball.prototype.grip = function(redraw, act) {
     var self = this, canvas = this.canvas, from = null, moved = 0;
-    canvas.style.touchAction = this.dim === 2 ? "auto" : "none";
+    canvas.style.touchAction = "pan-y"; /* a phone scrolls past it */
     canvas.addEventListener("pointerdown", function(event) {
       from = [event.clientX, event.clientY];
       moved = 0;

@@ -22,6 +22,7 @@ chorale.heat = (function() {
     this.box = chorale.make(box, "div", "map");
     this.svg = d3.select(this.box).append("svg").attr("role", "img").attr("tabindex", 0);
     this.key = chorale.make(this.box, "div", "key");
+    if (spec.curves.length) chorale.make(this.box, "p", "soft", "A click on a cell, or the arrows, show its curve.");
     this.side = chorale.make(box, "div", "cell");
     this.listen();
     chorale.draws(this.box, function() { self.draw(); });
@@ -65,8 +66,9 @@ chorale.heat = (function() {
     };
   };
 
-  Heat.prototype.shade = function(
-      share) { return this.twoSided ? d3.interpolateRdBu(1 - share) : chorale.ordered(share); };
+  Heat.prototype.shade = function(share) {
+    return this.twoSided ? d3.interpolateRdBu(1 - share) : chorale.ordered(share);
+  };
 
   Heat.prototype.draw = function() {
     var width = this.box.clientWidth, spec = this.spec, colours = chorale.palette();
@@ -184,24 +186,14 @@ chorale.heat = (function() {
       return chorale.unpack(piece).subarray(place * long, (place + 1) * long);
     }
     function packed(values) { return {type: "f8", shape: [values.length], values: values, bytes: ""}; }
+    var lines = shown.curves.map(function(curve) {
+      return Object.assign({}, curve, {x: packed(part(shown.at)), y: packed(part(curve.y))});
+    });
+    var title = this.words(cell[0], cell[1]).slice(0, 2).join(", ");
     this.surround();
     this.side.textContent = "";
-    this.chart = chorale.chart(this.side, {
-      title: this.words(cell[0], cell[1]).slice(0, 2).join(", "),
-      x: shown.x,
-      y: shown.y,
-      named: true,
-      lines: shown.curves.map(function(curve) {
-        return {
-          name: curve.name,
-          x: packed(part(shown.at)),
-          y: packed(part(curve.y)),
-          colour: curve.colour,
-          look: curve.look
-        };
-      })
-    },
-                               {height: 300});
+    var spec = {title: title, x: shown.x, y: shown.y, named: true, lines: lines};
+    this.chart = chorale.chart(this.side, spec, {height: 300});
   };
 
   Heat.prototype.listen = function() {

@@ -56,10 +56,8 @@ chorale.motion = (function() {
     if (points.causal) names.push(["order", HOW.order]);
     if (this.spec.density) names.unshift(["one", HOW.one]);
     if (points.realizations.length > 1) {
-      this.shown = chorale.choice(row, "shown", points.realizations.map(function(one, i) {
-        return [i, one.name];
-      }),
-                                  0, function(value) { self.choose(Number(value)); });
+      var given = points.realizations.map(function(one, i) { return [i, one.name]; });
+      this.shown = chorale.choice(row, "shown", given, 0, function(value) { self.choose(Number(value)); });
     }
     this.coloured = chorale.choice(row, "colour", names, this.colouring, function(value) { self.colour(value); });
     var label = chorale.make(row, "label", "choice", "follow token "),
@@ -106,9 +104,8 @@ chorale.motion = (function() {
   /* Coordinates of the tokens of the shown frame, as the file has them. */
   Motion.prototype.tokens = function() {
     var k = this.ball.dim, first = this.player.frame * this.count * k, at = this.positions(), found = [];
-    for (var i = 0; i < this.count; i++)
-      found.push(
-          Array.from(at.subarray(first + k * i, first + k * (i + 1)), function(value) { return value / UNIT; }));
+    function unit(value) { return value / UNIT; }
+    for (var i = first; i < first + k * this.count; i += k) found.push(Array.from(at.subarray(i, i + k), unit));
     return found;
   };
 
@@ -124,8 +121,8 @@ chorale.motion = (function() {
     var time = this.time[frame], words = ["t = " + chorale.number(time)];
     this.charts.forEach(function(chart) {
       chart.cursor(time);
-      var line = chart.inUse()[chart.inUse().length > 1 && chart.lines[0].spec.realization === undefined ? 1 : 0],
-          at = line && line.x.indexOf(time);
+      var own = chart.inUse().filter(function(line) { return line.spec.realization !== undefined; });
+      var line = own[0] || chart.inUse()[0], at = line && line.x.indexOf(time);
       if (line && at >= 0) words.push(chart.spec.y.label + " " + chorale.number(line.y[at], 3));
     });
     this.draw();
@@ -245,11 +242,9 @@ chorale.motion = (function() {
 
   Motion.prototype.numbers = function() {
     var realization = this.spec.numbers[this.realization];
+    function shown(line) { return line.realization === undefined || line.realization === realization; }
     return chorale.table.ofCharts(this.spec.strips.map(function(strip) {
-      return Object.assign({}, strip, {
-        lines: strip.lines.filter(function(
-            line) { return line.realization === undefined || line.realization === realization; })
-      });
+      return Object.assign({}, strip, {lines: strip.lines.filter(shown)});
     }));
   };
 

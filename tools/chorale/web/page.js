@@ -1,7 +1,7 @@
 /* Makes the figures of all places on the page, and reads the page of a running job anew. */
 (function() {
 "use strict";
-var KEPT = "chorale-view", held = false;
+var KEPT = "chorale-view " + window.location.pathname, held = false;
 var MAKERS = {
   motion: chorale.motion,
   heat: chorale.heat,
@@ -26,13 +26,23 @@ if (moving.length === 1)
     if (!event.defaultPrevented && (event.target === document.body || event.key === " ")) moving[0].press(event);
   });
 
+/* A page in a frame may be refused it. */
+function storage() {
+  try {
+    return window.sessionStorage;
+  } catch (error) {
+    return null;
+  }
+}
+
 function keep() {
+  if (!storage()) return;
   var states = chorale.figures.map(function(figure) { return figure.state ? figure.state() : null; });
-  sessionStorage.setItem(KEPT, JSON.stringify({scroll: window.scrollY, states: states}));
+  storage().setItem(KEPT, JSON.stringify({scroll: window.scrollY, states: states}));
 }
 
 function restore() {
-  var kept = JSON.parse(sessionStorage.getItem(KEPT) || "null");
+  var kept = storage() && JSON.parse(storage().getItem(KEPT) || "null");
   chorale.figures.forEach(function(figure, i) {
     if (figure.restore) figure.restore(kept && kept.states && kept.states[i]);
   });
@@ -51,8 +61,8 @@ if (chorale.data.every) {
   document.addEventListener("pointerup", function() { held = false; });
   window.setInterval(reread, 1000 * chorale.data.every);
   restore();
-} else if (sessionStorage.getItem(KEPT)) {
+} else if (storage() && storage().getItem(KEPT)) {
   restore();
-  sessionStorage.removeItem(KEPT);
+  storage().removeItem(KEPT);
 }
 })();
