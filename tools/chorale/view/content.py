@@ -135,6 +135,7 @@ def of_file(path: str) -> Shown:
 def of_family(paths: Sequence[str]) -> Shown:
     """Of several results of one study."""
     with contextlib.ExitStack() as stack, np.errstate(all="ignore"):
+        stack.enter_context(command.of_file(paths[0]))
         runs = [stack.enter_context(io.open(path)) for path in paths]
         keys = ", ".join(together.differing(runs)) or "nothing but their names"
         words = soft(f"They differ in {escape(keys)}. A click on a name in a legend switches it.")

@@ -79,7 +79,9 @@ class Figures:
         return f'<div class="views">\n{places}</div>\n'
 
     def block(self) -> str:
-        """What fills the places, as HTML for the end of the page."""
+        """What fills the places, as HTML for the end of the page; nothing without any."""
+        if not self.groups:
+            return ""
         data = {"groups": self.groups, "palette": palette(), "order": list(DATA_COLOURS)}
         scripts = "".join((WEB / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
         style = (WEB / "page.css").read_text("utf-8")
