@@ -16,6 +16,7 @@ from view_page import View, line_of, unpacked
 
 from chorale import io
 from chorale.errors import Refused
+from chorale.runs.handle import run as begin
 from chorale.view import motion, page
 
 HALF = 0.5 / 32767  # of the last digit of a coordinate
@@ -366,6 +367,14 @@ def test_a_notebook_shows_the_page_and_prints_a_picture(runs, folder, monkeypatc
     assert "install node-d3" in still._repr_mimebundle_()["text/html"]
     with pytest.raises(Refused, match="install node-d3"):
         still.save("no.html")
+
+
+def test_a_run_from_python_has_its_page(folder):
+    begin("simulate", tokens_count=8, mlp_width=8, layers_depth=4, folder="run").view().save(
+        "x.html"
+    )
+    assert "N\u00a0=\u00a08, d\u00a0=\u00a03" in View(folder / "x.html").page.text
+    assert len(View(folder / "x.html").figures[0]["strips"]) == 3
 
 
 def recorded(path, frames, tokens):
