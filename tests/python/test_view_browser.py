@@ -282,6 +282,32 @@ def test_what_a_file_says_stays_text(browser, have, folder):
     )
 
 
+MOVED = {"mlp_activation": "sin", "layers_depth": 8, "layers_horizon": 0.08, "tokens_count": 16}
+
+
+@pytest.mark.parametrize("dim, degree", [(2, 32), (3, 24)])
+def test_densities_stand_where_the_file_has_them(browser, folder, dim, degree):
+    """Brighter or longer where there is more, at every point of its grid."""
+    keys = {**MOVED, "noise_type": "spectral", "noise_degree": 3, "scheme_type": "flow"}
+    more = {"tokens_dim": dim, "spde_degree": degree, "spde_snapshots": 3}
+    chorale(["spde", *options(**keys, **more, output_file="density.h5", progress="off")])
+    browser.open(view("density.h5"))
+    with io.open("density.h5") as run:
+        values = run.study_data["snapshot_density"][2]
+        grid = [run.study_data["snapshot_angle"][:].tolist()]
+        if values.ndim == 2:
+            grid.append(run.study_data["snapshot_latitude"][:].tolist())
+    script = """var at = chorale.density(figure.spec.density, 2), grid = arguments[0];
+    if (grid.length === 1) return grid[0].map(function (angle) { return at(angle); });
+    return grid[1].map(function (south) {
+      return grid[0].map(function (angle) { return d3.sum(at(angle, south)); });
+    });"""
+    seen = np.array(browser.driver.execute_script(FIGURE + script, grid)).ravel()
+    order = np.argsort(values.ravel())
+    assert seen.size == values.size and (np.diff(seen[order]) >= 0).all()
+    assert np.ptp(seen) > 0
+
+
 @pytest.fixture(name="clock")
 def clock_in_hand(browser):
     """What a page wants to do again and again is done when it is asked for: timer[0]() after

@@ -5,6 +5,9 @@ chorale.density = (function() {
 
   function value(spec, level) { return spec.low * Math.pow(spec.high / spec.low, level / LEVELS); }
 
+  /* The one of so many cells around the circle, from angle 0 on, that has this angle. */
+  function cell(angle, count) { return Math.floor(((angle + TURN) % TURN) / TURN * count) % count; }
+
   /* Colours of all levels, [r, g, b]. */
   function table() {
     return d3.range(LEVELS + 1).map(function(level) {
@@ -19,7 +22,7 @@ chorale.density = (function() {
     var south = latitude[0], step = (latitude[tall - 1] - south) / Math.max(1, tall - 1);
     return function(longitude, here) {
       var j = Math.max(0, Math.min(tall - 1, Math.round((here - south) / step)));
-      var i = Math.floor(((longitude + TURN) % TURN) / TURN * wide) % wide;
+      var i = cell(longitude, wide);
       return colours[levels[first + j * wide + i]];
     };
   }
@@ -27,7 +30,7 @@ chorale.density = (function() {
   function onCircle(spec, levels, first) {
     var count = spec.levels.shape[1];
     return function(angle) {
-      var i = Math.floor(((angle + TURN) % TURN) / TURN * count) % count;
+      var i = cell(angle, count);
       return Math.sqrt(value(spec, levels[first + i]) / spec.high);
     };
   }
