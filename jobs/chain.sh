@@ -7,15 +7,15 @@
 # SBATCH_OPTIONS ("--ntasks 16 --time 2:00:00"). Prints the ids of the three jobs; each waits for the one before to succeed, and is
 # cancelled when that fails. Then submit the same line again: tasks that are complete have nothing left to do.
 set -euo pipefail
-usage() { sed -n '2,7s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; } # the comment above
 case "${1:-}" in -h | --help) usage && exit 0 ;; esac
 [ $# -ge 3 ] || { echo "chain: needs SWEEP.txt DIRECTORY STUDY (see jobs/chain.sh --help)" >&2 && exit 2; }
 sweep=$1 directory=$2 study=$3
 jobs=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export CHORALE_JOBS=$jobs CHORALE_SOURCE=${CHORALE_SOURCE:-$(dirname "$jobs")}
-[ -s "$sweep" ] || { echo "chain: $sweep: no such file, or an empty one" >&2 && exit 2; }
+{ [ -f "$sweep" ] && [ -s "$sweep" ]; } || { echo "chain: $sweep: no such file, or an empty one" >&2 && exit 2; }
 # Lines that are not blank are tasks. Their files are merged, not what an older, longer sweep left in the directory.
-mapfile -t tasks < <(grep -n '[^[:space:]]' "$sweep" | cut -d: -f1)
+mapfile -t tasks < <(LC_ALL=C sed '1s/^\xef\xbb\xbf//' "$sweep" | grep -n '[^[:space:]]' | cut -d: -f1)
 [ ${#tasks[@]} -gt 0 ] || { echo "chain: $sweep: has blank lines only" >&2 && exit 2; }
 files=()
 for task in "${tasks[@]}"; do files+=("$directory/$(printf 'task_%04d' "$task").h5"); done

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pin.h"
 #include "io/provenance.h"
 
 static void PrintUsage(void) {
@@ -17,8 +18,8 @@ static void PrintUsage(void) {
        "Decks are read in order, then options; later wins.\n\nStudies:");
   for (PetscInt i = 0; (study = StudyGet(i)); i++) printf("  %-10s %s\n", study->name, study->summary);
   puts("\nOptions:\n"
-       "  STUDY -help           every key of the study with its default, unit, meaning and range\n"
-       "  STUDY ... -dry_run    check the deck, print resolved parameters, memory and cost per rank\n"
+       "  STUDY -help           every key of the study with its default and meaning, and every result\n"
+       "  STUDY ... -dry_run    check the deck, print resolved parameters, memory and how long it would take\n"
        "  --keys                the keys of all studies as a page in Markdown\n"
        "  --version             versions of chorale and its libraries\n"
        "  --help                this text\n"
@@ -41,11 +42,17 @@ static PetscErrorCode Answer(int argc, char **argv, PetscBool prints) {
     const Study *study = StudyFind(argv[1]);
     PetscCheck(study, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%.64s: is not a study; see chorale --help", argv[1]);
     PetscCall(DeckUse(StudyOptions, study->name));
-    if (DeckAsksHelp(argc, argv)) PetscFunctionReturn(DeckHelp());
+    if (DeckAsksHelp(argc, argv)) PetscFunctionReturn(StudyHelp(study));
     PetscCall(DeckParse(argc, argv));
     PetscCall(StudyRun(study, StudyFind, StudyOptions));
   }
   PetscFunctionReturn(0);
+}
+
+/* Before main, whatever that begins with. */
+__attribute__((constructor)) static void Pin(int argc, char **argv) {
+  (void)argc;
+  PinEnvironment(argv);
 }
 
 int main(int argc, char **argv) {
@@ -59,8 +66,6 @@ int main(int argc, char **argv) {
   chosen[0] = argc ? argv[0] : (char[]){"chorale"};
   chosen[1] = (char[]){"-skip_petscrc"};
   count += DeckPetscArguments(argc, argv, chosen + 2);
-  unsetenv("PETSC_OPTIONS");
-  unsetenv("PETSC_OPTIONS_YAML");
   if (PetscInitialize(&count, &words, NULL, NULL)) return 1;
   if (ErrorHandlerPush() || MPI_Comm_rank(PETSC_COMM_WORLD, &rank)) return 1;
   (void)signal(SIGPIPE, SIG_DFL); /* a reader like head that has seen enough ends the program, without PETSc's words */

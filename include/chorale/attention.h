@@ -73,6 +73,8 @@ PetscErrorCode AttentionIsCausal(Attention attention, PetscBool *causal);
 /* True when Att is identically zero (type none, or value 0): the step may be skipped. */
 PetscErrorCode AttentionIsZero(Attention attention, PetscBool *zero);
 
+/* Has attention_weights several layers, so that the weights of a step depend on how many steps there are? Pure. */
+PetscErrorCode AttentionIsLayered(Attention attention, PetscBool *layered);
 /* The weights of this step are those from now on, where attention_weights has several layers (THEORY.md (1.10)); those
  * of the first at the beginning, of the last beyond the end. Not collective. */
 PetscErrorCode AttentionSetStep(Attention attention, PetscInt step);

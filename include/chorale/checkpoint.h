@@ -30,8 +30,13 @@
 typedef struct {
   PetscInt64 every;         /* steps; 0 for none */
   PetscReal interval, wall; /* seconds; 0 for none */
-  PetscBool resume;
+  PetscBool resume, keep;
   char stop_file[PETSC_MAX_PATH_LEN];
+  /* What the study says. Its numbers up to a time do not depend on what follows: a complete run may go on to a longer
+   * horizon. The key because of which they depend on how many realizations there are, NULL for none, and because of
+   * which they depend on the horizon. */
+  PetscBool grows;
+  const char *fixed_realizations, *fixed_horizon;
 } CheckpointOptions;
 extern const OptionKey CheckpointKeys[];
 
@@ -42,8 +47,9 @@ typedef struct _p_Checkpoint *Checkpoint;
 PetscErrorCode CheckpointCatchSignals(void);
 /* Of the study of output, which stays the caller's; catches signals as above. With options.resume looks for a
  * checkpoint, falls back to the one before with a warning when it is damaged, and refuses (user input, naming the key)
- * a checkpoint or complete results of other physics. Results that cannot be read are written anew, with a warning, if
- * there is a checkpoint. steps: of one realization, or of the unit a study counts in. Collective on the world. */
+ * a checkpoint or complete results of other physics; complete results with fewer realizations, or of a shorter horizon,
+ * are gone on from. Results that cannot be read are written anew, with a warning, if there is a checkpoint. steps: of
+ * one realization, or of the unit a study counts in. Collective on the world. */
 PetscErrorCode CheckpointCreate(const CheckpointOptions *options, Output output, Ensemble ensemble, PetscInt steps,
                                 Checkpoint *checkpoint);
 /* The same of the n cells of a sweep, parts of `whole` with as many realizations each. Realization r of cell c of R
@@ -56,6 +62,15 @@ PetscErrorCode CheckpointDestroy(Checkpoint *checkpoint);
 /* With options.resume: were the results of this very deck complete already (a job that was submitted again)? Then says
  * so on stdout of rank 0; the run has nothing to do. Collective. */
 PetscErrorCode CheckpointIsComplete(Checkpoint checkpoint, PetscBool *complete);
+/* Refuses (user input) a longer horizon than that of complete results without where their realizations ended.
+ * Collective. */
+PetscErrorCode CheckpointCheckEnds(Checkpoint checkpoint);
+/* The same for fewer realizations, where the run chose how many. */
+PetscErrorCode CheckpointCheckCount(Checkpoint checkpoint, PetscInt realizations);
+/* How many realizations of a cell this group has left, one in progress as the share that is. Not collective. */
+PetscReal CheckpointLeft(Checkpoint checkpoint, PetscInt cell);
+/* The complete results that this run went on from, in words; empty for none. Pure. */
+const char *CheckpointContinued(Checkpoint checkpoint);
 /* Does the key say where things go and when, not what is computed? A resumed run may change it. Pure. */
 PetscBool CheckpointMayChange(const char *key);
 /* Files and occasions on stdout of rank 0. Collective. */

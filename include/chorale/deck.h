@@ -51,7 +51,8 @@ typedef struct {
   const char *unit;
   PetscBool lists;                /* may be a list; read as a scalar it is the first value */
   PetscBool whole;                /* of the run as a whole: no sweep goes over it */
-  PetscBool input;                /* a file that results depend on: its checksum goes into /provenance */
+  PetscBool reads;                /* a file that is read, or a list of such files */
+  PetscBool input;                /* one that results depend on: its checksum goes into /provenance */
   PetscBool question;             /* about a deck, not a part of it; has no section */
   OptionNeed needs[OPTION_NEEDS]; /* without which the key has no effect */
   /* The default where it depends on others; leaves value alone where it does not. */
@@ -120,6 +121,8 @@ PetscBool DeckAsksHelp(int argc, char **argv);
 PetscErrorCode DeckRead(const OptionKey keys[], void *options);
 /* The same for one key of a table, as text; value has room for PETSC_MAX_PATH_LEN characters. */
 PetscErrorCode DeckReadText(const OptionKey keys[], const char *key, char *value);
+/* Does the key name a file, or files, that the study reads? */
+PetscBool DeckReads(const char *key);
 /* What a key is that the user leaves open: for reading, /parameters and the deck's text, until the next DeckUse. */
 PetscErrorCode DeckResolve(const char *key, const char *value);
 
@@ -154,6 +157,8 @@ const char *DeckName(PetscInt i);
 PetscErrorCode DeckVisit(PetscErrorCode (*visit)(const char *key, const char *value, void *context), void *context);
 /* The resolved deck as YAML that runs as it stands. The caller frees *text with PetscFree. */
 PetscErrorCode DeckText(char **text);
+/* Words of a text on stdout, in lines of `width` columns; all lines but the first are indented. */
+void DeckPrintWrapped(const char *text, int indent, int width);
 /* -help: every key in use with default, unit, range and meaning, on stdout of rank 0. */
 PetscErrorCode DeckHelp(void);
 /* -dry_run: the resolved parameters on stdout of rank 0. */

@@ -75,7 +75,7 @@ PetscErrorCode ResultsBegin(Results results, PetscBool complete, Samples **sampl
  * kind. */
 PetscErrorCode ResultsRow(Results results, const PetscReal values[]);
 PetscErrorCode ResultsLabeledRow(Results results, const char *label, const PetscReal values[]);
-/* Attribute /study/STUDY@key, explained in /quantities; a text needs no explanation. */
+/* Attribute /study/STUDY@key, explained in /quantities; a text may do without. */
 PetscErrorCode ResultsScalar(Results results, const char *key, PetscReal value);
 PetscErrorCode ResultsText(Results results, const char *key, const char *value);
 /* The same with an explanation of its own, copied but for the unit. */

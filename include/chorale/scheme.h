@@ -45,6 +45,10 @@ PetscErrorCode SchemeSetTime(Scheme scheme, PetscReal time);
 /* Where a scheme whose steps adapt keeps the size of the next substep, which belongs to a checkpoint; NULL for others.
  * Time 0 begins anew. Not collective. */
 PetscErrorCode SchemeGetSubstep(Scheme scheme, PetscReal **substep);
+/* Who sees the noise of every step at the tokens that it is about to move, at the first of its stages; NULL for nobody.
+ * The bits of the step do not change. context stays the caller's. Not collective; the watcher is, as SchemeStep. */
+typedef PetscErrorCode (*SchemeWatcher)(void *context, Tokens tokens, Vec noise);
+PetscErrorCode SchemeSetWatcher(Scheme scheme, SchemeWatcher watcher, void *context);
 /* Moves the tokens by one step of size dt > 0. Collective on the tokens' communicator. */
 PetscErrorCode SchemeStep(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens);
 

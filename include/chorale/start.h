@@ -13,6 +13,8 @@ typedef struct {
   PetscReal kappa, amplitude, cosine;
   PetscInt64 clusters, harmonic;
   char file[PETSC_MAX_PATH_LEN], dataset[PETSC_MAX_PATH_LEN];
+  char frame[PETSC_MAX_PATH_LEN]; /* of a trajectory: last, a number, or t=TIME; empty for none */
+  PetscInt64 realizations;        /* that start from realizations of such a file */
   uint64_t seed;
 } StartOptions;
 extern const OptionKey StartKeys[];

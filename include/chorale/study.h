@@ -13,6 +13,11 @@ typedef struct _p_Study Study;
 typedef const Study *(*StudyFinder)(const char *name);
 typedef const OptionTable *(*StudyLister)(PetscInt i);
 
+/* About how many seconds a step and a frame of one realization take, and of a frame the distances W2. */
+typedef struct {
+  PetscReal step, frame, transport;
+} StudyGuess;
+
 /* Members that a study has no use for are NULL. state is its own, zero to begin with. */
 struct _p_Study {
   const char *name, *summary; /* one line for chorale --help */
@@ -22,8 +27,10 @@ struct _p_Study {
   PetscBool checkpoints;      /* it stops at one, and goes on from there */
   PetscBool quiet; /* a table that takes no time: no progress, and what would run is told by -dry_run alone */
   PetscBool thins; /* it may go on with fewer frames, all of them among those recorded */
+  PetscBool grows; /* its numbers are observables of frames: complete, it may go on to a longer horizon */
   /* In place of this table: another one that the deck asks for. */
   PetscErrorCode (*select)(Run run, StudyFinder find, const Study **study);
+  const Study *const *others; /* those of its name that select may choose, for -help; ends with NULL */
   /* Objects, and through the run: the ensemble, steps, frames, quantities. */
   PetscErrorCode (*create)(void *state, Run run);
   /* What a checkpoint keeps beside the numbers. */
@@ -32,6 +39,8 @@ struct _p_Study {
   PetscErrorCode (*view)(void *state);
   /* Work of a step beside that of other cells of a sweep, in any unit; NULL: the same in all. Pure. */
   PetscErrorCode (*cost)(void *state, PetscReal *work);
+  /* Where a step or a frame may take long: -dry_run believes it instead of timing them when that would take seconds. */
+  PetscErrorCode (*guess)(void *state, StudyGuess *guess);
   /* Before the first realization: what takes time. Collective on all ranks; so are report and destroy. */
   PetscErrorCode (*prepare)(void *state);
   /* Realization r at its start. Then, unless l = 0, tokens and numbers are as a checkpoint left them after l steps. */
@@ -49,6 +58,8 @@ struct _p_Study {
 /* Those of chorale (src/study/studies.c): NULL when there is no such study, or past the last. */
 const Study *StudyFind(const char *name);
 const Study *StudyGet(PetscInt i);
+/* -help: its keys and what it measures, on stdout of rank 0. */
+PetscErrorCode StudyHelp(const Study *study);
 /* What the i-th study reads, for DeckUse. */
 const OptionTable *StudyOptions(PetscInt i);
 
@@ -87,6 +98,9 @@ PetscErrorCode RunDeclareObservables(Run run, PetscReal beta);
 PetscErrorCode RunSetTrajectories(Run run, Tokens tokens);
 /* Checkpoints are possible only after multiples of so many steps. */
 PetscErrorCode RunSetStride(Run run, PetscInt stride);
+/* The keys because of which numbers depend on how many realizations there are, or those of a frame on the horizon: such
+ * a run cannot be gone on from. Literals; NULL for none. */
+PetscErrorCode RunFix(Run run, const char *realizations, const char *horizon);
 /* The numbers of the realization in progress as a whole, NaN at its start. Pure. */
 PetscReal *RunGetTail(Run run);
 /* Memory of results and trajectories on the rank that has most. */

@@ -19,6 +19,8 @@ PetscErrorCode TrajectoryOpen(Tokens tokens, const char *path, PetscInt frames, 
                               Trajectory *trajectory);
 /* All frames so far are in the file and can be read even if the process is killed. Collective. */
 PetscErrorCode TrajectoryFlush(Trajectory trajectory);
+/* Times of the frames that it has, in place of those in the file. Not collective. */
+PetscErrorCode TrajectorySetTimes(Trajectory trajectory, const PetscReal time[]);
 /* Appends the tokens at (step, time). Collective. */
 PetscErrorCode TrajectoryWrite(Trajectory trajectory, PetscInt step, PetscReal time, Tokens tokens);
 PetscErrorCode TrajectoryDestroy(Trajectory *trajectory);

@@ -478,6 +478,6 @@ PetscErrorCode AttentionView(Attention attention) {
   else if (attention->file[0])
     PetscCall(AttentionWeightsView(attention));
   PetscCall(ViewEnergy(attention));
-  PetscCall(AttentionEngineView(attention));
+  PetscCall(AttentionEngineView(attention, zero));
   PetscFunctionReturn(0);
 }

@@ -111,9 +111,9 @@ PetscErrorCode AttentionGetCost(Attention attention, PetscReal *flops, PetscReal
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode AttentionEngineView(Attention attention) {
+/* How the two engines compare. */
+static PetscErrorCode ViewChoice(Attention attention) {
   const AttentionTruncation *truncation = &attention->truncation;
-  PetscReal flops, travel, memory;
 
   PetscFunctionBeginUser;
   if (truncation->count > MOMENTS_MOST)
@@ -130,6 +130,14 @@ PetscErrorCode AttentionEngineView(Attention attention) {
     PetscCall(PetscPrintf(attention->layout.comm,
                           "           cost: direct %.3g Gflop, moments %.3g Gflop per evaluation\n",
                           1e-9 * attention->flops_direct, 1e-9 * attention->flops_moments));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode AttentionEngineView(Attention attention, PetscBool zero) {
+  PetscReal flops, travel, memory;
+
+  PetscFunctionBeginUser;
+  if (!zero) PetscCall(ViewChoice(attention));
   PetscCall(AttentionGetCost(attention, &flops, &travel, &memory));
   PetscCall(PetscPrintf(attention->layout.comm,
                         "           per %s and rank: %.3g Gflop, %.3g MB sent and received, %.3g MB memory\n",

@@ -25,8 +25,8 @@ const OptionKey AttentionKeys[] = {
     REAL_KEY(AttentionOptions, value, "attention_value", "1", -1e6, 1e6, "1/time",
              .needs = {{"attention_type", "!none"}},
              .help = "Value scale v, V = v I: 1 attracts, -1 repels, 0 switches attention off."),
-    STRING_KEY(AttentionOptions, weights, "attention_weights", "", .shown = "(none)", .input = PETSC_TRUE,
-               .needs = {{"attention_type", "!none"}},
+    STRING_KEY(AttentionOptions, weights, "attention_weights", "", .shown = "(none)", .reads = PETSC_TRUE,
+               .input = PETSC_TRUE, .needs = {{"attention_type", "!none"}},
                .help =
                    "HDF5 file with heads/<h>/{Q,K,V}, Q and K k x d, V d x d or with an O beside it, and biases (or "
                    "layers/<l>/heads/<h>): in "

@@ -19,6 +19,12 @@ PetscErrorCode AttentionUseLayer(Attention attention, PetscInt layer) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode AttentionIsLayered(Attention attention, PetscBool *layered) {
+  PetscFunctionBeginUser;
+  *layered = attention->layers > 1 ? PETSC_TRUE : PETSC_FALSE;
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode AttentionSetStep(Attention attention, PetscInt step) {
   PetscInt64 layer;
 

@@ -86,24 +86,32 @@ static void Speak(void) {
   fflush(stderr);
 }
 
+/* The failure of the only rank is said: MPI has nothing to add. */
+static void Hush(void) {
+  (void)fflush(stderr);
+  (void)!freopen("/dev/null", "w", stderr);
+}
+
 PetscErrorCode ErrorMeet(PetscErrorCode code) {
   const struct timespec nap = {.tv_nsec = 1000000};
   const int end = ErrorExitCode(code);
   const double start = MPI_Wtime();
   MPI_Request request;
-  PetscMPIInt rank, mine, first;
+  PetscMPIInt rank, size, mine, first;
   double patience;
   int met = 0;
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_rank(meeting, &rank));
+  PetscCallMPI(MPI_Comm_size(meeting, &size));
+  if (end == EXIT_RUNTIME && size == 1) Hush();
   if (end == EXIT_RUNTIME) MPI_Abort(PETSC_COMM_WORLD, end);
   mine = end == EXIT_INPUT ? rank : INT_MAX;
   PetscCallMPI(MPI_Iallreduce(&mine, &first, 1, MPI_INT, MPI_MIN, meeting, &request));
   PetscCallMPI(MPI_Test(&request, &met, MPI_STATUS_IGNORE));
-  /* Rank 0 has spoken if it failed, and is the first to lose patience; of other ranks the first one speaks, and ends
-   * its neighbours before their time comes. The launcher does that by SIGTERM, which checkpoints may have taken over.
-   */
+  /* A rank that is alone with its bad input ends all others. Rank 0, which has spoken, does so first; of other ranks
+   * each waits a little longer than the one before, so that one of them speaks and the others are ended by then. The
+   * launcher does that by SIGTERM, which checkpoints may have taken over. */
   patience = GRACE + (rank ? 1 + 0.25 * (rank % 16) : 0);
   if (end == EXIT_INPUT) (void)signal(SIGTERM, SIG_DFL);
   while (!met) {

@@ -113,6 +113,11 @@ PetscErrorCode DeckRead(const OptionKey keys[], void *options) {
   PetscFunctionReturn(0);
 }
 
+PetscBool DeckReads(const char *name) {
+  const OptionKey *key = DeckKeyFindUsed(name);
+  return key ? key->reads : PETSC_FALSE;
+}
+
 PetscErrorCode DeckReadText(const OptionKey keys[], const char *name, char *value) {
   const OptionKey *used = DeckKeyFindUsed(name);
   PetscFunctionBeginUser;

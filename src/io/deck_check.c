@@ -38,7 +38,7 @@ PetscBool DeckTextToFlag(const char *text, PetscBool *value) {
   static const char *const words[2][4] = {{"false", "no", "off", "0"}, {"true", "yes", "on", "1"}};
   for (int v = 0; v < 2; v++) {
     for (int i = 0; i < 4; i++) {
-      if (!strcmp(text, words[v][i])) return *value = v ? PETSC_TRUE : PETSC_FALSE, PETSC_TRUE;
+      if (!strcasecmp(text, words[v][i])) return *value = v ? PETSC_TRUE : PETSC_FALSE, PETSC_TRUE;
     }
   }
   return PETSC_FALSE;

@@ -20,6 +20,25 @@ static const struct {
     {"no_signal_handler", PETSC_FALSE}, {"fp_trap", PETSC_FALSE},
 };
 
+/* Results keep names as UTF-8, as decks have them. */
+static PetscBool IsUtf8(const char *text) {
+  const unsigned char *c = (const unsigned char *)text;
+  while (*c) {
+    const int more = *c < 0x80                 ? 0
+                     : *c >= 0xc2 && *c < 0xe0 ? 1
+                     : (*c & 0xf0) == 0xe0     ? 2
+                     : *c >= 0xf0 && *c < 0xf5 ? 3
+                                               : -1;
+    if (more < 0 || (*c == 0xe0 && c[1] < 0xa0) || (*c == 0xed && c[1] > 0x9f) || (*c == 0xf0 && c[1] < 0x90) ||
+        (*c == 0xf4 && c[1] > 0x8f))
+      return PETSC_FALSE;
+    c++;
+    for (int i = 0; i < more; i++)
+      if ((*c++ & 0xc0) != 0x80) return PETSC_FALSE;
+  }
+  return PETSC_TRUE;
+}
+
 /* A word that starts the next option; -3 and -.5 are values. */
 static PetscBool IsOption(const char *word) {
   return word[0] == '-' && (isalpha((unsigned char)word[1]) || word[1] == '-' || word[1] == '_');
@@ -83,15 +102,22 @@ static PetscErrorCode ReadOption(int argc, char **argv, int i, int *words) {
     PetscCall(DeckSet(name, *words == 2 ? next : "true", PETSC_FALSE, ""));
     PetscFunctionReturn(0);
   }
-  PetscCheck(next && !IsOption(next), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s: has no value", name);
+  PetscCheck(next, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s: has no value", name);
+  PetscCheck(!IsOption(next), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s: has no value%s%s", name,
+             key->type == KEY_STRING ? "; a name that begins with a dash is written ./" : "",
+             key->type == KEY_STRING ? DeckQuote(next, quote, sizeof(quote)) : "");
   *words = 2;
   PetscCall(DeckSet(name, next, key->type != KEY_STRING && strchr(next, ','), ""));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode DeckParse(int argc, char **argv) {
+  char quote[64];
   int i = 2, words;
   PetscFunctionBeginUser;
+  for (int w = 2; w < argc; w++)
+    PetscCheck(IsUtf8(argv[w]), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s: is not UTF-8; rename the file",
+               DeckQuote(argv[w], quote, sizeof(quote)));
   PetscCall(ProvenanceSetCommandLine(argc, argv));
   PetscCall(DeckListReset());
   DeckNextSource(PETSC_TRUE);

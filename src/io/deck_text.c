@@ -78,8 +78,7 @@ PetscErrorCode DeckText(char **text) {
   PetscFunctionReturn(0);
 }
 
-/* Words of text in lines of `width` columns; all lines but the first are indented. */
-static void PrintWrapped(const char *text, int indent, int width) {
+void DeckPrintWrapped(const char *text, int indent, int width) {
   int column = 0;
   while (*text) {
     const int n = (int)strcspn(text, " ");
@@ -112,7 +111,7 @@ PetscErrorCode DeckHelp(void) {
     section = key->name;
     DeckKeyExplain(key, text, sizeof(text));
     printf("-%-*s%-*s%-*s", NAME - 1, key->name, PRESET, DeckKeyShown(key), UNIT, key->unit);
-    PrintWrapped(text, NAME + PRESET + UNIT, WIDTH - NAME - PRESET - UNIT);
+    DeckPrintWrapped(text, NAME + PRESET + UNIT, WIDTH - NAME - PRESET - UNIT);
   }
   fflush(stdout);
   PetscFunctionReturn(0);

@@ -14,7 +14,7 @@
 
 typedef struct {
   yaml_parser_t parser;
-  const char *path;
+  const char *path, *text;
   /* names of sections and keys met so far: all are right ones, so there are few */
   struct {
     char name[MAX_NAME];
@@ -62,6 +62,15 @@ static PetscErrorCode ReadText(const char *path, char *text, int *size) {
   PetscFunctionReturn(0);
 }
 
+/* The line of what the parser stumbled over. Of bytes that are no text it knows the place alone. */
+static int ProblemLine(const Reader *reader) {
+  const yaml_parser_t *parser = &reader->parser;
+  int line = 1;
+  if (parser->error != YAML_READER_ERROR) return (int)parser->problem_mark.line + 1;
+  for (size_t i = 0; i < parser->problem_offset; i++) line += reader->text[i] == '\n';
+  return line;
+}
+
 static PetscErrorCode Where(Reader *reader, int line, char *where, size_t size) {
   PetscFunctionBeginUser;
   PetscCall(PetscSNPrintf(where, size, " (%s, line %d)", reader->path, line));
@@ -76,8 +85,8 @@ static PetscErrorCode Next(Reader *reader, yaml_event_t *event, int *line) {
   if (!yaml_parser_parse(parser, event)) {
     PetscCheck(parser->error != YAML_MEMORY_ERROR, PETSC_COMM_SELF, PETSC_ERR_MEM, "no memory to read %s",
                reader->path);
-    SETERRQ(PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s, line %d: is not YAML: %s", reader->path,
-            (int)parser->problem_mark.line + 1, parser->problem ? parser->problem : "unreadable");
+    SETERRQ(PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s, line %d: is not YAML: %s", reader->path, ProblemLine(reader),
+            parser->problem ? parser->problem : "unreadable");
   }
   *line = (int)event->start_mark.line + 1;
   if (event->type == YAML_SCALAR_EVENT) anchor = event->data.scalar.anchor, tag = event->data.scalar.tag;
@@ -90,6 +99,56 @@ static PetscErrorCode Next(Reader *reader, yaml_event_t *event, int *line) {
     SETERRQ(PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s, line %d: a deck has no anchors, aliases or tags", reader->path,
             *line);
   }
+  PetscFunctionReturn(0);
+}
+
+/* On rank 0: the file of a deck as it can be opened. A name is one from the current folder; where nothing is there,
+ * from the deck's. */
+static void FindFile(const char *deck, const char *name, size_t n, char path[PETSC_MAX_PATH_LEN]) {
+  const char *slash = strrchr(deck, '/');
+  char given[PETSC_MAX_PATH_LEN], beside[PETSC_MAX_PATH_LEN];
+  struct stat here, there;
+
+  (void)snprintf(given, sizeof(given), "%.*s", (int)n, name);
+  (void)snprintf(path, PETSC_MAX_PATH_LEN, "%s", given);
+  if (!slash || given[0] == '/' || !given[0]) return;
+  if (snprintf(beside, sizeof(beside), "%.*s/%s", (int)(slash - deck), deck, given) >= (int)sizeof(beside)) return;
+  if (stat(beside, &there)) return;
+  if (stat(given, &here))
+    (void)snprintf(path, PETSC_MAX_PATH_LEN, "%s", beside);
+  else if (here.st_dev != there.st_dev || here.st_ino != there.st_ino)
+    fprintf(stderr, "chorale: warning: %s: that of the current folder is read, not %s beside the deck\n", given,
+            beside);
+}
+
+/* The value of a key: the files that it names as they can be opened, any other as it is. */
+static PetscErrorCode FindFiles(const char *deck, const char *name, const char *value, char text[PETSC_MAX_PATH_LEN]) {
+  const OptionKey *key = DeckKeyFindUsed(name);
+  char path[PETSC_MAX_PATH_LEN];
+  PetscMPIInt rank;
+  size_t used = 0;
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
+  for (const char *part = value; !rank && part; part = *part ? part + 1 : NULL) {
+    const size_t n = key->lists ? strcspn(part, ",") : strlen(part);
+    FindFile(deck, part, n, path);
+    used += (size_t)snprintf(text + used, PETSC_MAX_PATH_LEN - used, "%s%s", used ? "," : "", path);
+    if (used >= PETSC_MAX_PATH_LEN) break;
+    part += n;
+  }
+  if (used >= PETSC_MAX_PATH_LEN) PetscCall(PetscStrncpy(text, value, PETSC_MAX_PATH_LEN));
+  PetscCallMPI(MPI_Bcast(text, PETSC_MAX_PATH_LEN, MPI_CHAR, 0, PETSC_COMM_WORLD));
+  PetscFunctionReturn(0);
+}
+
+/* A key of the deck and its value. */
+static PetscErrorCode Set(const Reader *reader, const char *name, const char *value, PetscBool list,
+                          const char *where) {
+  char text[PETSC_MAX_PATH_LEN];
+  const PetscBool files = DeckReads(name) && strlen(value) < sizeof(text) ? PETSC_TRUE : PETSC_FALSE;
+  PetscFunctionBeginUser;
+  if (files) PetscCall(FindFiles(reader->path, name, value, text));
+  PetscCall(DeckSet(name, files ? text : value, list, where));
   PetscFunctionReturn(0);
 }
 
@@ -123,7 +182,7 @@ static PetscErrorCode ReadScalar(Reader *reader, const yaml_event_t *event, cons
              "%s: has a null character%s", name, where);
   {
     const OptionKey *key = DeckKeyFind(name);
-    PetscCall(DeckSet(name, text, key && key->type != KEY_STRING && strchr(text, ','), where));
+    PetscCall(Set(reader, name, text, key && key->type != KEY_STRING && strchr(text, ','), where));
   }
   PetscCall(Once(reader, name, line));
   PetscFunctionReturn(0);
@@ -155,7 +214,7 @@ static PetscErrorCode ReadList(Reader *reader, const char *name, int line) {
     PetscCheck(whole, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s: has a null character%s", name, where);
     PetscCheck(fits, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "%s: is too long a list%s", name, where);
   }
-  PetscCall(DeckSet(name, value, PETSC_TRUE, where));
+  PetscCall(Set(reader, name, value, PETSC_TRUE, where));
   PetscCall(Once(reader, name, line));
   PetscFunctionReturn(0);
 }
@@ -255,6 +314,7 @@ PetscErrorCode DeckReadYaml(const char *path) {
   PetscCall(code);
   PetscCall(PetscNew(&reader));
   reader->path = path;
+  reader->text = text;
   PetscCheck(yaml_parser_initialize(&reader->parser), PETSC_COMM_SELF, PETSC_ERR_MEM, "no memory to read %s", path);
   yaml_parser_set_input_string(&reader->parser, (unsigned char *)text, (size_t)size);
   code = ReadDocument(reader);

@@ -72,6 +72,25 @@ static void InspectNewFile(const char *path, char *reason, size_t room) {
     close(fd);
 }
 
+/* See PinEnvironment. */
+PetscErrorCode HdfCheckName(MPI_Comm comm, const char *key, const char *path, size_t more) {
+  enum { MOST = 224 };
+  PetscMPIInt all, here;
+  MPI_Comm node;
+
+  PetscFunctionBeginUser;
+  if (strlen(path) + more <= MOST) PetscFunctionReturn(0);
+  PetscCallMPI(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node));
+  PetscCallMPI(MPI_Comm_size(node, &here));
+  PetscCallMPI(MPI_Comm_size(comm, &all));
+  PetscCallMPI(MPI_Comm_free(&node));
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &here, 1, MPI_INT, MPI_MIN, comm));
+  PetscCheck(here == all, comm, PETSC_ERR_USER_INPUT,
+             "%s%s%.40s...: the path has %d characters; MPI takes %d on several nodes", key, *key ? " = " : "", path,
+             (int)strlen(path), MOST - (int)more);
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode HdfOpen(MPI_Comm comm, const char *path, const char *mode, const char *key, Hdf *handle) {
   char reason[256] = "";
   const PetscBool create = mode[0] == 'w' ? PETSC_TRUE : PETSC_FALSE;
@@ -84,6 +103,7 @@ PetscErrorCode HdfOpen(MPI_Comm comm, const char *path, const char *mode, const 
   *handle = NULL;
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
+  PetscCall(HdfCheckName(comm, key ? key : "", path, 0));
   if (!rank) DropStaleLock(path, reason, sizeof(reason));
   if (!rank && !reason[0]) (create ? InspectNewFile : InspectFile)(path, reason, sizeof(reason));
   PetscCallMPI(MPI_Bcast(reason, sizeof(reason), MPI_CHAR, 0, comm));

@@ -8,6 +8,9 @@
 
 typedef struct _p_Hdf *Hdf;
 
+/* Refuses (user input) a path that MPI cannot open, and its likes with so many characters more. key: see HdfOpen, ""
+ * for none. */
+PetscErrorCode HdfCheckName(MPI_Comm comm, const char *key, const char *path, size_t more);
 /* mode "r" reads, "r+" reads and writes, "w" creates or truncates. Missing parent groups are created by every write.
  * key is the deck key that named the file (or NULL): it starts the message when the file cannot be read. */
 PetscErrorCode HdfOpen(MPI_Comm comm, const char *path, const char *mode, const char *key, Hdf *hdf);
@@ -48,9 +51,11 @@ PetscErrorCode HdfWriteRows(Hdf hdf, const char *path, PetscInt64 N, PetscInt64 
 enum { HDF_AXES = 3 };
 /* The next axis of the file's cells, /sweep/NAME: n numbers as text, which become a dimension scale, or texts. */
 PetscErrorCode HdfAddAxis(Hdf hdf, const char *name, PetscBool numeric, PetscInt n, const char *const values[]);
+/* The n axes, of these sizes, of a file that is read. */
+PetscErrorCode HdfUseAxes(Hdf hdf, int n, const PetscInt size[]);
 /* From now on HdfWriteReals, HdfWriteInts and HdfWriteColumns write the part of one cell of datasets that have the
- * axes in front; index NULL: whole datasets again, to which HdfAttachAxes attaches the scales. No effect without axes.
- */
+ * axes in front, and HdfGetShape, HdfCheckShape and HdfReadReals mean it; index NULL: whole datasets again, to which
+ * HdfAttachAxes attaches the scales. No effect without axes. */
 PetscErrorCode HdfSetCell(Hdf hdf, const PetscInt index[]);
 PetscErrorCode HdfAttachAxes(Hdf hdf, const char *path);
 /* A whole dataset of texts. */
@@ -69,6 +74,8 @@ PetscErrorCode HdfReadRows(Hdf hdf, const char *path, PetscInt64 first, PetscInt
  * reads its own range; count may be 0. */
 PetscErrorCode HdfReadFrame(Hdf hdf, const char *path, PetscInt64 t, PetscInt64 first, PetscInt64 count,
                             double *values);
+/* Says once that tokens which are fewer than their components may be a transposed matrix. Not collective. */
+PetscErrorCode HdfWarnWide(Hdf hdf, PetscInt64 rows, PetscInt64 columns);
 /* Does the dataset hold floating-point numbers? */
 PetscErrorCode HdfIsReal(Hdf hdf, const char *path, PetscBool *real);
 /* The file and the object that an external link at path leads to, each with room for so many characters; empty when it

@@ -60,6 +60,14 @@ PetscErrorCode HdfAddAxis(Hdf hdf, const char *name, PetscBool numeric, PetscInt
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode HdfUseAxes(Hdf hdf, int n, const PetscInt size[]) {
+  PetscFunctionBeginUser;
+  PetscCheck(n <= HDF_AXES, hdf->comm, PETSC_ERR_PLIB, "too many axes");
+  hdf->axes = n;
+  for (int i = 0; i < n; i++) hdf->cells[i] = (hsize_t)size[i];
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode HdfSetCell(Hdf hdf, const PetscInt index[]) {
   PetscFunctionBeginUser;
   hdf->inside = hdf->axes && index ? PETSC_TRUE : PETSC_FALSE;

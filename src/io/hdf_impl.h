@@ -32,6 +32,13 @@ PETSC_INTERN PetscErrorCode HdfAgree(MPI_Comm comm, PetscBool *ok);
  * ranks that do not speak. Valid until the next call. Not collective. */
 PETSC_INTERN const char *HdfReason(Hdf hdf);
 
+/* ---- hdf_source.c, for hdf_read.c ---- */
+
+/* Has the dataset parts or filters that are not there? Then the reason says what it is or has. Not collective. */
+PETSC_INTERN PetscBool HdfLacks(Hdf hdf, hid_t dataset, char *reason, size_t room);
+/* Says once that a dataset of MATLAB arrives transposed. Not collective: rank 0 of all ranks speaks. */
+PETSC_INTERN PetscErrorCode HdfWarnMatlab(Hdf hdf, hid_t dataset, const char *path);
+
 /* ---- hdf_write.c, for hdf_cells.c ---- */
 
 /* A fixed-length string type with room for so many characters. */

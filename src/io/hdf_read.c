@@ -86,6 +86,12 @@ PetscErrorCode HdfGetShape(Hdf hdf, const char *path, int *rank, PetscInt64 shap
   PetscFunctionBeginUser;
   PetscCall(OpenDataset(hdf, path, &dataset, rank, shape));
   H5Dclose(dataset);
+  if (!hdf->inside) PetscFunctionReturn(0);
+  *rank -= hdf->axes;
+  for (int i = 0; i < hdf->axes; i++)
+    PetscCheck(*rank >= 0 && shape[i] == (PetscInt64)hdf->cells[i], hdf->comm, H5_UNREADABLE(hdf),
+               "%s%s%s: dataset '%s' has not the axes of the sweep", H5_FROM(hdf), path);
+  for (int i = 0; i < *rank; i++) shape[i] = shape[hdf->axes + i];
   PetscFunctionReturn(0);
 }
 
@@ -124,6 +130,7 @@ static PetscBool IsReal(hid_t dataset) {
 }
 
 PetscErrorCode HdfReadRows(Hdf hdf, const char *path, PetscInt64 first, PetscInt64 count, double *values) {
+  char reason[PETSC_MAX_PATH_LEN] = "";
   PetscInt64 shape[8];
   PetscBool real, range, read = PETSC_TRUE;
   hid_t dataset;
@@ -139,6 +146,9 @@ PetscErrorCode HdfReadRows(Hdf hdf, const char *path, PetscInt64 first, PetscInt
     read = ReadPart(dataset, rank, start, size, values);
   }
   PetscCall(HdfAgree(hdf->comm, &read));
+  if (!read && !HdfLacks(hdf, dataset, reason, sizeof(reason)))
+    PetscCall(PetscStrncpy(reason, "cannot be read", sizeof(reason)));
+  if (hdf->key[0]) PetscCall(HdfWarnMatlab(hdf, dataset, path));
   H5Dclose(dataset);
   PetscCheck(real, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: dataset '%s' must hold floating-point numbers", H5_FROM(hdf),
              path);
@@ -146,7 +156,7 @@ PetscErrorCode HdfReadRows(Hdf hdf, const char *path, PetscInt64 first, PetscInt
              H5_FROM(hdf), path, rank);
   PetscCheck(range, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: dataset '%s' has only %" PetscInt64_FMT " rows",
              H5_FROM(hdf), path, shape[0]);
-  PetscCheck(read, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: dataset '%s' cannot be read", H5_FROM(hdf), path);
+  PetscCheck(read, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: dataset '%s' %s", H5_FROM(hdf), path, reason);
   PetscFunctionReturn(0);
 }
 
@@ -202,6 +212,17 @@ PetscErrorCode HdfReadLink(Hdf hdf, const char *path, size_t room, char *file, c
   PetscFunctionReturn(0);
 }
 
+/* Of a sweep's dataset what the chosen cell has. */
+static PetscBool ReadCell(Hdf hdf, hid_t dataset, int rank, const PetscInt64 shape[], double *values) {
+  hsize_t start[8] = {0}, size[8];
+
+  for (int i = 0; i < rank; i++) {
+    if (i < hdf->axes) start[i] = hdf->cell[i];
+    size[i] = i < hdf->axes ? 1 : (hsize_t)shape[i];
+  }
+  return ReadPart(dataset, rank, start, size, values);
+}
+
 /* All of a dataset as this type: n numbers in one dimension, or of any shape for n < 0. */
 static PetscErrorCode ReadWhole(Hdf hdf, const char *path, hid_t type, PetscInt64 n, void *values, PetscBool *read) {
   PetscInt64 shape[8];
@@ -228,10 +249,19 @@ PetscErrorCode HdfReadInts(Hdf hdf, const char *path, PetscInt64 n, PetscInt64 *
 }
 
 PetscErrorCode HdfReadReals(Hdf hdf, const char *path, double *values) {
+  PetscInt64 shape[8];
   PetscBool read;
+  hid_t dataset;
+  int rank;
 
   PetscFunctionBeginUser;
-  PetscCall(ReadWhole(hdf, path, H5T_NATIVE_DOUBLE, -1, values, &read));
+  if (hdf->inside) {
+    PetscCall(OpenDataset(hdf, path, &dataset, &rank, shape));
+    read = ReadCell(hdf, dataset, rank, shape, values);
+    H5Dclose(dataset);
+    PetscCall(HdfAgree(hdf->comm, &read));
+  } else
+    PetscCall(ReadWhole(hdf, path, H5T_NATIVE_DOUBLE, -1, values, &read));
   PetscCheck(read, hdf->comm, H5_UNREADABLE(hdf), "%s%s%s: '%s' must hold numbers", H5_FROM(hdf), path);
   PetscFunctionReturn(0);
 }

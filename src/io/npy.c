@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "io/npy.h"
 
@@ -175,10 +176,16 @@ static PetscBool CheckLength(FILE *file, Header *header) {
 
 /* On one rank: reads the header; its reason says what is wrong, if anything is. */
 static PetscErrorCode Inspect(const char *path, Header *header) {
-  FILE *file = fopen(path, "rb");
+  struct stat status;
+  FILE *file;
   char *text;
 
   PetscFunctionBeginUser;
+  if (!stat(path, &status) && !S_ISREG(status.st_mode)) { /* opening a pipe would wait for its writer */
+    (void)Wrong(header, "is not a regular file");
+    PetscFunctionReturn(0);
+  }
+  file = fopen(path, "rb");
   if (!file) {
     (void)Wrong(header, "cannot be opened (%s)", strerror(errno));
     PetscFunctionReturn(0);

@@ -27,16 +27,33 @@ extern char *openblas_get_config(void) __attribute__((weak));
 
 static char command_line[PROVENANCE_TEXT] = "";
 
+/* As much of a text as there is room for. */
+static void Append(const char *text, size_t n) {
+  const size_t used = strlen(command_line), room = sizeof(command_line) - 1 - used;
+
+  memcpy(command_line + used, text, n < room ? n : room);
+  command_line[used + (n < room ? n : room)] = '\0';
+}
+
+/* A word as a shell takes it: quoted, unless all of its characters are plain ones. */
+static void AppendWord(const char *word) {
+  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+./,:=@%";
+
+  if (word[0] && !word[strspn(word, plain)]) {
+    Append(word, strlen(word));
+    return;
+  }
+  Append("'", 1);
+  for (; *word; word++) *word == '\'' ? Append("'\\''", 4) : Append(word, 1);
+  Append("'", 1);
+}
+
 PetscErrorCode ProvenanceSetCommandLine(int argc, char **argv) {
   PetscFunctionBeginUser;
   command_line[0] = '\0';
   for (int i = 0; i < argc; i++) {
-    /* words with blanks are quoted, so that the line can be given to a shell again */
-    const char *quote = argv[i][0] && !strpbrk(argv[i], " \t\n\"'\\$&;()<>|*?`") ? "" : "'";
-    const size_t used = strlen(command_line);
-    const int n =
-        snprintf(command_line + used, sizeof(command_line) - used, "%s%s%s%s", i ? " " : "", quote, argv[i], quote);
-    if (n < 0 || used + (size_t)n >= sizeof(command_line)) break; /* cut off */
+    if (i) Append(" ", 1);
+    AppendWord(argv[i]);
   }
   PetscFunctionReturn(0);
 }

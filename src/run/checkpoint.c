@@ -26,23 +26,42 @@ const OptionKey CheckpointKeys[] = {
                      "0 for no limit."),
     STRING_KEY(CheckpointOptions, stop_file, "checkpoint_stop_file", "", .shown = "(none)",
                .help = "The run writes a checkpoint and stops (exit code 85) when this file appears."),
+    FLAG_KEY(CheckpointOptions, keep, "checkpoint_keep", .needs = {{"scheme_levels", "0"}},
+             .help = "Keep the end of every realization beside the results, so that a complete run can go on to a "
+                     "longer horizon: layers_depth and layers_horizon, with checkpoint_resume."),
     {.name = NULL}};
 
 enum { TAG_SIGNAL = 1, TAG_DUE, TAG_FINISHED };
+#define PATIENCE   2    /* seconds that a signal waits for a run to begin */
 #define LOOK       0.5  /* seconds between looks at the stop file */
 #define IDLE_SLEEP 1000 /* microseconds between looks of a group without work */
 /* The longest step and write so far, times this, must fit before the wall-time limit. So that there is a write to go
  * by, a run with a limit writes its first checkpoint after its first step. */
 #define MARGIN 2.0
 
-static volatile sig_atomic_t caught;
+static volatile sig_atomic_t caught, stepping;
+
+/* A run that has not begun has nothing to keep: where it does not come to its first step soon, since a file that it
+ * reads does not answer, say, the signal ends it. */
+static void End(int number) {
+  (void)number;
+  OutputLeave((int)caught);
+}
 
 static void Catch(int number) {
+  if (!caught && !stepping) (void)alarm(PATIENCE);
   caught = number;
+}
+
+/* From now on a signal waits for the end of a step, however long that takes. */
+static void BeginSteps(void) {
+  stepping = 1;
+  (void)alarm(0);
 }
 
 PetscErrorCode CheckpointCatchSignals(void) {
   PetscFunctionBeginUser;
+  if (!stepping) (void)signal(SIGALRM, End);
   PetscCall(SignalsCatch(Catch));
   PetscFunctionReturn(0);
 }
@@ -55,8 +74,26 @@ static PetscErrorCode Listen(Checkpoint checkpoint) {
   PetscFunctionReturn(0);
 }
 
-/* What is left of the run that is to go on. Complete results end it; others are written anew from a checkpoint, and
- * without one they must be of the same deck, unless they may be overwritten. */
+/* Complete results have less than this run: the checkpoint of a run that went on from them before, if there is one that
+ * fits, or they themselves. Other checkpoints are of no use to it. */
+static PetscErrorCode GoOn(Checkpoint checkpoint) {
+  PetscErrorCode unfit;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL));
+  unfit = CheckpointFileFind(checkpoint);
+  PetscCall(PetscPopErrorHandler());
+  if (unfit) checkpoint->source[0] = '\0';
+  for (PetscInt r = 0; r < checkpoint->layout.realizations && !checkpoint->source[0]; r++) {
+    const CheckpointCell *cell = CheckpointCellOf(checkpoint, r);
+    const PetscInt steps = checkpoint->earlier.steps ? checkpoint->earlier.steps : cell->steps;
+    checkpoint->step[r] = r - cell->first < checkpoint->earlier.realizations ? steps : 0;
+  }
+  PetscFunctionReturn(0);
+}
+
+/* What is left of the run that is to go on. Complete results of all of it end it; others are written anew from a
+ * checkpoint, and without one they must be of the same deck, unless they may be overwritten. */
 static PetscErrorCode Resume(Checkpoint checkpoint) {
   const char *file = checkpoint->output->file;
   const PetscBool overwrite = checkpoint->output->options.overwrite;
@@ -75,6 +112,7 @@ static PetscErrorCode Resume(Checkpoint checkpoint) {
   if (checkpoint->results == RESULTS_COMPLETE ||
       (checkpoint->results == RESULTS_PARTIAL && !checkpoint->source[0] && !overwrite))
     PetscCall(CheckpointCompareResults(checkpoint));
+  if (checkpoint->results == RESULTS_SHORTER) PetscCall(GoOn(checkpoint));
   PetscFunctionReturn(0);
 }
 
@@ -105,6 +143,7 @@ PetscErrorCode CheckpointCreateCells(const CheckpointOptions *options, Output ou
   Checkpoint made;
 
   PetscFunctionBeginUser;
+  PetscCall(OutputCheckFolder(output));
   PetscCall(PetscNew(&made));
   made->options = *options;
   made->output = output;
@@ -161,7 +200,7 @@ PetscErrorCode CheckpointView(Checkpoint checkpoint) {
   if (o->wall > 0) PetscCall(PetscSNPrintf(wall, sizeof(wall), ", before %.6g s are over", (double)o->wall));
   PetscCall(PetscPrintf(checkpoint->layout.world, "checkpoint %s%s%s%s, on a signal%s%s\n", checkpoint->file, every,
                         interval, wall, o->stop_file[0] ? ", on the file " : "", o->stop_file));
-  if (checkpoint->source[0]) {
+  if (checkpoint->source[0] || checkpoint->earlier.realizations) {
     PetscInt done = 0, begun = 0;
     for (PetscInt r = 0; r < checkpoint->layout.realizations; r++) {
       const PetscInt steps = CheckpointCellOf(checkpoint, r)->steps;
@@ -171,7 +210,8 @@ PetscErrorCode CheckpointView(Checkpoint checkpoint) {
     PetscCall(PetscPrintf(checkpoint->layout.world,
                           "           goes on from %s: %" PetscInt_FMT " of %" PetscInt_FMT
                           " realizations done, %" PetscInt_FMT " begun\n",
-                          checkpoint->source, done, checkpoint->layout.realizations, begun));
+                          checkpoint->source[0] ? checkpoint->source : checkpoint->output->file, done,
+                          checkpoint->layout.realizations, begun));
   }
   PetscFunctionReturn(0);
 }
@@ -222,14 +262,12 @@ PetscErrorCode CheckpointKeepDone(Checkpoint checkpoint, PetscInt n, PetscReal a
 PetscErrorCode CheckpointResume(Checkpoint checkpoint, PetscInt r, PetscInt *step) {
   PetscFunctionBeginUser;
   *step = 0;
-  if (!checkpoint->source[0]) {
-    /* what an older run of this name left would be taken for this one's, were it killed before its first checkpoint */
-    if (!checkpoint->rank && !checkpoint->loaded) RemoveFiles(checkpoint);
-    checkpoint->loaded = PETSC_TRUE;
-    PetscFunctionReturn(0);
-  }
-  if (!checkpoint->loaded) PetscCall(CheckpointFileReadRows(checkpoint));
+  /* what an older run of this name left would be taken for this one's, were it killed before its first checkpoint */
+  if (!checkpoint->source[0] && !checkpoint->rank && !checkpoint->loaded) RemoveFiles(checkpoint);
+  if (checkpoint->source[0] && !checkpoint->loaded) PetscCall(CheckpointFileReadRows(checkpoint));
   checkpoint->loaded = PETSC_TRUE;
+  BeginSteps();
+  if (!checkpoint->source[0] && !checkpoint->earlier.realizations) PetscFunctionReturn(0);
   *step = (PetscInt)checkpoint->step[r];
   if (0 < *step && *step < CheckpointCellOf(checkpoint, r)->steps) PetscCall(CheckpointFileReadState(checkpoint, r));
   PetscFunctionReturn(0);
@@ -308,6 +346,7 @@ static PetscErrorCode Decide(Checkpoint checkpoint, PetscBool finished) {
   PetscBool due;
 
   PetscFunctionBeginUser;
+  if (!finished) CheckpointTellGrace(checkpoint, now);
   PetscCall(Hear(checkpoint));
   due = checkpoint->due || (options->interval > 0 && now - checkpoint->written >= options->interval) ||
                 (options->wall > 0 && !checkpoint->writes)
@@ -394,7 +433,9 @@ PetscErrorCode CheckpointStep(Checkpoint checkpoint, PetscInt r, PetscInt step, 
     if (checkpoint->shard && (checkpoint->event == CHECKPOINT_GO || checkpoint->event == CHECKPOINT_WRITE))
       PetscCall(SaySignal(checkpoint));
   }
-  if (step == CheckpointCellOf(checkpoint, r)->steps) checkpoint->current = -1;
+  const PetscBool over = step == CheckpointCellOf(checkpoint, r)->steps ? PETSC_TRUE : PETSC_FALSE;
+  if (over && checkpoint->options.keep && checkpoint->options.grows) PetscCall(CheckpointEndWrite(checkpoint, r));
+  if (over) checkpoint->current = -1;
   PetscCall(Act(checkpoint, stopped));
   PetscFunctionReturn(0);
 }
@@ -405,6 +446,7 @@ PetscErrorCode CheckpointFinish(Checkpoint checkpoint, PetscBool *stopped) {
   PetscFunctionBeginUser;
   *stopped = checkpoint->event == CHECKPOINT_STOP ? PETSC_TRUE : PETSC_FALSE;
   if (*stopped) PetscFunctionReturn(0);
+  BeginSteps(); /* a group may have none */
   checkpoint->current = -1;
   if (!checkpoint->shard) PetscCall(Say(checkpoint, TAG_FINISHED, 0));
   do {
@@ -427,10 +469,23 @@ PetscErrorCode CheckpointGoOn(Checkpoint checkpoint) {
   PetscFunctionReturn(0);
 }
 
+/* On rank 0: where realizations ended before, when they have gone on from there. */
+static PetscErrorCode RemoveEnds(Checkpoint checkpoint) {
+  char path[PETSC_MAX_PATH_LEN];
+
+  PetscFunctionBeginUser;
+  for (PetscInt r = 0; r < checkpoint->earlier.realizations && checkpoint->earlier.steps; r++) {
+    PetscCall(CheckpointEndPath(checkpoint, r, checkpoint->earlier.steps, path));
+    (void)unlink(path);
+  }
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode CheckpointRemove(Checkpoint checkpoint) {
   PetscFunctionBeginUser;
   if (!checkpoint->rank) {
     RemoveFiles(checkpoint);
+    PetscCall(RemoveEnds(checkpoint));
     (void)rmdir(checkpoint->output->trajectories); /* fails where trajectories are, as it should */
   }
   PetscFunctionReturn(0);

@@ -21,7 +21,8 @@ typedef struct {
   MPI_Comm comm;
   const char *file;
   Hdf hdf;
-  PetscInt steps; /* of a run that goes on from this checkpoint; 0 for complete results, -1 for what a run has left */
+  PetscInt steps;  /* of a run that goes on from this checkpoint; 0 for complete results, -1 for what a run has left */
+  PetscBool state; /* it holds the end of a realization, which no output_* changes */
 } Comparison;
 
 /* Frames of another cadence: fewer are among the recorded ones if it is a multiple, or longer than the run. */
@@ -46,16 +47,17 @@ static PetscErrorCode CompareCadence(const Comparison *x, const char *old, const
   PetscFunctionReturn(0);
 }
 
-/* The file that a key names may have other contents by now. Files of older versions do not say. */
-static PetscErrorCode CompareInput(const Comparison *x, const char *key, const char *value) {
+/* Where a key names a file its contents decide, wherever they are now. *same is false where there is no file, or one
+ * side does not say what it held, as files of older versions do not. */
+static PetscErrorCode CompareInput(const Comparison *x, const char *key, const char *value, PetscBool *same) {
   char name[2 * CHECKPOINT_NAME], old[CHECKPOINT_NAME];
-  PetscBool found;
 
   PetscFunctionBeginUser;
+  *same = PETSC_FALSE;
   if (!ProvenanceInput(key)[0]) PetscFunctionReturn(0);
   PetscCall(PetscSNPrintf(name, sizeof(name), "%s_crc32", key));
-  PetscCall(HdfReadAttribute(x->hdf, "/provenance", name, sizeof(old), old, &found));
-  PetscCheck(!found || !strcmp(old, ProvenanceInput(key)), x->comm, PETSC_ERR_USER_INPUT,
+  PetscCall(HdfReadAttribute(x->hdf, "/provenance", name, sizeof(old), old, same));
+  PetscCheck(!*same || !strcmp(old, ProvenanceInput(key)), x->comm, PETSC_ERR_USER_INPUT,
              "%s = %s: the file had other contents when %s was made", key, value, x->file);
   PetscFunctionReturn(0);
 }
@@ -74,24 +76,32 @@ static PetscErrorCode ReadKey(Hdf hdf, const char *key, char old[PETSC_MAX_PATH_
 static PetscErrorCode CompareKey(const char *key, const char *value, void *context) {
   const Comparison *comparison = (const Comparison *)context;
   char old[PETSC_MAX_PATH_LEN];
-  PetscBool found;
+  PetscBool found, given, same;
 
   PetscFunctionBeginUser;
-  if (CheckpointMayChange(key)) PetscFunctionReturn(0);
+  if (CheckpointMayChange(key) || (!comparison->steps && CheckpointMayGrow(key)) ||
+      (comparison->state && !strncmp(key, "output_", strlen("output_"))))
+    PetscFunctionReturn(0);
+  PetscCall(CompareInput(comparison, key, value, &same));
   PetscCall(ReadKey(comparison->hdf, key, old, &found));
-  if (found && !strcmp(old, value))
-    PetscCall(CompareInput(comparison, key, value));
-  else if (found && comparison->steps && !strcmp(key, "output_every"))
+  PetscCall(DeckHas(key, &given));
+  if (!found && !given) PetscFunctionReturn(0); /* a file of a version without that key */
+  if (same || (found && !strcmp(old, value))) PetscFunctionReturn(0);
+  if (found && comparison->steps && !strcmp(key, "output_every"))
     PetscCall(CompareCadence(comparison, old, value));
   else
     SETERRQ(comparison->comm, PETSC_ERR_USER_INPUT,
-            "%s = %s: %s was made with %s; a resumed run may change only groups, file names, progress and checkpoint_*",
-            key, value, comparison->file, found ? old : "no such key");
+            "%s = %s: %s was made with %s; a resumed run may change only groups, file names, progress and "
+            "checkpoint_*%s",
+            key, value, comparison->file, found ? old : "no such key",
+            comparison->steps
+                ? ""
+                : ", and have more realizations or a longer horizon; another output_file takes another run");
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode CheckpointReadHeader(Checkpoint checkpoint, Hdf hdf) {
-  Comparison comparison = {checkpoint->layout.world, checkpoint->source, hdf, 0};
+  Comparison comparison = {.comm = checkpoint->layout.world, .file = checkpoint->source, .hdf = hdf};
   char study[CHECKPOINT_NAME], format[CHECKPOINT_NAME];
   PetscInt64 shape[8];
   PetscBool found;
@@ -109,6 +119,8 @@ PetscErrorCode CheckpointReadHeader(Checkpoint checkpoint, Hdf hdf) {
              "checkpoint_resume = true: %s is of study %s, not %s", checkpoint->source, study,
              checkpoint->output->study);
   PetscCall(DeckVisit(CompareKey, &comparison));
+  PetscCall(
+      HdfReadAttribute(hdf, "/checkpoint", "continued", sizeof(checkpoint->continued), checkpoint->continued, &found));
   PetscCall(HdfGetShape(comparison.hdf, "/status/step", &rank, shape));
   PetscCheck(rank == 1 && shape[0] == checkpoint->layout.realizations, checkpoint->layout.world, PETSC_ERR_USER_INPUT,
              "checkpoint_resume = true: %s has another number of realizations", checkpoint->source);
@@ -134,7 +146,7 @@ static PetscErrorCode ReadState(Checkpoint checkpoint) {
   PetscCall(HdfOpen(checkpoint->layout.world, checkpoint->output->file, "r", "output_file", &hdf));
   failed = HdfReadAttribute(hdf, "/provenance", "complete", sizeof(value), value, &found);
   if (!failed) failed = HdfExists(hdf, group, &same);
-  PetscCall(HdfClose(&hdf)); /* an open file would meet MPI_Finalize */
+  PetscCall(HdfClose(&hdf)); /* HDF5 would close it after MPI_Finalize, and fail */
   PetscCall(failed);
   checkpoint->results = found && same ? RESULTS_PARTIAL : RESULTS_FOREIGN;
   if (found && !strcmp(value, "true")) checkpoint->results = RESULTS_COMPLETE;
@@ -162,7 +174,51 @@ PetscErrorCode CheckpointCompareResults(Checkpoint checkpoint) {
   comparison.steps = checkpoint->results == RESULTS_COMPLETE ? 0 : -1;
   PetscCall(HdfOpen(checkpoint->layout.world, checkpoint->output->file, "r", "output_file", &comparison.hdf));
   different = DeckVisit(CompareKey, &comparison);
-  PetscCall(HdfClose(&comparison.hdf)); /* an open file would meet MPI_Finalize */
+  if (!different && checkpoint->results == RESULTS_COMPLETE) different = CheckpointExtend(checkpoint, comparison.hdf);
+  PetscCall(HdfClose(&comparison.hdf)); /* HDF5 would close it after MPI_Finalize, and fail */
   PetscCall(different);
+  PetscFunctionReturn(0);
+}
+
+/* Is the open file the end of a realization of this very deck, at the step where the results end? */
+static PetscErrorCode CompareEnd(Checkpoint checkpoint, const Comparison *comparison) {
+  char study[CHECKPOINT_NAME];
+  PetscBool found;
+
+  PetscFunctionBeginUser;
+  PetscCall(HdfReadAttribute(comparison->hdf, "/checkpoint", "study", sizeof(study), study, &found));
+  PetscCheck(found && !strcmp(study, checkpoint->output->study), comparison->comm, PETSC_ERR_USER_INPUT,
+             "checkpoint_resume = true: %s is not the end of a realization of study %s", comparison->file,
+             checkpoint->output->study);
+  PetscCall(DeckVisit(CompareKey, (void *)comparison));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointCheckEnds(Checkpoint checkpoint) {
+  char path[PETSC_MAX_PATH_LEN];
+  Comparison comparison = {.comm = checkpoint->layout.world, .file = path, .state = PETSC_TRUE};
+  PetscInt missing = 0;
+  PetscErrorCode code;
+
+  PetscFunctionBeginUser;
+  if (checkpoint->source[0] || !checkpoint->earlier.steps) PetscFunctionReturn(0);
+  for (PetscInt r = 0; r < checkpoint->earlier.realizations && !checkpoint->rank; r++) {
+    PetscCall(CheckpointEndPath(checkpoint, r, checkpoint->earlier.steps, path));
+    if (access(path, R_OK)) missing++;
+  }
+  PetscCallMPI(MPI_Bcast(&missing, 1, MPIU_INT, 0, comparison.comm));
+  PetscCheck(!missing, comparison.comm, PETSC_ERR_USER_INPUT,
+             "layers_depth = %" PetscInt_FMT ": %s does not keep where its realizations ended (%" PetscInt_FMT
+             " of %" PetscInt_FMT " are missing in %s); checkpoint_keep does, and tokens_init file with tokens_frame "
+             "starts another run from a recorded frame",
+             checkpoint->cells[0].steps, checkpoint->output->file, missing, checkpoint->earlier.realizations,
+             checkpoint->output->trajectories);
+  for (PetscInt r = 0; r < checkpoint->earlier.realizations; r++) {
+    PetscCall(CheckpointEndPath(checkpoint, r, checkpoint->earlier.steps, path));
+    PetscCall(HdfOpen(comparison.comm, path, "r", "checkpoint_resume", &comparison.hdf));
+    code = CompareEnd(checkpoint, &comparison);
+    PetscCall(HdfClose(&comparison.hdf));
+    PetscCall(code);
+  }
   PetscFunctionReturn(0);
 }

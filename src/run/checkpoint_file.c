@@ -1,6 +1,6 @@
 /* The contents of a checkpoint: HDF5, sealed by a trailer (checkpoint_seal.c).
  *
- *     /checkpoint     attributes format, study, realizations, steps
+ *     /checkpoint     attributes format, study, continued: from which complete results the run went on
  *     /status/step    [R] steps done by every realization
  *     /rows/NAME      [R][n] results so far
  *     /frames/NAME    [frames] steps of the frames that these rows begin with
@@ -9,9 +9,12 @@
  *     /rows/cell_00000/NAME and so on
  *     /state/R/NAME   [N][d] positions, [N][1] radii, or [1][n] numbers, of every realization in progress
  *     /parameters, /provenance as in results files
+ *
+ * The end of a realization that checkpoint_keep asks for has /checkpoint, /state/R, /parameters and /provenance.
  */
 #include "run/checkpoint_impl.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -82,16 +85,27 @@ static PetscErrorCode ReadPart(Hdf hdf, Part *part) {
   PetscFunctionReturn(0);
 }
 
+/* The file that has the state of a realization which waits for its turn in a resumed run. */
+static PetscErrorCode SourceOf(Checkpoint checkpoint, PetscInt r, char path[PETSC_MAX_PATH_LEN]) {
+  PetscFunctionBeginUser;
+  if (checkpoint->source[0])
+    PetscCall(PetscStrncpy(path, checkpoint->source, PETSC_MAX_PATH_LEN));
+  else
+    PetscCall(CheckpointEndPath(checkpoint, r, checkpoint->earlier.steps, path));
+  PetscFunctionReturn(0);
+}
+
 /* /state/REALIZATION/NAME, created by all ranks, written by the group that owns the realization: from the objects or,
  * when it waits for its turn in a resumed run, from the source. */
 static PetscErrorCode WriteState(Checkpoint checkpoint, Hdf hdf, PetscInt r) {
   const PetscBool mine = CheckpointIsMine(checkpoint, r);
+  char path[PETSC_MAX_PATH_LEN];
   Hdf source = NULL;
   Part part;
 
   PetscFunctionBeginUser;
-  if (mine && r != checkpoint->current)
-    PetscCall(HdfOpen(checkpoint->layout.shards, checkpoint->source, "r", NULL, &source));
+  PetscCall(SourceOf(checkpoint, r, path));
+  if (mine && r != checkpoint->current) PetscCall(HdfOpen(checkpoint->layout.shards, path, "r", NULL, &source));
   for (PetscInt i = 0; i < checkpoint->count; i++) {
     const CheckpointEntry *entry = &checkpoint->entries[i];
     if (!IsState(checkpoint, entry, r)) continue;
@@ -131,6 +145,7 @@ static PetscErrorCode WriteContents(Checkpoint checkpoint, Hdf hdf) {
   PetscFunctionBeginUser;
   PetscCall(HdfAttributeString(hdf, "/checkpoint", "format", CHECKPOINT_FORMAT));
   PetscCall(HdfAttributeString(hdf, "/checkpoint", "study", checkpoint->output->study));
+  PetscCall(HdfAttributeString(hdf, "/checkpoint", "continued", checkpoint->continued));
   /* Every group knows its own realizations; what it read of others may be more than they have done, if they had to
    * begin again. */
   for (PetscInt r = 0; r < e->realizations; r++)
@@ -143,6 +158,37 @@ static PetscErrorCode WriteContents(Checkpoint checkpoint, Hdf hdf) {
     if (0 < checkpoint->step[r] && checkpoint->step[r] < CheckpointCellOf(checkpoint, r)->steps)
       PetscCall(WriteState(checkpoint, hdf, r));
   PetscCall(OriginWrite(e->world, PETSC_FALSE, hdf));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode WriteEnd(Checkpoint checkpoint, PetscInt r, const char *path) {
+  const MPI_Comm group = checkpoint->layout.shards;
+  int code;
+  Hdf hdf;
+
+  PetscFunctionBeginUser;
+  PetscCall(OutputMakeDirectory(group, checkpoint->output));
+  PetscCall(HdfOpen(group, path, "w", NULL, &hdf));
+  PetscCall(HdfAttributeString(hdf, "/checkpoint", "study", checkpoint->output->study));
+  PetscCall(WriteState(checkpoint, hdf, r));
+  PetscCall(OriginWrite(group, PETSC_TRUE, hdf));
+  PetscCall(HdfClose(&hdf));
+  code = OutputSync(path, O_RDWR);
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &code, 1, MPI_INT, MPI_MAX, group));
+  PetscCall(OutputFail(group, code, path, "cannot be written"));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode CheckpointEndWrite(Checkpoint checkpoint, PetscInt r) {
+  char path[PETSC_MAX_PATH_LEN], temporary[PETSC_MAX_PATH_LEN + 8];
+  int code = 0;
+
+  PetscFunctionBeginUser;
+  PetscCall(CheckpointEndPath(checkpoint, r, CheckpointCellOf(checkpoint, r)->steps, path));
+  PetscCall(PetscSNPrintf(temporary, sizeof(temporary), "%s.tmp", path));
+  PetscCall(WriteEnd(checkpoint, r, temporary));
+  if (!checkpoint->shard && rename(temporary, path)) code = errno;
+  PetscCall(OutputFail(checkpoint->layout.shards, code, path, "cannot be put in place"));
   PetscFunctionReturn(0);
 }
 
@@ -174,17 +220,16 @@ PetscErrorCode CheckpointFileWrite(Checkpoint checkpoint) {
   PetscFunctionReturn(0);
 }
 
-/* Reads from the source, and closes it before bad input leads to MPI_Finalize, where an open file would be met. What
+/* Reads from the source, and closes it before bad input leads to MPI_Finalize, after which HDF5 could not. What
  * one group alone finds wrong is a failure of the run, so only the world's reader names the key: then the program
  * aborts, at once, since closing would wait for others that have the same to say. */
-static PetscErrorCode WithSource(Checkpoint checkpoint, MPI_Comm comm,
+static PetscErrorCode WithSource(Checkpoint checkpoint, const char *path, MPI_Comm comm,
                                  PetscErrorCode (*read)(Checkpoint checkpoint, Hdf hdf)) {
   PetscErrorCode code;
   Hdf hdf;
 
   PetscFunctionBeginUser;
-  PetscCall(
-      HdfOpen(comm, checkpoint->source, "r", comm == checkpoint->layout.world ? "checkpoint_resume" : NULL, &hdf));
+  PetscCall(HdfOpen(comm, path, "r", comm == checkpoint->layout.world ? "checkpoint_resume" : NULL, &hdf));
   code = read(checkpoint, hdf);
   if (!code || code == PETSC_ERR_USER_INPUT) PetscCall(HdfClose(&hdf));
   PetscCall(code);
@@ -209,7 +254,8 @@ PetscErrorCode CheckpointFileFind(Checkpoint checkpoint) {
   PetscCheck(checkpoint->source[0] || !damage[0], checkpoint->layout.world, PETSC_ERR_FILE_READ,
              "no checkpoint can be used (%s); remove it to start from the beginning", damage);
   checkpoint->trusted = !strcmp(checkpoint->source, checkpoint->file) ? PETSC_TRUE : PETSC_FALSE;
-  if (checkpoint->source[0]) PetscCall(WithSource(checkpoint, checkpoint->layout.world, CheckpointReadHeader));
+  if (checkpoint->source[0])
+    PetscCall(WithSource(checkpoint, checkpoint->source, checkpoint->layout.world, CheckpointReadHeader));
   PetscFunctionReturn(0);
 }
 
@@ -281,7 +327,7 @@ static PetscErrorCode ReadAllRows(Checkpoint checkpoint, Hdf hdf) {
 
 PetscErrorCode CheckpointFileReadRows(Checkpoint checkpoint) {
   PetscFunctionBeginUser;
-  PetscCall(WithSource(checkpoint, checkpoint->layout.shards, ReadAllRows));
+  PetscCall(WithSource(checkpoint, checkpoint->source, checkpoint->layout.shards, ReadAllRows));
   PetscFunctionReturn(0);
 }
 
@@ -316,8 +362,11 @@ static PetscErrorCode ReadState(Checkpoint checkpoint, Hdf hdf) {
 }
 
 PetscErrorCode CheckpointFileReadState(Checkpoint checkpoint, PetscInt r) {
+  char path[PETSC_MAX_PATH_LEN];
+
   PetscFunctionBeginUser;
   checkpoint->current = r;
-  PetscCall(WithSource(checkpoint, checkpoint->layout.shards, ReadState));
+  PetscCall(SourceOf(checkpoint, r, path));
+  PetscCall(WithSource(checkpoint, path, checkpoint->layout.shards, ReadState));
   PetscFunctionReturn(0);
 }

@@ -32,7 +32,14 @@ typedef struct {
 typedef enum { CHECKPOINT_GO, CHECKPOINT_WRITE, CHECKPOINT_STOP, CHECKPOINT_DONE } CheckpointEvent;
 
 /* What stands at output_file. */
-typedef enum { RESULTS_NONE, RESULTS_BROKEN, RESULTS_FOREIGN, RESULTS_PARTIAL, RESULTS_COMPLETE } ResultsState;
+typedef enum {
+  RESULTS_NONE,
+  RESULTS_BROKEN,
+  RESULTS_FOREIGN,
+  RESULTS_PARTIAL,
+  RESULTS_SHORTER, /* complete, but this run has more realizations or a longer horizon */
+  RESULTS_COMPLETE
+} ResultsState;
 
 struct _p_Checkpoint {
   CheckpointOptions options;
@@ -48,9 +55,13 @@ struct _p_Checkpoint {
   PetscInt count, room;
   PetscInt64 *step; /* [R] steps that each realization has done, as far as this group knows */
   ResultsState results;
-  PetscBool loaded;  /* rows are read, or there are none to be read */
-  PetscBool trusted; /* file is whole: it may take the place of previous */
-  PetscInt current;  /* the group's realization in progress, -1 for none */
+  struct {
+    PetscInt realizations, steps; /* steps: 0 where the horizon is the same */
+  } earlier;                      /* what the complete results have from which this run goes on, 0 for none */
+  char continued[512];            /* which these were, for /provenance */
+  PetscBool loaded;               /* rows are read, or there are none to be read */
+  PetscBool trusted;              /* file is whole: it may take the place of previous */
+  PetscInt current;               /* the group's realization in progress, -1 for none */
   PetscErrorCode (*before)(void *context), (*after)(void *context); /* a write */
   void *context;
 
@@ -65,6 +76,8 @@ struct _p_Checkpoint {
   int heard; /* buffer of request */
   int event; /* CheckpointEvent: what is to be done after this step */
   PetscBool told;
+  PetscInt64 looks;     /* of rank 0 for what is to be done, after each of its steps */
+  double first;         /* the end of the first one */
   PetscMPIInt finished; /* groups, on rank 0 */
 };
 
@@ -75,6 +88,8 @@ PETSC_INTERN PetscBool CheckpointIsMine(Checkpoint checkpoint, PetscInt r);
 PETSC_INTERN PetscErrorCode CheckpointPath(Checkpoint checkpoint, const CheckpointEntry *entry, const char *group,
                                            size_t room, char *path);
 
+/* Says after the second step where a SIGTERM would lose work. now: MPI_Wtime. On rank 0. */
+PETSC_INTERN void CheckpointTellGrace(Checkpoint checkpoint, double now);
 /* Writes the file and puts it in place; the one before becomes previous. Collective on the world. */
 PETSC_INTERN PetscErrorCode CheckpointFileWrite(Checkpoint checkpoint);
 /* Finds the file to resume from (source, empty when there is none), checks it and reads step[]. Collective. */
@@ -83,6 +98,17 @@ PETSC_INTERN PetscErrorCode CheckpointFileFind(Checkpoint checkpoint);
 PETSC_INTERN PetscErrorCode CheckpointFileReadRows(Checkpoint checkpoint);
 /* Tokens and numbers of realization r. Collective on the group. */
 PETSC_INTERN PetscErrorCode CheckpointFileReadState(Checkpoint checkpoint, PetscInt r);
+
+/* The state of realization r, at its end, into a file of its own, on disk for good. Collective on the group. */
+PETSC_INTERN PetscErrorCode CheckpointEndWrite(Checkpoint checkpoint, PetscInt r);
+/* DIRECTORY/STEM/end_REALIZATION_STEPS.h5. */
+PETSC_INTERN PetscErrorCode CheckpointEndPath(Checkpoint checkpoint, PetscInt r, PetscInt steps,
+                                              char path[PETSC_MAX_PATH_LEN]);
+/* Keys of a complete run that may grow. Pure. */
+PETSC_INTERN PetscBool CheckpointMayGrow(const char *key);
+/* What the open, complete results are to this run: all of it, or what it goes on from (earlier, RESULTS_SHORTER).
+ * Refuses (user input) what it cannot go on from. Collective on the world. */
+PETSC_INTERN PetscErrorCode CheckpointExtend(Checkpoint checkpoint, Hdf hdf);
 
 /* The complete temporary file becomes the checkpoint, the checkpoint the one before. Collective on the world. */
 PETSC_INTERN PetscErrorCode CheckpointSeal(Checkpoint checkpoint);

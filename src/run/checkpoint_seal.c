@@ -106,7 +106,7 @@ PetscErrorCode CheckpointVerify(Checkpoint checkpoint, const char *path, PetscBo
   PetscFunctionBeginUser;
   if (!checkpoint->rank) {
     struct stat status;
-    const int file = open(path, O_RDONLY);
+    const int file = open(path, O_RDONLY | O_NONBLOCK); /* a pipe is as wrong as any other file */
     found.exists = file >= 0 || errno != ENOENT;
     if (file < 0 && found.exists)
       (void)snprintf(found.reason, PATH, "%s", strerror(errno));

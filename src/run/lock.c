@@ -12,7 +12,8 @@
 #include "run/output.h"
 #include "run/signals.h"
 
-#define PATIENCE 5.0 /* seconds that a run which was killed may take to be gone */
+#define MARK     "process " /* how the text of a lock begins */
+#define PATIENCE 5.0        /* seconds that a run which was killed may take to be gone */
 #define ROOM     (PETSC_MAX_PATH_LEN + 8)
 
 static Output locked;   /* of this process, for an end that destroys no objects: bad input that is found late */
@@ -49,7 +50,7 @@ static void Sign(int fd) {
   char host[256] = "", text[512];
 
   (void)gethostname(host, sizeof(host) - 1);
-  (void)snprintf(text, sizeof(text), "process %ld on host %s%s%s\n", (long)getpid(), host, job ? ", Slurm job " : "",
+  (void)snprintf(text, sizeof(text), MARK "%ld on host %s%s%s\n", (long)getpid(), host, job ? ", Slurm job " : "",
                  job ? job : "");
   if (ftruncate(fd, 0) || pwrite(fd, text, strlen(text), 0) < 0) return; /* a full disk: it is locked all the same */
 }
@@ -64,17 +65,49 @@ static void ReadHolder(const char *path, size_t room, char *text) {
   text[strcspn(text, "\n")] = '\0';
 }
 
+/* Is something of this name there that is no lock? It is not to be written, nor removed. */
+static PetscBool IsForeign(const char *path) {
+  char start[sizeof(MARK)] = "";
+  struct stat status;
+  FILE *file;
+
+  if (lstat(path, &status)) return PETSC_FALSE;
+  if (!S_ISREG(status.st_mode)) return PETSC_TRUE;
+  if (!status.st_size || !(file = fopen(path, "r"))) return PETSC_FALSE;
+  if (!fgets(start, sizeof(start), file)) start[0] = '\0';
+  (void)fclose(file);
+  return strcmp(start, MARK) ? PETSC_TRUE : PETSC_FALSE;
+}
+
+/* Does another process hold it? For a run that is not to make one. */
+static PetscBool IsHeld(const char *path) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  const int fd = open(path, O_RDWR | O_CLOEXEC);
+  PetscBool taken = PETSC_FALSE;
+
+  if (fd < 0) return PETSC_FALSE;
+  if (!fcntl(fd, F_GETLK, &lock) && lock.l_type != F_UNLCK) taken = PETSC_TRUE;
+  (void)close(fd);
+  return taken;
+}
+
+static void Refuse(const char *path, size_t room, char *reason) {
+  char holder[256];
+
+  ReadHolder(path, sizeof(holder), holder);
+  (void)snprintf(reason, room, "another run is writing it%s%s", holder[0] ? ": " : "", holder);
+}
+
 /* On rank 0: why there is no lock, empty when it is held or this file system has none. */
 static void Try(Output output, size_t room, char *reason) {
-  char path[ROOM], holder[256];
+  char path[ROOM];
   const double start = MPI_Wtime();
 
   Name(output, path);
   while ((output->lock = TakeLock(path)) < 0 && (errno == EACCES || errno == EAGAIN)) {
     if (access(path, R_OK | W_OK)) break; /* EACCES of the file itself */
     if (MPI_Wtime() - start > PATIENCE) {
-      ReadHolder(path, sizeof(holder), holder);
-      (void)snprintf(reason, room, "another run is writing it%s%s", holder[0] ? ": " : "", holder);
+      Refuse(path, room, reason);
       return;
     }
     (void)usleep(100000);
@@ -89,8 +122,8 @@ static void Try(Output output, size_t room, char *reason) {
 }
 
 /* Of a study without checkpoints, which a signal ends: as it would without a lock, but for the file. */
-static void Leave(int number) {
-  (void)unlink(held);
+void OutputLeave(int number) {
+  if (held[0]) (void)unlink(held);
   (void)signal(number, SIG_DFL);
   (void)raise(number);
 }
@@ -101,15 +134,23 @@ static PetscErrorCode UnlockLast(void) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode OutputLock(Output output, PetscBool stops) {
-  char reason[PETSC_MAX_PATH_LEN + 512] = "";
+PetscErrorCode OutputLock(Output output, PetscBool stops, PetscBool dry) {
+  char reason[PETSC_MAX_PATH_LEN + 512] = "", path[ROOM];
 
   PetscFunctionBeginUser;
-  if (!output->rank) Try(output, sizeof(reason), reason);
+  Name(output, path);
+  if (!output->rank) {
+    if (IsForeign(path))
+      (void)snprintf(reason, sizeof(reason), "%s is no lock of a run; remove it", path);
+    else if (!dry)
+      Try(output, sizeof(reason), reason);
+    else if (IsHeld(path))
+      Refuse(path, sizeof(reason), reason);
+  }
   if (output->lock >= 0) {
     locked = output;
     Name(output, held);
-    if (!stops) PetscCall(SignalsCatch(Leave));
+    if (!stops) PetscCall(SignalsCatch(OutputLeave));
     PetscCall(PetscRegisterFinalize(UnlockLast));
   }
   PetscCallMPI(MPI_Bcast(reason, sizeof(reason), MPI_CHAR, 0, output->comm));

@@ -1,8 +1,9 @@
 #include "run/output.h"
 
+#include "io/hdf.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,28 @@ const OptionKey OutputKeys[] = {
                        "other file."),
     {.name = NULL}};
 
+/* In place of a link the file that it leads to, so that the link stays one. */
+static PetscErrorCode Follow(Output o, char file[PETSC_MAX_PATH_LEN]) {
+  struct stat status;
+  char *full = NULL;
+
+  PetscFunctionBeginUser;
+  if (!o->rank && !lstat(file, &status) && S_ISLNK(status.st_mode)) full = realpath(file, NULL);
+  if (full && strlen(full) < PETSC_MAX_PATH_LEN) PetscCall(PetscStrcpy(file, full));
+  free(full);
+  PetscCallMPI(MPI_Bcast(file, PETSC_MAX_PATH_LEN, MPI_CHAR, 0, o->comm));
+  PetscFunctionReturn(0);
+}
+
+/* The longest names of the run's files must be ones that MPI opens, which a run would find out late. */
+static PetscErrorCode CheckLength(Output o) {
+  PetscFunctionBeginUser;
+  PetscCheck(strlen(o->file) + SUFFIX < sizeof(o->options.file), o->comm, PETSC_ERR_USER_INPUT,
+             "output_file = %.40s...: the name is too long", o->file);
+  PetscCall(HdfCheckName(o->comm, "output_file", o->file, strlen("/realization_00000.h5md")));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode OutputCreate(MPI_Comm comm, const char *study, const OutputOptions *options, PetscBool resume,
                             Output *handle) {
   const char *slash, *base, *dot;
@@ -46,8 +69,9 @@ PetscErrorCode OutputCreate(MPI_Comm comm, const char *study, const OutputOption
   PetscCallMPI(MPI_Comm_rank(comm, &o->rank));
   PetscCall(PetscStrncpy(o->study, study, sizeof(o->study)));
   if (!*o->file) PetscCall(PetscSNPrintf(o->options.file, sizeof(o->options.file), "%s.h5", study));
-  PetscCheck(strlen(o->file) + SUFFIX < sizeof(o->options.file), comm, PETSC_ERR_USER_INPUT,
-             "output_file = %.40s...: the name is too long", o->file);
+  PetscCall(Follow(o, o->options.file));
+  PetscCall(Follow(o, o->options.table));
+  PetscCall(CheckLength(o));
   slash = strrchr(o->file, '/');
   base = slash ? slash + 1 : o->file;
   dot = strrchr(base, '.');
@@ -73,170 +97,6 @@ PetscErrorCode OutputTrajectory(Output output, PetscInt r, PetscBool relative, c
   PetscFunctionBeginUser;
   PetscCall(PetscSNPrintf(path, PETSC_MAX_PATH_LEN, "%s/realization_%05d.h5md",
                           relative ? output->stem : output->trajectories, (int)r));
-  PetscFunctionReturn(0);
-}
-
-/* The name without links and dots; the file itself need not exist. */
-static void Canonical(const char *name, char path[PETSC_MAX_PATH_LEN]) {
-  char directory[PETSC_MAX_PATH_LEN], *full;
-  const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
-
-  (void)snprintf(directory, sizeof(directory), "%.*s", slash ? (int)(slash - name) + 1 : 1, slash ? name : ".");
-  if ((full = realpath(name, NULL)))
-    (void)snprintf(path, PETSC_MAX_PATH_LEN, "%s", full);
-  else if ((full = realpath(directory, NULL)))
-    (void)snprintf(path, PETSC_MAX_PATH_LEN, "%s/%s", full, base);
-  else
-    (void)snprintf(path, PETSC_MAX_PATH_LEN, "%s", name);
-  free(full);
-}
-
-/* What rank 0 alone looks for: "key = value: reason" against a file, empty when nothing speaks against it. */
-typedef struct {
-  PetscBool looks; /* on rank 0 */
-  const char *key, *file;
-  char reason[3 * PETSC_MAX_PATH_LEN];
-} Search;
-
-PETSC_ATTRIBUTE_FORMAT(2, 3) static void Found(Search *search, const char *format, ...) {
-  va_list values;
-
-  va_start(values, format);
-  (void)vsnprintf(search->reason, sizeof(search->reason), format, values);
-  va_end(values);
-}
-
-/* Is the file another input or output of the run, too? */
-static PetscErrorCode CompareName(const char *key, const char *value, void *context) {
-  Search *search = context;
-  char mine[PETSC_MAX_PATH_LEN], other[PETSC_MAX_PATH_LEN];
-  PetscBool file;
-
-  PetscFunctionBeginUser;
-  PetscCall(PetscStrInList(key, "output_table,tokens_file,attention_weights,analyze_file,analyze_other", ',', &file));
-  if (!search->looks || search->reason[0] || !file || !value[0] || !strcmp(key, search->key)) PetscFunctionReturn(0);
-  Canonical(search->file, mine);
-  Canonical(value, other);
-  if (!strcmp(mine, other))
-    Found(search, "%s = %s: is also the %s; choose another name", search->key, search->file, key);
-  PetscFunctionReturn(0);
-}
-
-/* Permissions, read-only file systems and full directories show only when a file is made; its name is new, since
- * FILE.tmp may be that of a job which runs. */
-static void Probe(Search *search) {
-  char name[PETSC_MAX_PATH_LEN + 8];
-  int fd;
-
-  (void)snprintf(name, sizeof(name), "%s.XXXXXX", search->file);
-  if ((fd = mkstemp(name)) < 0) {
-    Found(search, "%s = %s: cannot be written: %s", search->key, search->file, strerror(errno));
-    return;
-  }
-  (void)close(fd);
-  (void)unlink(name);
-}
-
-/* Is the table to stand where trajectories and checkpoints go? */
-static void CheckFolder(Output o, Search *search) {
-  char path[PETSC_MAX_PATH_LEN], folder[PETSC_MAX_PATH_LEN];
-  size_t length;
-
-  if (!o->options.table[0]) return;
-  Canonical(o->options.table, path);
-  Canonical(o->trajectories, folder);
-  length = strlen(folder);
-  if (!strncmp(path, folder, length) && (!path[length] || path[length] == '/'))
-    Found(search, "output_table = %s: %s is for trajectories and checkpoints of %s", o->options.table, o->trajectories,
-          o->file);
-}
-
-/* Is one of the trajectories there, or something else in their way? */
-static PetscErrorCode CheckTrajectories(Output o, PetscInt trajectories, Search *search) {
-  struct stat status;
-  char path[PETSC_MAX_PATH_LEN];
-
-  PetscFunctionBeginUser;
-  if (trajectories && !stat(o->trajectories, &status) && !S_ISDIR(status.st_mode))
-    Found(search, "output_trajectories = %" PetscInt_FMT ": %s is in the way of their directory", trajectories,
-          o->trajectories);
-  for (PetscInt r = 0; r < trajectories && !o->options.overwrite && !o->resume && !search->reason[0]; r++) {
-    PetscCall(OutputTrajectory(o, r, PETSC_FALSE, path));
-    if (!access(path, F_OK))
-      Found(search, "output_trajectories = %" PetscInt_FMT ": %s exists already; output_overwrite replaces it",
-            trajectories, path);
-  }
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode SearchFile(Output o, PetscInt trajectories, Search *search) {
-  struct stat status;
-
-  PetscFunctionBeginUser;
-  if (stat(o->directory, &status) || !S_ISDIR(status.st_mode))
-    Found(search, "output_file = %s: there is no directory %s", o->file, o->directory);
-  else if (!stat(o->file, &status) && !S_ISREG(status.st_mode))
-    Found(search, "output_file = %s: is not a regular file", o->file);
-  else if (!stat(o->file, &status) && !o->options.overwrite && !o->resume) /* whose results: see checkpoint_check.c */
-    Found(search, "output_file = %s: exists already; output_overwrite replaces it", o->file);
-  else
-    PetscCall(CheckTrajectories(o, trajectories, search));
-  PetscFunctionReturn(0);
-}
-
-/* Does the file hold nothing, or a table that begins with the same two columns? Those that follow may depend on the
- * deck. */
-static PetscBool IsTable(const char *path, const char *columns) {
-  const size_t length = strcspn(columns, ","), both = length + 1 + strcspn(columns + length + 1, ",");
-  char line[128] = "";
-  FILE *file = fopen(path, "r");
-  size_t n;
-
-  if (!file) return PETSC_FALSE;
-  n = fread(line, 1, sizeof(line) - 1, file);
-  fclose(file);
-  return !n || (both < n && !strncmp(line, columns, both) && strchr(",\n", line[both])) ? PETSC_TRUE : PETSC_FALSE;
-}
-
-static void SearchTable(const char *columns, Search *search) {
-  struct stat status;
-
-  if (!stat(search->file, &status) && !S_ISREG(status.st_mode))
-    Found(search, "output_table = %s: is not a regular file", search->file);
-  else if (!access(search->file, F_OK) && !IsTable(search->file, columns))
-    Found(search, "output_table = %s: exists and is no earlier table of this study; remove it or choose another name",
-          search->file);
-}
-
-/* What rank 0 found is the user's error of all ranks. */
-static PetscErrorCode Refuse(MPI_Comm comm, Search *search) {
-  PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Bcast(search->reason, sizeof(search->reason), MPI_CHAR, 0, comm));
-  PetscCheck(!search->reason[0], comm, PETSC_ERR_USER_INPUT, "%s", search->reason);
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode OutputCheckFile(Output output, PetscInt trajectories) {
-  Search search = {.looks = !output->rank, .key = "output_file", .file = output->file};
-
-  PetscFunctionBeginUser;
-  if (search.looks) PetscCall(SearchFile(output, trajectories, &search));
-  PetscCall(DeckVisit(CompareName, &search));
-  if (search.looks && !search.reason[0]) CheckFolder(output, &search);
-  if (search.looks && !search.reason[0]) Probe(&search);
-  PetscCall(Refuse(output->comm, &search));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode OutputCheckTable(Output output, const char *columns) {
-  Search search = {.looks = !output->rank, .key = "output_table", .file = output->options.table};
-
-  PetscFunctionBeginUser;
-  if (!*search.file) PetscFunctionReturn(0);
-  PetscCall(DeckVisit(CompareName, &search));
-  if (search.looks && !search.reason[0]) SearchTable(columns, &search);
-  if (search.looks && !search.reason[0]) Probe(&search);
-  PetscCall(Refuse(output->comm, &search));
   PetscFunctionReturn(0);
 }
 

@@ -24,10 +24,14 @@ struct _p_Output {
  * an earlier table with these first two columns. Call before a long run: leaves nothing behind. Collective. */
 PETSC_INTERN PetscErrorCode OutputCheckFile(Output output, PetscInt trajectories);
 PETSC_INTERN PetscErrorCode OutputCheckTable(Output output, const char *columns);
+/* Refuses (user input) a DIRECTORY/STEM that cannot be the folder of checkpoints and trajectories. Collective. */
+PETSC_INTERN PetscErrorCode OutputCheckFolder(Output output);
 /* Refuses (user input) a run whose files another run is writing, and keeps others from it until OutputDestroy or the
  * end of the process, however that comes: DIRECTORY/STEM.lock is locked for so long. stops: a signal stops the run
- * instead of ending the process. Collective. */
-PETSC_INTERN PetscErrorCode OutputLock(Output output, PetscBool stops);
+ * instead of ending the process. dry: only refuses. Collective. */
+PETSC_INTERN PetscErrorCode OutputLock(Output output, PetscBool stops, PetscBool dry);
+/* For a handler: ends the process by this signal, as if there was no lock. */
+PETSC_INTERN void OutputLeave(int number);
 PETSC_INTERN void OutputUnlock(Output output); /* on this rank */
 /* Path of a realization's trajectory: in the file system, or as seen from the results file. */
 PETSC_INTERN PetscErrorCode OutputTrajectory(Output output, PetscInt r, PetscBool relative,

@@ -1,9 +1,10 @@
 #include <chorale/progress.h>
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "run/terminal.h"
 
 #define BAR_WIDTH    28
 #define BAR_LEAST    8
@@ -21,6 +22,7 @@ struct _p_Progress {
   char name[64], label[128]; /* label: name and note */
   PetscInt64 total, done;
   int width;        /* of the bar, which a note makes shorter */
+  int columns;      /* of the terminal */
   PetscBool active; /* this rank prints */
   PetscBool bar;    /* on a terminal: one line, drawn over and over */
   PetscBool shown;  /* something was printed */
@@ -40,30 +42,6 @@ static const char *Duration(double seconds, char *text, size_t room) {
   return text;
 }
 
-/* Does what is written to stderr end on a terminal? mpirun stands between: it gives its processes a pipe and passes on
- * to its own stderr, so a parent called mpirun, mpiexec or orterun is asked in their place (Linux; elsewhere a log is
- * assumed). */
-static PetscBool OnTerminal(void) {
-  char path[64], name[64] = "";
-  FILE *file;
-  PetscBool yes = PETSC_FALSE;
-  int fd;
-
-  if (isatty(STDERR_FILENO)) return PETSC_TRUE;
-  (void)snprintf(path, sizeof(path), "/proc/%ld/comm", (long)getppid());
-  if ((file = fopen(path, "r"))) {
-    if (!fgets(name, sizeof(name), file)) name[0] = '\0';
-    (void)fclose(file);
-  }
-  if (strcmp(name, "mpirun\n") && strcmp(name, "mpiexec\n") && strcmp(name, "orterun\n")) return PETSC_FALSE;
-  (void)snprintf(path, sizeof(path), "/proc/%ld/fd/2", (long)getppid());
-  if ((fd = open(path, O_WRONLY | O_NOCTTY)) >= 0) {
-    yes = isatty(fd) ? PETSC_TRUE : PETSC_FALSE;
-    (void)close(fd);
-  }
-  return yes;
-}
-
 PetscErrorCode ProgressCreate(MPI_Comm comm, const ProgressOptions *options, const char *label, PetscInt64 total,
                               Progress *progress) {
   PetscMPIInt rank;
@@ -77,7 +55,8 @@ PetscErrorCode ProgressCreate(MPI_Comm comm, const ProgressOptions *options, con
   made->active = rank == 0 && options->interval != PROGRESS_OFF ? PETSC_TRUE : PETSC_FALSE;
   made->interval = options->interval;
   if (options->interval < 0) {
-    made->bar = OnTerminal();
+    made->columns = TerminalWidth(STDERR_FILENO);
+    made->bar = made->columns ? PETSC_TRUE : PETSC_FALSE;
     made->interval = made->bar ? BAR_INTERVAL : LOG_INTERVAL;
   }
   made->start = MPI_Wtime();
@@ -96,19 +75,33 @@ PetscErrorCode ProgressSetStage(Progress progress, PetscInt64 total, const char 
   PetscFunctionReturn(0);
 }
 
+/* One line, drawn over and over, no longer than the terminal is wide: the bar gives way, and then what is behind it. */
+static void PrintBar(const Progress progress, int percent, double rate, const char *left) {
+  char bar[BAR_WIDTH + 4] = "", tail[96];
+  const int most = progress->columns - 1;
+  int width;
+
+  (void)snprintf(tail, sizeof(tail), "%3d%%  %.4g/s  ETA %s", percent, rate, left);
+  width = PetscMin(progress->width, most - (int)(strlen(progress->label) + strlen(tail) + strlen(" [] ")));
+  if (width >= BAR_LEAST) {
+    bar[0] = '[';
+    for (int i = 0; i < width; i++) bar[1 + i] = i < (int)(width * progress->done / progress->total) ? '#' : '.';
+    strcpy(bar + 1 + width, "] ");
+  }
+  width = most - (int)(strlen(progress->label) + 1 + strlen(bar));
+  fprintf(stderr, "\r\033[K%.*s %s%.*s", most, progress->label, bar, PetscMax(0, width), tail);
+}
+
 static void Print(const Progress progress, double elapsed) {
   const double share = (double)progress->done / (double)progress->total,
                rate = elapsed > 0 ? (double)progress->done / elapsed : 0;
   const int percent = (int)(100 * progress->done / progress->total);
-  char left[32] = "?", bar[BAR_WIDTH + 1];
+  char left[32] = "?";
 
   if (progress->done) Duration(elapsed * (1 - share) / share, left, sizeof(left));
-  if (progress->bar) {
-    for (int i = 0; i < progress->width; i++)
-      bar[i] = i < (int)(progress->width * progress->done / progress->total) ? '#' : '.';
-    bar[progress->width] = '\0';
-    fprintf(stderr, "\r\033[K%s [%s] %3d%%  %.4g/s  ETA %s", progress->label, bar, percent, rate, left);
-  } else
+  if (progress->bar)
+    PrintBar(progress, percent, rate, left);
+  else
     fprintf(stderr, "%s: %d%%, %" PetscInt64_FMT " of %" PetscInt64_FMT ", %.4g/s, ETA %s\n", progress->label, percent,
             progress->done, progress->total, rate, left);
   fflush(stderr);

@@ -8,6 +8,7 @@ static const struct {
                {"_sem", "standard error over the realizations: "},
                {"_low", "lower end of the 95% interval: "},
                {"_high", "upper end of the 95% interval: "},
+               {"_verdict", "agrees, does not agree, or why neither is said: "},
                {"_realizations", "of every realization: "},
                {"_realization", "of every realization: "},
                {"_frames", "of every realization and frame: "},

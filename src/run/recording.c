@@ -3,19 +3,18 @@
 #include <chorale/deck.h>
 #include <limits.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/hdf.h"
+#include "io/particles.h"
 
 #define OFF_SPHERE 1e-4  /* norms this far from 1 are no rounding to single precision */
 #define EXACT      1e-12 /* as TokensIsValid */
 
-/* Where a realization's positions are: GROUP/position of a file. */
-typedef struct {
-  char file[PETSC_MAX_PATH_LEN], group[PETSC_MAX_PATH_LEN];
-  PetscInt frames; /* complete ones */
-} Source;
+typedef Particles Source;
 
 struct _p_Recording {
   MPI_Comm world;
@@ -29,81 +28,22 @@ struct _p_Recording {
   Hdf hdf; /* of realization `open`, -1 for none; of the group that reads */
   PetscInt open;
   double *rows;
+  const char *missing;                       /* file of a realization, NULL for none; it may not have begun */
   char reason[2 * PETSC_MAX_PATH_LEN + 256]; /* what is wrong with the frames, empty if nothing */
 };
 
-static PetscErrorCode PathOf(const Source *source, const char *name, char path[PETSC_MAX_PATH_LEN]) {
-  PetscFunctionBeginUser;
-  PetscCall(PetscSNPrintf(path, PETSC_MAX_PATH_LEN, "%s/%s", source->group, name));
-  PetscFunctionReturn(0);
-}
-
-/* The particle groups of the open file. A link's file is relative to the directory of the file that has the link. */
-static PetscErrorCode ListSources(Recording recording, Hdf hdf) {
-  const char *slash = strrchr(recording->path, '/');
-  const int directory = slash ? (int)(slash - recording->path) + 1 : 0;
-  char link[PETSC_MAX_PATH_LEN], file[PETSC_MAX_PATH_LEN], **names;
-  PetscBool exists;
-  PetscInt n;
-
-  PetscFunctionBeginUser;
-  PetscCall(HdfExists(hdf, "/particles", &exists));
-  PetscCheck(exists, recording->world, PETSC_ERR_USER_INPUT,
-             "%s = %s: holds no trajectory (no group /particles); simulate records them with output_trajectories",
-             recording->key, recording->path);
-  PetscCall(HdfList(hdf, "/particles", &n, &names));
-  PetscCall(PetscCalloc1(n, &recording->source));
-  recording->realizations = n;
-  for (PetscInt r = 0; r < n; r++) {
-    Source *s = &recording->source[r];
-    PetscCall(PetscSNPrintf(link, sizeof(link), "/particles/%s", names[r]));
-    PetscCall(HdfReadLink(hdf, link, PETSC_MAX_PATH_LEN, file, s->group));
-    if (file[0])
-      PetscCall(
-          PetscSNPrintf(s->file, sizeof(s->file), "%.*s%s", file[0] == '/' ? 0 : directory, recording->path, file));
-    else {
-      PetscCall(PetscStrncpy(s->file, recording->path, sizeof(s->file)));
-      PetscCall(PetscStrncpy(s->group, link, sizeof(s->group)));
-    }
-    PetscCall(PetscFree(names[r]));
-  }
-  PetscCall(PetscFree(names));
-  PetscCheck(n, recording->world, PETSC_ERR_USER_INPUT, "%s = %s: holds no trajectory (/particles is empty)",
-             recording->key, recording->path);
-  PetscFunctionReturn(0);
-}
-
 /* N, d and the number of complete frames of an open file. */
 static PetscErrorCode ReadShape(Recording recording, Source *s, Hdf hdf) {
-  char path[PETSC_MAX_PATH_LEN];
-  PetscInt64 shape[8], steps[8], times[8], frames;
-  int rank, step_rank, time_rank, valid;
-  PetscBool real, found;
+  PetscInt64 shape[3];
 
   PetscFunctionBeginUser;
-  PetscCall(PathOf(s, "position/value", path));
-  PetscCall(HdfGetShape(hdf, path, &rank, shape));
-  PetscCall(HdfIsReal(hdf, path, &real));
-  PetscCheck(rank == 3 && real && shape[1] >= 1 && shape[2] >= 2 && shape[2] <= PETSC_MAX_INT, recording->world,
-             PETSC_ERR_USER_INPUT, "%s = %s: '%s' must hold floating-point numbers [frames][tokens][dimension >= 2]",
-             recording->key, s->file, path);
-  PetscCall(PathOf(s, "position/step", path));
-  PetscCall(HdfGetShape(hdf, path, &step_rank, steps));
-  PetscCall(PathOf(s, "position/time", path));
-  PetscCall(HdfGetShape(hdf, path, &time_rank, times));
-  PetscCheck(step_rank == 1 && time_rank == 1, recording->world, PETSC_ERR_USER_INPUT,
-             "%s = %s: '%s/position' must have the step and the time of every frame", recording->key, s->file,
-             s->group);
-  frames = PetscMin(shape[0], PetscMin(steps[0], times[0]));
-  PetscCall(PathOf(s, "position", path));
-  PetscCall(HdfReadAttributeInt(hdf, path, "frames_valid", &valid, &found));
-  if (found) frames = PetscMin(frames, valid);
+  PetscCall(ParticlesGetShape(recording->world, hdf, s, recording->key, shape));
   if (recording->count == 0) recording->count = shape[1], recording->dim = shape[2];
   PetscCheck(recording->count == shape[1] && recording->dim == shape[2], recording->world, PETSC_ERR_USER_INPUT,
              "%s = %s: %s has %" PetscInt64_FMT " tokens in R^%" PetscInt64_FMT ", others %" PetscInt64_FMT
              " in R^%" PetscInt64_FMT,
              recording->key, recording->path, s->file, shape[1], shape[2], recording->count, recording->dim);
-  s->frames = (PetscInt)PetscMax(0, frames);
+  s->frames = (PetscInt)shape[0];
   PetscFunctionReturn(0);
 }
 
@@ -116,11 +56,11 @@ static PetscErrorCode ReadClock(Recording recording, const Source *s, Hdf hdf) {
   int rank;
 
   PetscFunctionBeginUser;
-  PetscCall(PathOf(s, "position/step", path));
+  PetscCall(ParticlesPath(s, "position/step", path));
   PetscCall(HdfGetShape(hdf, path, &rank, shape));
   PetscCall(PetscMalloc2(shape[0], &step, s->frames, &time));
   PetscCall(HdfReadInts(hdf, path, shape[0], step));
-  PetscCall(PathOf(s, "position/time", path));
+  PetscCall(ParticlesPath(s, "position/time", path));
   PetscCall(HdfReadRows(hdf, path, 0, s->frames, time));
   for (PetscInt f = 0; f < PetscMin(s->frames, recording->frames); f++)
     if (step[f] != recording->step[f] || time[f] != recording->time[f]) same = PETSC_FALSE;
@@ -149,18 +89,35 @@ static PetscErrorCode Inspect(Recording recording, Source *s) {
   PetscCallMPI(MPI_Comm_rank(recording->world, &rank));
   if (!rank) missing = access(s->file, F_OK) != 0;
   PetscCallMPI(MPI_Bcast(&missing, 1, MPI_INT, 0, recording->world));
+  if (missing && !recording->missing) recording->missing = s->file;
   if (missing) PetscFunctionReturn(0);
   PetscCall(HdfOpen(recording->world, s->file, "r", recording->key, &hdf));
   failed = ReadShape(recording, s, hdf);
   if (!failed && s->frames) failed = ReadClock(recording, s, hdf);
-  PetscCall(HdfClose(&hdf)); /* an open file would meet MPI_Finalize */
+  PetscCall(HdfClose(&hdf)); /* HDF5 would close it after MPI_Finalize, and fail */
   PetscCall(failed);
+  PetscFunctionReturn(0);
+}
+
+/* In place of a link the file that it leads to, beside which the trajectories are. */
+static PetscErrorCode Follow(Recording recording) {
+  struct stat status;
+  PetscMPIInt rank;
+  char *full = NULL;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(recording->world, &rank));
+  if (!rank && !lstat(recording->path, &status) && S_ISLNK(status.st_mode)) full = realpath(recording->path, NULL);
+  if (full && strlen(full) < sizeof(recording->path)) PetscCall(PetscStrcpy(recording->path, full));
+  free(full);
+  PetscCallMPI(MPI_Bcast(recording->path, sizeof(recording->path), MPI_CHAR, 0, recording->world));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode RecordingOpen(MPI_Comm world, const char *key, const char *path, Recording *recording) {
   PetscErrorCode failed;
   Recording made;
+  PetscBool linked;
   Hdf hdf;
 
   PetscFunctionBeginUser;
@@ -169,12 +126,15 @@ PetscErrorCode RecordingOpen(MPI_Comm world, const char *key, const char *path, 
   made->key = key;
   made->open = -1;
   PetscCall(PetscStrncpy(made->path, path, sizeof(made->path)));
+  PetscCall(Follow(made));
   PetscCall(HdfOpen(world, made->path, "r", key, &hdf));
-  failed = ListSources(made, hdf);
+  failed = ParticlesList(world, hdf, key, made->path, &made->realizations, &made->source, &linked);
   PetscCall(HdfClose(&hdf));
   PetscCall(failed);
   for (PetscInt r = 0; r < made->realizations; r++) PetscCall(Inspect(made, &made->source[r]));
-  PetscCheck(made->frames, world, PETSC_ERR_USER_INPUT, "%s = %s: has no complete frame", key, made->path);
+  PetscCheck(made->frames || !made->missing, world, PETSC_ERR_USER_INPUT,
+             "%s = %s: its trajectories are missing: there is no %s", key, path, made->missing);
+  PetscCheck(made->frames, world, PETSC_ERR_USER_INPUT, "%s = %s: has no complete frame", key, path);
   *recording = made;
   PetscFunctionReturn(0);
 }
@@ -261,7 +221,7 @@ static PetscErrorCode ReadWeights(Recording recording, const Source *s, const To
   TokensOwnRows(l, &first, &n);
   PetscCall(PetscMalloc1(l->owned * l->block, &weights));
   for (PetscInt i = 0; i < l->owned * l->block; i++) weights[i] = 1 / (double)l->count;
-  PetscCall(PathOf(s, "mass", path));
+  PetscCall(ParticlesPath(s, "mass", path));
   PetscCall(HdfExists(recording->hdf, path, &exists));
   if (exists) {
     PetscCall(HdfGetShape(recording->hdf, path, &rank, shape));
@@ -295,7 +255,7 @@ static PetscErrorCode ReadRows(Recording recording, PetscInt r, PetscInt f, cons
     recording->open = r;
   }
   if (!recording->rows) PetscCall(PetscMalloc1((size_t)l->owned * l->block * l->dim, &recording->rows));
-  PetscCall(PathOf(s, "position/value", path));
+  PetscCall(ParticlesPath(s, "position/value", path));
   PetscCall(HdfReadFrame(recording->hdf, path, f, first, n, recording->rows));
   PetscCall(ReadWeights(recording, s, l, tokens));
   PetscFunctionReturn(0);
@@ -360,7 +320,7 @@ PetscErrorCode RecordingCheck(Recording recording) {
   PetscMPIInt rank, first;
 
   PetscFunctionBeginUser;
-  PetscCall(RecordingClose(recording)); /* an open file would meet MPI_Finalize */
+  PetscCall(RecordingClose(recording)); /* HDF5 would close it after MPI_Finalize, and fail */
   PetscCallMPI(MPI_Comm_rank(recording->world, &rank));
   first = recording->reason[0] ? rank : INT_MAX;
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT, MPI_MIN, recording->world));

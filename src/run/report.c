@@ -96,8 +96,11 @@ PetscErrorCode ResultsExplained(Results results, const QuantityText *text, Petsc
 }
 
 PetscErrorCode ResultsText(Results results, const char *key, const char *value) {
+  const char *unit;
+
   PetscFunctionBeginUser;
   PetscCall(AddItem(results, key, value, 0, NULL, NULL));
+  PetscCall(QuantityDescribe(results->form.texts, key, &unit, results->items[results->count - 1].description));
   PetscFunctionReturn(0);
 }
 

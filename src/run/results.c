@@ -177,9 +177,10 @@ PetscErrorCode ResultsView(Results results) {
   if (results->form.only_table) PetscFunctionReturn(0);
   if (results->observed)
     PetscCall(PetscPrintf(e->world,
-                          "record     %" PetscInt_FMT " frames of %" PetscInt_FMT
-                          " realizations, %s (%.3g MB, %.3g MB in memory per group)\n",
-                          results->frames->count, e->realizations, results->output->file,
+                          "record     %" PetscInt_FMT " %s of %" PetscInt_FMT
+                          " %s, %s (%.3g MB, %.3g MB in memory per group)\n",
+                          results->frames->count, results->frames->count == 1 ? "frame" : "frames", e->realizations,
+                          e->realizations == 1 ? "realization" : "realizations", results->output->file,
                           MB * row * (e->realizations + 2), MB * row * e->owned));
   else
     PetscCall(PetscPrintf(e->world, "results    %s%s%s\n", results->output->file, *table ? ", table in " : "", table));

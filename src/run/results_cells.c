@@ -138,6 +138,10 @@ static PetscErrorCode WriteItems(PetscInt n, const Results cells[], Hdf hdf, con
       for (PetscInt before = 0; before < c && !seen; before++)
         seen = FindItem(cells[before], item->name) ? PETSC_TRUE : PETSC_FALSE;
       if (seen) continue;
+      if (item->group) { /* of the origin, which is that of all */
+        PetscCall(HdfAttributeString(hdf, item->group, item->name, item->text));
+        continue;
+      }
       PetscCall(PetscSNPrintf(path, sizeof(path), "%s/%s", group, item->name));
       PetscCall(HdfExists(hdf, path, &exists));
       PetscCheck(!exists, PETSC_COMM_SELF, PETSC_ERR_PLIB, "%s: is a number and an array", path);

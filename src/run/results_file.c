@@ -259,13 +259,17 @@ static PetscErrorCode WriteColumn(Results results, Hdf hdf, const char *group, c
 /* The columns of the table as arrays; labels become an attribute, since arrays hold numbers. */
 static PetscErrorCode WriteColumns(Results results, Hdf hdf, const char *group) {
   const int skip = results->labels ? 1 : 0;
-  char **names;
+  char **names, description[QUANTITY_TEXT];
+  const char *unit;
   int n;
 
   PetscFunctionBeginUser;
   PetscCall(PetscStrToArray(results->columns, ',', &n, &names));
-  if (skip)
+  if (skip) {
     PetscCall(HdfAttributeStrings(hdf, group, names[0], (int)results->rows, (const char *const *)results->labels));
+    PetscCall(ResultsDescribeColumn(results, names[0], &unit, description));
+    PetscCall(HdfAttributeString(hdf, "/quantities", names[0], description));
+  }
   for (int c = skip; c < n; c++) PetscCall(WriteColumn(results, hdf, group, names[c], c - skip));
   PetscCall(PetscStrToArrayDestroy(n, names));
   PetscFunctionReturn(0);
@@ -277,9 +281,10 @@ static PetscErrorCode WriteItem(const Item *item, Hdf hdf, const char *study) {
 
   PetscFunctionBeginUser;
   At(path, group, item->name);
-  if (item->text)
+  if (item->text) {
     PetscCall(HdfAttributeString(hdf, group, item->name, item->text));
-  else if (item->rank) {
+    if (item->description[0]) PetscCall(HdfAttributeString(hdf, "/quantities", item->name, item->description));
+  } else if (item->rank) {
     PetscCall(HdfWriteReals(hdf, path, item->rank, item->shape, item->values));
     PetscCall(Explain(hdf, path, item->unit, item->description));
   } else {

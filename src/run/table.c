@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "run/terminal.h"
+
 #define CELL 256 /* characters */
 
 /* The cell of a row in a column, numbers with so many digits. */
@@ -34,9 +36,39 @@ static PetscInt64 Chosen(PetscInt64 i, PetscInt64 shown, PetscInt64 n) {
   return shown > 1 ? (i * (n - 1) + (shown - 1) / 2) / (shown - 1) : 0;
 }
 
+/* The columns first .. last - 1 of the names (row < 0) or of a row, each in its width, behind the first one. Empty
+ * cells at the end take no room: blanks would wrap around. */
+static void PrintRow(const Table *table, char *const names[], const int widths[], PetscInt64 row, PetscInt first,
+                     PetscInt last) {
+  char text[CELL];
+  int blanks = 0;
+
+  for (PetscInt c = 0; c < last; c = c ? c + 1 : PetscMax(first, 1)) {
+    const char *cell = row < 0 ? names[c] : Cell(table, row, c, 6, text, sizeof(text));
+    const int n = (int)strlen(cell);
+    blanks += (c ? 2 : 0) + widths[c] - n;
+    if (!n) continue;
+    printf("%*s%s", blanks, "", cell);
+    blanks = 0;
+  }
+  putchar('\n');
+}
+
+/* How far the columns from first on fit into so many characters (0: any number) behind the first one: at least one
+ * does. */
+static PetscInt Fit(const int widths[], PetscInt first, PetscInt columns, int most) {
+  PetscInt last = PetscMax(first, 1);
+  int used = widths[0];
+
+  while (last < columns && (!most || last == PetscMax(first, 1) || used + 2 + widths[last] <= most))
+    used += 2 + widths[last++];
+  return PetscMin(last, columns);
+}
+
 PetscErrorCode TablePrint(const Table *table, PetscInt64 most) {
   const PetscInt64 n = table->rows, shown = most > 0 && n > most ? most : n;
   const PetscInt columns = Columns(table);
+  const int terminal = TerminalWidth(STDOUT_FILENO);
   char text[CELL], **names;
   int *widths, n_names;
 
@@ -47,13 +79,12 @@ PetscErrorCode TablePrint(const Table *table, PetscInt64 most) {
     widths[c] = (int)strlen(names[c]);
     for (PetscInt64 i = 0; i < shown; i++)
       widths[c] = PetscMax(widths[c], (int)strlen(Cell(table, Chosen(i, shown, n), c, 6, text, sizeof(text))));
-    printf("%s%*s", c ? "  " : "", widths[c], names[c]);
   }
-  putchar('\n');
-  for (PetscInt64 i = 0; i < shown; i++) {
-    for (PetscInt c = 0; c < columns; c++)
-      printf("%s%*s", c ? "  " : "", widths[c], Cell(table, Chosen(i, shown, n), c, 6, text, sizeof(text)));
-    putchar('\n');
+  for (PetscInt first = 0, last; first < columns; first = last) {
+    last = Fit(widths, first, columns, terminal);
+    if (first) putchar('\n');
+    for (PetscInt64 i = -1; i < shown; i++)
+      PrintRow(table, names, widths, i < 0 ? i : Chosen(i, shown, n), first, last);
   }
   if (shown < n) printf("(%lld of %lld rows; -output_table FILE writes all)\n", (long long)shown, (long long)n);
   fflush(stdout);

@@ -7,6 +7,7 @@
 #include "io/deck_keys.h"
 #include "law/stats/interval.h"
 #include "law/stats/stopping.h"
+#include "run/control.h"
 
 #define GOALS 16
 
@@ -164,39 +165,46 @@ PetscErrorCode TargetBegin(Target target) {
   PetscFunctionReturn(0);
 }
 
-/* column[goals][count] <- the numbers of the last frame, on every rank. */
-static PetscErrorCode Gather(Target target, PetscReal column[]) {
-  const PetscInt last = ResultsGetFrames(target->results)->count - 1, n = target->goals;
+/* column[goals][count] <- the numbers of the last frame, and sums[count][controls] that control them, on every rank. */
+static PetscErrorCode Gather(Target target, PetscInt controls, PetscInt first, PetscReal column[], PetscReal sums[]) {
+  const PetscInt last = ResultsGetFrames(target->results)->count - 1, n = target->goals + controls;
   EnsembleLayout layout;
   PetscReal *mine, *all;
 
   PetscFunctionBeginUser;
   PetscCall(EnsembleGetLayout(target->ensemble, &layout));
   PetscCall(PetscMalloc2((size_t)layout.owned * (size_t)n, &mine, (size_t)target->count * (size_t)n, &all));
-  for (PetscInt i = 0; i < layout.owned; i++)
-    for (PetscInt g = 0; g < n; g++) mine[i * n + g] = ResultsFrame(target->results, i, last)[target->goal[g].at];
+  for (PetscInt i = 0; i < layout.owned; i++) {
+    PetscReal *const own = mine + i * n;
+    for (PetscInt g = 0; g < target->goals; g++) own[g] = ResultsFrame(target->results, i, last)[target->goal[g].at];
+    PetscCall(PetscArraycpy(own + target->goals, ResultsTail(target->results, i) + first, controls));
+  }
   PetscCall(EnsembleGather(target->ensemble, n, mine, all));
-  for (PetscInt g = 0; g < n; g++)
-    for (PetscInt r = 0; r < target->count; r++) column[g * target->count + r] = all[r * n + g];
+  for (PetscInt r = 0; r < target->count; r++) {
+    for (PetscInt g = 0; g < target->goals; g++) column[g * target->count + r] = all[r * n + g];
+    PetscCall(PetscArraycpy(sums + r * controls, all + r * n + target->goals, controls));
+  }
   PetscCall(PetscFree2(mine, all));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode TargetNext(Target target, PetscBool *more) {
-  PetscInt next = target->count;
-  PetscReal *column;
+  PetscInt next = target->count, first = 0;
+  const PetscInt controls = ControlFind(target->results, &first);
+  PetscReal *column, *sums;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc1((size_t)target->goals * (size_t)target->count, &column));
-  PetscCall(Gather(target, column));
+  PetscCall(PetscMalloc2((size_t)target->goals * (size_t)target->count, &column,
+                         (size_t)controls * (size_t)target->count, &sums));
+  PetscCall(Gather(target, controls, first, column, sums));
   for (PetscInt g = 0; g < target->goals; g++) {
-    const PetscReal *const values = column + g * target->count;
-    PetscReal needed;
+    PetscReal *const values = column + g * target->count, needed;
+    PetscCall(ControlCorrect(target->count, controls, sums, values));
     target->goal[g].reached = IntervalOfMean(target->count, 1, values);
     PetscCall(StoppingNeeded(target->count, values, target->goal[g].asked, &needed));
     next = PetscMax(next, StoppingNext(target->count, needed, target->most));
   }
-  PetscCall(PetscFree(column));
+  PetscCall(PetscFree2(column, sums));
   *more = next > target->count ? PETSC_TRUE : PETSC_FALSE;
   PetscCall(EnsembleSetCount(target->ensemble, target->count, next));
   target->count = next;

@@ -59,16 +59,23 @@ PetscErrorCode TrajectoriesGetBytes(Trajectories trajectories, PetscReal *bytes)
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode TrajectoriesView(Trajectories trajectories) {
+/* Of one file. */
+static PetscReal FileBytes(Trajectories trajectories) {
   const TokensLayout *l = &trajectories->layout;
-  const PetscReal bytes = trajectories->single ? 4 : 8;
 
+  return (trajectories->single ? 4.0 : 8.0) * (PetscReal)l->count * l->dim * trajectories->frames->count;
+}
+
+PetscReal TrajectoriesDisk(Trajectories trajectories) {
+  return trajectories ? trajectories->count * FileBytes(trajectories) : 0;
+}
+
+PetscErrorCode TrajectoriesView(Trajectories trajectories) {
   PetscFunctionBeginUser;
   if (!trajectories->count) PetscFunctionReturn(0);
-  PetscCall(PetscPrintf(trajectories->ensemble.world,
-                        "           %" PetscInt_FMT " trajectories in %s (%.3g MB each%s)\n", trajectories->count,
-                        trajectories->output->trajectories,
-                        1e-6 * bytes * (PetscReal)l->count * l->dim * trajectories->frames->count,
+  PetscCall(PetscPrintf(trajectories->ensemble.world, "           %" PetscInt_FMT " %s in %s (%.3g MB each%s)\n",
+                        trajectories->count, trajectories->count == 1 ? "trajectory" : "trajectories",
+                        trajectories->output->trajectories, 1e-6 * FileBytes(trajectories),
                         trajectories->output->options.compress ? " before compression" : ""));
   PetscFunctionReturn(0);
 }
@@ -100,6 +107,8 @@ PetscErrorCode TrajectoriesResume(Trajectories trajectories, PetscInt r, PetscIn
   PetscCall(OutputTrajectory(trajectories->output, r, PETSC_FALSE, path));
   PetscCall(TrajectoryOpen(trajectories->tokens, path, trajectories->frames->count, frames, trajectories->single,
                            &trajectories->current));
+  /* those of a longer horizon may be rounded otherwise */
+  if (trajectories->current) PetscCall(TrajectorySetTimes(trajectories->current, trajectories->frames->time));
   if (trajectories->current) PetscFunctionReturn(0);
   PetscCallMPI(MPI_Comm_rank(trajectories->layout.comm, &shard));
   if (!shard) fprintf(stderr, "chorale: warning: %s: cannot be continued; realization %d begins again\n", path, (int)r);

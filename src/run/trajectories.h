@@ -19,6 +19,8 @@ PETSC_INTERN PetscErrorCode TrajectoriesDestroy(Trajectories *trajectories);
 PETSC_INTERN PetscInt TrajectoriesCount(Trajectories trajectories);
 /* Memory of the rank that has most. Not collective. */
 PETSC_INTERN PetscErrorCode TrajectoriesGetBytes(Trajectories trajectories, PetscReal *bytes);
+/* What all files together take on the disk before compression; 0 for NULL. Not collective. */
+PETSC_INTERN PetscReal TrajectoriesDisk(Trajectories trajectories);
 PETSC_INTERN PetscErrorCode TrajectoriesView(Trajectories trajectories);
 /* Frame f of realization r, if it has a trajectory. Collective on the group. */
 PETSC_INTERN PetscErrorCode TrajectoriesWrite(Trajectories trajectories, PetscInt r, PetscInt f);

@@ -163,6 +163,12 @@ PetscErrorCode TrajectoryOpen(Tokens tokens, const char *path, PetscInt frames, 
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode TrajectorySetTimes(Trajectory trajectory, const PetscReal time[]) {
+  PetscFunctionBeginUser;
+  PetscCall(PetscArraycpy(trajectory->time, time, trajectory->written));
+  PetscFunctionReturn(0);
+}
+
 /* H5MD's `mass` holds the weights when they are not 1/N; they do not change along a trajectory. */
 static PetscErrorCode WriteWeights(Trajectory trajectory, Tokens tokens) {
   const TokensLayout *l = &trajectory->layout;

@@ -94,6 +94,8 @@ PetscErrorCode SchemeNoise(Scheme scheme, Attention attention, Field field, Toke
   PetscCall(Places(scheme, attention, tokens, &at));
   PetscCall(FieldEvaluate(field, at, noise));
   PetscCall(Unit(scheme, tokens, 1, noise, "the noise"));
+  if (scheme->watcher && !scheme->watched) PetscCall(scheme->watcher(scheme->watching, tokens, noise));
+  scheme->watched = PETSC_TRUE;
   PetscFunctionReturn(0);
 }
 
@@ -122,7 +124,7 @@ PetscErrorCode SchemePrepare(Scheme scheme, Attention attention, Field field, To
   *drift = !zero || mlp ? PETSC_TRUE : PETSC_FALSE;
   PetscCall(FieldIsZero(field, &zero));
   *noise = !zero ? PETSC_TRUE : PETSC_FALSE;
-  *pieces = !scheme->norm->unit && !scheme->norm->radius ? PETSC_TRUE : PETSC_FALSE;
+  *pieces = !scheme->norm->unit && !scheme->norm->radius && !scheme->watcher ? PETSC_TRUE : PETSC_FALSE;
   if (*noise && *pieces) PetscCall(FieldPrepare(field, tokens, pieces));
   if (*drift && *pieces) PetscCall(AttentionPrepare(attention, tokens, pieces));
   PetscFunctionReturn(0);

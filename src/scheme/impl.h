@@ -42,6 +42,9 @@ struct _p_Scheme {
   Tokens inner;              /* the tokens at a stage inside a step, or NULL */
   Tokens trial[2];           /* the tokens after a substep and after two halves of it, or NULL */
   Tokens mean;               /* barycentres as positions, not of norm 1; NULL for noise at the tokens */
+  SchemeWatcher watcher;     /* of the noise, or NULL */
+  void *watching;            /* its context */
+  PetscBool watched;         /* it has seen this step */
   PetscReal bytes, least;    /* memory of the rank that has most: with work vectors; with pieces alone */
 };
 

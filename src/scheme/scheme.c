@@ -159,10 +159,18 @@ PetscErrorCode SchemeCheck(Scheme scheme, Noise noise, PetscReal dt) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode SchemeSetWatcher(Scheme scheme, SchemeWatcher watcher, void *context) {
+  PetscFunctionBeginUser;
+  scheme->watcher = watcher;
+  scheme->watching = context;
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode SchemeStep(Scheme scheme, Attention attention, Field field, PetscReal dt, Tokens tokens) {
   PetscFunctionBeginUser;
   PetscCheck(dt > 0, scheme->comm, PETSC_ERR_ARG_OUTOFRANGE, "step of size %.6g: must be positive", (double)dt);
   PetscCall(PetscLogEventBegin(step_event, 0, 0, 0, 0));
+  scheme->watched = PETSC_FALSE;
   PetscCall(scheme->type->step(scheme, attention, field, dt, tokens));
   PetscCall(PetscLogEventEnd(step_event, 0, 0, 0, 0));
   PetscFunctionReturn(0);

@@ -96,6 +96,31 @@ PetscErrorCode SystemView(const System *system, Noise noise) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode SystemGetFlops(const System *system, Noise noise, PetscReal *flops) {
+  PetscReal attention, draw, travel, bytes;
+  TokensLayout layout;
+  PetscInt stages;
+  PetscMPIInt size;
+  PetscBool zero;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(system->tokens, &layout));
+  PetscCallMPI(MPI_Comm_size(layout.comm, &size));
+  const PetscReal mine = (PetscReal)((layout.blocks + size - 1) / size) * layout.block;
+  PetscCall(AttentionIsZero(system->attention, &zero));
+  PetscCall(AttentionGetCost(system->attention, &attention, &travel, &bytes));
+  PetscCall(NoiseGetCost(noise, (PetscReal)layout.count, mine, &draw, &bytes));
+  PetscCall(SchemeGetStages(system->scheme, &stages));
+  *flops = (PetscReal)stages * ((zero ? 0 : attention) + draw);
+  PetscFunctionReturn(0);
+}
+
+#define FLOP_RATE 1e10 /* per second, as of code that is not all products of matrices */
+
+PetscReal ModelSeconds(PetscReal flops) {
+  return flops / FLOP_RATE;
+}
+
 PetscErrorCode SystemKeep(const System *system, const char *name, Checkpoint checkpoint) {
   PetscReal *substep;
   char path[64];

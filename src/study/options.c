@@ -22,7 +22,7 @@ const OptionKey DistanceKeys[] = {
 
 const OptionKey RunKeys[] = {
     FLAG_KEY(RunOptions, dry, "dry_run", .question = PETSC_TRUE,
-             .help = "Check the deck, print resolved parameters, memory and cost per rank, and stop."),
+             .help = "Check the deck, print resolved parameters, memory per rank, how long it would take, and stop."),
     {.name = NULL}};
 
 PetscErrorCode LayersOptionsRead(LayersOptions *options) {

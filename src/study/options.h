@@ -13,6 +13,7 @@
 #include <chorale/start.h>
 #include <chorale/study.h>
 
+#include "run/control.h"
 #include "run/extras.h"
 #include "run/target.h"
 
@@ -72,13 +73,13 @@ extern const OptionTable SimulateTable, KernelTable, LimitsTable, ChaosTable, Sy
     MergeTable;
 
 /* Groups that most studies take: of the model, which depth, horizon and ensemble belong to; of any run. */
-#define MODEL_KEYS_OF(noise)                                                                                           \
-  {.keys = StartKeys}, {.keys = LayersKeys}, {.keys = AttentionKeys}, {.keys = MlpKeys}, {NoiseKeys, noise},           \
+#define MODEL_KEYS_FROM(start, noise)                                                                                  \
+  {StartKeys, start}, {.keys = LayersKeys}, {.keys = AttentionKeys}, {.keys = MlpKeys}, {NoiseKeys, noise},            \
       {.keys = SchemeKeys}, {                                                                                          \
     .keys = EnsembleKeys                                                                                               \
   }
-#define MODEL_KEYS        MODEL_KEYS_OF(NULL)
-#define COMMON_MODEL_KEYS MODEL_KEYS_OF("!noise_independent") /* all noise is common to the tokens */
+#define MODEL_KEYS        MODEL_KEYS_FROM(NULL, NULL)
+#define COMMON_MODEL_KEYS MODEL_KEYS_FROM(NULL, "!noise_independent") /* all noise is common to the tokens */
 #define RUN_KEYS                                                                                                       \
   {.keys = ProgressKeys}, {                                                                                            \
     .keys = RunKeys                                                                                                    \

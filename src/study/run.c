@@ -93,6 +93,23 @@ PetscErrorCode RunGetBytes(Run run, PetscReal *bytes) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode RunGetWork(Run run, PetscReal *work) {
+  PetscFunctionBeginUser;
+  *work = 1;
+  if (run->study->cost && !run->reader) PetscCall(run->study->cost(run->state, work));
+  *work *= run->steps;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode RunFix(Run run, const char *realizations, const char *horizon) {
+  CheckpointOptions *options = &run->cells->run[0]->checkpoint_options; /* all cells have one checkpoint */
+
+  PetscFunctionBeginUser;
+  if (realizations) options->fixed_realizations = realizations;
+  if (horizon) options->fixed_horizon = horizon;
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode RunSetReader(Run run, RunReader reader, void *context) {
   PetscFunctionBeginUser;
   run->reader = reader;

@@ -44,4 +44,7 @@ struct _p_Run {
   void *context;
 };
 
+/* The work of a realization, beside that of other cells. Pure. */
+PetscErrorCode RunGetWork(Run run, PetscReal *work);
+
 #endif

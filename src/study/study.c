@@ -2,6 +2,8 @@
 #include <signal.h>
 
 #include "io/provenance.h"
+#include "run/results_read.h"
+#include "study/estimate.h"
 #include "study/run_impl.h"
 #include "study/sweep.h"
 
@@ -59,15 +61,6 @@ static PetscErrorCode CreateCells(Cells *cells) {
   PetscFunctionReturn(0);
 }
 
-/* The work of a cell's realization. */
-static PetscErrorCode GetWork(Run run, PetscReal *work) {
-  PetscFunctionBeginUser;
-  *work = 1;
-  if (run->study->cost && !run->reader) PetscCall(run->study->cost(run->state, work));
-  *work *= run->steps;
-  PetscFunctionReturn(0);
-}
-
 /* Shares the realizations of all cells out over the groups. */
 static PetscErrorCode ShareOut(Cells *cells) {
   PetscReal *work;
@@ -75,7 +68,7 @@ static PetscErrorCode ShareOut(Cells *cells) {
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc2(cells->count, &work, cells->count, &first));
-  for (PetscInt c = 0; c < cells->count; c++) PetscCall(GetWork(cells->run[c], &work[c]));
+  for (PetscInt c = 0; c < cells->count; c++) PetscCall(RunGetWork(cells->run[c], &work[c]));
   const EnsembleLayout *layout = &cells->run[0]->layout;
   PetscCall(SweepShare(cells->count, work, layout->realizations, layout->groups, cells->order, first));
   for (PetscInt c = 0; c < cells->count; c++) {
@@ -95,6 +88,7 @@ static PetscErrorCode CreateCheckpoint(Cells *cells) {
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc2(cells->count, &ensembles, cells->count, &steps));
   for (PetscInt c = 0; c < cells->count; c++) ensembles[c] = cells->run[c]->ensemble, steps[c] = cells->run[c]->steps;
+  first->checkpoint_options.grows = first->study->grows;
   PetscCall(CheckpointCreateCells(&first->checkpoint_options, first->output, cells->ensemble, cells->count, ensembles,
                                   steps, &first->checkpoint));
   PetscCall(PetscFree2(ensembles, steps));
@@ -104,6 +98,20 @@ static PetscErrorCode CreateCheckpoint(Cells *cells) {
     PetscCall(CheckpointSetCell(run->checkpoint, c));
     if (run->study->keep) PetscCall(run->study->keep(run->state, run->checkpoint));
   }
+  PetscCall(CheckpointCheckEnds(first->checkpoint));
+  PetscFunctionReturn(0);
+}
+
+/* Results are written beside those before; a study that only computes a table writes little. */
+static PetscErrorCode CheckRoom(Cells *cells) {
+  PetscReal bytes = TrajectoriesDisk(cells->run[0]->trajectories);
+
+  PetscFunctionBeginUser;
+  if (cells->run[0]->study->form.only_table) PetscFunctionReturn(0);
+  for (PetscInt c = 0; c < cells->count; c++)
+    bytes +=
+        2 * sizeof(PetscReal) * (PetscReal)ResultsWidth(cells->run[c]->results) * cells->run[c]->layout.realizations;
+  PetscCall(OutputCheckRoom(cells->run[0]->output, bytes));
   PetscFunctionReturn(0);
 }
 
@@ -115,6 +123,8 @@ static PetscErrorCode Create(Cells *cells) {
   PetscFunctionBeginUser;
   PetscCheck(cells->count == 1 || !first->output_options.trajectories, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "output_trajectories = %" PetscInt64_FMT ": must be 0 in a sweep", first->output_options.trajectories);
+  PetscCheck(cells->count == 1 || !first->checkpoint_options.keep, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "checkpoint_keep = true: must be false in a sweep, which goes on with more realizations only");
   PetscCall(OutputCreate(PETSC_COMM_WORLD, study->name, &first->output_options, first->checkpoint_options.resume,
                          &first->output));
   for (PetscInt c = 1; c < cells->count; c++) cells->run[c]->output = first->output;
@@ -129,8 +139,10 @@ static PetscErrorCode Create(Cells *cells) {
   }
   PetscCall(DeckSelect(DECK_WHOLE));
   if (!first->reader) PetscCall(TargetCreate(first->results, first->ensemble, &first->output_options, &first->target));
-  if (!first->options.dry && !study->form.only_table) PetscCall(OutputLock(first->output, study->checkpoints));
+  if (first->target) PetscCall(RunFix(first, NULL, "ensemble_target"));
+  if (!study->form.only_table) PetscCall(OutputLock(first->output, study->checkpoints, first->options.dry));
   if (study->checkpoints) PetscCall(CreateCheckpoint(cells));
+  PetscCall(CheckRoom(cells));
   PetscFunctionReturn(0);
 }
 
@@ -177,6 +189,8 @@ static PetscErrorCode Fill(Run run, PetscBool complete) {
   }
   if (run->study->report) PetscCall(run->study->report(run->state, samples, run->results));
   if (complete) PetscCall(TargetReport(run->target, run->results));
+  if (run->checkpoint && CheckpointContinued(run->checkpoint)[0])
+    PetscCall(ResultsSetOrigin(run->results, "/provenance", "continued", CheckpointContinued(run->checkpoint)));
   PetscFunctionReturn(0);
 }
 
@@ -349,6 +363,7 @@ static PetscErrorCode Approach(Cells *cells, PetscBool *stopped) {
     if (!*stopped) PetscCall(TargetNext(run->target, &more));
     if (!*stopped && more && run->checkpoint) PetscCall(CheckpointGoOn(run->checkpoint));
   }
+  if (!*stopped && run->checkpoint) PetscCall(CheckpointCheckCount(run->checkpoint, layout.realizations));
   PetscFunctionReturn(0);
 }
 
@@ -379,7 +394,9 @@ static PetscErrorCode Go(Cells *cells, PetscBool *stopped) {
     PetscCall(DeckSelect(c));
     if (run->study->prepare) PetscCall(run->study->prepare(run->state));
     PetscCall(ResultsAllocate(run->results));
-    if (run->checkpoint && !run->reader) PetscCall(KeepNumbers(run));
+    if (!run->checkpoint || run->reader) continue;
+    PetscCall(KeepNumbers(run));
+    PetscCall(ResultsReadEarlier(run->results, run->checkpoint));
   }
   PetscCall(DeckSelect(DECK_WHOLE));
   if (first->reader)
@@ -445,6 +462,7 @@ PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables
   const PetscBool dry = run->options.dry;
   if (dry) PetscCall(DeckView());
   if (dry || !(study->quiet || run->reader)) PetscCall(View(&cells));
+  if (dry) PetscCall(EstimateView(&cells));
   if (run->checkpoint) PetscCall(CheckpointIsComplete(run->checkpoint, &complete));
   if (complete && !dry) PetscCall(CheckpointRemove(run->checkpoint)); /* of a run that was killed before it did so */
   if (!dry && !complete) PetscCall(Go(&cells, &stopped));

@@ -8,7 +8,7 @@
 
 /* The length of an axis of tokens_file, if that is what tokens start from. */
 static PetscErrorCode Resolve(MPI_Comm world, PetscInt axis, char *value, size_t size) {
-  char init[PETSC_MAX_PATH_LEN], path[PETSC_MAX_PATH_LEN], dataset[PETSC_MAX_PATH_LEN];
+  char init[PETSC_MAX_PATH_LEN], path[PETSC_MAX_PATH_LEN], dataset[PETSC_MAX_PATH_LEN], frame[PETSC_MAX_PATH_LEN];
   PetscInt64 shape[2];
 
   PetscFunctionBeginUser;
@@ -16,7 +16,11 @@ static PetscErrorCode Resolve(MPI_Comm world, PetscInt axis, char *value, size_t
   if (strcmp(init, "file")) PetscFunctionReturn(0);
   PetscCall(DeckReadText(StartKeys, "tokens_file", path));
   PetscCall(DeckReadText(StartKeys, "tokens_dataset", dataset));
-  PetscCall(StartFileShape(world, path, dataset, shape));
+  PetscCall(DeckReadText(StartKeys, "tokens_frame", frame));
+  if (frame[0])
+    PetscCall(StartFrameShape(world, path, frame, shape));
+  else
+    PetscCall(StartFileShape(world, path, dataset, shape));
   PetscCall(PetscSNPrintf(value, size, "%" PetscInt64_FMT, shape[axis]));
   PetscFunctionReturn(0);
 }
@@ -35,9 +39,9 @@ static PetscErrorCode ResolveDim(MPI_Comm world, char *value, size_t size) {
 
 const OptionKey StartKeys[] = {
     INT_KEY(StartOptions, count, "tokens_count", "64", 1, 10000000000, "tokens", .resolve = ResolveCount,
-            .help = "Number N of tokens. A file of tokens has its own."),
+            .help = "Number N of tokens. With tokens_init file: taken from the file."),
     INT_KEY(StartOptions, dim, "tokens_dim", "3", 2, 4096, "-", .resolve = ResolveDim,
-            .help = "Dimension d; the unit sphere is S^(d-1). A file of tokens has its own."),
+            .help = "Dimension d; the unit sphere is S^(d-1). With tokens_init file: taken from the file."),
     CHOICE_KEY(StartOptions, init, "tokens_init", "uniform", .choices = StartLawName,
                .help =
                    "Law of the tokens at time 0: independent uniform; nodes and weights of a quadrature rule (d = 2 "
@@ -54,12 +58,16 @@ const OptionKey StartKeys[] = {
              .help = "Amplitude a of tokens_init harmonic."),
     REAL_KEY(StartOptions, cosine, "tokens_cosine", "0", -1, 1, "-", .needs = {{"tokens_init", "equiangular"}},
              .help = "Cosine of all pairs of tokens_init equiangular, above -1/(N-1) and below 1."),
-    STRING_KEY(StartOptions, file, "tokens_file", "", .shown = "(none)", .input = PETSC_TRUE,
+    STRING_KEY(StartOptions, file, "tokens_file", "", .shown = "(none)", .reads = PETSC_TRUE, .input = PETSC_TRUE,
                .needs = {{"tokens_init", "file"}},
                .help = "File of tokens_init file: N x d numbers, one token per row (normalised), HDF5 or .npy."),
     STRING_KEY(StartOptions, dataset, "tokens_dataset", "tokens",
-               .needs = {{"tokens_init", "file"}, {"tokens_file", "!*.npy"}},
+               .needs = {{"tokens_init", "file"}, {"tokens_file", "!*.npy"}, {"tokens_frame", ""}},
                .help = "Dataset of tokens_file if that is HDF5."),
+    STRING_KEY(StartOptions, frame, "tokens_frame", "", .shown = "(none)",
+               .needs = {{"tokens_init", "file"}, {"tokens_file", "!*.npy"}, {"sync_starts", "0"}},
+               .help = "Frame of the trajectories of tokens_file that tokens start from: last, a number from 0, or "
+                       "t=TIME. Realization r starts from realization r of a results file, all from an .h5md file."),
     {.name = NULL}};
 
 const OptionKey EnsembleKeys[] = {
@@ -85,5 +93,6 @@ PetscErrorCode StartOptionsRead(StartOptions *options) {
   PetscCall(DeckRead(StartKeys, options));
   PetscCall(EnsembleOptionsRead(&ensemble));
   options->seed = (uint64_t)ensemble.seed;
+  options->realizations = ensemble.realizations;
   PetscFunctionReturn(0);
 }

@@ -109,6 +109,7 @@ PetscErrorCode TokensStart(Tokens tokens, Start start, PetscInt r) {
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(tokens, &layout));
   PetscCall(TokensGetVec(tokens, &v));
+  if (start->law->begin) PetscCall(start->law->begin(start, &layout, r));
   PetscCall(VecGetArray(v, &x));
   for (PetscInt b = 0; b < layout.owned; b++)
     PetscCall(StartPlace(start, &layout, r, b, x + b * layout.dim * layout.block));

@@ -1,8 +1,6 @@
 /* Tokens from the rows of tokens_file: a dataset of an HDF5 file, or a .npy file. */
-#include <math.h>
-#include <string.h>
-
 #include <chorale/deck.h>
+#include <string.h>
 
 #include "io/hdf.h"
 #include "io/npy.h"
@@ -85,39 +83,6 @@ PetscErrorCode StartFileShape(MPI_Comm world, const char *path, const char *data
   PetscFunctionReturn(0);
 }
 
-/* The first row that has no direction, over all ranks: 2 x row, + 1 if the row is zero and not NaN or infinite;
- * INT64_MAX if there is none. */
-static PetscErrorCode FirstBadRow(MPI_Comm comm, PetscInt64 first, PetscInt64 n, PetscInt dim, const double *rows,
-                                  PetscInt64 *bad) {
-  PetscFunctionBeginUser;
-  *bad = INT64_MAX;
-  for (PetscInt64 i = 0; i < n && *bad == INT64_MAX; i++) {
-    PetscBool zero = PETSC_TRUE, finite = PETSC_TRUE;
-
-    for (PetscInt c = 0; c < dim; c++) {
-      if (rows[i * dim + c] != 0) zero = PETSC_FALSE;
-      if (!isfinite(rows[i * dim + c])) finite = PETSC_FALSE;
-    }
-    if (zero || !finite) *bad = 2 * (first + i) + zero;
-  }
-  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, bad, 1, MPIU_INT64, MPI_MIN, comm));
-  PetscFunctionReturn(0);
-}
-
-/* Rows so long or short that the square of their norm leaves double precision are scaled, by powers of two: their
- * directions are as good as others'. */
-static void TameRows(PetscInt64 n, PetscInt dim, double *rows) {
-  for (PetscInt64 i = 0; i < n; i++) {
-    double most = 0;
-    int exponent;
-
-    for (PetscInt c = 0; c < dim; c++) most = fmax(most, fabs(rows[i * dim + c]));
-    if (most > 1e-140 && most < 1e140) continue;
-    (void)frexp(most, &exponent);
-    for (PetscInt c = 0; c < dim; c++) rows[i * dim + c] = ldexp(rows[i * dim + c], -exponent);
-  }
-}
-
 /* Checks the open file against the layout and reads this rank's n rows into *rows. Collective. */
 static PetscErrorCode SourceRead(const Source *source, const TokensLayout *layout, PetscInt64 first, PetscInt64 n,
                                  double **rows) {
@@ -134,34 +99,34 @@ static PetscErrorCode SourceRead(const Source *source, const TokensLayout *layou
 static PetscErrorCode SetUp(Start start, const TokensLayout *layout) {
   Source source;
   PetscErrorCode code;
-  PetscInt64 first, n, bad;
+  PetscInt64 first, n;
   double *rows;
+  PetscBool given;
 
   PetscFunctionBeginUser;
+  if (start->options.frame[0]) {
+    PetscCall(StartFrameSetUp(start, layout));
+    PetscFunctionReturn(0);
+  }
   TokensOwnRows(layout, &first, &n);
   PetscCall(PetscStrcpy(source.path, start->options.file));
   PetscCall(PetscStrcpy(source.dataset, start->options.dataset));
   PetscCall(SourceOpen(layout->comm, &source));
+  PetscCall(DeckHas("tokens_dim", &given));
+  if (!source.npy && !given && source.rows < source.columns)
+    PetscCall(HdfWarnWide(source.hdf, source.rows, source.columns));
   code = SourceRead(&source, layout, first, n, &rows);
   PetscCall(HdfClose(&source.hdf));
   PetscCall(code);
   start->data = rows; /* kept: every realization starts from them */
-  PetscCall(FirstBadRow(layout->comm, first, n, layout->dim, rows, &bad));
-  PetscCheck(bad == INT64_MAX, layout->comm, PETSC_ERR_USER_INPUT,
-             "tokens_file = %s: row %" PetscInt64_FMT " (counting from 0) %s, so it has no direction", source.path,
-             bad / 2, bad % 2 ? "is zero" : "is not finite");
-  TameRows(n, layout->dim, rows);
+  PetscCall(StartFileCheckRows(layout, source.path, first, n, rows));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode Place(Start start, const TokensLayout *layout, PetscInt r, PetscInt b, double *x) {
-  const PetscInt dim = layout->dim, block = layout->block;
-  const double *rows = (const double *)start->data + (size_t)b * (size_t)block * (size_t)dim;
-
   PetscFunctionBeginUser;
   (void)r;
-  for (PetscInt t = 0; t < TokensFilled(layout, b); t++)
-    for (PetscInt c = 0; c < dim; c++) x[c * block + t] = rows[t * dim + c];
+  StartFilePlaceRows(layout, b, start->data, x);
   PetscFunctionReturn(0);
 }
 

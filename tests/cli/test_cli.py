@@ -15,18 +15,20 @@ from run import CHORALE, TIMEOUT, chorale, own_lines
 KEYS = {
     "simulate": """
         tokens_count tokens_dim tokens_init tokens_kappa tokens_clusters tokens_harmonic
-        tokens_amplitude tokens_cosine tokens_file tokens_dataset layers_depth layers_horizon
+        tokens_amplitude tokens_cosine tokens_file tokens_dataset tokens_frame layers_depth
+        layers_horizon
         layers_adaptive attention_type attention_mask attention_beta attention_value
         attention_weights attention_heads attention_head_dim attention_random_value
         attention_engine attention_tol attention_sinkhorn_iterations attention_sinkhorn_tol
         energy_beta mlp_activation mlp_width mlp_weights mlp_bias_u mlp_bias_w noise_type
         noise_degree noise_tol noise_at noise_independent scheme_type scheme_norm scheme_alpha
         scheme_levels scheme_samples
-        ensemble_realizations ensemble_seed ensemble_groups ensemble_target output_file
-        output_overwrite output_every output_log output_trajectories output_precision
+        ensemble_realizations ensemble_seed ensemble_groups ensemble_target
+        ensemble_control output_file output_overwrite output_every output_log
+        output_trajectories output_precision
         output_compress output_table output_modes output_radius output_clusters output_attention
         checkpoint_every checkpoint_interval checkpoint_resume checkpoint_walltime
-        checkpoint_stop_file progress dry_run
+        checkpoint_stop_file checkpoint_keep progress dry_run
     """.split(),
     "kernel": """
         tokens_dim attention_beta attention_value mlp_activation mlp_bias_u mlp_bias_w

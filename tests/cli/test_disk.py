@@ -211,3 +211,18 @@ def test_a_disk_that_is_full_at_the_end_loses_nothing(disk, whole, name):
     expect_line(run(2, checkpoint_resume=True), 1, "run.h5")
     disk.free()
     expect_to_go_on(disk, name, whole, 1)
+
+
+@pytest.mark.parametrize("room", (0, 5000, 100000, 1000000))
+def test_merging_onto_a_full_disk_is_one_line(disk, folder, room):
+    """No room for the file, nor for parts of it; what is joined lies elsewhere."""
+    keys = dict(tokens_count=16, layers_depth=500, noise_type="none", progress="off")
+    for seed in (1, 2):
+        words = ["simulate"] + options(**keys, ensemble_seed=seed, output_file=f"{seed}.h5")
+        chorale(words, cwd=folder)
+    disk.fill(room)
+    words = ["merge", "-merge_files", "1.h5,2.h5", "-output_file", f"{disk.folder}/all.h5"]
+    done = chorale(words, cwd=folder, check=False)
+    expect_line(done, 1, "all.h5")
+    assert "No space left" in done.stderr, done
+    assert not [name for name in os.listdir(disk.folder) if ".h5" in name]

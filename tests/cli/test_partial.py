@@ -187,7 +187,7 @@ def test_groups_leave_the_realizations_that_they_have_done(folder, study, whole,
 def test_the_tools_tell_and_draw_partial_results(study, first_three):
     path, _ = first_three
     code, out, err = tools.run("info", path / "run.h5")
-    assert code == 0 and "not complete" in out and f"of {ALL} realizations" in out, (out, err)
+    assert code == 0 and "incomplete" in out and f"of {ALL} realizations" in out, (out, err)
     code, _, err = tools.run("plot", path / "run.h5")
     assert code == 0, err
 
@@ -203,9 +203,9 @@ def test_results_without_realizations_do_not_stand_in_the_way(folder, study):
     assert not any("realizations" in name for name in found), found.keys()
     if study == "spde":
         code, out, err = tools.run("info", "run.h5")
-        assert code == 0 and "not complete" in out and "0 of 2 realizations" in out, (out, err)
+        assert code == 0 and "incomplete" in out and "0 of 2 realizations" in out, (out, err)
         code, _, err = tools.run("plot", "run.h5")
-        assert code == 2 and len(err.splitlines()) == 1 and "not complete" in err, err
+        assert code == 2 and len(err.splitlines()) == 1 and "incomplete" in err, err
     chorale([study] + options(**keys, checkpoint_resume=True))
     assert contents(".")[1] == "true"
     assert sorted(os.listdir()) == ["run.h5"], os.listdir()

@@ -119,8 +119,7 @@ def test_a_stopped_run_goes_on_to_the_same_decisions(folder, name, where):
     assert not differing, differing
     assert not os.path.exists("run")
     assert "is complete" in chorale(command).stdout
-    refused(command + ["-ensemble_realizations", "999"], r"realizations = 999: .* was made with 10")
-    refused(command + ["-ensemble_target", "order:0.5"], r"target = order:0.5: .* was made with en")
+    refused(command + ["-layers_horizon", "2"], "layers_horizon = 2: run.h5 has 3 and 1")
 
 
 def test_partial_results_have_the_realizations_of_the_batch(folder):

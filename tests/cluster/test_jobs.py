@@ -145,3 +145,59 @@ def test_a_failed_run_fails_the_job(folder):
     assert done.returncode == 1 and "no-such-option" in done.stderr, done
     assert "again" not in done.stderr
     assert os.listdir("scaling") == []  # no scratch is left
+
+
+SYSTEMS = {
+    "Unix": lambda text: text,
+    "Windows": lambda text: text.replace(b"\n", b"\r\n"),
+    "with a mark": lambda text: b"\xef\xbb\xbf" + text,
+    "Windows with a mark": lambda text: b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n"),
+    "without a last end": lambda text: text.rstrip(b"\n"),
+}
+SWEEP = b"-ensemble_seed 1\n\n-tokens_count 3 -ensemble_seed 2\n"
+
+
+def task(folder, number, sweep):
+    """A task of an array whose chorale prints its words."""
+    (folder / "sweep.txt").write_bytes(sweep)
+    variables = dict(
+        CHORALE="printf",
+        CHORALE_LAUNCH="env",
+        CHORALE_JOBS=str(JOBS),
+        SLURM_SUBMIT_DIR=str(folder),
+        SLURM_ARRAY_TASK_ID=str(number),
+        SLURM_JOB_ID="7",
+    )
+    words = [JOBS / "array.sbatch", "sweep.txt", "sweep", "[%s]\\n"]
+    return run(["bash", *words], env={**os.environ, **variables})
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_task_has_the_options_of_its_line_from_any_system(folder, system):
+    sweep = SYSTEMS[system](SWEEP)
+    words = [task(folder, number, sweep) for number in (1, 2, 3)]
+    assert [done.returncode for done in words] == [0, 0, 0], words
+    assert "[-ensemble_seed]\n[1]\n[-output_file]\n[sweep/task_0001.h5]\n" in words[0].stdout
+    assert words[1].stdout == "sweep.txt: line 2 is blank: nothing to do\n"
+    assert "[-tokens_count]\n[3]\n[-ensemble_seed]\n[2]\n[-output_file]" in words[2].stdout
+
+
+@pytest.mark.parametrize("number, said", [(0, "tasks count from 1"), (4, "has no line 4")])
+def test_a_task_without_a_line_is_refused(folder, number, said):
+    done = task(folder, number, SWEEP)
+    assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1, done
+
+
+def test_the_help_of_a_chain_is_whole():
+    done = run([JOBS / "chain.sh", "--help"])
+    assert done.returncode == 0 and done.stdout.strip().endswith("have nothing left to do."), done
+
+
+@pytest.mark.parametrize(
+    "name, lines", [("none.txt", None), ("empty.txt", ""), ("blank.txt", "\r\n\r\n")]
+)
+def test_a_chain_without_tasks_is_refused(folder, name, lines):
+    if lines is not None:
+        (folder / name).write_text("\ufeff" + lines if lines else "", encoding="utf-8", newline="")
+    done = run([JOBS / "chain.sh", name, "sweep", "simulate"])
+    assert done.returncode == 2 and done.stderr.startswith(f"chain: {name}: "), done

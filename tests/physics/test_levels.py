@@ -2,6 +2,8 @@
 paths of a level are bit by bit those of plain runs; the sum is exact, sample by sample; energies
 are those of two tokens (two_point.csv); variances and steps are what the table says."""
 
+import os
+
 import h5py
 import numpy as np
 import pytest
@@ -189,6 +191,26 @@ def test_means_variances_and_gains_are_those_of_the_paths(folder, scheme, rate):
     assert best[0] > gain[0] > 1 and (mean > 0).all()
 
 
+@pytest.mark.full
+def test_the_deck_takes_a_fifth_of_the_steps_for_the_same_error(folder):
+    """Counted in steps. Plain realizations have the variance of depth 64 at depth 1024, too."""
+    deck = os.path.join(os.environ["CHORALE_SOURCE"], "input", "levels.yaml")
+    keys = dict(output_overwrite=True, progress="off")
+    chorale(["simulate", deck] + options(**keys, ensemble_realizations=24), ranks=2)
+    found, arrays = study("levels.h5", "simulate")
+    assert arrays["level_depth"][-1] == 1024
+    steps = (arrays["level_samples"] * arrays["level_cost"]).sum()
+    plain = dict(layers_depth=64, output_every=64, scheme_levels=0, ensemble_realizations=1000)
+    chorale(["simulate", deck] + options(**keys, **plain, output_file="plain.h5"), ranks=2)
+    levels, plain = datasets("levels.h5"), datasets("plain.h5")
+    for name in ("energy", "order", "cosine_mean"):
+        values, others = (d[f"observables/{name}/value"][-1].ravel() for d in (levels, plain))
+        error = np.hypot(with_error(values)[1], with_error(others)[1])
+        assert abs(values.mean() - others.mean()) < 4 * error + 0.02 * others.mean()  # their depths
+        assert 1024 * others.var(ddof=1) / (steps * values.var(ddof=1)) > 5, name
+        assert found[f"gain_{name}_low"] > 5, name
+
+
 # ---- the program ----
 
 
@@ -241,6 +263,10 @@ WRONG = (
         dict(output_every=2),
         "output_every = 2: has a frame at layer 2: must have them at multiples of 8",
     ),
+    (
+        dict(layers_depth="16,32"),
+        r"layers_depth = 16,\.\.\.: must be one value with scheme_levels unless output_every",
+    ),
     (dict(output_log=4), "output_log = 4: has a frame at layer 1: must have them at"),
     (dict(output_trajectories=1), "output_trajectories = 1: must be 0"),
     (dict(noise_independent=0.1), "noise_independent = 0.1: must be 0"),
@@ -248,6 +274,17 @@ WRONG = (
     (dict(ensemble_realizations=2000000000), "ensemble_realizations = 2000000000: must be"),
 )
 CASES = [(1 + i % 2, *wrong) for i, wrong in enumerate(WRONG)]
+
+
+def test_a_sweep_has_the_cells_of_its_runs(folder):
+    """Frames of the start and of T, too."""
+    keys = dict(scheme_levels=3, ensemble_realizations=5)
+    run("sweep", ranks=2, attention_beta="0.5,2", **keys)
+    sweep = datasets("sweep.h5")
+    for cell, beta in enumerate((0.5, 2)):
+        run("single", attention_beta=beta, **keys)
+        for name, single in datasets("single.h5").items():
+            assert sweep[name][cell].tobytes() == single.tobytes(), name
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ def test_a_density_that_outgrows_its_degrees_is_said_and_not_compared_after(fold
     assert np.isnan(found["energy"][after]).all() and np.isfinite(found["energy"][~after]).all()
     assert attributes["outgrown_count"] == 1 and attributes["outgrown_first"] == end
     assert np.all(found["resolved"] == ~after)
-    assert "outgrown its degrees in 1 of 1 realizations" in said
+    assert "become too sharp for the spectral resolution in 1 of 1 realizations" in said
 
 
 def test_means_are_over_all_realizations_until_the_first_density_is_outgrown(folder):

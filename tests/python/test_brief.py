@@ -11,7 +11,7 @@ import tools
 from run import chorale, options, running
 from test_report import Page
 
-from chorale import brief, grid, io, state
+from chorale import brief, io, state
 from chorale.plot import files
 
 KEYS = {"tokens_count": 8, "mlp_width": 8, "layers_depth": 20, "ensemble_realizations": 2}
@@ -94,19 +94,6 @@ def test_a_task_between_others_is_missing_without_a_list_of_tasks(have, folder):
     assert code == 1 and found["task_0002.h5"].split()[1] == "missing" and len(found) == 5
 
 
-def test_runs_of_the_grid_that_are_missing_are_told(have, folder):
-    have("alone")
-    cells = list(grid.cells())
-    (folder / "grid").mkdir()
-    shutil.copy("alone.h5", folder / f"grid/{cells[0].name}.h5")
-    said = "chorale: error: no room (f, a.c:1, rank 0)\n"
-    (folder / f"grid/{cells[1].name}.log").write_text(said, encoding="ascii")
-    found, last, code = told("grid")
-    assert code == 1 and last == "81 runs: 79 missing, 1 failed, 1 complete" or "79 missing" in last
-    line = found[f"grid/{cells[1].name}.h5"]
-    assert line.split()[1] == "failed" and line.endswith("error: no room (f, a.c:1, rank 0)")
-
-
 def test_lines_are_cut_to_the_terminal(folder):
     one = state.State(str(folder / "a.h5"), "failed", message="chorale: " + "x" * 200)
     for wide in (60, 80):
@@ -171,7 +158,7 @@ def test_any_mix_is_reported_and_drawn_together(folder, monkeypatch, study):
     assert (code, out) == (0, "report.html\n"), err
     text = (folder / "report.html").read_text(encoding="utf-8")
     page = Page(text)
-    assert "NOT COMPLETE" in page.text and "e.h5: no such file" in page.text
+    assert "INCOMPLETE" in page.text and "e.h5: no such file" in page.text
     assert "tokens_count = 0: must be more" in page.text and "Traceback" not in err
     seeds = page.columns("file", "state", "ensemble_seed")["ensemble_seed"]
     assert seeds == [9, 10, 11], seeds  # as numbers

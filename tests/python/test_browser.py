@@ -15,7 +15,7 @@ from chorale.report import content
 
 pytestmark = pytest.mark.full
 
-PROBE = """<script>(function () {
+PROBE = """<script>addEventListener("load", function () {
   var found = {width: innerWidth, page: document.documentElement.scrollWidth, columns: []};
   var table = document.querySelector("table"), cells = Array.from(table.tHead.rows[0].cells);
   var head = cells.findIndex(function (c) { return c.textContent === "energy"; });
@@ -25,8 +25,11 @@ PROBE = """<script>(function () {
       return Number(r.cells[head].dataset.v);
     }));
   }
+  var boxes = Array.from(document.querySelectorAll(".wide, .figure"));
+  found.wider = boxes.filter(function (b) { return b.scrollWidth > b.clientWidth + 1; }).length;
+  found.told = document.querySelectorAll(".more").length;
   parent.postMessage(found, "*");
-})();</script></body>"""
+});</script></body>"""
 FRAME = '<iframe src="probe.html" width="{width}" height="800" style="border:0"></iframe>'
 # A browser's window is at least 500 wide, a frame in it is not.
 FRAMES = """<!DOCTYPE html><body><script>var all = []; onmessage = function (event) {
@@ -80,4 +83,5 @@ def test_a_report_fits_a_phone_and_a_screen_and_sorts_by_a_click(browser, sweep,
     for one in found:
         up, down = one["columns"]
         assert one["page"] <= one["width"], one
+        assert one["told"] == one["wider"] and (one["told"] > 2 or one["width"] > 390), one
         assert up == sorted(up) and down == up[::-1] and up != down, one

@@ -126,7 +126,7 @@ def test_checkpoints_of_one_state_are_the_same_on_any_number_of_ranks(folder):
     assert code == 0 and "note: ranks 1 and 3" in out, out
     code, out, _ = tools.run("info", "three/checkpoint.h5", "three.h5")
     assert "steps done  1, 0 in 2 realizations" in out, out
-    assert "not complete" in out and "-checkpoint_resume" in out, out
+    assert "incomplete" in out and "-checkpoint_resume" in out, out
 
 
 def test_checkpoints_of_other_noises_differ_in_every_token(folder):

@@ -69,6 +69,7 @@ STUDIES = {
 # Which index of an array of /study counts realizations.
 AXES = {
     "samples": 0,
+    "control_sums": 0,
     "samples_layers": 0,
     "outgrown": 0,
     "caps": 0,
@@ -179,7 +180,7 @@ def others(seeds, joined):
         ("x.h5 1.h5 none.h5", "no such file"),
         ("x.h5 text.h5", "not an HDF5 file"),
         ("all.h5 1.h5 2.h5", "exists already"),
-        ("1.h5 1.h5 2.h5 --overwrite", "one of the files"),
+        ("1.h5 1.h5 2.h5 --overwrite", "is an input file"),
     ],
 )
 def test_what_does_not_fit_is_refused(others, words, reason):

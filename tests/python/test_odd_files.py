@@ -31,8 +31,9 @@ def no_picture(figure, out, **_):
 
 
 @pytest.fixture(autouse=True)
-def without_drawing(monkeypatch):
-    """Pictures are not what is tested here."""
+def without_drawing(monkeypatch, folder):
+    """Pictures are not what is tested here, nor is D3."""
+    (folder / "d3.js").write_text("geoOrthographic", encoding="utf-8")
     monkeypatch.setattr(content, "PICTURES", 0)  # a page would draw what plot draws
     monkeypatch.setattr(Figure, "savefig", no_picture)
     yield
@@ -46,6 +47,7 @@ def commands(name, source):
     yield "compare", (source, name)
     yield "plot", (name, "-o", "odd.png")
     yield "report", (name, "-o", "odd.html")
+    yield "view", (name, "-o", "odd.html", "--js", "d3.js")
     if name.endswith(".h5md"):
         yield "project", (name, "-o", "projected.h5md", "--overwrite")
         yield "plot", ("--movie", "--frames", "1", name, "-o", "odd.gif")

@@ -44,6 +44,20 @@ def run(*words, **keys):
     return done.stdout
 
 
+def test_what_quickstart_builds_can_be_installed():
+    """Whatever is installed of the build's folder is there after `tools/build chorale`: it is that
+    target, or made for it, or made by CMake."""
+    script = (BUILD / "cmake_install.cmake").read_text(encoding="utf-8")
+    made = set(re.findall(rf'"{re.escape(str(BUILD))}/([\w.]+)"', script))
+    needed = run("ninja", "-C", BUILD, "-t", "query", "chorale")
+    needed += run("ninja", "-C", BUILD, "-t", "query", "manual") if "|| manual" in needed else ""
+    needed += run("ninja", "-C", BUILD, "-t", "query", "CMakeFiles/manual")
+    by_cmake = ("chorale.pc", "choraleConfig.cmake", "choraleConfigVersion.cmake", "chorale")
+    assert {"chorale", "chorale.1", "libchorale.a"} <= made
+    assert [name for name in made if name not in by_cmake and name not in needed] == []
+    assert "|| manual" in needed
+
+
 def ends(*words, **keys):
     """The completed process of a program that may fail."""
     words = [str(word) for word in words]
@@ -229,6 +243,7 @@ def test_installed_tools_need_neither_the_source_tree_nor_a_path(prefix, folder)
     assert "results of study sync, complete" in said
     assert run(tools / "plot", "both.h5", env=environment) == "both.png\n"
     assert run(tools / "report", "both.h5", env=environment) == "report.html\n"
+    assert run(tools / "view", "both.h5", env=environment) == "both.html\n"
     reader = "import chorale_io; print(chorale_io.open('both.h5').study)"
     environment["PYTHONPATH"] = str(tools)
     assert run("/usr/bin/python3", "-c", reader, env=environment) == "sync\n"
@@ -356,3 +371,4 @@ def test_pip_installs_the_package_and_its_programs(environment_of_pip, prefix, h
     assert run(environment_of_pip / "python", "-c", program) == "simulate\n"
     assert run(environment_of_pip / "chorale-plot", "alone.h5") == "alone.png\n"
     assert run(environment_of_pip / "chorale-report", "alone.h5") == "report.html\n"
+    assert run(environment_of_pip / "chorale-view", "alone.h5") == "alone.html\n"

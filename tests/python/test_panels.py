@@ -92,9 +92,9 @@ def test_a_style_file_has_the_last_word(have, folder):
         ("--panel x", "--panel x: alone.h5 has energy, order, cosines, clusters"),
         ("--panel energy --width 3px", "--width 3px: must be a length from 0.5in to 40in"),
         ("--panel energy --width 0.1in", "--width 0.1in: must be a length from 0.5in to 40in"),
-        ("--panel energy --style none", "--style none: No such file or directory"),
+        ("--panel energy --style none", "--style none: no such file"),
         ("--panel energy --movie", "--movie shows tokens: take it without --panel"),
-        ("--panel x --together alone.h5", "--panel x: these runs together have energy, order, "),
+        ("--panel x --together alone.h5", "--panel x: these runs have in common energy, order, "),
         ("--panel energy alone/realization_00000.h5md", "panels are those of results"),
     ],
 )
@@ -160,4 +160,4 @@ def test_curves_of_limits_are_the_errors_of_the_table(runs):
 def test_maps_and_tables_are_not_drawn_together(runs):
     for name in ("map", "kernel"):
         code, out, err = tools.run("plot", "--together", runs.path(name), runs.path(name))
-        assert (code, out) == (2, "") and err.count("\n") == 1 and "together are drawn" in err, err
+        assert (code, out) == (2, "") and err.count("\n") == 1 and "--together draws" in err, err

@@ -17,7 +17,8 @@ from run import chorale, options
 
 from chorale import io
 from chorale.plot import common, files, kernel, movie, simulate, tokens, verdicts
-from chorale.plot.common import LOOK, Series, short
+from chorale.plot.common import LOOK, Series
+from chorale.plot.words import short
 
 PAPER = {"light": (255, 255, 255), "dark": (20, 23, 28)}
 QUICK = ("circle", "limits", "sync", "starts", "density", "kernel")
@@ -133,7 +134,7 @@ def test_the_picture_of_an_unfinished_run_says_how_far_it_is(partial):
     with io.open(partial) as run:
         picture, time = simulate.figure(run), run.observables["energy"].time
     words = headline(picture)
-    assert words.startswith("NOT COMPLETE: up to t = "), words
+    assert words.startswith("INCOMPLETE (running or stopped): 0 of 3 realizations, t = "), words
     assert f"= {time[-1]:.3g} of 5" in words, words
     assert picture.complete is False and len(picture.findings) == 4
     assert picture.findings[1].startswith("Order rises"), picture
@@ -147,7 +148,7 @@ def test_the_picture_of_fewer_realizations_says_how_many_are_done(runs, folder, 
         file["parameters"].attrs["ensemble_realizations"] = "24"
         file["provenance"].attrs.update(complete="false", realizations_done=there)
     words = headline(drawn(folder / "fewer.h5"))
-    assert words.startswith(f"NOT COMPLETE: {there} of 24 realizations\n"), words
+    assert words.startswith(f"INCOMPLETE (running or stopped): {there} of 24 realizations\n"), words
 
 
 def test_together_with_a_run_that_is_not_complete(partial, have, folder, small_pictures):

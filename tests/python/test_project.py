@@ -1,15 +1,19 @@
 """tools/project: the three components of largest variance, by a singular value decomposition of all
 positions; MDAnalysis reads them, and so does ParaView (test_paraview.py)."""
 
+import os
+import re
 import shutil
 import warnings
 import xml.etree.ElementTree
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import tools
 
+SOURCE = Path(os.environ["CHORALE_SOURCE"])
 TRAJECTORY = "beyond/realization_00000"
 
 
@@ -47,13 +51,18 @@ def test_components_are_those_of_largest_variance(projected):
 
 
 @pytest.mark.full
-def test_mdanalysis_reads_what_is_projected(projected):
+def test_mdanalysis_reads_what_is_projected_as_the_page_says(projected):
+    text = (SOURCE / "tools/README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(import MDAnalysis\n.*?)^```", text, re.M | re.S)
     reason = "MDAnalysis is not installed (tools/install-deps all installs python3-mdanalysis)"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         mdanalysis = pytest.importorskip("MDAnalysis", reason=reason)
-        path = f"{TRAJECTORY}-projected.h5md"
-        universe = mdanalysis.Universe(path, n_atoms=40, convert_units=False)
+        assert mdanalysis
+        named = re.sub(r'"d7.*?"', f'"{TRAJECTORY}-projected.h5md"', block)
+        found = {}
+        exec(named.replace("n_atoms=64", "n_atoms=40"), found)  # pylint: disable=exec-used
+        universe = found["tokens"]
         expected, _, times, _ = projected
         assert len(universe.trajectory) == len(times)
         for i, frame in enumerate(universe.trajectory):

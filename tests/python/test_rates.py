@@ -168,7 +168,9 @@ def test_several_runs_of_chaos_are_drawn_together(three):
 
 def test_results_of_two_studies_are_not_drawn_together(three, runs):
     code, out, err = tools.run("plot", "--together", three[0], runs.path("circle"))
-    assert (code, out) == (2, "") and err.count("\n") == 1 and "chorale chaos" in err, err
+    assert (
+        (code, out) == (2, "") and err.count("\n") == 1 and "of one study, here of chaos" in err
+    ), err
 
 
 def test_slopes_are_those_of_the_study(runs):

@@ -28,6 +28,7 @@ ELSEWHERE = {
     "tools/install-deps": ".ci/run",
     "cmake": "test_packaging.py",
     "tools/paper": "test_paper.py",
+    "import MDAnalysis": "test_project.py",
 }
 # Options after the user's own, for any deck of a study.
 SMALL = {
@@ -63,7 +64,11 @@ def commands(text):
 def of_page(page):
     """Its commands but for those that others run, and its jobs."""
     found = list(commands((SOURCE / page).read_text(encoding="utf-8")))
-    own = [(kind, text) for kind, text in found if text.split()[0] not in ELSEWHERE]
+    own = [
+        (kind, text)
+        for kind, text in found
+        if not {text.split()[0], text.split("\n")[0]} & ELSEWHERE.keys()
+    ]
     jobs = [text for _, text in own if text.split()[0] in JOBS]
     return [(kind, text) for kind, text in own if text not in jobs], jobs
 
@@ -149,24 +154,34 @@ def test_the_jobs_of_a_page_run(tree, page):
 
 
 @pytest.mark.full
-def test_the_grid_runs_what_is_missing_and_draws_all(tree):
-    """Three of its 81 runs are missing."""
-    (tree / "build/grid").mkdir()
-    keys = {"layers_depth": 10, "mlp_width": 16, "output_file": "grid.h5", "progress": "off"}
-    chorale(["simulate", *options(**keys)])
-    cells = list(grid.cells())
-    assert len(cells) == len(set(cells)) == 81
-    for cell in cells[3:]:
-        (tree / f"build/grid/{cell.name}.h5").symlink_to(tree / "grid.h5")
-    small = "-layers_depth 10 -ensemble_realizations 2"
-    program = shlex.quote(CHORALE)
-    words = f"tools/grid build/grid --jobs 2 --chorale {program} --options '{small}'"
-    said = run("sh", words)
-    assert said.startswith("3 runs, 2 at a time: ") and said.endswith("build/grid/grid.png\n"), said
+def test_the_grid_is_three_sweeps_of_single_runs_and_a_figure(tree):
+    """A second call goes on; a cell of each sweep has the bits of the single run."""
+    small = "-layers_depth 6"
+    words = f"tools/grid build/grid --jobs 2 --chorale {shlex.quote(CHORALE)} --options"
+    said = run("sh", f"{words} '{small}'")
+    assert said.startswith("3 sweeps, 2 ranks: ") and said.endswith("build/grid/grid.png\n"), said
     assert (tree / "build/grid/grid.png").stat().st_size > 50000
-    with io.open(f"build/grid/{cells[0].name}.h5") as made:
-        assert made.parameters["tokens_dim"] == "128" and made.realizations_done is None
-        assert made.observables["energy"].value.shape == (11, 2)
+    run("sh", f"{words} '{small} -ensemble_realizations 2'")
+    found = {}
+    for name in grid.SWEEPS:
+        with io.open(f"build/grid/{name}.h5") as made:
+            for cell, one in grid.cells([made]):
+                found[cell] = {key: seen.values() for key, seen in one.observables.items()}
+    assert len(found) == 81
+    for name, cell in (
+        ("no-bias", grid.Cell("silu", 64, 0.0, -1)),
+        ("bias", grid.Cell("tanh", 5, 0.1, 1)),
+        ("no-mlp", grid.Cell(None, 128, 0.0, 0)),
+    ):
+        out = f"single-{name}.h5"
+        keys = {"tokens_dim": cell.dim, "attention_value": cell.value, "progress": "off"}
+        if cell.activation:
+            keys["mlp_activation"] = cell.activation
+        single = ["simulate", grid.DECK, *small.split(), *grid.SWEEPS[name]]
+        chorale([*single, *options(**keys, ensemble_realizations=2, output_file=out)])
+        with io.open(out) as one:
+            for key, observable in one.observables.items():
+                assert observable.values().tobytes() == found[cell][key].tobytes(), (name, key)
 
 
 @pytest.mark.full
@@ -182,3 +197,14 @@ def test_a_map_is_made_and_drawn_as_the_text_says(tree):
 def test_what_the_text_names_without_a_command_runs(tree, words):
     """--show: test_show.py; dry runs of all decks: test_decks.py."""
     assert run("sh", f"build/chorale {words}")
+
+
+def test_every_tool_of_the_page_is_there_and_helps():
+    """Each that the table of tools/README.md names, but for those that are sourced."""
+    text = (SOURCE / "tools/README.md").read_text(encoding="utf-8")
+    table = text.split("\n## The tools\n")[1].strip().split("\n\n")[0]
+    cells = [row.split("|")[1] for row in table.splitlines()[2:]]
+    named = {name for cell in cells for name in re.findall("`([^`]+)`", cell)}
+    there = {path.name for path in (SOURCE / "tools").iterdir() if os.access(path, os.X_OK)}
+    folders = {path.name for path in (SOURCE / "tools").iterdir() if path.is_dir()}
+    assert named - {"mpi-env"} == there - folders

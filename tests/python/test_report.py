@@ -225,7 +225,7 @@ def test_a_report_of_a_folder_says_what_is_not_complete_and_what_it_skipped(some
     assert (code, out) == (0, f"{some}/report.html\n")
     assert err == f"report: skipped {some}/text.h5: not an HDF5 file\n"
     text = read(some / "report.html").text
-    assert "NOT COMPLETE: up to t = 4 of 12" in text
+    assert "INCOMPLETE (running or stopped): 0 of 4 realizations, t = 4 of 12" in text
     assert "Skipped: " in text and "-checkpoint_resume" in text
 
 
@@ -235,7 +235,7 @@ def test_a_report_with_a_run_that_is_not_complete_among_others(some, sweep):
     code, _, err = tools.run("report", some)
     assert (code, err) == (0, "")
     rows = read(some / "report.html").columns("file", "state")
-    assert rows["state"] == ["NOT COMPLETE", "complete"]  # tokens_init: uniform, vmf
+    assert rows["state"] == ["incomplete", "complete"]  # tokens_init: uniform, vmf
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_a_map_has_its_cells_in_their_places(swept):
 
 @pytest.mark.parametrize(
     "name, quantity, words",
-    [("two", "nothing", "has no number nothing"), ("single", "energy_mean", "is no sweep")],
+    [("two", "nothing", "has no number nothing"), ("single", "energy_mean", "is not a sweep")],
 )
 def test_a_wrong_quantity_is_refused(swept, folder, name, quantity, words):
     code, out, err = tools.run("plot", swept / f"{name}.h5", "--quantity", quantity)

@@ -48,7 +48,7 @@ def killed(tmp_path_factory):
 
 def test_info_on_files_of_a_killed_job(killed):
     code, out, err = tools.run("info", RESULTS, TRAJECTORY, CHECKPOINT, cwd=killed)
-    assert code == 0 and out.count("not complete") == 2 and "steps done" in out, out + err
+    assert code == 0 and out.count("incomplete") == 2 and "steps done" in out, out + err
 
 
 @pytest.mark.parametrize("name", [TRAJECTORY, CHECKPOINT])

@@ -24,6 +24,7 @@ INPUT = os.path.join(os.environ["CHORALE_SOURCE"], "input")
 SEEDS = range(1, 41)
 START = dict(layers_depth=1, layers_horizon=0.01, output_every=1)  # all that has a verdict
 FOUR = dict(ensemble_realizations=4)
+CELL = dict(attention_value=1, mlp_activation="relu")  # of a sweep
 COARSE = dict(layers_depth=200, output_every=5)
 
 # name: study, deck, keys
@@ -58,8 +59,8 @@ DECKS = {
     "large-sphere": ("simulate", "large-sphere.yaml", dict(tokens_count=20000, **FOUR, **START)),
     "figure1-relu": ("simulate", "paper/figure1-relu.yaml", dict(**FOUR, **START)),
     "figure1-tanh": ("simulate", "paper/figure1-tanh.yaml", dict(**FOUR, **START)),
-    "grid, d = 5": ("simulate", "paper/grid.yaml", dict(tokens_dim=5, **FOUR, **START)),
-    "grid, d = 128": ("simulate", "paper/grid.yaml", dict(tokens_dim=128, **FOUR, **START)),
+    "grid, d = 5": ("simulate", "paper/grid.yaml", dict(tokens_dim=5, **CELL, **FOUR, **START)),
+    "grid, d = 128": ("simulate", "paper/grid.yaml", dict(tokens_dim=128, **CELL, **FOUR, **START)),
     "limits": (
         "limits",
         "limits.yaml",

@@ -62,7 +62,9 @@ atexit.register(_end)
 def run(words, cwd, timeout, hook):
     """The completed process of `chorale WORDS`, or None: it must be started."""
     program = os.environ.get("CHORALE_FORKED")
-    message = b"".join(os.fsencode(word) + b"\0" for word in [hook, cwd or os.getcwd(), *words])
+    message = b"".join(
+        os.fsencode(word) + b"\0" for word in [hook, os.path.abspath(cwd or "."), *words]
+    )
     if not program or len(message) > MOST:
         return None
     with _turn:

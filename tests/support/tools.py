@@ -11,8 +11,9 @@ import warnings
 from run import TIMEOUT
 
 from chorale import command
-from chorale.start import PROGRAMS
+from chorale.start import PROGRAMS, settle_pictures
 
+settle_pictures()
 os.environ["MPLBACKEND"] = "Agg"  # pictures need no screen
 FOLDER = os.path.join(os.environ["CHORALE_SOURCE"], "tools")
 

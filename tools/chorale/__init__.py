@@ -7,9 +7,9 @@
     chorale.open("runs/simulate-0001")       a run again, by its folder
 
 help(chorale.runs) says more. chorale.io reads files as arrays with names and units (its
-documentation has recipes); chorale.plot draws them, chorale.report writes pages of them;
-chorale.info, compare and project are what the programs of these names do. Each program is a few
-lines in tools/, which need no installation.
+documentation has recipes); chorale.plot draws them, chorale.report writes pages of them, and
+chorale.view pages on which tokens move; chorale.info, compare and project are what the programs of
+these names do. Each program is a few lines in tools/, which need no installation.
 """
 
 __version__ = "0.5.0"

@@ -1,16 +1,17 @@
 """One line for each run of a folder or of a list of results: is it complete, how far has it got,
-what did it say last. Tasks of a job array and runs of the grid that left nothing are told, too."""
+what did it say last. Tasks of a job array that left nothing are told, too."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Iterable, Sequence
 
+from chorale.command import columns, plural
+from chorale.errors import BadFile
+from chorale.inputs import read_text
 from chorale.state import State, last_words, state_of, tail
 
 TASK = re.compile(r"task_(\d{4,})$")
@@ -26,19 +27,11 @@ def tasks_of(folder: Path, stems: Iterable[str]) -> set[str]:
     """Names of the tasks of a job array: of its lines, or up to the last one that is here."""
     numbers = {int(found[1]) for found in map(TASK.match, stems) if found}
     try:
-        lines = (folder / TASKS).read_text("utf-8", errors="replace").splitlines()
+        lines = read_text(folder / TASKS).split("\n")
         numbers |= {i for i, line in enumerate(lines, 1) if line.strip()}
-    except OSError:
+    except BadFile:
         numbers |= set(range(1, max(numbers, default=0)))
     return {f"task_{number:04d}" for number in numbers}
-
-
-def grid_of(stems: set[str]) -> set[str]:
-    """Names of all runs of tools/grid, where some of them are here."""
-    from chorale.grid import cells
-
-    names = {cell.name for cell in cells()}
-    return names if names & stems else set()
 
 
 def told_failure(log: Path) -> bool:
@@ -60,7 +53,7 @@ def runs_in(folder: str) -> list[str]:
             found.add(str(path.with_suffix(".h5")))
     for place in {path.parent for path in paths}:
         stems = {Path(path).stem for path in found if Path(path).parent == place}
-        expected |= {str(place / f"{name}.h5") for name in tasks_of(place, stems) | grid_of(stems)}
+        expected |= {str(place / f"{name}.h5") for name in tasks_of(place, stems)}
     return sorted(found | expected)
 
 
@@ -84,11 +77,10 @@ def tell(names: Sequence[str]) -> int:
     """Prints a line for each run; 1 when any is not complete."""
     paths = [path for name in names for path in (runs_in(name) if os.path.isdir(name) else [name])]
     states = [state_of(path) for path in dict.fromkeys(paths)]
-    wide = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1 << 16
-    for text in lines_of(states, wide) if states else ():
+    for text in lines_of(states, columns(1 << 16)) if states else ():
         print(text)
     counts = Counter(one.state for one in states)
     if len(states) != 1:
         said = ", ".join(f"{count} {state}" for state, count in counts.most_common())
-        print(f"{len(states)} runs" + (f": {said}" if said else ""))
+        print(plural(len(states), "run") + (f": {said}" if said else ""))
     return 0 if states and all(one.complete for one in states) else 1

@@ -6,30 +6,55 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 from typing import Callable, Iterator, NoReturn, Optional
 
+from chorale import inputs
 from chorale.errors import BadFile, Refused
 
 TOOLS = Path(__file__).resolve().parents[1]  # the folder of this package and of the programs
 TOP = TOOLS.parent  # of the source tree, where this package lies in one
 
-# matplotlib keeps its fonts here: a home may be read-only. Set before it is imported.
-os.environ.setdefault(
-    "MPLCONFIGDIR",
-    os.path.join(os.environ.get("TMPDIR", "/tmp"), f"chorale-matplotlib-{os.getuid()}"),
-)
+
+def columns(most: int) -> int:
+    """Of a line of text: those of the terminal or of the variable COLUMNS, at most so many."""
+    return max(40, min(most, shutil.get_terminal_size((most, 24)).columns))
+
+
+def folded(text: str, indent: str = "    ") -> str:
+    """Lines as wide as a terminal, where this is one, which break at blanks."""
+    how = {"subsequent_indent": indent, "break_long_words": False, "break_on_hyphens": False}
+    wide = columns(1 << 16)
+    return "\n".join(
+        line if len(line) <= wide else textwrap.fill(line, wide, **how) for line in text.split("\n")
+    )
+
+
+def plural(count: int, word: str) -> str:
+    """`1 row`, `2 rows`, `2 trajectories`"""
+    many = re.sub(r"(?<=[^aeiou])y$", "ie", word) + "s"
+    return f"{count} {word if count == 1 else many}"
+
+
+class Help(argparse.HelpFormatter):
+    """Paragraphs of a description are filled one by one."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        parts = text.strip().split("\n\n")
+        return "\n\n".join(textwrap.fill(part, width, break_on_hyphens=False) for part in parts)
 
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
     def __init__(self, prog: str, about: Optional[str]):
-        raw = argparse.RawDescriptionHelpFormatter
-        super().__init__(prog=prog, description=about, formatter_class=raw)
+        super().__init__(prog=prog, description=about, formatter_class=Help)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")
@@ -59,15 +84,24 @@ def of_file(path: str | os.PathLike[str], writer: str = "chorale") -> Iterator[N
         raise BadFile(path, reason) from error
 
 
+def check_target(path: str | os.PathLike[str]) -> None:
+    """Refuses what is not to be written to, inputs of the program among them."""
+    if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+        raise Refused(f"{path}: there is no folder {os.path.dirname(path)}")
+    if os.path.isdir(path):
+        raise Refused(f"{path}: is a folder")
+    if inputs.is_input(path):
+        raise Refused(f"{path}: is an input file, so it is not overwritten; choose another name")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise Refused(f"{path}: is not a regular file")
+
+
 @contextlib.contextmanager
 def whole(path: str | os.PathLike[str]) -> Iterator[str]:
     """A name in the folder of `path` to be written to; in the end it takes the place of `path`,
     after an error nothing is left of it."""
+    check_target(path)
     folder, name = os.path.split(os.path.abspath(path))
-    if not os.path.isdir(folder):
-        raise Refused(f"{path}: there is no folder {os.path.dirname(path)}")
-    if os.path.isdir(path):
-        raise Refused(f"{path}: is a folder")
     ending = ".part" + os.path.splitext(name)[1]
     handle, temporary = tempfile.mkstemp(prefix=f".{name[:40]}-", suffix=ending, dir=folder)
     os.close(handle)
@@ -94,17 +128,18 @@ def in_notebook() -> bool:
 
 
 def mpi_environment() -> dict[str, str]:
-    """The variables of tools/mpi-env, for what starts chorale; those that are set where pip has
-    installed this package without it."""
+    """The variables of tools/mpi-env, for what starts chorale, without those of a launcher that has
+    started this process; those that are set where pip has installed this package without it."""
     if not (TOOLS / "mpi-env").is_file():
         return dict(os.environ)
-    script = f'source "{TOOLS}/mpi-env" && exec env -0'
-    done = subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True)
-    return dict(line.split("=", 1) for line in done.stdout.split("\0") if line)
+    words = ["bash", "-c", 'source "$0" && chorale_alone env -0', str(TOOLS / "mpi-env")]
+    lines = os.fsdecode(subprocess.run(words, check=True, capture_output=True).stdout).split("\0")
+    return dict(line.split("=", 1) for line in lines if line)
 
 
 def run(prog: str, main: Callable[[], Optional[int]]) -> int:
     """The exit code of main(); its errors end as one line."""
+    inputs.forget()
     try:
         code = main()
         print(end="", flush=True)

@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from chorale import io
-from chorale.command import Parser, of_file
+from chorale.command import Parser, folded, of_file
 from chorale.errors import BadFile
 from chorale.io import POSITION, SLAB, Run
 from chorale.io.hdf5 import DAMAGED
@@ -244,11 +244,11 @@ def notes(a: Run, b: Run) -> None:
     for key in sorted(a.parameters.keys() | b.parameters.keys()):
         x, y = (run.parameters.get(key, "missing") for run in (a, b))
         if x != y:
-            print(f"note: {key} = {x or 'empty'} and {y or 'empty'}")
+            print(folded(f"note: {key} = {x or 'empty'} and {y or 'empty'}"))
     for key in ("version", "revision", "ranks", "host"):
         x, y = (run.provenance.get(key, "unknown") for run in (a, b))
         if x != y:
-            print(f"note: {key} {x} and {y}")
+            print(folded(f"note: {key} {x} and {y}"))
 
 
 def compare(first: str, second: str, quiet: bool) -> int:
@@ -262,13 +262,13 @@ def compare(first: str, second: str, quiet: bool) -> int:
             notes(a, b)
     found, compared = comparison.found, comparison.compared
     if not found:
-        print(f"same bits: {compared} datasets and attributes of {first} and {second}")
+        print(folded(f"same bits: {compared} datasets and attributes of {first} and {second}"))
         return 0
     share = f"{len(found)} of {max(compared, len(found))} datasets and attributes"
-    print(f"{first} and {second} differ in {share}")
+    print(folded(f"{first} and {second} differ in {share}"))
     if not quiet:
         for name, text in found[:SHOWN]:
-            print(f"  /{name}: {text}")
+            print(folded(f"  /{name}: {text}", 6 * " "))
         if len(found) > SHOWN:
             print(f"  and {len(found) - SHOWN} more")
     return 1

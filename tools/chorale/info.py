@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
+import re
 import sys
 import textwrap
 from pathlib import Path
@@ -14,14 +14,16 @@ from typing import Any, Callable, Iterable, Sequence
 import h5py
 import numpy as np
 
-from chorale import brief, io
-from chorale.command import Parser, of_file
+from chorale import again, brief, follow, io
+from chorale.command import Parser, columns, of_file, plural
 from chorale.errors import BadFile, Refused
 from chorale.io import Observable, Run
 
 WIDTH = 98
 LABEL = 12
+LEAST = 30  # columns for notes beside a table
 SHOWN = 24  # numbers of a study
+UNLIMITED = 1 << 16  # columns of what is no terminal
 
 
 def size(count: float) -> str:
@@ -33,16 +35,25 @@ def size(count: float) -> str:
     return ""
 
 
-def plural(count: int, word: str) -> str:
-    return f"{count} {word}" + ("" if count == 1 else "s")
+def wrapped(text: str, wide: int) -> list[str]:
+    """Lines that break at blanks."""
+    return textwrap.wrap(text, wide, break_long_words=False, break_on_hyphens=False)
 
 
-def line(label: str, text: str) -> None:
-    """`  label      text`, wrapped."""
+def line(label: str, text: str, end: str = "") -> None:
+    """`  label      text`, wrapped; lines before the last one end in `end`."""
     indent = " " * (LABEL + 2)
-    wide = WIDTH - len(indent)
-    wrapped = textwrap.wrap(text, wide, break_long_words=False, break_on_hyphens=False)
-    print(f"  {label:<{LABEL}}" + f"\n{indent}".join(wrapped or [""]))
+    lines = wrapped(text, columns(WIDTH) - len(indent) - len(end))
+    print(f"  {label:<{LABEL}}" + f"{end}\n{indent}".join(lines or [""]).replace("\0", " "))
+
+
+def shell(label: str, text: str) -> None:
+    """A command, which can be pasted: in one line, or as a shell goes on in the next one."""
+    if columns(UNLIMITED) < UNLIMITED:
+        kept = re.sub(r"'[^']*'", lambda quoted: quoted[0].replace(" ", "\0"), text)
+        line(label, kept, " \\")
+    else:
+        print(f"  {label:<{LABEL}}{text}")
 
 
 def system(get: Callable[..., Any]) -> list[str]:
@@ -103,16 +114,12 @@ def describe_origin(run: Run) -> None:
         f"{plural(ranks, 'rank')}, chorale {made.get('version', '?')} "
         f"({made.get('revision', '?')}), {made.get('compiler', 'unknown compiler')}",
     )
-    command = made.get("command_line", "")
-    launch = f"mpirun -n {ranks} " if ranks > 1 else ""
-    if command and "merged" not in made:
-        line("command", launch + command)
-        if not run.complete and "-checkpoint_resume" not in command:
-            line("go on", "the same command with -checkpoint_resume")
-    if run.deck and "merged" not in made:
-        name = shlex.quote(run.path)
-        again = f"{launch}chorale {run.study} deck.yaml"
-        line("again", f"tools/info --deck {name} > deck.yaml; {again}")
+    if again.command(run):
+        shell("command", again.command(run))
+    if again.going_on(run):
+        shell("go on", again.going_on(run))
+    if again.commands(run):
+        shell("again", " && ".join(again.commands(run)))
 
 
 def clock(step: np.ndarray, time: np.ndarray) -> str:
@@ -132,8 +139,12 @@ def arrays(title: str, rows: Iterable[Sequence[str]]) -> None:
     print()
     for row in rows:
         text = f"  {row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:<{widths[2]}}  "
-        notes = textwrap.wrap(row[3], WIDTH - len(text)) or [""]
-        print((text + f"\n{' ' * len(text)}".join(notes)).rstrip())
+        wide = columns(WIDTH)
+        beside = wide - len(text) >= LEAST
+        indent = " " * (len(text) if beside else 6)
+        notes = wrapped(row[3], wide - len(indent))
+        text = text if beside or not notes else f"{text.rstrip()}\n{indent}"
+        print((text + f"\n{indent}".join(notes)).rstrip())
 
 
 def shape(dataset: h5py.Dataset) -> str:
@@ -206,7 +217,7 @@ def describe_sweep(run: Run) -> None:
         ends = f"from {number(values.flat[0])} to {number(values.flat[-1])}"
         line("" if i else "sweep", f"{key}, {plural(len(values), 'value')} {ends}")
     if run.realizations_done is not None:
-        line("recorded", f"{run.realizations_done} realizations of all cells")
+        line("recorded", f"{plural(run.realizations_done, 'realization')} of all cells")
     describe_datasets(run)
 
 
@@ -218,11 +229,12 @@ def describe_results(run: Run) -> None:
     describe_progress(run)
     describe_values(run)
     table = run.table()
-    line("table", f"{len(next(iter(table.values()), ()))} rows of {', '.join(table)}")
+    line("table", f"{plural(len(next(iter(table.values()), ())), 'row')} of {', '.join(table)}")
     observed = {name: item.value for name, item in run.observables.items()}
     describe_arrays("/observables/NAME/value", observed)
     if run.ensemble:
-        print("  with step and time beside them; over the realizations: /ensemble/NAME/{mean,sem}")
+        text = "with step and time beside them; over the realizations: /ensemble/NAME/{mean,sem}"
+        print("\n".join(f"  {part}" for part in wrapped(text, columns(WIDTH) - 2)))
     others = {name: item for name, item in run.study_data.items() if name not in table}
     describe_arrays(f"/study/{run.study}/NAME", others)
 
@@ -244,7 +256,7 @@ def describe_positions(found: io.Trajectory) -> None:
     value = found.position
     packed = f", deflate {value.compression_opts}" if value.compression else ""
     frame = size(value.dtype.itemsize * found.tokens * found.dim)
-    what = f"{found.tokens} tokens in R^{found.dim}, {kind(value)}{packed}"
+    what = f"{plural(found.tokens, 'token')} in R^{found.dim}, {kind(value)}{packed}"
     line("positions", f"{what}, {frame} a frame")
     if found.weights is not None:
         line("weights", "of their own, in /particles/all/mass")
@@ -281,7 +293,7 @@ def describe_checkpoint(run: Run) -> None:
 
 STATES = {
     True: "complete",
-    False: "not complete: of a run that goes on or was stopped",
+    False: "incomplete (running or stopped)",
     None: "no results beside it",
 }
 DESCRIBE = {
@@ -337,8 +349,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--brief",
         action="store_true",
-        help="one line for each run of the FILEs and folders: complete, running, stopped, failed, "
-        "killed or missing (of a job array or the grid), how far it is, and its last message; "
+        help="one line for each run in the FILEs and folders: complete, running, stopped, failed, "
+        "killed or missing (of a job array), how far it is, and its last message; "
         "exit code 1 unless all are complete",
     )
     parser.add_argument(
@@ -346,7 +358,15 @@ def parse() -> argparse.Namespace:
         action="store_true",
         help="print only the deck that made the (one) FILE, which chorale runs as it stands",
     )
+    parser.add_argument(
+        "--follow",
+        action="store_true",
+        help="a line for every checkpoint of the run of the (one) FILE, until it has ended; exit "
+        "code 1 when it failed or was killed",
+    )
     arguments = parser.parse_args()
+    if arguments.follow and (len(arguments.files) > 1 or arguments.brief or arguments.deck):
+        raise Refused("--follow takes one FILE, without --brief and --deck")
     if arguments.deck and len(arguments.files) > 1:
         raise Refused("--deck takes one FILE")
     if arguments.deck and arguments.brief:
@@ -357,6 +377,9 @@ def parse() -> argparse.Namespace:
 def main() -> int:
     """Describes every file; one that cannot be read does not stop the others."""
     arguments = parse()
+    if arguments.follow:
+        follow.tell(arguments.files[0])
+        return 0
     if arguments.brief:
         return brief.tell(arguments.files)
     if arguments.deck:

@@ -18,7 +18,8 @@ from xml.sax.saxutils import escape
 import h5py
 import numpy as np
 
-from chorale.command import Parser, of_file, whole
+from chorale import inputs
+from chorale.command import Parser, check_target, of_file, whole
 from chorale.errors import Refused
 from chorale.io import POSITION, Trajectory
 
@@ -186,8 +187,9 @@ def main() -> None:
     target = arguments.out or os.path.splitext(arguments.file)[0] + "-projected.h5md"
     if os.path.splitext(target)[1] != ".h5md":
         raise Refused(f"{target}: the name must end in .h5md, by which readers know the format")
-    if os.path.abspath(target) == os.path.abspath(arguments.file):
-        raise Refused(f"{target}: is the file to be projected")
+    inputs.protect([arguments.file])
+    for name in (target, beside(target)):
+        check_target(name)
     others = [name for name in (target, beside(target)) if os.path.exists(name)]
     if others and not arguments.overwrite:
         raise Refused(f"{others[0]}: exists already; --overwrite replaces it")

@@ -3,12 +3,17 @@
 Every Python from 3.6 on must understand this file, so that an old one can say what to use instead.
 """
 
+import contextlib
 import importlib
+import logging
 import os
+import re
+import subprocess
 import sys
+import tempfile
 import warnings
 from functools import partial
-from typing import Iterable
+from typing import Iterable, Iterator
 
 OLDEST = (3, 9)
 GOOD = "/usr/bin/python3"  # of Debian, for which tools/install-deps installs what is needed
@@ -22,33 +27,97 @@ PROGRAMS = {
     "plot": ("chorale.plot.program", DRAWS),
     "project": ("chorale.project", READS),
     "report": ("chorale.report.program", DRAWS),
+    "view": ("chorale.view.program", DRAWS),
     "weights": ("chorale.weights.program", READS),
 }
 
 
+def settle_pictures() -> None:
+    """matplotlib, which is imported later, neither opens a window unasked nor reads a matplotlibrc,
+    and keeps its fonts where a home may be read-only."""
+    os.environ.pop("MPLBACKEND", None)
+    os.environ["MATPLOTLIBRC"] = os.devnull
+    folder = os.path.join(tempfile.gettempdir(), f"chorale-matplotlib-{os.getuid()}")
+    os.environ["MPLCONFIGDIR"] = folder
+
+
 def settle() -> None:
     """Makes a program independent of variables that were set for other ones, and of libraries that
-    have something to say about the numbers in a file."""
-    os.environ.pop("MPLBACKEND", None)
+    have something to say about the numbers in a file or the age of a font."""
+    settle_pictures()
     warnings.simplefilter("ignore")
+    logging.getLogger("fontTools").setLevel(logging.ERROR)
     if sys.stdout is not None:
         sys.stdout.reconfigure(errors="backslashreplace")  # an encoding may have no Greek letters
 
 
-def lacking(needed: Iterable[str]) -> str:
-    """What this Python has not of all that a program needs."""
-    if sys.version_info < OLDEST:
-        return "this Python is older than 3.9"
-    settle()
-    from chorale import command  # noqa: F401  says where matplotlib, imported next, keeps its fonts
+def why_broken(name: str, error: BaseException) -> str:
+    """Why a module that is there cannot be imported; libraries in front of the right ones by their
+    paths."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    named = [line for line in lines if ".so" in line] or lines or [type(error).__name__]
+    libraries = re.findall(r"[^\s:'\"]*\.so[.\d]*", named[0])
+    every = [path for library in libraries for path in [library, *used_by(library)]]
+    wrong = [path for path in in_front() if any(is_library(path, one) for one in every)]
+    if wrong:
+        words = f"{', '.join(wrong)} does not fit {name} ({named[0]})"
+        return f"{words}; take its folder out of LD_LIBRARY_PATH"
+    return f"{name} of this Python cannot be imported ({named[0]})"
 
+
+def in_front() -> Iterable[str]:
+    """All libraries in the folders of LD_LIBRARY_PATH."""
+    for folder in filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(":")):
+        with contextlib.suppress(OSError):
+            names = [name for name in sorted(os.listdir(folder)) if ".so" in name]
+            yield from (os.path.join(folder, name) for name in names)
+
+
+def used_by(library: str) -> Iterable[str]:
+    """Libraries that another one is linked with here: one of them may lack what it asks for."""
+    try:
+        done = subprocess.run(["ldd", library], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    except OSError:
+        return []
+    return re.findall(r"=> (/\S+)", done.stdout.decode(errors="replace"))
+
+
+def is_library(path: str, name: str) -> bool:
+    """Whether a message means this library: by its path, or by the name alone."""
+    return os.path.basename(path) == name or os.path.realpath(path) == os.path.realpath(name)
+
+
+def lacking(needed: Iterable[str]) -> str:
+    """What this Python has not of all that a program needs, and what to do."""
+    if sys.version_info < OLDEST:
+        return f"this Python is older than 3.9; {remedy(needed)}"
+    settle()
     missing = []
-    for name in needed:
-        try:
-            importlib.import_module(name)
-        except ImportError:
-            missing.append(name)
-    return f"this Python has no {', '.join(missing)}" if missing else ""
+    with elsewhere():  # a matplotlibrc in this folder would be read
+        for name in needed:
+            try:
+                importlib.import_module(name)
+            except Exception as error:  # pylint: disable=broad-except
+                if not isinstance(error, ModuleNotFoundError) or error.name != name:
+                    return why_broken(name, error)
+                missing.append(name)
+    return f"this Python has no {', '.join(missing)}; {remedy(needed)}" if missing else ""
+
+
+@contextlib.contextmanager
+def elsewhere() -> Iterator[None]:
+    """In the folder of this package."""
+    try:
+        here = os.open(".", os.O_RDONLY)
+    except OSError:  # a folder that nobody may read
+        yield
+        return
+    try:
+        os.chdir(os.path.dirname(os.path.abspath(__file__)))
+        yield
+    finally:
+        os.fchdir(here)
+        os.close(here)
 
 
 def remedy(needed: Iterable[str]) -> str:
@@ -65,13 +134,14 @@ def start(name: str) -> int:
     module, needed = PROGRAMS[name]
     reason = lacking(needed)
     if reason:
-        print(f"{name}: {reason}; {remedy(needed)}", file=sys.stderr)
+        print(f"{name}: {reason}", file=sys.stderr)
         return 2
     from chorale import command
 
     return command.run(name, importlib.import_module(module).main)
 
 
-compare, info, plot, project, report, weights = (
-    partial(start, name) for name in ("compare", "info", "plot", "project", "report", "weights")
+compare, info, plot, project, report, view, weights = (
+    partial(start, name)
+    for name in ("compare", "info", "plot", "project", "report", "view", "weights")
 )

@@ -48,12 +48,35 @@ class State(NamedTuple):
     @property
     def clock(self) -> str:
         """`t = 2.1 of 5`"""
-        return "" if np.isnan(self.time) else f"t = {self.time:.3g} of {self.horizon:.6g}"
+        return "" if np.isnan(self.time) else clock_words(self.time, self.horizon)
+
+
+def clock_words(time: float, horizon: float) -> str:
+    """`t = 2.1 of 5`; never `8 of 8` of a time before 8."""
+    for digits in range(3, 17):
+        words = f"{time:.{digits}g}"
+        if time >= horizon or float(words) < horizon:
+            break
+    return f"t = {words} of {horizon:.8g}"
+
+
+def realizations_of(run: Run) -> tuple[int, int]:
+    """How many have reached the last frame, and how many there are to be; of a run with
+    observables."""
+    name = "energy" if "energy" in run.observables else next(iter(run.observables))
+    seen = run.observables[name]
+    rows, every = seen.value.shape[:2]
+    if not 0 < len(seen) == rows:
+        return 0, every
+    last = seen.value[rows - 1].reshape(every, -1)
+    return int(np.isfinite(last).all(axis=1).sum()), every
 
 
 def lock_of(path: str) -> str:
     """`held` by a run that goes on, `left` by one that was killed, else empty."""
     name = os.path.splitext(path)[0] + ".lock"
+    if not os.path.isfile(name):  # to open a pipe is to wait
+        return ""
     try:
         with open(name, "rb") as file:
             asked = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
@@ -65,8 +88,9 @@ def lock_of(path: str) -> str:
 
 def job_of(path: str) -> str:
     """The job of Slurm that the lock beside results names; empty without one."""
+    lock = Path(os.path.splitext(path)[0] + ".lock")
     try:
-        text = Path(os.path.splitext(path)[0] + ".lock").read_text("utf-8", errors="replace")
+        text = lock.read_text("utf-8", errors="replace") if lock.is_file() else ""
     except OSError:
         return ""
     found = re.search(r"Slurm job (\d+)", text)
@@ -119,9 +143,7 @@ def reached(run: Run) -> dict:
         found["horizon"] = keys.real("layers_horizon")
     energy = run.observables.get("energy")
     if energy is not None:
-        known = ~np.isnan(energy.values())
-        found["wanted"] = known.shape[1]
-        found["done"] = int(known[-1].sum()) if len(energy.value) == len(known) > 0 else 0
+        found["done"], found["wanted"] = realizations_of(run)
         found["time"] = float(energy.time[-1]) if len(energy) else 0.0
     elif run.realizations_done is not None:
         found["done"] = run.realizations_done

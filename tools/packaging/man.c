@@ -105,7 +105,7 @@ int main(void) {
   PrintTag("study -help", "");
   puts("every key of the study with its default, unit, meaning and range");
   PrintTag("study ... -dry_run", "");
-  puts("checks the deck; prints resolved parameters, memory and cost per rank");
+  puts("checks the deck; prints resolved parameters, memory and how long it would take");
   PrintTag("--keys", "");
   puts("the keys of all studies as a page in Markdown");
   PrintTag("--version", "");

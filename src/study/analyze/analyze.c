@@ -238,6 +238,14 @@ static PetscErrorCode View(void *state) {
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode Guess(void *state, StudyGuess *guess) {
+  Analysis *analysis = state;
+
+  PetscFunctionBeginUser;
+  PetscCall(AnalyzeGuess(&analysis->measures, analysis->tokens, guess));
+  PetscFunctionReturn(0);
+}
+
 /* What the tokens of a frame are compared with, NULL when there is nothing. */
 static PetscErrorCode Compared(Analysis *analysis, PetscInt r, PetscInt f, Tokens *compared, PetscBool *good) {
   const PetscInt frame = analysis->first + f * analysis->every;
@@ -306,6 +314,7 @@ const Study StudyAnalyze = {
     .size = sizeof(Analysis),
     .create = Create,
     .view = View,
+    .guess = Guess,
     .step = Read,
     .frame = Measure,
     .report = Report,

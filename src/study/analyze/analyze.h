@@ -25,6 +25,7 @@ AnalyzeReference AnalyzeGetReference(const AnalyzeOptions *options);
 /* beta is that of MMD^2. Collective. */
 PetscErrorCode AnalyzeMeasuresCreate(Tokens tokens, const AnalyzeOptions *options, PetscReal beta,
                                      AnalyzeMeasures *measures);
+PetscErrorCode AnalyzeGuess(const AnalyzeMeasures *measures, Tokens tokens, StudyGuess *guess);
 PetscErrorCode AnalyzeMeasuresView(const AnalyzeMeasures *measures, Tokens tokens, const EnsembleLayout *layout,
                                    PetscInt frames);
 /* values, in the order of quantity[]; reference NULL: the distances are NaN. Collective on the tokens. */

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "study/model.h"
 #include "study/report.h"
 
 #define DIRECTIONS 16 /* of sliced, rounded up to whole orthonormal frames */
@@ -69,6 +70,18 @@ PetscErrorCode AnalyzeMeasuresCreate(Tokens tokens, const AnalyzeOptions *option
   if (measures->coordinates)
     Add(measures, "coordinate_hist", layout.dim * bins, NULL,
         "weight of the tokens in each of the equal bins of [-1,1], coordinate after coordinate");
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode AnalyzeGuess(const AnalyzeMeasures *measures, Tokens tokens, StudyGuess *guess) {
+  TokensLayout layout;
+
+  PetscFunctionBeginUser;
+  *guess = (StudyGuess){.step = 0};
+  PetscCall(TokensGetLayout(tokens, &layout));
+  if (measures->reference != DISTANCE_NONE && !IsSliced(measures))
+    guess->transport = DistanceTransportSeconds(layout.dim, layout.count, layout.count, PETSC_TRUE, measures->tol);
+  if (measures->pairs) guess->frame = ModelSeconds((PetscReal)layout.count * (PetscReal)layout.count * layout.dim);
   PetscFunctionReturn(0);
 }
 

@@ -2,7 +2,7 @@
 #include "study/options.h"
 
 const OptionKey AnalyzeKeys[] = {
-    STRING_KEY(AnalyzeOptions, file, "analyze_file", "", .shown = "(needed)",
+    STRING_KEY(AnalyzeOptions, file, "analyze_file", "", .shown = "(needed)", .reads = PETSC_TRUE,
                .help = "What to analyze: a trajectory (.h5md) of simulate, or a results file with the trajectories of "
                        "its realizations beside it; that of a running or killed job counts as far as it goes."),
     INT_KEY(AnalyzeOptions, first, "analyze_first", "0", 0, 2147483647, "frames",
@@ -15,7 +15,8 @@ const OptionKey AnalyzeKeys[] = {
                .words = OPTION_WORDS("none", "first", "previous", "other"),
                .help = "Adds W2^2 and MMD^2 (with attention_beta) of each frame's token measure to that of the first "
                        "analyzed frame, of the one analyzed before, or of the same frame of analyze_other."),
-    STRING_KEY(AnalyzeOptions, other, "analyze_other", "", .shown = "(none)", .needs = {{"analyze_distance", "other"}},
+    STRING_KEY(AnalyzeOptions, other, "analyze_other", "", .shown = "(none)", .reads = PETSC_TRUE,
+               .needs = {{"analyze_distance", "other"}},
                .help = "File like analyze_file of as many tokens, components and realizations, for analyze_distance "
                        "other."),
     CHOICE_KEY(AnalyzeOptions, transport, "analyze_transport", "auto", .words = OPTION_WORDS("auto", "sliced"),

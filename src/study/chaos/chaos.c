@@ -7,7 +7,7 @@ static const QuantityText texts[] = {
     {"w2sq", "1",
      "W2^2 by `method` between N tokens and the reference, its supremum over the frames: the upper end of what is "
      "certified, the cost of a plan"},
-    {"w2sq_low", "1", "the same of the lower end: W2^2 is not below it"},
+    {"w2sq_low", "1", "supremum over the frames of the certified lower end of W2^2"},
     {"w2sq_high", "1", "w2sq once more: W2^2 is not above it"},
     {"w2sq_gap", "1", "largest of (w2sq_high - w2sq_low) / w2sq_high over the N"},
     {"mmd2", "1", "MMD^2, with kernel e^(beta <x,y>), of N tokens to the reference, its supremum over the frames"},
@@ -19,6 +19,9 @@ static const QuantityText texts[] = {
     {"slope_coupling", "1", "slope of log coupling against log N"},
     {"bound", "1", "the paper's rate r_d(N) of W2^2, without its constant"},
     {"intrinsic", "1", "rate of W2^2 of smooth laws in the d - 1 dimensions of the sphere, without its constant"},
+    {"method", "-", "how W2 is computed"},
+    {"reference", "-",
+     "what N tokens are compared with: twin, another N tokens; nested, more of them; or a quadrature"},
     {"slope_bound", "1", "slope of log bound against log N"},
     {"slope_intrinsic", "1", "slope of log intrinsic against log N"},
     {0}};
@@ -62,6 +65,8 @@ static PetscErrorCode Create(void *state, Run run) {
   chaos->run = run;
   PetscCall(ModelOptionsRead(&options));
   PetscCall(ChaosDesignRead(&options, design));
+  if (design->reference == CHAOS_TWIN) PetscCall(RunFix(run, "chaos_reference", NULL)); /* see ChaosStartSystems */
+  if (design->restarts) PetscCall(RunFix(run, "chaos_restarts", NULL));
   PetscCall(RunCreateEnsemble(run, &options.ensemble, TokensBlockCount(design->largest), &chaos->layout));
   PetscCall(NoiseCreate(design->dim, &options.noise, &chaos->noise));
   PetscCall(NoiseCreateField(chaos->noise, &chaos->field));
@@ -108,6 +113,22 @@ static PetscErrorCode View(void *state) {
     PetscCall(PetscPrintf(chaos->layout.shards, "the largest set of tokens:\n"));
     PetscCall(SystemView(largest, chaos->noise));
   }
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Guess(void *state, StudyGuess *guess) {
+  Chaos *chaos = state;
+  PetscReal flops, sum = 0;
+
+  PetscFunctionBeginUser;
+  *guess = (StudyGuess){.transport = ChaosTransportSeconds(&chaos->design)};
+  for (PetscInt i = 0; i < chaos->design.counts; i++) {
+    PetscCall(SystemGetFlops(&chaos->system[i], chaos->noise, &flops));
+    sum += chaos->twin[i].tokens ? 2 * flops : flops;
+  }
+  flops = 0;
+  if (chaos->reference.tokens) PetscCall(SystemGetFlops(&chaos->reference, chaos->noise, &flops));
+  guess->step = ModelSeconds(sum + flops);
   PetscFunctionReturn(0);
 }
 
@@ -187,6 +208,7 @@ const Study StudyChaos = {
     .create = Create,
     .keep = Keep,
     .view = View,
+    .guess = Guess,
     .start = Begin,
     .step = Step,
     .frame = Measure,

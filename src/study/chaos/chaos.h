@@ -31,6 +31,8 @@ typedef struct {
 /* design.c: from the deck, checked; but for frames. Collective. */
 PetscErrorCode ChaosDesignRead(const ModelOptions *model, ChaosDesign *design);
 PetscErrorCode ChaosDesignView(const ChaosDesign *design, const EnsembleLayout *layout);
+/* About how many seconds W2^2 of every N takes in a frame. Pure. */
+PetscReal ChaosTransportSeconds(const ChaosDesign *design);
 /* Tokens or nodes that those of count i are compared with. */
 PetscInt64 ChaosComparedCount(const ChaosDesign *design, PetscInt i);
 

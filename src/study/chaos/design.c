@@ -132,18 +132,24 @@ PetscInt64 ChaosComparedCount(const ChaosDesign *design, PetscInt i) {
   return design->reference == CHAOS_TWIN ? design->count[i] : design->size;
 }
 
-/* How W2^2 is found and how long that takes: in every frame of the first start, for every N. Nodes have a distance to
- * the limit of their own. */
-static PetscErrorCode ViewTransport(const ChaosDesign *design, const EnsembleLayout *layout) {
-  const MPI_Comm comm = layout->world;
+PetscReal ChaosTransportSeconds(const ChaosDesign *design) {
   const PetscBool equal = design->reference == CHAOS_QUADRATURE ? PETSC_FALSE : PETSC_TRUE;
   PetscReal seconds = 0;
 
-  PetscFunctionBeginUser;
   for (PetscInt i = 0; i < design->counts; i++)
     seconds +=
         DistanceTransportSeconds(design->dim, design->count[i], ChaosComparedCount(design, i), equal, design->tol);
-  PetscCall(ReportTransport(layout, design->dim, design->tol, seconds * (PetscReal)design->frames));
+  return seconds;
+}
+
+/* How W2^2 is found and how long that takes, in every frame of the first start. Nodes have a distance to the limit of
+ * their own. */
+static PetscErrorCode ViewTransport(const ChaosDesign *design, const EnsembleLayout *layout) {
+  const MPI_Comm comm = layout->world;
+
+  PetscFunctionBeginUser;
+  PetscCall(
+      ReportTransport(layout, design->dim, design->tol, ChaosTransportSeconds(design) * (PetscReal)design->frames));
   if (design->reference == CHAOS_QUADRATURE) {
     const PetscReal M = (PetscReal)design->size, own = design->dim == 2 ? PetscSqr(2 * PETSC_PI / M) / 12 : 2 / M;
 

@@ -19,11 +19,11 @@ const OptionKey ChaosKeys[] = {
 
 const OptionTable ChaosTable = {
     .study = "chaos",
-    .groups = (const OptionGroup[]){MODEL_KEYS,
+    .groups = (const OptionGroup[]){MODEL_KEYS_FROM("!tokens_frame", NULL), /* it has starts beyond the ensemble */
                                     {OutputKeys, OUTPUT_FRAMES},
                                     {.keys = ChaosKeys},
                                     {.keys = DistanceKeys},
-                                    {.keys = CheckpointKeys},
+                                    {CheckpointKeys, "!checkpoint_keep"},
                                     RUN_KEYS,
                                     {.keys = NULL}},
     .changes = (const OptionKey[]){{.name = "tokens_count", .lists = PETSC_TRUE},

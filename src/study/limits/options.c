@@ -51,7 +51,7 @@ const OptionTable LimitsTable = {
                                     {OutputKeys, OUTPUT_FILES},
                                     {.keys = LimitsKeys},
                                     {.keys = CouplingKeys},
-                                    {.keys = CheckpointKeys},
+                                    {CheckpointKeys, "!checkpoint_keep"},
                                     RUN_KEYS,
                                     {.keys = NULL}},
     .changes = (const OptionKey[]){

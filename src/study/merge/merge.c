@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "io/hdf.h"
+#include "run/results_read.h"
 #include "study/studies.h"
 
 enum { FILES_MOST = 4096, TEXT = 64 };
@@ -28,17 +29,33 @@ static PetscBool IsFree(const char *key) {
   return joined || CheckpointMayChange(key) ? PETSC_TRUE : PETSC_FALSE;
 }
 
+/* Does a key name files of the same contents, wherever they were? Refuses files of other contents. */
+static PetscErrorCode CompareInput(const char *path, const char *key, Hdf hdf, Hdf first, PetscBool *same) {
+  char name[2 * TEXT], sums[2][TEXT];
+  PetscBool found[2];
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscSNPrintf(name, sizeof(name), "%s_crc32", key));
+  PetscCall(HdfReadAttribute(first, "/provenance", name, TEXT, sums[0], &found[0]));
+  PetscCall(HdfReadAttribute(hdf, "/provenance", name, TEXT, sums[1], &found[1]));
+  *same = found[0] && found[1] ? PETSC_TRUE : PETSC_FALSE;
+  PetscCheck(!*same || !strcmp(sums[0], sums[1]), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+             "merge_files = %s: its %s had other contents than that of the first file", path, key);
+  PetscFunctionReturn(0);
+}
+
 /* Refuses a deck that is not that of the first file. */
 static PetscErrorCode CompareDeck(const char *path, Hdf hdf, const char *first_path, Hdf first) {
   char old[PETSC_MAX_PATH_LEN], new[PETSC_MAX_PATH_LEN];
   const char *key;
-  PetscBool found[2];
+  PetscBool found[2], same = PETSC_FALSE;
 
   PetscFunctionBeginUser;
   for (PetscInt i = -1; i < 0 || (key = DeckName(i)); i++) {
     const char *group = i < 0 ? "/provenance" : "/parameters";
     if (i < 0) key = "version";
-    if (IsFree(key)) continue;
+    PetscCall(CompareInput(path, key, hdf, first, &same));
+    if (same || IsFree(key)) continue;
     PetscCall(HdfReadAttribute(first, group, key, sizeof(old), old, &found[0]));
     PetscCall(HdfReadAttribute(hdf, group, key, sizeof(new), new, &found[1]));
     PetscCheck(found[0] == found[1] && (!found[0] || !strcmp(old, new)), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
@@ -149,7 +166,8 @@ static PetscErrorCode Inspect(Merge *merge, PetscInt file, Hdf hdf, Hdf first, S
   PetscFunctionReturn(0);
 }
 
-/* All files beside the first, and what follows from them. An open file would meet MPI_Finalize. */
+/* All files beside the first, and what follows from them. HDF5 would close an open file after MPI_Finalize, and
+ * fail. */
 static PetscErrorCode InspectAll(Merge *merge, StudyFinder find) {
   PetscErrorCode code;
   Hdf first, hdf;
@@ -187,76 +205,6 @@ static PetscErrorCode CheckTarget(const Merge *merge) {
   PetscFunctionReturn(0);
 }
 
-/* One quantity of one file into the rows of this group's realizations; before: realizations of the files before. */
-static PetscErrorCode ReadQuantity(const Merge *merge, PetscInt file, PetscInt before, const Quantity *quantity,
-                                   PetscInt first, Results results, const EnsembleLayout *layout, Hdf hdf) {
-  const PetscBool framed = quantity->kind == QUANTITY_REALIZATION ? PETSC_FALSE : PETSC_TRUE;
-  const PetscInt k = QuantitySize(quantity), n = merge->each[file];
-  const PetscInt frames = framed ? ResultsGetFrames(results)->count : 1;
-  PetscInt64 shape[5] = {frames, n};
-  int rank = framed ? 2 : 1;
-  char path[PETSC_MAX_PATH_LEN];
-  PetscReal *values;
-
-  PetscFunctionBeginUser;
-  for (PetscInt i = 0; i < quantity->rank; i++) shape[2 + i] = quantity->shape[i];
-  rank += (int)quantity->rank;
-  if (quantity->kind == QUANTITY_OBSERVABLE)
-    PetscCall(PetscSNPrintf(path, sizeof(path), "/observables/%s/value", quantity->name));
-  else
-    PetscCall(PetscSNPrintf(path, sizeof(path), "/study/%s/%s", merge->study, quantity->name));
-  PetscCall(HdfCheckShape(hdf, path, rank, framed ? shape : shape + 1));
-  PetscCall(PetscMalloc1((size_t)frames * (size_t)n * (size_t)k, &values));
-  PetscCall(HdfReadReals(hdf, path, values));
-  for (PetscInt f = 0; f < frames; f++)
-    for (PetscInt r = 0; r < n; r++) {
-      const PetscInt i = (before + r) / layout->groups;
-      PetscReal *to = framed ? ResultsFrame(results, i, f) : ResultsTail(results, i);
-      if ((before + r) % layout->groups == layout->group)
-        PetscCall(PetscArraycpy(to + first, values + ((size_t)f * (size_t)n + (size_t)r) * (size_t)k, k));
-    }
-  PetscCall(PetscFree(values));
-  PetscFunctionReturn(0);
-}
-
-/* Numbers of the whole run are those of the first file, which may have fewer than there is room for. */
-static PetscErrorCode ReadShared(const Merge *merge, Checkpoint checkpoint, Hdf hdf) {
-  PetscInt64 shape[8], size;
-  char path[PETSC_MAX_PATH_LEN];
-  const char *name;
-  PetscReal *values;
-  PetscBool exists;
-  PetscInt n;
-  int rank;
-
-  PetscFunctionBeginUser;
-  for (PetscInt i = 0;; i++) {
-    PetscCall(CheckpointGetShared(checkpoint, i, &name, &n, &values));
-    if (!name) break;
-    PetscCall(PetscSNPrintf(path, sizeof(path), "/study/%s/%s", merge->study, name));
-    PetscCall(HdfExists(hdf, path, &exists));
-    if (!exists) continue;
-    PetscCall(HdfGetShape(hdf, path, &rank, shape));
-    size = 1;
-    for (int s = 0; s < rank; s++) size *= shape[s];
-    PetscCheck(size <= n, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT, "merge_files = %s: dataset '%s' has another shape",
-               merge->path[0], path);
-    PetscCall(HdfReadReals(hdf, path, values));
-  }
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode ReadFile(const Merge *merge, PetscInt file, PetscInt before, Results results,
-                               const EnsembleLayout *layout, Hdf hdf) {
-  const Quantity *quantity;
-  PetscInt first;
-
-  PetscFunctionBeginUser;
-  for (PetscInt i = 0; (quantity = ResultsGetQuantity(results, i, &first)); i++)
-    if (quantity->name) PetscCall(ReadQuantity(merge, file, before, quantity, first, results, layout, hdf));
-  PetscFunctionReturn(0);
-}
-
 /* What was joined: seeds in /parameters, names in /provenance. */
 static PetscErrorCode Label(const Merge *merge, Results results) {
   size_t room = 1;
@@ -280,18 +228,22 @@ static PetscErrorCode Label(const Merge *merge, Results results) {
 
 static PetscErrorCode Read(void *context, Results results, Checkpoint checkpoint, const EnsembleLayout *layout) {
   Merge *merge = context;
+  ResultsPart part = {.first = 0};
+  char first[PETSC_MAX_PATH_LEN + 16];
   PetscErrorCode code;
-  PetscInt before = 0;
   Hdf hdf;
 
   PetscFunctionBeginUser;
+  (void)layout;
+  PetscCall(PetscSNPrintf(first, sizeof(first), "merge_files = %s", merge->path[0]));
   for (PetscInt i = 0; i < merge->count; i++) {
+    part.realizations = merge->each[i];
     PetscCall(HdfOpen(PETSC_COMM_WORLD, merge->path[i], "r", "merge_files", &hdf));
-    code = ReadFile(merge, i, before, results, layout, hdf);
-    if (!code && !i) code = ReadShared(merge, checkpoint, hdf);
+    code = ResultsReadRows(results, hdf, &part);
+    if (!code && !i) code = ResultsReadShared(results, hdf, first, checkpoint); /* those of the first file */
     PetscCall(HdfClose(&hdf));
     PetscCall(code);
-    before += merge->each[i];
+    part.first += part.realizations;
   }
   PetscCall(Label(merge, results));
   PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s: %" PetscInt_FMT " realizations of %" PetscInt_FMT " files\n",

@@ -2,7 +2,7 @@
 #include "study/options.h"
 
 const OptionKey MergeKeys[] = {
-    STRING_KEY(MergeOptions, files, "merge_files", "", .shown = "(needed)", .lists = PETSC_TRUE,
+    STRING_KEY(MergeOptions, files, "merge_files", "", .shown = "(needed)", .lists = PETSC_TRUE, .reads = PETSC_TRUE,
                .help = "Results files to join, in the order in which their realizations shall stand, separated by "
                        "commas: of one study and deck, but with other seeds."),
     {.name = NULL}};

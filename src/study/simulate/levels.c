@@ -84,6 +84,7 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscCall(RunSetFrames(run, (PetscInt)options.layers.depth, options.layers.horizon, FRAMES_SHARE));
   PetscCall(LevelsCheckFrames(&levels->plan, RunGetFrames(run)));
   PetscCall(RunSetStride(run, levels->plan.stride));
+  PetscCall(RunFix(run, NULL, "scheme_levels"));
   PetscCall(ExtrasOptionsRead(&extras));
   PetscCall(ExtrasCreate(options.start.count, (PetscInt)options.start.dim, &extras, &levels->extras));
   PetscCall(RunDeclareObservables(run, options.attention.energy_beta));

@@ -20,8 +20,10 @@ typedef struct {
   PetscReal cost[LEVELS_MOST];  /* C_k: steps of a sample */
 } LevelsPlan;
 
-/* levels_plan.c: does the deck ask for levels? Then frames are those of the start and of T unless it says more. */
+/* levels_plan.c: does the deck ask for levels? */
 PetscErrorCode LevelsAsked(PetscBool *asked);
+/* output_every, where it does: frames are those of the start and of T unless the deck says more. */
+PetscErrorCode LevelsResolveEvery(MPI_Comm world, char *value, size_t size);
 /* The plan; refuses (user input) models without a coupling of two depths. Collective on PETSC_COMM_WORLD, as what
  * follows. */
 PetscErrorCode LevelsPlanRead(const ModelOptions *options, LevelsPlan *plan);

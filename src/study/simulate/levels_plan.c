@@ -22,20 +22,32 @@ const OptionKey LevelsKeys[] = {
     {.name = NULL}};
 
 PetscErrorCode LevelsAsked(PetscBool *asked) {
+  const char *const *values, *key;
   LevelsOptions options;
-  LayersOptions layers;
-  PetscBool given;
-  char depth[32];
+  PetscBool given, numeric;
+  PetscInt n;
 
   PetscFunctionBeginUser;
   PetscCall(DeckRead(LevelsKeys, &options));
-  *asked = options.count > 0 ? PETSC_TRUE : PETSC_FALSE;
-  if (!*asked) PetscFunctionReturn(0);
-  /* A frame measures every sample: by default there are those of the start and of T. */
   PetscCall(DeckHas("output_every", &given));
+  *asked = options.count > 0 ? PETSC_TRUE : PETSC_FALSE;
+  for (PetscInt i = 0; *asked && !given && (key = DeckAxis(i, &n, &values, &numeric)); i++)
+    PetscCheck(strcmp(key, "layers_depth"), PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
+               "%s = %s,...: must be one value with scheme_levels unless output_every is given", key, values[0]);
+  PetscFunctionReturn(0);
+}
+
+/* A frame measures every sample. */
+PetscErrorCode LevelsResolveEvery(MPI_Comm world, char *value, size_t size) {
+  LayersOptions layers;
+  PetscBool asked = PETSC_FALSE;
+
+  PetscFunctionBeginUser;
+  (void)world;
+  PetscCall(LevelsAsked(&asked));
+  if (!asked) PetscFunctionReturn(0);
   PetscCall(LayersOptionsRead(&layers));
-  PetscCall(PetscSNPrintf(depth, sizeof(depth), "%" PetscInt64_FMT, layers.depth));
-  if (!given) PetscCall(DeckResolve("output_every", depth));
+  PetscCall(PetscSNPrintf(value, size, "%" PetscInt64_FMT, layers.depth));
   PetscFunctionReturn(0);
 }
 

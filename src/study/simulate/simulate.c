@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "run/control.h"
 #include "run/extras.h"
 #include "study/simulate/levels.h"
 #include "study/studies.h"
@@ -19,10 +20,12 @@ typedef struct {
   Noise noise;
   Field field;
   Extras extras;
+  Control control;
 } Simulation;
 
 static PetscErrorCode CreateObjects(Simulation *simulation, const ModelOptions *options) {
   const PetscInt64 count = options->start.count;
+  PetscBool layered;
 
   PetscFunctionBeginUser;
   PetscCall(SystemCreate(simulation->layout.shards, count, options, &simulation->system));
@@ -31,7 +34,10 @@ static PetscErrorCode CreateObjects(Simulation *simulation, const ModelOptions *
   PetscCall(NoiseCheckCount(simulation->noise, count));
   PetscCall(NoiseCreateField(simulation->noise, &simulation->field));
   PetscCall(SchemeCheck(simulation->system.scheme, simulation->noise, simulation->dt));
+  if (simulation->control) PetscCall(SchemeSetWatcher(simulation->system.scheme, ControlWatch, simulation->control));
   PetscCall(RunSetTrajectories(simulation->run, simulation->system.tokens));
+  PetscCall(AttentionIsLayered(simulation->system.attention, &layered));
+  if (layered) PetscCall(RunFix(simulation->run, NULL, "attention_weights"));
   PetscFunctionReturn(0);
 }
 
@@ -53,6 +59,8 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscCall(ExtrasCreate(options.start.count, (PetscInt)options.start.dim, &extras, &simulation->extras));
   PetscCall(RunDeclareObservables(run, options.attention.energy_beta));
   PetscCall(ExtrasDeclare(simulation->extras, RunGetResults(run)));
+  PetscCall(ControlCreate(RunGetResults(run), &options.start, (PetscInt)options.layers.depth, simulation->dt,
+                          &simulation->control));
   if (!RunReads(run)) PetscCall(CreateObjects(simulation, &options));
   PetscFunctionReturn(0);
 }
@@ -61,6 +69,7 @@ static PetscErrorCode Destroy(void *state) {
   Simulation *simulation = state;
 
   PetscFunctionBeginUser;
+  PetscCall(ControlDestroy(&simulation->control));
   PetscCall(ExtrasDestroy(&simulation->extras));
   PetscCall(FieldDestroy(&simulation->field));
   PetscCall(NoiseDestroy(&simulation->noise));
@@ -94,8 +103,21 @@ static PetscErrorCode View(void *state) {
   if (simulation->layout.group || !simulation->system.tokens) PetscFunctionReturn(0);
   PetscCall(SystemView(&simulation->system, simulation->noise));
   PetscCall(ExtrasView(simulation->extras, simulation->system.tokens));
+  PetscCall(ControlView(simulation->control, simulation->layout.shards));
   PetscCall(SimulateViewTotal(simulation->run, &simulation->system, simulation->noise, simulation->barycentre,
                               simulation->kept));
+  PetscFunctionReturn(0);
+}
+
+/* A frame has the kernel sums of attention, for the energy. */
+static PetscErrorCode Guess(void *state, StudyGuess *guess) {
+  Simulation *simulation = state;
+  PetscReal step, frame, travel, bytes;
+
+  PetscFunctionBeginUser;
+  PetscCall(SimulateGetCost(&simulation->system, simulation->noise, simulation->barycentre, &step, &bytes));
+  PetscCall(AttentionGetCost(simulation->system.attention, &frame, &travel, &bytes));
+  *guess = (StudyGuess){.step = ModelSeconds(step), .frame = ModelSeconds(frame)};
   PetscFunctionReturn(0);
 }
 
@@ -114,6 +136,7 @@ static PetscErrorCode Step(void *state, PetscInt r, PetscInt l, PetscBool *ended
 
   PetscFunctionBeginUser;
   (void)ended;
+  PetscCall(ControlSetStep(simulation->control, l, RunGetTail(simulation->run)));
   /* G: one function on the sphere, shared by all tokens */
   PetscCall(NoiseDraw(simulation->noise, r, l, simulation->field));
   PetscCall(SystemStep(&simulation->system, r, l, simulation->field, simulation->dt));
@@ -124,10 +147,20 @@ static PetscErrorCode Measure(void *state, PetscInt r, PetscInt f, PetscReal val
   Simulation *simulation = state;
 
   PetscFunctionBeginUser;
-  (void)r, (void)f;
+  (void)r;
   PetscCall(ObservablesEvaluate(simulation->system.tokens, simulation->system.attention, values));
+  if (!f)
+    PetscCall(ControlBegin(simulation->control, values[ObservableFirst(OBSERVE_ORDER)], RunGetTail(simulation->run)));
   PetscCall(ExtrasEvaluate(simulation->extras, simulation->system.tokens, simulation->system.attention,
                            values + OBSERVE_VALUES));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Report(void *state, const Samples *samples, Results results) {
+  const Simulation *simulation = state;
+
+  PetscFunctionBeginUser;
+  PetscCall(ControlReport(simulation->control, samples, results));
   PetscFunctionReturn(0);
 }
 
@@ -149,13 +182,17 @@ const Study StudySimulate = {
     .size = sizeof(Simulation),
     .checkpoints = PETSC_TRUE,
     .thins = PETSC_TRUE,
+    .grows = PETSC_TRUE,
     .select = Select,
+    .others = (const Study *const[]){&StudySimulateLevels, NULL},
     .create = Create,
     .keep = Keep,
     .view = View,
     .cost = Cost,
+    .guess = Guess,
     .start = Begin,
     .step = Step,
     .frame = Measure,
+    .report = Report,
     .destroy = Destroy,
 };

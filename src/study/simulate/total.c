@@ -3,28 +3,23 @@
 
 PetscErrorCode SimulateGetCost(const System *system, Noise noise, PetscBool barycentre, PetscReal *flops,
                                PetscReal *bytes) {
-  PetscReal attention[3], noises[2], mean[2], scheme;
+  PetscReal attention[3], noises[2], mean[2] = {0}, scheme;
   PetscInt stages;
   PetscMPIInt size;
-  PetscBool zero;
   TokensLayout layout;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(system->tokens, &layout));
   PetscCallMPI(MPI_Comm_size(layout.comm, &size));
   const PetscReal mine = (PetscReal)((layout.blocks + size - 1) / size) * layout.block;
-  PetscCall(AttentionIsZero(system->attention, &zero));
   PetscCall(AttentionGetCost(system->attention, &attention[0], &attention[1], &attention[2]));
   PetscCall(NoiseGetCost(noise, (PetscReal)layout.count, mine, &noises[0], &noises[1]));
   PetscCall(SchemeGetStages(system->scheme, &stages));
   PetscCall(SchemeGetBytes(system->scheme, &scheme));
-  if (barycentre) {
-    PetscCall(AttentionBarycentreGetCost(system->attention, &mean[0], &mean[1]));
-    noises[0] += mean[0];
-    noises[1] += mean[1];
-  }
-  *flops = (PetscReal)stages * ((zero ? 0 : attention[0]) + noises[0]);
-  *bytes = 8 * mine * (layout.dim + 1) + attention[2] + noises[1] + scheme +
+  if (barycentre) PetscCall(AttentionBarycentreGetCost(system->attention, &mean[0], &mean[1]));
+  PetscCall(SystemGetFlops(system, noise, flops));
+  *flops += (PetscReal)stages * mean[0];
+  *bytes = 8 * mine * (layout.dim + 1) + attention[2] + noises[1] + mean[1] + scheme +
            8 * mine * layout.dim; /* what goes to a checkpoint */
   PetscFunctionReturn(0);
 }

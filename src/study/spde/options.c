@@ -17,7 +17,7 @@ const OptionTable SpdeTable = {
                                     {OutputKeys, OUTPUT_FRAMES},
                                     {.keys = DensityKeys},
                                     {.keys = SpdeKeys},
-                                    {.keys = CheckpointKeys},
+                                    {CheckpointKeys, "!checkpoint_keep"},
                                     RUN_KEYS,
                                     {.keys = NULL}},
     .changes = (const OptionKey[]){

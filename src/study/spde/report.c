@@ -8,8 +8,8 @@
 static const char *const names[SPDE_NUMBERS] = {"mass", "min_density",   "energy", "distance", "entropy",
                                                 "tail", "tokens_energy", "mmd",    "sobolev",  "distance_low"};
 
-/* When densities outgrew their degrees, and what that makes of the table: means end with the last frame that all
- * realizations have reached; the first is reached by all. */
+/* When densities became too sharp for the spectral resolution, and what that makes of the table: means end with the
+ * last frame that all realizations have reached; the first is reached by all. */
 static PetscErrorCode ReportOutgrown(const Samples *samples, const PetscReal resolved[], Results results) {
   const PetscReal *outgrown = samples->all + samples->width - 1; /* the only number of a realization */
   const PetscInt R = samples->realizations;
@@ -30,8 +30,8 @@ static PetscErrorCode ReportOutgrown(const Samples *samples, const PetscReal res
   }
   if (count) {
     PetscCall(ResultsSay(results,
-                         "the density has outgrown its degrees in %" PetscInt_FMT " of %" PetscInt_FMT
-                         " realizations, first in realization %" PetscInt_FMT
+                         "the density has become too sharp for the spectral resolution in %" PetscInt_FMT
+                         " of %" PetscInt_FMT " realizations, first in realization %" PetscInt_FMT
                          " at t = %.4g: they are compared up to there (raise spde_degree to go on)\n",
                          count, R, first, (double)when));
     PetscCall(ResultsSay(results,

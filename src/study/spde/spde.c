@@ -33,14 +33,15 @@ static const QuantityText texts[] = {
     {"energy", "1", "E_beta of the density"},
     {"distance", "1",
      "between tokens and density, on the circle W2, the upper end of what is certified, on the sphere MMD"},
+    {"distance_kind", "-", "what distance is: W2 on the circle, MMD on the sphere"},
     {"distance_low", "1", "lower end of what is certified of distance: the same where W2 is proved exact, and of MMD"},
     {"entropy", "1", "-integral rho log(|S| rho) of the density rho: 0 when uniform, else negative"},
     {"tail", "1", "share of the density's L2 norm in the upper third of its degrees"},
     {"tokens_energy", "1", "E_beta of the tokens"},
     {"mmd", "1", "MMD, with kernel e^(attention_beta <x,y>), between tokens and density"},
     {"sobolev", "1", "distance of tokens and density in the Sobolev norm of order -2"},
-    {"outgrown", "time", "time at which the density of a realization outgrew its degrees; NaN: never"},
-    {"outgrown_count", "realizations", "realizations whose density outgrew its degrees"},
+    {"outgrown", "time", "time at which the density of a realization became too sharp for its degrees; NaN: never"},
+    {"outgrown_count", "realizations", "realizations whose density became too sharp for its degrees"},
     {"outgrown_first", "time", "time at which the first of them did"},
     {"means_until", "time", "up to when all realizations are resolved: means end there"},
     {"resolved", "realizations", "realizations whose density is still held by its degrees"},
@@ -50,7 +51,7 @@ static const QuantityText texts[] = {
     {"snapshot_density", "1", "density on the map, with respect to the surface measure"},
     {"snapshot_spectrum", "1", "sum of the squares of the density's coefficients in every degree"},
     {"snapshot_tokens", "1", "positions of some of the tokens, evenly chosen"},
-    {"snapshot_weights", "1", "their weights"},
+    {"snapshot_weights", "1", "weights of snapshot_tokens"},
     {0}};
 
 static PetscErrorCode CheckStart(const StartOptions *start) {
@@ -229,7 +230,8 @@ static PetscErrorCode Resume(void *state, PetscInt r, PetscInt l) {
   PetscFunctionReturn(0);
 }
 
-/* Until the end or until the density has outgrown its degrees: what would follow is no solution. */
+/* Until the end or until the density has become too sharp for the spectral resolution: what would follow is no
+ * solution. */
 static PetscErrorCode Step(void *state, PetscInt r, PetscInt l, PetscBool *ended) {
   Spde *spde = state;
 

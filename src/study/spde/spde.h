@@ -46,9 +46,9 @@ PetscErrorCode SpdeSnapshotsTake(SpdeSnapshots *snapshots, PetscInt frame, Petsc
 /* What the first rank of realization 0 has, as arrays. Collective on all ranks. */
 PetscErrorCode SpdeSnapshotsRecord(SpdeSnapshots *snapshots, const EnsembleLayout *layout, Results results);
 
-/* The table and arrays over frames from rows [frames][SPDE_NUMBERS], NaN from where a density has outgrown its degrees,
- * and the time of that (NaN: never). Means are over all realizations; from the first that is outgrown on there are
- * none. */
+/* The table and arrays over frames from rows [frames][SPDE_NUMBERS], NaN from where a density has become too sharp for
+ * the spectral resolution, and the time of that (NaN: never). Means are over all realizations; from the first that is
+ * outgrown on there are none. */
 PetscErrorCode SpdeReport(PetscInt dim, const Samples *samples, Results results);
 
 #endif

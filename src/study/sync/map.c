@@ -39,6 +39,7 @@ typedef struct {
 } Map;
 
 static const QuantityText texts[] = {
+    {"activation", "-", "activation of the hidden layer"},
     {"dim", "1", "dimension d of the tokens"},
     {"bias_u", "1", "standard deviation of the bias inside of the activation"},
     {"bias_w", "1", "standard deviation of the bias of the output"},

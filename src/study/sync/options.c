@@ -40,7 +40,7 @@ const OptionTable SyncTable = {
                                     {.keys = EnergyKeys},
                                     {OutputKeys, OUTPUT_FRAMES},
                                     {KernelKeys, "kernel_bias|kernel_moments"},
-                                    {.keys = CheckpointKeys},
+                                    {CheckpointKeys, "!checkpoint_keep"},
                                     {.keys = SyncKeys},
                                     RUN_KEYS,
                                     {.keys = NULL}},

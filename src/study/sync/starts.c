@@ -26,7 +26,7 @@ typedef struct {
 
 static const QuantityText texts[] = {
     {"diameter", "1", "largest |x - y| over the tokens of all starts, or over the first 4096/n of each of n"},
-    {"folded", "1", "the same with the lesser of |x - y| and |x + y|: as axes they are this wide"},
+    {"folded", "1", "diameter with the lesser of |x - y| and |x + y|: how far the tokens are apart as axes"},
     {"points", "points", "limit points at the end: 1 if all tokens have met, 2 if as axes alone; NaN: neither yet"},
     {"attractor", "1", "the limit point, or one of the two, of every realization; NaN where there is none yet"},
     {"share_one", "1", "share of the realizations whose starts have met in one point"},
@@ -36,6 +36,7 @@ static const QuantityText texts[] = {
     {"meeting_paths", "realizations", "those whose starts have met, as points or as axes, by half of the run"},
     {"lambda1_cluster", "1/time", "top Lyapunov exponent once all tokens have met in one point"},
     {"uniform_first", "standard deviations", "how far the mean of the limit points is from that of a uniform law"},
+    {"uniform_verdict", "-", "agrees, does not agree, or why neither is said: limit points of a uniform law"},
     {"uniform_second", "standard deviations", "how far the mean of a a^T of the limit points a is from uniform"},
     {0}};
 
@@ -96,6 +97,7 @@ static PetscErrorCode Create(void *state, Run run) {
   starts->count = options.start.count;
   starts->dt = ModelStepSize(&options);
   PetscCall(CheckStarts(starts, &options));
+  PetscCall(RunFix(run, "sync_starts", NULL)); /* starts are those of realizations beyond the ensemble */
   PetscCall(RunCreateEnsemble(run, &options.ensemble, TokensBlockCount(starts->count), &starts->layout));
   PetscCall(CreateObjects(starts, &options));
   PetscCall(RunSetFrames(run, (PetscInt)options.layers.depth, options.layers.horizon, FRAMES_PRODUCT));

@@ -173,7 +173,7 @@ static void cut_files_are_refused(void **unused) {
   REFUSED(NpyGetShape(PETSC_COMM_WORLD, "tokens_file", path, shape), "is not a .npy file");
   (void)unlink(path);
   REFUSED(NpyGetShape(PETSC_COMM_WORLD, "tokens_file", path, shape), "cannot be opened");
-  REFUSED(NpyGetShape(PETSC_COMM_WORLD, "tokens_file", ".", shape), "is not a .npy file");
+  REFUSED(NpyGetShape(PETSC_COMM_WORLD, "tokens_file", ".", shape), "is not a regular file");
   Write(2, "", NULL, 0);
   file = fopen(path, "r+b");
   assert_non_null(file);

@@ -24,10 +24,11 @@ static int Teardown(void **state) {
   return ScratchRemove(state);
 }
 
-static const QuantityText texts[] = {
-    {"a", "m", "first column"}, {"b", "1", "second column"},  {"dim", "1", "dimension"},
-    {"k1", "1", "kernel"},      {"spectrum", "1", "power"},   {"lambda1", "1/time", "exponent"},
-    {"slope", "1", "slope"},    {"pair", "1", "two numbers"}, {0}};
+static const QuantityText texts[] = {{"a", "m", "first column"}, {"b", "1", "second column"},
+                                     {"dim", "1", "dimension"},  {"k1", "1", "kernel"},
+                                     {"spectrum", "1", "power"}, {"lambda1", "1/time", "exponent"},
+                                     {"slope", "1", "slope"},    {"pair", "1", "two numbers"},
+                                     {"activation", "", "f"},    {0}};
 static Ensemble ensemble;
 static Frames frames;
 static Output output;

@@ -82,7 +82,7 @@ static void PrintsAndWrites(void **state) {
   assert_string_equal(Text(csv), "name,n,value\nrelu,9007199254740992,0.10000000000000001\ntanh,-1,\n");
   assert_string_equal(Text(printed), "name                 n  value\n"
                                      "relu  9007199254740992    0.1\n"
-                                     "tanh                -1       \n");
+                                     "tanh                -1\n");
 }
 
 /* 17 digits give the same double back. */

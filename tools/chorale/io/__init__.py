@@ -18,6 +18,7 @@
         run.to_pandas(), run.to_xarray()     the table; the observables with units, or a study's
                                              arrays
         run.plot()                           a figure of matplotlib; run.plot("energy") one panel
+        run.view()                           in a notebook: the page of tools/view
 
 Files of running and of killed jobs open too: what was not written yet is left out (T is smaller,
 see also run.complete). They are opened without locks, so that a reader never stands in the way of

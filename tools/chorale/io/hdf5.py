@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from chorale.errors import BadFile
+from chorale.inputs import claim
 
 SLAB = 1 << 26  # bytes that are read at once
 DAMAGED = "is truncated or damaged, or just being written"
@@ -29,10 +30,7 @@ def plain(value: Any) -> Any:
 
 def open_file(path: str) -> h5py.File:
     """The file, without a lock: a running job may hold it."""
-    if not os.path.exists(path):
-        raise BadFile(path, "no such file")
-    if not os.path.isfile(path):
-        raise BadFile(path, "is not a file")
+    claim(path)
     empty = False
     try:
         with open(path, "rb") as raw:

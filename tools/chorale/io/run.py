@@ -154,7 +154,7 @@ class Run(Shown):
 
     @cached_property
     def complete(self) -> Optional[bool]:
-        """False: of a run that goes on or was stopped; None: not known (a trajectory without
+        """False: of an incomplete run (running or stopped); None: not known (a trajectory without
         results beside it)."""
         if self.kind == "checkpoint":
             return False
@@ -309,6 +309,17 @@ class Run(Shown):
         """{name: number, text or list of texts} of /study/NAME."""
         attributes = self._study_group.attrs.items() if self.kind == "results" else ()
         return {name: plain(value) for name, value in attributes if name != "columns"}
+
+    def meaning(self, name: str) -> str:
+        """What a number, array or observable is, with its unit; empty where nothing is said."""
+        attributes: Any = self._attributes("quantities")
+        keys = (name, f"{name}_unit")
+        if name in self.study_data:
+            attributes, keys = self.study_data[name].attrs, ("description", "unit")
+        elif name in self.observables:
+            attributes, keys = self.observables[name].value.attrs, ("description", "unit")
+        meaning, unit = (text(attributes.get(key, "")) for key in keys)
+        return f"{meaning} [{unit}]" if meaning and unit not in ("", "1") else meaning
 
     def interval(self, key: str) -> Optional[tuple[float, float]]:
         """Ends of the 95% interval of one of the study_values; None where it has none."""

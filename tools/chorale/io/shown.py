@@ -69,6 +69,12 @@ class Shown:
         drawing = importlib.import_module("chorale.plot.drawing")
         return drawing.drawn(self, panel, theme, **more)
 
+    def view(self, height: int = 940) -> Any:
+        """The page of tools/view in a notebook, so many pixels high; printed it is a still picture.
+        save("FILE.html") writes it."""
+        module("matplotlib")
+        return importlib.import_module("chorale.view.notebook").View(self, height)
+
     def _repr_html_(self) -> str:
         module("matplotlib")
         return importlib.import_module("chorale.report.card").of_results(self)

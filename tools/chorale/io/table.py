@@ -4,38 +4,50 @@ from __future__ import annotations
 
 import csv
 import os
-from typing import Any
+from io import StringIO
+from typing import Any, Iterator
 
 import numpy as np
 
 from chorale.errors import BadFile
+from chorale.inputs import claim, read_text
 from chorale.io.shown import Shown
 
 NEEDED = "activation dim bias_u bias_w beta k1 lambda1 lambda_bar lambda_rate_bound".split()
 
 
+def rows_of(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """(line, row) of all rows."""
+    claim(path)
+    reader = csv.DictReader(StringIO(read_text(path)))
+    try:
+        for row in reader:
+            if None in row:
+                raise BadFile(path, f"line {reader.line_num}: more cells than columns")
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise BadFile(path, f"line {reader.line_num}: not a table") from error
+
+
 def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """{column: array} of the table."""
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadFile(path, getattr(error, "strerror", None) or "not a table") from error
-    if not rows or "lambda1" not in rows[0]:
+    rows = list(rows_of(path))
+    if not rows or "lambda1" not in rows[0][1]:
         raise BadFile(path, "not a table of chorale kernel")
-    if any(name not in rows[0] for name in NEEDED):
+    if any(name not in rows[0][1] for name in NEEDED):
         raise BadFile(path, "a table without all columns of chorale kernel")
 
-    def number(cell: str) -> float:
-        return float(cell if cell != "" else "nan")  # a dimension has d - 1 exponents
+    def number(line: int, name: str, cell: Any) -> Any:
+        if name == "activation" and isinstance(cell, str):
+            return cell
+        try:
+            return float("nan" if cell == "" else cell)  # a dimension has d - 1 exponents
+        except (TypeError, ValueError) as error:
+            what = f"{name} = {cell} is not a number" if isinstance(cell, str) else "not complete"
+            raise BadFile(path, f"line {line}: {what}") from error
 
-    def column(name: str) -> np.ndarray:
-        return np.array([row[name] if name == "activation" else number(row[name]) for row in rows])
-
-    try:
-        return {name: column(name) for name in rows[0]}
-    except (TypeError, ValueError) as error:
-        raise BadFile(path, "a row of the table is not complete") from error
+    names = rows[0][1].keys()
+    return {name: np.array([number(line, name, row[name]) for line, row in rows]) for name in names}
 
 
 class Table(Shown):

@@ -13,7 +13,8 @@ import numpy as np
 
 from chorale.io import Run
 from chorale.plot import verdicts
-from chorale.plot.common import Picture, decided, factor, interval, is_chance
+from chorale.plot.common import Picture, factor, is_chance
+from chorale.plot.words import decided, interval
 from chorale.plot.kernel import Table
 
 CONSISTENT, VIOLATED = "consistent", "violated"

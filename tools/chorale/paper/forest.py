@@ -8,7 +8,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from chorale.paper.claim import CONSISTENT, Row
-from chorale.plot.common import LOOK, Picture, Shown, dress
+from chorale.plot.common import LOOK, Picture, dress
+from chorale.plot.shown import Shown
 
 
 def picture(rows: Sequence[Row], run: Shown, label: str) -> Picture:

@@ -21,7 +21,7 @@ from typing import Iterable, Optional
 
 import matplotlib
 
-from chorale.command import TOP, Parser, whole
+from chorale.command import TOP, Parser, folded, whole
 from chorale.errors import Refused
 from chorale.paper import content, markdown, runs
 from chorale.paper.claim import DID_NOT_RUN, FULL, SMALL, Claim, load
@@ -127,7 +127,8 @@ def main() -> int:
     some = chosen(arguments.only, claims)
     if arguments.list:
         for claim in some:
-            print(f"{claim.name:20} {claim.kind:10} {claim.seconds:4.0f} s  {claim.title}")
+            numbers = f"{claim.kind:10} {claim.seconds:4.0f} s"
+            print(folded(f"{claim.name:20} {numbers}  {claim.title}", 21 * " "))
         return 0
     program, root = Program.at(arguments.chorale), arguments.folder.absolute()
     root.mkdir(parents=True, exist_ok=True)

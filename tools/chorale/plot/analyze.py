@@ -13,17 +13,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import SubFigure
 
 from chorale.io import Run
-from chorale.plot.common import (
-    LOOK,
-    Picture,
-    Series,
-    borders,
-    dress,
-    found,
-    log_values,
-    short,
-    time_axis,
-)
+from chorale.plot.common import LOOK, Picture, Series, borders, dress, found, log_values, time_axis
+from chorale.plot.words import short
 from chorale.plot.simulate import LEAST_SHARE, draw_run
 
 REFERENCES = {"first": "first frame", "previous": "frame before", "other": "other file"}

@@ -15,19 +15,14 @@ from chorale.plot.common import (
     Picture,
     bars,
     columns,
-    decided,
-    factor,
     count_axis,
     dress,
+    factor,
     found,
-    interval,
     log_values,
-    mark,
-    short,
     time_axis,
-    undecided,
-    with_interval,
 )
+from chorale.plot.words import decided, interval, mark, short, undecided, with_interval
 
 # name: colour, marker, label
 QUANTITIES = {

@@ -5,17 +5,19 @@ from __future__ import annotations
 
 import textwrap
 from collections import namedtuple
-from dataclasses import dataclass, field
-from typing import Any, Callable, Optional, Union
+from typing import Any, Optional
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from chorale.errors import BadFile
 from chorale.io import Observable, Run
+from chorale.plot.shown import Shown
+from chorale.plot.words import incomplete, parameters_line, with_minus, wrapped
 
 DPI = 150
 FADED_TRACES = 40  # single realizations drawn behind the mean
@@ -26,21 +28,6 @@ SLAB = 1 << 22  # numbers of a dataset that are read at once
 # a run that goes on or was stopped.
 Picture = namedtuple("Picture", "figure headline findings complete")
 FINDING = "finding"  # group of the titles that say what is found, not what is drawn
-
-
-@dataclass
-class Sources:
-    """What a picture is drawn of where that is not one run: a table, or several runs."""
-
-    parameters: dict[str, str] = field(default_factory=dict)
-    complete: Optional[bool] = True
-
-    @property
-    def system(self) -> dict[str, str]:
-        return self.parameters
-
-
-Shown = Union[Run, Sources]
 
 
 class Look:
@@ -106,11 +93,26 @@ LOOK = Look()
 LOOK.use("light")
 
 
+OF_PROGRAM = (
+    "backend",
+    "interactive",
+    "toolbar",
+    "timezone",
+    "webagg",
+    "tk.",
+    "macosx",
+    "savefig.d",
+)
+
+
 def style() -> dict[str, Any]:
-    """matplotlib's settings for the theme in use; texts are large enough for a picture at half its
-    size."""
+    """matplotlib's settings for the theme in use, with its defaults in place of the user's; texts
+    are large enough for a picture at half its size."""
+    given = matplotlib.rcParamsDefault.items()
+    defaults = {key: value for key, value in given if not key.startswith(OF_PROGRAM)}
     sizes = {"font.size": 14, "axes.titlesize": 15, "axes.labelsize": 14, "legend.fontsize": 12.5}
     return {
+        **defaults,
         **sizes,
         "xtick.labelsize": 13,
         "ytick.labelsize": 13,
@@ -141,18 +143,20 @@ def style() -> dict[str, Any]:
 
 def found(axes: Axes, words: str) -> None:
     """A title that is a finding."""
-    axes.set_title(words).set_gid(FINDING)
+    lines = [textwrap.fill(line, 60, break_long_words=False) for line in words.split("\n")]
+    axes.set_title("\n".join(lines)).set_gid(FINDING)
 
 
-def not_complete(run: Shown) -> str:
-    """What is said of a run that goes on or was stopped."""
-    return "NOT COMPLETE: " + reached(run)
+def set_minus(figure: Figure) -> None:
+    """In all texts of a figure."""
+    for item in figure.findobj(Text):
+        item.set_text(with_minus(item.get_text()))
 
 
 def dress(figure: Figure, run: Shown, headline: str, about: str = "") -> Picture:
     """The finding above the panels; the parameters, and how to read the lines, below them."""
     wide = int(6 * figure.get_figwidth())
-    unfinished = "" if run.complete is not False else not_complete(run) + "\n"
+    unfinished = "" if run.complete is not False else incomplete(run) + "\n"
     figure.suptitle(
         unfinished + wrapped(headline, wide),
         fontsize=19,
@@ -163,139 +167,11 @@ def dress(figure: Figure, run: Shown, headline: str, about: str = "") -> Picture
     words = ". ".join(filter(None, parts))
     below = wrapped(words + ".", int(10.6 * figure.get_figwidth())) if words else ""
     figure.supxlabel(below, fontsize=12.5, color=LOOK.soft)
+    set_minus(figure)
     titles = [axes.title for axes in figure.axes if axes.title.get_gid() == FINDING]
-    return Picture(figure, headline, [title.get_text() for title in titles], run.complete)
-
-
-def wrapped(words: str, wide: int) -> str:
-    """As few lines as fit, and those about equally long."""
-    words = words.replace(" = ", "\u00a0=\u00a0").replace(" − ", "\u00a0−\u00a0")
-    lines = len(textwrap.wrap(words, wide))
-    while wide > 20 and len(textwrap.wrap(words, wide - 1)) == lines:
-        wide -= 1
-    return textwrap.fill(words, wide)
-
-
-def reached(run: Shown) -> str:
-    """How far a run that is not complete has got."""
-    if isinstance(run, Sources):
-        return "one of these runs goes on or was stopped"
-    if run.observables:
-        time = next(iter(run.observables.values())).time
-        horizon = number(run.parameters.get("layers_horizon", "?"))
-        return f"up to t = {time[-1]:.3g} of {horizon}" if len(time) else "nothing is recorded yet"
-    done = run.realizations_done
-    if done is not None:
-        return f"{done} of {run.parameters.get('ensemble_realizations', '?')} realizations"
-    return "its run goes on or was stopped"
-
-
-LETTERS = (
-    ("N", "tokens_count"),
-    ("d", "tokens_dim"),
-    ("L", "layers_depth"),
-    ("T", "layers_horizon"),
-)
-
-
-def parameters_line(run: Shown) -> str:
-    """The parameters that say which experiment this is, in the paper's letters."""
-    get = run.system.get
-    parts = [f"{letter} = {range_of(get(key))}" for letter, key in LETTERS if get(key)]
-    if get("tokens_init", "uniform") != "uniform":
-        parts.append(f"start {get('tokens_init')}")
-    parts += [attention_words(get), *noise_words(get)]
-    if get("scheme_norm", "post") != "post":
-        parts.append(f"norm {get('scheme_norm')}")
-    if get("ensemble_realizations"):
-        plural = "" if get("ensemble_realizations") == "1" else "s"
-        parts.append(f"{get('ensemble_realizations')} realization{plural}")
-    if get("ensemble_seed"):
-        parts.append(f"seed {get('ensemble_seed')}")
-    return ", ".join(filter(None, parts))
-
-
-def attention_words(get: Callable[..., Any]) -> str:
-    """Of a function that gives a parameter: which attention; empty when it has none of its keys."""
-    if get("attention_type") == "none":
-        return "no attention"
-    if get("attention_weights") == "random":
-        beta, value = (number(get(f"attention_{key}", "?")) for key in ("beta", "value"))
-        return f"{get('attention_type')} attention with random heads, β = {beta}, v = {value}"
-    if get("attention_weights"):
-        return f"{get('attention_type')} attention with weights of a file"
-    if get("attention_type"):
-        beta, value = (number(get(f"attention_{key}", "?")) for key in ("beta", "value"))
-        return f"{get('attention_type')} attention, β = {beta}, v = {value}"
-    return f"β = {number(get('attention_beta'))}" if get("attention_beta") else ""
-
-
-def energy_beta(get: Callable[..., Any]) -> str:
-    """Of a function that gives a parameter: the β of the energy, the first of a list; attention's
-    where files are older than the key."""
-    return str(get("energy_beta") or get("attention_beta") or "").split(",", maxsplit=1)[0]
-
-
-def noise_words(get: Callable[..., Any]) -> list[str]:
-    """Of a function that gives a parameter: which noise, and its biases; each token's own."""
-    own = number(get("noise_independent") or 0)
-    return common_noise_words(get) + ([] if own == "0" else [f"κ = {own}"])
-
-
-def common_noise_words(get: Callable[..., Any]) -> list[str]:
-    if get("noise_type") == "none":
-        of_file = get("attention_weights", "random") not in ("", "random")  # it may have an MLP
-        return ["no random MLP" if of_file else "no MLP"]
-    if not get("mlp_activation"):
-        return []
-    at = " at barycentres" if get("noise_at") == "barycentre" else ""
-    if get("noise_type") == "values":
-        return [f"random values{at}"]
-    kind = f"noise ({get('noise_type')})"
-    if get("noise_type", "mlp") == "mlp":
-        kind = f"MLP of width {range_of(get('mlp_width', '?'))}{at}"
-    biases = [get(f"mlp_bias_{name}", 0) or 0 for name in "uw"]
-    if not any(map(float, biases)):
-        return [f"{get('mlp_activation')} {kind}"]
-    u, w = map(number, biases)
-    return [f"{get('mlp_activation')} {kind}", f"σ_U = {u}, σ_W = {w}"]
-
-
-def range_of(words: str) -> str:
-    """`64`, or of a list `8 … 128`."""
-    given = words.split(",")
-    return number(given[0]) if len(given) == 1 else f"{number(given[0])} … {number(given[-1])}"
-
-
-def number(value: Any) -> str:
-    """A number as it is, without its tail; what is none as it is."""
-    try:
-        return f"{float(value):.8g}"
-    except ValueError:
-        return value
-
-
-def short(value: float, digits: int = 2) -> str:
-    """A number as one writes it: 0.77, $4\\cdot10^{-5}$."""
-    if not np.isfinite(value):
-        return "?"
-    words = f"{value:.{digits}g}"
-    if "e" in words and 1 <= abs(value) < 1e6:
-        return f"{float(words):.0f}"
-    if "e" not in words:
-        return words.replace("-", "−")
-    factor, power = words.split("e")
-    before = f"${factor}\\cdot" if factor not in ("1", "-1") else "$" + factor[:-1]
-    return before + f"10^{{{int(power)}}}$"
-
-
-def change(first: float, last: float) -> str:
-    """`falls from 0.77 to 0.0006`"""
-    if not np.isfinite(first + last):
-        return "is not known at the end"
-    if abs(last - first) <= 0.02 * max(abs(first), abs(last)):
-        return f"stays near {short(last)}"
-    return f"{'falls' if last < first else 'rises'} from {short(first)} to {short(last)}"
+    return Picture(
+        figure, with_minus(headline), [title.get_text() for title in titles], run.complete
+    )
 
 
 def columns(run: Run, *names: str) -> list[np.ndarray]:
@@ -303,34 +179,8 @@ def columns(run: Run, *names: str) -> list[np.ndarray]:
     data = run.study_data
     for name in names:
         if name not in data:
-            raise BadFile(run.path, f"no study/{run.study}/{name}: the file is not complete")
+            raise BadFile(run.path, f"no study/{run.study}/{name}: the file is incomplete")
     return [data[name][:] for name in names]
-
-
-def interval(values: dict[str, Any], key: str) -> tuple[float, float, float]:
-    """(value, low, high) of a fitted number; NaN where there was nothing to fit, and for the
-    interval of one realization."""
-    value, low, high = (
-        float(values.get(name, np.nan)) for name in (key, f"{key}_low", f"{key}_high")
-    )
-    return (value, low, high) if low < high else (value, np.nan, np.nan)
-
-
-def with_interval(values: dict[str, Any], key: str, digits: int = 2) -> str:
-    """`−1.02 [−1.05, −0.98]`"""
-    value, low, high = interval(values, key)
-    words = f"{value:.{digits}f}"
-    if np.isfinite(low + high):
-        words += f" [{low:.{digits}f}, {high:.{digits}f}]"
-    return words.replace("-", "−")
-
-
-def plus_minus(value: float, error: float, digits: int = 4) -> str:
-    """`−0.1646 ± 0.0014`; of one realization no error is known."""
-    words = f"{value:.{digits}f}"
-    if np.isfinite(error):
-        words += f" ± {error:.{digits}f}"
-    return words.replace("-", "−")
 
 
 def factor(run: Run) -> float:
@@ -362,21 +212,6 @@ def is_chance(off: float, count: int) -> Optional[bool]:
         return None
     scale = (8 * free + 1) / (8 * free + 3)
     return bool(scale * np.sqrt(free * np.log1p(off * off / free)) <= 4)
-
-
-def decided(word: Any) -> Optional[bool]:
-    """What a verdict of chorale decides; None where it does not."""
-    return {"agrees": True, "does not agree": False, "slower than the rate": False}.get(word)
-
-
-def undecided(word: Any) -> str:
-    """` (range too short for a rate)`: why a verdict of chorale decides nothing."""
-    return f" ({word})" if word and decided(word) is None else ""
-
-
-def mark(holds: Optional[bool], *numbers: float) -> str:
-    """` ✓` or ` ✗`, nothing where one of the numbers that decide is not known."""
-    return "" if holds is None or not np.isfinite(numbers).all() else " ✓" if holds else " ✗"
 
 
 class Series:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 import re
+import tempfile
 from typing import Any, Iterator, Optional, Sequence, Union
 
 import matplotlib
@@ -14,10 +17,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from chorale.command import in_notebook
-from chorale.errors import Refused
+from chorale.errors import BadFile, Refused
+from chorale.inputs import read_text
 from chorale.io import Run, Table
 from chorale.plot import files, panels, together
-from chorale.plot.common import DATA_COLOURS, LOOK
+from chorale.plot.common import DATA_COLOURS, LOOK, set_minus
 from chorale.plot.common import style as large
 
 WIDTH = "3.4in"  # of a column
@@ -64,11 +68,31 @@ def style_of(path: Optional[str]) -> dict[str, Any]:
     if path in plt.style.library:
         return dict(plt.style.library[path])
     try:
-        with open(path, encoding="utf-8"):
-            return dict(matplotlib.rc_params_from_file(path, use_default_template=False))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a style file of matplotlib"
-        raise Refused(f"--style {path}: {reason}") from error
+        text = read_text(path)
+    except BadFile as error:
+        raise Refused(f"--style {path}: {error.reason}") from error
+    with tempfile.TemporaryDirectory() as folder, heard("matplotlib") as said:
+        copy = os.path.join(folder, "style")  # without a byte order mark
+        with open(copy, "w", encoding="utf-8") as file:
+            file.write(text)
+        found = dict(matplotlib.rc_params_from_file(copy, use_default_template=False))
+    if said:
+        words = said[0].strip().splitlines()[0].replace(f" in file {copy!r}", "")
+        raise Refused(f"--style {path}: {words.replace(f' in file {copy}', '')}")
+    return found
+
+
+@contextlib.contextmanager
+def heard(name: str) -> Iterator[list[str]]:
+    """What a logger says meanwhile, which is not printed."""
+    said: list[str] = []
+    handler, logger = logging.Handler(), logging.getLogger(name)
+    handler.emit = lambda record: said.append(record.getMessage())
+    logger.addHandler(handler)
+    try:
+        yield said
+    finally:
+        logger.removeHandler(handler)
 
 
 @contextlib.contextmanager
@@ -125,6 +149,7 @@ def finish(axes: Axes, label: str) -> None:
         axes.set_ylabel(label)
     for one in axes.figure.axes:  # those of colours and of twins, too
         fit(one)
+    set_minus(axes.figure)
 
 
 def alone(run: Union[Run, Table], name: str, width: str) -> Figure:

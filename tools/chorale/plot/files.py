@@ -34,7 +34,7 @@ def picture_of(path: str, quantity: Optional[str] = None) -> Picture:
         if quantity and run.kind == "results" and run.sweep:
             return sweep.figure(run, quantity)
         if quantity:
-            raise BadFile(path, "is no sweep, and --quantity is of sweeps")
+            raise BadFile(path, "is not a sweep, and --quantity is for sweeps")
         return module_of(run).figure(run)
 
 
@@ -52,7 +52,7 @@ def subject(run: Run) -> Optional[str]:
     return "simulate" if run.study == "analyze" else run.study
 
 
-NOT_TOGETHER = "together are drawn results of simulate, analyze, limits, chaos, sync or spde"
+NOT_TOGETHER = "--together draws results of simulate, analyze, limits, chaos, sync and spde"
 
 
 @contextlib.contextmanager
@@ -76,8 +76,8 @@ def opened(paths: Sequence[str]) -> Iterator[list[Run]]:
             raise skipped[0]
         for run in runs:
             if subject(run) != subject(runs[0]):
-                one = f"together are drawn results of one study, here of chorale {runs[0].study}"
-                raise BadFile(run.path, one)
+                one = f"--together draws results of one study, here of {runs[0].study}"
+                raise BadFile(run.path, f"is of study {run.study}: {one}")
         for error in skipped:
             print(f"plot: skipped {error}", file=sys.stderr)
         yield together.ordered(runs)

@@ -3,8 +3,9 @@ every activation and a column for every dimension."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -14,8 +15,9 @@ from matplotlib.figure import SubFigure
 from matplotlib.lines import Line2D
 
 from chorale import io
-from chorale.grid import ACTIVATIONS, BIASES, DIMS, VALUES, Cell
-from chorale.plot.common import DPI, LOOK, Picture, style, wrapped
+from chorale.grid import ACTIVATIONS, BIASES, DIMS, VALUES, Cell, cells
+from chorale.plot.common import DPI, LOOK, Picture, style
+from chorale.plot.words import wrapped
 
 OBSERVABLES = {"energy": "Energy $E_\\beta$", "cosine_mean": "Mean cosine of pairs"}
 STYLES = {0.0: "-", 0.1: "--"}
@@ -24,11 +26,14 @@ Curve = tuple[np.ndarray, np.ndarray]  # step, mean of the realizations
 Curves = dict[Cell, dict[str, Curve]]
 
 
-def read(path: str | os.PathLike[str]) -> dict[str, Curve]:
-    """The observables of a results file."""
-    with io.open(path) as run:
-        seen = {key: run.observables[key] for key in OBSERVABLES}
-        return {key: (one.step, one.values().mean(axis=1)) for key, one in seen.items()}
+def read(paths: Sequence[str | os.PathLike[str]]) -> Curves:
+    """The observables of all cells of the grid's sweeps."""
+    found: Curves = {}
+    with contextlib.ExitStack() as stack:
+        for cell, run in cells(stack.enter_context(io.open(path)) for path in paths):
+            seen = {key: run.observables[key] for key in OBSERVABLES}
+            found[cell] = {key: (one.step, one.values().mean(axis=1)) for key, one in seen.items()}
+    return found
 
 
 def finding(curves: Curves) -> str:
@@ -104,9 +109,9 @@ def handles() -> list[Line2D]:
     return lines
 
 
-def figure(paths: Mapping[Cell, str | os.PathLike[str]]) -> Picture:
-    """Of results files, in the theme and with the settings in use."""
-    curves = {cell: read(path) for cell, path in paths.items()}
+def figure(paths: Sequence[str | os.PathLike[str]]) -> Picture:
+    """Of the sweeps' results files, in the theme and with the settings in use."""
+    curves = read(paths)
     whole = plt.figure(figsize=(18, 14.4), layout="constrained")
     body, strip = whole.subfigures(2, 1, height_ratios=[1, 0.035])
     for half, key in zip(body.subfigures(1, 2, wspace=0.03), OBSERVABLES):
@@ -114,12 +119,12 @@ def figure(paths: Mapping[Cell, str | os.PathLike[str]]) -> Picture:
     lines = handles()
     strip.legend(handles=lines, loc="center", ncols=len(lines), fontsize=15, frameon=False)
     whole.suptitle(wrapped(finding(curves), 120), fontsize=20, fontweight="bold")
-    whole.supxlabel(caption(next(iter(paths.values()))), fontsize=14, color=LOOK.soft)
+    whole.supxlabel(caption(paths[0]), fontsize=14, color=LOOK.soft)
     return Picture(whole, finding(curves), [], True)
 
 
-def draw(paths: Mapping[Cell, os.PathLike], out: str, theme: str) -> None:
-    """Writes the figure of results files."""
+def draw(paths: Sequence[os.PathLike], out: str, theme: str) -> None:
+    """Writes the figure of the sweeps' results files."""
     LOOK.use(theme)
     with matplotlib.rc_context(style()):
         drawn = figure(paths).figure

@@ -11,7 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from chorale.io.table import read
-from chorale.plot.common import LOOK, Picture, Sources, count_axis, dress, found
+from chorale.plot.common import LOOK, Picture, count_axis, dress, found
+from chorale.plot.shown import Sources
 
 Table = dict[str, np.ndarray]
 # column, name, what it means when it is negative

@@ -8,8 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from chorale.io import Run
-from chorale.plot.common import LOOK, Picture, columns, count_axis, dress, found, interval
-from chorale.plot.common import log_values, short, with_interval
+from chorale.plot.common import LOOK, Picture, columns, count_axis, dress, found
+from chorale.plot.words import interval
+from chorale.plot.common import log_values
+from chorale.plot.words import short, with_interval
 
 WATCHED = ("energy", "order", "cosine_mean")  # the columns of level_mean and level_variance
 

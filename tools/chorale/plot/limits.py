@@ -12,22 +12,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import SubFigure
 
 from chorale.io import Run
-from chorale.plot.common import (
-    LOOK,
-    Picture,
-    bars,
-    columns,
-    decided,
-    count_axis,
-    dress,
-    found,
-    interval,
-    log_values,
-    mark,
-    short,
-    undecided,
-    with_interval,
-)
+from chorale.plot.common import LOOK, Picture, bars, columns, count_axis, dress, found, log_values
+from chorale.plot.words import decided, interval, mark, short, undecided, with_interval
 
 REFUSED = 6.334e-5  # chance of four standard deviations: a law is refused below it
 COUPLINGS = {

@@ -27,7 +27,7 @@ from chorale.io import Observable, Run
 from chorale.plot.common import LOOK, dress, time_axis
 from chorale.plot.tokens import Frames, View, of_run, verb
 
-RATE = 20  # frames a second
+FASTEST, SLOWEST, LONG = 20, 2, 10  # frames a second; seconds that a movie of few frames takes
 SIZE, DOTS_PER_INCH = (8, 9.2), 80
 COLOURS = 255  # of a GIF
 ENDINGS = (".mp4", ".gif")
@@ -76,7 +76,7 @@ class Stage:
         if energy:
             self.time, self.value = energy
             self.draw_energy(self.figure.add_subplot(places[1]))
-        lengths = [np.linalg.norm(frames[f].mean(axis=0)) for f in (0, len(frames) - 1)]
+        lengths = frames.lengths()
         about = f"{frames.drawn()}{self.view.note}. Colours: where a token started"
         dress(self.figure, results if energy else run, verb(*lengths), about)
         self.title = self.axes.set_title(f"t = {frames.time[-1]:.3f}")
@@ -135,23 +135,28 @@ def palette(first: Image.Image) -> Image.Image:
     return Image.fromarray(np.concatenate([np.asarray(first), strip])).quantize(COLOURS)
 
 
-def write_gif(images: Iterable[Image.Image], out: str) -> None:
+def rate_of(count: int) -> float:
+    """Frames a second of a movie of so many."""
+    return min(FASTEST, max(SLOWEST, count / LONG))
+
+
+def write_gif(images: Iterable[Image.Image], out: str, rate: float) -> None:
     """Pillow holds the frames with a byte for every pixel until it writes them."""
     images = iter(images)
     first = next(images)
     colours, dither = palette(first), Image.Dither.NONE
     every = chain([first], images)
     reduced = (image.quantize(palette=colours, dither=dither) for image in every)
-    timing = {"duration": 1000 // RATE, "loop": 0}
+    timing = {"duration": 10 * round(100 / rate), "loop": 0}
     next(reduced).save(out, format="GIF", save_all=True, append_images=reduced, **timing)
 
 
-def write_mp4(images: Iterable[Image.Image], out: str) -> None:
+def write_mp4(images: Iterable[Image.Image], out: str, rate: float) -> None:
     """ffmpeg takes the pixels of one frame after the other."""
     images = iter(images)
     first = next(images)
     wide, high = first.width // 2 * 2, first.height // 2 * 2  # H.264 takes even sizes
-    taken = f"-f rawvideo -pix_fmt rgb24 -s {wide}x{high} -r {RATE} -i -"
+    taken = f"-f rawvideo -pix_fmt rgb24 -s {wide}x{high} -r {rate:g} -i -"
     given = "-pix_fmt yuv420p -f mp4"
     command = ["ffmpeg", "-y", "-loglevel", "error", *taken.split(), *given.split(), out]
     with tempfile.TemporaryFile() as messages, subprocess.Popen(
@@ -203,7 +208,8 @@ def make(path: str, out: Optional[str], most: int) -> str:
 
         try:
             with whole(out) as temporary:
-                (write_mp4 if with_ffmpeg else write_gif)(images(), temporary)
+                writer = write_mp4 if with_ffmpeg else write_gif
+                writer(images(), temporary, rate_of(len(chosen)))
         finally:
             plt.close(stage.figure)
     return out

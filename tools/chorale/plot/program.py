@@ -3,8 +3,8 @@ panel of it in the size of a paper's column, with --together all files over each
 --movie tokens in motion.
 
 Takes results of any study, trajectories (.h5md), checkpoints and the CSV table of `chorale kernel`;
-of a run that goes on or was stopped it draws what is there and says so. A trajectory is read frame
-by frame, and of many tokens only some thousands are drawn.
+of an incomplete run (running or stopped) it draws what is there and says so. A trajectory is read
+frame by frame, and of many tokens only some thousands are drawn.
 
 exit codes: 0 success, 1 failure at run time, 2 bad input
 """
@@ -20,8 +20,8 @@ import matplotlib
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from chorale import io
-from chorale.command import Parser, of_file, whole
+from chorale import inputs, io
+from chorale.command import Parser, check_target, of_file, whole
 from chorale.errors import Refused
 from chorale.plot import common, drawing, files, movie
 
@@ -32,10 +32,14 @@ WINDOWS = ("TkAgg", "QtAgg", "GTK3Agg")
 def outputs(path: str, arguments: argparse.Namespace) -> list[str]:
     """The pictures to write of a file."""
     if not arguments.out:
-        return [f"{os.path.splitext(path)[0]}.{ending}" for ending in arguments.formats]
+        names = [f"{os.path.splitext(path)[0]}.{ending}" for ending in arguments.formats]
+        for name in () if arguments.show else names:
+            check_target(name)
+        return names
     if os.path.splitext(arguments.out)[1][1:].lower() not in FORMATS:
         endings = ", ".join(f".{ending}" for ending in FORMATS)
         raise Refused(f"-o {arguments.out}: the ending must be one of {endings}")
+    check_target(arguments.out)
     return [arguments.out]
 
 
@@ -101,6 +105,7 @@ def draw_file(path: str, arguments: argparse.Namespace) -> None:
 
 def draw(arguments: argparse.Namespace) -> None:
     """Everything that was asked for."""
+    inputs.protect(arguments.files)
     if arguments.together:
         draw_together(arguments)
     else:
@@ -147,7 +152,7 @@ def add_pictures(parser: Parser) -> None:
     parser.add_argument(
         "--quantity",
         metavar="NAME",
-        help="of a sweep: the number of each cell that is drawn, such as energy_mean or lambda1",
+        help="the number that is drawn of each cell of a sweep, such as energy_mean or lambda1",
     )
     parser.add_argument(
         "--together",
@@ -163,17 +168,17 @@ def add_panels(parser: Parser) -> None:
     parser.add_argument(
         "--panel",
         metavar="NAME",
-        help="one panel alone, such as energy, also with --together; a name that is none lists all",
+        help="one panel alone, such as energy, also with --together; an unknown name lists all",
     )
     parser.add_argument(
         "--width",
         default=drawing.WIDTH,
-        help="of a panel, in in, cm, mm or pt (default: %(default)s)",
+        help="width of a panel, in in, cm, mm or pt (default: %(default)s)",
     )
     parser.add_argument(
         "--style",
         metavar="FILE",
-        help="a style file of matplotlib, or the name of one that it has; it has the last word",
+        help="a style file of matplotlib, or the name of one of its styles; it has the last word",
     )
 
 
@@ -190,13 +195,13 @@ def add_movies(parser: Parser) -> None:
         type=frames,
         default=200,
         metavar="N",
-        help="most frames of a movie, evenly chosen (default: 200)",
+        help="at most so many frames of a movie, evenly chosen (default: 200)",
     )
 
 
 def parse() -> argparse.Namespace:
     parser = Parser("plot", __doc__)
-    parser.add_argument("files", nargs="+", metavar="FILE", help="file of chorale")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a file of chorale")
     parser.add_argument(
         "-o",
         dest="out",

@@ -14,7 +14,8 @@ from matplotlib.axes import Axes
 from chorale.io import Run
 from chorale.plot import together
 from chorale.plot.chaos import bound_of, intrinsic_of
-from chorale.plot.common import Picture, count_axis, dress, interval, number, short
+from chorale.plot.common import Picture, count_axis, dress
+from chorale.plot.words import interval, number, short
 from chorale.plot.laws import Fit, Law, Rates, alone, exponent, power, with_term
 
 LAWS: dict[str, Law] = {"own rate": alone, "own rate and 1/N": with_term, "any power": power}

@@ -17,18 +17,8 @@ from matplotlib.figure import SubFigure
 from chorale.errors import BadFile
 from chorale.io import Run
 from chorale.plot import levels
-from chorale.plot.common import (
-    LOOK,
-    Picture,
-    Series,
-    borders,
-    change,
-    dress,
-    energy_beta,
-    found,
-    short,
-    time_axis,
-)
+from chorale.plot.common import LOOK, Picture, Series, borders, dress, found, time_axis
+from chorale.plot.words import change, clusters_words, count, energy_beta, short
 from chorale.plot.tokens import Frames, draw_row, of_run
 
 LEAST_SHARE = 1e-5  # of pairs, in the picture of cosines
@@ -75,7 +65,7 @@ def draw_energy(run: Run, axes: Axes, energy: Series) -> None:
         axes.axhline(level, label=f"independent uniform tokens: {short(level, 3)}", **look)
     axes.set_ylim(0, 1.32 * np.nanmax([np.nanmax(energy.traces), level]))
     letter = "$E_\\beta$" if plain else "$E_\\beta\\,e^{-\\beta}$"
-    found(axes, f"Energy  {letter} {change(energy.mean[0], energy.end)}")
+    found(axes, f"Energy  {letter} {change(energy.mean)}")
     axes.legend(loc="upper right")
 
 
@@ -85,7 +75,7 @@ def draw_order(axes: Axes, order: Series, nematic: Series) -> None:
     order.draw(axes, LOOK.blue, "order: length of the mean token")
     axes.set_ylim(0, 1.32)  # room for the legend
     axes.set_yticks(np.arange(6) / 5)
-    found(axes, f"Order {change(order.mean[0], order.end)}")
+    found(axes, f"Order {change(order.mean)}")
     axes.legend(loc="upper left")
 
 
@@ -105,11 +95,6 @@ def draw_modes(axes: Axes, modes: Series) -> None:
     axes.legend(loc="lower right", ncols=2)
 
 
-def count(value: float) -> str:
-    """A number of clusters."""
-    return short(value, 3 if value >= 10 else 2)
-
-
 def draw_clusters(axes: Axes, clusters: Series) -> None:
     """How many there are."""
     clusters.draw(axes, LOOK.green)
@@ -121,9 +106,7 @@ def draw_clusters(axes: Axes, clusters: Series) -> None:
         axes.set_ylim(bottom=0.9)
         axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
         axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
-    first = count(clusters.mean[0])
-    became = f"{first} {'cluster becomes' if first == '1' else 'clusters become'}"
-    found(axes, f"{became} {count(clusters.end)} (cosine > 0.99)")
+    found(axes, f"{clusters_words(clusters.mean)} (cosine > 0.99)")
 
 
 def draw_cosines(part: SubFigure, axes: Axes, cosines: Series) -> None:
@@ -139,8 +122,8 @@ def draw_cosines(part: SubFigure, axes: Axes, cosines: Series) -> None:
     )
     part.colorbar(image, ax=axes, pad=0.015, extend="min", label="share of pairs")
     last, edge = cosines.end, f"{1 - 2 / share.shape[1]:.2f}"
-    bottom = f", {100 * last[0]:.0f}% beyond −{edge}" if last[0] > 0.1 else ""
-    found(axes, f"Pairs: {100 * last[-1]:.0f}% end at cosines beyond {edge}{bottom}")
+    bottom = f", {100 * last[0]:.0f}% below −{edge}" if last[0] > 0.1 else ""
+    found(axes, f"Pairs: {100 * last[-1]:.0f}% end at cosines above {edge}{bottom}")
     axes.set_ylabel("cosine")
     axes.grid(False)
 
@@ -179,7 +162,7 @@ def draw_position(run: Run, axes: Axes) -> None:
         axes.plot(seen.time, seen.mean[:, k], color=plt.cm.viridis(0.9 * k / tenths), label=label)
     mean = Series(run, "cosine_first")
     axes.plot(mean.time, mean.mean, color=LOOK.orange, linestyle="--", label="all tokens")
-    found(axes, f"Cosine to the first token {change(mean.mean[0], mean.end)}")
+    found(axes, f"Cosine to the first token {change(mean.mean)}")
     axes.legend(loc="best")
 
 
@@ -192,7 +175,7 @@ def draw_attention(run: Run, axes: Axes) -> None:
     axes.plot(largest.time, largest.mean, color=LOOK.orange, label="largest weight")
     axes.set_ylim(0, 1.32)
     axes.set_yticks(np.arange(6) / 5)
-    found(axes, f"Attention: entropy over log N {change(share[0], share[-1])}")
+    found(axes, f"Attention: entropy over log N {change(share)}")
     axes.legend(loc="upper right")
 
 

@@ -21,9 +21,9 @@ from chorale.plot.common import (
     dress,
     found,
     log_values,
-    short,
     time_axis,
 )
+from chorale.plot.words import short
 
 TRACES, DOTS = 24, 300  # tokens drawn over time, and on a map
 MAPS = 6
@@ -96,7 +96,7 @@ def draw_sphere(part: SubFigure, run: Run) -> None:
 
 
 def mark_end(axes: Axes, time: np.ndarray, outgrown: np.ndarray) -> None:
-    """Where densities outgrew their degrees."""
+    """Where densities became too sharp for their degrees."""
     for t in outgrown[np.isfinite(outgrown)]:
         axes.axvline(t, color=LOOK.faint, linewidth=1, linestyle=":", alpha=0.8)
     end = np.nanmax(outgrown) if np.isfinite(outgrown).all() else time[-1]
@@ -162,7 +162,7 @@ def draw_spectrum(run: Run, axes: Axes) -> None:
     amplitude = np.sqrt(power[frames])
     amplitude = amplitude[np.isfinite(amplitude) & (amplitude > 1e-17)]
     axes.set(xlim=(0, last), ylim=(amplitude.min() / 1e7 if len(amplitude) else 1e-17, 3))
-    axes.set(xlabel="degree n", title="Spectrum; shaded: degrees that tell its end")
+    axes.set(xlabel="degree n", title="Spectrum; shaded: top third, watched for under-resolution")
     axes.legend(loc="lower left", ncols=3, fontsize=12, columnspacing=1, handlelength=1.3)
 
 
@@ -175,16 +175,16 @@ def draw_mass(run: Run, axes: Axes) -> None:
     look = {"color": LOOK.green, "linewidth": 2.2, "linestyle": "--"}
     axes.semilogy(time, np.maximum(error, 1e-17), label="|mass − 1|", **look)
     look = {"color": LOOK.orange, "linewidth": 1.8, "linestyle": "--"}
-    axes.axhline(limit, label=f"outgrown beyond {short(limit)}", **look)
+    axes.axhline(limit, label=f"too sharp beyond {short(limit)}", **look)
     axes.set_ylim(2e-18, 3e7 * limit)
-    degrees = "outgrown" if np.isfinite(outgrown).any() else "suffice ✓"
+    degrees = "do not suffice" if np.isfinite(outgrown).any() else "suffice ✓"
     found(axes, f"Mass is kept to {short(np.nanmax(error))}; degrees {degrees}")
     axes.legend(loc="upper left", ncols=2)
     mark_end(axes, time, outgrown)
 
 
 def headline(run: Run) -> str:
-    """How near density and tokens stay, or when densities outgrew their degrees."""
+    """How near density and tokens stay, or when densities became too sharp for their degrees."""
     time, mean, outgrown = columns(run, "time", "distance", "outgrown")
     lost = np.isfinite(outgrown)
     count = run.parameters.integer("tokens_count")
@@ -197,7 +197,7 @@ def headline(run: Run) -> str:
         many, their = f"{lost.sum()} of {len(lost)} densities", "their"
         held = "those that are held"
     return (
-        f"{many} outgrew {their} degrees, first at t = {np.nanmin(outgrown):.3g}; "
+        f"{many} became too sharp for {their} degrees, first at t = {np.nanmin(outgrown):.3g}; "
         f"{name} between {held} and {count} tokens at most {short(np.nanmax(mean))}"
     )
 
@@ -235,7 +235,6 @@ def figure(run: Run) -> Picture:
     draw_mass(run, mass)
     about = "Dots and thin lines: tokens" if has_density(run) else ""
     if np.isfinite(columns(run, "outgrown")[0]).any():
-        about += (
-            "; dotted: a density outgrew its degrees; means are over all realizations and end there"
-        )
+        about += "; dotted: a density became too sharp for its degrees; "
+        about += "means are over all realizations and end there"
     return dress(picture, run, headline(run), about)

@@ -13,7 +13,9 @@ from matplotlib.colors import Normalize, TwoSlopeNorm
 
 from chorale.errors import BadFile
 from chorale.io import Run, text
-from chorale.plot.common import LOOK, Picture, Sources, dress, short, time_axis
+from chorale.plot.common import LOOK, Picture, dress, time_axis
+from chorale.plot.shown import Sources
+from chorale.plot.words import short
 
 # what is drawn of a study, the first that a file has: over time, and at the end
 CURVES = ("energy_mean", "order_mean", "energy", "distance", "diameter_mean")
@@ -28,6 +30,17 @@ LETTERS = {
     "mlp_bias_u": "$\\sigma_U$",
     "mlp_bias_w": "$\\sigma_W$",
     "noise_independent": "κ",
+}
+MEANINGS = {
+    "attention_beta": "sharpness of attention",
+    "attention_value": "attraction, below 0 repulsion",
+    "tokens_count": "number of tokens",
+    "tokens_dim": "dimension",
+    "mlp_width": "width of the MLPs",
+    "mlp_bias_u": "bias of the hidden units",
+    "mlp_bias_w": "bias of the output",
+    "noise_independent": "each token's own noise",
+    "order_mean": "the length of the mean token",
 }
 NAMES = {"lambda1": "$\\lambda_1$", "lambda_bar": "$\\bar\\lambda$"}
 LABELED = 9  # curves that the legend names
@@ -50,6 +63,11 @@ class Axis(NamedTuple):
         return LETTERS.get(self.key, self.key)
 
     @property
+    def label(self) -> str:
+        """The letter, and what it stands for."""
+        return ", ".join(filter(None, (self.letter, MEANINGS.get(self.key))))
+
+    @property
     def in_log(self) -> bool:
         """Are the values positive and about equally far apart in their logarithms?"""
         if not self.numeric or len(self.values) < 3 or self.values[0] <= 0:
@@ -69,8 +87,9 @@ class Axis(NamedTuple):
 
     @property
     def range(self) -> str:
-        """`0.1 … 10`, or the words."""
-        return " … ".join(map(self.value, (0, -1))) if self.numeric else ", ".join(self.values)
+        """`0.1 … 10`, which stays in one line, or the words."""
+        ends = "\u00a0…\u00a0".join(map(self.value, (0, -1)))
+        return ends if self.numeric else ", ".join(self.values)
 
 
 def axes_of(run: Run) -> list[Axis]:
@@ -123,6 +142,11 @@ def at_the_end(run: Run, name: str) -> str:
     """The quantity in words: of a column its last number."""
     clocked = run.study_data[name].ndim > len(run.sweep)
     return told(run, name) + (" at the end" if clocked else "")
+
+
+def explained(run: Run, name: str) -> str:
+    """The same, and what it is."""
+    return ": ".join(filter(None, (at_the_end(run, name), MEANINGS.get(name))))
 
 
 def shown(run: Run) -> Sources:
@@ -178,7 +202,7 @@ def draw_line(panel: Axes, axis: Axis, name: str, values: np.ndarray, run: Run) 
         panel.set_xticks(x, axis.values)
     if values[np.isfinite(values)].min() < 0 < values[np.isfinite(values)].max():
         panel.axhline(0, color=LOOK.soft, linewidth=1)
-    panel.set(xlabel=axis.letter, ylabel=at_the_end(run, name))
+    panel.set(xlabel=axis.label, ylabel=explained(run, name))
 
 
 def family(run: Run, axis: Axis, name: Optional[str]) -> Picture:
@@ -253,7 +277,7 @@ def dress_axis(
         which.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
     elif not axis.numeric or len(axis.values) == 1:
         which.set_ticks(np.arange(len(axis.values)), list(map(axis.value, range(len(axis.values)))))
-    label(axis.letter)
+    label(axis.label)
 
 
 def diagram(run: Run, axes: list[Axis], name: Optional[str]) -> Picture:
@@ -265,7 +289,7 @@ def diagram(run: Run, axes: list[Axis], name: Optional[str]) -> Picture:
     image = panel.pcolormesh(
         edges(axes[0]), edges(axes[1]), grid.T, norm=norm, cmap=colours_, rasterized=True
     )
-    figure.colorbar(image, ax=panel, label=at_the_end(run, name))
+    figure.colorbar(image, ax=panel, label=explained(run, name))
     dress_axis(axes[0], panel.xaxis, panel.set_xscale, panel.set_xlabel)
     dress_axis(axes[1], panel.yaxis, panel.set_yscale, panel.set_ylabel)
     panel.grid(False)

@@ -19,19 +19,14 @@ from chorale.plot.common import (
     FADED_TRACES,
     LOOK,
     Picture,
-    change,
     columns,
-    decided,
     dress,
-    found,
     factor,
-    mark,
-    plus_minus,
+    found,
     positive_band,
-    short,
     time_axis,
-    with_interval,
 )
+from chorale.plot.words import change, clusters_words, decided, mark, plus_minus, with_interval
 
 DOTS = (0, (1, 1.4))  # the line of what is exact
 
@@ -71,7 +66,7 @@ def energy_words(run: Run, mean: np.ndarray) -> str:
     """What became of the energy, or of its bound where the theorem gives one."""
     verdict = decided(run.study_values.get("bound_verdict"))
     if not np.isfinite(guaranteed(run)) or verdict is None:
-        return change(mean[0], mean[-1])
+        return change(mean)
     if verdict:
         by_chance = scalar(run, "bound_excess") > 0
         return "is above its bound by chance at most" if by_chance else "stays under its bound"
@@ -166,8 +161,7 @@ def draw_clusters(run: Run, axes: Axes, time: np.ndarray) -> None:
     draw_band(run, axes, time, clusters, clusters_sem, LOOK.green)
     axes.plot(time, clusters, color=LOOK.green, linewidth=2.8)
     axes.set(yscale="log", ylim=(0.9, None))
-    became = f"{short(clusters[0])} clusters become {short(clusters[-1])}"
-    found(axes, f"{became}, order {change(order[0], order[-1])}")
+    found(axes, f"{clusters_words(clusters)}, order {change(order)}")
     axes.set_ylabel("clusters (cosine > 0.99)", color=LOOK.green)
     axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
     axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
@@ -207,8 +201,9 @@ def draw_push(run: Run, axes: Axes, time: np.ndarray) -> None:
     look = {"color": LOOK.ink, "linewidth": 1.6, "linestyle": DOTS}
     axes.axhline(noise, label=f"$-\\bar\\lambda'(\\beta)$ = {noise:.4f}", **look)
     how = "slower" if largest < noise else "faster"
-    words = f"grew energy\n{how} than noise is proved to shrink it"
-    found(axes, "In this run attention " + ("never grew the energy" if largest < 0 else words))
+    words = f"made the energy grow\n{how} than noise is proved to shrink it"
+    none = "never made the energy grow"
+    found(axes, f"In this run attention {none if largest < 0 else words}")
     axes.legend(loc="best")
 
 
@@ -233,7 +228,7 @@ def draw_pairs(run: Run, axes: Axes, time: np.ndarray) -> None:
         axes.set(yscale="log", ylim=(0.3 * least, 3 * energy.max()))
     else:
         axes.set_ylim(0, 1.4 * energy.max())
-    found(axes, f"Mean square distance of pairs {change(mean[0], mean[-1])}")
+    found(axes, f"Mean square distance of pairs {change(mean)}")
     axes.legend(loc="lower left")
 
 
@@ -313,7 +308,7 @@ def headline(run: Run, energy: np.ndarray) -> str:
     falls = f"Energy falls at rate {decay:.2f}"
     if run.study_values.get("beta_best_theorem") == "applies":
         best, rate = scalar(run, "beta_best"), -scalar(run, "beta_best_rate")
-        said = falls if np.isfinite(decay) else f"Energy {change(energy[0], energy[-1])}"
+        said = falls if np.isfinite(decay) else f"Energy {change(energy)}"
         return f"{said}; the theorem guarantees {rate:.2f} at β = {best:g}"
     if np.isfinite(decay) and np.isfinite(proved):
         verdict = mark(decided(run.study_values.get("decay_verdict")))
@@ -327,7 +322,7 @@ def headline(run: Run, energy: np.ndarray) -> str:
         theorem = "whether the theorem applies is open"
     if np.isfinite(decay):
         return f"{falls}; {theorem}"
-    return f"Energy {change(energy[0], energy[-1])}; {theorem}"
+    return f"Energy {change(energy)}; {theorem}"
 
 
 def panels_of(run: Run) -> list[Callable[[Run, Axes, np.ndarray], None]]:

@@ -15,7 +15,8 @@ from matplotlib.patheffects import withStroke
 
 from chorale.errors import BadFile
 from chorale.io import Run
-from chorale.plot.common import LOOK, Picture, columns, dress, energy_beta, number
+from chorale.plot.common import LOOK, Picture, columns, dress
+from chorale.plot.words import energy_beta, number
 
 # meaning of the cells where the theorem proves no rate
 PHASES = (

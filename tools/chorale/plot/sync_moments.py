@@ -14,7 +14,8 @@ from matplotlib.patheffects import withStroke
 
 from chorale.errors import BadFile
 from chorale.io import Run
-from chorale.plot.common import LOOK, Picture, columns, dress, found, number
+from chorale.plot.common import LOOK, Picture, columns, dress, found
+from chorale.plot.words import number
 
 WIDE = 5  # panels in a row
 TOP = 2.0  # of the biases that are shown

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from chorale.io import Run
 from chorale.plot.common import FADED_TRACES, LOOK, Picture, columns, dress, found, time_axis
-from chorale.plot.common import with_interval
+from chorale.plot.words import with_interval
 
 BINS = 16
 

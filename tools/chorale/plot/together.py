@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections import Counter
 from typing import Any, Callable, Sequence
 
 import matplotlib.pyplot as plt
@@ -20,14 +21,13 @@ from chorale.plot.common import (
     LOOK,
     Picture,
     Series,
-    Sources,
     count_axis,
     dress,
     log_values,
-    number,
-    short,
     time_axis,
 )
+from chorale.plot.shown import Sources
+from chorale.plot.words import number, short
 from chorale.plot.overlay import Curve, Quantity
 
 NAMED = 24  # curves that a legend names
@@ -43,8 +43,8 @@ LETTERS = {
     "mlp_width": "m",
     "scheme_norm": "norm",
     "scheme_alpha": "α",
-    "mlp_bias_u": "σ_U",
-    "mlp_bias_w": "σ_W",
+    "mlp_bias_u": "$\\sigma_U$",
+    "mlp_bias_w": "$\\sigma_W$",
     "ensemble_seed": "seed",
     "ensemble_realizations": "realizations",
 }
@@ -90,8 +90,13 @@ def labels(runs: Sequence[Run]) -> list[str]:
     keys = differing(runs)
     names = [label(run) for run in runs]
     stems = [os.path.splitext(os.path.basename(run.path))[0] for run in runs]
-    if len(set(names)) < len(runs):
-        names = [f"{name} ({stem})" if name else stem for name, stem in zip(names, stems)]
+    if len(set(stems)) < len(runs):  # of several folders
+        stems = [os.path.splitext(os.path.relpath(run.path))[0] for run in runs]
+    many = Counter(names)
+    names = [
+        name if many[name] == 1 else f"{name} ({stem})" if name else stem
+        for name, stem in zip(names, stems)
+    ]
     return [textwrap.fill(name, WIDE) for name in names]
 
 
@@ -139,7 +144,7 @@ def common(runs: Sequence[Run]) -> Sources:
     """What is said of all of them."""
     parameters = dict(runs[0].parameters)
     for key in differing(runs):
-        values = list(dict.fromkeys(value_of(run, key) for run in runs))
+        values = sorted({value_of(run, key) for run in runs}, key=rank)
         few = " / ".join(filter(None, values))
         parameters[key] = few if len(values) < 4 else f"{values[0]} … {values[-1]}"
     for key in {"mlp_bias_u", "mlp_bias_w"} & set(differing(runs)):
@@ -233,7 +238,7 @@ def said_of(runs: Sequence[Run], names: Sequence[str], quantities: Sequence[Quan
 def figure(runs: Sequence[Run]) -> Picture:
     quantities, names = shared(runs), labels(runs)
     if not quantities:
-        raise BadFile(runs[0].path, "together with the others nothing is there to draw")
+        raise BadFile(runs[0].path, "has nothing in common with the others that could be drawn")
     colours = colours_of(len(runs))
     lines = max(name.count("\n") + 1 for name in names)
     longest = max(len(line) for name in names for line in name.split("\n"))
@@ -262,7 +267,7 @@ def draw_alone(axes: Axes, runs: Sequence[Run], name: str) -> str:
     known = overlay.by_name(runs[0])
     if name not in known or not all(has(run, known[name]) for run in runs):
         there = [one for one, quantity in known.items() if all(has(run, quantity) for run in runs)]
-        raise Refused(f"--panel {name}: these runs together have {', '.join(there) or 'none'}")
+        raise Refused(f"--panel {name}: these runs have in common {', '.join(there) or 'nothing'}")
     draw_quantity(axes, known[name], runs, colours_of(len(runs)), labels(runs))
     if len(runs) <= NAMED:
         axes.legend(loc="best")

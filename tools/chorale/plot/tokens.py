@@ -13,12 +13,16 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import SubFigure
 
+from chorale.command import plural
 from chorale.errors import BadFile
 from chorale.io import Run, Trajectory
 from chorale.plot.common import LOOK, Picture, dress
+from chorale.plot.words import short
 
 MOST = 3000  # tokens that are drawn
 BLOCK = 1 << 24  # bytes of a frame read at once
+PLACE = 0.03  # tokens that are nearer to each other make one dot
+FEW, LARGE = 8, 150  # so few places have dots of this size
 
 
 class Frames:
@@ -29,6 +33,7 @@ class Frames:
             raise BadFile(trajectory.path, "no frame is recorded yet")
         self.trajectory, self.stride = trajectory, -(-trajectory.tokens // most)
         self.time, self.dim = trajectory.time, trajectory.dim
+        self.projected = "projection" in trajectory.file  # by tools/project, about a mean
 
     def __len__(self) -> int:
         return len(self.trajectory)
@@ -49,10 +54,28 @@ class Frames:
         count = self.trajectory.tokens
         return f"{-(-count // self.stride)} of {count} tokens drawn. " if self.stride > 1 else ""
 
+    def source_dim(self) -> int:
+        """The dimension of the tokens, which a projection has left."""
+        shown = self.trajectory.file.get("projection/components")
+        return int(shown.shape[1]) if shown is not None and len(shown.shape) == 2 else self.dim
+
+    def lengths(self) -> tuple[float, float]:
+        """Of the mean token in the first and the last frame; of projected tokens that of points of
+        the sphere which are as far from their mean."""
+        first, last = (self[frame] for frame in (0, len(self) - 1))
+        if not self.projected:
+            return tuple(float(np.linalg.norm(x.mean(axis=0))) for x in (first, last))
+        return tuple(float(np.sqrt(max(0, 1 - spread(x) ** 2))) for x in (first, last))
+
     def nearest(self, shares: Sequence[float]) -> np.ndarray:
         """Numbers of the frames nearest to these shares of the time."""
         wanted = self.time[0] + (self.time[-1] - self.time[0]) * np.asarray(shares)
         return np.abs(self.time[:, None] - wanted).argmin(axis=0)
+
+
+def spread(points: np.ndarray) -> float:
+    """Root of the mean square distance from the mean."""
+    return float(np.sqrt(((points - points.mean(axis=0)) ** 2).sum(axis=1).mean()))
 
 
 def of_run(run: Run, most: int = MOST) -> Optional[Frames]:
@@ -91,8 +114,15 @@ class View:
 
     def __init__(self, frames: Frames):
         self.dim, first = frames.dim, frames[0]
-        self.note = ""
-        if self.dim == 2:
+        self.note, self.is_ball = "", self.dim == 3 and not frames.projected
+        self.limit = 1.45 if self.dim == 2 else 1.08
+        if frames.projected:
+            self.basis, height = np.eye(2, self.dim), first[:, 1]
+            ends = [np.abs(frames[f]).max() for f in frames.nearest(np.linspace(0, 1, 8))]
+            self.limit = 1.1 * float(max(ends)) or 1
+            height = (height - height.mean()) / (2.5 * height.std() + 1e-300)
+            self.note = "Shown: the first two of three principal components"
+        elif self.dim == 2:
             self.basis, height = np.eye(2), first[:, 1]
         elif self.dim == 3:
             self.basis = turned(frames[len(frames) - 1])
@@ -100,44 +130,51 @@ class View:
         else:
             self.basis, share = components(frames)
             height = first @ self.basis[1]
-            height = np.clip(height / (2.5 * height.std() + 1e-300), -1, 1)
+            height = height / (2.5 * height.std() + 1e-300)
             self.note = f"Shown: first two principal components, {100 * share:.0f}% of the variance"
-        self.colours = LOOK.ordered(0.5 + 0.5 * height)
-        self.size = float(np.clip(9000 / len(first), 7, 46))
-        self.limit = 1.45 if self.dim == 2 else 1.08
+        self.colours = LOOK.ordered(0.5 + 0.5 * np.clip(height, -1, 1))
+        self.on_disk = not frames.projected
+
+    @staticmethod
+    def size(points: np.ndarray) -> float:
+        """Of a dot: larger where tokens lie on each other, so that a single one is seen."""
+        places = np.unique(np.round(points / PLACE), axis=0)
+        return float(np.clip(9000 / len(places), 7, 46) if len(places) > FEW else LARGE)
 
     def stage(self, axes: Axes) -> None:
         """What does not move."""
-        if self.dim == 3:
+        if self.is_ball:
             draw_ball(axes)
-        else:
+        elif self.on_disk:
             look = {"facecolor": LOOK.panel, "edgecolor": LOOK.soft, "linewidth": 1.1}
             axes.add_patch(plt.Circle((0, 0), 1, zorder=1, **look))
-        if self.dim > 3:
-            x, y = [-1, 1, np.nan, 0, 0], [0, 0, np.nan, -1, 1]
+        if self.dim > 3 or not self.on_disk:
+            end = 1 if self.on_disk else self.limit
+            x, y = [-end, end, np.nan, 0, 0], [0, 0, np.nan, -end, end]
             axes.plot(x, y, color=LOOK.grid, linewidth=0.9, zorder=1.5)
         axes.set(xlim=(-self.limit, self.limit), ylim=(-self.limit, self.limit), aspect="equal")
         axes.axis("off")
 
     def place(self, axes: Axes, points: np.ndarray) -> list[Artist]:
         """The tokens of a frame; returns what is to be removed before the next."""
-        if self.dim == 3:
-            return self.place_on_ball(axes, points @ self.basis.T)
+        size = self.size(points)
+        if self.is_ball:
+            return self.place_on_ball(axes, points @ self.basis.T, size)
         look = {"edgecolors": LOOK.paper, "linewidths": 0.35, "zorder": 4}
         seen = points @ self.basis.T
-        drawn = [axes.scatter(*seen.T, s=self.size, c=self.colours, **look)]
+        drawn = [axes.scatter(*seen.T, s=size, c=self.colours, **look)]
         return drawn + ([self.place_counts(axes, points)] if self.dim == 2 else [])
 
-    def place_on_ball(self, axes: Axes, seen: np.ndarray) -> list[Artist]:
+    def place_on_ball(self, axes: Axes, seen: np.ndarray, size: float) -> list[Artist]:
         """Those behind fainter and smaller, the nearest on top."""
         order = np.argsort(seen[:, 2])
         hidden, visible = order[seen[order, 2] < 0], order[seen[order, 2] >= 0]
-        size, colours = 0.6 * self.size, self.colours[hidden]
         look = {"alpha": 0.28, "linewidths": 0, "zorder": 2.5}
-        behind = axes.scatter(*seen[hidden, :2].T, s=size, c=colours, **look)
-        size, colours = self.size * (0.75 + 0.35 * seen[visible, 2]), self.colours[visible]
+        colours = self.colours[hidden]
+        behind = axes.scatter(*seen[hidden, :2].T, s=0.6 * size, c=colours, **look)
+        sizes, colours = size * (0.75 + 0.35 * seen[visible, 2]), self.colours[visible]
         look = {"edgecolors": LOOK.paper, "linewidths": 0.35, "zorder": 4}
-        return [behind, axes.scatter(*seen[visible, :2].T, s=size, c=colours, **look)]
+        return [behind, axes.scatter(*seen[visible, :2].T, s=sizes, c=colours, **look)]
 
     @staticmethod
     def place_counts(axes: Axes, points: np.ndarray) -> Artist:
@@ -200,10 +237,15 @@ def figure(run: Run) -> Picture:
     frames = of_run(run)
     whole = plt.figure(figsize=(13, 8), layout="constrained")
     view = draw_row(whole, frames, np.linspace(0, 1, 8), rows=2)
-    first, last = (np.linalg.norm(frames[f].mean(axis=0)) for f in (0, len(frames) - 1))
-    about = f"N = {frames.trajectory.tokens}, d = {frames.dim}, {len(frames)} frames. "
+    count = frames.trajectory.tokens
+    about = f"N = {count}, d = {frames.source_dim()}, {plural(len(frames), 'frame')}. "
     about += f"{frames.drawn()}{view.note}. Colours: where a token started"
+    first, last = frames.lengths()
     headline = f"{verb(first, last)}: their mean has length {first:.2f}, then {last:.2f}"
+    if frames.projected:
+        ends = [spread(frames[f]) for f in (0, len(frames) - 1)]
+        far = f"{short(ends[0])}, then {short(ends[1])}"
+        headline = f"{verb(first, last)}: their distance from their mean is {far}"
     return dress(whole, run, headline, about)
 
 

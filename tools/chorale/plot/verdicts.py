@@ -9,7 +9,8 @@ import numpy as np
 
 from chorale.errors import BadFile
 from chorale.io import Run
-from chorale.plot.common import Series, columns, decided, energy_beta, factor, interval, is_chance
+from chorale.plot.common import Series, columns, factor, is_chance
+from chorale.plot.words import decided, energy_beta, interval
 from chorale.plot.simulate import uniform_energy, uniform_kernel
 from chorale.plot.sync import guaranteed, scalar
 
@@ -184,7 +185,10 @@ def of_spde(run: Run) -> list[Verdict]:
     error, nan = float(np.nanmax(np.abs(mass - 1))), np.nan
     rows = [Verdict("|mass − 1|, at most", error, nan, 0.0, "kept to 1e-12", nan, error <= 1e-12)]
     if np.isfinite(outgrown).any():
-        quantity, first = "first time at which a density outgrew its degrees", np.nanmin(outgrown)
+        (
+            quantity,
+            first,
+        ) = "first time at which a density became too sharp for its degrees", np.nanmin(outgrown)
         source = "never before the end"
         why = "means end there"
         rows.append(Verdict(quantity, float(first), nan, nan, source, nan, None, why))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Union
 
 from chorale.errors import BadFile
 from chorale.io import Run, Table
-from chorale.plot.common import not_complete, parameters_line
-from chorale.report.page import escape
+from chorale.plot.words import incomplete, parameters_line
+from chorale.report.page import escape, formulas
 
 if TYPE_CHECKING:
     from chorale.runs.handle import Run as Handle
@@ -47,10 +47,10 @@ def of_results(run: Union[Run, Table]) -> str:
     """Of results in a file."""
     if run.kind == "table":
         return CARD.format(title="chorale kernel", state="complete", about="", body=table(run))
-    state = "complete" if run.complete else escape(not_complete(run))
+    state = "complete" if run.complete else escape(incomplete(run))
     what = run.study if run.kind == "results" else f"{run.kind} of {run.study or 'a run'}"
     body = table(run) if run.kind == "results" else ""
-    about = escape(parameters_line(run))
+    about = formulas(parameters_line(run))
     return CARD.format(title=f"chorale {escape(what)}", state=state, about=about, body=body)
 
 
@@ -62,7 +62,7 @@ def of_run(run: Handle) -> str:
     try:
         results = run.results
         if results.kind == "results":
-            about = f"{escape(parameters_line(results))}. {about}"
+            about = f"{formulas(parameters_line(results))}. {about}"
         body = table(results)
     except BadFile:  # nothing is there yet
         body = f"<p>{escape(found.message)}</p>" if found.message else ""

@@ -6,21 +6,33 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shlex
 from io import BytesIO, StringIO
-from typing import Any, Callable, Iterable, NamedTuple, Sequence
+from types import MappingProxyType
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional, Sequence
 
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 
-from chorale import io
-from chorale.command import first_line
+from chorale import again, io
+from chorale.command import first_line, plural
 from chorale.errors import BadFile
 from chorale.io import Run
 from chorale.plot import files, kernel, rates, together, verdicts
-from chorale.plot.common import LOOK, Picture, Series, not_complete, parameters_line, style
-from chorale.report.page import alarm, details, escape, formulas, picture, soft, table, titled
+from chorale.plot.common import LOOK, Picture, Series, style
+from chorale.plot.words import incomplete, parameters_line
+from chorale.report.page import (
+    Markup,
+    alarm,
+    details,
+    escape,
+    formulas,
+    picture,
+    soft,
+    table,
+    tip,
+    titled,
+)
 
 DPI = 100
 THEMES = ("light", "dark")
@@ -28,6 +40,8 @@ ROWS = 400  # of a table; of a longer one evenly chosen rows are shown
 PICTURES = 12  # more files get no picture of their own
 FIRST = ("energy", "order", "clusters")  # of the observables
 WORDS = {True: "✓ agrees", False: "✗ does not", None: "not decided"}
+# HTML of figures that move, of files and of the picture whose place they take.
+Moving = Callable[[Sequence[str], str], str]
 # Of a picture, when too little is there yet.
 TOO_LITTLE = (ValueError, IndexError, KeyError, TypeError, ArithmeticError, np.linalg.LinAlgError)
 
@@ -93,8 +107,16 @@ def verdict_table(run: Run) -> str:
 
 def numbers(run: Run) -> str:
     """Numbers and texts of the study, fits with their 95% intervals."""
-    rows = [(key, value, *(run.interval(key) or ("", ""))) for key, value in run.scalars.items()]
+    rows = [
+        (explained(run, key), value, *(run.interval(key) or ("", "")))
+        for key, value in run.scalars.items()
+    ]
     return table(("quantity", "value", "95% from", "to"), rows) if rows else ""
+
+
+def explained(run: Run, name: str) -> Markup:
+    """The name of a quantity, whose meaning and unit are shown when it is pointed at."""
+    return tip(name, run.meaning(name))
 
 
 def item(value: Any) -> Any:
@@ -102,7 +124,7 @@ def item(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else io.text(value)
 
 
-def data_table(columns: dict[str, Any]) -> str:
+def data_table(columns: dict[str, Any], meanings: Mapping[str, str] = MappingProxyType({})) -> str:
     """Of {name: array}: at most ROWS rows, the last among them."""
     columns = {name: values for name, values in columns.items() if np.ndim(values) == 1}
     count = min((len(values) for values in columns.values()), default=0)
@@ -113,7 +135,8 @@ def data_table(columns: dict[str, Any]) -> str:
         chosen = np.unique(np.linspace(0, count - 1, ROWS).round().astype(int))
         words = soft(f"{len(chosen)} of {count} rows, evenly chosen.")
     rows = [[item(values[i]) for values in columns.values()] for i in chosen]
-    return titled("Table", table(list(columns), rows) + words)
+    heads = [tip(name, meanings.get(name, "")) for name in columns]
+    return titled("Table", table(heads, rows) + words)
 
 
 def final_values(run: Run) -> dict[str, Final]:
@@ -134,26 +157,25 @@ def final_values(run: Run) -> dict[str, Final]:
 
 def observables(run: Run) -> str:
     """Their last values as a table."""
-    rows = [(name, f.mean, f.low, f.high, f.unit, f.time) for name, f in final_values(run).items()]
+    rows = [
+        (explained(run, name), f.mean, f.low, f.high, f.unit, f.time)
+        for name, f in final_values(run).items()
+    ]
     heads = ("observable", "mean", "95% from", "to", "unit", "time")
     return titled("At the end", table(heads, rows) if rows else "")
 
 
-def again(run: Run) -> str:
+def run_again(run: Run) -> str:
     """How it was made, and the commands that make it again."""
-    if not run.deck:
+    here = again.commands(run)
+    if not here:
         return ""
-    if "merged" in run.provenance:
-        return soft("Merged from several runs, each of which has its own deck.")
-    ranks, command = run.ranks, run.provenance.get("command_line", "")
-    launch = f"mpirun -n {ranks} " if ranks > 1 else ""
-    lines = []
-    if command:
-        lines += ["# as it was made", launch + command]
-        if run.complete is False and "-checkpoint_resume" not in command:
-            lines += ["# to go on from the last checkpoint", lines[-1] + " -checkpoint_resume"]
-    lines += ["# from this file alone", f"tools/info --deck {shlex.quote(run.path)} > deck.yaml"]
-    lines += [f"{launch}chorale {run.study} deck.yaml"]
+    parts = {
+        "as it was made": again.command(run),
+        "to go on from the last checkpoint": again.going_on(run),
+        "from this file alone" if len(here) > 1 else "from the files": "\n".join(here),
+    }
+    lines = [f"# {title}\n{command}" for title, command in parts.items() if command]
     commands = "<pre>" + escape("\n".join(lines)) + "</pre>\n"
     deck = f"<pre>{escape(run.deck.rstrip())}</pre>\n"
     return titled("Run it again", commands + details("deck.yaml", deck))
@@ -170,13 +192,13 @@ def origin(run: Run) -> str:
     parameters = table(("key", "value"), list(keys.items())) if keys else ""
     provenance = table(("attribute", "value"), list(made.items())) if made else ""
     tables = details("Parameters", parameters) + details("Provenance", provenance)
-    return again(run) + tables
+    return run_again(run) + tables
 
 
 def state(run: Run) -> str:
     """Whether it is complete."""
     if run.complete is False:
-        return f'<span class="alarm">{escape(not_complete(run))}</span>'
+        return f'<span class="alarm">{escape(incomplete(run))}</span>'
     return "complete" if run.complete else "no results beside it"
 
 
@@ -184,14 +206,15 @@ def clock(run: Run) -> str:
     """Of a trajectory: what is recorded."""
     with io.Trajectory(run.path) as found:
         span = f", t = {found.time[0]:.6g} to {found.time[-1]:.6g}" if len(found) else ""
-        count = f"{len(found)} frames of {found.tokens} tokens"
+        count = f"{plural(len(found), 'frame')} of {plural(found.tokens, 'token')}"
         return soft(f"{count} in R<sup>{found.dim}</sup>{span}.")
 
 
 def results(run: Run) -> str:
     """Everything that results say."""
-    said = titled("Numbers of the study", numbers(run))
-    return verdict_table(run) + observables(run) + said + data_table(run.table())
+    said, columns = titled("Numbers of the study", numbers(run)), run.table()
+    meanings = {name: run.meaning(name) for name in columns}
+    return verdict_table(run) + observables(run) + said + data_table(columns, meanings)
 
 
 def progress(run: Run) -> str:
@@ -203,9 +226,10 @@ def progress(run: Run) -> str:
 BODIES = {"results": results, "trajectory": clock, "checkpoint": progress}
 
 
-def section(path: str, with_picture: bool) -> str:
+def section(path: str, with_picture: bool, moving: Optional[Moving] = None) -> str:
     """A file as HTML; BadFile when it cannot be read at all."""
     drawn, found = draw(lambda: files.picture_of(path), path) if with_picture else ("", "")
+    drawn = moving([path], drawn) if moving and with_picture else drawn
     drawn += titled("Findings", found)
     if path.endswith(".csv"):
         head = soft("Table of chorale kernel; a CSV does not keep the run's parameters.")
@@ -217,7 +241,7 @@ def section(path: str, with_picture: bool) -> str:
                 "trajectory": "Trajectory",
                 "checkpoint": f"Checkpoint of chorale {run.study}",
             }[run.kind]
-            head = soft(f"{what}, {state(run)}. {escape(parameters_line(run))}")
+            head = soft(f"{what}, {state(run)}. {formulas(parameters_line(run))}")
             body = BODIES[run.kind](run) + origin(run)
     name = f"<h2>{escape(os.path.basename(path))}</h2>"
     return f'<section class="run" id="{anchor(path)}">\n{name}\n{head}{drawn}{body}</section>\n'
@@ -225,7 +249,7 @@ def section(path: str, with_picture: bool) -> str:
 
 def summary_row(run: Run, keys: Sequence[str]) -> dict[str, Any]:
     """{column: value} of a file in the table of the sweep."""
-    complete = "complete" if run.complete else "NOT COMPLETE"
+    complete = "complete" if run.complete else "incomplete"
     row: dict[str, Any] = {"file": os.path.basename(run.path), "state": complete}
     for key in keys:
         value = run.parameters.get(key, "")
@@ -259,13 +283,14 @@ def summary(runs: Sequence[Run], keys: Sequence[str]) -> str:
 def law_table(runs: Sequence[Run]) -> str:
     """Rates of several runs of study chaos, and how well laws fit."""
     try:
-        found = table(*rates.table(runs))
+        heads, rows = rates.table(runs)
+        found = table(heads, [[Markup(formulas(name)), *row] for name, *row in rows])
     except (BadFile, *TOO_LITTLE) as error:
         return alarm(f"No table of rates: {first_line(error)}")
     return titled("Rates", found + soft(escape(rates.NOTE)))
 
 
-def sweep(study: str, paths: Sequence[str]) -> str:
+def sweep(study: str, paths: Sequence[str], moving: Optional[Moving] = None) -> str:
     """What results of one study have in common and where they differ, as HTML."""
     with contextlib.ExitStack() as stack:
         runs = together.ordered([stack.enter_context(io.open(path)) for path in paths])
@@ -276,12 +301,13 @@ def sweep(study: str, paths: Sequence[str]) -> str:
     overlay, drawn = [run.path for run in drawable], ""
     if len(overlay) > 1:
         drawn, _ = draw(lambda: files.together_of(overlay), "the runs together")
+        drawn = moving(overlay, drawn) if moving else drawn
     head = f"<h2>{len(paths)} runs of chorale {study}</h2>\n"
     head += soft(f"They differ in {escape(', '.join(keys) or 'nothing but file names')}.")
     return f'<section class="run">\n{head}{drawn}{fitted}{body}</section>\n'
 
 
-def sweeps(paths: Iterable[str]) -> str:
+def sweeps(paths: Iterable[str], moving: Optional[Moving] = None) -> str:
     """Of every study that has several results here."""
     studies: dict[tuple, list[str]] = {}
     for path in paths:
@@ -293,4 +319,5 @@ def sweeps(paths: Iterable[str]) -> str:
                         *(run.parameters.get(f"sync_{kind}") for kind in ("map", "starts")),
                     )
                     studies.setdefault(group, []).append(path)
-    return "".join(sweep(study, group) for (study, *_), group in studies.items() if len(group) > 1)
+    several = {key: group for key, group in studies.items() if len(group) > 1}
+    return "".join(sweep(study, group, moving) for (study, *_), group in several.items())

@@ -24,3 +24,19 @@ document.querySelectorAll("table").forEach(function (table) {
 window.addEventListener("beforeprint", function () {
   document.querySelectorAll("details").forEach(function (one) { one.open = true; });
 });
+function tellMore() {
+  document.querySelectorAll(".wide, .figure").forEach(function (box) {
+    var before = box.previousElementSibling, told = before && before.className === "more";
+    var wider = box.scrollWidth > box.clientWidth + 1;
+    if (wider && !told) {
+      before = document.createElement("p");
+      before.className = "more";
+      before.textContent = "Wider than the page: scroll to the right \u2192";
+      box.parentNode.insertBefore(before, box);
+    }
+    if (!wider && told) before.remove();
+  });
+}
+window.addEventListener("load", tellMore);
+window.addEventListener("resize", tellMore);
+document.querySelectorAll("details").forEach(function (one) { one.addEventListener("toggle", tellMore); });

@@ -28,10 +28,13 @@ GREEK = {
 }
 NUMBER = ' class="n"'
 ACCENTS = {"bar": "\u0304", "dot": "\u0307"}
+# Nothing is loaded from anywhere.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 DOCUMENT = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
@@ -107,7 +110,8 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[Any]], kind: str = "wide
     top = ""
     for c, head in enumerate(heads):
         number = NUMBER if rows and isinstance(rows[0][c], (int, float)) else ""
-        top += f'<th scope="col"{number}>{escape(head)}</th>'
+        words = head if isinstance(head, Markup) else escape(head)
+        top += f'<th scope="col"{number}>{words}</th>'
     body = "\n".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in rows)
     inside = f"<table><thead><tr>{top}</tr></thead><tbody>\n{body}\n</tbody></table>"
     return f'<div class="{kind}" tabindex="0">{inside}</div>\n'
@@ -124,6 +128,13 @@ def picture(images: dict[str, bytes], words: str) -> str:
         dark = f'<source media="(prefers-color-scheme: dark)" srcset="{data["dark"]}">'
     light = f'<img src="{data["light"]}" alt="{plain(words)}">'
     return f'<div class="figure" tabindex="0"><picture>{dark}{light}</picture></div>\n'
+
+
+def tip(words: str, meaning: str) -> Markup:
+    """Words whose meaning is shown when they are pointed at, or reached by the keyboard."""
+    if not meaning:
+        return Markup(escape(words))
+    return Markup(f'<abbr title="{escape(meaning)}" tabindex="0">{escape(words)}</abbr>')
 
 
 def details(summary: str, body: str) -> str:
@@ -149,5 +160,11 @@ def alarm(words: str) -> str:
 def document(title: str, body: str, maker: str = "tools/report") -> str:
     """The whole page."""
     style, script = ((HERE / f"page.{kind}").read_text("utf-8") for kind in ("css", "js"))
-    keys = {"title": escape(title), "style": style, "script": script, "maker": maker}
+    keys = {
+        "title": escape(title),
+        "style": style,
+        "script": script,
+        "maker": maker,
+        "policy": POLICY,
+    }
     return DOCUMENT.format(body=body, paper=PAPER, **keys)

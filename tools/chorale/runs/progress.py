@@ -6,7 +6,7 @@ import re
 import sys
 from typing import Any, Optional
 
-from chorale.command import in_notebook
+from chorale.command import columns, in_notebook
 
 LINE = re.compile(r"(.*): (\d+)%, (\d+) of (\d+), (\S+)/s, ETA (.*)")
 WIDE = 24  # of the bar
@@ -44,8 +44,8 @@ class Progress:
             self._draw(self.shown)
 
     def _draw(self, words: str) -> None:
-        if not in_notebook():
-            print(f"\r\033[K{words}", end="", file=sys.stderr, flush=True)
+        if not in_notebook():  # a line that is wider than the terminal could not be taken away
+            print(f"\r\033[K{words[: columns(1 << 16) - 1]}", end="", file=sys.stderr, flush=True)
             return
         from IPython.display import Pretty, display
 

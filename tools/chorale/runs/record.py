@@ -12,6 +12,7 @@ from typing import Any, Optional
 
 from chorale.command import whole
 from chorale.errors import BadFile
+from chorale.inputs import read_text
 
 NAME = "run.json"
 HOME = "runs"  # of folders that nobody named
@@ -64,10 +65,9 @@ def read(folder: Path) -> Record:
     """Of the folder of a run."""
     path = folder / NAME
     try:
-        return Record(**json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        reason = error.strerror or "cannot be read"
-        raise BadFile(path, f"{reason}: not the folder of a run from Python") from error
+        return Record(**json.loads(read_text(path)))
+    except BadFile as error:
+        raise BadFile(path, f"{error.reason}: not the folder of a run from Python") from error
     except (ValueError, TypeError) as error:
         raise BadFile(path, "not as chorale.run writes it") from error
 

@@ -18,8 +18,10 @@ from typing import Any, Optional, Sequence
 import h5py
 import numpy as np
 
-from chorale.command import Parser, of_file, whole
+from chorale import inputs
+from chorale.command import Parser, check_target, of_file, whole
 from chorale.errors import BadFile, Refused
+from chorale.inputs import read_text
 from chorale.io.hdf5 import open_file
 from chorale.weights import pytorch, tensorflow
 from chorale.weights.layer import Array, Arrays, Layer, basis, fields, logits, spread
@@ -40,7 +42,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--activation": {
         "choices": ACTIVATIONS,
         "default": "relu",
-        "help": ".npz: of its MLP; default: relu",
+        "metavar": "NAME",
+        "help": f".npz: of its MLP: {', '.join(ACTIVATIONS)}; default: relu",
     },
     "--eps": {"type": float, "metavar": "EPS", "help": ".npz: of its layer norms; default: 1e-5"},
     "--length": {
@@ -51,13 +54,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--words": {
         "metavar": "FILE",
-        "help": "adds tokens: what enters the first of the layers when each word of FILE is a text "
-        "of its own; words of more than one piece are left out",
+        "help": "add tokens: what enters the first of the layers when each word of FILE is a text "
+        "of its own; words that the vocabulary splits are left out",
     },
     "--count": {"type": int, "metavar": "N", "help": "of the words, the first N"},
     "--pieces": {
         "action": "store_true",
-        "help": "writes nothing, and says how the logits of a layer are spread over all pieces of "
+        "help": "write nothing, and say how the logits of a layer are spread over all pieces of "
         "the vocabulary, without positions",
     },
     "--no-mlp": {"action": "store_true", "help": "attention alone"},
@@ -74,7 +77,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--bits": {
         "type": int,
         "metavar": "B",
-        "help": "keeps so many binary digits of the weights behind the first one",
+        "help": "keep so many binary digits of the weights behind the first one",
     },
     "--overwrite": {"action": "store_true", "help": "replace an existing OUT.h5"},
 }
@@ -112,11 +115,7 @@ def chosen(layers: list[Layer], words: Optional[str]) -> list[int]:
 
 
 def words_of(path: str) -> list[str]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read().split()
-    except OSError as error:
-        raise BadFile(path, error.strerror or "cannot be read") from error
+    return read_text(path).split()
 
 
 def trained(arguments: argparse.Namespace) -> Content:
@@ -265,10 +264,12 @@ def check(arguments: argparse.Namespace) -> None:
         value = getattr(arguments, name)
         if value is not None and not value > 0:
             raise Refused(f"--{name} {value:g}: must be positive")
-    if not os.path.exists(arguments.source):
-        raise Refused(f"{arguments.source}: there is no such file or folder")
+    if not os.path.isdir(arguments.source):
+        inputs.claim(arguments.source)
     if not arguments.out:
         raise Refused("-o OUT.h5: the file to be written is missing")
+    inputs.protect(filter(None, (arguments.source, arguments.words)))
+    check_target(arguments.out)
     if os.path.exists(arguments.out) and not arguments.overwrite:
         raise Refused(f"{arguments.out}: exists already; --overwrite replaces it")
 

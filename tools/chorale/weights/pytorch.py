@@ -17,6 +17,7 @@ from typing import Mapping, Optional
 import numpy as np
 
 from chorale.errors import BadFile, Refused
+from chorale.inputs import claim
 from chorale.weights.layer import Array, Heads, Layer, Mlp, Norm
 
 EPS = 1e-5  # of nn.LayerNorm, where it is not told
@@ -29,6 +30,7 @@ class States:
 
     def __init__(self, path: str):
         self.path = path
+        claim(path)
         with np.load(path, allow_pickle=False) as file:
             self.arrays = {name: np.asarray(file[name], dtype=float) for name in file.files}
         for name, values in self.arrays.items():
@@ -51,7 +53,7 @@ class States:
         """What comes before in_proj_weight, in the order of the layers."""
         for name in self.arrays:
             if name.endswith(STRANGE):
-                raise BadFile(self.path, f"has {name}, and chorale no such attention")
+                raise BadFile(self.path, f"has {name}: chorale has no such attention")
         found = [name[: -len(STACKED)] for name in self.arrays if name.endswith(STACKED)]
         if not found:
             raise BadFile(self.path, f"has no {STACKED}, as nn.MultiheadAttention does")

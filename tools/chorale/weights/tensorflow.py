@@ -17,6 +17,7 @@ from typing import Any, Mapping, Optional
 import numpy as np
 
 from chorale.errors import BadFile, Refused
+from chorale.inputs import read_bytes, read_text
 from chorale.weights.layer import Array, Heads, Layer, Mlp, Norm
 
 DTYPES = {"float32": "<f4", "int32": "<i4", "bool": "?", "uint8": "u1"}
@@ -24,30 +25,23 @@ LAYER = "Layer_{}/TransformerLayer/"
 START = "\u2581"  # of pieces that begin a word
 
 
-def bytes_of(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise BadFile(path, error.strerror or "cannot be read") from error
-
-
 def json_of(path: str) -> Any:
+    text = read_text(path)
     try:
-        return json.loads(bytes_of(path))
+        return json.loads(text)
     except ValueError as error:
-        raise BadFile(path, f"is no JSON ({error})") from error
+        raise BadFile(path, f"is not JSON ({error})") from error
 
 
 def weights_of(folder: str) -> dict[str, Array]:
     """All weights by their names."""
     weights: dict[str, Array] = {}
     for group in json_of(os.path.join(folder, "model.json"))["weightsManifest"]:
-        shards = (bytes_of(os.path.join(folder, shard)) for shard in group["paths"])
+        shards = (read_bytes(os.path.join(folder, shard)) for shard in group["paths"])
         data, first = b"".join(shards), 0
         for one in group["weights"]:
             if one["dtype"] not in DTYPES or "quantization" in one:
-                raise BadFile(folder, f"{one['name']} is of a type that is not read here")
+                raise BadFile(folder, f"{one['name']} has a type that tools/weights does not read")
             dtype, count = np.dtype(DTYPES[one["dtype"]]), int(np.prod(one["shape"], dtype=int))
             if first + count * dtype.itemsize > len(data):
                 raise BadFile(folder, f"the shards end within {one['name']}")
@@ -149,7 +143,7 @@ def places(folder: str, words: list[str]) -> tuple[list[str], list[int]]:
     rows = {piece[0]: i for i, piece in enumerate(json_of(os.path.join(folder, "vocab.json")))}
     known = [word for word in dict.fromkeys(words) if START + word in rows]
     if not known:
-        raise Refused("--words: no word is a piece of the vocabulary of its own")
+        raise Refused("--words: no word is a single piece of the vocabulary")
     return known, [rows[START + word] for word in known]
 
 

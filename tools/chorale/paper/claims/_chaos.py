@@ -3,7 +3,7 @@
 from chorale.paper.claim import Row, of_key
 from chorale.paper.words import plain
 from chorale.plot import files, rates
-from chorale.plot.common import interval
+from chorale.plot.words import interval
 
 
 def rows(results):

@@ -2,7 +2,8 @@
 
 from chorale.paper import forest
 from chorale.paper.claim import Claim, Row, Study, verdict_of
-from chorale.plot.common import Sources, factor
+from chorale.plot.common import factor
+from chorale.plot.shown import Sources
 from chorale.plot.sync import scalar
 
 SHORT = (

@@ -1,7 +1,7 @@
 """Without a coupling nothing decays in the width."""
 
 from chorale.paper.claim import CONSISTENT, UNRESOLVED, VIOLATED, Claim, Row, Study
-from chorale.plot.common import interval
+from chorale.plot.words import interval
 
 
 def rows(results):

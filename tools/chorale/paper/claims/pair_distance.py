@@ -4,7 +4,8 @@ import matplotlib.pyplot as plt
 
 from chorale.paper.claim import BEYOND, Claim, Row, verdict_of
 from chorale.paper.claims import _sync
-from chorale.plot.common import change, columns, dress, time_axis
+from chorale.plot.common import columns, dress, time_axis
+from chorale.plot.words import change
 from chorale.plot.sync import draw_pairs, scalar
 
 
@@ -35,7 +36,7 @@ def picture(results):
     time, mean = columns(run, "time", "pair_mean")
     draw_pairs(run, axes, time)
     time_axis(axes, time)
-    title = f"Mean square distance of pairs {change(mean[0], mean[-1])}"
+    title = f"Mean square distance of pairs {change(mean)}"
     axes.set_title("")
     return dress(whole, run, title, "Band: 95% interval of the mean")
 

@@ -1,0 +1,467 @@
+#include "study/estimate.h"
+
+#include <petsclog.h>
+#include <string.h>
+
+#include "law/stats/stopping.h"
+
+#define LONG       3    /* seconds: what the study knows to take longer is not timed */
+#define PATIENCE   2    /* seconds, after which nothing is timed twice */
+#define BUDGET     0.6  /* seconds for the first steps, and once more for samples of later ones; of all cells timed */
+#define SHORT      20   /* realizations that are timed, at most, where they are short */
+#define CELLS      12   /* of a sweep that are timed, at most, spread over those from most work to least */
+#define WRITE_RATE 5e8  /* bytes per second: what a disk of a node, or a rank of a parallel file system, takes */
+#define TEXT       1024 /* room for a line */
+
+/* What work there is: shares of the time. */
+typedef enum {
+  ATTENTION,
+  NOISE,
+  STEPS, /* what else a step does */
+  W2,
+  FRAMES, /* what else a frame measures */
+  FILES,
+  KINDS
+} Kind;
+
+/* Of one realization, on this rank's group: seconds of a start, a step and a frame. */
+typedef struct {
+  PetscReal start, step, frame;
+  PetscReal kind[KINDS]; /* seconds of a realization by kind of work */
+  PetscReal guessed;     /* 1 where steps or frames take so long that they are not timed; else 0 */
+} Times;
+
+typedef struct {
+  const char *name;
+  Kind kind;
+} Event;
+/* Events of PETSc's log by kind of work; one that contains others is not among them. */
+static const Event events[] = {{"AttentionEval", ATTENTION}, {"SpectralDraw", NOISE}, {"SpectralApply", NOISE},
+                               {"GramApply", NOISE},         {"MLPDraw", NOISE},      {"MLPApply", NOISE},
+                               {"DistCircle", W2},           {"DistSliced", W2},      {"DistAuction", W2}};
+
+static PetscLogEvent ids[PETSC_STATIC_ARRAY_LENGTH(events)]; /* -1: nothing of that kind was made so far */
+
+/* Seconds, by kind as far as they are of events. */
+typedef struct {
+  double all, kind[KINDS];
+} Clock;
+
+/* What is timed of one realization. */
+typedef struct {
+  Clock start, step, frame; /* step: a step's mean over the realization; frame: the sum of so many frames */
+  PetscInt frames;
+  double begun, budget;                  /* when the first cell was begun; seconds for this one */
+  PetscBool step_guessed, frame_guessed; /* they take long */
+} Sample;
+
+/* Adds or takes away what the events have so far. */
+static PetscErrorCode Count(double sign, Clock *clock) {
+  PetscFunctionBeginUser;
+  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(events); i++) {
+    PetscEventPerfInfo info = {0};
+    if (ids[i] < 0) PetscCall(PetscLogEventGetId(events[i].name, &ids[i]));
+    if (ids[i] < 0) continue;
+    PetscCall(PetscLogEventGetPerfInfo(PETSC_DETERMINE, ids[i], &info));
+    clock->kind[events[i].kind] += sign * info.time;
+  }
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Go(Clock *clock) {
+  PetscFunctionBeginUser;
+  PetscCall(Count(-1, clock));
+  clock->all -= MPI_Wtime();
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Halt(Clock *clock) {
+  PetscFunctionBeginUser;
+  clock->all += MPI_Wtime();
+  PetscCall(Count(1, clock));
+  PetscFunctionReturn(0);
+}
+
+static void Accumulate(Clock *sum, double factor, const Clock *clock) {
+  sum->all += factor * clock->all;
+  for (int k = 0; k < KINDS; k++) sum->kind[k] += factor * clock->kind[k];
+}
+
+/* Has the first shard timed for long enough? Collective on the group. */
+static PetscErrorCode IsLate(Run run, double end, PetscBool *late) {
+  PetscFunctionBeginUser;
+  *late = MPI_Wtime() > end ? PETSC_TRUE : PETSC_FALSE;
+  PetscCallMPI(MPI_Bcast(late, 1, MPIU_BOOL, 0, run->layout.shards));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode TimeFrame(Run run, PetscInt r, PetscInt f, Sample *sample) {
+  PetscBool late;
+
+  PetscFunctionBeginUser;
+  PetscCall(IsLate(run, sample->begun + PATIENCE, &late));
+  if (sample->frame_guessed || (late && sample->frames)) PetscFunctionReturn(0);
+  PetscCall(Go(&sample->frame));
+  PetscCall(run->study->frame(run->state, r, f, ResultsFrame(run->results, run->current, f)));
+  PetscCall(Halt(&sample->frame));
+  sample->frames++;
+  PetscFunctionReturn(0);
+}
+
+/* Steps from l on, and their frames, until `seconds` have passed on the first shard; at least one stride. *next: the
+ * step that it came to; *step: their sum. *ended: nothing follows. */
+static PetscErrorCode TimeSteps(Run run, PetscInt r, PetscInt l, double seconds, Sample *sample, PetscInt *next,
+                                Clock *step, PetscBool *ended) {
+  const double end = MPI_Wtime() + seconds;
+  PetscBool over = PETSC_FALSE;
+
+  PetscFunctionBeginUser;
+  *step = (Clock){0};
+  *ended = PETSC_FALSE;
+  for (*next = l; *next < run->steps && !*ended && !over;) {
+    PetscCall(Go(step));
+    if (run->study->step) PetscCall(run->study->step(run->state, r, *next, ended));
+    PetscCall(Halt(step));
+    ++*next;
+    const PetscInt f = *ended ? -1 : FramesAt(&run->frames, *next);
+    if (f >= 0) PetscCall(TimeFrame(run, r, f, sample));
+    if (*next % run->stride == 0) PetscCall(IsLate(run, end, &over));
+  }
+  PetscFunctionReturn(0);
+}
+
+/* From where the first steps came to: single strides at places spread over the rest, by the golden section, so that
+ * they meet every phase of what comes again and again; where there is no time for any, the first ones, *first in all,
+ * speak for them. */
+static PetscErrorCode TimeRest(Run run, PetscInt r, PetscInt reached, const Clock *first, Sample *sample) {
+  const PetscReal rest = 1 - (PetscReal)reached / run->steps, golden = (PetscSqrtReal(5) - 1) / 2;
+  const PetscInt strides = (run->steps - reached) / run->stride;
+  const double end = PetscMin(MPI_Wtime() + sample->budget, sample->begun + PATIENCE);
+  PetscBool ended = PETSC_FALSE, late = PETSC_FALSE;
+  PetscInt next, taken = 0;
+  Clock sum = {0}, step;
+
+  PetscFunctionBeginUser;
+  for (PetscInt i = 1; i <= strides && !ended; i++) {
+    const PetscReal place = (PetscReal)i * golden;
+    PetscCall(IsLate(run, end, &late));
+    if (late) break;
+    PetscCall(TimeSteps(run, r, reached + (PetscInt)((place - PetscFloorReal(place)) * strides) * run->stride, -1,
+                        sample, &next, &step, &ended));
+    Accumulate(&sum, 1, &step);
+    taken += run->stride;
+  }
+  Accumulate(&sample->step, rest / (taken ? taken : reached), taken ? &sum : first);
+  PetscFunctionReturn(0);
+}
+
+/* What the study knows to take long. */
+static PetscErrorCode Guess(Run run, Sample *sample) {
+  StudyGuess guess = {0};
+
+  PetscFunctionBeginUser;
+  if (run->study->guess) PetscCall(run->study->guess(run->state, &guess));
+  if (guess.step > LONG) {
+    sample->step_guessed = PETSC_TRUE;
+    sample->step.all = guess.step;
+  }
+  if (guess.frame + guess.transport > LONG) {
+    sample->frame_guessed = PETSC_TRUE;
+    sample->frame.all = guess.frame + guess.transport;
+    sample->frame.kind[W2] = guess.transport;
+    sample->frames = 1;
+  }
+  PetscFunctionReturn(0);
+}
+
+/* Realization r from its start as far as time allows, and then here and there. */
+static PetscErrorCode TakeOne(Run run, PetscInt r, Sample *sample) {
+  PetscInt reached;
+  PetscBool ended;
+  Clock step;
+
+  PetscFunctionBeginUser;
+  PetscCall(Go(&sample->start));
+  if (run->study->start) PetscCall(run->study->start(run->state, r));
+  PetscCall(Halt(&sample->start));
+  if (FramesAt(&run->frames, 0) >= 0) PetscCall(TimeFrame(run, r, 0, sample));
+  if (sample->step_guessed) PetscFunctionReturn(0);
+  PetscCall(TimeSteps(run, r, 0, sample->budget, sample, &reached, &step, &ended));
+  Accumulate(&sample->step, 1.0 / run->steps, &step);
+  if (reached < run->steps && !ended) PetscCall(TimeRest(run, r, reached, &step, sample));
+  if (run->frames.count > 1 && sample->frames < 2) /* they are rarer than these steps */
+    PetscCall(TimeFrame(run, r, run->frames.count / 2, sample));
+  PetscFunctionReturn(0);
+}
+
+static void Divide(Clock *clock, double n) {
+  clock->all /= n;
+  for (int k = 0; k < KINDS; k++) clock->kind[k] /= n;
+}
+
+/* The first realizations of this group: one, or more where they are short. */
+static PetscErrorCode TakeSample(Run run, Sample *sample) {
+  const EnsembleLayout *e = &run->layout;
+  const double end = MPI_Wtime() + sample->budget;
+  PetscBool late = PETSC_FALSE;
+  PetscInt taken = 0;
+
+  PetscFunctionBeginUser;
+  PetscCall(Guess(run, sample));
+  PetscCall(ResultsAllocate(run->results));
+  run->current = 0;
+  do {
+    PetscCall(TakeOne(run, e->group + taken++ * e->groups, sample));
+    PetscCall(IsLate(run, end, &late));
+  } while (!late && !sample->step_guessed && taken < PetscMin(SHORT, e->owned));
+  Divide(&sample->start, taken);
+  Divide(&sample->step, taken);
+  PetscFunctionReturn(0);
+}
+
+/* The log has a clock of its own: parts are no more than the whole. */
+static void Bound(Clock *clock) {
+  double sum = 0;
+
+  for (int k = 0; k < KINDS; k++) sum += clock->kind[k];
+  for (int k = 0; k < KINDS && sum > clock->all; k++) clock->kind[k] *= clock->all / sum;
+}
+
+/* Of one realization, all its steps and frames. */
+static void Evaluate(Run run, const Sample *sample, Times *times) {
+  PetscReal *kind = times->kind;
+  Clock frames = {0}, steps = sample->start;
+
+  Accumulate(&steps, run->steps, &sample->step);
+  if (sample->frames) Accumulate(&frames, (double)run->frames.count / sample->frames, &sample->frame);
+  Bound(&steps);
+  Bound(&frames);
+  times->guessed = sample->step_guessed || sample->frame_guessed ? 1 : 0;
+  times->start = sample->start.all;
+  times->step = sample->step.all;
+  times->frame = frames.all / PetscMax(1, run->frames.count);
+  kind[ATTENTION] = steps.kind[ATTENTION];
+  kind[NOISE] = steps.kind[NOISE];
+  kind[W2] = steps.kind[W2] + frames.kind[W2];
+  kind[STEPS] = steps.all;
+  for (int k = 0; k < KINDS; k++)
+    if (k != STEPS) kind[STEPS] -= steps.kind[k];
+  kind[FRAMES] = frames.all - frames.kind[W2];
+}
+
+/* About 7 s, 1.8 min, 12 min, 3 h 20 min, 2 days 5 h. */
+static void Duration(PetscReal seconds, char *text, size_t room) {
+  const long long minutes = (long long)(seconds / 60 + 0.5), hours = (long long)(seconds / 3600 + 0.5);
+
+  if (seconds < 1)
+    (void)snprintf(text, room, "under a second");
+  else if (seconds < 99.5)
+    (void)snprintf(text, room, "about %.2g s", (double)seconds);
+  else if (seconds < 599)
+    (void)snprintf(text, room, "about %.2g min", (double)seconds / 60);
+  else if (minutes < 60)
+    (void)snprintf(text, room, "about %lld min", minutes);
+  else if (hours < 48)
+    (void)snprintf(text, room, "about %lld h %lld min", minutes / 60, minutes % 60);
+  else
+    (void)snprintf(text, room, "about %lld days %lld h", hours / 24, hours % 24);
+}
+
+/* kB, MB, GB or TB. */
+static void Size(PetscReal bytes, char *text, size_t room) {
+  static const char *const units[] = {"kB", "MB", "GB", "TB"};
+  int u = 0;
+
+  for (bytes /= 1000; bytes >= 999.5 && u < 3; u++) bytes /= 1000;
+  (void)snprintf(text, room, "%.2g %s", (double)(bytes >= 99.5 ? (PetscReal)(long long)(bytes + 0.5) : bytes),
+                 units[u]);
+  if (bytes >= 99.5) (void)snprintf(text, room, "%.0f %s", (double)bytes, units[u]);
+}
+
+/* What takes at least a twentieth of the time, the most first. */
+static PetscErrorCode Shares(const PetscReal kind[KINDS], PetscReal all, char text[TEXT]) {
+  static const char *const names[KINDS] = {"attention", "noise",  "other work of steps",
+                                           "W2",        "frames", "writing files"};
+  PetscBool said[KINDS] = {PETSC_FALSE};
+  char part[64];
+
+  PetscFunctionBeginUser;
+  text[0] = '\0';
+  for (int n = 0; n < KINDS; n++) {
+    int most = -1;
+    for (int k = 0; k < KINDS; k++)
+      if (!said[k] && kind[k] >= 0.05 * all && kind[k] > 0 && (most < 0 || kind[k] > kind[most])) most = k;
+    if (most < 0) break;
+    said[most] = PETSC_TRUE;
+    PetscCall(PetscSNPrintf(part, sizeof(part), "%s%s %.0f%%", text[0] ? ", " : ", of which ", names[most],
+                            (double)(100 * kind[most] / all)));
+    PetscCall(PetscStrlcat(text, part, TEXT));
+  }
+  PetscFunctionReturn(0);
+}
+
+/* ---- all cells ---- */
+
+/* What a group has to do: all its realizations, of all cells. Seconds of starts, steps and frames. */
+typedef struct {
+  PetscReal realizations, steps, frames; /* how many */
+  PetscReal start, step, frame, kind[KINDS];
+  PetscReal guessed, timed; /* cells */
+} Sum;
+
+static void Add(Run run, PetscReal left, const Times *times, Sum *sum) {
+  sum->realizations += left;
+  sum->steps += left * run->steps;
+  sum->frames += left * run->frames.count;
+  sum->start += left * times->start;
+  sum->step += left * run->steps * times->step;
+  sum->frame += left * run->frames.count * times->frame;
+  sum->guessed += times->guessed;
+  for (int k = 0; k < KINDS; k++) sum->kind[k] += left * times->kind[k];
+}
+
+/* Times of a realization whose work, by the number of operations, is `ratio` times as much as that of one timed. */
+static void Scale(PetscReal ratio, PetscInt steps, const Times *timed, PetscInt their_steps, Times *times) {
+  *times = *timed;
+  times->step *= ratio * their_steps / steps;
+  times->frame *= ratio * their_steps / steps;
+  for (int k = 0; k < KINDS; k++) times->kind[k] *= ratio;
+}
+
+/* This group's sum: a few of its cells are timed, those in between are like the one before them. */
+static PetscErrorCode AddCells(const Cells *cells, const PetscReal left[], Sum *sum) {
+  PetscInt mine = 0, seen = 0;
+  const double begun = MPI_Wtime();
+  Times timed = {0}, times;
+  PetscReal work = 1, timed_work = 1;
+  Run before = NULL;
+
+  PetscFunctionBeginUser;
+  for (PetscInt c = 0; c < cells->count; c++) mine += left[c] > 0;
+  const PetscInt stretch = (mine + CELLS - 1) / CELLS;
+  for (PetscInt i = 0; i < cells->count; i++) {
+    Run run = cells->run[cells->order[i]];
+    Sample sample = {.begun = begun, .budget = BUDGET * stretch / mine};
+    PetscBool late = PETSC_FALSE;
+    if (left[run->cell] <= 0) continue;
+    PetscCall(RunGetWork(run, &work));
+    if (before) PetscCall(IsLate(run, begun + PATIENCE, &late));
+    if (seen++ % stretch || late)
+      Scale(work / timed_work, run->steps, &timed, before->steps, &times);
+    else {
+      PetscCall(TakeSample(run, &sample));
+      Evaluate(run, &sample, &timed);
+      times = timed;
+      timed_work = work;
+      before = run;
+      sum->timed++;
+    }
+    Add(run, left[run->cell], &times, sum);
+  }
+  PetscFunctionReturn(0);
+}
+
+static PetscReal Seconds(const Sum *sum) {
+  return sum->start + sum->step + sum->frame;
+}
+
+/* The slowest group's sum, on all ranks. */
+static PetscErrorCode Slowest(MPI_Comm world, Sum *sum) {
+  struct {
+    double seconds;
+    int rank;
+  } mine = {.seconds = Seconds(sum)}, most;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(world, &mine.rank));
+  PetscCallMPI(MPI_Allreduce(&mine, &most, 1, MPI_DOUBLE_INT, MPI_MAXLOC, world));
+  PetscCallMPI(MPI_Bcast(sum, sizeof(*sum) / sizeof(PetscReal), MPIU_REAL, most.rank, world));
+  PetscFunctionReturn(0);
+}
+
+/* What is not as it seems: how it was found, and that it may be less. */
+static PetscErrorCode Remarks(const Cells *cells, const Sum *sum, char text[TEXT]) {
+  char part[TEXT];
+
+  PetscFunctionBeginUser;
+  text[0] = '\0';
+  if (cells->count > 1)
+    PetscCall(PetscSNPrintf(text, TEXT,
+                            ";\n           %.0f of its cells timed, others told from the number of operations",
+                            (double)sum->timed));
+  if (sum->guessed > 0)
+    PetscCall(PetscStrlcat(text, ";\n           too long to be timed, from the number of operations", TEXT));
+  if (cells->run[0]->target) {
+    PetscCall(
+        PetscSNPrintf(part, TEXT, ";\n           ensemble_target may need fewer, at least %d in all", STOPPING_FIRST));
+    PetscCall(PetscStrlcat(text, part, TEXT));
+  }
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Say(const Cells *cells, PetscReal bytes, const Sum *sum) {
+  const MPI_Comm world = cells->run[0]->layout.world;
+  const PetscReal writing = bytes / WRITE_RATE, seconds = Seconds(sum) + writing;
+  const PetscReal n = sum->realizations, steps = sum->steps / n, frames = sum->frames / n;
+  PetscReal kind[KINDS];
+  char duration[64], size[64], shares[TEXT], remarks[TEXT];
+  PetscMPIInt ranks;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_size(world, &ranks));
+  PetscCall(PetscArraycpy(kind, sum->kind, KINDS));
+  kind[FILES] = writing;
+  Duration(seconds, duration, sizeof(duration));
+  Size(bytes, size, sizeof(size));
+  PetscCall(Shares(kind, seconds, shares));
+  PetscCall(Remarks(cells, sum, remarks));
+  PetscCall(PetscPrintf(world, "time       %s%s on %d rank%s, %s of files%s\n", cells->run[0]->target ? "at most " : "",
+                        duration, ranks, ranks == 1 ? "" : "s", size, shares));
+  PetscCall(PetscPrintf(world,
+                        "           %.4g realization%s one after the other, of %.6g steps and %.6g frames; start-up "
+                        "aside%s\n",
+                        (double)n, n == 1 ? "" : "s", (double)steps, (double)frames, remarks));
+  PetscCall(PetscPrintf(world,
+                        "estimate   seconds=%.6g realizations=%.6g start=%.6g step=%.6g steps=%.6g frame=%.6g "
+                        "frames=%.6g writing=%.6g bytes=%.0f\n",
+                        (double)seconds, (double)n, (double)(sum->start / n), (double)(sum->step / sum->steps),
+                        (double)steps, (double)(sum->frames > 0 ? sum->frame / sum->frames : 0), (double)frames,
+                        (double)writing, (double)bytes));
+  PetscFunctionReturn(0);
+}
+
+/* Realizations of each cell that this group has left; *most: of any group, in all. *bytes: of results and
+ * trajectories. */
+static PetscErrorCode CountAll(const Cells *cells, PetscReal left[], PetscReal *most, PetscReal *bytes) {
+  PetscFunctionBeginUser;
+  *most = *bytes = 0;
+  for (PetscInt c = 0; c < cells->count; c++) {
+    Run run = cells->run[c];
+    left[c] = run->checkpoint ? CheckpointLeft(run->checkpoint, c) : run->layout.owned;
+    *most += left[c];
+    *bytes += 8 * (PetscReal)ResultsWidth(run->results) * (run->layout.realizations + 2);
+    *bytes += TrajectoriesDisk(run->trajectories);
+  }
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, most, 1, MPIU_REAL, MPIU_MAX, cells->run[0]->layout.world));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode EstimateView(const Cells *cells) {
+  Run first = cells->run[0];
+  PetscReal *left, most, bytes;
+  Sum sum = {0};
+
+  PetscFunctionBeginUser;
+  if (first->study->quiet || first->reader) PetscFunctionReturn(0);
+  PetscCall(PetscMalloc1(cells->count, &left));
+  PetscCall(CountAll(cells, left, &most, &bytes));
+  if (most > 0) {
+    PetscCall(PetscLogDefaultBegin());
+    for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(events); i++) ids[i] = -1;
+    PetscCall(AddCells(cells, left, &sum));
+    PetscCall(Slowest(first->layout.world, &sum));
+    PetscCall(Say(cells, bytes, &sum));
+  }
+  PetscCall(PetscFree(left));
+  PetscFunctionReturn(0);
+}
