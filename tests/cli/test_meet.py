@@ -8,15 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from run import chorale, datasets, options, refused, running, same_bits, spoken
-
-FULL = pytest.mark.full
-
-
-def some(first, *others):
-    """The first few members of a kind in the quick tier, all in the full one."""
-    quick = [pytest.param(*one) for one in first]
-    return quick + [pytest.param(*one, marks=FULL) for one in others]
-
+from tiers import some
 
 # ---- the shell's variables ----
 

@@ -10,15 +10,9 @@ import h5py
 import numpy as np
 import pytest
 from run import chorale, datasets, options, refused, same_bits
+from tiers import FULL, some
 
-FULL = pytest.mark.full
 RUN = dict(tokens_count=16, layers_depth=2, mlp_width=4, ensemble_realizations=1, progress="off")
-
-
-def some(first, *others):
-    """The first few members of a kind in the quick tier, all in the full one."""
-    quick = [pytest.param(*one) for one in first]
-    return quick + [pytest.param(*one, marks=FULL) for one in others]
 
 
 def simulate(folder, ranks=1, check=True, **more):

@@ -10,8 +10,8 @@ import termios
 
 import pytest
 from run import chorale, options, prepared
+from tiers import FULL
 
-FULL = pytest.mark.full
 RUN = dict(tokens_count=16, layers_depth=8, mlp_width=4, output_overwrite=True)
 WIDTHS = [60, 40] + [pytest.param(width, marks=FULL) for width in (20, 72, 80, 132)]
 

@@ -77,7 +77,7 @@ def unchanged(files):
     said = subprocess.run(ninja, capture_output=True, text=True, check=False).stdout
     found, touched = [], {str(SOURCE / file) for file in files}
     for entry in re.findall(r"^(\S+\.o): .*\(VALID\)\n((?: +.*\n)*)", said, re.M):
-        needs = set(map(str.strip, entry[1].splitlines()))
+        needs = {os.path.normpath(BUILD / line.strip()) for line in entry[1].splitlines()}
         made = (BUILD / entry[0]).stat().st_mtime if (BUILD / entry[0]).exists() else 0
         own = [need for need in needs if need.startswith(f"{SOURCE}/")]
         if not needs & touched and all(os.path.getmtime(need) <= made for need in own):

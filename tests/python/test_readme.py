@@ -43,9 +43,12 @@ SMALL = {
 }
 # The depths of these levels are halves of each other, down to one layer.
 LEVELS = "-ensemble_realizations 4 -layers_depth 128"
+# A run that goes on to twice the horizon of that before it.
+LONGER = "-ensemble_realizations 2 -layers_depth 200 -output_every 5"
 WRAPPER = """#!/bin/bash
-case "$1 $2" in
-  "simulate input/levels.yaml") set -- "$@" {levels} ;;
+case "$*" in
+  "simulate input/levels.yaml"*) set -- "$@" {levels} ;;
+  *" -layers_horizon 10") set -- "$@" {longer} ;;
 {cases}esac
 exec {chorale} "$@"
 """
@@ -82,7 +85,8 @@ def tree_with_small_runs(folder):
     cases = "".join(f'  {study}\\ *) set -- "$@" {words} ;;\n' for study, words in SMALL.items())
     wrapper = folder / "build/chorale"
     wrapper.write_text(
-        WRAPPER.format(cases=cases, levels=LEVELS, chorale=shlex.quote(CHORALE)), encoding="ascii"
+        WRAPPER.format(cases=cases, levels=LEVELS, longer=LONGER, chorale=shlex.quote(CHORALE)),
+        encoding="ascii",
     )
     wrapper.chmod(0o755)
     return folder
