@@ -126,8 +126,8 @@ PetscErrorCode RecordingOpen(MPI_Comm world, const char *key, const char *path, 
   made->key = key;
   made->open = -1;
   PetscCall(PetscStrncpy(made->path, path, sizeof(made->path)));
-  PetscCall(Follow(made));
   PetscCall(HdfOpen(world, made->path, "r", key, &hdf));
+  PetscCall(Follow(made));
   failed = ParticlesList(world, hdf, key, made->path, &made->realizations, &made->source, &linked);
   PetscCall(HdfClose(&hdf));
   PetscCall(failed);
