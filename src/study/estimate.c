@@ -439,8 +439,7 @@ static PetscErrorCode CountAll(const Cells *cells, PetscReal left[], PetscReal *
     Run run = cells->run[c];
     left[c] = run->checkpoint ? CheckpointLeft(run->checkpoint, c) : run->layout.owned;
     *most += left[c];
-    *bytes += 8 * (PetscReal)ResultsWidth(run->results) * (run->layout.realizations + 2);
-    *bytes += TrajectoriesDisk(run->trajectories);
+    *bytes += RunResultsDisk(run) + TrajectoriesDisk(run->trajectories);
   }
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, most, 1, MPIU_REAL, MPIU_MAX, cells->run[0]->layout.world));
   PetscFunctionReturn(0);

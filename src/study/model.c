@@ -96,8 +96,8 @@ PetscErrorCode SystemView(const System *system, Noise noise) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SystemGetFlops(const System *system, Noise noise, PetscReal *flops) {
-  PetscReal attention, draw, travel, bytes;
+PetscErrorCode SystemGetCost(const System *system, Noise noise, PetscReal *flops, PetscReal *bytes) {
+  PetscReal attention, draw, travel, memory[3];
   TokensLayout layout;
   PetscInt stages;
   PetscMPIInt size;
@@ -108,10 +108,12 @@ PetscErrorCode SystemGetFlops(const System *system, Noise noise, PetscReal *flop
   PetscCallMPI(MPI_Comm_size(layout.comm, &size));
   const PetscReal mine = (PetscReal)((layout.blocks + size - 1) / size) * layout.block;
   PetscCall(AttentionIsZero(system->attention, &zero));
-  PetscCall(AttentionGetCost(system->attention, &attention, &travel, &bytes));
-  PetscCall(NoiseGetCost(noise, (PetscReal)layout.count, mine, &draw, &bytes));
+  PetscCall(AttentionGetCost(system->attention, &attention, &travel, &memory[0]));
+  PetscCall(NoiseGetCost(noise, (PetscReal)layout.count, mine, &draw, &memory[1]));
   PetscCall(SchemeGetStages(system->scheme, &stages));
+  PetscCall(SchemeGetBytes(system->scheme, &memory[2]));
   *flops = (PetscReal)stages * ((zero ? 0 : attention) + draw);
+  *bytes = 8 * mine * (layout.dim + 1) + memory[0] + memory[1] + memory[2];
   PetscFunctionReturn(0);
 }
 

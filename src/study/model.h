@@ -47,9 +47,9 @@ PetscErrorCode SystemCreate(MPI_Comm comm, PetscInt64 count, const ModelOptions 
 PetscErrorCode SystemDestroy(System *system);
 /* What it is, and the noise that moves it. */
 PetscErrorCode SystemView(const System *system, Noise noise);
-/* Flops of a step on the rank that has most, beside random numbers, but for what noise at the barycentre takes; seconds
- * that so many take on a core of today, about. */
-PetscErrorCode SystemGetFlops(const System *system, Noise noise, PetscReal *flops);
+/* Flops of a step on the rank that has most, beside random numbers, and its memory, but for what noise at the
+ * barycentre takes; seconds that so many flops take on a core of today, about. */
+PetscErrorCode SystemGetCost(const System *system, Noise noise, PetscReal *flops, PetscReal *bytes);
 PetscReal ModelSeconds(PetscReal flops);
 /* What a checkpoint keeps of it, under this name. */
 PetscErrorCode SystemKeep(const System *system, const char *name, Checkpoint checkpoint);

@@ -93,6 +93,10 @@ PetscErrorCode RunGetBytes(Run run, PetscReal *bytes) {
   PetscFunctionReturn(0);
 }
 
+PetscReal RunResultsDisk(Run run) {
+  return sizeof(PetscReal) * (PetscReal)ResultsWidth(run->results) * (PetscReal)(run->layout.realizations + 2);
+}
+
 PetscErrorCode RunGetWork(Run run, PetscReal *work) {
   PetscFunctionBeginUser;
   *work = 1;

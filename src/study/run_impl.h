@@ -44,6 +44,8 @@ struct _p_Run {
   void *context;
 };
 
+/* Bytes of its results on the disk: the numbers of all realizations, means and errors. Pure. */
+PetscReal RunResultsDisk(Run run);
 /* The work of a realization, beside that of other cells. Pure. */
 PetscErrorCode RunGetWork(Run run, PetscReal *work);
 

@@ -108,9 +108,7 @@ static PetscErrorCode CheckRoom(Cells *cells) {
 
   PetscFunctionBeginUser;
   if (cells->run[0]->study->form.only_table) PetscFunctionReturn(0);
-  for (PetscInt c = 0; c < cells->count; c++)
-    bytes +=
-        2 * sizeof(PetscReal) * (PetscReal)ResultsWidth(cells->run[c]->results) * cells->run[c]->layout.realizations;
+  for (PetscInt c = 0; c < cells->count; c++) bytes += 2 * RunResultsDisk(cells->run[c]);
   PetscCall(OutputCheckRoom(cells->run[0]->output, bytes));
   PetscFunctionReturn(0);
 }

@@ -1,13 +1,10 @@
 """Progress on stderr: off, lines at an interval, nothing for a short run in a log, a bar on a
 terminal; one rank speaks. The clock of these runs goes on by a chosen time at every step."""
 
-import os
-import pty
 import re
-import subprocess
 
 import pytest
-from run import chorale, options, prepared
+from run import chorale, on_terminal, options
 
 LINE = re.compile(r"simulate: (\d+)%, (\d+) of (\d+), [\d.e+]+/s, ETA (\?|[\d.]+ s|[\d:]+)")
 LAST = re.compile(r"simulate: (\d+) of (\d+) in ([\d.]+ s|[\d:]+)")
@@ -24,27 +21,6 @@ def words(progress):
 def clock(seconds):
     """Every step takes so long."""
     return f"-1 -1 0 clock={seconds}"
-
-
-def on_terminal(progress, step, ranks=1):
-    """stderr of a run whose stderr is a terminal."""
-    master, slave = pty.openpty()
-    with prepared(words(progress), ranks, clock(step)) as (command, environment):
-        process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=slave
-        )
-        os.close(slave)
-        output = b""
-        while True:
-            try:
-                part = os.read(master, 4096)
-            except OSError:  # the terminal is closed on the other side
-                break
-            if not part:
-                break
-            output += part
-        assert process.wait() == 0, output
-    return output.decode()
 
 
 @pytest.mark.parametrize("mode", ("off", "auto", "30"))
@@ -77,11 +53,11 @@ def test_lines_of_a_log_come_at_the_interval(folder, ranks, mode, step, interval
 
 
 def test_a_terminal_shows_nothing_when_progress_is_off(folder):
-    assert on_terminal("off", 1) == ""
+    assert on_terminal(words("off"), hook=clock(1), stderr=True) == ""
 
 
 def test_a_terminal_shows_a_bar(folder):
-    output = on_terminal("auto", 0.0625)
+    output = on_terminal(words("auto"), hook=clock(0.0625), stderr=True)
     bars, rest = output.split("\r\033[K")[1:-1], output.split("\r\033[K")[-1]
     assert output.startswith("\r\033[K") and rest.count("\n") == 1, repr(output)
     assert LAST.fullmatch(rest.strip()), repr(output)
@@ -96,6 +72,6 @@ def test_a_terminal_shows_a_bar(folder):
 
 
 def test_the_terminal_of_mpirun_counts(folder):
-    output = on_terminal("auto", 0.0625, ranks=2)
+    output = on_terminal(words("auto"), 2, clock(0.0625), stderr=True)
     assert output.startswith("\r\033[Ksimulate ["), repr(output)
     assert LAST.fullmatch(output.split("\r\033[K")[-1].strip()), repr(output)

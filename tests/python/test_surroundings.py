@@ -55,7 +55,7 @@ SURROUNDINGS = (
 def test_no_setting_reaches_a_picture(runs, plain, folder, what):
     """By name, as users start it. /tmp may be full of the fonts' cache of a test: a folder of its
     own."""
-    for name in ("matplotlibrc", "settings/matplotlibrc", "home/.config/matplotlib/matplotlibrc"):
+    for name in ("matplotlibrc", "settings/matplotlibrc", "own/.config/matplotlib/matplotlibrc"):
         if name == "matplotlibrc" and what != "matplotlibrc here":
             continue
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ def test_no_setting_reaches_a_picture(runs, plain, folder, what):
         "matplotlibrc here": {},
         "MATPLOTLIBRC": {"MATPLOTLIBRC": f"{folder}/settings/matplotlibrc"},
         "MPLCONFIGDIR": {"MPLCONFIGDIR": f"{folder}/settings", "MPLBACKEND": "nonsense"},
-        "HOME": {"HOME": f"{folder}/home", "XDG_CONFIG_HOME": f"{folder}/home/.config"},
+        "HOME": {"HOME": f"{folder}/own", "XDG_CONFIG_HOME": f"{folder}/own/.config"},
         "PYTHON": {
             "PYTHONPATH": f"{folder}/path",
             "PYTHONHOME": f"{folder}/none",

@@ -308,7 +308,7 @@ def test_data_inside_a_script_cannot_end_it():
     "words, said",
     [
         ("missing.h5", "missing.h5: no such file"),
-        ("alone.h5 -o alone.h5", "-o alone.h5: is the file that is to be read"),
+        ("alone.h5 -o alone.h5", "alone.h5: is an input file, so it is not overwritten"),
         ("alone.h5 -o no/where.html", "no/where.html: there is no folder no"),
         ("alone.h5 --js missing.js", "--js missing.js: No such file or directory"),
         ("alone.h5 --js alone.h5", "--js alone.h5: not a text"),

@@ -1,11 +1,15 @@
 """Runs chorale for the end-to-end tests and compares its files."""
 import contextlib
 import csv
+import fcntl
 import os
+import pty
 import re
 import signal
+import struct
 import subprocess
 import tempfile
+import termios
 import time
 from pathlib import Path
 
@@ -69,6 +73,23 @@ def started(arguments, ranks, cwd, timeout, hook, program, **variables):
             errors="replace",
             timeout=timeout,
         )
+
+
+def on_terminal(arguments, ranks=1, hook=None, columns=80, **streams):
+    """What chorale writes to a terminal: its streams `stdout=True`, `stderr=True`."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    ends = {name: slave if name in streams else subprocess.DEVNULL for name in ("stdout", "stderr")}
+    with prepared(arguments, ranks, hook) as (words, environment):
+        with subprocess.Popen(words, env=environment, **ends) as process:
+            os.close(slave)
+            output = b""
+            with contextlib.suppress(OSError):  # the terminal is closed on the other side
+                while part := os.read(master, 4096):
+                    output += part
+        assert process.returncode == 0, output
+    os.close(master)
+    return output.decode()
 
 
 class Running:

@@ -118,16 +118,16 @@ static PetscErrorCode View(void *state) {
 
 static PetscErrorCode Guess(void *state, StudyGuess *guess) {
   Chaos *chaos = state;
-  PetscReal flops, sum = 0;
+  PetscReal flops, bytes, sum = 0;
 
   PetscFunctionBeginUser;
   *guess = (StudyGuess){.transport = ChaosTransportSeconds(&chaos->design)};
   for (PetscInt i = 0; i < chaos->design.counts; i++) {
-    PetscCall(SystemGetFlops(&chaos->system[i], chaos->noise, &flops));
+    PetscCall(SystemGetCost(&chaos->system[i], chaos->noise, &flops, &bytes));
     sum += chaos->twin[i].tokens ? 2 * flops : flops;
   }
   flops = 0;
-  if (chaos->reference.tokens) PetscCall(SystemGetFlops(&chaos->reference, chaos->noise, &flops));
+  if (chaos->reference.tokens) PetscCall(SystemGetCost(&chaos->reference, chaos->noise, &flops, &bytes));
   guess->step = ModelSeconds(sum + flops);
   PetscFunctionReturn(0);
 }

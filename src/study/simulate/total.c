@@ -3,7 +3,7 @@
 
 PetscErrorCode SimulateGetCost(const System *system, Noise noise, PetscBool barycentre, PetscReal *flops,
                                PetscReal *bytes) {
-  PetscReal attention[3], noises[2], mean[2] = {0}, scheme;
+  PetscReal mean[2] = {0};
   PetscInt stages;
   PetscMPIInt size;
   TokensLayout layout;
@@ -12,15 +12,11 @@ PetscErrorCode SimulateGetCost(const System *system, Noise noise, PetscBool bary
   PetscCall(TokensGetLayout(system->tokens, &layout));
   PetscCallMPI(MPI_Comm_size(layout.comm, &size));
   const PetscReal mine = (PetscReal)((layout.blocks + size - 1) / size) * layout.block;
-  PetscCall(AttentionGetCost(system->attention, &attention[0], &attention[1], &attention[2]));
-  PetscCall(NoiseGetCost(noise, (PetscReal)layout.count, mine, &noises[0], &noises[1]));
   PetscCall(SchemeGetStages(system->scheme, &stages));
-  PetscCall(SchemeGetBytes(system->scheme, &scheme));
   if (barycentre) PetscCall(AttentionBarycentreGetCost(system->attention, &mean[0], &mean[1]));
-  PetscCall(SystemGetFlops(system, noise, flops));
+  PetscCall(SystemGetCost(system, noise, flops, bytes));
   *flops += (PetscReal)stages * mean[0];
-  *bytes = 8 * mine * (layout.dim + 1) + attention[2] + noises[1] + mean[1] + scheme +
-           8 * mine * layout.dim; /* what goes to a checkpoint */
+  *bytes += mean[1] + 8 * mine * layout.dim; /* what goes to a checkpoint */
   PetscFunctionReturn(0);
 }
 

@@ -17,8 +17,8 @@ from typing import Optional, Sequence
 
 import matplotlib
 
-from chorale import follow
-from chorale.command import Parser, whole
+from chorale import follow, inputs
+from chorale.command import Parser, check_target, whole
 from chorale.errors import Refused
 from chorale.report.page import document, escape
 from chorale.view import content, page
@@ -56,15 +56,6 @@ def keep_up(path: str, out: str, library: str) -> None:
     follow.judge(found)
 
 
-def place_of(paths: Sequence[str], out: Optional[str]) -> str:
-    """Where the page goes, which is none of the files."""
-    out = out or f"{os.path.splitext(paths[0])[0]}.html"
-    for path in paths:
-        if os.path.exists(out) and os.path.exists(path) and os.path.samefile(path, out):
-            raise Refused(f"-o {out}: is the file that is to be read")
-    return out
-
-
 def parse() -> argparse.Namespace:
     parser = Parser("view", __doc__)
     parser.add_argument(
@@ -92,7 +83,10 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     arguments = parse()
     matplotlib.use("Agg")
-    library, out = page.library_of(arguments.js), place_of(arguments.files, arguments.out)
+    library = page.library_of(arguments.js)
+    out = arguments.out or f"{os.path.splitext(arguments.files[0])[0]}.html"
+    inputs.protect(arguments.files)
+    check_target(out)
     if arguments.follow:
         keep_up(arguments.files[0], out, library)
     else:
