@@ -52,8 +52,9 @@ PetscErrorCode ResultsView(Results results);
 /* Memory of the rank that has most. Not collective. */
 PetscErrorCode ResultsGetBytes(Results results, PetscReal *bytes);
 
-/* Room for rows, all NaN: not measured yet. Later the ensemble may have fewer realizations (EnsembleSetCount). */
-PetscErrorCode ResultsAllocate(Results results);
+/* Room for rows, all NaN: not measured yet; scratch alone unless they are kept. Later the ensemble may have fewer
+ * realizations (EnsembleSetCount). */
+PetscErrorCode ResultsAllocate(Results results, PetscBool kept);
 /* Numbers of frame f, and of the whole, of the i-th realization of this group. The first shard keeps them; on others
  * they are scratch. Pure. */
 PetscReal *ResultsFrame(Results results, PetscInt i, PetscInt f);

@@ -218,23 +218,24 @@ const Quantity *ResultsGetQuantity(Results results, PetscInt i, PetscInt *first)
   return &results->quantity[i];
 }
 
-PetscErrorCode ResultsAllocate(Results results) {
-  const size_t length = results->shard ? (size_t)(results->frame + results->tail)
-                                       : (size_t)results->layout.owned * (size_t)ResultsWidth(results);
-
+PetscErrorCode ResultsAllocate(Results results, PetscBool kept) {
   PetscFunctionBeginUser;
+  results->scratch = results->shard || !kept ? PETSC_TRUE : PETSC_FALSE;
+  const size_t length = results->scratch ? (size_t)(results->frame + results->tail)
+                                         : (size_t)results->layout.owned * (size_t)ResultsWidth(results);
   PetscCall(PetscMalloc1(length + 1, &results->values));
   for (size_t i = 0; i < length; i++) results->values[i] = NAN;
   PetscFunctionReturn(0);
 }
 
 PetscReal *ResultsFrame(Results results, PetscInt i, PetscInt f) {
-  if (results->shard) return results->values;
+  if (results->scratch) return results->values;
   return results->values + (size_t)i * (size_t)ResultsWidth(results) + (size_t)f * (size_t)results->frame;
 }
 
 PetscReal *ResultsTail(Results results, PetscInt i) {
-  return ResultsFrame(results, i, results->shard ? 0 : results->frames->count) + (results->shard ? results->frame : 0);
+  return ResultsFrame(results, i, results->scratch ? 0 : results->frames->count) +
+         (results->scratch ? results->frame : 0);
 }
 
 PetscBool ResultsAreGathered(Results results) {

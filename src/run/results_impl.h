@@ -42,7 +42,8 @@ struct _p_Results {
   PetscInt first[RESULTS_QUANTITIES];                /* where each begins in a frame or in the tail */
   PetscInt observed;                                 /* quantities that are observables */
   PetscInt frame, tail;                              /* numbers of a frame and of a realization */
-  PetscReal *values; /* [owned][frames][frame] + [tail]; one frame and tail on other shards */
+  PetscBool scratch; /* values that are not kept: on other shards, and where ResultsAllocate was told so */
+  PetscReal *values; /* [owned][frames][frame] + [tail]; of scratch one frame and tail */
 
   PetscBool complete;
   Samples samples;       /* those that are done, as far as rows are gathered */

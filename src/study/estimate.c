@@ -208,7 +208,7 @@ static PetscErrorCode TakeSample(Run run, Sample *sample) {
 
   PetscFunctionBeginUser;
   PetscCall(Guess(run, sample));
-  PetscCall(ResultsAllocate(run->results));
+  PetscCall(ResultsAllocate(run->results, PETSC_FALSE));
   run->current = 0;
   do {
     PetscCall(TakeOne(run, e->group + taken++ * e->groups, sample));

@@ -391,7 +391,7 @@ static PetscErrorCode Go(Cells *cells, PetscBool *stopped) {
     Run run = cells->run[c];
     PetscCall(DeckSelect(c));
     if (run->study->prepare) PetscCall(run->study->prepare(run->state));
-    PetscCall(ResultsAllocate(run->results));
+    PetscCall(ResultsAllocate(run->results, PETSC_TRUE));
     if (!run->checkpoint || run->reader) continue;
     PetscCall(KeepNumbers(run));
     PetscCall(ResultsReadEarlier(run->results, run->checkpoint));

@@ -45,7 +45,7 @@ static PetscErrorCode Begin(const char *columns, const Quantity *quantity, Resul
   if (quantity) OK(ResultsDeclare(*results, quantity));
   OK(OutputFromKeys("sync", &output));
   PetscCall(ResultsSetUp(*results, ensemble, &frames, output, 0));
-  OK(ResultsAllocate(*results));
+  OK(ResultsAllocate(*results, PETSC_TRUE));
   for (PetscInt f = 0; quantity && f < frames.count; f++)
     for (PetscInt i = 0; i < QuantitySize(quantity); i++) ResultsFrame(*results, 0, f)[i] = 10 * f + i;
   OK(ResultsBegin(*results, PETSC_TRUE, &samples));
