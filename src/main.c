@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/patience.h"
 #include "base/pin.h"
 #include "io/provenance.h"
 
@@ -24,7 +25,7 @@ static void PrintUsage(void) {
        "  --version             versions of chorale and its libraries\n"
        "  --help                this text\n"
        "PETSc's -log_view, -info, -malloc_debug, -start_in_debugger and the like work too.\n\n"
-       "Exit code: 0 success, 1 run-time failure, 2 bad input, 85 stopped at a checkpoint.");
+       "Exit code: 0 success, 1 run-time failure, 2 bad input, 75 other ranks lost, 85 stopped at a\ncheckpoint.");
 }
 
 /* What is asked for; prints is true on the rank that answers questions. */
@@ -68,6 +69,7 @@ int main(int argc, char **argv) {
   count += DeckPetscArguments(argc, argv, chosen + 2);
   if (PetscInitialize(&count, &words, NULL, NULL)) return 1;
   if (ErrorHandlerPush() || MPI_Comm_rank(PETSC_COMM_WORLD, &rank)) return 1;
+  PatienceStart();
   (void)signal(SIGPIPE, SIG_DFL); /* a reader like head that has seen enough ends the program, without PETSc's words */
   (void)signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is a failed write like any other */
   code = Answer(argc, argv, rank == 0 ? PETSC_TRUE : PETSC_FALSE);

@@ -1,5 +1,5 @@
-"""What the tests on a cluster share: one Slurm with one node for all of them, and several hosts for a
-test, with a Slurm on them."""
+"""What the tests on a cluster share: one Slurm with one node for all of them, and several hosts for
+a test, with a Slurm on them."""
 
 import os
 import shutil

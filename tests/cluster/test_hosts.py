@@ -1,5 +1,5 @@
-"""chorale on several hosts, which namespaces of this machine are: the bits are those of one rank, and
-what hosts do not have in common is told before a run begins. Needs root; skipped elsewhere."""
+"""chorale on several hosts, which namespaces of this machine are: the bits are those of one rank,
+and what hosts do not have in common is told before a run begins. Needs root; skipped elsewhere."""
 
 import contextlib
 import os

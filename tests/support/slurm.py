@@ -78,8 +78,8 @@ def free_ports(count):
 
 
 class Slurm:
-    """with Slurm(directory) as slurm: ...; its environment holds what sbatch and jobs need. hosts: a
-    node on each, what controls them and all commands on their head; they end with the hosts."""
+    """with Slurm(directory) as slurm: ...; its environment holds what sbatch and jobs need. On hosts a
+    node is on each, and what controls them and all commands on their head. They end with it."""
 
     def __init__(self, top, hosts=None):
         self.top = str(top)
@@ -150,8 +150,9 @@ class Slurm:
 
     def wait_for_nodes(self):
         """Until all of them are idle."""
-        idle = lambda: self.run("sinfo", "-h", "-o", "%T", check=False).strip() == "idle"
-        self.wait_until(idle, "slurmd")
+        self.wait_until(
+            lambda: self.run("sinfo", "-h", "-o", "%T", check=False).strip() == "idle", "slurmd"
+        )
 
     def words(self, command, where=None, cwd=None):
         """The command line of a command, on a host or the head of the hosts if there are any."""

@@ -14,6 +14,7 @@
  *             wait=FILE          makes FILE.RANK, which holds the process number, and goes on when FILE exists
  *             await=FILE         makes FILE.RANK, too, and goes on when it has got SIGUSR1 or SIGTERM
  *             touch=FILE         makes FILE
+ *             patience=SECONDS   waits for other ranks no longer than that from now on
  *             clock=SECONDS      lets the run's clock go on by so much; with this action anywhere it stands still else
  *
  * Each happens once, or every time where STEP or N is -1. So what a test does in the middle of a run does not depend on
@@ -28,6 +29,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/patience.h"
 #include "io/hdf.h"
 #include "run/checkpoint_impl.h"
 #include "step.h"
@@ -158,6 +160,8 @@ static void Act(const Hook *hook, int rank) {
     Await(argument, rank);
   else if (!strcmp(action, "touch"))
     Touch(argument, "");
+  else if (!strcmp(action, "patience"))
+    PatienceSet(atof(argument));
   else if (!strcmp(action, "clock"))
     passed += atof(argument);
   else
