@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/begun.h"
 #include "base/patience.h"
 #include "base/pin.h"
 #include "io/provenance.h"
@@ -70,6 +71,7 @@ int main(int argc, char **argv) {
   if (PetscInitialize(&count, &words, NULL, NULL)) return 1;
   if (ErrorHandlerPush() || MPI_Comm_rank(PETSC_COMM_WORLD, &rank)) return 1;
   PatienceStart();
+  if (!rank) BegunTell();
   (void)signal(SIGPIPE, SIG_DFL); /* a reader like head that has seen enough ends the program, without PETSc's words */
   (void)signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is a failed write like any other */
   code = Answer(argc, argv, rank == 0 ? PETSC_TRUE : PETSC_FALSE);

@@ -45,6 +45,7 @@ def hosts(folder):
         pytest.skip(reason)
     # outside /tmp, of which every host has its own
     with tempfile.TemporaryDirectory(prefix="chorale-", dir="/var/tmp") as top:
+        os.chmod(top, 0o755)  # munge wants a path that all may walk
         with Hosts(top, 3) as running:
             yield running
 
@@ -57,4 +58,5 @@ def nodes(hosts, jobs):
     os.mkdir(top)
     with slurm.Slurm(top, hosts) as running:
         running.environment["CHORALE"] = CHORALE
+        running.environment["OMPI_MCA_btl"] = "tcp,self"
         yield running

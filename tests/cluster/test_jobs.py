@@ -160,8 +160,11 @@ SWEEP = b"-ensemble_seed 1\n\n-tokens_count 3 -ensemble_seed 2\n"
 def task(folder, number, sweep):
     """A task of an array whose chorale prints its words."""
     (folder / "sweep.txt").write_bytes(sweep)
+    program = folder / "program"
+    program.write_text('#!/bin/bash\ntouch "$CHORALE_BEGUN"; printf "$@"\n', encoding="ascii")
+    program.chmod(stat.S_IRWXU)
     variables = dict(
-        CHORALE="printf",
+        CHORALE=str(program),
         CHORALE_LAUNCH="env",
         CHORALE_JOBS=str(JOBS),
         SLURM_SUBMIT_DIR=str(folder),

@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 
-from run import CHORALE, TIMEOUT, children, wait_until
+from run import CHORALE, TIMEOUT, Running, children, wait_until
 
 NETWORK = "10.77.0"
 SPACES = ("--net", "--uts", "--mount", "--pid")
@@ -183,7 +183,7 @@ class Hosts:
         """The host's cable is out."""
         self.head.run("ip", "link", "set", host.name, "down")
 
-    def mpirun(self, *words, hosts=None, ranks=1):
+    def mpirun(self, *words, hosts=None, ranks=1, environment=None):
         """The command line that runs the words on so many ranks of each of the first hosts."""
         places = [f"{host.name}:{ranks}" for host in self.all[:hosts]]
         launcher = ["mpirun", "-n", str(ranks * len(places)), "--host", ",".join(places)]
@@ -195,13 +195,30 @@ class Hosts:
         }
         for key, value in settings.items():
             launcher += ["--mca", key, value]
+        for name in ("CHORALE_HOOK", "OPENBLAS_CORETYPE"):
+            launcher += ["-x", name] if name in (environment or os.environ) else []
         return self.head.words(*launcher, *words)
+
+    @contextlib.contextmanager
+    def running(self, *words, hosts=None, hook=""):
+        """A run in the background, which does not outlive the block."""
+        program = os.environ["CHORALE_HOOKED"]
+        environment = {**os.environ, "CHORALE_HOOK": hook}
+        line = self.mpirun(program, *words, hosts=hosts, environment=environment)
+        run = Running(line, environment, os.getcwd())
+        try:
+            yield run
+        finally:
+            if run.process.poll() is None:
+                run.kill()
+            run.process.communicate()
 
     def chorale(self, *words, check=True, program=CHORALE, hosts=None, ranks=1, **environment):
         """Runs it to its end; returns the completed process."""
+        environment = {**os.environ, **environment}
         done = subprocess.run(
-            self.mpirun(program, *words, hosts=hosts, ranks=ranks),
-            env={**os.environ, **environment},
+            self.mpirun(program, *words, hosts=hosts, ranks=ranks, environment=environment),
+            env=environment,
             capture_output=True,
             text=True,
             check=False,

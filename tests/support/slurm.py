@@ -78,13 +78,13 @@ def free_ports(count):
 
 
 class Slurm:
-    """with Slurm(directory) as slurm: ...; its environment holds what sbatch and jobs need. On hosts a
-    node is on each, and what controls them and all commands on their head. They end with it."""
+    """with Slurm(directory) as slurm: ...; its environment holds what sbatch and jobs need. With
+    hosts each is a node; what controls them and all commands are on their head, and end with it."""
 
     def __init__(self, top, hosts=None):
         self.top = str(top)
         self.hosts = hosts
-        self.children = []
+        self.children, self.nodes = [], {}
         self.environment = {
             **os.environ,
             "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin",
@@ -143,10 +143,17 @@ class Slurm:
         host = socket.gethostname().split(".")[0]
         return host, "127.0.0.1", [(host, "127.0.0.1")]
 
+    def lose(self, node):
+        """All that runs on it, slurmd too."""
+        self.hosts.all[node].lose()
+        self.nodes[node].wait()
+        self.children.remove(self.nodes[node])
+
     def start_node(self, node):
         name, _ = self.places()[2][node]
         where = self.hosts.all[node] if self.hosts else None
         self.spawn("slurmd", "-D", "-f", f"{self.top}/slurm.conf", "-N", name, where=where)
+        self.nodes[node] = self.children[-1]
 
     def wait_for_nodes(self):
         """Until all of them are idle."""
