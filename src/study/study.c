@@ -1,6 +1,7 @@
 /* The driver of every study. */
 #include <signal.h>
 
+#include "base/kind.h"
 #include "base/patience.h"
 #include "io/provenance.h"
 #include "run/results_read.h"
@@ -477,6 +478,7 @@ PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables
   run->study = study;
   (void)signal(SIGPIPE, SIG_IGN); /* a closed stdout is a failed print, told when the results are safe */
   if (study->checkpoints) PetscCall(CheckpointCatchSignals());
+  PetscCall(KindCompare(PETSC_COMM_WORLD));
   PetscCall(ProvenanceReadInputs());
   PetscCall(ReadOptions(run));
   PetscCall(MakeRuns(&cells, run));

@@ -103,7 +103,8 @@ class Hosts:
         wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in first), "an end")
 
     def _make_head(self):
-        """Its first process holds the namespaces of all."""
+        """Its first process holds the namespaces of all. Its network gives up a host that does not
+        answer after seconds, not a quarter of an hour: mpirun ends no sooner."""
         table = f"{self.folder}/hosts"
         with open(table, "w", encoding="ascii") as file:
             file.write(f"127.0.0.1 localhost\n{NETWORK}.254 head\n")
@@ -112,6 +113,7 @@ class Hosts:
             hostname head
             mount --bind {shlex.quote(table)} /etc/hosts
             mount --bind /dev/null /etc/resolv.conf
+            echo 3 >/proc/sys/net/ipv4/tcp_retries2
             ip link set lo up
             ip link add br0 type bridge
             ip addr add {NETWORK}.254/24 dev br0
