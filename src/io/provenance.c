@@ -59,24 +59,42 @@ PetscErrorCode ProvenanceSetCommandLine(int argc, char **argv) {
 }
 
 /* The files that a run is made from, as they were when it began. */
-enum { INPUTS = 8, PIECE = 1 << 20 };
+enum { INPUTS = 8, PIECE = 1 << 20, PIECES = 256 /* from one sign to the other ranks to the next */ };
 static struct {
   const char *key;
   char crc[12];
 } inputs[INPUTS];
 
-/* On one rank: the CRC-32 of a file; nothing for what is no file, or cannot be read. */
-static void ReadCrc(const char *path, char crc[12]) {
+/* Goes on with the CRC-32 of a file; is there more? */
+static int ReadPieces(FILE *file, unsigned char *bytes, unsigned long *sum) {
+  size_t n = 1;
+
+  for (int i = 0; i < PIECES && n; i++) {
+    n = fread(bytes, 1, PIECE, file);
+    *sum = crc32(*sum, bytes, (uInt)n);
+  }
+  return n > 0;
+}
+
+/* The CRC-32 of a file, read by rank 0; nothing for what is no file, or cannot be read. The others, which may have to
+ * wait for long, hear that it reads. */
+static PetscErrorCode ReadCrc(const char *path, PetscMPIInt rank, char crc[12]) {
   struct stat status;
-  FILE *file = !stat(path, &status) && S_ISREG(status.st_mode) ? fopen(path, "rb") : NULL;
+  FILE *file = !rank && !stat(path, &status) && S_ISREG(status.st_mode) ? fopen(path, "rb") : NULL;
   unsigned char *bytes = file ? malloc(PIECE) : NULL;
   unsigned long sum = 0;
-  size_t n;
+  int more = 1;
 
-  while (bytes && (n = fread(bytes, 1, PIECE, file))) sum = crc32(sum, bytes, (uInt)n);
+  PetscFunctionBeginUser;
+  while (more) {
+    more = bytes ? ReadPieces(file, bytes, &sum) : 0;
+    PetscCallMPI(MPI_Bcast(&more, 1, MPI_INT, 0, PETSC_COMM_WORLD));
+  }
   if (bytes && !ferror(file)) (void)snprintf(crc, 12, "%08lx", sum);
   free(bytes);
   if (file) (void)fclose(file);
+  PetscCallMPI(MPI_Bcast(crc, 12, MPI_CHAR, 0, PETSC_COMM_WORLD));
+  PetscFunctionReturn(0);
 }
 
 PetscErrorCode ProvenanceReadInputs(void) {
@@ -92,8 +110,7 @@ PetscErrorCode ProvenanceReadInputs(void) {
     if (!key->input) continue;
     PetscCall(DeckKeyValue(key, &path, &set));
     inputs[n].key = key->name;
-    if (*path && !rank) ReadCrc(path, inputs[n].crc);
-    PetscCallMPI(MPI_Bcast(inputs[n].crc, sizeof(inputs[n].crc), MPI_CHAR, 0, PETSC_COMM_WORLD));
+    if (*path) PetscCall(ReadCrc(path, rank, inputs[n].crc));
     n++;
   }
   PetscFunctionReturn(0);
