@@ -120,8 +120,8 @@ void PatienceLeave(const char *outer) {
   atomic_store_explicit(&waits, outer, memory_order_relaxed);
 }
 
-void PatienceAcross(int other_groups) {
-  across = other_groups;
+int PatienceAcross(int other_groups) {
+  return atomic_exchange(&across, other_groups);
 }
 
 #define WAIT(name, parameters, arguments)                                                                              \

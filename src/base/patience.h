@@ -24,7 +24,7 @@ const char *PatienceEnter(const char *what);
 void PatienceLeave(const char *outer);
 /* In such a wait: others have shown that they are there. */
 void PatienceTick(void);
-/* What is waited for from now on are other groups, or not. */
-void PatienceAcross(int across);
+/* What is waited for from now on are other groups, or not. Returns what it was before. */
+int PatienceAcross(int other_groups);
 
 #endif

@@ -97,20 +97,20 @@ PetscErrorCode CheckpointBeginIdle(Checkpoint checkpoint) {
   if (!checkpoint->shard) PetscCall(CheckpointSay(checkpoint, CHECKPOINT_SAYS_FINISHED, 0));
   if (checkpoint->rank && checkpoint->layout.groups > 1) PetscCall(CheckpointSay(checkpoint, CHECKPOINT_SAYS_IDLE, 0));
   (void)PatienceEnter("the other groups");
-  PatienceAcross(1);
+  (void)PatienceAcross(checkpoint->layout.groups > 1);
   PetscFunctionReturn(0);
 }
 
 void CheckpointEndIdle(void) {
-  PatienceAcross(0);
+  (void)PatienceAcross(0);
   PatienceLeave(NULL);
 }
 
 PetscErrorCode CheckpointMeet(Checkpoint checkpoint) {
   PetscFunctionBeginUser;
   if (checkpoint->layout.groups == 1) PetscFunctionReturn(0);
-  PatienceAcross(1);
+  const int before = PatienceAcross(1);
   PetscCallMPI(MPI_Barrier(checkpoint->layout.world));
-  PatienceAcross(checkpoint->current < 0);
+  (void)PatienceAcross(before);
   PetscFunctionReturn(0);
 }

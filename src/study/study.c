@@ -344,9 +344,9 @@ static PetscErrorCode Realize(Run run, PetscInt r, PetscBool *stopped) {
 /* The groups of a study without checkpoints come together. */
 static PetscErrorCode Meet(Run run) {
   PetscFunctionBeginUser;
-  PatienceAcross(1);
+  (void)PatienceAcross(1);
   if (run->layout.groups > 1) PetscCallMPI(MPI_Barrier(run->layout.world));
-  PatienceAcross(0);
+  (void)PatienceAcross(0);
   PetscFunctionReturn(0);
 }
 

@@ -115,6 +115,8 @@ def test_a_loss_ends_a_run_of_mpirun(hosts, folder, whole, loss):
         else:
             hosts.all[1].lose()
         run.release("go")
+        wait_until(lambda: run.process.poll() is not None, "the end of mpirun")
+        hosts.all[1].lose()  # the rank there would be ended by the other's daemon, much later
         done = run.end()
     assert done.returncode not in (0, 85), done
     said = spoken(done)

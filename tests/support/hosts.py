@@ -211,6 +211,8 @@ class Hosts:
         try:
             yield run
         finally:
+            for host in self.all:  # what is left there has the ends of the pipes
+                host.lose()
             if run.process.poll() is None:
                 run.kill()
             run.process.communicate()
