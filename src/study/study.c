@@ -478,9 +478,9 @@ PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables
   run->study = study;
   (void)signal(SIGPIPE, SIG_IGN); /* a closed stdout is a failed print, told when the results are safe */
   if (study->checkpoints) PetscCall(CheckpointCatchSignals());
-  PetscCall(KindCompare(PETSC_COMM_WORLD));
   PetscCall(ProvenanceReadInputs());
   PetscCall(ReadOptions(run));
+  PetscCall(KindCompare(PETSC_COMM_WORLD));
   PetscCall(MakeRuns(&cells, run));
   PetscCall(Create(&cells));
   const PetscBool dry = run->options.dry;
