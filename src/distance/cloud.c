@@ -67,27 +67,29 @@ void CloudToken(const Cloud *cloud, PetscInt row, double *x) {
   for (PetscInt c = 0; c < cloud->dim; c++) x[c] = from[c * cloud->block];
 }
 
+VMATH(Exp, vexp(t))
+
 /* sum_j w_j e^{...} over a block of b, for the row with components x (stride apart). */
 static double BlockSum(const Cloud *b, PetscInt block, PetscReal rate, const double *x, PetscInt stride) {
   const PetscInt B = b->block;
   const double *restrict y = b->x + (size_t)block * b->dim * B, *restrict w = b->weights + (size_t)block * B;
-  double exponent[TOKENS_BLOCK], sum = 0;
+  double exponent[TOKENS_BLOCK] = {0}, sum = 0;
 
   /* |x - y|^2 = sum of squares: exact zeros on the diagonal and no cancellation between near tokens. */
-#pragma omp simd
-  for (PetscInt t = 0; t < B; t++) exponent[t] = 0;
   for (PetscInt c = 0; c < b->dim; c++) {
     const double *restrict yc = y + c * B;
     const double xc = x[c * stride];
 #pragma omp simd
     for (PetscInt t = 0; t < B; t++) exponent[t] += (xc - yc[t]) * (xc - yc[t]);
   }
-#pragma omp simd reduction(+ : sum)
+#pragma omp simd
   for (PetscInt t = 0; t < B; t++) {
-    double e = -rate * exponent[t];
-    e = e > -700 ? e : -700; /* below, vectors of exponentials are slow */
-    sum += w[t] * exp(w[t] > 0 ? e : 0);
+    const double e = -rate * exponent[t];
+    exponent[t] = w[t] > 0 ? (e > -700 ? e : -700) : 0; /* below, vectors of exponentials are slow */
   }
+  Exp(B, exponent, exponent);
+#pragma omp simd reduction(+ : sum)
+  for (PetscInt t = 0; t < B; t++) sum += w[t] * exponent[t];
   return sum;
 }
 

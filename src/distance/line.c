@@ -167,6 +167,8 @@ typedef struct {
   Sum square, chord;
 } Moves;
 
+VMATH(Chord, 2 * vsin(0.5 * t))
+
 static void MovesFlush(Moves *moves) {
   double *mass = moves->mass, *by = moves->by;
 
@@ -174,8 +176,7 @@ static void MovesFlush(Moves *moves) {
   moves->n = 0;
   for (PetscInt k = 0; k < BATCH; k++) SumAdd(&moves->square, mass[k] * by[k] * by[k]);
   if (!moves->chords) return;
-#pragma omp simd
-  for (PetscInt k = 0; k < BATCH; k++) by[k] = 2 * sin(0.5 * by[k]);
+  Chord(BATCH, by, by);
   for (PetscInt k = 0; k < BATCH; k++) SumAdd(&moves->chord, mass[k] * by[k] * by[k]);
 }
 

@@ -168,15 +168,16 @@ PetscErrorCode HdfFlush(Hdf hdf) {
 /* Every link on the way must exist: HDF5 calls a missing intermediate group an error. A dangling link is as good as
  * none. */
 PetscErrorCode HdfExists(Hdf hdf, const char *path, PetscBool *exists) {
-  char *prefix, *slash;
+  const char *slash;
+  char *prefix;
 
   PetscFunctionBeginUser;
   *exists = PETSC_TRUE;
   PetscCall(PetscStrallocpy(path, &prefix));
-  for (slash = strchr(prefix + 1, '/'); *exists && slash; slash = strchr(slash + 1, '/')) {
-    *slash = '\0';
+  for (slash = strchr(path + 1, '/'); *exists && slash; slash = strchr(slash + 1, '/')) {
+    prefix[slash - path] = '\0';
     if (H5Lexists(hdf->file, prefix, H5P_DEFAULT) <= 0) *exists = PETSC_FALSE;
-    *slash = '/';
+    prefix[slash - path] = '/';
   }
   if (*exists && H5Oexists_by_name(hdf->file, path, H5P_DEFAULT) <= 0) *exists = PETSC_FALSE;
   PetscCall(PetscFree(prefix));

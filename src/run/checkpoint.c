@@ -80,7 +80,7 @@ static PetscErrorCode GoOn(Checkpoint checkpoint) {
   PetscErrorCode unfit;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL));
+  PetscCall(PetscPushErrorHandler(PetscReturnErrorHandler, NULL));
   unfit = CheckpointFileFind(checkpoint);
   PetscCall(PetscPopErrorHandler());
   if (unfit) checkpoint->source[0] = '\0';
