@@ -16,10 +16,11 @@ static int Width(int fd) {
 }
 
 /* mpirun stands between: it gives its processes a pipe and passes on to its own file descriptor, so a parent called
- * mpirun, mpiexec or orterun is asked in their place. */
+ * mpirun, mpiexec, orterun or prterun (Open MPI 5) is asked in their place. */
 int TerminalWidth(int fd) {
+  static const char *const launchers[] = {"mpirun\n", "mpiexec\n", "orterun\n", "prterun\n"};
   char path[64], name[64] = "";
-  int width = Width(fd), other;
+  int width = Width(fd), other, launched = 0;
   FILE *file;
 
   if (width) return width;
@@ -28,7 +29,8 @@ int TerminalWidth(int fd) {
     if (!fgets(name, sizeof(name), file)) name[0] = '\0';
     (void)fclose(file);
   }
-  if (strcmp(name, "mpirun\n") && strcmp(name, "mpiexec\n") && strcmp(name, "orterun\n")) return 0;
+  for (size_t i = 0; i < sizeof(launchers) / sizeof(*launchers); i++) launched |= !strcmp(name, launchers[i]);
+  if (!launched) return 0;
   (void)snprintf(path, sizeof(path), "/proc/%ld/fd/%d", (long)getppid(), fd);
   if ((other = open(path, O_WRONLY | O_NOCTTY)) < 0) return 0;
   width = Width(other);
