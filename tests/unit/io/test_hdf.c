@@ -395,14 +395,10 @@ static void OpensPastTheLockOfAKilledRun(void **state) {
 }
 
 int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(WriteReadArrays),
-                                     cmocka_unit_test(ListsNames),
-                                     cmocka_unit_test(Attributes),
-                                     cmocka_unit_test(ExternalLinkResolves),
-                                     cmocka_unit_test(Columns),
-                                     cmocka_unit_test(Series),
-    cmocka_unit_test(UnwrittenIsZero),
-                                     cmocka_unit_test(OpensPastTheLockOfAKilledRun),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(WriteReadArrays), cmocka_unit_test(ListsNames),
+                                     cmocka_unit_test(Attributes),      cmocka_unit_test(ExternalLinkResolves),
+                                     cmocka_unit_test(Columns),         cmocka_unit_test(Series),
+                                     cmocka_unit_test(UnwrittenIsZero), cmocka_unit_test(OpensPastTheLockOfAKilledRun),
                                      cmocka_unit_test(RefusesBadFiles)};
   if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush()) return 1;
   int failed = _cmocka_run_group_tests("hdf", tests, sizeof(tests) / sizeof(tests[0]), Setup, ScratchRemove), worst = 1;
