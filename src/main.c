@@ -10,6 +10,7 @@
 
 #include "base/pin.h"
 #include "io/provenance.h"
+#include "study/self_test.h"
 
 static void PrintUsage(void) {
   const Study *study;
@@ -21,6 +22,7 @@ static void PrintUsage(void) {
        "  STUDY -help           every key of the study with its default and meaning, and every result\n"
        "  STUDY ... -dry_run    check the deck, print resolved parameters, memory and how long it would take\n"
        "  --keys                the keys of all studies as a page in Markdown\n"
+       "  --self-test           check this installation in seconds, on any number of ranks\n"
        "  --version             versions of chorale and its libraries\n"
        "  --help                this text\n"
        "PETSc's -log_view, -info, -malloc_debug, -start_in_debugger and the like work too.\n\n"
@@ -35,6 +37,8 @@ static PetscErrorCode Answer(int argc, char **argv, PetscBool prints) {
     if (prints) PrintUsage();
   } else if (!strcmp(argv[1], "--version")) {
     if (prints) PetscCall(ProvenancePrintVersion());
+  } else if (!strcmp(argv[1], "--self-test")) {
+    PetscCall(SelfTest());
   } else if (!strcmp(argv[1], "--keys")) {
     PetscCall(DeckUse(StudyOptions, NULL));
     PetscCall(DeckPrintKeys());

@@ -191,12 +191,14 @@ PetscErrorCode HdfFlush(Hdf hdf) {
 /* Every link on the way must exist: HDF5 calls a missing intermediate group an error. A dangling link is as good as
  * none. */
 PetscErrorCode HdfExists(Hdf hdf, const char *path, PetscBool *exists) {
+  const size_t room = strlen(path) + 1;
   const char *slash;
   char *prefix;
 
   PetscFunctionBeginUser;
   *exists = PETSC_TRUE;
-  PetscCall(PetscStrallocpy(path, &prefix));
+  PetscCall(PetscMalloc1(room, &prefix));
+  PetscCall(PetscArraycpy(prefix, path, room));
   for (slash = strchr(path + 1, '/'); *exists && slash; slash = strchr(slash + 1, '/')) {
     prefix[slash - path] = '\0';
     if (H5Lexists(hdf->file, prefix, H5P_DEFAULT) <= 0) *exists = PETSC_FALSE;
