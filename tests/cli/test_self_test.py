@@ -1,5 +1,5 @@
-"""chorale --self-test: a line for each check at any number of ranks, nothing left; and it fails where
-something is wrong."""
+"""chorale --self-test: a line for each check at any number of ranks, nothing left; and it fails
+where something is wrong."""
 
 import os
 
