@@ -457,13 +457,36 @@ static PetscErrorCode ViewEnergy(Attention attention) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode AttentionBrief(Attention attention, size_t room, char model[], char accuracy[]) {
+  char value[32] = "", heads[32] = "";
+  PetscBool zero;
+
+  PetscFunctionBeginUser;
+  PetscCall(AttentionIsZero(attention, &zero));
+  PetscCall(PetscStrncpy(accuracy, "", room));
+  PetscCall(PetscStrncpy(model, "no attention", room));
+  if (zero) PetscFunctionReturn(0);
+  if (attention->value != 1) PetscCall(PetscSNPrintf(value, sizeof(value), ", value %.6g", (double)attention->value));
+  if (attention->heads > 1)
+    PetscCall(PetscSNPrintf(heads, sizeof(heads), ", %" PetscInt_FMT " heads", attention->heads));
+  PetscCall(PetscSNPrintf(model, room, "%s%s attention%s, beta %.6g%s%s", attention->causal ? "causal " : "",
+                          attention->type->name, attention->file[0] ? " with weights" : "", (double)attention->beta,
+                          value, heads));
+  PetscCall(AttentionEngineBrief(attention, room, accuracy));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode AttentionView(Attention attention) {
   PetscBool zero;
 
   PetscFunctionBeginUser;
   PetscCall(AttentionIsZero(attention, &zero));
-  PetscCall(PetscPrintf(attention->layout.comm, "attention  %s, engine %s, beta %.6g, value %.6g\n",
-                        attention->type->name, attention->engine->name, attention->beta, attention->value));
+  if (zero)
+    PetscCall(PetscPrintf(attention->layout.comm, "attention  none; energy at beta %.6g, engine %s\n",
+                          (double)attention->beta, attention->engine->name));
+  else
+    PetscCall(PetscPrintf(attention->layout.comm, "attention  %s, engine %s, beta %.6g, value %.6g\n",
+                          attention->type->name, attention->engine->name, attention->beta, attention->value));
   if (!zero) PetscCall(PetscPrintf(attention->layout.comm, "           Att(x) = %s\n", attention->type->formula));
   if (!zero && attention->heads && attention->type->form == FORM_SINKHORN)
     PetscCall(PetscPrintf(attention->layout.comm,
