@@ -19,8 +19,7 @@ static const AttentionType types[] = {
     {"none", "0", 0, FORM_PLAIN, PETSC_FALSE},
 };
 
-#define PLAIN_MOST   1e306 /* size of a field without denominator */
-#define BETA_NATURAL 700   /* largest beta whose e^beta has room to be summed in double precision */
+#define PLAIN_MOST 1e306 /* size of a field without denominator */
 
 static PetscLogEvent evaluate_event, energy_event;
 

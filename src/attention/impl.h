@@ -151,6 +151,9 @@ static inline PetscBool AttentionIsIdle(PetscInt block, const double *weights) {
   }
   return PETSC_TRUE;
 }
+/* Largest beta whose e^beta has room to be summed in double precision. */
+#define BETA_NATURAL 700
+
 /* Blocks whose sums are made together and still are in the cache when they are used. */
 #define ATTENTION_RUN 16
 
