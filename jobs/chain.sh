@@ -1,11 +1,17 @@
 #!/usr/bin/env bash
-# A whole experiment in one line: a sweep over seeds as a job array, then the merged results, then their picture.
+# A whole experiment in one line: a sweep over seeds as a job
+# array, then the merged results, then their picture.
 #
-#     jobs/chain.sh sweep.txt sweep simulate input/limit.yaml [-option value ...]
+#     jobs/chain.sh sweep.txt sweep simulate \
+#         input/limit.yaml [-option value ...]
 #
-# Lines of sweep.txt are options; to be merged, tasks may differ in -ensemble_seed alone. Options for sbatch go into
-# SBATCH_OPTIONS ("--ntasks 16 --time 2:00:00"). Prints the ids of the three jobs; each waits for the one before to succeed, and is
-# cancelled when that fails. Then submit the same line again: tasks that are complete have nothing left to do.
+# Lines of sweep.txt are options; to be merged, tasks may
+# differ in -ensemble_seed alone. Options for sbatch go into
+# SBATCH_OPTIONS ("--ntasks 16 --time 2:00:00"). Prints the
+# ids of the three jobs; each waits for the one before to
+# succeed, and is cancelled when that fails. Then submit the
+# same line again: tasks that are complete have nothing left
+# to do.
 set -euo pipefail
 usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; } # the comment above
 case "${1:-}" in -h | --help) usage && exit 0 ;; esac

@@ -51,6 +51,8 @@ PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, A
 PetscErrorCode AttentionDestroy(Attention *attention);
 /* Type, engine, parameters and cost per step on stdout of the communicator's rank 0. Collective. */
 PetscErrorCode AttentionView(Attention attention);
+/* The same in a phrase each, of at most `room` bytes: what it is, and how exact (empty for none). Pure. */
+PetscErrorCode AttentionBrief(Attention attention, size_t room, char model[], char accuracy[]);
 /* What one evaluation, or one iteration of sinkhorn, costs this rank: flops, bytes sent and received, bytes of memory.
  * Not collective. */
 PetscErrorCode AttentionGetCost(Attention attention, PetscReal *flops, PetscReal *travel, PetscReal *bytes);

@@ -75,6 +75,9 @@ const char *CheckpointContinued(Checkpoint checkpoint);
 PetscBool CheckpointMayChange(const char *key);
 /* Files and occasions on stdout of rank 0. Collective. */
 PetscErrorCode CheckpointView(Checkpoint checkpoint);
+/* The same in a phrase of at most `room` bytes, without its last line, which is printed apart. The first is pure. */
+PetscErrorCode CheckpointBrief(Checkpoint checkpoint, size_t room, char text[]);
+PetscErrorCode CheckpointViewOrigin(Checkpoint checkpoint);
 
 /* What a realization in progress consists of: positions of tokens, with their radii if they have any (weights are those
  * of the start), and n numbers that are equal on all shards of the group. The objects stay the caller's. Names are

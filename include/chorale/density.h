@@ -48,6 +48,8 @@ PetscErrorCode DensityCreate(Attention attention, Noise noise, const DensityOpti
 PetscErrorCode DensityDestroy(Density *density);
 /* Degree, grid, scheme, memory on stdout of rank 0. Collective. */
 PetscErrorCode DensityView(Density density);
+/* How exact it is, in a phrase of at most `room` bytes. Pure. */
+PetscErrorCode DensityBrief(Density density, size_t room, char accuracy[]);
 
 /* Highest degree, number K of coefficients and the degree of each. */
 PetscErrorCode DensityGetSize(Density density, PetscInt *degree, PetscInt *count, const PetscInt **degrees);

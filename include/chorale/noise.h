@@ -32,6 +32,8 @@ PetscErrorCode NoiseCreate(PetscInt dim, const NoiseOptions *options, Noise *noi
 PetscErrorCode NoiseDestroy(Noise *noise);
 /* Type, parameters and flops per token and step, on stdout of rank 0 of comm. Collective on comm. */
 PetscErrorCode NoiseView(Noise noise, MPI_Comm comm);
+/* The same in a phrase each, of at most `room` bytes: what it is, and how exact where that is in question. Pure. */
+PetscErrorCode NoiseBrief(Noise noise, size_t room, char model[], char accuracy[]);
 /* Refuses (user input) a number of tokens that fields of this law cannot be evaluated at: gram beyond 2048. Evaluation
  * checks too, but a study should ask before it writes anything. Not collective. */
 PetscErrorCode NoiseCheckCount(Noise noise, PetscInt64 count);

@@ -31,6 +31,8 @@ PetscErrorCode SchemeOptionsRead(SchemeOptions *options);
 PetscErrorCode SchemeCreate(Tokens tokens, const SchemeOptions *options, Scheme *scheme);
 PetscErrorCode SchemeDestroy(Scheme *scheme);
 PetscErrorCode SchemeView(Scheme scheme);
+/* Type and what is not as usual, in a phrase of at most `room` bytes. Pure. */
+PetscErrorCode SchemeBrief(Scheme scheme, size_t room, char text[]);
 /* Sets of points at which a step evaluates the noise. Not collective. */
 PetscErrorCode SchemeGetStages(Scheme scheme, PetscInt *stages);
 /* Memory of the rank that has most. Not collective. */

@@ -18,6 +18,12 @@ typedef struct {
   PetscReal step, frame, transport;
 } StudyGuess;
 
+/* What runs, how large and how exact it is: phrases without an end, for a line each. */
+enum { STUDY_PHRASE = 256 };
+typedef struct {
+  char model[STUDY_PHRASE], size[STUDY_PHRASE], accuracy[STUDY_PHRASE];
+} StudyBrief;
+
 /* Members that a study has no use for are NULL. state is its own, zero to begin with. */
 struct _p_Study {
   const char *name, *summary; /* one line for chorale --help */
@@ -35,7 +41,9 @@ struct _p_Study {
   PetscErrorCode (*create)(void *state, Run run);
   /* What a checkpoint keeps beside the numbers. */
   PetscErrorCode (*keep)(void *state, Checkpoint checkpoint);
-  /* What would run, how exact, at what cost; groups alike print once. */
+  /* What runs, in three phrases. Pure. */
+  PetscErrorCode (*brief)(void *state, StudyBrief *brief);
+  /* All of it, how exact, at what cost, for -verbose and -dry_run; groups alike print once. */
   PetscErrorCode (*view)(void *state);
   /* Work of a step beside that of other cells of a sweep, in any unit; NULL: the same in all. Pure. */
   PetscErrorCode (*cost)(void *state, PetscReal *work);
@@ -72,7 +80,7 @@ typedef struct {
 extern const OptionKey LayersKeys[];
 /* layers_*. */
 PetscErrorCode LayersOptionsRead(LayersOptions *options);
-/* What the driver reads: dry_run. */
+/* What the driver reads: dry_run, verbose. */
 extern const OptionKey RunKeys[];
 
 /* Runs it with the deck that is parsed; find and tables, those of the registry, are for studies that run others.

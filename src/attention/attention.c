@@ -19,8 +19,7 @@ static const AttentionType types[] = {
     {"none", "0", 0, FORM_PLAIN, PETSC_FALSE},
 };
 
-#define PLAIN_MOST   1e306 /* size of a field without denominator */
-#define BETA_NATURAL 700   /* largest beta whose e^beta has room to be summed in double precision */
+#define PLAIN_MOST 1e306 /* size of a field without denominator */
 
 static PetscLogEvent evaluate_event, energy_event;
 
@@ -440,44 +439,5 @@ PetscErrorCode AttentionEnergyGradient(Attention attention, Tokens tokens, Vec g
   PetscCall(VecRestoreArrayRead(positions, &x));
   free(s);
   PetscCall(PetscLogEventEnd(energy_event, NULL, NULL, NULL, NULL));
-  PetscFunctionReturn(0);
-}
-
-/* What is not as usual of the energy. */
-static PetscErrorCode ViewEnergy(Attention attention) {
-  const Attention gauge = attention->gauge;
-
-  PetscFunctionBeginUser;
-  if (gauge)
-    PetscCall(PetscPrintf(attention->layout.comm, "           energy at beta %.6g, engine %s\n", (double)gauge->beta,
-                          gauge->engine->name));
-  if ((gauge ? gauge : attention)->beta > BETA_NATURAL)
-    PetscCall(PetscPrintf(attention->layout.comm,
-                          "           energy as E_beta e^{-beta}: e^beta is beyond double precision\n"));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode AttentionView(Attention attention) {
-  PetscBool zero;
-
-  PetscFunctionBeginUser;
-  PetscCall(AttentionIsZero(attention, &zero));
-  PetscCall(PetscPrintf(attention->layout.comm, "attention  %s, engine %s, beta %.6g, value %.6g\n",
-                        attention->type->name, attention->engine->name, attention->beta, attention->value));
-  if (!zero) PetscCall(PetscPrintf(attention->layout.comm, "           Att(x) = %s\n", attention->type->formula));
-  if (!zero && attention->heads && attention->type->form == FORM_SINKHORN)
-    PetscCall(PetscPrintf(attention->layout.comm,
-                          "           of each head, with e^{f(x)} and e^{g(x_j)} in place of a(x) and a(x_j)\n"));
-  if (attention->causal)
-    PetscCall(PetscPrintf(attention->layout.comm, "           mask causal: at token i the sums are over j <= i\n"));
-  if (attention->random.normals)
-    PetscCall(PetscPrintf(
-        attention->layout.comm,
-        "           %" PetscInt_FMT " heads drawn in every step: Q, K%s, %" PetscInt_FMT " x %" PetscInt_FMT "\n",
-        attention->heads, attention->random.value ? ", V" : "", attention->random.dim, attention->layout.dim));
-  else if (attention->file[0])
-    PetscCall(AttentionWeightsView(attention));
-  PetscCall(ViewEnergy(attention));
-  PetscCall(AttentionEngineView(attention, zero));
   PetscFunctionReturn(0);
 }

@@ -133,6 +133,18 @@ static PetscErrorCode ViewChoice(Attention attention) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode AttentionEngineBrief(Attention attention, size_t room, char accuracy[]) {
+  const AttentionTruncation *truncation = &attention->truncation;
+
+  PetscFunctionBeginUser;
+  if (attention->engine == &AttentionDirect)
+    PetscCall(PetscStrncpy(accuracy, "attention by sums over all pairs", room));
+  else
+    PetscCall(PetscSNPrintf(accuracy, room, "attention by %.6g harmonics, its kernel to %.2g",
+                            (double)truncation->count, (double)truncation->tail));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode AttentionEngineView(Attention attention, PetscBool zero) {
   PetscReal flops, travel, memory;
 

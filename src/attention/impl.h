@@ -151,6 +151,9 @@ static inline PetscBool AttentionIsIdle(PetscInt block, const double *weights) {
   }
   return PETSC_TRUE;
 }
+/* Largest beta whose e^beta has room to be summed in double precision. */
+#define BETA_NATURAL 700
+
 /* Blocks whose sums are made together and still are in the cache when they are used. */
 #define ATTENTION_RUN 16
 
@@ -172,6 +175,8 @@ PetscErrorCode AttentionFindBlind(Attention attention, Tokens tokens);
 PetscErrorCode AttentionEngineCreate(Attention attention);
 /* Engine, how it was chosen unless attention is zero, and costs, on stdout of rank 0. Collective. */
 PetscErrorCode AttentionEngineView(Attention attention, PetscBool zero);
+/* How exact the sums of attention that is not zero are, in a phrase. Pure. */
+PetscErrorCode AttentionEngineBrief(Attention attention, size_t room, char accuracy[]);
 
 /* online.c: drift <- value x sum over heads of the field with general weights; without heads, default weights with the
  * kernel e^{exponent <x,y>}; w_j f_j in place of w_j (factors[owned * B], of each head; NULL for f = 1). Any logits:

@@ -127,6 +127,16 @@ PetscErrorCode DensityDestroy(Density *handle) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode DensityBrief(Density density, size_t room, char accuracy[]) {
+  char needed[64] = "";
+
+  PetscFunctionBeginUser;
+  if (!density->attention.zero && density->needed > density->degree)
+    PetscCall(PetscSNPrintf(needed, sizeof(needed), ", attention may need %" PetscInt_FMT, density->needed));
+  PetscCall(PetscSNPrintf(accuracy, room, "density to degree %" PetscInt_FMT "%s", density->degree, needed));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode DensityView(Density density) {
   PetscFunctionBeginUser;
   PetscCall(PetscPrintf(

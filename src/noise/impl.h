@@ -33,6 +33,8 @@ typedef struct {
   PetscErrorCode (*create)(Noise noise, const NoiseOptions *options);
   PetscErrorCode (*destroy)(Noise noise);
   PetscErrorCode (*view)(Noise noise, MPI_Comm comm);
+  /* model, which is "TYPE noise, ACTIVATION", with what else the law has, and how exact it is. NULL for no more. */
+  PetscErrorCode (*brief)(Noise noise, size_t room, char model[], char accuracy[]);
   /* As NoiseGetCost; NULL where it is nothing. */
   PetscErrorCode (*cost)(Noise noise, PetscReal count, PetscReal mine, PetscReal *flops, PetscReal *bytes);
   /* As NoiseGetDegree; NULL where G is no sum of harmonics. */

@@ -205,6 +205,15 @@ static PetscErrorCode View(Noise noise, MPI_Comm comm) {
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode Brief(Noise noise, size_t room, char model[], char accuracy[]) {
+  const Mlp *mlp = noise->data;
+
+  PetscFunctionBeginUser;
+  (void)accuracy;
+  PetscCall(PetscSNPrintf(model, room, "mlp noise, %s, width %" PetscInt_FMT, noise->activation->name, mlp->width));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode Cost(Noise noise, PetscReal count, PetscReal mine, PetscReal *flops, PetscReal *bytes) {
   const Mlp *mlp = noise->data;
 
@@ -220,6 +229,7 @@ const NoiseType NoiseTypeMlp = {.name = "mlp",
                                 .create = Create,
                                 .destroy = Destroy,
                                 .view = View,
+                                .brief = Brief,
                                 .cost = Cost,
                                 .draw = FieldTermsDraw,
                                 .field = {FIELD_TERMS, .evaluate = Evaluate}};

@@ -47,6 +47,17 @@ PetscErrorCode NoiseDestroy(Noise *noise) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode NoiseBrief(Noise noise, size_t room, char model[], char accuracy[]) {
+  PetscFunctionBeginUser;
+  PetscCall(PetscStrncpy(accuracy, "", room));
+  if (noise->type->zero)
+    PetscCall(PetscStrncpy(model, "no noise", room));
+  else
+    PetscCall(PetscSNPrintf(model, room, "%s noise, %s", noise->type->name, noise->activation->name));
+  if (noise->type->brief) PetscCall(noise->type->brief(noise, room, model, accuracy));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode NoiseView(Noise noise, MPI_Comm comm) {
   PetscFunctionBeginUser;
   PetscCall(noise->type->view(noise, comm));

@@ -121,6 +121,18 @@ static PetscErrorCode Destroy(Noise noise) {
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode Brief(Noise noise, size_t room, char model[], char accuracy[]) {
+  const Spectral *spectral = noise->data;
+  PetscReal k1;
+
+  PetscFunctionBeginUser;
+  (void)model;
+  PetscCall(NoiseGetVariance(noise, &k1));
+  PetscCall(PetscSNPrintf(accuracy, room, "noise to degree %" PetscInt_FMT ", without %.2g of its variance",
+                          spectral->degree, (double)(spectral->lost / (k1 + spectral->lost))));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode View(Noise noise, MPI_Comm comm) {
   const Spectral *spectral = noise->data;
   SynthesisCost cost;
@@ -268,6 +280,7 @@ const NoiseType NoiseTypeSpectral = {.name = "spectral",
                                      .create = Create,
                                      .destroy = Destroy,
                                      .view = View,
+                                     .brief = Brief,
                                      .cost = Cost,
                                      .degree = Degree,
                                      .draw = Draw,

@@ -64,6 +64,13 @@ static PetscErrorCode Draw(Field field, PetscInt realization, PetscInt step) {
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode Brief(Noise noise, size_t room, char model[], char accuracy[]) {
+  PetscFunctionBeginUser;
+  (void)noise, (void)accuracy;
+  PetscCall(PetscStrncpy(model, "noise of random values V x", room));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode Clear(Field field) {
   PetscFunctionBeginUser;
   PetscCall(PetscArrayzero((double *)field->data, field->noise->dim * field->noise->dim));
@@ -101,6 +108,7 @@ const NoiseType NoiseTypeValues = {
     .ball = PETSC_TRUE,
     .create = Create,
     .view = View,
+    .brief = Brief,
     .cost = Cost,
     .draw = Draw,
     .field = {

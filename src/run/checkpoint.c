@@ -190,32 +190,6 @@ PetscErrorCode CheckpointDestroy(Checkpoint *checkpoint) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode CheckpointView(Checkpoint checkpoint) {
-  const CheckpointOptions *o = &checkpoint->options;
-  char every[64] = "", interval[64] = "", wall[64] = "";
-
-  PetscFunctionBeginUser;
-  if (o->every) PetscCall(PetscSNPrintf(every, sizeof(every), ", every %" PetscInt64_FMT " steps", o->every));
-  if (o->interval > 0) PetscCall(PetscSNPrintf(interval, sizeof(interval), ", every %.6g s", (double)o->interval));
-  if (o->wall > 0) PetscCall(PetscSNPrintf(wall, sizeof(wall), ", before %.6g s are over", (double)o->wall));
-  PetscCall(PetscPrintf(checkpoint->layout.world, "checkpoint %s%s%s%s, on a signal%s%s\n", checkpoint->file, every,
-                        interval, wall, o->stop_file[0] ? ", on the file " : "", o->stop_file));
-  if (checkpoint->source[0] || checkpoint->earlier.realizations) {
-    PetscInt done = 0, begun = 0;
-    for (PetscInt r = 0; r < checkpoint->layout.realizations; r++) {
-      const PetscInt steps = CheckpointCellOf(checkpoint, r)->steps;
-      done += checkpoint->step[r] == steps;
-      begun += checkpoint->step[r] > 0 && checkpoint->step[r] < steps;
-    }
-    PetscCall(PetscPrintf(checkpoint->layout.world,
-                          "           goes on from %s: %" PetscInt_FMT " of %" PetscInt_FMT
-                          " realizations done, %" PetscInt_FMT " begun\n",
-                          checkpoint->source[0] ? checkpoint->source : checkpoint->output->file, done,
-                          checkpoint->layout.realizations, begun));
-  }
-  PetscFunctionReturn(0);
-}
-
 /* On rank 0: no checkpoint is left. */
 static void RemoveFiles(Checkpoint checkpoint) {
   (void)unlink(checkpoint->file);

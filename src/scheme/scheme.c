@@ -104,6 +104,14 @@ PetscErrorCode SchemeDestroy(Scheme *scheme) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode SchemeBrief(Scheme scheme, size_t room, char text[]) {
+  PetscFunctionBeginUser;
+  PetscCall(PetscSNPrintf(text, room, "scheme %s%s%s%s", scheme->type->name, scheme->norm->description ? ", norm " : "",
+                          scheme->norm->description ? scheme->norm->name : "",
+                          scheme->mean ? ", noise at barycentres" : ""));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode SchemeView(Scheme scheme) {
   PetscFunctionBeginUser;
   PetscCall(PetscPrintf(scheme->comm, "scheme     %s, %s\n           per rank: %.3g MB memory", scheme->type->name,

@@ -80,6 +80,23 @@ PetscErrorCode SystemDestroy(System *system) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode SystemBrief(const System *system, Noise noise, StudyBrief *brief) {
+  char attention[STUDY_PHRASE], random[STUDY_PHRASE], scheme[STUDY_PHRASE], sums[STUDY_PHRASE], law[STUDY_PHRASE];
+  TokensLayout layout;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(system->tokens, &layout));
+  PetscCall(AttentionBrief(system->attention, sizeof(attention), attention, sums));
+  PetscCall(NoiseBrief(noise, sizeof(random), random, law));
+  PetscCall(SchemeBrief(system->scheme, sizeof(scheme), scheme));
+  PetscCall(PetscSNPrintf(brief->model, STUDY_PHRASE, "%s; %s%s; %s", attention, random,
+                          system->independent > 0 ? ", and of each token its own" : "", scheme));
+  PetscCall(PetscSNPrintf(brief->size, STUDY_PHRASE, "%" PetscInt64_FMT " tokens in R^%" PetscInt_FMT, layout.count,
+                          layout.dim));
+  PetscCall(PetscSNPrintf(brief->accuracy, STUDY_PHRASE, "%s%s%s", sums, sums[0] && law[0] ? "; " : "", law));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode SystemView(const System *system, Noise noise) {
   TokensLayout layout;
 

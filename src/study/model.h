@@ -47,6 +47,8 @@ PetscErrorCode SystemCreate(MPI_Comm comm, PetscInt64 count, const ModelOptions 
 PetscErrorCode SystemDestroy(System *system);
 /* What it is, and the noise that moves it. */
 PetscErrorCode SystemView(const System *system, Noise noise);
+/* The same in three phrases. Pure. */
+PetscErrorCode SystemBrief(const System *system, Noise noise, StudyBrief *brief);
 /* Flops of a step on the rank that has most, beside random numbers, and its memory, but for what noise at the
  * barycentre takes; seconds that so many flops take on a core of today, about. */
 PetscErrorCode SystemGetCost(const System *system, Noise noise, PetscReal *flops, PetscReal *bytes);

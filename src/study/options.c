@@ -23,6 +23,8 @@ const OptionKey DistanceKeys[] = {
 const OptionKey RunKeys[] = {
     FLAG_KEY(RunOptions, dry, "dry_run", .question = PETSC_TRUE,
              .help = "Check the deck, print resolved parameters, memory per rank, how long it would take, and stop."),
+    FLAG_KEY(RunOptions, verbose, "verbose", .question = PETSC_TRUE,
+             .help = "Say before the run all that -dry_run says of the model, in place of five lines."),
     {.name = NULL}};
 
 PetscErrorCode LayersOptionsRead(LayersOptions *options) {

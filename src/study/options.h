@@ -18,7 +18,7 @@
 #include "run/target.h"
 
 typedef struct {
-  PetscBool dry;
+  PetscBool dry, verbose;
 } RunOptions;
 
 typedef struct {

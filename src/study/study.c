@@ -3,6 +3,7 @@
 
 #include "io/provenance.h"
 #include "run/results_read.h"
+#include "study/brief.h"
 #include "study/estimate.h"
 #include "study/run_impl.h"
 #include "study/sweep.h"
@@ -459,7 +460,10 @@ PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables
   PetscCall(Create(&cells));
   const PetscBool dry = run->options.dry;
   if (dry) PetscCall(DeckView());
-  if (dry || !(study->quiet || run->reader)) PetscCall(View(&cells));
+  if (dry || (run->options.verbose && !study->quiet && !run->reader))
+    PetscCall(View(&cells));
+  else if (!study->quiet && !run->reader)
+    PetscCall(BriefView(&cells));
   if (dry) PetscCall(EstimateView(&cells));
   if (run->checkpoint) PetscCall(CheckpointIsComplete(run->checkpoint, &complete));
   if (complete && !dry) PetscCall(CheckpointRemove(run->checkpoint)); /* of a run that was killed before it did so */

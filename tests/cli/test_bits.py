@@ -255,7 +255,7 @@ def expect_same(reference, found):
     assert not differing, differing
 
 
-@pytest.mark.parametrize("ranks", (2, 3))
+@pytest.mark.parametrize("ranks", (pytest.param(2, marks=pytest.mark.full), 3))
 @pytest.mark.parametrize("case", QUICK)
 def test_bits_are_the_same_at_any_number_of_ranks(folder, alone, case, ranks):
     expect_same(alone(case), run(case, ranks, folder))

@@ -132,7 +132,7 @@ def expect_nothing_lost(folder, reference, ranks, keys, hook, everyone=False):
 
 
 @pytest.mark.parametrize(
-    "i", [pytest.param(i, marks=() if i in (5, 14, 23) else pytest.mark.full) for i in range(25)]
+    "i", [pytest.param(i, marks=() if i in (14, 23) else pytest.mark.full) for i in range(25)]
 )
 def test_a_killed_run_loses_nothing(folder, short, i):
     """kill -9 of one rank or of all, and on with another number of ranks."""

@@ -28,19 +28,19 @@ KEYS = {
         output_trajectories output_precision
         output_compress output_table output_modes output_radius output_clusters output_attention
         checkpoint_every checkpoint_interval checkpoint_resume checkpoint_walltime
-        checkpoint_stop_file checkpoint_keep progress dry_run
+        checkpoint_stop_file checkpoint_keep progress dry_run verbose
     """.split(),
     "kernel": """
         tokens_dim attention_beta attention_value mlp_activation mlp_bias_u mlp_bias_w
         kernel_bias kernel_degree kernel_spectrum kernel_moments kernel_growth kernel_values
-        output_table dry_run
+        output_table dry_run verbose
     """.split(),
     "analyze": """
         attention_beta attention_engine attention_tol energy_beta ensemble_groups output_file
         output_overwrite output_table output_modes output_clusters output_attention analyze_file
         analyze_first analyze_last analyze_every analyze_distance analyze_other
         analyze_transport analyze_pairs analyze_coordinates analyze_bins distance_tol
-        progress dry_run
+        progress dry_run verbose
     """.split(),
 }
 

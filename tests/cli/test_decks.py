@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from run import chorale, options
+from tiers import FULL
 
 INPUT = Path(os.environ["CHORALE_SOURCE"]) / "input"
 STUDIES = "simulate kernel limits chaos sync spde analyze".split()
@@ -18,6 +19,8 @@ COST = {
     "analyze": r"^record ",
 }
 DECKS = sorted(INPUT.rglob("*.yaml"))
+# Their first steps take seconds.
+LARGE = "chaos-large chaos-sphere-large chaos-d4 chaos-d6 limits-d64 width-constant".split()
 
 
 @pytest.fixture
@@ -44,7 +47,13 @@ def test_there_are_decks():
 
 
 @pytest.mark.parametrize(
-    "deck", [deck for deck in DECKS if deck.name != "analyze.yaml"], ids=lambda deck: deck.stem
+    "deck",
+    [
+        pytest.param(deck, marks=FULL if deck.stem in LARGE else ())
+        for deck in DECKS
+        if deck.name != "analyze.yaml"
+    ],
+    ids=lambda deck: deck.stem,
 )
 def test_a_deck_passes_a_dry_run_that_tells_its_cost(inputs, deck):
     expect_dry_run(deck)

@@ -67,7 +67,7 @@ def copy(folder, short):
     return folder
 
 
-@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.full), 3])
+@pytest.mark.parametrize("ranks", [*(pytest.param(n, marks=pytest.mark.full) for n in (1, 2)), 3])
 def test_more_realizations_are_those_of_a_larger_run(copy, large, ranks):
     done = simulate(copy, ranks, ensemble_realizations=5, checkpoint_resume=True)
     assert "goes on from run.h5: 3 of 5 realizations done, 0 begun" in done.stdout
@@ -77,7 +77,7 @@ def test_more_realizations_are_those_of_a_larger_run(copy, large, ranks):
     assert "complete: nothing is left" in again.stdout
 
 
-@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.full), 3])
+@pytest.mark.parametrize("ranks", [*(pytest.param(n, marks=pytest.mark.full) for n in (1, 2)), 3])
 def test_a_longer_horizon_is_that_of_a_longer_run(copy, large, ranks):
     simulate(copy, ranks, checkpoint_resume=True, **LONGER)
     expect_same(copy, large / "longer")
@@ -268,7 +268,7 @@ def test_spoken_lines(copy):
 SWEEP = dict(attention_beta="0.5,2", attention_value="-1,1")
 
 
-@pytest.mark.parametrize("ranks", [1, 4, pytest.param(2, marks=pytest.mark.full)])
+@pytest.mark.parametrize("ranks", [*(pytest.param(n, marks=pytest.mark.full) for n in (1, 2)), 4])
 def test_a_sweep_takes_more_realizations(folder, ranks):
     keys = dict(RUN, output_trajectories=0, **SWEEP)
     chorale(["simulate"] + options(**keys), ranks=2)

@@ -366,12 +366,22 @@ def test_a_run_that_does_not_come_to_its_start_answers_signals(folder):
     assert sorted(os.listdir(".")) == ["go.0"]
 
 
-@pytest.mark.parametrize("seconds", [0, 5])
-def test_a_step_longer_than_mpiruns_grace_is_said(folder, seconds):
+@pytest.mark.parametrize(
+    "seconds, keys, lost",
+    [
+        (5, {}, "up to 605 s"),
+        (5, dict(checkpoint_every=3), "up to 15 s"),
+        (5, dict(checkpoint_interval=7, checkpoint_every=100), "up to 12 s"),
+        (5, dict(checkpoint_interval=0), "all that is done"),
+        (0, {}, None),
+    ],
+)
+def test_a_step_longer_than_mpiruns_grace_is_said(folder, seconds, keys, lost):
     hook = f"0 2 0 clock={seconds}"
-    done = chorale(["simulate"] + options(**RUN), 2, cwd=folder, hook=hook)
-    said = "a step takes 5 s, and mpirun kills 1 s after SIGTERM" in done.stdout
-    assert said == (seconds > 0), done
+    done = chorale(["simulate"] + options(**RUN, **keys), 2, cwd=folder, hook=hook)
+    said = f"a step takes 5 s, and mpirun kills 1 s after SIGTERM: that would lose {lost};"
+    assert (said in done.stdout) == (lost is not None), done
+    assert ("after SIGTERM" in done.stdout) == (lost is not None), done
 
 
 def test_the_failure_of_a_single_rank_is_one_line(folder):

@@ -143,6 +143,9 @@ def test_its_deck_runs_again(small, folder):
     assert not same_bits(datasets(small[0] / "sweep.h5"), datasets("sweep.h5"))
 
 
+RESUME = options(checkpoint_resume=True, checkpoint_every=0)
+
+
 # of 6 cells of 2 realizations of 6 steps: number 5 is realization 1 of cell 2
 @pytest.mark.parametrize(
     "ranks, again, hook",
@@ -161,7 +164,7 @@ def test_killed_and_resumed(small, folder, ranks, again, hook):
     with h5py.File("sweep.h5", "r") as file:
         assert file["provenance"].attrs["complete"] == b"false"
         assert file["observables/energy/value"].shape == (2, 3, 4, 2)
-    chorale(words + ["-checkpoint_resume"], ranks=again, cwd=folder)
+    chorale(words + RESUME, ranks=again, cwd=folder)
     assert not same_bits(datasets(small[0] / "sweep.h5"), datasets("sweep.h5"))
 
 
@@ -172,7 +175,7 @@ def test_a_finished_cell_is_not_computed_again(small, folder):
         finished = np.flatnonzero(file["status/step"][()] == 6)
     assert len(finished) > 4
     hook = "; ".join(f"{item} -1 -1 kill" for item in finished)  # were it to take a step again
-    chorale(words + ["-checkpoint_resume"], cwd=folder, hook=hook)
+    chorale(words + RESUME, cwd=folder, hook=hook)
     assert not same_bits(datasets(small[0] / "sweep.h5"), datasets("sweep.h5"))
 
 

@@ -4,6 +4,7 @@ interrupted, bit for bit. What happens in the middle of a job is tied to a step 
 where Slurm is not installed."""
 
 import os
+import shlex
 import stat
 
 import pytest
@@ -78,6 +79,24 @@ def test_a_signal_puts_a_job_back_into_the_queue(cluster, jobs, whole):
     again = cluster.submit(*words)
     expect_complete(cluster, again)
     assert "complete: nothing is left" in log(), log()
+
+
+@pytest.mark.parametrize("name", ["TERM", "HUP", "INT", "XCPU", "USR1", "USR2"])
+def test_a_signal_of_any_kind_under_srun_leaves_a_checkpoint(cluster, folder, whole, name):
+    """Every rank gets it; the run ends with 85, and goes on from there to the same bits."""
+    keys = dict(RUN, output_file="run.h5", checkpoint_interval=0)
+    words = shlex.join([HOOKED, "simulate", *map(str, options(**keys))])
+    script = folder / "job.sh"
+    script.write_text(f"#!/bin/bash\nsrun --mpi=pmix {words}\necho $? > code\n", encoding="utf-8")
+    submit = ("--ntasks", 2, "--output", "job.log", script)
+    job = cluster.submit(*submit, CHORALE_HOOK="0 6 -1 await=held")
+    for rank in range(2):
+        wait_for_file(cluster, job, f"held.{rank}")
+    cluster.run("scancel", f"--signal={name}", job)
+    cluster.wait_for(job)
+    assert (folder / "code").read_text() == "85\n" and os.path.exists("run/checkpoint.h5"), log()
+    chorale(["simulate"] + options(**keys, checkpoint_resume=True), ranks=3)
+    expect_same("run.h5", whole)
 
 
 def test_a_killed_rank_fails_the_job(cluster, jobs, whole):

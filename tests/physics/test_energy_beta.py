@@ -131,7 +131,9 @@ def exact_pairs(name, dim, sigma, f, times, pull):
     return weight @ to @ done.y / weight.sum()
 
 
-@pytest.mark.parametrize("count, value", [(8, 0), (2, 1.0), (2, -0.5)])
+@pytest.mark.parametrize(
+    "count, value", [(8, 0)] + [pytest.param(2, v, marks=pytest.mark.full) for v in (1.0, -0.5)]
+)
 def test_exact_energies_and_distances_are_those_of_another_solver(folder, count, value):
     """Energies at three beta and the mean square distance, under noise alone and of two tokens with
     softmax at a fourth."""
@@ -279,6 +281,7 @@ def test_the_distance_of_pairs_under_noise_alone_is_exact_and_under_its_bounds(f
     assert "pairs      at most" in said
 
 
+@pytest.mark.full
 def test_a_list_has_the_bits_of_one_rank_on_three(folder):
     keys = dict(MODEL, tokens_count=600, layers_depth=4, output_every=2, progress="off")
     keys.update(energy_beta="0.5,2", attention_type="sinkhorn", ensemble_realizations=2)

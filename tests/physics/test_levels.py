@@ -119,6 +119,7 @@ def test_without_noise_levels_telescope_to_the_finest(folder):
 # ---- the estimate ----
 
 
+@pytest.mark.full
 def test_energies_are_those_of_two_tokens(folder):
     """Noise alone; the oracle for two tokens has times up to 5. The weak error of depth 320 is
     below a tenth of a percent; 4 standard errors are less than 2% of the change."""
@@ -214,7 +215,14 @@ def test_the_deck_takes_a_fifth_of_the_steps_for_the_same_error(folder):
 # ---- the program ----
 
 
-def test_same_bits_on_ranks_and_over_a_stop(folder):
+@pytest.mark.parametrize(
+    "layouts",
+    [
+        [(1, 1), (4, 2)],
+        pytest.param([(1, 1), (2, 2), (4, 1)], marks=pytest.mark.full),
+    ],
+)
+def test_same_bits_on_ranks_and_over_a_stop(folder, layouts):
     keys = dict(
         tokens_count=300,
         layers_depth=8,
@@ -225,7 +233,7 @@ def test_same_bits_on_ranks_and_over_a_stop(folder):
     )
     keys = {**SMALL, **keys}
     found = {}
-    for ranks, groups in ((1, 1), (2, 2), (4, 2), (4, 1)):
+    for ranks, groups in layouts:
         words = options(**keys, ensemble_groups=groups, output_file=f"{ranks}-{groups}.h5")
         chorale(["simulate"] + words, ranks=ranks)
         found[ranks, groups] = datasets(f"{ranks}-{groups}.h5")

@@ -212,13 +212,16 @@ def test_repelled_tokens_have_a_dimension(folder):
     assert found["kaplan_yorke"] == 3
 
 
-@pytest.mark.parametrize("dim, twins", [(3, "auto"), (5, 61)])
-def test_exponents_have_the_same_bits_on_any_ranks_and_resumed(folder, dim, twins):
+@pytest.mark.parametrize(
+    "dim, twins, layouts",
+    [(3, "auto", (1, 4)), pytest.param(5, 61, (1, 2, 3, 4), marks=pytest.mark.full)],
+)
+def test_exponents_have_the_same_bits_on_any_ranks_and_resumed(folder, dim, twins, layouts):
     """Several blocks, in which groups of twins leave places."""
     keys = dict(tokens_count=130, tokens_dim=dim, sync_twins=twins, sync_spectrum=True)
     keys.update(layers_depth=6, layers_horizon=0.1, mlp_width=8, attention_beta=1)
     keys.update(sync_exponents=3, sync_moments="1,-2", ensemble_realizations=2, output_every=2)
-    for ranks in (1, 2, 3, 4):
+    for ranks in layouts:
         data = sync(ranks, f"{ranks}.h5", **keys)[1]
         if ranks == 1:
             expected = data

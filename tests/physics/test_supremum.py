@@ -257,6 +257,7 @@ def check_bits(noise, layouts):
         assert same_bits(reference, datasets("all.h5")) == [], (ranks, groups)
 
 
+@pytest.mark.full
 def test_two_shards_have_the_bits_of_one_rank(folder):
     check_bits("spectral", ((1, 1), (2, 1)))
 

@@ -240,6 +240,19 @@ def test_help_fits_a_terminal(monkeypatch, name, wide):
     assert (code, err) == (0, "") and max(map(len, out.splitlines())) <= wide, out
 
 
+@pytest.mark.parametrize(
+    "path",
+    [f"tools/{name}" for name in "quickstart test build install-deps merge".split()]
+    + [f"tools/{name}" for name in "fuzz check-memory check-floors format paper view".split()]
+    + ["jobs/chain.sh"],
+)
+def test_help_of_every_program_fits_a_small_terminal(monkeypatch, path):
+    monkeypatch.setenv("COLUMNS", "60")
+    words = [f"{os.environ['CHORALE_SOURCE']}/{path}", "--help"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert max(map(len, done.stdout.splitlines())) <= 60, done.stdout
+
+
 @pytest.mark.parametrize("wide", [60, 72, 80, 100])
 def test_differences_and_claims_fit_a_terminal(have, monkeypatch, wide):
     have("alone", "circle")

@@ -12,7 +12,7 @@
  * ACTION      kill               ends by SIGKILL, without a word
  *             signal=NUMBER      gets this signal
  *             wait=FILE          makes FILE.RANK, which holds the process number, and goes on when FILE exists
- *             await=FILE         makes FILE.RANK, too, and goes on when it has got SIGUSR1 or SIGTERM
+ *             await=FILE         makes FILE.RANK, too, and goes on when it has got one of a run's signals
  *             touch=FILE         makes FILE
  *             clock=SECONDS      lets the run's clock go on by so much; with this action anywhere it stands still else
  *
@@ -132,17 +132,18 @@ static void Got(int number) {
 
 /* Whichever thread of this process gets the signal. What caught it before catches it again, afterwards. */
 static void Await(const char *path, int rank) {
-  const int numbers[2] = {SIGUSR1, SIGTERM};
+  enum { SIGNALS = 6 };
+  const int numbers[SIGNALS] = {SIGUSR1, SIGTERM, SIGINT, SIGHUP, SIGXCPU, SIGUSR2};
   const struct sigaction mine = {.sa_handler = Got};
-  struct sigaction before[2];
+  struct sigaction before[SIGNALS];
 
-  for (int i = 0; i < 2; i++) (void)sigaction(numbers[i], &mine, &before[i]);
+  for (int i = 0; i < SIGNALS; i++) (void)sigaction(numbers[i], &mine, &before[i]);
   Mark(path, rank);
   for (long looks = 0; !got; looks++) {
     if (looks > 1000000L / POLL * PATIENCE) Fail("no signal", path);
     (void)usleep(POLL);
   }
-  for (int i = 0; i < 2; i++) (void)sigaction(numbers[i], &before[i], NULL);
+  for (int i = 0; i < SIGNALS; i++) (void)sigaction(numbers[i], &before[i], NULL);
   (void)raise(got);
 }
 

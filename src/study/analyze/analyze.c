@@ -214,6 +214,17 @@ static PetscErrorCode Destroy(void *state) {
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode Brief(void *state, StudyBrief *brief) {
+  const Analysis *analysis = state;
+
+  PetscFunctionBeginUser;
+  PetscCall(AttentionBrief(analysis->attention, STUDY_PHRASE, brief->model, brief->accuracy));
+  PetscCall(PetscStrlcat(brief->model, analysis->adopted ? ", as recorded" : ", from the deck", STUDY_PHRASE));
+  PetscCall(PetscSNPrintf(brief->size, STUDY_PHRASE, "%" PetscInt64_FMT " tokens in R^%" PetscInt_FMT,
+                          analysis->info.count, analysis->info.dim));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode View(void *state) {
   Analysis *analysis = state;
   PetscInt recorded = 0, whole = 0;
@@ -313,6 +324,7 @@ const Study StudyAnalyze = {
     .form = {.integers = 1, .rows = 20},
     .size = sizeof(Analysis),
     .create = Create,
+    .brief = Brief,
     .view = View,
     .guess = Guess,
     .step = Read,

@@ -103,15 +103,34 @@ static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
   PetscFunctionReturn(0);
 }
 
+/* The system with most tokens. */
+static const System *Largest(const Chaos *chaos) {
+  return chaos->reference.tokens ? &chaos->reference : &chaos->twin[chaos->design.counts - 1];
+}
+
+static PetscErrorCode Brief(void *state, StudyBrief *brief) {
+  static const char *const beside[] = {
+      [CHAOS_NESTED] = "more of them", [CHAOS_QUADRATURE] = "the limit", [CHAOS_TWIN] = "as many others"};
+  const Chaos *chaos = state;
+  const ChaosDesign *design = &chaos->design;
+
+  PetscFunctionBeginUser;
+  PetscCall(SystemBrief(Largest(chaos), chaos->noise, brief));
+  PetscCall(PetscSNPrintf(
+      brief->size, STUDY_PHRASE,
+      "%" PetscInt64_FMT " to %" PetscInt64_FMT " tokens in R^%" PetscInt_FMT " (%" PetscInt_FMT " systems) against %s",
+      design->count[0], design->count[design->counts - 1], design->dim, design->counts, beside[design->reference]));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode View(void *state) {
   Chaos *chaos = state;
-  const System *largest = chaos->reference.tokens ? &chaos->reference : &chaos->twin[chaos->design.counts - 1];
 
   PetscFunctionBeginUser;
   PetscCall(ChaosDesignView(&chaos->design, &chaos->layout));
   if (chaos->layout.group == 0) {
     PetscCall(PetscPrintf(chaos->layout.shards, "the largest set of tokens:\n"));
-    PetscCall(SystemView(largest, chaos->noise));
+    PetscCall(SystemView(Largest(chaos), chaos->noise));
   }
   PetscFunctionReturn(0);
 }
@@ -207,6 +226,7 @@ const Study StudyChaos = {
     .checkpoints = PETSC_TRUE,
     .create = Create,
     .keep = Keep,
+    .brief = Brief,
     .view = View,
     .guess = Guess,
     .start = Begin,

@@ -69,6 +69,7 @@ const Study StudyLimits = {
     .checkpoints = PETSC_TRUE,
     .create = Create,
     .keep = LimitsKeep,
+    .brief = LimitsBrief,
     .view = LimitsView,
     .start = LimitsStart,
     .resume = LimitsResume,

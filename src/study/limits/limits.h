@@ -60,6 +60,7 @@ typedef struct {
 /* systems.c: members of the study's table, and what its create needs. */
 PetscErrorCode LimitsCreateSystems(Limits *limits, const ModelOptions *options);
 PetscErrorCode LimitsDestroy(void *state);
+PetscErrorCode LimitsBrief(void *state, StudyBrief *brief);
 PetscErrorCode LimitsView(void *state);
 PetscErrorCode LimitsKeep(void *state, Checkpoint checkpoint);
 PetscErrorCode LimitsStart(void *state, PetscInt r);

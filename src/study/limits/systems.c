@@ -125,6 +125,21 @@ static PetscErrorCode ViewCost(const Limits *limits, const TokensLayout *layout)
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode LimitsBrief(void *state, StudyBrief *brief) {
+  const Limits *limits = state;
+  const LimitsGrid *grid = &limits->grid;
+  TokensLayout layout;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(limits->limit.tokens, &layout));
+  PetscCall(SystemBrief(&limits->limit, limits->noise, brief));
+  PetscCall(PetscSNPrintf(brief->size, STUDY_PHRASE,
+                          "at most %" PetscInt64_FMT " tokens in R^%" PetscInt_FMT ", %" PetscInt_FMT
+                          " transformer%s beside the limit SDE",
+                          grid->most, layout.dim, grid->cells, grid->cells == 1 ? "" : "s"));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode LimitsView(void *state) {
   const Limits *limits = state;
   TokensLayout layout;

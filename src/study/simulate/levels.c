@@ -129,6 +129,19 @@ static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode Brief(void *state, StudyBrief *brief) {
+  const Levels *levels = state;
+  const LevelsPlan *plan = &levels->plan;
+  char depths[64];
+
+  PetscFunctionBeginUser;
+  PetscCall(SystemBrief(&levels->system, levels->noise, brief));
+  PetscCall(PetscSNPrintf(depths, sizeof(depths), ", depths %.0f to %.0f", (double)plan->depth[0],
+                          (double)plan->depth[plan->count - 1]));
+  PetscCall(PetscStrlcat(brief->size, depths, STUDY_PHRASE));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode View(void *state) {
   Levels *levels = state;
   const LevelsPlan *plan = &levels->plan;
@@ -281,6 +294,7 @@ const Study StudySimulateLevels = {
     .thins = PETSC_TRUE,
     .create = Create,
     .keep = Keep,
+    .brief = Brief,
     .view = View,
     .start = Begin,
     .step = Step,

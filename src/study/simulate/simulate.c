@@ -95,6 +95,14 @@ static PetscErrorCode Cost(void *state, PetscReal *work) {
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode Brief(void *state, StudyBrief *brief) {
+  const Simulation *simulation = state;
+
+  PetscFunctionBeginUser;
+  PetscCall(SystemBrief(&simulation->system, simulation->noise, brief));
+  PetscFunctionReturn(0);
+}
+
 /* What runs, how exact and at what cost. */
 static PetscErrorCode View(void *state) {
   Simulation *simulation = state;
@@ -187,6 +195,7 @@ const Study StudySimulate = {
     .others = (const Study *const[]){&StudySimulateLevels, NULL},
     .create = Create,
     .keep = Keep,
+    .brief = Brief,
     .view = View,
     .cost = Cost,
     .guess = Guess,

@@ -152,6 +152,19 @@ static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode Brief(void *state, StudyBrief *brief) {
+  const Spde *spde = state;
+  char density[STUDY_PHRASE];
+
+  PetscFunctionBeginUser;
+  PetscCall(SystemBrief(&spde->system, spde->noise, brief));
+  PetscCall(DensityBrief(spde->density, sizeof(density), density));
+  PetscCall(PetscStrlcat(brief->size, " beside a density", STUDY_PHRASE));
+  if (brief->accuracy[0]) PetscCall(PetscStrlcat(brief->accuracy, "; ", STUDY_PHRASE));
+  PetscCall(PetscStrlcat(brief->accuracy, density, STUDY_PHRASE));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode View(void *state) {
   Spde *spde = state;
 
@@ -265,6 +278,7 @@ const Study StudySpde = {
     .checkpoints = PETSC_TRUE,
     .create = Create,
     .keep = Keep,
+    .brief = Brief,
     .view = View,
     .start = Begin,
     .resume = Resume,

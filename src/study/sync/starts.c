@@ -136,6 +136,17 @@ static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode Brief(void *state, StudyBrief *brief) {
+  const Starts *starts = state;
+  char count[64];
+
+  PetscFunctionBeginUser;
+  PetscCall(SystemBrief(&starts->cloud[0], starts->noise, brief));
+  PetscCall(PetscSNPrintf(count, sizeof(count), ", %" PetscInt_FMT " starts", starts->starts));
+  PetscCall(PetscStrlcat(brief->size, count, STUDY_PHRASE));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode View(void *state) {
   Starts *starts = state;
 
@@ -277,6 +288,7 @@ const Study StudySyncStarts = {
     .checkpoints = PETSC_TRUE,
     .create = Create,
     .keep = Keep,
+    .brief = Brief,
     .view = View,
     .start = Begin,
     .step = Step,

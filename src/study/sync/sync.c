@@ -230,6 +230,18 @@ static PetscErrorCode Keep(void *state, Checkpoint checkpoint) {
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode Brief(void *state, StudyBrief *brief) {
+  const Sync *sync = state;
+  char twins[64];
+
+  PetscFunctionBeginUser;
+  PetscCall(SystemBrief(&sync->set, sync->noise, brief));
+  PetscCall(PetscSNPrintf(twins, sizeof(twins), ", of which %" PetscInt64_FMT " are twins",
+                          sync->twin_count * sync->exponents));
+  PetscCall(PetscStrlcat(brief->size, twins, STUDY_PHRASE));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode View(void *state) {
   Sync *sync = state;
   const SyncTheory *theory = &sync->theory;
@@ -364,6 +376,7 @@ const Study StudySync = {
     .others = (const Study *const[]){&StudySyncMap, &StudySyncStarts, NULL},
     .create = Create,
     .keep = Keep,
+    .brief = Brief,
     .view = View,
     .prepare = Prepare,
     .start = Begin,
