@@ -2,17 +2,18 @@
 
 #include "distance/cloud.h"
 
-static PetscErrorCode Gather(MPI_Comm comm, const double *mine, PetscInt n, PetscInt from, double *all) {
-  PetscMPIInt size, *counts, *starts, place[2];
+/* Of `units` of `each` numbers, which the ranks share evenly, those of this rank to all. */
+static PetscErrorCode Gather(MPI_Comm comm, PetscInt units, PetscInt each, const double *mine, double *all) {
+  PetscMPIInt rank, size, *counts, *starts;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscMPIIntCast(n, &place[0]));
-  PetscCall(PetscMPIIntCast(from, &place[1]));
+  PetscCallMPI(MPI_Comm_rank(comm, &rank));
   PetscCallMPI(MPI_Comm_size(comm, &size));
-  PetscCall(PetscMalloc2(size, &counts, size, &starts));
-  PetscCallMPI(MPI_Allgather(&place[0], 1, MPI_INT, counts, 1, MPI_INT, comm));
-  PetscCallMPI(MPI_Allgather(&place[1], 1, MPI_INT, starts, 1, MPI_INT, comm));
-  PetscCallMPI(MPI_Allgatherv(mine, place[0], MPI_DOUBLE, all, counts, starts, MPI_DOUBLE, comm));
+  PetscCall(PetscMalloc2(size, &counts, size + 1, &starts));
+  for (PetscMPIInt r = 0; r <= size; r++)
+    PetscCall(PetscMPIIntCast(TokensFirstBlock(units, r, size) * each, &starts[r]));
+  for (PetscMPIInt r = 0; r < size; r++) counts[r] = starts[r + 1] - starts[r];
+  PetscCallMPI(MPI_Allgatherv(mine, counts[rank], MPI_DOUBLE, all, counts, starts, MPI_DOUBLE, comm));
   PetscCall(PetscFree2(counts, starts));
   PetscFunctionReturn(0);
 }
@@ -38,9 +39,9 @@ PetscErrorCode CloudCreate(Tokens tokens, Cloud *cloud) {
   cloud->to = 8 * TokensFirstBlock(cloud->rows / 8, rank + 1, size);
   PetscCall(PetscMalloc2(layout.blocks * length, &cloud->x, cloud->rows, &cloud->weights));
   PetscCall(VecGetArrayRead(positions, &x));
-  PetscCall(Gather(layout.comm, x, layout.owned * length, layout.first * length, cloud->x));
+  PetscCall(Gather(layout.comm, layout.blocks, length, x, cloud->x));
   PetscCall(VecRestoreArrayRead(positions, &x));
-  PetscCall(Gather(layout.comm, weights, layout.owned * layout.block, layout.first * layout.block, cloud->weights));
+  PetscCall(Gather(layout.comm, layout.blocks, layout.block, weights, cloud->weights));
   PetscFunctionReturn(0);
 }
 
@@ -56,7 +57,7 @@ PetscErrorCode CloudShare(const Cloud *cloud, double *values) {
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc1(cloud->to - cloud->from, &mine));
   PetscCall(PetscArraycpy(mine, values + cloud->from, cloud->to - cloud->from));
-  PetscCall(Gather(cloud->comm, mine, cloud->to - cloud->from, cloud->from, values));
+  PetscCall(Gather(cloud->comm, cloud->rows / 8, 8, mine, values));
   PetscCall(PetscFree(mine));
   PetscFunctionReturn(0);
 }
