@@ -12,7 +12,7 @@
  * harmonics up to the degree at which the shifted kernel e^{beta (u - 1)}, whose maximum is 1, is within attention_tol
  * (and rounding: 1e-14, and 1e-16 beta of the positions): O(N K) and one allreduce of at most (d + 1) K numbers, beside
  * one of a flag (do the sums in hand serve?). Harmonics end at d = 300 and K = 20000. A third, mixture, takes the
- * tokens as clusters that act like Gaussian measures (THEORY.md (1.12)): O(N k d^2), for any weights, from d = 8 on,
+ * tokens as clusters that act like Gaussian measures (THEORY.md (1.13)): O(N k d^2), for any weights, from d = 8 on,
  * with an error that is measured at some tokens in every evaluation and must be within attention_tol. auto takes the
  * one of fewest flops; mixture where attention_tol is at least 1e-6, with all pairs where its error is larger.
  *

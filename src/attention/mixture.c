@@ -133,7 +133,7 @@ static PetscErrorCode Create(Attention attention) {
   PetscCall(PetscNew(&mixture));
   PetscCall(MixtureWorkCreate(attention, most, &mixture->work));
   PetscCall(PetscMalloc4(panel, &mixture->x, panel, &mixture->found, panel, &mixture->exact,
-                         attention->layout.owned * B, &mixture->factors));
+                         PetscMax(attention->layout.owned * B, 1), &mixture->factors)); /* not NULL on any rank */
   attention->data = mixture;
   attention->small = 0;
   PetscFunctionReturn(0);

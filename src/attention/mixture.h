@@ -16,6 +16,7 @@ typedef struct {
   PetscInt count, dim;
   double *row;          /* [count][2 d + 2]: token, the one apart, and the weights of both */
   PetscInt64 *token;    /* [count] their numbers among all */
+  double *u;            /* [2 MIXTURE_TESTED] where in equal parts of the sample those lie that are tested */
 } MixtureSample;
 
 /* Tokens at which the field is asked for. */
@@ -84,8 +85,9 @@ PetscInt MixtureApart(PetscInt t, const double *weights);
 /* So many tokens, drawn by key, of all ranks. Collective. */
 PetscErrorCode MixtureSampleCreate(Attention attention, Tokens tokens, PetscInt most, MixtureSample *sample);
 PetscErrorCode MixtureSampleDestroy(MixtureSample *sample);
-/* Every so many-th of them as a panel [d][B] of tokens or, if `apart`, of those taken apart. */
+/* So many of them that are tested as a panel [d][B] of tokens or, if `apart`, of those taken apart. */
 void MixtureSamplePanel(const MixtureSample *sample, PetscInt count, PetscInt block, PetscBool apart, double *panel);
+/* Where the i-th of so many stands in the sample; another number of them is drawn apart. Pure. */
 PetscInt MixtureSamplePlace(const MixtureSample *sample, PetscInt count, PetscInt i);
 
 /* mixture_grow.c: one cluster, whose centre is the mean of the sample. Not collective, alike on all ranks. */

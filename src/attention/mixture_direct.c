@@ -43,7 +43,10 @@ static PetscErrorCode Tops(Attention attention, const double *x, PetscBool biase
   for (PetscInt c = 0; c < d; c++) {
     for (PetscInt s = 0; s < block; s++) top[s] += q[c * block + s] * q[c * block + s];
   }
-  for (PetscInt s = 0; s < block; s++) most = PetscMax(most, top[s] = sqrt(top[s]));
+  for (PetscInt s = 0; s < block; s++) {
+    top[s] = sqrt(top[s]);
+    most = PetscMax(most, top[s]);
+  }
   if (most <= SMALL && !biased) PetscFunctionReturn(0);
   for (PetscInt s = 0; s < block; s++) top[s] = -PETSC_MAX_REAL;
   for (PetscInt b = 0; b < attention->layout.owned; b++) {

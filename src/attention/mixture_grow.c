@@ -1,7 +1,7 @@
 /* How many clusters, and where: on the sample, where sums over all of it are cheap.
  *
  * At a tested token the sum over a cluster of e^{<q,y>} is compared with its second cumulant expansion, which is what a
- * Gaussian makes of it (THEORY.md (1.12)). Clusters whose differences are largest are split in the manner of k-means++
+ * Gaussian makes of it (THEORY.md (1.13)). Clusters whose differences are largest are split in the manner of k-means++
  * (Arthur and Vassilvitskii 2007), with a few steps of Lloyd's algorithm after. */
 #include "attention/mixture.h"
 

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* One token of each of equal parts of them. */
+/* One token of each of equal parts of them, anywhere in it: tokens may be in a regular order. */
 static PetscErrorCode Draw(Attention attention, PetscInt count, PetscInt64 *token) {
   const RngStream stream = {attention->seed, 0, 0, RNG_MIXTURE};
   const PetscReal N = (PetscReal)attention->layout.count;
@@ -41,6 +41,8 @@ PetscErrorCode MixtureSampleCreate(Attention attention, Tokens tokens, PetscInt 
   sample->dim = d;
   PetscCall(PetscMalloc1(sample->count, &sample->token));
   PetscCall(PetscCalloc1((size_t)sample->count * (size_t)length, &sample->row));
+  PetscCall(PetscMalloc1(2 * MIXTURE_TESTED, &sample->u));
+  RngUniform((RngStream){attention->seed, 2, 0, RNG_MIXTURE}, 0, 2 * MIXTURE_TESTED, sample->u);
   PetscCall(Draw(attention, sample->count, sample->token));
   PetscCall(TokensGetVec(tokens, &positions));
   PetscCall(TokensGetWeights(tokens, &weights));
@@ -68,11 +70,14 @@ PetscErrorCode MixtureSampleDestroy(MixtureSample *sample) {
   PetscFunctionBeginUser;
   PetscCall(PetscFree(sample->row));
   PetscCall(PetscFree(sample->token));
+  PetscCall(PetscFree(sample->u));
   PetscFunctionReturn(0);
 }
 
 PetscInt MixtureSamplePlace(const MixtureSample *sample, PetscInt count, PetscInt i) {
-  return (PetscInt)((PetscInt64)i * sample->count / count);
+  const double place = (i + sample->u[count + i]) / count * sample->count;
+
+  return PetscMin((PetscInt)place, sample->count - 1);
 }
 
 void MixtureSamplePanel(const MixtureSample *sample, PetscInt count, PetscInt block, PetscBool apart, double *panel) {

@@ -1,4 +1,4 @@
-/* Attention of a mixture of Gaussians at the tokens of a panel, THEORY.md (1.12), (1.13): products of matrices, and a
+/* Attention of a mixture of Gaussians at the tokens of a panel, THEORY.md (1.14): products of matrices, and a
  * sum over the clusters that is kept as a logarithm and a mean. */
 #include "attention/mixture.h"
 
