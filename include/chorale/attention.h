@@ -47,8 +47,8 @@ extern const OptionKey AttentionKeys[], EnergyKeys[];
 PetscErrorCode AttentionOptionsRead(AttentionOptions *options);
 
 /* Sets up for tokens of this layout. Refuses (user input, alike on all ranks) weights of
- * wrong shape, sinkhorn with a mask, moments with weights, mixture with sinkhorn, with a mask or below d = 8, moments beyond 20000 harmonics or d = 300, usa
- * beyond double precision. Collective on the tokens' communicator. */
+ * wrong shape, sinkhorn with a mask, moments with weights, mixture with sinkhorn, with a mask or below d = 8, moments
+ * beyond 20000 harmonics or d = 300, usa beyond double precision. Collective on the tokens' communicator. */
 PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, Attention *attention);
 PetscErrorCode AttentionDestroy(Attention *attention);
 /* Type, engine, parameters and cost per step on stdout of the communicator's rank 0. Collective. */

@@ -7,7 +7,8 @@
 
 static const AttentionEngine *const engines[] = {&AttentionDirect, &AttentionMoments, &AttentionMixture};
 
-#define MIXTURE_AUTO 1e-6 /* auto takes a mixture where so large an error is allowed: it hardly ever has a smaller one */
+#define MIXTURE_AUTO                                                                                                   \
+  1e-6 /* auto takes a mixture where so large an error is allowed: it hardly ever has a smaller one */
 
 const char *AttentionEngineName(PetscInt i) {
   if (i > (PetscInt)PETSC_STATIC_ARRAY_LENGTH(engines)) return NULL;
@@ -177,12 +178,12 @@ static PetscErrorCode ViewChoice(Attention attention) {
                           "           cost: direct %.3g Gflop, moments %.3g Gflop per evaluation\n",
                           1e-9 * attention->flops_direct, 1e-9 * attention->flops_moments));
   if (attention->engine == &AttentionMixture)
-    PetscCall(PetscPrintf(attention->layout.comm,
-                          "           mixture of at most %d Gaussians, rms error of Att at most %.6g (attention_tol)%s\n"
-                          "           cost: direct %.3g Gflop, mixture %.3g Gflop per evaluation with %d Gaussians\n",
-                          MIXTURE_MOST, (double)attention->tol,
-                          strcmp(attention->choice, "auto") ? "" : ", else all pairs", 1e-9 * attention->flops_direct,
-                          1e-9 * attention->flops_mixture, MIXTURE_GUESS));
+    PetscCall(
+        PetscPrintf(attention->layout.comm,
+                    "           mixture of at most %d Gaussians, rms error of Att at most %.6g (attention_tol)%s\n"
+                    "           cost: direct %.3g Gflop, mixture %.3g Gflop per evaluation with %d Gaussians\n",
+                    MIXTURE_MOST, (double)attention->tol, strcmp(attention->choice, "auto") ? "" : ", else all pairs",
+                    1e-9 * attention->flops_direct, 1e-9 * attention->flops_mixture, MIXTURE_GUESS));
   PetscFunctionReturn(0);
 }
 

@@ -138,7 +138,7 @@ struct _p_Attention {
   AttentionStamp focus_stamp;
   AttentionError error; /* of the positions of this stamp */
   AttentionStamp error_stamp;
-  uint64_t seed; /* of what engines draw */
+  uint64_t seed;    /* of what engines draw */
   PetscBool causal; /* token i sees tokens j <= i alone */
   PetscInt64 blind; /* causal: so many tokens come before the first that has weight, and see none */
   double *sums;     /* of some blocks; NULL until needed */

@@ -1,6 +1,6 @@
-/* The engine of a mixture of Gaussians, NUMERICS.md 9.12: tokens in clusters, each of which acts as the Gaussian measure
- * of its weight, mean and covariance. O(N k d^2), for any weights; the error is measured in every evaluation, at some
- * tokens whose field is summed over all others. Nothing is kept from one evaluation to the next: clusters are a
+/* The engine of a mixture of Gaussians, NUMERICS.md 9.12: tokens in clusters, each of which acts as the Gaussian
+ * measure of its weight, mean and covariance. O(N k d^2), for any weights; the error is measured in every evaluation,
+ * at some tokens whose field is summed over all others. Nothing is kept from one evaluation to the next: clusters are a
  * function of the tokens. */
 #include "attention/mixture.h"
 
@@ -14,7 +14,8 @@ static PetscErrorCode CreateDirect(Attention attention, const AttentionError *er
 
   PetscFunctionBeginUser;
   PetscCall(PetscPrintf(attention->layout.comm,
-                        "attention  mixture, k = %" PetscInt_FMT ": rms error of Att %.2g, more than attention_tol %.6g; "
+                        "attention  mixture, k = %" PetscInt_FMT
+                        ": rms error of Att %.2g, more than attention_tol %.6g; "
                         "all pairs where that is so\n",
                         mixture->clusters.count, (double)error->rms, (double)attention->tol));
   PetscCall(PetscNew(&direct));

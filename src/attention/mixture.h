@@ -14,25 +14,25 @@
  * block that has some, as twins lie. Row by row, on every rank alike. */
 typedef struct {
   PetscInt count, dim;
-  double *row;          /* [count][2 d + 2]: token, the one apart, and the weights of both */
-  PetscInt64 *token;    /* [count] their numbers among all */
-  double *u;            /* [2 MIXTURE_TESTED] where in equal parts of the sample those lie that are tested */
+  double *row;       /* [count][2 d + 2]: token, the one apart, and the weights of both */
+  PetscInt64 *token; /* [count] their numbers among all */
+  double *u;         /* [2 MIXTURE_TESTED] where in equal parts of the sample those lie that are tested */
 } MixtureSample;
 
 /* Tokens at which the field is asked for. */
 typedef struct {
-  PetscInt block;       /* B, a multiple of 8 */
-  const double *x, *y;  /* [d][B] tokens, and those taken apart */
-  const double *weight; /* [B] of these, 0 for none */
+  PetscInt block;        /* B, a multiple of 8 */
+  const double *x, *y;   /* [d][B] tokens, and those taken apart */
+  const double *weight;  /* [B] of these, 0 for none */
   const PetscInt *label; /* [B] and their clusters */
 } MixtureProbe;
 
 typedef struct {
   PetscInt count, dim;
-  double *centre;         /* [count][d] the tokens that are nearest to it are the cluster */
-  double *weight, *mean;  /* [count], [count][d] */
-  double *square;         /* [count][d][d] covariance, or its factor F, [rank][d], with F' F in its place */
-  PetscInt *rank;         /* [count] d for the covariance itself */
+  double *centre;        /* [count][d] the tokens that are nearest to it are the cluster */
+  double *weight, *mean; /* [count], [count][d] */
+  double *square;        /* [count][d][d] covariance, or its factor F, [rank][d], with F' F in its place */
+  PetscInt *rank;        /* [count] d for the covariance itself */
 } MixtureClusters;
 
 /* Growing clusters on the sample. */
@@ -118,8 +118,8 @@ PetscErrorCode MixtureWorkCreate(Attention attention, PetscInt block, MixtureWor
 PetscErrorCode MixtureWorkDestroy(MixtureWork *work);
 
 /* mixture_direct.c: the same over all tokens, one by one. Collective. */
-PetscErrorCode MixtureDirect(Attention attention, Tokens tokens, const double *factors, PetscInt block,
-                             const double *q, double *total, double *mean);
+PetscErrorCode MixtureDirect(Attention attention, Tokens tokens, const double *factors, PetscInt block, const double *q,
+                             double *total, double *mean);
 
 /* mixture_head.c: q[d][B] such that logits are <q,y> + offset[B] less |square y|^2; head NULL: exponent x. */
 PetscErrorCode MixtureQueries(Attention attention, const AttentionHead *head, PetscReal exponent, PetscInt block,

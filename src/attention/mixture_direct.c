@@ -11,10 +11,10 @@
 #define NEVER (-1e300)
 
 typedef struct {
-  double *bias;    /* [owned * B] log f, or NEVER where w f is 0 */
-  double *logits;  /* [B][block] */
-  double *wide;    /* [d + 1][B] weighted coordinates, and weights */
-  double *part;    /* [d + 1][block] */
+  double *bias;   /* [owned * B] log f, or NEVER where w f is 0 */
+  double *logits; /* [B][block] */
+  double *wide;   /* [d + 1][B] weighted coordinates, and weights */
+  double *part;   /* [d + 1][block] */
   PetscInt64 *fixed;
 } Room;
 
@@ -89,8 +89,8 @@ static PetscErrorCode AddBlock(Attention attention, const double *x, const doubl
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode MixtureDirect(Attention attention, Tokens tokens, const double *factors, PetscInt block,
-                             const double *q, double *total, double *mean) {
+PetscErrorCode MixtureDirect(Attention attention, Tokens tokens, const double *factors, PetscInt block, const double *q,
+                             double *total, double *mean) {
   const PetscInt B = attention->layout.block, d = attention->layout.dim, sums = block * (d + 1);
   const double *x, *weights;
   Vec positions;

@@ -57,7 +57,8 @@ PetscErrorCode MixtureOutput(Attention attention, const AttentionHead *head, Pet
     mean = work->product;
   }
   for (PetscInt t = 0; t < B; t++)
-    work->total[t] = attention->value * (attention->type->form == FORM_PLAIN ? exp(work->total[t] + work->offset[t]) : 1);
+    work->total[t] =
+        attention->value * (attention->type->form == FORM_PLAIN ? exp(work->total[t] + work->offset[t]) : 1);
   for (PetscInt c = 0; c < d; c++)
     for (PetscInt t = 0; t < B; t++) out[c * B + t] += work->total[t] * mean[c * B + t];
   PetscFunctionReturn(0);

@@ -103,8 +103,7 @@ static PetscInt Gather(const MixtureClusters *clusters, PetscInt a, PetscInt B, 
   for (PetscInt c = 0; c < d; c++) {
     const double centre = clusters->centre[(size_t)a * (size_t)d + c];
 
-    for (PetscInt i = 0; i < n; i++)
-      room->z[c * B + i] = 0.5 * room->root[i] * (x[c * B + room->token[i]] - centre);
+    for (PetscInt i = 0; i < n; i++) room->z[c * B + i] = 0.5 * room->root[i] * (x[c * B + room->token[i]] - centre);
   }
   return n;
 }
@@ -198,8 +197,7 @@ PetscErrorCode MixtureSum(Attention attention, Tokens tokens, const double *fact
   }
   PetscCall(VecRestoreArrayRead(positions, &x));
   PetscCall(AttentionReduce(attention, (PetscInt)room.length * clusters->count, room.fixed));
-  for (PetscInt a = 0; a < clusters->count; a++)
-    PetscCall(Finish(clusters, a, room.fixed + (size_t)a * room.length));
+  for (PetscInt a = 0; a < clusters->count; a++) PetscCall(Finish(clusters, a, room.fixed + (size_t)a * room.length));
   PetscCall(RoomDestroy(&room));
   PetscFunctionReturn(0);
 }

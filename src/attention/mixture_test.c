@@ -64,8 +64,7 @@ static PetscErrorCode SumTested(Attention attention, Tokens tokens, const double
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode MixtureField(Attention attention, Tokens tokens, PetscInt tested, PetscBool direct,
-                                    double *out) {
+PetscErrorCode MixtureField(Attention attention, Tokens tokens, PetscInt tested, PetscBool direct, double *out) {
   Mixture *mixture = attention->data;
   MixtureProbe probe;
 

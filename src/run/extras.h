@@ -44,8 +44,8 @@ typedef struct {
 
 /* All kinds: NAME stands for ExtraNAME. */
 #define EXTRAS(EXTRA)                                                                                                  \
-  EXTRA(Modes), EXTRA(Radius), EXTRA(Clusters), EXTRA(First), EXTRA(Position), EXTRA(Entropy), EXTRA(Largest), \
-  EXTRA(Error), EXTRA(ErrorLargest), EXTRA(Size), EXTRA(ErrorEnergy)
+  EXTRA(Modes), EXTRA(Radius), EXTRA(Clusters), EXTRA(First), EXTRA(Position), EXTRA(Entropy), EXTRA(Largest),         \
+      EXTRA(Error), EXTRA(ErrorLargest), EXTRA(Size), EXTRA(ErrorEnergy)
 #define EXTRA_NAME(name) Extra##name
 extern const Extra EXTRAS(EXTRA_NAME);
 

@@ -5,8 +5,9 @@
 
 /* Random heads are not drawn before the first step. */
 static PetscBool Asked(const ExtrasOptions *options, PetscInt dim) {
-  return AttentionMayMix(&options->attention, dim) && strcmp(options->attention.weights, ATTENTION_RANDOM) ? PETSC_TRUE
-                                                                                                           : PETSC_FALSE;
+  return AttentionMayMix(&options->attention, dim) && strcmp(options->attention.weights, ATTENTION_RANDOM)
+             ? PETSC_TRUE
+             : PETSC_FALSE;
 }
 
 /* An entry of AttentionError as an observable. */

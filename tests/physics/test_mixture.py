@@ -1,5 +1,5 @@
-"""Attention by mixtures of Gaussians from end to end, NUMERICS.md 9.12: the error that a run reports,
-same bits on any ranks and over a stop, the studies that take it, and what is refused."""
+"""Mixtures of Gaussians from end to end, NUMERICS.md 9.12: the error that a run reports, same
+bits on any ranks and over a stop, the studies that take it, and what is refused."""
 
 import os
 
@@ -30,6 +30,7 @@ def observables():
         return {name: group["value"][()] for name, group in file["observables"].items()}
 
 
+@pytest.mark.full
 def test_the_error_of_uniform_tokens(folder):
     """THEORY.md (1.16): by chance beta^2/(sqrt(2) d sqrt(N)), and beta^3/(d^2 (d+2)) along x."""
     for beta, count, dim in ((0.5, 4000, 64), (1, 4000, 64), (1, 2000, 128)):
@@ -55,19 +56,19 @@ def test_energies_are_those_of_all_pairs_but_for_the_error(folder, kind):
     assert "attention_error" not in observables()
 
 
-def test_same_bits_on_any_ranks_and_over_a_stop(folder):
+@pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.full)])
+def test_same_bits_on_any_ranks_and_over_a_stop(folder, ranks):
     keys = dict(SMALL, ensemble_realizations=2, attention_beta=2)
     run(**keys)
     alone = datasets("a.h5")
-    for ranks in (2, 4):
-        run(ranks, **keys)
-        assert same_bits(datasets("a.h5"), alone) == []
+    run(ranks, **keys)
+    assert same_bits(datasets("a.h5"), alone) == []
     stopping = dict(checkpoint_every=1, checkpoint_stop_file="stop")
     words = ["simulate"] + options(**{**QUIET, **keys, **stopping})
     done = chorale(words, hook="1 2 0 touch=stop", check=False)
     assert done.returncode == 85, done.stderr
     os.remove("stop")
-    run(2, **keys, **stopping, checkpoint_resume=True)
+    run(ranks, **keys, **stopping, checkpoint_resume=True)
     assert same_bits(datasets("a.h5"), alone) == []
 
 
@@ -84,6 +85,7 @@ STUDIES = {
 COLUMNS = {"chaos": ("w2sq", "coupling"), "limits": ("error",), "sync": ("lambda1",)}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", STUDIES)
 def test_studies_find_what_all_pairs_find(folder, name):
     """sync: twins take the term of their tokens apart, or these would part from each other."""
@@ -104,7 +106,7 @@ def test_what_it_cannot_do(folder):
         (dict(tokens_dim=9, attention_type="sinkhorn"), "attention_type sinkhorn"),
     ):
         refused(["simulate"] + options(**{**QUIET, **keys}), message)
-    keys = dict(tokens_count=3000, tokens_dim=16, attention_beta=9, noise_type="none")
+    keys = dict(tokens_count=1000, tokens_dim=16, attention_beta=9, noise_type="none")
     done = chorale(["simulate"] + options(**{**QUIET, **keys}), check=False)
     assert done.returncode == 1 and len(spoken(done)) == 1
     assert "more than attention_tol = 0.001" in spoken(done)[0]

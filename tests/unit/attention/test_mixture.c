@@ -22,7 +22,8 @@ static void ClosedField(const Cloud *cloud, const char *type, double beta, Petsc
     for (PetscInt c = 0; c < d; c++) m[c] += w * cloud->x[j * d + c], tilt[c] += w * u * cloud->x[j * d + c];
   }
   u1 /= W;
-  const long double Z = W * expl(u1 + 0.5L * (u2 / W - u1 * u1)), apart = cloud->w[s] * expl(rate * CloudCosine(cloud, i, s));
+  const long double Z = W * expl(u1 + 0.5L * (u2 / W - u1 * u1)),
+                    apart = cloud->w[s] * expl(rate * CloudCosine(cloud, i, s));
   for (PetscInt c = 0; c < d; c++) {
     const long double mean = m[c] / W + tilt[c] / W - u1 * m[c] / W;
 
@@ -106,9 +107,9 @@ static void Table(void **state) {
     Kind kind;
     double beta, one, tol, grown;
     PetscInt least, most; /* Gaussians */
-  } cases[] = {{SPREAD, 1, 4e-4, 1e-3, 4e-4, 1, 1},     {SPREAD, 4, 5e-3, 2e-2, 5e-3, 1, 1},
-               {CONE, 1, 4e-4, 1e-3, 4e-4, 1, 1},       {CONE, 4, 8e-3, 2e-2, 8e-3, 1, 1},
-               {FIVE, 1, 6e-2, 1e-4, 2e-5, 5, 12},      {FIVE, 4, 4e-1, 5e-4, 5e-4, 5, 12},
+  } cases[] = {{SPREAD, 1, 4e-4, 1e-3, 4e-4, 1, 1},  {SPREAD, 4, 5e-3, 2e-2, 5e-3, 1, 1},
+               {CONE, 1, 4e-4, 1e-3, 4e-4, 1, 1},    {CONE, 4, 8e-3, 2e-2, 8e-3, 1, 1},
+               {FIVE, 1, 6e-2, 1e-4, 2e-5, 5, 12},   {FIVE, 4, 4e-1, 5e-4, 5e-4, 5, 12},
                {OPPOSITE, 1, 1e-1, 1e-4, 1e-4, 2, 6}};
   (void)state;
   for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(cases); i++) {
@@ -324,8 +325,9 @@ static void Refusals(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(ClosedForm), cmocka_unit_test(TightClusters), cmocka_unit_test(Table),
-    cmocka_unit_test_teardown(Heads, RemoveWeightsFile), cmocka_unit_test(SameBits),
-    cmocka_unit_test(TooLarge), cmocka_unit_test(Refusals),
+    cmocka_unit_test(ClosedForm), cmocka_unit_test(TightClusters),
+    cmocka_unit_test(Table),      cmocka_unit_test_teardown(Heads, RemoveWeightsFile),
+    cmocka_unit_test(SameBits),   cmocka_unit_test(TooLarge),
+    cmocka_unit_test(Refusals),
 };
 TEST_MAIN(tests)
