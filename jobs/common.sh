@@ -27,6 +27,8 @@ site_modules() { :; }
 #   export HDF5_USE_FILE_LOCKING=FALSE                            # file systems without locks (HDF5 1.10.7 and later)
 # A job that is requeued more often than this makes no progress: it fails.
 : "${CHORALE_RESTARTS:=1000}"
+# So often in a row a job goes back into the queue because its nodes fail it: ranks were lost, or chorale did not come to run.
+: "${CHORALE_RETRIES:=5}"
 # Account, partition and the like belong on the command line (sbatch --account=... --partition=...) or into the environment
 # (SBATCH_ACCOUNT, SBATCH_PARTITION), which all scripts here inherit.
 # ------------------------------------------------------------------------------------------------------------------------
@@ -76,6 +78,46 @@ requeue() {
   sleep infinity # until Slurm ends this script
 }
 
+# retry WHY: the nodes failed this job, which goes back into the queue, unless they have done so too often in a row. How often is kept
+# in the file $tries until a run ends in another way.
+retry() {
+  local count
+  count=$(cat "$tries" 2>/dev/null || echo 0)
+  if [ "$count" -ge "$CHORALE_RETRIES" ]; then
+    rm -f "$tries"
+    echo "$1 for the $((count + 1))th time in a row: not requeued" >&2
+    return 75
+  fi
+  echo $((count + 1)) >"$tries"
+  echo "$1"
+  requeue
+}
+
+# launch_study WORDS...: chorale, whose exit code becomes $code, or none where it did not come to run, whatever srun says: then it would
+# have made the file $CHORALE_BEGUN. It is launched again at once: what a run left on a node that failed, a folder of PMIx for one, keeps
+# a later one from starting there, but only once.
+launch_study() {
+  local from try
+  CHORALE_BEGUN=.chorale-begun-$(job_id)
+  export CHORALE_BEGUN
+  for try in 1 2 3; do
+    rm -f "$CHORALE_BEGUN"
+    from=$(stat -Lc %s "/proc/$$/fd/2" 2>/dev/null || echo 0)
+    # $CHORALE_LAUNCH is a command with options.
+    # shellcheck disable=SC2086
+    launch $CHORALE_LAUNCH "$CHORALE" "$@" && code=0 || code=$?
+    case $code in 2 | 85 | 126 | 127) break ;; esac # there is no such program, or time is over
+    [ ! -e "$CHORALE_BEGUN" ] || break
+    echo "launch $try: chorale did not come to run (exit code $code)" >&2
+    code=none
+  done
+  # Where some ranks end like that, srun kills those that still work, and says only so.
+  if [ "$code" != none ] && [ "$code" -gt 128 ] && [ -f "/proc/$$/fd/2" ]; then
+    ! tail -c "+$((from + 1))" "/proc/$$/fd/2" | grep -q 'see checkpoint_patience$' || code=75
+  fi
+  rm -f "$CHORALE_BEGUN"
+}
+
 # launch COMMAND...: runs it, hands on to it the signals that this script gets, and returns its exit code. A signal is repeated every
 # second until the command has ended, since srun hands on none while it starts. After one, $signalled is set and launch begins nothing
 # more: it returns 85.
@@ -105,7 +147,7 @@ launch() {
 # checkpoint, after which the job puts itself back into the queue. So a job may be submitted again at any time. The studies
 # kernel and analyze have no checkpoints: they run once, and their results must not be there already.
 run_to_the_end() {
-  local left keys=() decks=() study=$1 code
+  local left keys=() decks=() study=$1 code tries
   shift
   while [ $# -gt 0 ] && [[ $1 != -* ]]; do decks+=("$1") && shift; done
   case $study in
@@ -118,10 +160,13 @@ run_to_the_end() {
       [ -z "$left" ] || keys+=(-checkpoint_walltime $((left > 140 ? left - 70 : (left + 1) / 2)))
       ;;
   esac
-  # $CHORALE_LAUNCH is a command with options. Decks stand before all options; yours come last and win. (bash before 4.4 takes an
-  # empty array for an unset one, hence the +.)
-  # shellcheck disable=SC2086
-  launch $CHORALE_LAUNCH "$CHORALE" "$study" ${decks[@]+"${decks[@]}"} ${keys[@]+"${keys[@]}"} "$@" && code=0 || code=$?
-  [ "$code" -eq 85 ] || return "$code"
-  requeue
+  tries=.chorale-tries-$(job_id)
+  # Decks stand before all options; yours come last and win. (bash before 4.4 takes an empty array for an unset one, hence the +.)
+  launch_study "$study" ${decks[@]+"${decks[@]}"} ${keys[@]+"${keys[@]}"} "$@"
+  case $code in
+    75) retry "ranks were lost" ;;
+    none) retry "chorale did not come to run" ;;
+    85) rm -f "$tries" && requeue ;;
+    *) rm -f "$tries" && return "$code" ;;
+  esac
 }

@@ -8,8 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/begun.h"
+#include "base/patience.h"
 #include "base/pin.h"
 #include "io/provenance.h"
+#include "study/self_test.h"
 
 static void PrintUsage(void) {
   const Study *study;
@@ -21,10 +24,11 @@ static void PrintUsage(void) {
        "  STUDY -help           every key of the study with its default and meaning, and every result\n"
        "  STUDY ... -dry_run    check the deck, print resolved parameters, memory and how long it would take\n"
        "  --keys                the keys of all studies as a page in Markdown\n"
+       "  --self-test           check this installation in seconds, on any number of ranks\n"
        "  --version             versions of chorale and its libraries\n"
        "  --help                this text\n"
        "PETSc's -log_view, -info, -malloc_debug, -start_in_debugger and the like work too.\n\n"
-       "Exit code: 0 success, 1 run-time failure, 2 bad input, 85 stopped at a checkpoint.");
+       "Exit code: 0 success, 1 run-time failure, 2 bad input, 75 other ranks lost, 85 stopped at a\ncheckpoint.");
 }
 
 /* What is asked for; prints is true on the rank that answers questions. */
@@ -35,6 +39,8 @@ static PetscErrorCode Answer(int argc, char **argv, PetscBool prints) {
     if (prints) PrintUsage();
   } else if (!strcmp(argv[1], "--version")) {
     if (prints) PetscCall(ProvenancePrintVersion());
+  } else if (!strcmp(argv[1], "--self-test")) {
+    PetscCall(SelfTest());
   } else if (!strcmp(argv[1], "--keys")) {
     PetscCall(DeckUse(StudyOptions, NULL));
     PetscCall(DeckPrintKeys());
@@ -68,6 +74,8 @@ int main(int argc, char **argv) {
   count += DeckPetscArguments(argc, argv, chosen + 2);
   if (PetscInitialize(&count, &words, NULL, NULL)) return 1;
   if (ErrorHandlerPush() || MPI_Comm_rank(PETSC_COMM_WORLD, &rank)) return 1;
+  PatienceStart();
+  if (!rank) BegunTell();
   (void)signal(SIGPIPE, SIG_DFL); /* a reader like head that has seen enough ends the program, without PETSc's words */
   (void)signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is a failed write like any other */
   code = Answer(argc, argv, rank == 0 ? PETSC_TRUE : PETSC_FALSE);

@@ -9,7 +9,7 @@ typedef struct {
   const char *name;
   PetscReal (*value)(PetscReal x);      /* sigma(x), accurate to rounding: used by the theory */
   PetscReal (*derivative)(PetscReal x); /* sigma'(x); at a kink the right limit */
-  /* y[i] = sigma(x[i]) for i < n, n a multiple of 8, vectorised, in place allowed: used by the MLP. */
+  /* y[i] = sigma(x[i]) for i < n, vectorised, in place allowed: used by the MLP. */
   void (*apply)(PetscInt n, const double *x, double *y);
   PetscBool kink; /* sigma' jumps at 0 */
   PetscBool odd;  /* sigma(-x) = -sigma(x): without biases G is odd and the attractor is two points */

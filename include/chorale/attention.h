@@ -8,11 +8,13 @@
  * d, or k' x d with O d x k' beside it, and biases Q_bias, K_bias, V_bias, O_bias (THEORY.md (1.8), (1.9)); heads add
  * up, times v. beta is then the energy's alone, whose beta may be another for any attention: energy_beta.
  *
- * Two engines make the kernel sums of default weights: direct, over all pairs of tokens; moments, by spherical
+ * Three engines make the kernel sums. Of default weights: direct, over all pairs of tokens; moments, by spherical
  * harmonics up to the degree at which the shifted kernel e^{beta (u - 1)}, whose maximum is 1, is within attention_tol
  * (and rounding: 1e-14, and 1e-16 beta of the positions): O(N K) and one allreduce of at most (d + 1) K numbers, beside
- * one of a flag (do the sums in hand serve?). Harmonics end at d = 300 and K = 20000. auto takes the one of fewer
- * flops.
+ * one of a flag (do the sums in hand serve?). Harmonics end at d = 300 and K = 20000. A third, mixture, takes the
+ * tokens as clusters that act like Gaussian measures (THEORY.md (1.13)): O(N k d^2), for any weights, from d = 8 on,
+ * with an error that is measured at some tokens in every evaluation and must be within attention_tol. auto takes the
+ * one of fewest flops; mixture where attention_tol is at least 1e-6, with all pairs where its error is larger.
  *
  * With the mask causal token i, in the order of tokens, sees those j <= i alone: its sums end at i (NEIGHBOURS.md
  * (11.1)), with the weights w_j as they are; a token that sees no weight has Att = 0. The energy stays that of mu.
@@ -45,8 +47,8 @@ extern const OptionKey AttentionKeys[], EnergyKeys[];
 PetscErrorCode AttentionOptionsRead(AttentionOptions *options);
 
 /* Sets up for tokens of this layout. Refuses (user input, alike on all ranks) weights of
- * wrong shape, sinkhorn with a mask, moments with weights, moments beyond 20000 harmonics or d = 300, usa
- * beyond double precision. Collective on the tokens' communicator. */
+ * wrong shape, sinkhorn with a mask, moments with weights, mixture with sinkhorn, with a mask or below d = 8, moments
+ * beyond 20000 harmonics or d = 300, usa beyond double precision. Collective on the tokens' communicator. */
 PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, Attention *attention);
 PetscErrorCode AttentionDestroy(Attention *attention);
 /* Type, engine, parameters and cost per step on stdout of the communicator's rank 0. Collective. */
@@ -89,7 +91,8 @@ PetscErrorCode AttentionHasMlp(Attention attention, PetscBool *has);
 /* y_i <- (clear ? 0 : y_i) + scale F(x_i), 0 at the padding. Collective. */
 PetscErrorCode AttentionAddMlp(Attention attention, Tokens tokens, PetscBool clear, PetscReal scale, Vec y);
 /* drift_i = Att[mu](x_i), unprojected; a Vec of the tokens' layout (TokensCreateVec). Padding is set to 0. Fails with
- * PETSC_ERR_NOT_CONVERGED when sinkhorn needs more than attention_sinkhorn_iterations. Collective. */
+ * PETSC_ERR_NOT_CONVERGED when sinkhorn needs more than attention_sinkhorn_iterations, and when a mixture that was
+ * asked for by name has a larger error than attention_tol. Collective. */
 PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift);
 /* The same in pieces, so that a scheme can move the first tokens before it asks for the drift of the next ones. If
  * *pieces, Prepare has made all kernel sums, and EvaluatePiece gives the drift of the own blocks first .. first +
@@ -114,6 +117,15 @@ typedef struct {
   PetscReal entropy, largest;
 } AttentionFocus;
 PetscErrorCode AttentionGetFocus(Attention attention, Tokens tokens, AttentionFocus *focus);
+/* How far the engine is from the sums over all pairs, at 256 tokens drawn by key: of Att the rms and the largest error
+ * and, to compare them with, the rms of Att there; of the energy an estimate, without sign. 0 for engines without
+ * Gaussians and where all pairs stepped in. Collective. */
+typedef struct {
+  PetscReal rms, largest, size, energy;
+} AttentionError;
+PetscErrorCode AttentionGetError(Attention attention, Tokens tokens, AttentionError *error);
+/* May the engine be one that has errors: a mixture, or auto where attention_tol allows one? Pure. */
+PetscBool AttentionMayMix(const AttentionOptions *options, PetscInt dim);
 /* E_beta(mu) = 1/2 sum_ij w_i w_j (e^beta - e^{beta <x_i,x_j>}) with beta = energy_beta, for every type (THEORY.md
  * (5.1)), in units of AttentionEnergyUnit. When the kernel sums of the drift serve (default weights and beta of
  * attention: softmax, usa; l2 by moments) one pass does both: sums computed here are reused by AttentionEvaluate while

@@ -30,6 +30,7 @@
 typedef struct {
   PetscInt64 every;         /* steps; 0 for none */
   PetscReal interval, wall; /* seconds; 0 for none */
+  PetscReal patience;       /* seconds that ranks wait for each other, 0 for ever, below 0 by the steps */
   PetscBool resume, keep;
   char stop_file[PETSC_MAX_PATH_LEN];
   /* What the study says. Its numbers up to a time do not depend on what follows: a complete run may go on to a longer

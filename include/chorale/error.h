@@ -20,7 +20,8 @@ PetscErrorCode ErrorHandlerPush(void);
  * once, the job is aborted with the exit code. Collective on the world. */
 PetscErrorCode ErrorMeet(PetscErrorCode code);
 
-/* The exit code that belongs to the error code a study returned: 0, 1, 2 or 85. */
+/* The exit code that belongs to the error code a study returned: 0, 1, 2 or 85. (One more has no error code: a rank
+ * that has waited for lost ones for too long ends with 75, checkpoint_patience.) */
 int ErrorExitCode(PetscErrorCode code);
 
 #endif

@@ -28,6 +28,7 @@ typedef enum {
   RNG_HEADS,         /* random heads: Q, K, V of one after another, row by row */
   RNG_INDEPENDENT,   /* each token's own noise: dim per token */
   RNG_FRAME,         /* the frame of equiangular tokens: normals, dim per token */
+  RNG_MIXTURE,       /* tokens that attention's Gaussians are made from, and where clusters split */
   RNG_PURPOSES
 } RngPurpose;
 

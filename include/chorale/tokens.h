@@ -93,6 +93,9 @@ PetscErrorCode TokensSetRows(Tokens tokens, const double *rows);
  * of the tokens' layout, TokensGetVec's included. Gather is collective. */
 PetscErrorCode TokensGather(Tokens tokens, Vec v, double *rows);
 PetscErrorCode TokensScatter(Tokens tokens, const double *rows, Vec v);
+/* rows[m][n] <- n numbers of each of m tokens, numbers i N/m for i = 0 .. m - 1, on the first rank alone, m <= N.
+ * values[owned][n][block] are this rank's, as arrays of positions (n = d) and of weights (n = 1) are. Collective. */
+PetscErrorCode TokensGatherSome(Tokens tokens, PetscInt64 m, PetscInt n, const double *values, double *rows);
 
 /* to <- the positions of tokens first .. first + count(to) - 1 of `from`, which lie on the same communicator; the
  * weights of `to` stay as they are. Collective. */

@@ -1,7 +1,6 @@
 /* The class: types, options, and which kernel sums serve the drift, the energy or both. */
 
 #include <math.h>
-#include <petsc/private/petscimpl.h> /* PetscObjectStateGet */
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +50,7 @@ static PetscErrorCode CreateSums(Attention attention, const char *key, PetscReal
   sums->beta = sums->exponent = beta;
   sums->value = 1;
   sums->tol = attention->tol;
+  sums->seed = attention->seed;
   PetscCall(PetscStrcpy(sums->choice, attention->choice));
   PetscCall(AttentionEngineCreate(sums));
   *out = sums;
@@ -79,6 +79,7 @@ PetscErrorCode AttentionCreate(Tokens tokens, const AttentionOptions *options, A
   attention->beta = options->beta;
   attention->value = options->value;
   attention->tol = options->tol;
+  attention->seed = options->seed;
   PetscCall(PetscStrncpy(attention->choice, options->engine, sizeof(attention->choice)));
   PetscCall(PetscStrcpy(attention->file, options->weights));
   attention->depth = (PetscInt)options->depth;
@@ -165,34 +166,6 @@ static PetscBool Shared(Attention attention) {
                  attention->type->form != FORM_SINKHORN && (attention->engine->any || attention->type->rate == 1)
              ? PETSC_TRUE
              : PETSC_FALSE;
-}
-
-/* *now <- positions and weights as they are; *stale <- ranks on which they are not those of the stamp. Collective. */
-static PetscErrorCode Compare(Attention attention, Tokens tokens, const AttentionStamp *stamp, AttentionStamp *now,
-                              PetscInt64 *stale) {
-  Vec x;
-
-  PetscFunctionBeginUser;
-  PetscCall(TokensGetVec(tokens, &x));
-  PetscCall(PetscObjectGetId((PetscObject)x, &now->id));
-  PetscCall(PetscObjectStateGet((PetscObject)x, &now->state)); /* new weights count, too, see tokens.h */
-  *stale = stamp->id == now->id && stamp->state == now->state ? 0 : 1;
-  PetscCall(AttentionReduce(attention, 1, stale));
-  PetscFunctionReturn(0);
-}
-
-/* Brings the kernel sums of the drift up to date. */
-static PetscErrorCode UpdateSums(Attention attention, Tokens tokens) {
-  PetscInt64 stale;
-  AttentionStamp now;
-
-  PetscFunctionBeginUser;
-  PetscCall(Compare(attention, tokens, &attention->stamp, &now, &stale));
-  if (!stale) PetscFunctionReturn(0);
-  PetscCall(AttentionFindBlind(attention, tokens));
-  PetscCall(attention->engine->sum(attention, tokens, NULL, PETSC_FALSE));
-  attention->stamp = now;
-  PetscFunctionReturn(0);
 }
 
 /* The field of one block from its sums s[d + 1][B]; returns the smallest S0 that it was divided by. Tokens that see no
@@ -286,7 +259,7 @@ static PetscErrorCode EvaluateDefault(Attention attention, Tokens tokens, Vec dr
     PetscCall(AttentionSinkhorn(attention, tokens, factors));
     PetscCall(attention->engine->sum(attention, tokens, factors, PETSC_FALSE));
   } else {
-    PetscCall(UpdateSums(attention, tokens));
+    PetscCall(AttentionUpdateSums(attention, tokens));
   }
   PetscCall(FieldOfSums(attention, tokens, drift, &lost));
   if (lost) PetscCall(AttentionOnline(attention, tokens, factors, drift));
@@ -298,8 +271,11 @@ static PetscErrorCode EvaluateDefault(Attention attention, Tokens tokens, Vec dr
 static PetscErrorCode EvaluateHeads(Attention attention, Tokens tokens, Vec drift) {
   const PetscInt length = attention->layout.owned * attention->layout.block;
   double *factors = NULL;
+  PetscBool done = PETSC_FALSE;
 
   PetscFunctionBeginUser;
+  if (attention->engine == &AttentionMixture) PetscCall(AttentionMixtureHeads(attention, tokens, drift, &done));
+  if (done) PetscFunctionReturn(0);
   if (attention->type->form == FORM_SINKHORN) {
     PetscCall(PetscMalloc1(attention->heads * length, &factors));
     PetscCall(AttentionSinkhornHeads(attention, tokens, factors));
@@ -353,7 +329,7 @@ PetscErrorCode AttentionPrepare(Attention attention, Tokens tokens, PetscBool *p
                                                                                                      : PETSC_FALSE;
   if (!*pieces) PetscFunctionReturn(0);
   PetscCall(PetscLogEventBegin(evaluate_event, NULL, NULL, NULL, NULL));
-  PetscCall(UpdateSums(attention, tokens));
+  PetscCall(AttentionUpdateSums(attention, tokens));
   PetscCall(PetscLogEventEnd(evaluate_event, NULL, NULL, NULL, NULL));
   PetscFunctionReturn(0);
 }
@@ -377,15 +353,11 @@ PetscErrorCode AttentionGetFocus(Attention attention, Tokens tokens, AttentionFo
   PetscCall(CheckLayout(attention, tokens));
   PetscCheck(attention->type->form == FORM_NORMALIZED, attention->layout.comm, PETSC_ERR_ARG_WRONG,
              "attention %s has no weights that add up to 1", attention->type->name);
-  PetscCall(Compare(attention, tokens, &attention->focus_stamp, &now, &stale));
+  PetscCall(AttentionCompare(attention, tokens, &attention->focus_stamp, &now, &stale));
   if (stale) PetscCall(AttentionOnlineFocus(attention, tokens, &attention->focus));
   attention->focus_stamp = now;
   *focus = attention->focus;
   PetscFunctionReturn(0);
-}
-
-const char *AttentionEnergyUnit(PetscReal beta) {
-  return beta <= BETA_NATURAL ? "1" : "e^beta";
 }
 
 PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *energy) {
@@ -395,9 +367,9 @@ PetscErrorCode AttentionEnergy(Attention attention, Tokens tokens, PetscReal *en
   PetscCall(CheckLayout(attention, tokens));
   if (attention->gauge) attention = attention->gauge;
   PetscCall(PetscLogEventBegin(energy_event, NULL, NULL, NULL, NULL));
-  if (Shared(attention)) PetscCall(UpdateSums(attention, tokens));
+  if (Shared(attention)) PetscCall(AttentionUpdateSums(attention, tokens));
   PetscCall(attention->engine->energy(attention, tokens, Shared(attention), &gap));
-  *energy = 0.5 * (attention->beta <= BETA_NATURAL ? exp(attention->beta) : 1) * gap; /* THEORY.md (5.1) */
+  *energy = 0.5 * AttentionEnergyScale(attention->beta) * gap; /* THEORY.md (5.1) */
   PetscCall(PetscLogEventEnd(energy_event, NULL, NULL, NULL, NULL));
   PetscFunctionReturn(0);
 }
@@ -424,7 +396,7 @@ PetscErrorCode AttentionEnergyGradient(Attention attention, Tokens tokens, Vec g
   }
   PetscCall(PetscLogEventBegin(energy_event, NULL, NULL, NULL, NULL));
   if (Shared(attention))
-    PetscCall(UpdateSums(attention, tokens));
+    PetscCall(AttentionUpdateSums(attention, tokens));
   else
     PetscCall(attention->engine->sum(attention, tokens, NULL, PETSC_FALSE));
   PetscCall(PackAllocate((size_t)length + attention->layout.block, &s));

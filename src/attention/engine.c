@@ -5,7 +5,10 @@
 
 #include "attention/impl.h"
 
-static const AttentionEngine *const engines[] = {&AttentionDirect, &AttentionMoments};
+static const AttentionEngine *const engines[] = {&AttentionDirect, &AttentionMoments, &AttentionMixture};
+
+#define MIXTURE_AUTO                                                                                                   \
+  1e-6 /* auto takes a mixture where so large an error is allowed: it hardly ever has a smaller one */
 
 const char *AttentionEngineName(PetscInt i) {
   if (i > (PetscInt)PETSC_STATIC_ARRAY_LENGTH(engines)) return NULL;
@@ -63,29 +66,73 @@ static PetscErrorCode TryMoments(Attention attention, PetscBool must, PetscInt n
   PetscFunctionReturn(0);
 }
 
+/* Flops of an evaluation by the mixture where it can be used, else 0; refuses (user input) where it cannot and `must`
+ * be. */
+static PetscErrorCode TryMixture(Attention attention, PetscBool must) {
+  const PetscBool can = !attention->causal && attention->type->form != FORM_SINKHORN ? PETSC_TRUE : PETSC_FALSE;
+  double heads, numbers;
+
+  PetscFunctionBeginUser;
+  PetscCheck(!must || !attention->causal, attention->layout.comm, PETSC_ERR_USER_INPUT,
+             "attention_engine = mixture: must be auto, direct or moments with attention_mask causal");
+  PetscCheck(!must || attention->type->form != FORM_SINKHORN, attention->layout.comm, PETSC_ERR_USER_INPUT,
+             "attention_engine = mixture: must be auto, direct or moments with attention_type sinkhorn");
+  PetscCheck(!must || attention->layout.dim >= MIXTURE_DIM, attention->layout.comm, PETSC_ERR_USER_INPUT,
+             "attention_engine = mixture: takes tokens_dim from %d on, not %" PetscInt_FMT
+             "; must be auto, direct or moments",
+             MIXTURE_DIM, attention->layout.dim);
+  HeadNumbers(attention, &heads, &numbers);
+  if (must || (can && attention->layout.dim >= MIXTURE_DIM && attention->tol >= MIXTURE_AUTO))
+    attention->flops_mixture = AttentionMixtureFlops(attention, heads);
+  PetscFunctionReturn(0);
+}
+
+/* Flops of an evaluation by the engine in use. */
+static double Flops(Attention attention) {
+  if (attention->engine == &AttentionDirect) return attention->flops_direct;
+  return attention->engine == &AttentionMixture ? attention->flops_mixture : attention->flops_moments;
+}
+
+/* All engines are vector code of about the same rate, so flops decide. */
+static PetscErrorCode TakeCheapest(Attention attention) {
+  const AttentionEngine *engine = attention->engine ? attention->engine : &AttentionDirect;
+  double least = attention->engine ? attention->flops_moments : attention->flops_direct;
+
+  PetscFunctionBeginUser;
+  if (attention->flops_direct <= least) {
+    engine = &AttentionDirect;
+    least = attention->flops_direct;
+  }
+  if (attention->flops_mixture > 0 && attention->flops_mixture < least) engine = &AttentionMixture;
+  if (engine == attention->engine) PetscFunctionReturn(0);
+  if (attention->engine) PetscCall(attention->engine->destroy(attention));
+  attention->engine = engine;
+  PetscCall(engine->create(attention));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode AttentionEngineCreate(Attention attention) {
   const PetscBool direct = !strcmp(attention->choice, AttentionDirect.name) ? PETSC_TRUE : PETSC_FALSE;
   const PetscBool moments = !strcmp(attention->choice, AttentionMoments.name) ? PETSC_TRUE : PETSC_FALSE;
+  const PetscBool mixture = !strcmp(attention->choice, AttentionMixture.name) ? PETSC_TRUE : PETSC_FALSE;
+  const PetscBool any = !strcmp(attention->choice, "auto") ? PETSC_TRUE : PETSC_FALSE;
   const PetscInt n = Components(attention);
 
   PetscFunctionBeginUser;
-  PetscCheck(direct || moments || !strcmp(attention->choice, "auto"), attention->layout.comm, PETSC_ERR_USER_INPUT,
-             "attention_engine = %s: must be auto, direct or moments", attention->choice);
+  PetscCheck(direct || moments || mixture || any, attention->layout.comm, PETSC_ERR_USER_INPUT,
+             "attention_engine = %s: must be auto, direct, moments or mixture", attention->choice);
   attention->flops_direct = DirectFlops(attention, n);
-  if (!direct) PetscCall(TryMoments(attention, moments, n));
-  /* Both engines are vector code of about the same rate, so flops decide. */
-  if (attention->engine && !moments && attention->flops_direct <= attention->flops_moments) {
-    PetscCall(attention->engine->destroy(attention));
-    attention->engine = NULL;
-  }
+  if (moments || any) PetscCall(TryMoments(attention, moments, n));
+  if (mixture || any) PetscCall(TryMixture(attention, mixture));
+  if (any) PetscCall(TakeCheapest(attention));
   if (!attention->engine) {
-    attention->engine = &AttentionDirect;
+    attention->engine = mixture ? &AttentionMixture : &AttentionDirect;
     PetscCall(attention->engine->create(attention));
   }
-  PetscCall(PetscInfo(
-      NULL, "attention: engine %s, %.3g Gflop per evaluation (direct %.3g, moments %.3g)\n", attention->engine->name,
-      1e-9 * (attention->engine == &AttentionDirect ? attention->flops_direct : attention->flops_moments),
-      1e-9 * attention->flops_direct, 1e-9 * attention->flops_moments));
+  PetscCall(PetscInfo(NULL,
+                      "attention: engine %s, %.3g Gflop per evaluation (direct %.3g, moments %.3g, mixture %.3g)\n",
+                      attention->engine->name, 1e-9 * Flops(attention), 1e-9 * attention->flops_direct,
+                      1e-9 * attention->flops_moments, 1e-9 * attention->flops_mixture));
   PetscFunctionReturn(0);
 }
 
@@ -95,7 +142,7 @@ PetscErrorCode AttentionGetCost(Attention attention, PetscReal *flops, PetscReal
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_size(attention->layout.comm, &size));
-  *flops = (attention->engine == &AttentionDirect ? attention->flops_direct : attention->flops_moments) / size;
+  *flops = Flops(attention) / size;
   attention->engine->cost(attention, travel, bytes);
   for (PetscInt l = 0; l < attention->layers; l++) {
     const AttentionMlp *mlp = &attention->layer[l].mlp;
@@ -111,15 +158,15 @@ PetscErrorCode AttentionGetCost(Attention attention, PetscReal *flops, PetscReal
   PetscFunctionReturn(0);
 }
 
-/* How the two engines compare. */
+/* How the engines compare. */
 static PetscErrorCode ViewChoice(Attention attention) {
   const AttentionTruncation *truncation = &attention->truncation;
 
   PetscFunctionBeginUser;
   if (truncation->count > MOMENTS_MOST)
     PetscCall(PetscPrintf(attention->layout.comm,
-                          "           moments would take %.3g harmonics, more than %d: using the direct engine\n",
-                          (double)truncation->count, MOMENTS_MOST));
+                          "           moments would take %.3g harmonics, more than %d: using the %s engine\n",
+                          (double)truncation->count, MOMENTS_MOST, attention->engine->name));
   else if (truncation->count > 0)
     PetscCall(PetscPrintf(
         attention->layout.comm,
@@ -130,6 +177,13 @@ static PetscErrorCode ViewChoice(Attention attention) {
     PetscCall(PetscPrintf(attention->layout.comm,
                           "           cost: direct %.3g Gflop, moments %.3g Gflop per evaluation\n",
                           1e-9 * attention->flops_direct, 1e-9 * attention->flops_moments));
+  if (attention->engine == &AttentionMixture)
+    PetscCall(
+        PetscPrintf(attention->layout.comm,
+                    "           mixture of at most %d Gaussians, rms error of Att at most %.6g (attention_tol)%s\n"
+                    "           cost: direct %.3g Gflop, mixture %.3g Gflop per evaluation with %d Gaussians\n",
+                    MIXTURE_MOST, (double)attention->tol, strcmp(attention->choice, "auto") ? "" : ", else all pairs",
+                    1e-9 * attention->flops_direct, 1e-9 * attention->flops_mixture, MIXTURE_GUESS));
   PetscFunctionReturn(0);
 }
 
@@ -139,10 +193,21 @@ PetscErrorCode AttentionEngineBrief(Attention attention, size_t room, char accur
   PetscFunctionBeginUser;
   if (attention->engine == &AttentionDirect)
     PetscCall(PetscStrncpy(accuracy, "attention by sums over all pairs", room));
+  else if (attention->engine == &AttentionMixture)
+    PetscCall(PetscSNPrintf(accuracy, room, "attention by clusters of tokens as Gaussians, its rms error at most %.2g",
+                            (double)attention->tol));
   else
     PetscCall(PetscSNPrintf(accuracy, room, "attention by %.6g harmonics, its kernel to %.2g",
                             (double)truncation->count, (double)truncation->tail));
   PetscFunctionReturn(0);
+}
+
+PetscBool AttentionMayMix(const AttentionOptions *options, PetscInt dim) {
+  if (!strcmp(options->engine, AttentionMixture.name)) return PETSC_TRUE;
+  return !strcmp(options->engine, "auto") && options->tol >= MIXTURE_AUTO && dim >= MIXTURE_DIM &&
+                 strcmp(options->mask, "causal") && strcmp(options->type, "sinkhorn")
+             ? PETSC_TRUE
+             : PETSC_FALSE;
 }
 
 PetscErrorCode AttentionEngineView(Attention attention, PetscBool zero) {

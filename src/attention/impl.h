@@ -92,7 +92,7 @@ typedef struct {
   void (*cost)(Attention attention, double *travel, double *memory);
 } AttentionEngine;
 
-extern const AttentionEngine AttentionDirect, AttentionMoments, AttentionMomentsCausal;
+extern const AttentionEngine AttentionDirect, AttentionMoments, AttentionMomentsCausal, AttentionMixture;
 
 /* The degree of the moments that attention_tol asks for, the count K of harmonics up to it, and a certified bound of
  * the error of the kernel, whose maximum is 1. */
@@ -131,10 +131,14 @@ struct _p_Attention {
   void *data;      /* the engine's */
   PetscReal small; /* an S0 below this has lost its digits */
   AttentionTruncation truncation;
-  double flops_direct, flops_moments; /* of one evaluation, all ranks together; the second 0 where it cannot be used */
+  /* Of one evaluation, all ranks together; 0 where an engine cannot be used. */
+  double flops_direct, flops_moments, flops_mixture;
   AttentionStamp stamp;
   AttentionFocus focus; /* of the positions of this stamp */
   AttentionStamp focus_stamp;
+  AttentionError error; /* of the positions of this stamp */
+  AttentionStamp error_stamp;
+  uint64_t seed;    /* of what engines draw */
   PetscBool causal; /* token i sees tokens j <= i alone */
   PetscInt64 blind; /* causal: so many tokens come before the first that has weight, and see none */
   double *sums;     /* of some blocks; NULL until needed */
@@ -151,9 +155,6 @@ static inline PetscBool AttentionIsIdle(PetscInt block, const double *weights) {
   }
   return PETSC_TRUE;
 }
-/* Largest beta whose e^beta has room to be summed in double precision. */
-#define BETA_NATURAL 700
-
 /* Blocks whose sums are made together and still are in the cache when they are used. */
 #define ATTENTION_RUN 16
 
@@ -167,6 +168,28 @@ double AttentionMomentsFlops(Attention attention, PetscInt components);
 /* reduce.c: SumAllreduce over the ranks of the tokens as the event AttnAllreduce: what a step waits for the other
  * ranks. Collective. */
 PetscErrorCode AttentionReduce(Attention attention, PetscInt n, PetscInt64 values[]);
+
+/* stamp.c: *now <- positions and weights as they are; *stale <- ranks on which they are not those of the stamp.
+ * Collective. */
+PetscErrorCode AttentionCompare(Attention attention, Tokens tokens, const AttentionStamp *stamp, AttentionStamp *now,
+                                PetscInt64 *stale);
+/* Brings the kernel sums of the drift up to date. Collective. */
+PetscErrorCode AttentionUpdateSums(Attention attention, Tokens tokens);
+
+/* mixture.c: it takes tokens of at least so many dimensions, all types but sinkhorn, and no mask. */
+#define MIXTURE_DIM   8
+#define MIXTURE_MOST  64 /* Gaussians */
+#define MIXTURE_GUESS 4  /* of which the cost of an evaluation is a guess */
+/* Flops of one evaluation with so many heads. */
+PetscReal AttentionMixtureFlops(Attention attention, PetscReal heads);
+/* The field of general weights, unless the error is too large: then *done is false, and nothing was done. Collective.
+ */
+PetscErrorCode AttentionMixtureHeads(Attention attention, Tokens tokens, Vec drift, PetscBool *done);
+/* Of the sums in hand; the energy's as that of sum_ij w_i w_j (1 - e^{beta (<x_i,x_j> - 1)}). Collective. */
+PetscErrorCode AttentionMixtureError(Attention attention, Tokens tokens, AttentionError *error);
+
+/* unit.c: e^beta, or 1 where that is the unit of the energy. Pure. */
+PetscReal AttentionEnergyScale(PetscReal beta);
 
 /* reduce.c: sets attention->blind; 0 without a mask. Collective. */
 PetscErrorCode AttentionFindBlind(Attention attention, Tokens tokens);

@@ -2,6 +2,7 @@
  * (<x,y> - 1)}. */
 #include <chorale/ensemble.h>
 #include <math.h>
+#include <string.h>
 
 #include "attention/impl.h"
 
@@ -9,6 +10,8 @@
 static PetscReal LogarithmOfCount(PetscReal c, PetscReal count) {
   return c * log(count);
 }
+
+static PetscErrorCode ResolveTol(MPI_Comm world, char *value, size_t size);
 
 const OptionKey AttentionKeys[] = {
     CHOICE_KEY(AttentionOptions, type, "attention_type", "softmax", .choices = AttentionTypeName,
@@ -42,11 +45,14 @@ const OptionKey AttentionKeys[] = {
              .help = "Random heads draw V, too, with entries of variance 1/d, in place of I."),
     CHOICE_KEY(AttentionOptions, engine, "attention_engine", "auto", .choices = AttentionEngineName,
                .help = "How kernel sums are made: direct visits all pairs of tokens, moments expands them in at most "
-                       "20000 harmonics (default weights only), auto takes the cheaper."),
+                       "20000 harmonics (default weights only), mixture takes clusters of tokens as Gaussian measures "
+                       "(tokens_dim at least 8; not sinkhorn, no mask), auto takes the cheapest, mixture where "
+                       "attention_tol is at least 1e-6."),
     REAL_KEY(AttentionOptions, tol, "attention_tol", "1e-12", 1e-14, 1e-1, "-",
-             .needs = {{"attention_engine", "!direct"}},
+             .needs = {{"attention_engine", "!direct"}}, .resolve = ResolveTol,
              .help = "Largest error of the kernel e^{beta (u - 1)}, whose maximum is 1, by which attention_engine "
-                     "moments chooses its degree."),
+                     "moments chooses its degree; largest rms error of Att of a mixture, measured in every step, "
+                     "whose default is 1e-3."),
     INT_KEY(AttentionOptions, iterations, "attention_sinkhorn_iterations", "100", 1, 1000000, "sweeps",
             .needs = {{"attention_type", "sinkhorn"}},
             .help = "Most iterations that attention_type sinkhorn may take in one step before the run fails."),
@@ -54,6 +60,17 @@ const OptionKey AttentionKeys[] = {
              .needs = {{"attention_type", "sinkhorn"}},
              .help = "Largest deviation of a row sum from 1 at which attention_type sinkhorn stops."),
     {.name = NULL}};
+
+/* A mixture has no error near that of moments. */
+static PetscErrorCode ResolveTol(MPI_Comm world, char *value, size_t size) {
+  char engine[PETSC_MAX_PATH_LEN];
+
+  PetscFunctionBeginUser;
+  (void)world;
+  PetscCall(DeckReadText(AttentionKeys, "attention_engine", engine));
+  if (!strcmp(engine, AttentionMixture.name)) PetscCall(PetscStrncpy(value, "1e-3", size));
+  PetscFunctionReturn(0);
+}
 
 static PetscErrorCode ResolveEnergy(MPI_Comm world, char *value, size_t size) {
   char beta[PETSC_MAX_PATH_LEN];

@@ -22,13 +22,16 @@ typedef struct {
   PetscReal residual; /* max |a K a - 1| over all tokens of the last iteration */
 } Scaling;
 
+VMATH(Exp, vexp(t))
+VMATH(Log, vlog(t > 1e-300 ? t : 1e-300))
+
 /* factors = a / max a, 0 where w_i = 0. */
 static void Factors(Attention attention, const Scaling *scaling, const double *weights, double *factors) {
   const double *log_a = scaling->a, top = scaling->top;
   const PetscInt length = attention->layout.owned * attention->layout.block;
 
-#pragma omp simd
-  for (PetscInt i = 0; i < length; i++) factors[i] = exp(log_a[i] - top);
+  for (PetscInt i = 0; i < length; i++) factors[i] = log_a[i] - top;
+  Exp(length, factors, factors);
   for (PetscInt i = 0; i < length; i++) factors[i] = weights[i] > 0 ? factors[i] : 0;
 }
 
@@ -40,8 +43,8 @@ static void Improve(Attention attention, PetscInt b, const double *weights, cons
   double *log_a = scaling->a + b * B, *before = scaling->before + b * B, *s = scaling->s;
 
   weights += b * B;
-#pragma omp simd
-  for (PetscInt t = 0; t < B; t++) s[t] = log_a[t] + shift + log(s[t] > 1e-300 ? s[t] : 1e-300); /* log(a K a) */
+  Log(B, s, s);
+  for (PetscInt t = 0; t < B; t++) s[t] = log_a[t] + shift + s[t]; /* log(a K a) */
   for (PetscInt t = 0; t < B; t++) {
     const double old = log_a[t];
 

@@ -1,6 +1,8 @@
 /* What attention is, how exact and at what cost, in words. */
 #include "attention/impl.h"
 
+#include <string.h>
+
 /* What is not as usual of the energy. */
 static PetscErrorCode ViewEnergy(Attention attention) {
   const Attention gauge = attention->gauge;
@@ -9,7 +11,7 @@ static PetscErrorCode ViewEnergy(Attention attention) {
   if (gauge)
     PetscCall(PetscPrintf(attention->layout.comm, "           energy at beta %.6g, engine %s\n", (double)gauge->beta,
                           gauge->engine->name));
-  if ((gauge ? gauge : attention)->beta > BETA_NATURAL)
+  if (strcmp(AttentionEnergyUnit((gauge ? gauge : attention)->beta), "1"))
     PetscCall(PetscPrintf(attention->layout.comm,
                           "           energy as E_beta e^{-beta}: e^beta is beyond double precision\n"));
   PetscFunctionReturn(0);
@@ -31,6 +33,8 @@ PetscErrorCode AttentionBrief(Attention attention, size_t room, char model[], ch
                           attention->type->name, attention->file[0] ? " with weights" : "", (double)attention->beta,
                           value, heads));
   PetscCall(AttentionEngineBrief(attention, room, accuracy));
+  if (strcmp(AttentionEnergyUnit((attention->gauge ? attention->gauge : attention)->beta), "1"))
+    PetscCall(PetscStrlcat(accuracy, "; energy as E_beta e^{-beta}", room));
   PetscFunctionReturn(0);
 }
 

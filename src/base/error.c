@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/patience.h"
+
 /* Exit codes are a fixed contract: scripts and batch systems tell bad input from a failed run by them. */
 enum { EXIT_OK = 0, EXIT_RUNTIME = 1, EXIT_INPUT = 2, EXIT_STOPPED = 85 };
 
@@ -114,6 +116,7 @@ PetscErrorCode ErrorMeet(PetscErrorCode code) {
    * launcher does that by SIGTERM, which checkpoints may have taken over. */
   patience = GRACE + (rank ? 1 + 0.25 * (rank % 16) : 0);
   if (end == EXIT_INPUT) (void)signal(SIGTERM, SIG_DFL);
+  (void)PatienceEnter("the end of the run");
   while (!met) {
     (void)nanosleep(&nap, NULL);
     PetscCallMPI(MPI_Test(&request, &met, MPI_STATUS_IGNORE));
@@ -121,6 +124,7 @@ PetscErrorCode ErrorMeet(PetscErrorCode code) {
     if (rank) Speak();
     MPI_Abort(PETSC_COMM_WORLD, end);
   }
+  PatienceLeave(NULL);
   if (first == rank && rank) Speak();
   PetscCallMPI(MPI_Comm_free(&meeting));
   PetscFunctionReturn(0);

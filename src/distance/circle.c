@@ -35,33 +35,33 @@ static PetscErrorCode CircleLine(Tokens tokens, Line *line) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode CircleLines(Tokens mu, Tokens nu, Line *a, Line *b, PetscInt64 *shift) {
+PetscErrorCode CircleLines(Tokens mu, Tokens nu, LinePair *pair, PetscInt64 *shift) {
   TokensLayout layout;
+  Line a, b;
 
   PetscFunctionBeginUser;
   PetscCall(DistanceCheck(mu, nu));
   PetscCall(TokensGetLayout(mu, &layout));
   PetscCheck(layout.dim == 2, layout.comm, PETSC_ERR_USER_INPUT,
              "tokens_dim = %" PetscInt_FMT ": transport on the circle needs 2", layout.dim);
-  PetscCall(CircleLine(mu, a));
-  PetscCall(CircleLine(nu, b));
-  PetscCall(LineMeet(a, b));
-  PetscCall(LineBestShift(a, b, shift));
+  PetscCall(CircleLine(mu, &a));
+  PetscCall(CircleLine(nu, &b));
+  PetscCall(LinePairCreate(&a, &b, pair));
+  PetscCall(LineBestShift(pair, shift));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode DistanceCircle(Tokens mu, Tokens nu, PetscReal *geodesic, PetscReal *chordal) {
   static PetscLogEvent event;
-  Line a, b;
   PetscInt64 shift;
+  LinePair pair;
 
   PetscFunctionBeginUser;
   PetscCall(LogEvent("DistCircle", &event));
   PetscCall(PetscLogEventBegin(event, NULL, NULL, NULL, NULL));
-  PetscCall(CircleLines(mu, nu, &a, &b, &shift));
-  PetscCall(LineCost(&a, &b, shift, 2 * PETSC_PI / (PetscReal)LINE_LAP, geodesic, chordal));
-  PetscCall(LineDestroy(&a));
-  PetscCall(LineDestroy(&b));
+  PetscCall(CircleLines(mu, nu, &pair, &shift));
+  PetscCall(LineCost(&pair, shift, 2 * PETSC_PI / (PetscReal)LINE_LAP, geodesic, chordal));
+  PetscCall(LinePairDestroy(&pair));
   PetscCall(PetscLogEventEnd(event, NULL, NULL, NULL, NULL));
   PetscFunctionReturn(0);
 }

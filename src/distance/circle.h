@@ -6,6 +6,6 @@
 
 /* The measures as lines of angles that have met, a the one of more atoms, and the best shift for angles squared. User
  * input error unless d = 2. Collective. */
-PetscErrorCode CircleLines(Tokens mu, Tokens nu, Line *a, Line *b, PetscInt64 *shift);
+PetscErrorCode CircleLines(Tokens mu, Tokens nu, LinePair *pair, PetscInt64 *shift);
 
 #endif

@@ -26,11 +26,11 @@
 #define ROUNDING 1e-11
 #define GROUPS   1024
 
-static PetscErrorCode IsOptimal(const Line *mu, const Line *nu, PetscInt64 shift, PetscBool *optimal) {
+static PetscErrorCode IsOptimal(LinePair *pair, PetscInt64 shift, PetscBool *optimal) {
   PetscReal widest, turn;
 
   PetscFunctionBeginUser;
-  PetscCall(LineExtent(mu, nu, shift, UNIT, &widest, &turn));
+  PetscCall(LineExtent(pair, shift, UNIT, &widest, &turn));
   *optimal = (PetscBool)(widest < PETSC_PI / 2 && 4 * cos(widest) > turn + MARGIN);
   PetscFunctionReturn(0);
 }
@@ -59,14 +59,14 @@ static PetscErrorCode Solve(MPI_Comm comm, const SimplexSide *from, const Simple
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Exactly(Line *mu, const Line *nu, PetscInt64 shift, PetscReal *w2sq) {
+static PetscErrorCode Exactly(LinePair *pair, PetscInt64 shift, PetscReal *w2sq) {
   SimplexSide from, to;
 
   PetscFunctionBeginUser;
-  PetscCall(LineGather(mu));
-  PetscCall(SideOfAtoms(nu, LineFirst(nu, shift), &from)); /* the fewer: the method scans their rows */
-  PetscCall(SideOfAtoms(mu, 0, &to));
-  PetscCall(Solve(mu->comm, &from, &to, w2sq));
+  PetscCall(LineGather(&pair->mu));
+  PetscCall(SideOfAtoms(&pair->seen, LineFirst(pair, shift), &from)); /* the fewer: the method scans their rows */
+  PetscCall(SideOfAtoms(&pair->mu, 0, &to));
+  PetscCall(Solve(pair->mu.comm, &from, &to, w2sq));
   PetscCall(SimplexSideDestroy(&from));
   PetscCall(SimplexSideDestroy(&to));
   PetscFunctionReturn(0);
@@ -106,14 +106,14 @@ static PetscErrorCode SideOfGroups(const Line *line, PetscBool whole, SimplexSid
 }
 
 /* Narrows *low .. *high. */
-static PetscErrorCode Bounds(const Line *mu, const Line *nu, PetscReal *low, PetscReal *high) {
+static PetscErrorCode Bounds(const LinePair *pair, PetscReal *low, PetscReal *high) {
   PetscReal spreads[2], w2sq;
   SimplexSide from, to;
 
   PetscFunctionBeginUser;
-  PetscCall(SideOfGroups(mu, PETSC_FALSE, &from, &spreads[0]));
-  PetscCall(SideOfGroups(nu, PETSC_TRUE, &to, &spreads[1]));
-  PetscCall(Solve(mu->comm, &from, &to, &w2sq));
+  PetscCall(SideOfGroups(&pair->mu, PETSC_FALSE, &from, &spreads[0]));
+  PetscCall(SideOfGroups(pair->whole ? &pair->seen : &pair->nu, pair->whole, &to, &spreads[1]));
+  PetscCall(Solve(pair->mu.comm, &from, &to, &w2sq));
   const PetscReal w = sqrt(w2sq), off = sqrt(spreads[0]) + sqrt(spreads[1]) + sqrt(ROUNDING);
   *low = PetscMax(*low, PetscSqr(PetscMax(w - off, 0)));
   *high = PetscMin(*high, PetscSqr(w + off));
@@ -127,27 +127,26 @@ PetscErrorCode DistanceCircleTransport(Tokens mu, Tokens nu, PetscReal *low, Pet
   PetscReal geodesic, angles;
   PetscInt64 best, shift;
   PetscBool optimal;
-  Line a, b;
+  LinePair pair;
 
   PetscFunctionBeginUser;
   PetscCall(LogEvent("DistCircle", &event));
   PetscCall(PetscLogEventBegin(event, NULL, NULL, NULL, NULL));
-  PetscCall(CircleLines(mu, nu, &a, &b, &best));
-  PetscCall(LineCost(&a, &b, best, UNIT, &geodesic, high));
+  PetscCall(CircleLines(mu, nu, &pair, &best));
+  PetscCall(LineCost(&pair, best, UNIT, &geodesic, high));
   shift = best;
-  PetscCall(LineChordShift(&a, &b, &shift, &optimal));
-  if (optimal && shift != best) PetscCall(LineCost(&a, &b, shift, UNIT, &angles, high));
-  if (optimal) PetscCall(IsOptimal(&a, &b, shift, &optimal));
+  PetscCall(LineChordShift(&pair, &shift, &optimal));
+  if (optimal && shift != best) PetscCall(LineCost(&pair, shift, UNIT, &angles, high));
+  if (optimal) PetscCall(IsOptimal(&pair, shift, &optimal));
   *low = *high;
-  if (!optimal && a.count * b.count <= DISTANCE_CIRCLE_PAIRS) {
-    PetscCall(Exactly(&a, &b, best, high));
+  if (!optimal && pair.mu.count * pair.nu.count <= DISTANCE_CIRCLE_PAIRS) {
+    PetscCall(Exactly(&pair, best, high));
     *low = *high;
   } else if (!optimal) { /* a chord is at least 2/pi of its arc */
     *low = 4 / (PETSC_PI * PETSC_PI) * geodesic * (1 - ROUNDING);
-    PetscCall(Bounds(&a, &b, low, high));
+    PetscCall(Bounds(&pair, low, high));
   }
-  PetscCall(LineDestroy(&a));
-  PetscCall(LineDestroy(&b));
+  PetscCall(LinePairDestroy(&pair));
   PetscCall(PetscLogEventEnd(event, NULL, NULL, NULL, NULL));
   PetscFunctionReturn(0);
 }

@@ -2,17 +2,18 @@
 
 #include "distance/cloud.h"
 
-static PetscErrorCode Gather(MPI_Comm comm, const double *mine, PetscInt n, PetscInt from, double *all) {
-  PetscMPIInt size, *counts, *starts, place[2];
+/* Of `units` of `each` numbers, which the ranks share evenly, those of this rank to all. */
+static PetscErrorCode Gather(MPI_Comm comm, PetscInt units, PetscInt each, const double *mine, double *all) {
+  PetscMPIInt rank, size, *counts, *starts;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscMPIIntCast(n, &place[0]));
-  PetscCall(PetscMPIIntCast(from, &place[1]));
+  PetscCallMPI(MPI_Comm_rank(comm, &rank));
   PetscCallMPI(MPI_Comm_size(comm, &size));
-  PetscCall(PetscMalloc2(size, &counts, size, &starts));
-  PetscCallMPI(MPI_Allgather(&place[0], 1, MPI_INT, counts, 1, MPI_INT, comm));
-  PetscCallMPI(MPI_Allgather(&place[1], 1, MPI_INT, starts, 1, MPI_INT, comm));
-  PetscCallMPI(MPI_Allgatherv(mine, place[0], MPI_DOUBLE, all, counts, starts, MPI_DOUBLE, comm));
+  PetscCall(PetscMalloc2(size, &counts, size + 1, &starts));
+  for (PetscMPIInt r = 0; r <= size; r++)
+    PetscCall(PetscMPIIntCast(TokensFirstBlock(units, r, size) * each, &starts[r]));
+  for (PetscMPIInt r = 0; r < size; r++) counts[r] = starts[r + 1] - starts[r];
+  PetscCallMPI(MPI_Allgatherv(mine, counts[rank], MPI_DOUBLE, all, counts, starts, MPI_DOUBLE, comm));
   PetscCall(PetscFree2(counts, starts));
   PetscFunctionReturn(0);
 }
@@ -38,9 +39,9 @@ PetscErrorCode CloudCreate(Tokens tokens, Cloud *cloud) {
   cloud->to = 8 * TokensFirstBlock(cloud->rows / 8, rank + 1, size);
   PetscCall(PetscMalloc2(layout.blocks * length, &cloud->x, cloud->rows, &cloud->weights));
   PetscCall(VecGetArrayRead(positions, &x));
-  PetscCall(Gather(layout.comm, x, layout.owned * length, layout.first * length, cloud->x));
+  PetscCall(Gather(layout.comm, layout.blocks, length, x, cloud->x));
   PetscCall(VecRestoreArrayRead(positions, &x));
-  PetscCall(Gather(layout.comm, weights, layout.owned * layout.block, layout.first * layout.block, cloud->weights));
+  PetscCall(Gather(layout.comm, layout.blocks, layout.block, weights, cloud->weights));
   PetscFunctionReturn(0);
 }
 
@@ -56,7 +57,7 @@ PetscErrorCode CloudShare(const Cloud *cloud, double *values) {
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc1(cloud->to - cloud->from, &mine));
   PetscCall(PetscArraycpy(mine, values + cloud->from, cloud->to - cloud->from));
-  PetscCall(Gather(cloud->comm, mine, cloud->to - cloud->from, cloud->from, values));
+  PetscCall(Gather(cloud->comm, cloud->rows / 8, 8, mine, values));
   PetscCall(PetscFree(mine));
   PetscFunctionReturn(0);
 }
@@ -67,27 +68,29 @@ void CloudToken(const Cloud *cloud, PetscInt row, double *x) {
   for (PetscInt c = 0; c < cloud->dim; c++) x[c] = from[c * cloud->block];
 }
 
+VMATH(Exp, vexp(t))
+
 /* sum_j w_j e^{...} over a block of b, for the row with components x (stride apart). */
 static double BlockSum(const Cloud *b, PetscInt block, PetscReal rate, const double *x, PetscInt stride) {
   const PetscInt B = b->block;
   const double *restrict y = b->x + (size_t)block * b->dim * B, *restrict w = b->weights + (size_t)block * B;
-  double exponent[TOKENS_BLOCK], sum = 0;
+  double exponent[TOKENS_BLOCK] = {0}, sum = 0;
 
   /* |x - y|^2 = sum of squares: exact zeros on the diagonal and no cancellation between near tokens. */
-#pragma omp simd
-  for (PetscInt t = 0; t < B; t++) exponent[t] = 0;
   for (PetscInt c = 0; c < b->dim; c++) {
     const double *restrict yc = y + c * B;
     const double xc = x[c * stride];
 #pragma omp simd
     for (PetscInt t = 0; t < B; t++) exponent[t] += (xc - yc[t]) * (xc - yc[t]);
   }
-#pragma omp simd reduction(+ : sum)
+#pragma omp simd
   for (PetscInt t = 0; t < B; t++) {
-    double e = -rate * exponent[t];
-    e = e > -700 ? e : -700; /* below, vectors of exponentials are slow */
-    sum += w[t] * exp(w[t] > 0 ? e : 0);
+    const double e = -rate * exponent[t];
+    exponent[t] = w[t] > 0 ? (e > -700 ? e : -700) : 0; /* below, vectors of exponentials are slow */
   }
+  Exp(B, exponent, exponent);
+#pragma omp simd reduction(+ : sum)
+  for (PetscInt t = 0; t < B; t++) sum += w[t] * exponent[t];
   return sum;
 }
 

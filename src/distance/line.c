@@ -1,7 +1,6 @@
 #include "base/vmath.h"
 
 #include "distance/line.h"
-#include "distance/line_sort.h"
 
 #include <chorale/sum.h>
 
@@ -28,134 +27,29 @@ static PetscErrorCode SumReduce(MPI_Comm comm, Sum *sum, PetscReal *value) {
   PetscFunctionReturn(0);
 }
 
-/* The masses of this rank's sorted atoms added up, from all atoms before them. Rounded weights do not add up to exactly
- * LINE_ONE; the lack is spread in proportion, which leaves equal weights equal. */
-static PetscErrorCode Accumulate(Line *line) {
-  PetscInt64 mine = 0, before = 0, total;
-  PetscReal lack;
-
-  PetscFunctionBeginUser;
-  for (PetscInt64 i = 0; i < line->n; i++) mine += line->atoms[i].mass;
-  PetscCallMPI(MPI_Scan(&mine, &before, 1, MPIU_INT64, MPI_SUM, line->comm));
-  before -= mine;
-  PetscCallMPI(MPI_Allreduce(&mine, &total, 1, MPIU_INT64, MPI_SUM, line->comm));
-  PetscCallMPI(MPI_Allreduce(&line->n, &line->count, 1, MPIU_INT64, MPI_SUM, line->comm));
-  PetscCheck(total > 0, line->comm, PETSC_ERR_ARG_OUTOFRANGE, "tokens without weights");
-  lack = (PetscReal)(LINE_ONE - total) / (PetscReal)total;
-  line->begin = before + SumRound((PetscReal)before, lack);
-  for (PetscInt64 i = 0; i < line->n; i++) {
-    before += line->atoms[i].mass;
-    line->atoms[i].mass = before + SumRound((PetscReal)before, lack);
-  }
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode LineCreate(Tokens tokens, const PetscInt64 *places, Line *line) {
-  const double *weights;
-  TokensLayout layout;
-
-  PetscFunctionBeginUser;
-  PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(TokensGetWeights(tokens, &weights));
-  *line = (Line){.comm = layout.comm};
-  PetscCall(PetscMalloc1((size_t)layout.owned * layout.block, &line->atoms));
-  for (PetscInt b = 0; b < layout.owned; b++) {
-    const PetscInt filled = TokensFilled(&layout, b);
-
-    for (PetscInt t = 0; t < filled; t++) {
-      const PetscInt64 mass = SumRound(weights[b * layout.block + t], (PetscReal)LINE_ONE);
-      if (mass > 0) line->atoms[line->n++] = (Atom){places[t], mass};
-    }
-    places += filled;
-  }
-  PetscCall(AtomsSort(line->comm, &line->n, &line->atoms));
-  PetscCall(Accumulate(line));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode LineGather(Line *line) {
-  PetscMPIInt size, mine, *counts, *starts;
-  MPI_Datatype type;
-  Atom *all;
-
-  PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Comm_size(line->comm, &size));
-  if (size == 1) PetscFunctionReturn(0);
-  mine = (PetscMPIInt)line->n;
-  PetscCall(PetscMalloc2(size, &counts, size + 1, &starts));
-  PetscCallMPI(MPI_Allgather(&mine, 1, MPI_INT, counts, 1, MPI_INT, line->comm));
-  starts[0] = 0;
-  for (PetscMPIInt r = 0; r < size; r++) starts[r + 1] = starts[r] + counts[r];
-  PetscCall(PetscMalloc1(line->count, &all));
-  PetscCall(AtomsType(&type));
-  PetscCallMPI(MPI_Allgatherv(line->atoms, mine, type, all, counts, starts, type, line->comm));
-  PetscCallMPI(MPI_Type_free(&type));
-  PetscCall(PetscFree2(counts, starts));
-  PetscCall(PetscFree(line->atoms));
-  line->atoms = all;
-  line->n = line->count;
-  line->begin = 0;
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode LineMeet(Line *mu, Line *nu) {
-  PetscFunctionBeginUser;
-  if (mu->count < nu->count) {
-    const Line more = *nu;
-    *nu = *mu;
-    *mu = more;
-  }
-  PetscCall(LineGather(nu));
-  PetscFunctionReturn(0);
-}
-
-PetscErrorCode LineDestroy(Line *line) {
-  PetscFunctionBeginUser;
-  PetscCall(PetscFree(line->atoms));
-  PetscFunctionReturn(0);
-}
-
-/* The first atom from i on whose quantiles reach s: the caller knows that there is one. Near i it takes few steps. */
-static PetscInt64 Seek(const Line *line, PetscInt64 i, PetscInt64 s) {
-  const Atom *atoms = line->atoms;
-  PetscInt64 step = 1, high;
-
-  if (atoms[i].mass >= s) return i;
-  for (; i + step < line->n && atoms[i + step].mass < s; step *= 2) i += step;
-  high = PetscMin(i + step, line->n - 1);
-  while (high - i > 1) {
-    const PetscInt64 middle = i + (high - i) / 2;
-    if (atoms[middle].mass < s)
-      i = middle;
-    else
-      high = middle;
-  }
-  return high;
-}
-
 /* An atom of nu gone on periodically. */
 typedef struct {
   PetscInt64 j, lap;
 } Cursor;
 
 /* The atom of nu with the quantiles just above s, s >= -2 LINE_ONE. */
-static Cursor CursorAbove(const Line *nu, PetscInt64 s) {
-  const PetscInt64 lap = (s + 2 * LINE_ONE) / LINE_ONE - 2;
-  return (Cursor){Seek(nu, 0, s - lap * LINE_ONE + 1), lap};
+static Cursor CursorAbove(const LinePair *pair, PetscInt64 s) {
+  const PetscInt64 lap = pair->whole ? (s + 2 * LINE_ONE) / LINE_ONE - 2 : 0;
+  return (Cursor){LineSeek(&pair->seen, 0, s - lap * LINE_ONE + 1), lap};
 }
 
-static inline void CursorNext(const Line *nu, Cursor *cursor) {
-  if (++cursor->j < nu->n) return;
+static inline void CursorNext(const LinePair *pair, Cursor *cursor) {
+  if (++cursor->j < pair->seen.n || !pair->whole) return;
   cursor->j = 0;
   cursor->lap++;
 }
 
-static inline PetscInt64 CursorPlace(const Line *nu, Cursor cursor) {
-  return nu->atoms[cursor.j].place + cursor.lap * LINE_LAP;
+static inline PetscInt64 CursorPlace(const LinePair *pair, Cursor cursor) {
+  return pair->seen.atoms[cursor.j].place + cursor.lap * LINE_LAP;
 }
 
-static inline PetscInt64 CursorEnd(const Line *nu, Cursor cursor) {
-  return nu->atoms[cursor.j].mass + cursor.lap * LINE_ONE;
+static inline PetscInt64 CursorEnd(const LinePair *pair, Cursor cursor) {
+  return pair->seen.atoms[cursor.j].mass + cursor.lap * LINE_ONE;
 }
 
 /* Masses that the plan moves and by how much, gathered so that sines come in vectors. */
@@ -167,6 +61,8 @@ typedef struct {
   Sum square, chord;
 } Moves;
 
+VMATH(Chord, 2 * vsin(0.5 * t))
+
 static void MovesFlush(Moves *moves) {
   double *mass = moves->mass, *by = moves->by;
 
@@ -174,28 +70,29 @@ static void MovesFlush(Moves *moves) {
   moves->n = 0;
   for (PetscInt k = 0; k < BATCH; k++) SumAdd(&moves->square, mass[k] * by[k] * by[k]);
   if (!moves->chords) return;
-#pragma omp simd
-  for (PetscInt k = 0; k < BATCH; k++) by[k] = 2 * sin(0.5 * by[k]);
+  Chord(BATCH, by, by);
   for (PetscInt k = 0; k < BATCH; k++) SumAdd(&moves->chord, mass[k] * by[k] * by[k]);
 }
 
-PetscErrorCode LineCost(const Line *mu, const Line *nu, PetscInt64 shift, PetscReal unit, PetscReal *square,
-                        PetscReal *chord) {
+PetscErrorCode LineCost(LinePair *pair, PetscInt64 shift, PetscReal unit, PetscReal *square, PetscReal *chord) {
   const PetscReal bound = 16, mass_unit = 1 / (bound * (PetscReal)LINE_ONE);
-  Cursor cursor = CursorAbove(nu, mu->begin + shift);
+  const Line *mu = &pair->mu;
   PetscInt64 s = mu->begin;
+  Cursor cursor;
   Moves moves = {.chords = chord != NULL ? PETSC_TRUE : PETSC_FALSE};
 
   PetscFunctionBeginUser;
+  PetscCall(LinePairSee(pair, shift));
+  cursor = CursorAbove(pair, mu->begin + shift);
   for (PetscInt64 i = 0; i < mu->n; i++) {
     while (s < mu->atoms[i].mass) {
-      const PetscInt64 edge = CursorEnd(nu, cursor) - shift, next = PetscMin(mu->atoms[i].mass, edge);
+      const PetscInt64 edge = CursorEnd(pair, cursor) - shift, next = PetscMin(mu->atoms[i].mass, edge);
 
       if (moves.n == BATCH) MovesFlush(&moves);
       moves.mass[moves.n] = (PetscReal)(next - s) * mass_unit;
-      moves.by[moves.n++] = (PetscReal)(mu->atoms[i].place - CursorPlace(nu, cursor)) * unit;
+      moves.by[moves.n++] = (PetscReal)(mu->atoms[i].place - CursorPlace(pair, cursor)) * unit;
       s = next;
-      if (s == edge) CursorNext(nu, &cursor);
+      if (s == edge) CursorNext(pair, &cursor);
     }
   }
   MovesFlush(&moves);
@@ -216,22 +113,24 @@ PetscErrorCode LineCost(const Line *mu, const Line *nu, PetscInt64 shift, PetscR
  *
  * It stays the same while no jump of nu passes one of mu: for shifts from a - slack[0] to a + slack[1] - 1. Of chords
  * |D| = 2 sin(D/2) the difference is 4 sin((y_{j+1} - y_j)/2) sin((y_j + y_{j+1})/2 - x). */
-static PetscErrorCode Slope(const Line *mu, const Line *nu, PetscInt64 shift, PetscBool chords, PetscReal *slope,
-                            PetscInt64 slack[2]) {
+static PetscErrorCode Slope(LinePair *pair, PetscInt64 shift, PetscBool chords, PetscReal *slope, PetscInt64 slack[2]) {
   const PetscReal unit = 1 / (PetscReal)LINE_LAP;
-  const PetscInt64 end = mu->n ? mu->atoms[mu->n - 1].mass : mu->begin;
-  Cursor cursor = CursorAbove(nu, mu->begin + shift);
+  const Line *mu = &pair->mu;
+  const PetscInt64 end = LineEnd(mu);
   PetscInt64 i = 0, s;
   Sum sum = {{0, 0}};
+  Cursor cursor;
 
   PetscFunctionBeginUser;
+  PetscCall(LinePairSee(pair, shift));
+  cursor = CursorAbove(pair, mu->begin + shift);
   slack[0] = slack[1] = 2 * LINE_ONE;
-  while ((s = CursorEnd(nu, cursor) - shift) <= end) {
-    const PetscInt64 y = CursorPlace(nu, cursor);
+  while ((s = CursorEnd(pair, cursor) - shift) <= end) {
+    const PetscInt64 y = CursorPlace(pair, cursor);
 
-    i = Seek(mu, i, s);
-    CursorNext(nu, &cursor);
-    const PetscReal jump = (PetscReal)(CursorPlace(nu, cursor) - y) * unit;
+    i = LineSeek(mu, i, s);
+    CursorNext(pair, &cursor);
+    const PetscReal jump = (PetscReal)(CursorPlace(pair, cursor) - y) * unit;
     const PetscReal twice = (PetscReal)(y - mu->atoms[i].place) * 2 * unit + jump;
     const PetscReal change = chords ? 4 * sin(PETSC_PI * jump) * sin(PETSC_PI * twice) : jump * twice;
     SumAdd(&sum, change * 0x1p-5); /* |twice| <= 7, 4 sin(pi jump) <= 13 jump, and the jumps add up to at most 1 + 1 */
@@ -244,8 +143,7 @@ static PetscErrorCode Slope(const Line *mu, const Line *nu, PetscInt64 shift, Pe
 }
 
 /* The first shift above low whose right derivative is not negative: that of low is negative, that of high is not. */
-static PetscErrorCode Bisect(const Line *mu, const Line *nu, PetscBool chords, PetscInt64 low, PetscInt64 high,
-                             PetscInt64 *shift) {
+static PetscErrorCode Bisect(LinePair *pair, PetscBool chords, PetscInt64 low, PetscInt64 high, PetscInt64 *shift) {
   PetscInt64 slack[2];
 
   PetscFunctionBeginUser;
@@ -253,7 +151,7 @@ static PetscErrorCode Bisect(const Line *mu, const Line *nu, PetscBool chords, P
     const PetscInt64 middle = low + (high - low) / 2;
     PetscReal slope;
 
-    PetscCall(Slope(mu, nu, middle, chords, &slope, slack));
+    PetscCall(Slope(pair, middle, chords, &slope, slack));
     if (slope >= 0)
       high = PetscMax(middle - slack[0], low + 1);
     else
@@ -263,22 +161,46 @@ static PetscErrorCode Bisect(const Line *mu, const Line *nu, PetscBool chords, P
   PetscFunctionReturn(0);
 }
 
+/* Narrows low .. high, most often to a little around 0: a pair that sees a part of nu fetches few of them. Sums are of
+ * monotone terms, so the sign of the derivative changes once and the shift found does not depend on the way. */
+static PetscErrorCode Narrow(LinePair *pair, PetscInt64 *low, PetscInt64 *high) {
+  PetscInt64 slack[2], step = (pair->high - pair->low) / 2;
+  PetscReal slope;
+  PetscBool above; /* the shift lies above the nearer of low and high */
+
+  PetscFunctionBeginUser;
+  PetscCall(Slope(pair, -step, PETSC_FALSE, &slope, slack));
+  above = slope < 0 ? PETSC_TRUE : PETSC_FALSE;
+  *(above ? low : high) = -step;
+  for (step *= above ? 1 : 8; step < LINE_ONE; step *= 8) {
+    const PetscInt64 end = above ? step : -step;
+
+    PetscCall(Slope(pair, end, PETSC_FALSE, &slope, slack));
+    *(slope < 0 ? low : high) = end;
+    if ((slope < 0) != above) break;
+  }
+  PetscFunctionReturn(0);
+}
+
 /* The cost is convex in the shift (Delon, Salomon, Sobolevski 2010) and linear between integers. At LINE_ONE all of nu
  * lies ahead of mu and at -LINE_ONE behind. */
-PetscErrorCode LineBestShift(const Line *mu, const Line *nu, PetscInt64 *shift) {
+PetscErrorCode LineBestShift(LinePair *pair, PetscInt64 *shift) {
+  PetscInt64 low = -LINE_ONE, high = LINE_ONE;
+
   PetscFunctionBeginUser;
-  PetscCall(Bisect(mu, nu, PETSC_FALSE, -LINE_ONE, LINE_ONE, shift));
+  if (!pair->whole) PetscCall(Narrow(pair, &low, &high));
+  PetscCall(Bisect(pair, PETSC_FALSE, low, high, shift));
   PetscFunctionReturn(0);
 }
 
 /* Steps away from *shift double until the derivative has the other sign. */
-PetscErrorCode LineChordShift(const Line *mu, const Line *nu, PetscInt64 *shift, PetscBool *found) {
+PetscErrorCode LineChordShift(LinePair *pair, PetscInt64 *shift, PetscBool *found) {
   const PetscInt64 begin = *shift;
   PetscInt64 ends[2] = {begin - 1, begin}, slack[2];
   PetscReal slopes[2];
 
   PetscFunctionBeginUser;
-  for (int i = 0; i < 2; i++) PetscCall(Slope(mu, nu, ends[i], PETSC_TRUE, &slopes[i], slack));
+  for (int i = 0; i < 2; i++) PetscCall(Slope(pair, ends[i], PETSC_TRUE, &slopes[i], slack));
   *found = PETSC_TRUE;
   if (slopes[0] <= 0 && slopes[1] >= 0) PetscFunctionReturn(0);
   const PetscBool up = (PetscBool)(slopes[1] < 0);
@@ -287,14 +209,14 @@ PetscErrorCode LineChordShift(const Line *mu, const Line *nu, PetscInt64 *shift,
     if (!*found) PetscFunctionReturn(0);
     ends[!up] = ends[up];
     ends[up] = begin + (up ? step : -step);
-    PetscCall(Slope(mu, nu, ends[up], PETSC_TRUE, &slopes[up], slack));
+    PetscCall(Slope(pair, ends[up], PETSC_TRUE, &slopes[up], slack));
   }
-  PetscCall(Bisect(mu, nu, PETSC_TRUE, ends[0], ends[1], shift));
+  PetscCall(Bisect(pair, PETSC_TRUE, ends[0], ends[1], shift));
   PetscFunctionReturn(0);
 }
 
-PetscInt64 LineFirst(const Line *nu, PetscInt64 shift) {
-  return CursorAbove(nu, shift).j;
+PetscInt64 LineFirst(const LinePair *pair, PetscInt64 shift) {
+  return CursorAbove(pair, shift).j;
 }
 
 /* What ranks tell each other: the first atom of their piece. */
@@ -304,18 +226,19 @@ typedef struct {
 } Border;
 
 /* reach[n]: the largest displacement of each atom of mu, in units. */
-static void Reaches(const Line *mu, const Line *nu, PetscInt64 shift, PetscReal unit, double *reach) {
-  Cursor cursor = CursorAbove(nu, mu->begin + shift);
+static void Reaches(const LinePair *pair, PetscInt64 shift, PetscReal unit, double *reach) {
+  const Line *mu = &pair->mu;
+  Cursor cursor = CursorAbove(pair, mu->begin + shift);
   PetscInt64 s = mu->begin;
 
   for (PetscInt64 i = 0; i < mu->n; i++) {
     reach[i] = 0;
     while (s < mu->atoms[i].mass) {
-      const PetscInt64 edge = CursorEnd(nu, cursor) - shift;
+      const PetscInt64 edge = CursorEnd(pair, cursor) - shift;
 
-      reach[i] = PetscMax(reach[i], fabs((PetscReal)(mu->atoms[i].place - CursorPlace(nu, cursor)) * unit));
+      reach[i] = PetscMax(reach[i], fabs((PetscReal)(mu->atoms[i].place - CursorPlace(pair, cursor)) * unit));
       s = PetscMin(mu->atoms[i].mass, edge);
-      if (s == edge) CursorNext(nu, &cursor);
+      if (s == edge) CursorNext(pair, &cursor);
     }
   }
 }
@@ -340,15 +263,16 @@ static PetscErrorCode Next(const Line *mu, const double *reach, Border *next) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode LineExtent(const Line *mu, const Line *nu, PetscInt64 shift, PetscReal unit, PetscReal *widest,
-                          PetscReal *turn) {
-  double *reach;
+PetscErrorCode LineExtent(LinePair *pair, PetscInt64 shift, PetscReal unit, PetscReal *widest, PetscReal *turn) {
+  const Line *mu = &pair->mu;
   Border next = {0, 0, 0};
   Sum sum = {{0, 0}};
+  double *reach;
 
   PetscFunctionBeginUser;
+  PetscCall(LinePairSee(pair, shift));
   PetscCall(PetscMalloc1(mu->n, &reach));
-  Reaches(mu, nu, shift, unit, reach);
+  Reaches(pair, shift, unit, reach);
   PetscCall(Next(mu, reach, &next));
   *widest = 0;
   for (PetscInt64 i = 0; i < mu->n; i++) {

@@ -29,28 +29,44 @@ typedef struct {
  * Collective. */
 PetscErrorCode LineCreate(Tokens tokens, const PetscInt64 *places, Line *line);
 PetscErrorCode LineDestroy(Line *line);
-/* Makes nu the one with fewer atoms, by exchanging the two, and puts all of it on every rank. Collective. */
-PetscErrorCode LineMeet(Line *mu, Line *nu);
 /* All atoms of a line on every rank. Collective. */
 PetscErrorCode LineGather(Line *line);
 
-/* The functions below need LineMeet(mu, nu) before. The plan with shift a joins the quantile s of mu with the quantile
- * s + a of nu; beyond its ends nu goes on periodically, with the period LINE_LAP in place and LINE_ONE in mass. */
+/* Two measures, nu the one with fewer atoms. The plan with shift a joins the quantile s of mu with the quantile s + a
+ * of nu; beyond its ends nu goes on periodically, with the period LINE_LAP in place and LINE_ONE in mass. */
+typedef struct {
+  Line mu, nu;
+  Line seen;       /* the atoms of nu that this rank's quantiles of mu meet, and the next, on and on beyond its ends */
+  PetscBool whole; /* seen is all of nu, once */
+  PetscInt64 low, high; /* shifts that seen is good for */
+  PetscInt64 *ends;     /* [size][2]: quantiles of mu on each rank */
+} LinePair;
+
+/* The lines are the pair's from now on. Collective, as all below. */
+PetscErrorCode LinePairCreate(Line *mu, Line *nu, LinePair *pair);
+PetscErrorCode LinePairDestroy(LinePair *pair);
+/* Fetches what the plans with this shift and some around it need. */
+PetscErrorCode LinePairSee(LinePair *pair, PetscInt64 shift);
 
 /* Cost of the plan, sum of mass (unit D)^2 over its displacements D, and, unless NULL, of its chords on the circle of
- * radius 1, sum of mass (2 sin(unit D / 2))^2. Both must be below 16. Collective. */
-PetscErrorCode LineCost(const Line *mu, const Line *nu, PetscInt64 shift, PetscReal unit, PetscReal *square,
-                        PetscReal *chord);
-/* The shift with the least cost. Collective. */
-PetscErrorCode LineBestShift(const Line *mu, const Line *nu, PetscInt64 *shift);
+ * radius 1, sum of mass (2 sin(unit D / 2))^2. Both must be below 16. */
+PetscErrorCode LineCost(LinePair *pair, PetscInt64 shift, PetscReal unit, PetscReal *square, PetscReal *chord);
+/* The shift with the least cost. */
+PetscErrorCode LineBestShift(LinePair *pair, PetscInt64 *shift);
 /* On the circle, from a shift near it, often that itself: one at which the cost of chords has a local minimum among the
- * shifts; *found false when there is none within a quarter of the mass. Collective. */
-PetscErrorCode LineChordShift(const Line *mu, const Line *nu, PetscInt64 *shift, PetscBool *found);
+ * shifts; *found false when there is none within a quarter of the mass. */
+PetscErrorCode LineChordShift(LinePair *pair, PetscInt64 *shift, PetscBool *found);
 /* Of the plan, in units: the largest displacement `widest` = max |D|, and `turn`, the integral over the circle of
- * sin |D(x)| (of the larger of both ends in gaps of mu), infinite where |D| reaches a quarter turn. Collective. */
-PetscErrorCode LineExtent(const Line *mu, const Line *nu, PetscInt64 shift, PetscReal unit, PetscReal *widest,
-                          PetscReal *turn);
-/* The atom of nu that the plan joins with the quantiles of mu from 0 on. */
-PetscInt64 LineFirst(const Line *nu, PetscInt64 shift);
+ * sin |D(x)| (of the larger of both ends in gaps of mu), infinite where |D| reaches a quarter turn. */
+PetscErrorCode LineExtent(LinePair *pair, PetscInt64 shift, PetscReal unit, PetscReal *widest, PetscReal *turn);
+/* The atom of nu that the plan joins with the quantiles of mu from 0 on; the pair is to see the whole of nu. */
+PetscInt64 LineFirst(const LinePair *pair, PetscInt64 shift);
+
+/* The first atom from i on whose quantiles reach s: the caller knows that there is one. Near i it takes few steps. */
+PetscInt64 LineSeek(const Line *line, PetscInt64 i, PetscInt64 s);
+/* The end of the piece's quantiles. */
+static inline PetscInt64 LineEnd(const Line *line) {
+  return line->n ? line->atoms[line->n - 1].mass : line->begin;
+}
 
 #endif

@@ -60,15 +60,15 @@ static PetscErrorCode Project(Tokens tokens, const double *theta, Line *line) {
 }
 
 static PetscErrorCode Slice(Tokens mu, Tokens nu, const double *theta, PetscReal *w2sq) {
+  LinePair pair;
   Line a, b;
 
   PetscFunctionBeginUser;
   PetscCall(Project(mu, theta, &a));
   PetscCall(Project(nu, theta, &b));
-  PetscCall(LineMeet(&a, &b));
-  PetscCall(LineCost(&a, &b, 0, 1 / PLACES, w2sq, NULL));
-  PetscCall(LineDestroy(&a));
-  PetscCall(LineDestroy(&b));
+  PetscCall(LinePairCreate(&a, &b, &pair));
+  PetscCall(LineCost(&pair, 0, 1 / PLACES, w2sq, NULL));
+  PetscCall(LinePairDestroy(&pair));
   PetscFunctionReturn(0);
 }
 

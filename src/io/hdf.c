@@ -5,11 +5,34 @@
 #include <semaphore.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#define PATIENCE 10.0 /* seconds; the run ends with the same failure however soon others come */
 
 PetscErrorCode HdfAgree(MPI_Comm comm, PetscBool *ok) {
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, ok, 1, MPIU_BOOL, MPI_LAND, comm));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode HdfAgreeWritten(Hdf hdf, PetscBool *ok) {
+  static PetscBool mine, all; /* may be in use until the end */
+  const struct timespec nap = {.tv_nsec = 1000000};
+  const double start = MPI_Wtime();
+  MPI_Request request;
+  int met = 0;
+
+  PetscFunctionBeginUser;
+  mine = *ok;
+  PetscCallMPI(MPI_Iallreduce(&mine, &all, 1, MPIU_BOOL, MPI_LAND, hdf->comm, &request));
+  if (*ok) PetscCallMPI(MPI_Wait(&request, MPI_STATUS_IGNORE));
+  while (!*ok && !met && !hdf->alone) {
+    PetscCallMPI(MPI_Test(&request, &met, MPI_STATUS_IGNORE));
+    if (!met && MPI_Wtime() - start > PATIENCE) hdf->alone = PETSC_TRUE;
+    if (!met) (void)nanosleep(&nap, NULL);
+  }
+  if (!hdf->alone) *ok = all;
   PetscFunctionReturn(0);
 }
 
@@ -123,8 +146,8 @@ PetscErrorCode HdfOpen(MPI_Comm comm, const char *path, const char *mode, const 
     hdf->file = H5Fopen(path, mode[1] == '+' ? H5F_ACC_RDWR : H5F_ACC_RDONLY, access);
   H5Pclose(access);
   ok = hdf->file >= 0 ? PETSC_TRUE : PETSC_FALSE;
-  PetscCall(HdfAgree(hdf->comm, &ok));
   *handle = hdf;
+  PetscCall(create ? HdfAgreeWritten(hdf, &ok) : HdfAgree(hdf->comm, &ok));
   if (!ok) {
     PetscCall(HdfClose(handle));
     SETERRQ(comm, PETSC_ERR_FILE_OPEN, "%s: cannot open on all ranks", path);
@@ -146,9 +169,9 @@ PetscErrorCode HdfClose(Hdf *handle) {
     if (H5Fclose(hdf->file) < 0) ok = PETSC_FALSE;
     hdf->file = H5I_INVALID_HID;
   }
-  PetscCall(HdfAgree(hdf->comm, &ok));
+  if (!hdf->alone) PetscCall(HdfAgreeWritten(hdf, &ok));
   if (!ok) reason = HdfReason(hdf);
-  PetscCallMPI(MPI_Comm_free(&hdf->comm));
+  if (!hdf->alone) PetscCallMPI(MPI_Comm_free(&hdf->comm));
   PetscCall(PetscStrncpy(path, hdf->path, sizeof(path)));
   PetscCall(PetscFree(hdf));
   PetscCheck(ok, PETSC_COMM_SELF, PETSC_ERR_FILE_WRITE, "%s: cannot close%s", path, reason);
@@ -160,7 +183,7 @@ PetscErrorCode HdfFlush(Hdf hdf) {
 
   PetscFunctionBeginUser;
   ok = H5Fflush(hdf->file, H5F_SCOPE_GLOBAL) >= 0 ? PETSC_TRUE : PETSC_FALSE;
-  PetscCall(HdfAgree(hdf->comm, &ok));
+  PetscCall(HdfAgreeWritten(hdf, &ok));
   PetscCheck(ok, hdf->comm, PETSC_ERR_FILE_WRITE, "%s: cannot flush%s", hdf->path, HdfReason(hdf));
   PetscFunctionReturn(0);
 }
@@ -168,15 +191,18 @@ PetscErrorCode HdfFlush(Hdf hdf) {
 /* Every link on the way must exist: HDF5 calls a missing intermediate group an error. A dangling link is as good as
  * none. */
 PetscErrorCode HdfExists(Hdf hdf, const char *path, PetscBool *exists) {
-  char *prefix, *slash;
+  const size_t room = strlen(path) + 1;
+  const char *slash;
+  char *prefix;
 
   PetscFunctionBeginUser;
   *exists = PETSC_TRUE;
-  PetscCall(PetscStrallocpy(path, &prefix));
-  for (slash = strchr(prefix + 1, '/'); *exists && slash; slash = strchr(slash + 1, '/')) {
-    *slash = '\0';
+  PetscCall(PetscMalloc1(room, &prefix));
+  PetscCall(PetscArraycpy(prefix, path, room));
+  for (slash = strchr(path + 1, '/'); *exists && slash; slash = strchr(slash + 1, '/')) {
+    prefix[slash - path] = '\0';
     if (H5Lexists(hdf->file, prefix, H5P_DEFAULT) <= 0) *exists = PETSC_FALSE;
-    *slash = '/';
+    prefix[slash - path] = '/';
   }
   if (*exists && H5Oexists_by_name(hdf->file, path, H5P_DEFAULT) <= 0) *exists = PETSC_FALSE;
   PetscCall(PetscFree(prefix));

@@ -16,6 +16,7 @@ struct _p_Hdf {
   char axis[HDF_AXES][128]; /* paths of their scales; empty for what is no scale */
   hsize_t cells[HDF_AXES], cell[HDF_AXES];
   PetscBool inside; /* a cell is chosen */
+  PetscBool alone;  /* this rank has left a call that failed, and others have not: the run is to end */
 };
 
 /* A write that HDF5 refuses is a run-time failure; metadata calls are collective and fail on all ranks alike. */
@@ -27,6 +28,9 @@ struct _p_Hdf {
 PETSC_INTERN void HdfFindEnd(Hdf hdf);
 /* ok on this rank becomes ok on every rank of comm, so that all of them fail or none. Collective. */
 PETSC_INTERN PetscErrorCode HdfAgree(MPI_Comm comm, PetscBool *ok);
+/* The same after a collective call that writes. HDF5 may let a rank whose write failed go while others wait for it
+ * inside: so that rank waits for them a while only, and then is alone with its failure, which ends all ranks. */
+PETSC_INTERN PetscErrorCode HdfAgreeWritten(Hdf hdf, PetscBool *ok);
 
 /* ": No space left on device" and the like after a write that failed; empty where the system gives no reason, and on
  * ranks that do not speak. Valid until the next call. Not collective. */

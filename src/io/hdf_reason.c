@@ -35,7 +35,7 @@ const char *HdfReason(Hdf hdf) {
   int code;
 
   reason[0] = '\0';
-  if (MPI_Comm_rank(hdf->comm, &rank) || rank) return reason; /* one rank speaks */
+  if (MPI_Comm_rank(hdf->comm, &rank) || (rank && !hdf->alone)) return reason; /* one rank speaks */
   if (hdf->file >= 0) HdfFindEnd(hdf);
   if ((code = TryWrite(hdf->path, (off_t)hdf->end)))
     (void)snprintf(reason, sizeof(reason), ": %s%s", strerror(code), code == EFBIG ? " (a limit, see ulimit -f)" : "");

@@ -154,8 +154,8 @@ static PetscBool Grow(hid_t dataset, hid_t type, hid_t space) {
   return grown;
 }
 
-/* A dataset to be filled: the one at path if it is like it or can become so, else a new one in its place, with missing
- * parents. Unwritten parts are left to the file system (zeros): HDF5 would write everything twice. */
+/* A dataset to be filled: the one at path if it is like it or can become so, else a new one, with missing parents.
+ * Unwritten parts are left to the file system (zeros): HDF5 would write all twice, as it must where it compresses. */
 static PetscErrorCode CreateDataset(Hdf hdf, const char *path, hid_t type, hid_t space, hid_t create, hid_t *dataset) {
   PetscBool exists;
   hid_t links;
@@ -189,7 +189,7 @@ static PetscErrorCode WriteSelected(Hdf hdf, const char *path, hid_t dataset, hi
   H5Pset_dxpl_mpio(transfer, H5FD_MPIO_COLLECTIVE);
   ok = H5Dwrite(dataset, type, memory, space, transfer, values ? values : &nothing) >= 0 ? PETSC_TRUE : PETSC_FALSE;
   H5Pclose(transfer);
-  PetscCall(HdfAgree(hdf->comm, &ok));
+  PetscCall(HdfAgreeWritten(hdf, &ok));
   PetscCheck(ok, hdf->comm, PETSC_ERR_FILE_WRITE, "%s: cannot write %s%s", hdf->path, path, HdfReason(hdf));
   PetscFunctionReturn(0);
 }
@@ -411,7 +411,7 @@ PetscErrorCode HdfSeriesCreate(Hdf hdf, const char *path, const HdfSeriesShape *
   series->shape = *shape;
   PetscCall(PetscStrncpy(series->path, path, sizeof(series->path)));
   create = H5Pcreate(H5P_DATASET_CREATE);
-  H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
+  H5Pset_fill_time(create, shape->deflate ? H5D_FILL_TIME_ALLOC : H5D_FILL_TIME_NEVER);
   H5Pset_chunk(create, 3, chunk);
   if (shape->deflate) {
     H5Pset_shuffle(create);

@@ -65,35 +65,68 @@ static struct {
   char crc[12];
 } inputs[INPUTS];
 
-/* On one rank: the CRC-32 of a file; nothing for what is no file, or cannot be read. */
-static void ReadCrc(const char *path, char crc[12]) {
-  struct stat status;
-  FILE *file = !stat(path, &status) && S_ISREG(status.st_mode) ? fopen(path, "rb") : NULL;
+/* Of length bytes of a file from a place on; *ok is false where they cannot be read. */
+static unsigned long CrcOfPart(const char *path, off_t begin, off_t length, int *ok) {
+  FILE *file = length ? fopen(path, "rb") : NULL;
   unsigned char *bytes = file ? malloc(PIECE) : NULL;
   unsigned long sum = 0;
-  size_t n;
 
-  while (bytes && (n = fread(bytes, 1, PIECE, file))) sum = crc32(sum, bytes, (uInt)n);
-  if (bytes && !ferror(file)) (void)snprintf(crc, 12, "%08lx", sum);
+  *ok = !length || (bytes && !fseeko(file, begin, SEEK_SET));
+  while (*ok && length) {
+    const size_t n = fread(bytes, 1, (size_t)(length < PIECE ? length : PIECE), file);
+    if (!n) *ok = 0;
+    sum = crc32(sum, bytes, (uInt)n);
+    length -= (off_t)n;
+  }
   free(bytes);
   if (file) (void)fclose(file);
+  return sum;
+}
+
+/* Where a rank's part of so many bytes begins: whole pieces. */
+static PetscInt64 PartBegin(PetscInt64 size, PetscMPIInt rank, PetscMPIInt ranks) {
+  return PetscMin(size, (size + PIECE - 1) / PIECE * rank / ranks * PIECE);
+}
+
+/* The CRC-32 of a file, each rank of a part; nothing for what is no file, or cannot be read. */
+static PetscErrorCode ReadCrc(const char *path, char crc[12]) {
+  PetscInt64 size = -1;
+  unsigned long mine, *sums;
+  PetscMPIInt rank, ranks;
+  struct stat status;
+  int ok;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
+  PetscCallMPI(MPI_Comm_size(PETSC_COMM_WORLD, &ranks));
+  if (!rank && !stat(path, &status) && S_ISREG(status.st_mode)) size = status.st_size;
+  PetscCallMPI(MPI_Bcast(&size, 1, MPIU_INT64, 0, PETSC_COMM_WORLD));
+  if (size < 0) PetscFunctionReturn(0);
+  const PetscInt64 begin = PartBegin(size, rank, ranks), end = PartBegin(size, rank + 1, ranks);
+  mine = CrcOfPart(path, (off_t)begin, (off_t)(end - begin), &ok);
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &ok, 1, MPI_INT, MPI_LAND, PETSC_COMM_WORLD));
+  PetscCall(PetscMalloc1(ranks, &sums));
+  PetscCallMPI(MPI_Gather(&mine, 1, MPI_UNSIGNED_LONG, sums, 1, MPI_UNSIGNED_LONG, 0, PETSC_COMM_WORLD));
+  for (PetscMPIInt r = 1; r < ranks && !rank; r++)
+    sums[0] = crc32_combine(sums[0], sums[r], (z_off_t)(PartBegin(size, r + 1, ranks) - PartBegin(size, r, ranks)));
+  if (!rank && ok) (void)snprintf(crc, 12, "%08lx", sums[0]);
+  PetscCallMPI(MPI_Bcast(crc, 12, MPI_CHAR, 0, PETSC_COMM_WORLD));
+  PetscCall(PetscFree(sums));
+  PetscFunctionReturn(0);
 }
 
 PetscErrorCode ProvenanceReadInputs(void) {
   const OptionKey *key;
   const char *path;
-  PetscMPIInt rank;
   PetscBool set;
   int n = 0;
 
   PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
   for (PetscInt i = 0; n < INPUTS && (key = DeckKeyGet(i)); i++) {
     if (!key->input) continue;
     PetscCall(DeckKeyValue(key, &path, &set));
     inputs[n].key = key->name;
-    if (*path && !rank) ReadCrc(path, inputs[n].crc);
-    PetscCallMPI(MPI_Bcast(inputs[n].crc, sizeof(inputs[n].crc), MPI_CHAR, 0, PETSC_COMM_WORLD));
+    if (*path) PetscCall(ReadCrc(path, inputs[n].crc));
     n++;
   }
   PetscFunctionReturn(0);

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/patience.h"
 #include "run/signals.h"
 
 const OptionKey CheckpointKeys[] = {
@@ -24,6 +25,10 @@ const OptionKey CheckpointKeys[] = {
     REAL_KEY(CheckpointOptions, wall, "checkpoint_walltime", "0", 0, 1e9, "s", .whole = PETSC_TRUE,
              .help = "Seconds after which the run is killed: it writes a checkpoint and stops in time (exit code 85); "
                      "0 for no limit."),
+    REAL_KEY(CheckpointOptions, patience, "checkpoint_patience", "auto", 0, 1e9, "s", .whole = PETSC_TRUE,
+             .words = OPTION_WORDS("auto"),
+             .help = "Seconds that a rank waits for others in one place until it takes them for lost and ends the run "
+                     "(exit code 75); 0 for ever; auto goes by the longest step, and is 15 minutes at least."),
     STRING_KEY(CheckpointOptions, stop_file, "checkpoint_stop_file", "", .shown = "(none)",
                .help = "The run writes a checkpoint and stops (exit code 85) when this file appears."),
     FLAG_KEY(CheckpointOptions, keep, "checkpoint_keep", .needs = {{"scheme_levels", "0"}},
@@ -31,7 +36,6 @@ const OptionKey CheckpointKeys[] = {
                      "longer horizon: layers_depth and layers_horizon, with checkpoint_resume."),
     {.name = NULL}};
 
-enum { TAG_SIGNAL = 1, TAG_DUE, TAG_FINISHED };
 #define PATIENCE   2    /* seconds that a signal waits for a run to begin */
 #define LOOK       0.5  /* seconds between looks at the stop file */
 #define IDLE_SLEEP 1000 /* microseconds between looks of a group without work */
@@ -80,7 +84,7 @@ static PetscErrorCode GoOn(Checkpoint checkpoint) {
   PetscErrorCode unfit;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL));
+  PetscCall(PetscPushErrorHandler(PetscReturnErrorHandler, NULL));
   unfit = CheckpointFileFind(checkpoint);
   PetscCall(PetscPopErrorHandler());
   if (unfit) checkpoint->source[0] = '\0';
@@ -162,6 +166,7 @@ PetscErrorCode CheckpointCreateCells(const CheckpointOptions *options, Output ou
   PetscCall(PetscCalloc1(made->layout.realizations, &made->step));
   if (options->resume) PetscCall(Resume(made));
   PetscCall(CheckpointCatchSignals());
+  if (!made->rank && made->layout.groups > 1) PetscCall(PetscCalloc1(made->size, &made->idle));
   made->start = made->written = made->last = MPI_Wtime();
   made->looked = -PETSC_MAX_REAL; /* a stop file may be there already */
   PetscCall(Listen(made));
@@ -186,6 +191,7 @@ PetscErrorCode CheckpointDestroy(Checkpoint *checkpoint) {
   PetscCall(PetscFree(old->entries));
   PetscCall(PetscFree(old->cells));
   PetscCall(PetscFree(old->step));
+  PetscCall(PetscFree(old->idle));
   PetscCall(PetscFree(*checkpoint));
   PetscFunctionReturn(0);
 }
@@ -247,52 +253,6 @@ PetscErrorCode CheckpointResume(Checkpoint checkpoint, PetscInt r, PetscInt *ste
   PetscFunctionReturn(0);
 }
 
-/* On rank 0: a signal that a rank caught, a group that wants a checkpoint after so many writes, one that has finished.
- */
-static void Take(Checkpoint checkpoint, int tag, int number) {
-  if (tag == TAG_SIGNAL)
-    caught = number;
-  else if (tag == TAG_FINISHED)
-    checkpoint->finished++;
-  else if (number == checkpoint->writes) /* else there was one in between */
-    checkpoint->due = PETSC_TRUE;
-}
-
-/* To rank 0, by itself too. */
-static PetscErrorCode Say(Checkpoint checkpoint, int tag, int number) {
-  PetscFunctionBeginUser;
-  if (checkpoint->rank)
-    PetscCallMPI(MPI_Send(&number, 1, MPI_INT, 0, tag, checkpoint->events));
-  else
-    Take(checkpoint, tag, number);
-  PetscFunctionReturn(0);
-}
-
-/* A signal that this rank has caught, once. */
-static PetscErrorCode SaySignal(Checkpoint checkpoint) {
-  PetscFunctionBeginUser;
-  if (!caught || checkpoint->told) PetscFunctionReturn(0);
-  checkpoint->told = PETSC_TRUE;
-  PetscCall(Say(checkpoint, TAG_SIGNAL, (int)caught));
-  PetscFunctionReturn(0);
-}
-
-/* On rank 0: what others have said. */
-static PetscErrorCode Hear(Checkpoint checkpoint) {
-  int there = checkpoint->size > 1, number;
-  MPI_Status status;
-
-  PetscFunctionBeginUser;
-  while (there) {
-    PetscCallMPI(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, checkpoint->events, &there, &status));
-    if (!there) break;
-    PetscCallMPI(
-        MPI_Recv(&number, 1, MPI_INT, status.MPI_SOURCE, status.MPI_TAG, checkpoint->events, MPI_STATUS_IGNORE));
-    Take(checkpoint, status.MPI_TAG, number);
-  }
-  PetscFunctionReturn(0);
-}
-
 /* On rank 0: why the run has to stop, if it has. due: a checkpoint is to be written, beside which a look for the stop
  * file costs nothing. */
 static PetscErrorCode FindReason(Checkpoint checkpoint, double now, PetscBool due) {
@@ -321,7 +281,8 @@ static PetscErrorCode Decide(Checkpoint checkpoint, PetscBool finished) {
 
   PetscFunctionBeginUser;
   if (!finished) CheckpointTellGrace(checkpoint, now);
-  PetscCall(Hear(checkpoint));
+  PetscCall(CheckpointHear(checkpoint));
+  if (checkpoint->signal) caught = (sig_atomic_t)checkpoint->signal;
   due = checkpoint->due || (options->interval > 0 && now - checkpoint->written >= options->interval) ||
                 (options->wall > 0 && !checkpoint->writes)
             ? PETSC_TRUE
@@ -342,7 +303,8 @@ static PetscErrorCode Look(Checkpoint checkpoint) {
   int spoken;
 
   PetscFunctionBeginUser;
-  PetscCall(SaySignal(checkpoint));
+  PetscCall(CheckpointSaySignal(checkpoint, (int)caught));
+  PetscCall(checkpoint->current < 0 ? CheckpointHear(checkpoint) : CheckpointSayAlive(checkpoint));
   PetscCallMPI(MPI_Test(&checkpoint->request, &spoken, MPI_STATUS_IGNORE));
   checkpoint->event = spoken ? checkpoint->heard : CHECKPOINT_GO;
   PetscFunctionReturn(0);
@@ -365,6 +327,7 @@ static PetscErrorCode Write(Checkpoint checkpoint) {
   most[1] = caught;
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, most, 2, MPI_DOUBLE, MPI_MAX, checkpoint->layout.world));
   checkpoint->longest = most[0];
+  PatienceLearn(PetscMax(checkpoint->longest, checkpoint->cost));
   if (!checkpoint->rank && !caught) caught = (sig_atomic_t)most[1]; /* the message that tells of it may be on its way */
   PetscFunctionReturn(0);
 }
@@ -374,6 +337,7 @@ static PetscErrorCode Act(Checkpoint checkpoint, PetscBool *stopped) {
   PetscFunctionBeginUser;
   *stopped = PETSC_FALSE;
   if (checkpoint->event == CHECKPOINT_GO) PetscFunctionReturn(0);
+  if (checkpoint->event != CHECKPOINT_DONE) PetscCall(CheckpointMeet(checkpoint));
   if (checkpoint->event != CHECKPOINT_DONE) PetscCall(Write(checkpoint));
   if (checkpoint->event == CHECKPOINT_WRITE)
     PetscCall(Listen(checkpoint));
@@ -392,8 +356,9 @@ PetscErrorCode CheckpointStep(Checkpoint checkpoint, PetscInt r, PetscInt step, 
   checkpoint->step[r] = step;
   /* a group may be the only one that still has work */
   if (before < every && checkpoint->since >= every && !checkpoint->shard)
-    PetscCall(Say(checkpoint, TAG_DUE, checkpoint->writes));
+    PetscCall(CheckpointSay(checkpoint, CHECKPOINT_SAYS_DUE, checkpoint->writes));
   checkpoint->longest = PetscMax(checkpoint->longest, now - checkpoint->last);
+  PatienceLearn(checkpoint->longest);
   checkpoint->last = now;
   if (!checkpoint->rank)
     PetscCall(Decide(checkpoint, PETSC_FALSE));
@@ -405,7 +370,7 @@ PetscErrorCode CheckpointStep(Checkpoint checkpoint, PetscInt r, PetscInt step, 
       PetscCallMPI(MPI_Wait(&checkpoint->request, MPI_STATUS_IGNORE));
     /* a shard that only listens may be the one that caught the signal */
     if (checkpoint->shard && (checkpoint->event == CHECKPOINT_GO || checkpoint->event == CHECKPOINT_WRITE))
-      PetscCall(SaySignal(checkpoint));
+      PetscCall(CheckpointSaySignal(checkpoint, (int)caught));
   }
   const PetscBool over = step == CheckpointCellOf(checkpoint, r)->steps ? PETSC_TRUE : PETSC_FALSE;
   if (over && checkpoint->options.keep && checkpoint->options.grows) PetscCall(CheckpointEndWrite(checkpoint, r));
@@ -422,7 +387,7 @@ PetscErrorCode CheckpointFinish(Checkpoint checkpoint, PetscBool *stopped) {
   if (*stopped) PetscFunctionReturn(0);
   BeginSteps(); /* a group may have none */
   checkpoint->current = -1;
-  if (!checkpoint->shard) PetscCall(Say(checkpoint, TAG_FINISHED, 0));
+  PetscCall(CheckpointBeginIdle(checkpoint));
   do {
     if (!checkpoint->rank)
       PetscCall(Decide(checkpoint, checkpoint->finished == checkpoint->layout.groups ? PETSC_TRUE : PETSC_FALSE));
@@ -431,6 +396,7 @@ PetscErrorCode CheckpointFinish(Checkpoint checkpoint, PetscBool *stopped) {
     if (checkpoint->event == CHECKPOINT_GO) (void)nanosleep(&nap, NULL);
     PetscCall(Act(checkpoint, stopped));
   } while (checkpoint->event != CHECKPOINT_DONE && checkpoint->event != CHECKPOINT_STOP);
+  CheckpointEndIdle();
   PetscFunctionReturn(0);
 }
 
@@ -438,6 +404,7 @@ PetscErrorCode CheckpointGoOn(Checkpoint checkpoint) {
   PetscFunctionBeginUser;
   checkpoint->event = CHECKPOINT_GO;
   checkpoint->finished = 0;
+  if (checkpoint->idle) PetscCall(PetscArrayzero(checkpoint->idle, checkpoint->size));
   checkpoint->last = MPI_Wtime(); /* the wait for the other groups is no step */
   PetscCall(Listen(checkpoint));
   PetscFunctionReturn(0);

@@ -160,7 +160,7 @@ PetscErrorCode CheckpointReadResults(Checkpoint checkpoint) {
   if (!checkpoint->rank) there = !access(checkpoint->output->file, F_OK);
   PetscCallMPI(MPI_Bcast(&there, 1, MPI_INT, 0, checkpoint->layout.world));
   if (!there) PetscFunctionReturn(0);
-  PetscCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL));
+  PetscCall(PetscPushErrorHandler(PetscReturnErrorHandler, NULL));
   if (ReadState(checkpoint)) checkpoint->results = RESULTS_BROKEN;
   PetscCall(PetscPopErrorHandler());
   PetscFunctionReturn(0);

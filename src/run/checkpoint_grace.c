@@ -14,7 +14,8 @@ static double Lost(const CheckpointOptions *options, double step) {
 /* The first step begins with what is done once, so that the second is measured: what a SIGTERM will cost where
  * mpirun does not wait for the end of a step. */
 void CheckpointTellGrace(Checkpoint checkpoint, double now) {
-  const char *given = getenv("OMPI_MCA_odls_base_sigkill_timeout");
+  const char *later = getenv("PRTE_MCA_odls_base_sigkill_timeout"); /* from Open MPI 5 on */
+  const char *given = later ? later : getenv("OMPI_MCA_odls_base_sigkill_timeout");
   const double grace = PetscMax(1, given ? strtod(given, NULL) : 0), step = now - checkpoint->first;
   const double lost = Lost(&checkpoint->options, step);
   char most[64] = "all that is done";

@@ -31,6 +31,15 @@ typedef struct {
 /* What rank 0 tells all ranks. */
 typedef enum { CHECKPOINT_GO, CHECKPOINT_WRITE, CHECKPOINT_STOP, CHECKPOINT_DONE } CheckpointEvent;
 
+/* What ranks tell rank 0, and rank 0 those that have nothing left to do. */
+typedef enum {
+  CHECKPOINT_SAYS_SIGNAL = 1, /* the one that a rank caught */
+  CHECKPOINT_SAYS_DUE,        /* so many writes are done, and the group wants another */
+  CHECKPOINT_SAYS_FINISHED,   /* the group has no work left */
+  CHECKPOINT_SAYS_IDLE,       /* the rank waits for the other groups */
+  CHECKPOINT_SAYS_ALIVE       /* the longest step took so many seconds */
+} CheckpointWord;
+
 /* What stands at output_file. */
 typedef enum {
   RESULTS_NONE,
@@ -76,6 +85,9 @@ struct _p_Checkpoint {
   int heard; /* buffer of request */
   int event; /* CheckpointEvent: what is to be done after this step */
   PetscBool told;
+  int signal;           /* on rank 0: that of another rank */
+  char *idle;           /* [size] on rank 0: ranks that wait for other groups; NULL where there is one */
+  double said;          /* when this rank said last that it is there */
   PetscInt64 looks;     /* of rank 0 for what is to be done, after each of its steps */
   double first;         /* the end of the first one */
   PetscMPIInt finished; /* groups, on rank 0 */
@@ -87,6 +99,20 @@ PETSC_INTERN PetscBool CheckpointIsMine(Checkpoint checkpoint, PetscInt r);
 /* /GROUP/NAME of an entry, in a sweep /GROUP/cell_00000/NAME. */
 PETSC_INTERN PetscErrorCode CheckpointPath(Checkpoint checkpoint, const CheckpointEntry *entry, const char *group,
                                            size_t room, char *path);
+
+/* To rank 0, by itself too. Not collective. */
+PETSC_INTERN PetscErrorCode CheckpointSay(Checkpoint checkpoint, CheckpointWord word, int number);
+/* A signal that this rank has caught, once; 0 for none. */
+PETSC_INTERN PetscErrorCode CheckpointSaySignal(Checkpoint checkpoint, int signal);
+/* On a group's first rank that works: that it does, now and then, where there are several groups. */
+PETSC_INTERN PetscErrorCode CheckpointSayAlive(Checkpoint checkpoint);
+/* What others have said, on rank 0, which tells those that wait now and then that it is there. */
+PETSC_INTERN PetscErrorCode CheckpointHear(Checkpoint checkpoint);
+/* This rank has no work left and waits until the other groups have none. */
+PETSC_INTERN PetscErrorCode CheckpointBeginIdle(Checkpoint checkpoint);
+PETSC_INTERN void CheckpointEndIdle(void);
+/* The groups come together, each when its step is done. Collective on the world. */
+PETSC_INTERN PetscErrorCode CheckpointMeet(Checkpoint checkpoint);
 
 /* Says after the second step where a SIGTERM would lose work. now: MPI_Wtime. On rank 0. */
 PETSC_INTERN void CheckpointTellGrace(Checkpoint checkpoint, double now);

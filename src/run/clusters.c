@@ -2,6 +2,7 @@
  * so that those of one rank are near each other, and each rank's tokens go round all ranks. Which edges a rank finds
  * depends on their number, but not the components of all edges. */
 #include "run/clusters.h"
+#include "run/forest.h"
 
 /* Tokens of a leaf lie in groups of so many, component by component: x[c * wide + t], `wide` a multiple. */
 #define WIDTH 8
@@ -257,14 +258,14 @@ static void Update(Clusters *clusters, PetscInt i) {
     clusters->whole[i] =
         clusters->whole[part] && clusters->whole[part + 1] &&
                 (some[part] < 0 || some[part + 1] < 0 ||
-                 ClustersRoot(clusters->parent, some[part]) == ClustersRoot(clusters->parent, some[part + 1]))
+                 ForestRoot(clusters->parent, some[part]) == ForestRoot(clusters->parent, some[part + 1]))
             ? PETSC_TRUE
             : PETSC_FALSE;
     return;
   }
   clusters->some[i] = box->connected ? i : n ? first : -1;
   for (PetscInt t = 1; t < n && !box->connected; t++)
-    if (ClustersRoot(clusters->parent, first + t) != ClustersRoot(clusters->parent, first)) return;
+    if (ForestRoot(clusters->parent, first + t) != ForestRoot(clusters->parent, first)) return;
   clusters->whole[i] = PETSC_TRUE;
 }
 
@@ -278,7 +279,7 @@ static PetscBool Joined(const Clusters *clusters, PetscInt a, PetscInt b) {
 
   return i < 0 || j < 0 ||
                  (clusters->whole[a] && clusters->whole[b] &&
-                  ClustersRoot(clusters->parent, i) == ClustersRoot(clusters->parent, j))
+                  ForestRoot(clusters->parent, i) == ForestRoot(clusters->parent, j))
              ? PETSC_TRUE
              : PETSC_FALSE;
 }
@@ -317,7 +318,7 @@ static void JoinLeaves(Clusters *clusters, PetscInt a, PetscInt b) {
       const PetscInt t = chosen.token[i], g = chosen.group[k];
       if (!Near(d, x + t, wide, y + g, groups, square)) continue;
       for (PetscInt l = 0; l < WIDTH; l++)
-        if (square[l] < CLUSTERS_SQUARE) ClustersJoin(clusters->parent, first + t, other + g + l);
+        if (square[l] < CLUSTERS_SQUARE) ForestJoin(clusters->parent, first + t, other + g + l);
       if (Joined(clusters, clusters->leaf[a], clusters->leaf[b])) return;
     }
 }
@@ -332,7 +333,7 @@ static void JoinAll(Clusters *clusters, PetscInt a, PetscInt b) {
     const PetscBool many = clusters->boxes->box[box].many;
     const PetscInt first = many ? box : boxes + token[both[k]], end = many ? box + 1 : boxes + token[both[k] + 1];
     for (PetscInt i = first; i < end; i++) {
-      if (one >= 0) ClustersJoin(clusters->parent, one, i);
+      if (one >= 0) ForestJoin(clusters->parent, one, i);
       one = i;
     }
   }
@@ -393,32 +394,11 @@ static void Walk(Clusters *clusters, PetscInt a, PetscInt b) {
 
 /* ---- all ranks together ---- */
 
-/* The components of the union of two graphs. */
-static void Merge(void *in, void *inout, int *len, MPI_Datatype *type) {
-  const PetscInt *other = in;
-  PetscInt *parent = inout;
-  int bytes;
-
-  (void)len; /* one forest */
-  MPI_Type_size(*type, &bytes);
-  for (PetscInt i = 0; i < bytes / (int)sizeof(PetscInt); i++) ClustersJoin(parent, i, other[i]);
-}
-
 static PetscErrorCode MergeForests(Clusters *clusters) {
-  const PetscInt n = clusters->boxes->boxes + clusters->token[clusters->leaves];
-  MPI_Datatype forest;
-  PetscMPIInt length;
-  MPI_Op merge;
-
   PetscFunctionBeginUser;
   if (clusters->size == 1) PetscFunctionReturn(0);
-  PetscCall(PetscMPIIntCast(n, &length));
-  PetscCallMPI(MPI_Type_contiguous(length, MPIU_INT, &forest));
-  PetscCallMPI(MPI_Type_commit(&forest));
-  PetscCallMPI(MPI_Op_create(Merge, 1, &merge));
-  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, clusters->parent, 1, forest, merge, clusters->boxes->layout.comm));
-  PetscCallMPI(MPI_Op_free(&merge));
-  PetscCallMPI(MPI_Type_free(&forest));
+  PetscCall(ForestMerge(clusters->boxes->layout.comm, clusters->boxes->boxes + clusters->token[clusters->leaves],
+                        clusters->parent));
   UpdateAll(clusters);
   PetscFunctionReturn(0);
 }

@@ -49,16 +49,6 @@ PetscBool BoxesJoined(const Boxes *boxes, PetscInt a, PetscInt b);
 /* Of two different boxes that are not both leaves, the one to go into: the wider one that has parts. */
 PetscInt BoxesWider(const Boxes *boxes, PetscInt a, PetscInt b);
 
-static inline PetscInt ClustersRoot(PetscInt parent[], PetscInt i) {
-  while (parent[i] != i) i = parent[i] = parent[parent[i]];
-  return i;
-}
-
-static inline void ClustersJoin(PetscInt parent[], PetscInt i, PetscInt j) {
-  const PetscInt a = ClustersRoot(parent, i), b = ClustersRoot(parent, j);
-  parent[PetscMax(a, b)] = PetscMin(a, b);
-}
-
 /* The number of components: looks at tokens of leaves that boxes could not decide about. Collective. */
 PetscErrorCode ClustersCount(Boxes *boxes, PetscInt *clusters);
 

@@ -1,4 +1,5 @@
 #include "run/clusters.h"
+#include "run/forest.h"
 
 #define GROW   9 /* so many times boxes are cut in half without a look at where tokens are: a pass over them each */
 #define REFINE 3
@@ -56,7 +57,7 @@ BoxesRelation BoxesCompare(const Boxes *boxes, PetscInt a, PetscInt b) {
 
 PetscBool BoxesJoined(const Boxes *boxes, PetscInt a, PetscInt b) {
   return boxes->box[a].connected && boxes->box[b].connected &&
-                 ClustersRoot(boxes->parent, a) == ClustersRoot(boxes->parent, b)
+                 ForestRoot(boxes->parent, a) == ForestRoot(boxes->parent, b)
              ? PETSC_TRUE
              : PETSC_FALSE;
 }
@@ -194,7 +195,7 @@ static PetscErrorCode Settle(Boxes *boxes, PetscInt first) {
   }
   for (PetscInt i = 0; i < boxes->boxes; i++) {
     if (!boxes->box[i].connected || boxes->box[i].part < 0) continue;
-    for (int k = 0; k < 2; k++) ClustersJoin(boxes->parent, i, boxes->box[i].part + k);
+    for (int k = 0; k < 2; k++) ForestJoin(boxes->parent, i, boxes->box[i].part + k);
   }
   PetscCall(PetscFree(tokens));
   PetscFunctionReturn(0);
@@ -250,7 +251,7 @@ static PetscErrorCode Walk(Boxes *boxes, PetscInt a, PetscInt b, List *list) {
     PetscFunctionReturn(0);
   }
   const BoxesRelation relation = BoxesCompare(boxes, a, b);
-  if (relation == BOXES_NEAR && x->connected && y->connected) ClustersJoin(boxes->parent, a, b);
+  if (relation == BOXES_NEAR && x->connected && y->connected) ForestJoin(boxes->parent, a, b);
   if (relation == BOXES_APART || BoxesJoined(boxes, a, b)) PetscFunctionReturn(0);
   if (x->part < 0 && y->part < 0) {
     if (relation == BOXES_OPEN && list && (x->many || y->many)) PetscCall(AddPair(list, a, b));

@@ -36,6 +36,7 @@ PetscErrorCode ExtrasOptionsRead(ExtrasOptions *options) {
   PetscCall(DeckRead(ExtrasKeys, options));
   PetscCall(DeckReadText(AttentionKeys, "attention_mask", mask));
   PetscCall(DeckReadText(AttentionKeys, "attention_type", options->type));
+  PetscCall(AttentionOptionsRead(&options->attention));
   options->causal = !strcmp(mask, "causal") ? PETSC_TRUE : PETSC_FALSE;
   PetscFunctionReturn(0);
 }

@@ -13,6 +13,7 @@ typedef struct {
   PetscBool focus;               /* output_attention */
   PetscBool causal;              /* attention_mask: positions matter */
   char type[PETSC_MAX_PATH_LEN]; /* attention_type */
+  AttentionOptions attention;    /* is it one that has errors? */
 } ExtrasOptions;
 extern const OptionKey ExtrasKeys[];
 /* output_modes and its like, and what they need to know of attention. */
@@ -43,7 +44,8 @@ typedef struct {
 
 /* All kinds: NAME stands for ExtraNAME. */
 #define EXTRAS(EXTRA)                                                                                                  \
-  EXTRA(Modes), EXTRA(Radius), EXTRA(Clusters), EXTRA(First), EXTRA(Position), EXTRA(Entropy), EXTRA(Largest)
+  EXTRA(Modes), EXTRA(Radius), EXTRA(Clusters), EXTRA(First), EXTRA(Position), EXTRA(Entropy), EXTRA(Largest),         \
+      EXTRA(Error), EXTRA(ErrorLargest), EXTRA(Size), EXTRA(ErrorEnergy)
 #define EXTRA_NAME(name) Extra##name
 extern const Extra EXTRAS(EXTRA_NAME);
 

@@ -1,6 +1,7 @@
 /* What stands in the way of a run's files, or would be destroyed by them. Found before anything runs, by rank 0. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,14 +45,17 @@ static PetscBool IsSameFile(const char *a, const char *b) {
 typedef struct {
   PetscBool looks; /* on rank 0 */
   const char *key, *file;
-  char reason[3 * PETSC_MAX_PATH_LEN];
+  struct {
+    char reason[3 * PETSC_MAX_PATH_LEN];
+    char probe[PETSC_MAX_PATH_LEN + 8]; /* a file that rank 0 has made; empty for none */
+  } told;
 } Search;
 
 PETSC_ATTRIBUTE_FORMAT(2, 3) static void Found(Search *search, const char *format, ...) {
   va_list values;
 
   va_start(values, format);
-  (void)vsnprintf(search->reason, sizeof(search->reason), format, values);
+  (void)vsnprintf(search->told.reason, sizeof(search->told.reason), format, values);
   va_end(values);
 }
 
@@ -61,7 +65,8 @@ static PetscErrorCode CompareName(const char *key, const char *value, void *cont
   const PetscBool file = !strcmp(key, "output_table") || DeckReads(key) ? PETSC_TRUE : PETSC_FALSE;
 
   PetscFunctionBeginUser;
-  if (!search->looks || search->reason[0] || !file || !value[0] || !strcmp(key, search->key)) PetscFunctionReturn(0);
+  if (!search->looks || search->told.reason[0] || !file || !value[0] || !strcmp(key, search->key))
+    PetscFunctionReturn(0);
   if (IsSameFile(search->file, value))
     Found(search, "%s = %s: is also the %s; choose another name", search->key, search->file, key);
   PetscFunctionReturn(0);
@@ -70,16 +75,16 @@ static PetscErrorCode CompareName(const char *key, const char *value, void *cont
 /* Permissions, read-only file systems and full directories show only when a file is made; its name is new, since
  * FILE.tmp may be that of a job which runs. */
 static void Probe(Search *search) {
-  char name[PETSC_MAX_PATH_LEN + 8];
+  char *name = search->told.probe;
   int fd;
 
-  (void)snprintf(name, sizeof(name), "%s.XXXXXX", search->file);
+  (void)snprintf(name, sizeof(search->told.probe), "%s.XXXXXX", search->file);
   if ((fd = mkstemp(name)) < 0) {
     Found(search, "%s = %s: cannot be written: %s", search->key, search->file, strerror(errno));
+    name[0] = '\0';
     return;
   }
   (void)close(fd);
-  (void)unlink(name);
 }
 
 /* Is the table to stand where trajectories and checkpoints go? */
@@ -105,7 +110,7 @@ static PetscErrorCode CheckTrajectories(Output o, PetscInt trajectories, Search 
   if (trajectories && !stat(o->trajectories, &status) && !S_ISDIR(status.st_mode))
     Found(search, "output_trajectories = %" PetscInt_FMT ": %s is in the way of their directory", trajectories,
           o->trajectories);
-  for (PetscInt r = 0; r < trajectories && !o->options.overwrite && !o->resume && !search->reason[0]; r++) {
+  for (PetscInt r = 0; r < trajectories && !o->options.overwrite && !o->resume && !search->told.reason[0]; r++) {
     PetscCall(OutputTrajectory(o, r, PETSC_FALSE, path));
     if (!access(path, F_OK))
       Found(search, "output_trajectories = %" PetscInt_FMT ": %s exists already; output_overwrite replaces it",
@@ -183,12 +188,36 @@ static void SearchTable(const char *columns, Search *search) {
           search->file);
 }
 
+/* Once all ranks have looked for it. */
+static void RemoveProbe(Search *search) {
+  if (search->looks && search->told.probe[0]) (void)unlink(search->told.probe);
+}
+
 /* What rank 0 found is the user's error of all ranks. */
 static PetscErrorCode Refuse(MPI_Comm comm, Search *search) {
   PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Bcast(search->reason, sizeof(search->reason), MPI_CHAR, 0, comm));
-  PetscCheck(!search->reason[0], comm, PETSC_ERR_USER_INPUT, "%s", search->reason);
+  PetscCallMPI(MPI_Bcast(&search->told, sizeof(search->told), MPI_CHAR, 0, comm));
+  PetscCheck(!search->told.reason[0], comm, PETSC_ERR_USER_INPUT, "%s", search->told.reason);
   PetscFunctionReturn(0);
+}
+
+/* All ranks write into the directory: each host must see it. A rank that does not find what rank 0 has just made there
+ * would wait in vain later. */
+static PetscErrorCode CheckHosts(Output o, Search *search) {
+  char host[256] = "";
+  PetscMPIInt rank, blind;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(o->comm, &rank));
+  blind = access(search->told.probe, F_OK) ? rank : INT_MAX;
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &blind, 1, MPI_INT, MPI_MIN, o->comm));
+  RemoveProbe(search);
+  if (blind == INT_MAX) PetscFunctionReturn(0);
+  (void)gethostname(host, sizeof(host) - 1);
+  PetscCallMPI(MPI_Bcast(host, sizeof(host), MPI_CHAR, blind, o->comm));
+  SETERRQ(o->comm, PETSC_ERR_USER_INPUT,
+          "output_file = %s: host %s (rank %d) does not see what rank 0 writes into %s; all hosts must share it",
+          o->file, host, (int)blind, o->directory);
 }
 
 PetscErrorCode OutputCheckFile(Output output, PetscInt trajectories) {
@@ -197,9 +226,10 @@ PetscErrorCode OutputCheckFile(Output output, PetscInt trajectories) {
   PetscFunctionBeginUser;
   if (search.looks) PetscCall(SearchFile(output, trajectories, &search));
   PetscCall(DeckVisit(CompareName, &search));
-  if (search.looks && !search.reason[0]) CheckFolder(output, &search);
-  if (search.looks && !search.reason[0]) Probe(&search);
+  if (search.looks && !search.told.reason[0]) CheckFolder(output, &search);
+  if (search.looks && !search.told.reason[0]) Probe(&search);
   PetscCall(Refuse(output->comm, &search));
+  PetscCall(CheckHosts(output, &search));
   PetscFunctionReturn(0);
 }
 
@@ -216,13 +246,13 @@ static void SearchFolder(Output o, Search *search) {
           o->trajectories);
   else if (!S_ISDIR(status.st_mode))
     Found(search, "output_file = %s: %s is in the way of the folder of its checkpoints", o->file, o->trajectories);
-  if (search->reason[0]) return;
+  if (search->told.reason[0]) return;
   (void)snprintf(path, sizeof(path), "%s/probe.XXXXXX", o->trajectories);
   if ((fd = mkstemp(path)) < 0)
     Found(search, "output_file = %s: %s, the folder of its checkpoints, cannot be written: %s", o->file,
           o->trajectories, strerror(errno));
   if (fd >= 0) (void)close(fd), (void)unlink(path);
-  for (size_t i = 0; i < sizeof(names) / sizeof(*names) && !search->reason[0]; i++) {
+  for (size_t i = 0; i < sizeof(names) / sizeof(*names) && !search->told.reason[0]; i++) {
     (void)snprintf(path, sizeof(path), "%s/%s", o->trajectories, names[i]);
     if (IsOdd(path)) Found(search, "output_file = %s: %s is not a regular file", o->file, path);
   }
@@ -257,8 +287,9 @@ PetscErrorCode OutputCheckTable(Output output, const char *columns) {
   PetscFunctionBeginUser;
   if (!*search.file) PetscFunctionReturn(0);
   PetscCall(DeckVisit(CompareName, &search));
-  if (search.looks && !search.reason[0]) SearchTable(columns, &search);
-  if (search.looks && !search.reason[0]) Probe(&search);
+  if (search.looks && !search.told.reason[0]) SearchTable(columns, &search);
+  if (search.looks && !search.told.reason[0]) Probe(&search);
+  RemoveProbe(&search);
   PetscCall(Refuse(output->comm, &search));
   PetscFunctionReturn(0);
 }

@@ -3,6 +3,8 @@
 #include <chorale/observables.h>
 #include <petscblaslapack.h>
 
+#include "run/forest.h"
+
 #define MAX_BLOCK 256
 
 struct _p_Pairs {
@@ -109,18 +111,6 @@ static PetscBool CountColumn(PetscInt n, const double *cosine, double threshold,
   return above ? PETSC_TRUE : PETSC_FALSE;
 }
 
-/* Union-find: parent[i] <= i, the root of a component is its smallest member. */
-static PetscInt Root(PetscInt parent[], PetscInt i) {
-  while (parent[i] != i) i = parent[i] = parent[parent[i]];
-  return i;
-}
-
-static PetscInt Join(PetscInt parent[], PetscInt root, PetscInt i) {
-  const PetscInt other = Root(parent, i);
-  if (other < root) return parent[root] = other;
-  return parent[other] = root;
-}
-
 /* The pairs i < j of one tile. */
 static void CountTile(Pairs pairs, PetscInt bi, PetscInt bj, const double *cosine, double threshold,
                       Histogram *histogram, PetscInt parent[]) {
@@ -131,29 +121,10 @@ static void CountTile(Pairs pairs, PetscInt bi, PetscInt bj, const double *cosin
     const PetscInt n = bi == bj ? j : rows;
     const double *column = cosine + (size_t)j * (size_t)B;
     if (!CountColumn(n, column, threshold, histogram)) continue;
-    PetscInt root = Root(parent, bj * B + j);
+    PetscInt root = ForestRoot(parent, bj * B + j);
     for (PetscInt i = 0; i < n; i++)
-      if (column[i] > threshold && parent[bi * B + i] != root) root = Join(parent, root, bi * B + i);
+      if (column[i] > threshold && parent[bi * B + i] != root) root = ForestJoin(parent, root, bi * B + i);
   }
-}
-
-/* The components of the union of all shards' graphs, on rank 0. */
-static PetscErrorCode MergeForests(Pairs pairs, PetscInt parent[], PetscInt *clusters) {
-  const PetscInt n = pairs->n;
-  PetscInt *all = NULL;
-
-  PetscFunctionBeginUser;
-  *clusters = 0;
-  if (pairs->size > 1) {
-    if (!pairs->rank) PetscCall(PetscMalloc1((size_t)n * (size_t)pairs->size, &all));
-    PetscCallMPI(MPI_Gather(parent, n, MPIU_INT, all, n, MPIU_INT, 0, pairs->layout.comm));
-    if (pairs->rank) PetscFunctionReturn(0);
-    for (PetscInt s = 1; s < pairs->size; s++)
-      for (PetscInt i = 0; i < n; i++) (void)Join(parent, Root(parent, i), all[(size_t)s * (size_t)n + (size_t)i]);
-    PetscCall(PetscFree(all));
-  }
-  for (PetscInt i = 0; i < n; i++) *clusters += parent[i] == i;
-  PetscFunctionReturn(0);
 }
 
 PetscErrorCode PairsCount(Pairs pairs, PetscInt bins, PetscReal threshold, PetscInt64 counts[], PetscInt *clusters) {
@@ -174,7 +145,9 @@ PetscErrorCode PairsCount(Pairs pairs, PetscInt bins, PetscReal threshold, Petsc
     }
   for (PetscInt b = 0; b < bins; b++)
     counts[b] = histogram.count[0][b] + histogram.count[1][b] + histogram.count[2][b] + histogram.count[3][b];
-  PetscCall(MergeForests(pairs, parent, clusters));
+  PetscCall(ForestMerge(pairs->layout.comm, pairs->n, parent));
+  *clusters = 0;
+  for (PetscInt i = 0; i < pairs->n; i++) *clusters += parent[i] == i;
   PetscCall(PetscFree2(cosine, parent));
   PetscFunctionReturn(0);
 }

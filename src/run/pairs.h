@@ -19,8 +19,8 @@ PetscErrorCode PairsDestroy(Pairs *pairs);
 /* Number of pairs i < j. */
 PetscInt64 PairsNumber(Pairs pairs);
 /* This shard's part of the histogram of cosines in `bins` (a power of two, at most 256) equal bins of [-1,1]: add it up
- * over the shards. clusters, on rank 0 of the shards only: the connected components of the graph with an edge where
- * cosine > threshold. Collective. */
+ * over the shards. clusters: the connected components of the graph with an edge where cosine > threshold. Collective.
+ */
 PetscErrorCode PairsCount(Pairs pairs, PetscInt bins, PetscReal threshold, PetscInt64 counts[], PetscInt *clusters);
 /* On rank 0 of the shards: the matrix sqrt(w_i w_j) <x_i,x_j> of all tokens, whose eigenvalues other than 0 are those
  * of sum_i w_i x_i x_i^T; n x n, to be freed by the caller, NULL on other ranks. Only for N <= 4096. Collective. */

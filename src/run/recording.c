@@ -284,7 +284,7 @@ PetscErrorCode RecordingRead(Recording recording, PetscInt r, PetscInt f, Tokens
   TokensOwnRows(&l, &first, &n);
   *good = PETSC_FALSE;
   /* A group alone must not raise what it finds: the others would wait for it. */
-  PetscCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL));
+  PetscCall(PetscPushErrorHandler(PetscReturnErrorHandler, NULL));
   failed = ReadRows(recording, r, f, &l, tokens);
   PetscCall(PetscPopErrorHandler());
   if (failed)

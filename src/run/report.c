@@ -84,7 +84,7 @@ PetscErrorCode ResultsScalar(Results results, const char *key, PetscReal value) 
 }
 
 PetscErrorCode ResultsExplained(Results results, const QuantityText *text, PetscReal value) {
-  Item *item;
+  Item *item = NULL;
 
   PetscFunctionBeginUser;
   PetscCall(NewItem(results, text->name, &item));

@@ -15,21 +15,30 @@ static int Width(int fd) {
   return !ioctl(fd, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : USUAL;
 }
 
-/* mpirun stands between: it gives its processes a pipe and passes on to its own file descriptor, so a parent called
- * mpirun, mpiexec or orterun is asked in their place. */
-int TerminalWidth(int fd) {
+/* Is the parent, /proc/PID, a launcher? */
+static int IsLaunched(long parent) {
+  static const char *const launchers[] = {"mpirun\n", "mpiexec\n", "orterun\n", "prterun\n", "orted\n", "prted\n"};
   char path[64], name[64] = "";
-  int width = Width(fd), other;
+  int launched = 0;
   FILE *file;
 
-  if (width) return width;
-  (void)snprintf(path, sizeof(path), "/proc/%ld/comm", (long)getppid());
-  if ((file = fopen(path, "r"))) {
-    if (!fgets(name, sizeof(name), file)) name[0] = '\0';
-    (void)fclose(file);
-  }
-  if (strcmp(name, "mpirun\n") && strcmp(name, "mpiexec\n") && strcmp(name, "orterun\n")) return 0;
-  (void)snprintf(path, sizeof(path), "/proc/%ld/fd/%d", (long)getppid(), fd);
+  (void)snprintf(path, sizeof(path), "/proc/%ld/comm", parent);
+  if (!(file = fopen(path, "r"))) return 0;
+  if (!fgets(name, sizeof(name), file)) name[0] = '\0';
+  (void)fclose(file);
+  for (size_t i = 0; i < sizeof(launchers) / sizeof(*launchers); i++) launched |= !strcmp(name, launchers[i]);
+  return launched;
+}
+
+/* mpirun stands between: it gives its processes a terminal of its own or a pipe, whatever it writes to itself. So it is
+ * asked in their place. */
+int TerminalWidth(int fd) {
+  const long parent = (long)getppid();
+  char path[64];
+  int width, other;
+
+  if (!IsLaunched(parent)) return Width(fd);
+  (void)snprintf(path, sizeof(path), "/proc/%ld/fd/%d", parent, fd);
   if ((other = open(path, O_WRONLY | O_NOCTTY)) < 0) return 0;
   width = Width(other);
   (void)close(other);

@@ -146,7 +146,7 @@ PetscErrorCode TrajectoryOpen(Tokens tokens, const char *path, PetscInt frames, 
   PetscFunctionBeginUser;
   PetscCall(New(tokens, path, frames, single, &made));
   PetscCall(TokensGetRadius(tokens, &radius));
-  PetscCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL)); /* a file that is lost is no error here */
+  PetscCall(PetscPushErrorHandler(PetscReturnErrorHandler, NULL)); /* a file that is lost is no error here */
   failed = Reopen(made, done, radius ? PETSC_TRUE : PETSC_FALSE);
   if (failed) {
     (void)HdfSeriesDestroy(&made->radii);

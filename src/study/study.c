@@ -1,6 +1,8 @@
 /* The driver of every study. */
 #include <signal.h>
 
+#include "base/kind.h"
+#include "base/patience.h"
 #include "io/provenance.h"
 #include "run/results_read.h"
 #include "study/brief.h"
@@ -15,6 +17,7 @@ static PetscErrorCode ReadOptions(Run run) {
   PetscCall(DeckRead(OutputKeys, &run->output_options));
   PetscCall(DeckRead(CheckpointKeys, &run->checkpoint_options));
   PetscCall(DeckRead(ProgressKeys, &run->progress_options));
+  PatienceSet(run->checkpoint_options.patience);
   PetscFunctionReturn(0);
 }
 
@@ -62,6 +65,18 @@ static PetscErrorCode CreateCells(Cells *cells) {
   PetscFunctionReturn(0);
 }
 
+/* How many times as long as another a step of a sweep may take. */
+static void FindSpread(const Cells *cells, const PetscReal work[]) {
+  PetscReal least = PETSC_MAX_REAL, most = 0;
+
+  for (PetscInt c = 0; c < cells->count; c++) {
+    const PetscReal step = work[c] / PetscMax(1, cells->run[c]->steps);
+    least = PetscMin(least, step);
+    most = PetscMax(most, step);
+  }
+  PatienceSpread(least > 0 ? most / least : 1);
+}
+
 /* Shares the realizations of all cells out over the groups. */
 static PetscErrorCode ShareOut(Cells *cells) {
   PetscReal *work;
@@ -70,6 +85,7 @@ static PetscErrorCode ShareOut(Cells *cells) {
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc2(cells->count, &work, cells->count, &first));
   for (PetscInt c = 0; c < cells->count; c++) PetscCall(RunGetWork(cells->run[c], &work[c]));
+  FindSpread(cells, work);
   const EnsembleLayout *layout = &cells->run[0]->layout;
   PetscCall(SweepShare(cells->count, work, layout->realizations, layout->groups, cells->order, first));
   for (PetscInt c = 0; c < cells->count; c++) {
@@ -326,6 +342,15 @@ static PetscErrorCode Realize(Run run, PetscInt r, PetscBool *stopped) {
   PetscFunctionReturn(0);
 }
 
+/* The groups of a study without checkpoints come together. */
+static PetscErrorCode Meet(Run run) {
+  PetscFunctionBeginUser;
+  (void)PatienceAcross(1);
+  if (run->layout.groups > 1) PetscCallMPI(MPI_Barrier(run->layout.world));
+  (void)PatienceAcross(0);
+  PetscFunctionReturn(0);
+}
+
 /* All realizations of this group that are asked for by now. */
 static PetscErrorCode Batch(Cells *cells, PetscBool *stopped) {
   const Run first = cells->run[0];
@@ -340,7 +365,7 @@ static PetscErrorCode Batch(Cells *cells, PetscBool *stopped) {
       cells->done += run->steps;
     }
   }
-  if (first->checkpoint) PetscCall(CheckpointFinish(first->checkpoint, stopped));
+  PetscCall(first->checkpoint ? CheckpointFinish(first->checkpoint, stopped) : Meet(first));
   PetscFunctionReturn(0);
 }
 
@@ -456,6 +481,7 @@ PetscErrorCode StudyRun(const Study *study, StudyFinder find, StudyLister tables
   if (study->checkpoints) PetscCall(CheckpointCatchSignals());
   PetscCall(ProvenanceReadInputs());
   PetscCall(ReadOptions(run));
+  PetscCall(KindCompare(PETSC_COMM_WORLD));
   PetscCall(MakeRuns(&cells, run));
   PetscCall(Create(&cells));
   const PetscBool dry = run->options.dry;

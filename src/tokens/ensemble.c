@@ -174,10 +174,12 @@ PetscErrorCode EnsembleGather(Ensemble ensemble, PetscInt n, const PetscReal min
   for (PetscInt i = 0; i < layout->owned && !shard; i++)
     PetscCall(
         PetscArraycpy(all + (size_t)(layout->group + i * layout->groups) * (size_t)n, mine + (size_t)i * (size_t)n, n));
-  /* One rank holds each number and the others add zeros, so that the sum is exact in any order. Realization by
-   * realization: a count of MPI is an int. */
-  for (PetscInt r = 0; r < layout->realizations; r++)
-    PetscCallMPI(
-        MPI_Allreduce(MPI_IN_PLACE, all + (size_t)r * (size_t)n, (PetscMPIInt)n, MPIU_REAL, MPI_SUM, layout->world));
+  /* One rank holds each number and the others add zeros, so that the sum is exact in any order. As many realizations at
+   * once as a count of MPI, an int, allows. */
+  const PetscInt most = PetscMax(1, PETSC_MPI_INT_MAX / PetscMax(1, n));
+  for (PetscInt r = 0; r < layout->realizations; r += most)
+    PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, all + (size_t)r * (size_t)n,
+                               (PetscMPIInt)(n * PetscMin(most, layout->realizations - r)), MPIU_REAL, MPI_SUM,
+                               layout->world));
   PetscFunctionReturn(0);
 }

@@ -87,3 +87,34 @@ PetscErrorCode TokensScatter(Tokens tokens, const double *rows, Vec v) {
   PetscCall(SetRows(&layout, rows + first * layout.dim, v));
   PetscFunctionReturn(0);
 }
+
+/* How many of m evenly chosen tokens come before token t: of the i with i N/m < t. */
+static PetscInt64 ChosenBefore(const TokensLayout *layout, PetscInt64 m, PetscInt64 t) {
+  return (PetscMin(t, layout->count) * m + layout->count - 1) / layout->count;
+}
+
+PetscErrorCode TokensGatherSome(Tokens tokens, PetscInt64 m, PetscInt n, const double *values, double *rows) {
+  PetscMPIInt rank, size, *counts, *offsets;
+  PetscInt64 first, own, k = 0;
+  TokensLayout l;
+  double *chosen;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(tokens, &l));
+  PetscCallMPI(MPI_Comm_rank(l.comm, &rank));
+  PetscCallMPI(MPI_Comm_size(l.comm, &size));
+  PetscCall(PetscMalloc2(size, &counts, size + 1, &offsets));
+  for (PetscMPIInt r = 0; r <= size; r++)
+    offsets[r] = (PetscMPIInt)ChosenBefore(&l, m, (PetscInt64)TokensFirstBlock(l.blocks, r, size) * l.block) * n;
+  for (PetscMPIInt r = 0; r < size; r++) counts[r] = offsets[r + 1] - offsets[r];
+  TokensOwnRows(&l, &first, &own);
+  PetscCall(PetscMalloc1(counts[rank], &chosen));
+  for (PetscInt64 i = ChosenBefore(&l, m, first); i < ChosenBefore(&l, m, first + own); i++) {
+    const PetscInt t = (PetscInt)(i * l.count / m - first);
+    for (PetscInt c = 0; c < n; c++) chosen[k++] = values[(t / l.block * n + c) * l.block + t % l.block];
+  }
+  PetscCallMPI(MPI_Gatherv(chosen, counts[rank], MPI_DOUBLE, rows, counts, offsets, MPI_DOUBLE, 0, l.comm));
+  PetscCall(PetscFree(chosen));
+  PetscCall(PetscFree2(counts, offsets));
+  PetscFunctionReturn(0);
+}

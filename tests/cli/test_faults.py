@@ -143,6 +143,24 @@ def test_bad_input_that_some_ranks_meet_ends_all():
             assert spoken(done) == ["chorale: key = value: must be another"], done
 
 
+def test_a_rank_whose_write_fails_alone_ends_all(folder):
+    """The others wait in that call for ever. One line, exit code 1, whichever rank it is."""
+    hook = os.path.join(os.environ["CHORALE_BUILD"], "tests", "hook_write")
+
+    def write(case):
+        call, rank = case
+        words = ["mpirun", "-n", "3", hook, call, str(rank), f"{call}{rank}.h5"]
+        return subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+
+    cases = [(call, rank) for call in ("create", "write", "flush", "close") for rank in (0, 1)]
+    with concurrent.futures.ThreadPoolExecutor() as pool:  # they sleep most of the time
+        for case, done in zip(cases, pool.map(write, cases)):
+            assert done.returncode == 1, (case, done)
+            (line,) = spoken(done)
+            assert line.startswith(f"chorale: error: {case[0]}{case[1]}.h5: cannot "), (case, done)
+    assert write(("none", 0)).returncode == 0
+
+
 @pytest.mark.parametrize("number", (signal.SIGUSR1, signal.SIGTERM))
 def test_a_signal_while_the_run_is_set_up_stops_it_at_its_first_step(folder, number):
     line = run(folder, 1, 1, 85, hook=f"setup 1 0 signal={int(number)}")

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import xml.etree.ElementTree as xml
+import zlib
 
 import h5py
 import numpy as np
@@ -367,3 +368,15 @@ def test_the_trajectory_of_a_killed_run_opens(killed):
 def test_mdanalysis_reads_the_trajectory_of_a_killed_run(killed):
     """No frame but those that were written."""
     check_mdanalysis(killed + ".h5md")
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_the_origin_has_the_checksum_of_the_tokens(folder, ranks):
+    """Of a file of several MiB, of which each rank reads a part."""
+    np.save("tokens.npy", np.random.default_rng(5).normal(size=(150001, 3)))
+    keys = {"tokens_init": "file", "tokens_file": "tokens.npy", "tokens_dim": 3, "layers_depth": 1}
+    noise = {"attention_type": "none", "noise_type": "spectral", "noise_degree": 2}
+    chorale(["simulate"] + options(**keys, **noise, output_file="some.h5"), ranks)
+    with open("tokens.npy", "rb") as file, h5py.File("some.h5", "r") as results:
+        found = results["provenance"].attrs["tokens_file_crc32"]
+        assert found.decode() == f"{zlib.crc32(file.read()):08x}"

@@ -38,6 +38,14 @@ def test_tables_fit(folder, columns, ranks):
     assert rows == [line.split() for line in whole]
 
 
+@pytest.mark.parametrize("ranks", [2, pytest.param(3, marks=FULL)])
+def test_a_log_of_several_ranks_has_tables_in_one_part(folder, ranks):
+    """mpirun may give them a terminal of its own, whose width is nobody's."""
+    words = ["simulate"] + options(**RUN, ensemble_realizations=3, progress="off")
+    text = chorale(words, ranks).stdout
+    assert len(parts(text)) == 1 and parts(text) == parts(chorale(words).stdout), text
+
+
 @pytest.mark.parametrize("study", ["simulate", pytest.param("sync", marks=FULL)])
 def test_no_line_ends_in_blanks(folder, study):
     """Of one realization, which has no errors."""

@@ -72,6 +72,7 @@ def test_what_goes_together_runs(folder, study, keys):
 def test_values_are_odd_noise_for_sync(folder):
     """Their kernel is odd, so tokens gather at two antipodal points, whatever mlp_activation is."""
     keys = SMALL | dict(noise_type="values", attention_type="none", ensemble_realizations=2)
+    keys["verbose"] = True
     done = chorale(["sync"] + options(**keys, output_file="run.h5"))
     assert "lambda1 -0.333333" in done.stdout
     with h5py.File("run.h5", "r") as file:

@@ -53,6 +53,61 @@ def test_nothing_more_begins_after_a_signal(script):
     assert (done.returncode, done.stdout, done.stderr) == (0, "0\n85\n", ""), done
 
 
+# A job of run_to_the_end, as it is run again and again; Slurm only says what it was asked for.
+JOB = """source jobs/common.sh
+scontrol() { echo "scontrol $1"; }
+sleep() { exit 0; } # until Slurm ends the script
+run_to_the_end simulate"""
+
+
+def jobs_of(folder, program, times, script=JOB):
+    """What a program in the place of chorale makes of its job: how each ends, whether it is put
+    back into the queue, and what it says."""
+    (folder / "program").write_text(f"#!/bin/bash\n{program}\n", encoding="ascii")
+    (folder / "program").chmod(stat.S_IRWXU)
+    os.symlink(JOBS, "jobs")
+    variables = dict(CHORALE=f"{folder}/program", CHORALE_LAUNCH="env", SLURM_JOB_ID="7")
+    words = ["bash", "-euo", "pipefail", "-c", script]
+    ends = [run(words, env={**os.environ, **variables}) for _ in range(times)]
+    assert not [name for name in os.listdir() if name.startswith(".chorale-begun")]
+    return [(end.returncode, "scontrol requeue" in end.stdout, end.stderr) for end in ends]
+
+
+def test_a_job_whose_ranks_are_lost_goes_back_five_times_in_a_row(folder):
+    ends = jobs_of(folder, "touch $CHORALE_BEGUN; exit 75", 7)
+    again = (0, True, "")
+    assert ends[:5] == 5 * [again] and ends[6] == again, ends
+    assert ends[5] == (75, False, "ranks were lost for the 6th time in a row: not requeued\n")
+
+
+def test_a_stop_in_between_ends_the_row(folder):
+    program = "touch $CHORALE_BEGUN; echo >>runs; [ $(wc -l <runs) = 4 ] && exit 85; exit 75"
+    assert all(end[1] for end in jobs_of(folder, program, 9))
+
+
+def test_a_launch_that_does_not_come_to_chorale_is_repeated(folder):
+    """Whatever its exit code is: twice at once, and then by another job."""
+    program = "echo >>runs; [ $(wc -l <runs) -lt 6 ] || touch $CHORALE_BEGUN; exit $(wc -l <more)"
+    (folder / "more").write_text("", encoding="ascii")
+    ends = jobs_of(folder, program, 2)
+    assert [end[:2] for end in ends] == [(0, True), (0, False)], ends
+    assert [end[2].count("did not come to run") for end in ends] == [3, 2], ends
+    assert (folder / "runs").read_text(encoding="ascii").count("\n") == 6
+
+
+@pytest.mark.parametrize("code", (1, 2, 137))
+def test_a_run_that_fails_fails_its_job_at_once(folder, code):
+    ((end, requeued, _),) = jobs_of(folder, f"touch $CHORALE_BEGUN; exit {code}", 1)
+    assert (end, requeued) == (code, False)
+
+
+def test_a_rank_that_srun_killed_beside_lost_ones_is_no_failure(folder):
+    said = "chorale: error: rank 1 on h1 has waited 900 s ...; ends, see checkpoint_patience"
+    program = f"touch $CHORALE_BEGUN; echo '{said}' >&2; exit 137"
+    script = JOB.replace("run_to", "exec 2>>log; run_to")
+    assert jobs_of(folder, program, 1, script) == [(0, True, "")]
+
+
 @pytest.fixture
 def scaling(folder):
     """scaling(...): what two tables say for 1, 2 and 4 ranks, and [(ranks, steps)] of the runs that
@@ -160,8 +215,11 @@ SWEEP = b"-ensemble_seed 1\n\n-tokens_count 3 -ensemble_seed 2\n"
 def task(folder, number, sweep):
     """A task of an array whose chorale prints its words."""
     (folder / "sweep.txt").write_bytes(sweep)
+    program = folder / "program"
+    program.write_text('#!/bin/bash\ntouch "$CHORALE_BEGUN"; printf "$@"\n', encoding="ascii")
+    program.chmod(stat.S_IRWXU)
     variables = dict(
-        CHORALE="printf",
+        CHORALE=str(program),
         CHORALE_LAUNCH="env",
         CHORALE_JOBS=str(JOBS),
         SLURM_SUBMIT_DIR=str(folder),
@@ -190,7 +248,8 @@ def test_a_task_without_a_line_is_refused(folder, number, said):
 
 def test_the_help_of_a_chain_is_whole():
     done = run([JOBS / "chain.sh", "--help"])
-    assert done.returncode == 0 and done.stdout.strip().endswith("have nothing left to do."), done
+    assert done.returncode == 0, done
+    assert " ".join(done.stdout.split()).endswith("have nothing left to do."), done
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ static inline void FuzzStart(const char *suffix) {
 
   MUST(PetscInitialize(&argc, &argv, NULL, NULL));
   MUST(DeckUse(StudyOptions, NULL));
-  MUST(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL));
+  MUST(PetscPushErrorHandler(PetscReturnErrorHandler, NULL));
   /* HDF5 keeps what it frees, half a megabyte for every file: more executions a second. */
   FuzzMust(H5set_free_list_limits(-1, -1, -1, -1, -1, -1) >= 0 ? PETSC_TRUE : PETSC_FALSE, "HDF5's free lists");
   snprintf(fuzz_path, sizeof(fuzz_path), "/dev/shm/chorale-fuzz-%d%s", (int)getpid(), suffix);

@@ -21,6 +21,7 @@ SMALL = dict(
     progress="off",
     output_file="all.h5",
     output_overwrite=True,
+    verbose=True,
 )
 
 

@@ -53,7 +53,7 @@ def test_a_run_has_what_the_reader_has_and_is_found_again(made):
     assert (again.table()["energy_mean"] == energy.mean(axis=1)).all()
     with chorale.open(made.file) as results:
         assert results.kind == "results"
-    assert "complete, 2 of 2, t = 5 of 5" in repr(made) and "ensemble" in made.log
+    assert "complete, 2 of 2, t = 5 of 5" in repr(made) and "size " in made.log
     with pytest.raises(AttributeError):
         made.nothing
 

@@ -1,5 +1,6 @@
 """A real Slurm on this machine for tests: munged, slurmctld and slurmd as child processes,
-everything under one directory."""
+everything under one directory. Its nodes are this machine, or hosts of hosts.py."""
+
 import getpass
 import os
 import random
@@ -22,20 +23,20 @@ PROGRAMS = (
     "sinfo",
 )
 CONFIGURATION = """ClusterName=test
-SlurmctldHost={host}(127.0.0.1)
+SlurmctldHost={host}({address})
 SlurmUser={user}
 SlurmdUser={user}
 SlurmctldPort={port}
 SlurmdPort={other}
 SlurmctldPidFile={top}/slurmctld.pid
-SlurmdPidFile={top}/slurmd.pid
+SlurmdPidFile={top}/slurmd-%n.pid
 SlurmctldLogFile={top}/slurmctld.log
-SlurmdLogFile={top}/slurmd.log
+SlurmdLogFile={top}/slurmd-%n.log
 AuthType=auth/munge
 AuthInfo=socket={top}/munge.sock
 CredType=cred/munge
 StateSaveLocation={top}/state
-SlurmdSpoolDir={top}/spool
+SlurmdSpoolDir={top}/spool-%n
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
@@ -54,7 +55,7 @@ BatchStartTimeout=600
 UnkillableStepTimeout=600
 SlurmdParameters=config_overrides
 SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0
-NodeName={host} NodeAddr=127.0.0.1 CPUs=4 State=UNKNOWN
+{nodes}
 PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 
@@ -77,11 +78,13 @@ def free_ports(count):
 
 
 class Slurm:
-    """with Slurm(directory) as slurm: ...; its environment holds what sbatch and jobs need."""
+    """with Slurm(directory) as slurm: ...; its environment holds what sbatch and jobs need. With
+    hosts each is a node; what controls them and all commands are on their head, and end with it."""
 
-    def __init__(self, top):
+    def __init__(self, top, hosts=None):
         self.top = str(top)
-        self.children = []
+        self.hosts = hosts
+        self.children, self.nodes = [], {}
         self.environment = {
             **os.environ,
             "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin",
@@ -90,17 +93,25 @@ class Slurm:
 
     def __enter__(self):
         os.chmod(self.top, 0o755)
-        for name in ("munge", "state", "spool"):
+        for name in ("munge", "state"):
             os.makedirs(f"{self.top}/{name}", exist_ok=True)
         key = f"{self.top}/munge/key"
         with open(os.open(key, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
             file.write(os.urandom(128))
-        host = socket.gethostname().split(".")[0]
+        host, address, nodes = self.places()
         port, other = free_ports(2)
         with open(f"{self.top}/slurm.conf", "w", encoding="utf-8") as file:
             file.write(
                 CONFIGURATION.format(
-                    host=host, user=getpass.getuser(), top=self.top, port=port, other=other
+                    host=host,
+                    address=address,
+                    nodes="\n".join(
+                        f"NodeName={name} NodeAddr={at} CPUs=4 State=UNKNOWN" for name, at in nodes
+                    ),
+                    user=getpass.getuser(),
+                    top=self.top,
+                    port=port,
+                    other=other,
                 )
             )
         try:
@@ -116,19 +127,51 @@ class Slurm:
             self.wait_until(lambda: os.path.exists(f"{self.top}/munge.sock"), "munged")
             self.spawn("slurmctld", "-D", "-i", "-f", f"{self.top}/slurm.conf")
             self.wait_until(lambda: "UP" in self.run("scontrol", "ping", check=False), "slurmctld")
-            self.spawn("slurmd", "-D", "-f", f"{self.top}/slurm.conf", "-N", host)
-            self.wait_until(
-                lambda: self.run("sinfo", "-h", "-o", "%T", check=False).strip() == "idle", "slurmd"
-            )
+            for node in range(len(nodes)):
+                self.start_node(node)
+            self.wait_for_nodes()
         except BaseException:
             self.__exit__()
             raise
         return self
 
+    def places(self):
+        """Name and address of what controls the nodes, and [(name, address)] of them."""
+        if self.hosts:
+            head = self.hosts.head
+            return head.name, head.address, [(host.name, host.address) for host in self.hosts.all]
+        host = socket.gethostname().split(".")[0]
+        return host, "127.0.0.1", [(host, "127.0.0.1")]
+
+    def lose(self, node):
+        """All that runs on it, slurmd too."""
+        self.hosts.all[node].lose()
+        self.nodes[node].wait()
+        self.children.remove(self.nodes[node])
+
+    def start_node(self, node):
+        name, _ = self.places()[2][node]
+        where = self.hosts.all[node] if self.hosts else None
+        self.spawn("slurmd", "-D", "-f", f"{self.top}/slurm.conf", "-N", name, where=where)
+        self.nodes[node] = self.children[-1]
+
+    def wait_for_nodes(self):
+        """Until all of them are idle."""
+        self.wait_until(
+            lambda: self.run("sinfo", "-h", "-o", "%T", check=False).strip() == "idle", "slurmd"
+        )
+
+    def words(self, command, where=None, cwd=None):
+        """The command line of a command, on a host or the head of the hosts if there are any."""
+        where = where or (self.hosts and self.hosts.head)
+        return where.words(*command, cwd=cwd) if where else command
+
     def __exit__(self, *_):
-        if len(self.children) == 3:
+        if len(self.children) >= 3:
             self.run("scancel", "--user", getpass.getuser(), check=False)
             self.wait_until(lambda: not self.run("squeue", "-h", check=False).strip(), "an end")
+        if self.hosts:
+            return
         names = ("slurmctld", "slurmd", "munged")
         for child in sorted(self.children, key=lambda c: names.index(c.args[0])):
             child.terminate()
@@ -138,11 +181,14 @@ class Slurm:
                 child.kill()
                 child.wait()
 
-    def spawn(self, *command):
-        with open(f"{self.top}/{command[0]}.out", "w", encoding="utf-8") as out:
+    def spawn(self, *command, where=None):
+        with open(f"{self.top}/{command[0]}.out", "a", encoding="utf-8") as out:
             self.children.append(
                 subprocess.Popen(
-                    command, env=self.environment, stdout=out, stderr=subprocess.STDOUT
+                    self.words(command, where),
+                    env=self.environment,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
                 )
             )
 
@@ -163,7 +209,7 @@ class Slurm:
 
     def run(self, *command, check=True, cwd=None, **environment):
         done = subprocess.run(
-            command,
+            self.words(command, cwd=cwd),
             env={**self.environment, **environment},
             cwd=cwd,
             capture_output=True,

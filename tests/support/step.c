@@ -14,6 +14,8 @@
  *             wait=FILE          makes FILE.RANK, which holds the process number, and goes on when FILE exists
  *             await=FILE         makes FILE.RANK, too, and goes on when it has got one of a run's signals
  *             touch=FILE         makes FILE
+ *             patience=SECONDS   waits for other ranks no longer than that from now on
+ *             gather=NUMBERS     all ranks gather so many numbers of each rank on every rank (RANK -1)
  *             clock=SECONDS      lets the run's clock go on by so much; with this action anywhere it stands still else
  *
  * Each happens once, or every time where STEP or N is -1. So what a test does in the middle of a run does not depend on
@@ -28,6 +30,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/patience.h"
 #include "io/hdf.h"
 #include "run/checkpoint_impl.h"
 #include "step.h"
@@ -147,6 +150,19 @@ static void Await(const char *path, int rank) {
   (void)raise(got);
 }
 
+/* Kept until the next time, as a program would that works on them. */
+static void Gather(int numbers) {
+  static double *all;
+  double *mine = calloc((size_t)numbers, sizeof(double));
+  int size;
+
+  MPI_Comm_size(PETSC_COMM_WORLD, &size);
+  free(all);
+  all = malloc((size_t)numbers * (size_t)size * sizeof(double));
+  MPI_Allgather(mine, numbers, MPI_DOUBLE, all, numbers, MPI_DOUBLE, PETSC_COMM_WORLD);
+  free(mine);
+}
+
 static void Act(const Hook *hook, int rank) {
   const char *action = hook->action, *argument = hook->argument;
   if (!strcmp(action, "kill"))
@@ -159,6 +175,10 @@ static void Act(const Hook *hook, int rank) {
     Await(argument, rank);
   else if (!strcmp(action, "touch"))
     Touch(argument, "");
+  else if (!strcmp(action, "patience"))
+    PatienceSet(atof(argument));
+  else if (!strcmp(action, "gather"))
+    Gather(atoi(argument));
   else if (!strcmp(action, "clock"))
     passed += atof(argument);
   else

@@ -113,7 +113,8 @@ int main(void) {
   PrintTag("--help", "");
   puts("a short text with the studies");
   PrintKeys();
-  puts(".SH EXIT STATUS\n0 success; 1 failure at run time; 2 bad input, told in one line; 85 stopped at a checkpoint: "
+  puts(".SH EXIT STATUS\n0 success; 1 failure at run time; 2 bad input, told in one line; 75 other ranks are lost; 85 "
+       "stopped at a checkpoint: "
        "the same\n"
        "command with\n.B \\-checkpoint_resume\ngoes on.\n"
        ".SH SIGNALS\nAt SIGUSR1, USR2, TERM, HUP, XCPU and the first INT a running study writes a checkpoint and "

@@ -7,31 +7,17 @@
 
 #include "base/vmath.h"
 
-/* y = sigma(x) over a multiple of 8 elements, so that there is no scalar tail with other bits than the vector body. The
- * body is the expression itself, not a call of value(), because libmvec wants calls without conditions. */
-#define APPLY(name, expression)                                                                                        \
-  static void name(PetscInt n, const double *x, double *y) {                                                           \
-    _Pragma("omp simd") for (PetscInt i = 0; i < n; i++) {                                                             \
-      const double t = x[i];                                                                                           \
-      y[i] = (expression);                                                                                             \
-    }                                                                                                                  \
-  }
-
 /* 1/(1 + e^-x), and 1 - Sigmoid(x) = Sigmoid(-x) without cancellation. */
-static PetscReal Sigmoid(PetscReal x) {
-  const PetscReal e = exp(-fabs(x));
+static inline PetscReal Logistic(PetscReal x, PetscReal e) { /* e = exp(-|x|) */
   return (x >= 0 ? 1.0 : e) / (1.0 + e);
+}
+static PetscReal Sigmoid(PetscReal x) {
+  return Logistic(x, exp(-fabs(x)));
 }
 static PetscReal SigmoidDerivative(PetscReal x) {
   return Sigmoid(x) * Sigmoid(-x);
 }
-static void SigmoidApply(PetscInt n, const double *x, double *y) {
-#pragma omp simd
-  for (PetscInt i = 0; i < n; i++) {
-    const double t = x[i], e = exp(-fabs(t));
-    y[i] = (t >= 0 ? 1.0 : e) / (1.0 + e);
-  }
-}
+VMATH(SigmoidApply, Logistic(t, vexp(-fabs(t))))
 
 static PetscReal Relu(PetscReal x) {
   return x > 0 ? x : 0.0;
@@ -39,7 +25,7 @@ static PetscReal Relu(PetscReal x) {
 static PetscReal ReluDerivative(PetscReal x) {
   return x >= 0 ? 1.0 : 0.0;
 }
-APPLY(ReluApply, t > 0 ? t : 0.0)
+VMATH(ReluApply, t > 0 ? t : 0.0)
 
 #define LEAK 0.01
 static PetscReal LeakyRelu(PetscReal x) {
@@ -48,7 +34,7 @@ static PetscReal LeakyRelu(PetscReal x) {
 static PetscReal LeakyReluDerivative(PetscReal x) {
   return x >= 0 ? 1.0 : LEAK;
 }
-APPLY(LeakyReluApply, t > 0 ? t : LEAK * t)
+VMATH(LeakyReluApply, t > 0 ? t : LEAK * t)
 
 /* x Phi(x) with the exact distribution function of the normal law, Phi(x) = erfc(-x/sqrt(2))/2. */
 static PetscReal Gelu(PetscReal x) {
@@ -57,7 +43,7 @@ static PetscReal Gelu(PetscReal x) {
 static PetscReal GeluDerivative(PetscReal x) {
   return 0.5 * erfc(-M_SQRT1_2 * x) + x * exp(-0.5 * x * x) * (0.5 * M_2_SQRTPI * M_SQRT1_2);
 }
-APPLY(GeluApply, 0.5 * t * erfc(-M_SQRT1_2 * t))
+VMATH(GeluApply, 0.5 * t * verfc(-M_SQRT1_2 * t))
 
 static PetscReal Silu(PetscReal x) {
   return x * Sigmoid(x);
@@ -65,13 +51,7 @@ static PetscReal Silu(PetscReal x) {
 static PetscReal SiluDerivative(PetscReal x) {
   return Sigmoid(x) * (1.0 + x * Sigmoid(-x));
 }
-static void SiluApply(PetscInt n, const double *x, double *y) {
-#pragma omp simd
-  for (PetscInt i = 0; i < n; i++) {
-    const double t = x[i], e = exp(-fabs(t));
-    y[i] = t * ((t >= 0 ? 1.0 : e) / (1.0 + e));
-  }
-}
+VMATH(SiluApply, t *Logistic(t, vexp(-fabs(t))))
 
 static PetscReal Tanh(PetscReal x) {
   return tanh(x);
@@ -81,7 +61,7 @@ static PetscReal TanhDerivative(PetscReal x) {
   const PetscReal e = exp(-2.0 * fabs(x));
   return 4.0 * e / ((1.0 + e) * (1.0 + e));
 }
-APPLY(TanhApply, tanh(t))
+VMATH(TanhApply, vtanh(t))
 
 static PetscReal Erf(PetscReal x) {
   return erf(x);
@@ -89,12 +69,12 @@ static PetscReal Erf(PetscReal x) {
 static PetscReal ErfDerivative(PetscReal x) {
   return M_2_SQRTPI * exp(-x * x);
 }
-APPLY(ErfApply, erf(t))
+VMATH(ErfApply, verf(t))
 
 static PetscReal Softplus(PetscReal x) {
   return (x > 0 ? x : 0.0) + log1p(exp(-fabs(x)));
 }
-APPLY(SoftplusApply, (t > 0 ? t : 0.0) + log1p(exp(-fabs(t))))
+VMATH(SoftplusApply, (t > 0 ? t : 0.0) + vlog1p(vexp(-fabs(t))))
 
 static PetscReal Sin(PetscReal x) {
   return sin(x);
@@ -102,7 +82,7 @@ static PetscReal Sin(PetscReal x) {
 static PetscReal SinDerivative(PetscReal x) {
   return cos(x);
 }
-APPLY(SinApply, sin(t))
+VMATH(SinApply, vsin(t))
 
 static PetscReal Identity(PetscReal x) {
   return x;
@@ -111,7 +91,7 @@ static PetscReal IdentityDerivative(PetscReal x) {
   (void)x;
   return 1.0;
 }
-APPLY(IdentityApply, t)
+VMATH(IdentityApply, t)
 
 /* The registry: a new activation is its functions above and a row here. */
 static const Activation activations[] = {

@@ -256,6 +256,8 @@ static inline uint32_t Piece(double angle, double most, double *where) {
   return (uint32_t)(int)(PIECES * cell + first);
 }
 
+VMATH2(Angle, vatan2(s, t))
+
 /* Tokens of a block, by their angles in cells. */
 static void Locate(const TableSphere table, PetscInt B, const double *restrict x, PetscInt offset) {
   const double *restrict y = x + B, *restrict z = y + B;
@@ -266,9 +268,13 @@ static void Locate(const TableSphere table, PetscInt B, const double *restrict x
   const uint32_t tiles = (uint32_t)(table->M / TILE + 1);
 
 #pragma omp simd
+  for (PetscInt i = 0; i < B; i++) theta[i] = sqrt(x[i] * x[i] + y[i] * y[i]);
+  Angle(B, theta, z, theta);
+  Angle(B, y, x, phi);
+#pragma omp simd
   for (PetscInt i = 0; i < B; i++) {
-    theta[i] = scale * atan2(sqrt(x[i] * x[i] + y[i] * y[i]), z[i]);
-    phi[i] = scale * atan2(y[i], x[i]) + half;
+    theta[i] *= scale;
+    phi[i] = scale * phi[i] + half;
   }
 #pragma omp simd
   for (PetscInt i = 0; i < B; i++) {

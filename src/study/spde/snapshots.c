@@ -99,47 +99,13 @@ static PetscErrorCode TakeMap(const SpdeSnapshots *snapshots, Density density, P
   PetscFunctionReturn(0);
 }
 
-/* The first n components of some of the tokens, evenly chosen, of a vector of the tokens' layout. */
-static PetscErrorCode TakeTokens(const SpdeSnapshots *snapshots, Tokens tokens, Vec v, PetscInt n, PetscReal *chosen) {
-  const PetscInt64 shown = snapshots->part[SPDE_WEIGHTS].shape[0];
-  TokensLayout layout;
-  double *rows;
-
-  PetscFunctionBeginUser;
-  PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(PetscMalloc1((size_t)layout.count * layout.dim, &rows));
-  PetscCall(TokensGather(tokens, v, rows));
-  for (PetscInt64 i = 0; i < shown; i++)
-    for (PetscInt c = 0; c < n; c++) chosen[i * n + c] = rows[i * layout.count / shown * layout.dim + c];
-  PetscCall(PetscFree(rows));
-  PetscFunctionReturn(0);
-}
-
-/* Weights travel as the first component. */
-static PetscErrorCode TakeWeights(const SpdeSnapshots *snapshots, Tokens tokens, PetscReal *chosen) {
-  TokensLayout layout;
-  const double *weights;
-  double *first;
-  Vec v;
-
-  PetscFunctionBeginUser;
-  PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(TokensGetWeights(tokens, &weights));
-  PetscCall(TokensCreateVec(tokens, &v));
-  PetscCall(VecGetArray(v, &first));
-  for (PetscInt b = 0; b < layout.owned; b++)
-    PetscCall(PetscArraycpy(first + b * layout.dim * layout.block, weights + b * layout.block, layout.block));
-  PetscCall(VecRestoreArray(v, &first));
-  PetscCall(TakeTokens(snapshots, tokens, v, 1, chosen));
-  PetscCall(VecDestroy(&v));
-  PetscFunctionReturn(0);
-}
-
 PetscErrorCode SpdeSnapshotsTake(SpdeSnapshots *snapshots, PetscInt frame, PetscReal time, Density density,
                                  Tokens tokens) {
   PetscReal *place[SPDE_PARTS];
+  const PetscInt64 shown = snapshots->part[SPDE_WEIGHTS].shape[0];
   PetscInt before = 0; /* snapshots */
-  Vec x;
+  const double *x, *weights;
+  Vec positions;
 
   PetscFunctionBeginUser;
   if (!IsDue(snapshots, frame)) PetscFunctionReturn(0);
@@ -148,9 +114,12 @@ PetscErrorCode SpdeSnapshotsTake(SpdeSnapshots *snapshots, PetscInt frame, Petsc
   *place[SPDE_TIME] = time;
   PetscCall(TakeMap(snapshots, density, place[SPDE_MAP]));
   PetscCall(DensitySpectrum(density, place[SPDE_SPECTRUM]));
-  PetscCall(TokensGetVec(tokens, &x));
-  PetscCall(TakeTokens(snapshots, tokens, x, snapshots->dim, place[SPDE_TOKENS]));
-  if (!before) PetscCall(TakeWeights(snapshots, tokens, place[SPDE_WEIGHTS])); /* they stay */
+  PetscCall(TokensGetVec(tokens, &positions));
+  PetscCall(VecGetArrayRead(positions, &x));
+  PetscCall(TokensGatherSome(tokens, shown, snapshots->dim, x, place[SPDE_TOKENS]));
+  PetscCall(VecRestoreArrayRead(positions, &x));
+  PetscCall(TokensGetWeights(tokens, &weights));
+  if (!before) PetscCall(TokensGatherSome(tokens, shown, 1, weights, place[SPDE_WEIGHTS])); /* they stay */
   PetscFunctionReturn(0);
 }
 

@@ -199,8 +199,36 @@ static void same_bits(void **unused) {
   }
 }
 
+/* So many that no rank has all of them: near measures, far ones, few places, and weights that lie on few tokens, so
+ * that ranks which share the tokens do not share the mass; on every rank alone, and together. */
+static void shared_measures(void **unused) {
+  enum { KINDS = 5, N = 20011, M = 17003 };
+  double *a, *b, *u, *v;
+  (void)unused;
+
+  OK(PetscMalloc4(N, &a, M, &b, N, &u, M, &v));
+  for (int kind = 0; kind < KINDS; kind++) {
+    const double center = kind == 1 ? PETSC_PI : kind == 2 ? 1.3 : 0.02;
+    const PetscBool heavy = kind == 3 ? PETSC_TRUE : PETSC_FALSE;
+
+    Draw(40 + (uint32_t)kind, N, 0, kind == 4 ? 1.5 : 2 * PETSC_PI, a);
+    Draw(50 + (uint32_t)kind, M, center, kind == 4 ? 2 : 2 * PETSC_PI, b);
+    for (PetscInt i = 0; i < N && kind == 2; i++) a[i] = floor(a[i]);
+    for (PetscInt i = 0; i < M && kind == 2; i++) b[i] = floor(b[i] / 2);
+    for (PetscInt i = 0; i < N; i++) u[i] = exp(-20 * fabs(a[i]));
+    for (PetscInt i = 0; i < M; i++) v[i] = exp(-20 * fabs(b[i] - 1));
+    const Found all = Measure(PETSC_COMM_WORLD, N, a, heavy ? u : NULL, M, b, heavy ? v : NULL, PETSC_FALSE);
+    const Found one = Measure(PETSC_COMM_SELF, N, a, heavy ? u : NULL, M, b, heavy ? v : NULL, PETSC_FALSE);
+    CLOSE(all.low, one.low, 0);
+    CLOSE(all.high, one.high, 0);
+    CLOSE(all.plan, one.plan, 0);
+  }
+  OK(PetscFree4(a, b, u, v));
+}
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(two_tokens),  cmocka_unit_test(few_tokens),      cmocka_unit_test(weights),
-    cmocka_unit_test(many_tokens), cmocka_unit_test(spread_measures), cmocka_unit_test(same_bits),
+    cmocka_unit_test(two_tokens),      cmocka_unit_test(few_tokens),      cmocka_unit_test(weights),
+    cmocka_unit_test(many_tokens),     cmocka_unit_test(spread_measures), cmocka_unit_test(same_bits),
+    cmocka_unit_test(shared_measures),
 };
 TEST_MAIN(tests)

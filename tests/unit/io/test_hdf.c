@@ -3,6 +3,7 @@
 #include "scratch.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@ static const char *File(const char *name) {
 }
 
 static int Setup(void **state) {
+  mallopt(M_PERTURB, 165); /* new memory is never zero by chance */
   OK(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
   OK(MPI_Comm_size(PETSC_COMM_WORLD, &ranks));
   return ScratchMake(state);
@@ -308,6 +310,33 @@ static void Series(void **state) {
     for (int deflate = 0; deflate <= 9; deflate += 3) CheckSeries((PetscBool)single, deflate);
 }
 
+/* What is not written reads as zero, not as what memory held, compressed or not: in a new file and in frames that came
+ * later. */
+static void UnwrittenIsZero(void **state) {
+  enum { T = 6, N = 1000, D = 3, WRITTEN = 2 };
+  const PetscInt64 from = N * rank / ranks, to = N * (rank + 1) / ranks;
+  double rows[N * D], read[T * N * D];
+  int same = 1;
+
+  (void)state;
+  for (int i = 0; i < N * D; i++) rows[i] = 1 + i;
+  for (int deflate = 0; deflate <= 3; deflate += 3) {
+    const HdfSeriesShape shape = {.frames = 4, .N = N, .d = D, .chunk_rows = 256, .deflate = deflate};
+    Hdf hdf;
+    HdfSeries series;
+
+    OK(HdfOpen(PETSC_COMM_WORLD, File("unwritten.h5"), "w", NULL, &hdf));
+    OK(HdfSeriesCreate(hdf, "/value", &shape, &series));
+    OK(HdfSeriesWrite(series, WRITTEN, from, to - from, rows));
+    OK(HdfSeriesExtend(series, T));
+    OK(HdfSeriesDestroy(&series));
+    OK(HdfClose(&hdf));
+    if (!rank) same &= DumpBinary("/value", read, sizeof(read));
+    for (int i = 0; !rank && i < T * N * D; i++) same &= i / (N * D) == WRITTEN ? read[i] > 0 : read[i] == 0;
+  }
+  assert_true(All(same));
+}
+
 /* Cuts the file at path to `size` bytes, or writes text into it. */
 static void Spoil(const char *name, PetscInt64 size, const char *text) {
   int done = 1;
@@ -366,13 +395,10 @@ static void OpensPastTheLockOfAKilledRun(void **state) {
 }
 
 int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(WriteReadArrays),
-                                     cmocka_unit_test(ListsNames),
-                                     cmocka_unit_test(Attributes),
-                                     cmocka_unit_test(ExternalLinkResolves),
-                                     cmocka_unit_test(Columns),
-                                     cmocka_unit_test(Series),
-                                     cmocka_unit_test(OpensPastTheLockOfAKilledRun),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(WriteReadArrays), cmocka_unit_test(ListsNames),
+                                     cmocka_unit_test(Attributes),      cmocka_unit_test(ExternalLinkResolves),
+                                     cmocka_unit_test(Columns),         cmocka_unit_test(Series),
+                                     cmocka_unit_test(UnwrittenIsZero), cmocka_unit_test(OpensPastTheLockOfAKilledRun),
                                      cmocka_unit_test(RefusesBadFiles)};
   if (PetscInitialize(&argc, &argv, NULL, NULL) || ErrorHandlerPush()) return 1;
   int failed = _cmocka_run_group_tests("hdf", tests, sizeof(tests) / sizeof(tests[0]), Setup, ScratchRemove), worst = 1;

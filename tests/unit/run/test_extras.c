@@ -55,7 +55,7 @@ static void ModesAreThoseOfAllPairs(void **state) {
     Scatter(d, rows, weights);
     Slow(d, rows, weights, modes);
     Tokens tokens = PlaceRows(PETSC_COMM_WORLD, N, d, rows, d, weights, 1);
-    OK(ExtrasCreate(N, d, &(ExtrasOptions){.modes = MODES}, &extras));
+    OK(ExtrasCreate(N, d, &(ExtrasOptions){.modes = MODES, .attention.engine = "direct"}, &extras));
     OK(ExtrasGetSize(extras, &size));
     assert_int_equal(size, MODES);
     OK(ExtrasEvaluate(extras, tokens, NULL, values));

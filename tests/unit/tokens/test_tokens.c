@@ -405,6 +405,47 @@ static void rows_are_the_tokens(void **unused) {
   }
 }
 
+/* Of positions and of weights, whoever has them. */
+static void some_tokens_are_the_evenly_chosen(void **unused) {
+  (void)unused;
+  const double *x, *weights;
+  double *rows, *all, chosen[3 * 64], chosen_weights[64];
+  TokensLayout layout;
+  PetscMPIInt rank;
+  Tokens tokens;
+  Vec v, w;
+
+  OK(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
+  for (size_t k = 0; k < sizeof(counts) / sizeof(counts[0]); k++) {
+    const PetscInt64 N = counts[k], m = PetscMin(N, 64);
+    int wrong = 0;
+
+    MakeTokens(PETSC_COMM_WORLD, N, 3, &tokens);
+    OK(TokensGetLayout(tokens, &layout));
+    OK(TokensGetWeights(tokens, &weights));
+    OK(TokensGetVec(tokens, &v));
+    OK(TokensCreateVec(tokens, &w));
+    OK(VecGetArray(w, &all));
+    for (PetscInt i = 0; i < 3 * layout.owned * layout.block; i++)
+      all[i] = weights[i / (3 * layout.block) * layout.block + i % layout.block];
+    OK(VecRestoreArray(w, &all));
+    OK(VecGetArrayRead(v, &x));
+    OK(TokensGatherSome(tokens, m, 3, x, chosen));
+    OK(TokensGatherSome(tokens, m, 1, weights, chosen_weights));
+    OK(VecRestoreArrayRead(v, &x));
+    OK(PetscMalloc1(3 * N, &rows));
+    OK(TokensGather(tokens, v, rows));
+    for (PetscInt64 i = 0; i < 3 * m && !rank; i++) wrong |= chosen[i] != rows[i / 3 * N / m * 3 + i % 3];
+    OK(TokensGather(tokens, w, rows));
+    for (PetscInt64 i = 0; i < m && !rank; i++) wrong |= chosen_weights[i] != rows[i * N / m * 3];
+    Agree(&wrong);
+    assert_int_equal(wrong, 0);
+    OK(PetscFree(rows));
+    OK(VecDestroy(&w));
+    OK(TokensDestroy(&tokens));
+  }
+}
+
 static void too_many_tokens_are_refused(void **unused) {
   (void)unused;
   Tokens tokens;
@@ -427,6 +468,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(results_do_not_depend_on_ranks),
     cmocka_unit_test(weights_are_normalised),
     cmocka_unit_test(rows_are_the_tokens),
+    cmocka_unit_test(some_tokens_are_the_evenly_chosen),
     cmocka_unit_test(too_many_tokens_are_refused),
 };
 TEST_MAIN(tests)

@@ -1,0 +1,118 @@
+"""How runs scale, by what ranks ask of MPI (support/counting.c) and by no clock: with as many
+tokens on every rank, neither what a rank receives nor its memory grows with the ranks, and a step
+takes as many calls."""
+
+import os
+import subprocess
+
+import pytest
+from run import CHORALE, TIMEOUT, options
+
+COUNTING = os.environ["CHORALE_COUNTING"]
+MORE = 1.1  # what may grow: 10%
+SMALL = 4096  # bytes: a few numbers of each rank, which all need to know
+EACH = 32768  # tokens of a rank
+COMMON = {"noise_type": "spectral", "attention_engine": "moments", "ensemble_groups": 1}
+CIRCLE = {**COMMON, "tokens_dim": 2}
+SPHERE = {**COMMON, "tokens_dim": 3, "noise_degree": 4}
+SHORT = {"layers_horizon": 0.001}
+# name: study, keys, and how many tokens a rank has; COUNT is their number over all ranks
+RUNS = {
+    "simulate on the circle": ("simulate", CIRCLE, "COUNT"),
+    "simulate on the sphere": ("simulate", SPHERE, "COUNT"),
+    "spde on the circle": ("spde", {**CIRCLE, **SHORT}, "COUNT"),
+    "spde on the sphere": ("spde", {**SPHERE, **SHORT, "spde_degree": 16}, "COUNT"),
+    "chaos on the circle": ("chaos", {**CIRCLE, **SHORT}, "1024,COUNT"),
+    "sync": ("sync", {**SPHERE, "attention_type": "none", "scheme_type": "flow"}, "COUNT"),
+    "limits": (
+        "limits",
+        {**SPHERE, "mlp_width": "16,inf", "limits_coupling": "harmonics"},
+        "COUNT",
+    ),
+}
+
+
+def counted(name, ranks, depth, hook="", **more):
+    """What each rank counted in a run of so many steps: one dict per rank."""
+    study, keys, tokens = RUNS[name]
+    keys = {
+        **keys,
+        "tokens_count": tokens.replace("COUNT", str(EACH * ranks)),
+        "layers_depth": f"2,{depth}" if study == "limits" else depth,
+        "output_file": f"{study}{ranks}.{depth}.{len(more)}.h5",
+        **more,
+    }
+    program = os.environ["CHORALE_HOOKED"] if hook else CHORALE
+    words = ["mpirun", "-n", str(ranks), "-x", f"LD_PRELOAD={COUNTING}", "-x", "COUNTING=count"]
+    done = subprocess.run(
+        [*words, program, study, *options(**keys)],
+        env={**os.environ, "CHORALE_HOOK": hook},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+    assert done.returncode == 0, done.stderr
+    counts = []
+    for rank in range(ranks):
+        with open(f"count.{rank}", encoding="ascii") as file:
+            counts.append({word: int(number) for word, number in map(str.split, file)})
+    return counts
+
+
+def most(counts, word):
+    return max(count[word] for count in counts)
+
+
+def growing(name, few, many, hook=""):
+    """What grows from few to many ranks, in words; empty when nothing does."""
+    found = []
+    runs = {p: {depth: counted(name, p, depth, hook) for depth in (4, 8)} for p in (few, many)}
+    for word in ("received", "largest", "private"):
+        before, after = (most(runs[p][8], word) for p in (few, many))
+        if after > MORE * before + SMALL:
+            found.append(f"{word}: {before} on {few} ranks, {after} on {many}")
+    for word in ("collectives", "received"):
+        step = {p: (most(runs[p][8], word) - most(runs[p][4], word)) / 4 for p in (few, many)}
+        if step[many] > (step[few] if word == "collectives" else MORE * step[few] + SMALL):
+            found.append(f"{word} in a step: {step[few]} on {few} ranks, {step[many]} on {many}")
+    return found
+
+
+@pytest.mark.parametrize("name", ["simulate on the circle"])
+def test_nothing_grows_on_few_ranks(folder, name):
+    assert not growing(name, 2, 4)
+
+
+@pytest.mark.full
+def test_a_planted_gathering_is_found(folder):
+    """Two vectors of all ranks' tokens on every rank, once in every step."""
+    found = growing("simulate on the circle", 2, 4, f"-1 -1 -1 gather={4 * EACH}")
+    assert any(line.startswith("received in a step") for line in found), found
+    assert any(line.startswith("private") for line in found), found
+
+
+@pytest.mark.full
+def test_a_checkpoint_opens_as_many_files(folder):
+    """Of each rank, and on the rank that opens most."""
+    opened = {}
+    for ranks in (2, 8):
+        without, kept = (
+            counted("simulate on the circle", ranks, 4, tokens_count=4096, **keys)
+            for keys in ({}, {"checkpoint_every": 2})
+        )
+        opened[ranks] = [most(kept, "opened") - most(without, "opened")]
+        opened[ranks].append(kept[-1]["opened"] - without[-1]["opened"])
+    assert opened[2][0] > 0 and opened[2] == opened[8]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", RUNS)
+def test_nothing_grows(folder, name):
+    assert not growing(name, 2, 8)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["simulate on the circle", "spde on the sphere"])
+def test_nothing_grows_on_many_ranks(folder, name):
+    assert not growing(name, 2, 32)

@@ -1,0 +1,93 @@
+/* The error that a mixture of Gaussians reports from 256 tokens, against that at every tenth of 20000. */
+#include "mixture_case.h"
+
+#define TOKENS 20000
+#define STRIDE 10 /* of the tokens at which the true error is measured */
+
+typedef struct {
+  PetscInt d;
+  Kind kind;
+  double beta;
+  PetscInt least; /* Gaussians that are asked for, by a tolerance */
+  double tol;
+} Case;
+
+/* Sum over every STRIDE-th token of |Att - direct|^2 over their number; direct sums in double, each on the rank that
+ * owns the token. */
+static double TrueError(const Cloud *cloud, Tokens tokens, Vec drift, double beta) {
+  const PetscInt d = cloud->d;
+  double *sum = malloc(sizeof(double) * d), total[2] = {0};
+  TokensLayout layout;
+  const double *out;
+
+  OK(TokensGetLayout(tokens, &layout));
+  OK(VecGetArrayRead(drift, &out));
+  for (PetscInt i = layout.first * layout.block; i < PetscMin((layout.first + layout.owned) * layout.block, TOKENS);
+       i++) {
+    const PetscInt b = i / layout.block - layout.first, t = i % layout.block;
+    double Z = 0;
+
+    if (i % STRIDE) continue;
+    for (PetscInt c = 0; c < d; c++) sum[c] = 0;
+    for (PetscInt j = 0; j < TOKENS; j++) {
+      const double *restrict x = cloud->x + i * d, *restrict y = cloud->x + j * d;
+      double u = 0;
+
+#pragma omp simd reduction(+ : u)
+      for (PetscInt c = 0; c < d; c++) u += x[c] * y[c];
+      u = exp(beta * (u - 1));
+      for (PetscInt c = 0; c < d; c++) sum[c] += u * y[c];
+      Z += u;
+    }
+    for (PetscInt c = 0; c < d; c++) total[0] += PetscSqr(out[(b * d + c) * layout.block + t] - sum[c] / Z);
+    total[1] += 1;
+  }
+  OK(VecRestoreArrayRead(drift, &out));
+  free(sum);
+  OK(MPI_Allreduce(MPI_IN_PLACE, total, 2, MPI_DOUBLE, MPI_SUM, PETSC_COMM_WORLD));
+  return sqrt(total[0] / total[1]);
+}
+
+/* Within 30% in every case; where tokens meet there is none but rounding. */
+static void Reported(void **state) {
+  static const Case cases[] = {
+      {16, SPREAD, 0.5, 1, 1e9},    {16, SPREAD, 4, 1, 1e9},   {16, SPREAD, 20, 1, 1e9},    {16, CONE, 9, 1, 1e9},
+      {16, FIVE, 4, 1, 1e9},        {16, FIVE, 4, 5, 1e-3},    {16, DUPLICATES, 4, 1, 1e9}, {16, OUTLIER, 2, 1, 1e9},
+      {64, SPREAD, 1, 1, 1e9},      {64, SPREAD, 4, 1, 1e9},   {64, SPREAD, 9, 1, 1e9},     {64, CONE, 4, 1, 1e9},
+      {64, CONE, 20, 1, 1e9},       {64, FIVE, 1, 1, 1e9},     {64, FIVE, 1, 5, 1e-5},      {64, FIVE, 4, 5, 1e-3},
+      {64, DUPLICATES, 1, 1, 1e9},  {64, OPPOSITE, 1, 1, 1e9}, {64, OPPOSITE, 4, 2, 1e-3},  {64, OUTLIER, 4, 1, 1e9},
+      {64, EQUAL, 4, 1, 1e9},       {256, SPREAD, 4, 1, 1e9},  {256, FIVE, 1, 5, 1e-5},     {256, OPPOSITE, 9, 2, 1e-3},
+      {256, DUPLICATES, 9, 1, 1e9}, {512, CONE, 2, 1, 1e9},    {512, SPREAD, 20, 1, 1e9}};
+  (void)state;
+  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(cases); i++) {
+    Cloud cloud = CloudOf(cases[i].kind, TOKENS, cases[i].d);
+    Tokens tokens = Place(PETSC_COMM_WORLD, &cloud);
+    AttentionError error;
+    Attention attention;
+    double exact;
+    Vec drift;
+
+    SetKeys("softmax", cases[i].beta, 1);
+    attention = Mixed(tokens, cases[i].tol);
+    OK(TokensCreateVec(tokens, &drift));
+    OK(AttentionEvaluate(attention, tokens, drift));
+    OK(AttentionGetError(attention, tokens, &error));
+    exact = TrueError(&cloud, tokens, drift, cases[i].beta);
+    OK(PetscPrintf(PETSC_COMM_WORLD,
+                   "d %3d, kind %d, beta %4g, k %2d: |Att| %.3g, error %.3g, reported %.3g, largest %.3g\n",
+                   (int)cases[i].d, (int)cases[i].kind, cases[i].beta, (int)Clusters(attention), error.size, exact,
+                   error.rms, error.largest));
+    assert_true(Clusters(attention) >= cases[i].least && error.rms <= error.largest);
+    if (cases[i].kind == EQUAL)
+      CLOSE(error.largest, 0, 1e-13);
+    else
+      CLOSE(error.rms / exact, 1, 0.3);
+    OK(VecDestroy(&drift));
+    OK(AttentionDestroy(&attention));
+    OK(TokensDestroy(&tokens));
+    CloudDestroy(&cloud);
+  }
+}
+
+static const struct CMUnitTest tests[] = {cmocka_unit_test(Reported)};
+TEST_MAIN(tests)
