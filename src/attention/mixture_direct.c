@@ -6,6 +6,8 @@
 
 #include "base/vmath.h"
 
+VMATH(Exp, vexp(t))
+
 /* |q| up to which e^{<q,y> - |q|} leaves a sum digits enough; beyond, the largest logit is looked for. */
 #define SMALL 12
 #define NEVER (-1e300)
@@ -77,8 +79,8 @@ static PetscErrorCode AddBlock(Attention attention, const double *x, const doubl
     double *restrict e = room->logits + t * block;
     const double more = bias[t];
 
-#pragma omp simd
-    for (PetscInt s = 0; s < block; s++) e[s] = exp(e[s] + more - top[s]);
+    for (PetscInt s = 0; s < block; s++) e[s] += more - top[s];
+    Exp(block, e, e);
     wide[d * B + t] = w[t];
   }
   for (PetscInt c = 0; c < d; c++) {

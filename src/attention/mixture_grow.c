@@ -10,6 +10,8 @@
 
 #include "base/vmath.h"
 
+VMATH(Exp, vexp(t))
+
 #define LLOYD    5    /* steps */
 #define LEAST    32   /* tokens of the sample that a cluster must have to be split */
 #define GAIN     0.7  /* splitting is worth while if the error falls to this share ... */
@@ -87,8 +89,8 @@ static void Compare(const MixtureGrowth *growth, PetscInt head, PetscInt t, cons
   double top = l[0], all;
 
   for (PetscInt i = 0; i < m; i++) top = PetscMax(top, l[i]);
-#pragma omp simd
-  for (PetscInt i = 0; i < m; i++) e[i] = exp(l[i] - top);
+  for (PetscInt i = 0; i < m; i++) e[i] = l[i] - top;
+  Exp(m, e, e);
   for (PetscInt i = 0; i < m; i++) {
     const double weight = i == own ? 0 : w[i];
     Sums *s = &sums[label[i]];

@@ -6,6 +6,10 @@
 
 #include "base/vmath.h"
 
+VMATH(Exp, vexp(t))
+VMATH(Log, vlog(t))
+VMATH(LogOnePlusExp, vlog(1 + vexp(t)))
+
 #define NEVER (-1e300)
 #define ALONE 1e-9 /* share of a cluster below which what is left of it without a token is rounding */
 
@@ -65,12 +69,12 @@ static void Start(PetscInt d, const MixtureProbe *probe, const double *q, double
       mean[c * B + t] = y[t];
     }
   }
-  for (PetscInt t = 0; t < B; t++) most[t] = sqrt(most[t]);
-#pragma omp simd
   for (PetscInt t = 0; t < B; t++) {
-    const double w = probe->weight[t], l = log(w > 0 ? w : 1);
-    total[t] = w > 0 ? l + inner[t] : NEVER;
+    most[t] = sqrt(most[t]);
+    total[t] = probe->weight[t] > 0 ? probe->weight[t] : 1;
   }
+  Log(B, total, total);
+  for (PetscInt t = 0; t < B; t++) total[t] = probe->weight[t] > 0 ? total[t] + inner[t] : NEVER;
 }
 
 /* product = M q, and the numbers <q,c> and <q,Mq>: of the covariance, or of its factor one after the other. */
@@ -125,21 +129,25 @@ static void Join(const MixtureClusters *clusters, PetscInt a, const MixtureProbe
   for (PetscInt t = 0; t < B; t++) {
     const double w = probe->label[t] == a ? probe->weight[t] : 0, z = inner[t] - linear[t];
     const PetscBool some = W - w > ALONE * W ? PETSC_TRUE : PETSC_FALSE;
-    const double left = some ? W - w : W, h = w / left, r = W / left, g = r * h, part = log(left);
+    const double left = some ? W - w : W, h = w / left, r = W / left, g = r * h;
     const double l = linear[t] - h * z + 0.5 * (r * square[t] - g * z * z), most = row[MOST * B + t];
 
-    logit[t] = some ? part + (l < most ? l : most) : NEVER;
+    logit[t] = some ? (l < most ? l : most) : NEVER;
+    share[t] = left;
     scale[t] = r;
     shift[t] = h + g * z;
   }
-#pragma omp simd
+  Log(B, share, share);
   for (PetscInt t = 0; t < B; t++) {
-    const double high = total[t] > logit[t] ? total[t] : logit[t], low = total[t] > logit[t] ? logit[t] : total[t];
-    const double sum = high + log(1 + exp(low - high));
-
-    share[t] = exp(logit[t] - sum);
-    total[t] = sum;
+    logit[t] += share[t];
+    share[t] = -fabs(total[t] - logit[t]);
   }
+  LogOnePlusExp(B, share, share);
+  for (PetscInt t = 0; t < B; t++) {
+    total[t] = (total[t] > logit[t] ? total[t] : logit[t]) + share[t];
+    share[t] = logit[t] - total[t];
+  }
+  Exp(B, share, share);
 }
 
 PetscErrorCode MixtureEvaluate(const MixtureClusters *clusters, const MixtureProbe *probe, const double *q,

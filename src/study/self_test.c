@@ -1,16 +1,13 @@
 #include "study/self_test.h"
 
 #include <chorale/kernel.h>
-#include <chorale/noise.h>
 #include <chorale/observables.h>
-#include <chorale/scheme.h>
-#include <chorale/start.h>
-#include <chorale/study.h>
 
 #include <string.h>
 #include <unistd.h>
 
 #include "io/hdf.h"
+#include "study/model.h"
 
 #define TOLD 128 /* characters that a check may say */
 
@@ -68,47 +65,37 @@ static char *words[] = {"chorale",         "simulate", "-tokens_count",   "2000"
 static const PetscReal energy = 2.630727894658042, order = 0.183802129115928; /* with the sums over all pairs */
 
 /* The tokens of the words on these ranks after the layers, and their observables. */
-static PetscErrorCode Layers(MPI_Comm comm, Tokens *tokens, PetscReal values[]) {
-  AttentionOptions attention_options;
-  NoiseOptions noise_options;
-  StartOptions options;
-  Attention attention;
-  Scheme scheme;
+static PetscErrorCode Layers(MPI_Comm comm, System *system, PetscReal values[]) {
+  ModelOptions options;
   Noise noise;
   Field field;
   Start start;
 
   PetscFunctionBeginUser;
-  PetscCall(StartOptionsRead(&options));
-  PetscCall(AttentionOptionsRead(&attention_options));
-  PetscCall(NoiseOptionsRead(&noise_options));
-  PetscCall(TokensCreate(comm, options.count, (PetscInt)options.dim, tokens));
-  PetscCall(StartCreate(*tokens, &options, &start));
-  PetscCall(TokensStart(*tokens, start, 0));
-  PetscCall(AttentionCreate(*tokens, &attention_options, &attention));
-  PetscCall(NoiseCreate((PetscInt)options.dim, &noise_options, &noise));
+  PetscCall(ModelOptionsRead(&options));
+  PetscCall(SystemCreate(comm, options.start.count, &options, system));
+  PetscCall(StartCreate(system->tokens, &options.start, &start));
+  PetscCall(TokensStart(system->tokens, start, 0));
+  PetscCall(NoiseCreate((PetscInt)options.start.dim, &options.noise, &noise));
   PetscCall(NoiseCreateField(noise, &field));
-  PetscCall(SchemeCreate(*tokens, &(SchemeOptions){.type = "layer"}, &scheme));
   for (PetscInt step = 0; step < LAYERS; step++) {
     PetscCall(NoiseDraw(noise, 0, step, field));
-    PetscCall(SchemeStep(scheme, attention, field, STEP, *tokens));
+    PetscCall(SystemStep(system, 0, step, field, STEP));
   }
-  PetscCall(ObservablesEvaluate(*tokens, attention, values));
-  PetscCall(SchemeDestroy(&scheme));
+  PetscCall(ObservablesEvaluate(system->tokens, system->attention, values));
   PetscCall(FieldDestroy(&field));
   PetscCall(NoiseDestroy(&noise));
-  PetscCall(AttentionDestroy(&attention));
   PetscCall(StartDestroy(&start));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode CheckLayers(char *told, PetscBool *ok) {
   PetscReal values[OBSERVE_VALUES] = {0}, off;
-  Tokens tokens;
+  System system = {0};
 
   PetscFunctionBeginUser;
-  PetscCall(Layers(PETSC_COMM_WORLD, &tokens, values));
-  PetscCall(TokensDestroy(&tokens));
+  PetscCall(Layers(PETSC_COMM_WORLD, &system, values));
+  PetscCall(SystemDestroy(&system));
   off = PetscMax(fabs(values[ObservableFirst(OBSERVE_ENERGY)] - energy),
                  fabs(values[ObservableFirst(OBSERVE_ORDER)] - order));
   *ok = off <= 1e-11 ? PETSC_TRUE : PETSC_FALSE;
@@ -139,17 +126,17 @@ static PetscErrorCode SameTokens(Tokens mine, Tokens all, PetscBool *same) {
 
 static PetscErrorCode CheckRanks(char *told, PetscBool *ok) {
   PetscReal here[OBSERVE_VALUES] = {0}, alone[OBSERVE_VALUES] = {0};
-  Tokens tokens, all;
+  System shared = {0}, whole = {0};
   PetscMPIInt size;
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_size(PETSC_COMM_WORLD, &size));
-  PetscCall(Layers(PETSC_COMM_WORLD, &tokens, here));
-  PetscCall(Layers(PETSC_COMM_SELF, &all, alone));
-  PetscCall(SameTokens(tokens, all, ok));
+  PetscCall(Layers(PETSC_COMM_WORLD, &shared, here));
+  PetscCall(Layers(PETSC_COMM_SELF, &whole, alone));
+  PetscCall(SameTokens(shared.tokens, whole.tokens, ok));
   if (memcmp(here, alone, sizeof(here))) *ok = PETSC_FALSE;
-  PetscCall(TokensDestroy(&all));
-  PetscCall(TokensDestroy(&tokens));
+  PetscCall(SystemDestroy(&whole));
+  PetscCall(SystemDestroy(&shared));
   PetscCall(PetscSNPrintf(told, TOLD, "%d rank%s: the same layers on each alone have the same bits", (int)size,
                           size > 1 ? "s" : ""));
   PetscFunctionReturn(0);

@@ -2,11 +2,11 @@
 wherever it waits; the run goes on from its last checkpoint to the same bits. The rank that is gone
 is one that a hook holds; the other waits for a second, from its own hook on."""
 
+import os
 import re
-import time
 
 import pytest
-from run import chorale, datasets, options, running, same_bits, spoken
+from run import chorale, datasets, options, running, same_bits, spoken, wait_until
 
 pytestmark = pytest.mark.full
 
@@ -71,10 +71,14 @@ def test_a_rank_that_waits_for_one_that_is_gone_ends_the_run(folder, whole, plac
 
 @pytest.mark.parametrize("hook", ("0 8 0 patience=0", ""), ids=("for ever", "by the steps"))
 def test_a_rank_that_is_late_is_waited_for(folder, whole, hook):
-    """For longer than what is counted in takes."""
-    with running(["simulate", *options(**RUN)], ranks=2, hook=f"0 8 1 wait=go; {hook}") as run:
+    """The watch of the other looks three times meanwhile."""
+    hook = f"0 8 1 wait=go; look -1 0 touch=looked; {hook}"
+    with running(["simulate", *options(**RUN)], ranks=2, hook=hook) as run:
         run.wait_until_held("go", rank=1)
-        time.sleep(3)
+        for _ in range(3):
+            if os.path.exists("looked"):
+                os.remove("looked")
+            wait_until(lambda: os.path.exists("looked") or run.process.poll() is not None, "a look")
         run.release("go")
         done = run.end()
     assert done.returncode == 0, done

@@ -8,6 +8,7 @@
  *             put N, rename N    before the N-th dataset is written by rows, before the N-th file is renamed
  *             finish 1           this rank's group has no work left
  *             progress N         before progress is told of for the N-th time
+ *             look -1            the watch of base/patience.h has slept for its second, of this rank
  * RANK        of the world; -1: every rank
  * ACTION      kill               ends by SIGKILL, without a word
  *             signal=NUMBER      gets this signal
@@ -28,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/patience.h"
@@ -38,7 +40,7 @@
 enum { HOOKS = 16, ARGUMENT = 4096, POLL = 10000 /* microseconds between looks at FILE */ };
 enum { PATIENCE = 3600 }; /* seconds until a test that never tells is given up */
 
-typedef enum { SETUP, STEP, WRITTEN, PUT, RENAME, FINISH, PROGRESS } Place;
+typedef enum { SETUP, STEP, WRITTEN, PUT, RENAME, FINISH, PROGRESS, LOOK } Place;
 
 typedef struct {
   Place place;
@@ -52,6 +54,7 @@ static int count;
 static PetscBool standing; /* the clock stands still but for hooks */
 static double passed;      /* seconds, on that clock */
 static volatile sig_atomic_t got;
+static int self = -1; /* the rank, once it has come to a place */
 
 PetscErrorCode __real_CheckpointCatchSignals(void);
 PetscErrorCode __wrap_CheckpointCatchSignals(void);
@@ -69,6 +72,8 @@ PetscErrorCode __real_ProgressUpdate(Progress progress, PetscInt64 done);
 PetscErrorCode __wrap_ProgressUpdate(Progress progress, PetscInt64 done);
 int __real_rename(const char *from, const char *to);
 int __wrap_rename(const char *from, const char *to);
+int __real_nanosleep(const struct timespec *time, struct timespec *left);
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
 double __real_MPI_Wtime(void);
 double __wrap_MPI_Wtime(void);
 
@@ -78,7 +83,7 @@ static void Fail(const char *what, const char *argument) {
 }
 
 static void Parse(const char *text, Hook *hook) {
-  static const char *const places[] = {"setup", "", "checkpoint", "put", "rename", "finish", "progress"};
+  static const char *const places[] = {"setup", "", "checkpoint", "put", "rename", "finish", "progress", "look"};
   char place[16];
 
   if (sscanf(text, "%15s %d %d %15[^= ]=%4095s", place, &hook->number, &hook->rank, hook->action, hook->argument) < 4)
@@ -191,6 +196,7 @@ static void Reach(Place place, int realization, int number) {
 
   if (!count) return;
   MPI_Comm_rank(PETSC_COMM_WORLD, &rank);
+  self = rank;
   for (int i = 0; i < count; i++) {
     Hook *hook = &hooks[i];
     if (hook->done || hook->place != place || (hook->number >= 0 && hook->number != number) ||
@@ -253,6 +259,15 @@ int __wrap_rename(const char *from, const char *to) {
   static int times;
   Reach(RENAME, -1, ++times);
   return __real_rename(from, to);
+}
+
+/* Only the watch sleeps for a second at a time. It has a thread of its own, which may ask MPI for nothing. */
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left) {
+  const int code = __real_nanosleep(time, left);
+
+  for (int i = 0; i < count && time->tv_sec; i++)
+    if (hooks[i].place == LOOK && hooks[i].rank == self) Act(&hooks[i], self);
+  return code;
 }
 
 double __wrap_MPI_Wtime(void) {
