@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/patience.h"
+#include "base/ride.h"
 #include "run/signals.h"
 
 const OptionKey CheckpointKeys[] = {
@@ -310,6 +311,16 @@ static PetscErrorCode Look(Checkpoint checkpoint) {
   PetscFunctionReturn(0);
 }
 
+/* On a group's first rank: what is to be done after this step. */
+static PetscErrorCode Ask(void *context, PetscInt64 *word) {
+  Checkpoint checkpoint = context;
+
+  PetscFunctionBeginUser;
+  PetscCall(checkpoint->rank ? Look(checkpoint) : Decide(checkpoint, PETSC_FALSE));
+  *word = checkpoint->event;
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode Write(Checkpoint checkpoint) {
   const double start = MPI_Wtime();
   double most[2];
@@ -346,7 +357,27 @@ static PetscErrorCode Act(Checkpoint checkpoint, PetscBool *stopped) {
   PetscFunctionReturn(0);
 }
 
+/* All shards of the group learn what is to be done. over: no further step of the realization will tell them. */
+static PetscErrorCode Agree(Checkpoint checkpoint, PetscBool due, PetscBool over) {
+  PetscInt64 word;
+  const PetscBool came = RideEnd(&word),
+                  known = came && (word != CHECKPOINT_GO || !(over || due)) ? PETSC_TRUE : PETSC_FALSE;
+
+  PetscFunctionBeginUser;
+  checkpoint->event = known ? (int)word : CHECKPOINT_GO;
+  if (!known && !checkpoint->shard) PetscCall(Ask(checkpoint, &word));
+  if (checkpoint->shards == 1) PetscFunctionReturn(0);
+  if (!known) PetscCallMPI(MPI_Bcast(&checkpoint->event, 1, MPI_INT, 0, checkpoint->layout.shards));
+  if (checkpoint->shard && checkpoint->event != CHECKPOINT_GO)
+    PetscCallMPI(MPI_Wait(&checkpoint->request, MPI_STATUS_IGNORE));
+  /* a shard that only listens may be the one that caught the signal */
+  if (checkpoint->shard && (checkpoint->event == CHECKPOINT_GO || checkpoint->event == CHECKPOINT_WRITE))
+    PetscCall(CheckpointSaySignal(checkpoint, (int)caught));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode CheckpointStep(Checkpoint checkpoint, PetscInt r, PetscInt step, PetscBool *stopped) {
+  const PetscBool over = step == CheckpointCellOf(checkpoint, r)->steps ? PETSC_TRUE : PETSC_FALSE;
   const PetscInt64 before = checkpoint->since, every = checkpoint->options.every;
   const double now = MPI_Wtime();
 
@@ -354,28 +385,17 @@ PetscErrorCode CheckpointStep(Checkpoint checkpoint, PetscInt r, PetscInt step, 
   checkpoint->current = r;
   checkpoint->since += PetscMax(1, step - checkpoint->step[r]); /* less where lost trajectories made it begin again */
   checkpoint->step[r] = step;
+  const PetscBool due = before < every && checkpoint->since >= every ? PETSC_TRUE : PETSC_FALSE;
   /* a group may be the only one that still has work */
-  if (before < every && checkpoint->since >= every && !checkpoint->shard)
-    PetscCall(CheckpointSay(checkpoint, CHECKPOINT_SAYS_DUE, checkpoint->writes));
+  if (due && !checkpoint->shard) PetscCall(CheckpointSay(checkpoint, CHECKPOINT_SAYS_DUE, checkpoint->writes));
   checkpoint->longest = PetscMax(checkpoint->longest, now - checkpoint->last);
   PatienceLearn(checkpoint->longest);
   checkpoint->last = now;
-  if (!checkpoint->rank)
-    PetscCall(Decide(checkpoint, PETSC_FALSE));
-  else if (!checkpoint->shard)
-    PetscCall(Look(checkpoint));
-  if (checkpoint->shards > 1) {
-    PetscCallMPI(MPI_Bcast(&checkpoint->event, 1, MPI_INT, 0, checkpoint->layout.shards));
-    if (checkpoint->shard && checkpoint->event != CHECKPOINT_GO)
-      PetscCallMPI(MPI_Wait(&checkpoint->request, MPI_STATUS_IGNORE));
-    /* a shard that only listens may be the one that caught the signal */
-    if (checkpoint->shard && (checkpoint->event == CHECKPOINT_GO || checkpoint->event == CHECKPOINT_WRITE))
-      PetscCall(CheckpointSaySignal(checkpoint, (int)caught));
-  }
-  const PetscBool over = step == CheckpointCellOf(checkpoint, r)->steps ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(Agree(checkpoint, due, over));
   if (over && checkpoint->options.keep && checkpoint->options.grows) PetscCall(CheckpointEndWrite(checkpoint, r));
   if (over) checkpoint->current = -1;
   PetscCall(Act(checkpoint, stopped));
+  if (checkpoint->shards > 1 && !over && !*stopped) PetscCall(RideBook(checkpoint->layout.shards, Ask, checkpoint));
   PetscFunctionReturn(0);
 }
 
