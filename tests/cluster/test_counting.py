@@ -79,6 +79,37 @@ def growing(name, few, many, hook=""):
     return found
 
 
+BRIEF = {"tokens_count": 2048, "output_every": 1000}
+# collective calls of a step that has no frame: the sums of the moments, which bring along whether
+# to stop; without sums of integers in a step, one more brings it
+CALLS = {
+    "moments on the circle": ({"tokens_dim": 2}, 1),
+    "moments on the sphere": ({"tokens_dim": 3, "noise_degree": 4}, 1),
+    "heun": ({"tokens_dim": 2, "scheme_type": "heun"}, 2),
+    "no attention": ({"tokens_dim": 2, "attention_type": "none"}, 1),
+    # each rank sends its 16 panels in two groups and gets the sums of two groups
+    "all pairs": ({"tokens_dim": 2, "attention_engine": "direct", "tokens_count": 8192}, 4 + 4 + 1),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_step_takes_no_call_beside_its_sums(folder, name):
+    keys, calls = CALLS[name]
+    few, many = (
+        counted("simulate on the circle", 2, depth, **{**BRIEF, **keys}) for depth in (4, 8)
+    )
+    assert most(many, "collectives") - most(few, "collectives") == 4 * calls
+
+
+def test_the_axis_of_two_caps_takes_no_call_for_each_iteration(folder):
+    """An odd activation has it measured, in 64 iterations of the power method."""
+    even, odd = (
+        counted("sync", 2, 2, tokens_count=2048, mlp_activation=name, noise_degree=5)
+        for name in ("relu", "tanh")
+    )
+    assert 0 < most(odd, "collectives") - most(even, "collectives") < 8
+
+
 @pytest.mark.parametrize("name", ["simulate on the circle"])
 def test_nothing_grows_on_few_ranks(folder, name):
     assert not growing(name, 2, 4)
