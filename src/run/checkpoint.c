@@ -164,7 +164,7 @@ PetscErrorCode CheckpointCreateCells(const CheckpointOptions *options, Output ou
   PetscCallMPI(MPI_Comm_dup(made->layout.world, &made->events));
   made->current = -1;
   made->request = MPI_REQUEST_NULL;
-  PetscCall(PetscCalloc1(made->layout.realizations, &made->step));
+  PetscCall(PetscCalloc2(made->layout.realizations, &made->step, made->layout.realizations, &made->source_step));
   if (options->resume) PetscCall(Resume(made));
   PetscCall(CheckpointCatchSignals());
   if (!made->rank && made->layout.groups > 1) PetscCall(PetscCalloc1(made->size, &made->idle));
@@ -191,7 +191,7 @@ PetscErrorCode CheckpointDestroy(Checkpoint *checkpoint) {
   PetscCallMPI(MPI_Comm_free(&old->events));
   PetscCall(PetscFree(old->entries));
   PetscCall(PetscFree(old->cells));
-  PetscCall(PetscFree(old->step));
+  PetscCall(PetscFree2(old->step, old->source_step));
   PetscCall(PetscFree(old->idle));
   PetscCall(PetscFree(*checkpoint));
   PetscFunctionReturn(0);

@@ -137,6 +137,20 @@ def test_a_checkpoint_opens_as_many_files(folder):
     assert opened[2][0] > 0 and opened[2] == opened[8]
 
 
+def test_a_checkpoint_takes_as_many_calls_for_more_groups(folder):
+    """Groups write the states of their realizations together. A limit of time has one checkpoint
+    written, after the first step of rank 0."""
+    calls = {}
+    for ranks in (2, 4):
+        keys = {"tokens_count": 256, "ensemble_groups": ranks, "ensemble_realizations": ranks}
+        without, kept = (
+            counted("simulate on the circle", ranks, 50, **BRIEF | keys, **more)
+            for more in ({}, {"checkpoint_walltime": 1000000})
+        )
+        calls[ranks] = kept[0]["collectives"] - without[0]["collectives"]
+    assert 0 < calls[2] == calls[4]
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("name", RUNS)
 def test_nothing_grows(folder, name):
