@@ -1,6 +1,7 @@
 /* When to write a checkpoint and when to stop. Groups advance at their own pace, so rank 0 decides and tells all ranks
  * by a broadcast that they have posted ahead and look for after every step: no rank waits for another until there is
- * something to write. Within a group the first shard looks and tells the others, so that all act at the same step. */
+ * something to write. Within a group the first shard looks and tells the others along with a sum of the step, or after
+ * it where there is none, so that all act at the end of the same step. */
 #include "run/checkpoint_impl.h"
 
 #include <chorale/error.h>
@@ -281,7 +282,6 @@ static PetscErrorCode Decide(Checkpoint checkpoint, PetscBool finished) {
   PetscBool due;
 
   PetscFunctionBeginUser;
-  if (!finished) CheckpointTellGrace(checkpoint, now);
   PetscCall(CheckpointHear(checkpoint));
   if (checkpoint->signal) caught = (sig_atomic_t)checkpoint->signal;
   due = checkpoint->due || (options->interval > 0 && now - checkpoint->written >= options->interval) ||
@@ -391,6 +391,7 @@ PetscErrorCode CheckpointStep(Checkpoint checkpoint, PetscInt r, PetscInt step, 
   checkpoint->longest = PetscMax(checkpoint->longest, now - checkpoint->last);
   PatienceLearn(checkpoint->longest);
   checkpoint->last = now;
+  if (!checkpoint->rank) CheckpointTellGrace(checkpoint, now);
   PetscCall(Agree(checkpoint, due, over));
   if (over && checkpoint->options.keep && checkpoint->options.grows) PetscCall(CheckpointEndWrite(checkpoint, r));
   if (over) checkpoint->current = -1;

@@ -89,7 +89,7 @@ struct _p_Checkpoint {
   int signal;           /* on rank 0: that of another rank */
   char *idle;           /* [size] on rank 0: ranks that wait for other groups; NULL where there is one */
   double said;          /* when this rank said last that it is there */
-  PetscInt64 looks;     /* of rank 0 for what is to be done, after each of its steps */
+  PetscInt64 looks;     /* of rank 0 at the clock, after each of its steps */
   double first;         /* the end of the first one */
   PetscMPIInt finished; /* groups, on rank 0 */
 };
