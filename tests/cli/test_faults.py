@@ -112,6 +112,12 @@ def test_a_checkpoint_that_does_not_fit_ends_all_ranks(copy, what, ranks):
     assert "run/checkpoint.h5" in line, line
 
 
+def test_a_checkpoint_of_another_version_is_refused(copy):
+    alter(copy, lambda file: file["checkpoint"].attrs.__setitem__("format", np.bytes_("3")))
+    line = run(copy, 2, 1, 2, checkpoint_resume=True)
+    assert "run/checkpoint.h5 has format '3', this program reads 4" in line, line
+
+
 def test_a_checkpoint_that_is_sealed_again_is_used(copy):
     alter(copy, lambda file: None)
     assert "goes on from" in run(copy, 3, 3, 0, checkpoint_resume=True)
