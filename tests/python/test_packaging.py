@@ -148,7 +148,7 @@ def test_a_study_of_its_own_is_a_study(examples, folder):
     _, x = trajectories("x", 3)
     program = examples / "memory"
     keys = options(**MEMORY, memory_level=0.7, output_file="memory.h5")
-    assert run("mpirun", "-n", 2, program, "memory", *keys).startswith("ensemble")
+    assert run("mpirun", "-n", 2, program, "memory", *keys).startswith("memory     how long tokens")
     attributes, found = results_of("memory.h5", "memory")
     expected = (x * x[:, :1]).sum(axis=3).mean(axis=2)
     assert np.allclose(found["overlap"], expected.T, rtol=0, atol=1e-12)
