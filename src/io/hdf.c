@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <semaphore.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -45,18 +44,6 @@ static hid_t AccessProperties(MPI_Comm comm) {
     return -1;
   }
   return access;
-}
-
-/* When Open MPI opens a file it takes a semaphore of the machine named after the file for a moment. A process killed in
- * that moment leaves it taken, and every later run on the machine that opens a file of this name would wait for ever:
- * rank 0, which alone takes it, drops the name, so that its next opening makes a new one. */
-static void DropStaleLock(const char *path, char *reason, size_t room) {
-  const char *slash = strrchr(path, '/');
-  char name[252];
-
-  snprintf(name, sizeof(name), "/OMPIO_%.244s", slash ? slash + 1 : path);
-  if (sem_unlink(name) && (errno == EACCES || errno == EPERM))
-    snprintf(reason, room, "/dev/shm/sem.%.100s, left by another user's run, stands in the way", name + 1);
 }
 
 /* Rank 0 alone looks at the file before all ranks open it: a collective open of a missing or truncated file may print
@@ -127,8 +114,8 @@ PetscErrorCode HdfOpen(MPI_Comm comm, const char *path, const char *mode, const 
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
   PetscCall(HdfCheckName(comm, key ? key : "", path, 0));
-  if (!rank) DropStaleLock(path, reason, sizeof(reason));
-  if (!rank && !reason[0]) (create ? InspectNewFile : InspectFile)(path, reason, sizeof(reason));
+  HdfLinkSemaphores();
+  if (!rank) (create ? InspectNewFile : InspectFile)(path, reason, sizeof(reason));
   PetscCallMPI(MPI_Bcast(reason, sizeof(reason), MPI_CHAR, 0, comm));
   if (reason[0]) {
     if (create) SETERRQ(comm, PETSC_ERR_FILE_OPEN, "%s: cannot create: %s", path, reason);

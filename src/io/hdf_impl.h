@@ -36,6 +36,11 @@ PETSC_INTERN PetscErrorCode HdfAgreeWritten(Hdf hdf, PetscBool *ok);
  * ranks that do not speak. Valid until the next call. Not collective. */
 PETSC_INTERN const char *HdfReason(Hdf hdf);
 
+/* ---- hdf_semaphore.c ---- */
+
+/* Does nothing. Called so that a program linked with the static library has the functions of that file. */
+PETSC_INTERN void HdfLinkSemaphores(void);
+
 /* ---- hdf_source.c, for hdf_read.c ---- */
 
 /* Has the dataset parts or filters that are not there? Then the reason says what it is or has. Not collective. */

@@ -82,6 +82,27 @@ def test_a_directory_that_one_host_does_not_see_is_refused(hosts):
     hosts.chorale(*words)
 
 
+@pytest.mark.parametrize("key", ("output_file", "tokens_file"))
+def test_a_path_too_long_for_several_hosts_is_refused(hosts, key):
+    """Open MPI writes past a buffer there; on one host such a path is as good as any."""
+    long = Path("x" * 120, "y" * 120)
+    long.mkdir(parents=True)
+    path = str(long / "run.h5")
+    keys = dict(RUN, output_file="run.h5")
+    words = ["simulate", *options(**RUN, output_file=path)]
+    if key == "tokens_file":
+        chorale(["simulate", *options(**RUN, output_trajectories=1, output_file="run.h5")])
+        os.rename("run/realization_00000.h5md", path)
+        keys |= dict(tokens_init="file", tokens_file=path, tokens_frame="last", output_file="on.h5")
+        words = ["simulate", *options(**keys)]
+    done = hosts.chorale(*words, check=False)
+    assert done.returncode == 2, done
+    (line,) = spoken(done)
+    assert re.match(rf"chorale: {key} = x+\.\.\.: the path has \d+ characters; MPI takes \d+", line)
+    assert not os.path.exists("on.h5")
+    chorale(words, ranks=2)
+
+
 # By the processor alone, without the variable that chorale sets.
 KERNELS = """
 import ctypes, ctypes.util
