@@ -15,9 +15,9 @@ static PetscErrorCode CreateDirect(Attention attention, const AttentionError *er
   PetscFunctionBeginUser;
   PetscCall(PetscPrintf(attention->layout.comm,
                         "attention  mixture, k = %" PetscInt_FMT
-                        ": rms error of Att %.2g, more than attention_tol %.6g; "
+                        ": rms error of Att %.2g, the largest %.2g, more than attention_tol %.6g; "
                         "all pairs where that is so\n",
-                        mixture->clusters.count, (double)error->rms, (double)attention->tol));
+                        mixture->clusters.count, (double)error->rms, (double)error->largest, (double)attention->tol));
   PetscCall(PetscNew(&direct));
   direct->layout = attention->layout;
   direct->shape = attention->shape;

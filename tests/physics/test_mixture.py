@@ -9,6 +9,9 @@ import pytest
 
 from run import chorale, datasets, options, refused, same_bits, spoken, study, without
 
+from chorale.plot import files
+from chorale.plot.words import short
+
 QUIET = dict(output_overwrite=True, progress="off", attention_engine="mixture", output_file="a.h5")
 SMALL = dict(
     tokens_count=1500,
@@ -28,6 +31,12 @@ def run(ranks=1, name="simulate", **keys):
 def observables():
     with h5py.File("a.h5", "r") as file:
         return {name: group["value"][()] for name, group in file["observables"].items()}
+
+
+def caption(path):
+    picture = files.picture_of(path)
+    words = picture.figure._supxlabel.get_text()  # pylint: disable=protected-access
+    return words.replace("\u00a0", " ").replace("\n", " ")
 
 
 @pytest.mark.full
@@ -112,3 +121,15 @@ def test_what_it_cannot_do(folder):
     assert "more than attention_tol = 0.001" in spoken(done)[0]
     run(**{**keys, "attention_engine": "auto", "attention_tol": 1e-3})
     assert np.all(observables()["attention_error"] == 0)
+
+
+@pytest.mark.full
+def test_the_caption_of_the_picture_has_the_error(folder):
+    run(**SMALL, attention_beta=2)
+    seen = observables()
+    rms = seen["attention_error"].max()
+    words = caption("a.h5")
+    assert f"rms error at most {short(rms)}, where |Att| is" in words
+    assert f"largest error {short(seen['attention_error_largest'].max())}, at 256 tokens" in words
+    run(**{**without(SMALL, "attention_tol"), "attention_engine": "direct"})
+    assert "Gaussians" not in caption("a.h5")
