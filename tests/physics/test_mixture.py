@@ -2,6 +2,8 @@
 bits on any ranks and over a stop, the studies that take it, and what is refused."""
 
 import os
+import re
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -12,6 +14,7 @@ from run import chorale, datasets, options, refused, same_bits, spoken, study, w
 from chorale.plot import files
 from chorale.plot.words import short
 
+INPUT = Path(os.environ["CHORALE_SOURCE"]) / "input"
 QUIET = dict(output_overwrite=True, progress="off", attention_engine="mixture", output_file="a.h5")
 SMALL = dict(
     tokens_count=1500,
@@ -65,19 +68,22 @@ def test_energies_are_those_of_all_pairs_but_for_the_error(folder, kind):
     assert "attention_error" not in observables()
 
 
-@pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.full)])
-def test_same_bits_on_any_ranks_and_over_a_stop(folder, ranks):
+@pytest.mark.parametrize(
+    "ranks, groups",
+    [(2, 1), *[pytest.param(n, 2, marks=pytest.mark.full) for n in (2, 4)]],
+)
+def test_same_bits_on_any_ranks_and_groups_and_over_a_stop(folder, ranks, groups):
     keys = dict(SMALL, ensemble_realizations=2, attention_beta=2)
     run(**keys)
     alone = datasets("a.h5")
-    run(ranks, **keys)
+    run(ranks, **keys, ensemble_groups=groups)
     assert same_bits(datasets("a.h5"), alone) == []
     stopping = dict(checkpoint_every=1, checkpoint_stop_file="stop")
     words = ["simulate"] + options(**{**QUIET, **keys, **stopping})
     done = chorale(words, hook="1 2 0 touch=stop", check=False)
     assert done.returncode == 85, done.stderr
     os.remove("stop")
-    run(ranks, **keys, **stopping, checkpoint_resume=True)
+    run(ranks, **keys, **stopping, ensemble_groups=groups, checkpoint_resume=True)
     assert same_bits(datasets("a.h5"), alone) == []
 
 
@@ -106,6 +112,35 @@ def test_studies_find_what_all_pairs_find(folder, name):
     assert not np.array_equal(found[0], found[1])
     for mixture, direct in zip(*found):
         np.testing.assert_allclose(mixture, direct, rtol=0.02, atol=1e-4)
+
+
+@pytest.mark.full
+def test_vectors_of_any_length_are_read_as_they_are(folder):
+    """Of single precision, by both ranks their own; lengths are powers of two apart, so that no bit
+    of a direction is lost."""
+    draw = np.random.default_rng(3)
+    centres = draw.normal(size=(8, 50))
+    rows = (draw.normal(size=(6000, 50)) + centres[draw.integers(8, size=6000)]).astype("f4")
+    lengths = np.ldexp(np.float32(1), draw.integers(-9, 9, size=(6000, 1)))
+    found = []
+    for ranks, values in ((2, rows), (1, rows * lengths), (2, (rows * lengths).astype(float))):
+        np.save("rows.npy", values)
+        keys = dict(SMALL, tokens_init="file", tokens_file="rows.npy", noise_type="none")
+        run(ranks, **without(keys, "tokens_count", "tokens_dim", "mlp_width"))
+        found.append({name: array.tobytes() for name, array in observables().items()})
+        assert np.all(observables()["attention_error"] > 0)
+    assert found[0] == found[1] == found[2]
+
+
+def test_trained_weights_are_refused_with_their_error(folder):
+    """What the second layer of an encoder makes of words is not that of few Gaussians."""
+    keys = {**QUIET, "attention_tol": 0.01, "output_attention": False}
+    done = chorale(["simulate", INPUT / "trained.yaml"] + options(**keys), check=False)
+    assert done.returncode == 1 and len(spoken(done)) == 1
+    said = re.search(
+        r"rms error of Att is (\S+), of an Att of (\S+), with k = \d+", spoken(done)[0]
+    )
+    assert 0.01 < float(said[1]) < float(said[2])
 
 
 def test_what_it_cannot_do(folder):
