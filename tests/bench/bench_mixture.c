@@ -20,7 +20,7 @@ typedef struct {
   double *square; /* [d][d], of the products alone */
 } Case;
 
-/* Uniform; around an axis, with mean cosine 1/2; five clusters: those of NUMERICS.md 9.12. */
+/* Uniform; around an axis, with mean cosine 1/2; in five clusters. */
 static PetscErrorCode Scatter(Kind kind, Tokens tokens) {
   const RngStream stream = {.seed = 2, .purpose = RNG_TEST}, other = {.seed = 2, .step = 1, .purpose = RNG_TEST};
   TokensLayout layout;
