@@ -6,6 +6,7 @@ import os
 import subprocess
 
 import pytest
+from forked import STARTS
 from run import CHORALE, TIMEOUT, options
 
 COUNTING = os.environ["CHORALE_COUNTING"]
@@ -46,7 +47,7 @@ def counted(name, ranks, depth, hook="", **more):
     words = ["mpirun", "-n", str(ranks), "-x", f"LD_PRELOAD={COUNTING}", "-x", "COUNTING=count"]
     done = subprocess.run(
         [*words, program, study, *options(**keys)],
-        env={**os.environ, "CHORALE_HOOK": hook},
+        env={**os.environ, **STARTS, "CHORALE_HOOK": hook},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -1,11 +1,10 @@
-"""lean.py PROGRAM FOLDER: makes what a program loads in vain empty, so that its runs start twice as
-fast.
+"""lean.py PROGRAM FOLDER: makes what a program loads in vain empty, so that it starts sooner.
 
 PETSc and HDF5 are linked with solvers, compressors and networks of which chorale calls nothing, and
-half of the time of a start goes into loading some sixty libraries. FOLDER gets one library, by the
-names of all of these, with the symbols that are asked for: whoever calls one of them is stopped by a
-trap. A program that is started with LD_LIBRARY_PATH=FOLDER takes it in their place. FOLDER remains
-empty where a program would not start so, as where PETSc is linked in another way.
+more than half of the time of a start goes into loading some eighty libraries. FOLDER gets a single
+one, by the names of all of these, with the symbols that are asked for:
+whoever calls one of them is stopped by a trap. A program started with LD_LIBRARY_PATH=FOLDER
+takes it in their place. FOLDER has none of the names where a program would not start so.
 """
 
 import os
@@ -71,7 +70,9 @@ def make(folder, called, others):
         f"{version} {{ {' '.join(n + ';' for n in sorted(asked) if asked[n] == version)} }};"
         for version in sorted(versions)
     ]
-    source, script, library = (os.path.join(folder, f"unused{end}") for end in (".c", ".map", ".so"))
+    source, script, library = (
+        os.path.join(folder, f"unused{end}") for end in (".c", ".map", ".so")
+    )
     for path, text in ((source, lines), (script, nodes)):
         with open(path, "w", encoding="ascii") as file:
             file.write("\n".join(text) + "\n")
