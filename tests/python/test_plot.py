@@ -22,10 +22,8 @@ from chorale.plot.words import short
 
 PAPER = {"light": (255, 255, 255), "dark": (20, 23, 28)}
 QUICK = ("circle", "limits", "kernel")
-LONGER = tuple(
-    "sync starts density levels chaos map moments sphere beyond bare".split()
-    + ["density_on_sphere", "analyze"]
-)
+OTHERS = "sync starts density levels chaos map moments sphere beyond bare analyze"
+LONGER = (*OTHERS.split(), "density_on_sphere")
 SIZED = ("limits", "chaos", "sync", "density")  # whose results are of realizations that are done
 CHECKPOINT_OF_STOPPED = "stopped/checkpoint.h5"
 

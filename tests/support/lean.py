@@ -2,9 +2,9 @@
 
 PETSc and HDF5 are linked with solvers, compressors and networks of which chorale calls nothing, and
 more than half of the time of a start goes into loading some eighty libraries. FOLDER gets a single
-one, by the names of all of these, with the symbols that are asked for:
-whoever calls one of them is stopped by a trap. A program started with LD_LIBRARY_PATH=FOLDER
-takes it in their place. FOLDER has none of the names where a program would not start so.
+one, by the names of these, with the symbols that are asked for: whoever calls one of them is
+stopped by a trap. A program started with LD_LIBRARY_PATH=FOLDER takes it in their place. FOLDER has
+none of the names where a program would not start so.
 """
 
 import os
