@@ -1,7 +1,12 @@
 """What all tests in Python share. Functions that run chorale and compare files: support/run.py."""
 import os
+import signal
 
 import pytest
+
+# Who starts the tests in the background may have them ignore these, and with them all runs.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -46,8 +46,9 @@ PetscErrorCode TokensCopy(Tokens tokens, Tokens copy);
 PetscErrorCode TokensDestroy(Tokens *tokens);
 PetscErrorCode TokensGetLayout(Tokens tokens, TokensLayout *layout);
 
-/* The positions, owned by tokens; local size owned * d * B. Get arrays with VecGetArray / VecGetArrayRead. Not
- * collective. */
+/* The positions, owned by tokens; local size owned * d * B. Get arrays with VecGetArrayRead; or with
+ * VecGetArray, on all ranks or on none, since whether sums over the tokens are new is asked of the object state of this
+ * vector, on each rank for itself. Not collective. */
 PetscErrorCode TokensGetVec(Tokens tokens, Vec *x);
 /* A new vector of the same layout, zeroed: drifts, noise values. The caller destroys it. Collective. */
 PetscErrorCode TokensCreateVec(Tokens tokens, Vec *v);

@@ -346,14 +346,14 @@ PetscErrorCode AttentionEvaluatePiece(Attention attention, PetscInt first, Petsc
 }
 
 PetscErrorCode AttentionGetFocus(Attention attention, Tokens tokens, AttentionFocus *focus) {
-  PetscInt64 stale;
+  PetscBool stale = PETSC_TRUE;
   AttentionStamp now;
 
   PetscFunctionBeginUser;
   PetscCall(CheckLayout(attention, tokens));
   PetscCheck(attention->type->form == FORM_NORMALIZED, attention->layout.comm, PETSC_ERR_ARG_WRONG,
              "attention %s has no weights that add up to 1", attention->type->name);
-  PetscCall(AttentionCompare(attention, tokens, &attention->focus_stamp, &now, &stale));
+  PetscCall(AttentionCompare(tokens, &attention->focus_stamp, &now, &stale));
   if (stale) PetscCall(AttentionOnlineFocus(attention, tokens, &attention->focus));
   attention->focus_stamp = now;
   *focus = attention->focus;

@@ -18,53 +18,54 @@ static PetscBool Mine(PetscInt i, PetscInt j) {
   return i == j || (i < j) == ((i + j) % 2 == 0) ? PETSC_TRUE : PETSC_FALSE;
 }
 
-/* Sums that go back to the panel's owner: two in flight. */
+/* Sums that go back to the owner of a group of panels: two groups in flight. */
 typedef struct {
   PetscInt64 *fixed[2];
   MPI_Request request[2];
-  PetscInt panel[2]; /* of which the request is, -1 for none */
+  PanelsGroup group[2]; /* of which the request is, of no panel for none */
 } Returns;
 
 static PetscErrorCode ReturnsCreate(Attention attention, Returns *returns) {
   PetscFunctionBeginUser;
   for (int s = 0; s < 2; s++) {
     returns->fixed[s] = NULL;
-    if (PanelsTravel(attention->panels)) PetscCall(PackAllocate(attention->length, &returns->fixed[s]));
+    if (PanelsTravel(attention->panels))
+      PetscCall(PackAllocate(PANELS_TOGETHER * attention->length, &returns->fixed[s]));
     returns->request[s] = MPI_REQUEST_NULL;
-    returns->panel[s] = -1;
+    returns->group[s].count = 0;
   }
   PetscFunctionReturn(0);
 }
 
 /* Completes the request of slot s, on the owner adds what arrived, and clears the slot. */
 static PetscErrorCode ReturnsFinish(Attention attention, Returns *returns, int s) {
+  const PanelsGroup group = returns->group[s];
+  const size_t length = (size_t)group.count * attention->length;
   PetscInt64 *fixed = attention->data;
   PetscMPIInt rank;
 
   PetscFunctionBeginUser;
-  if (returns->panel[s] < 0) PetscFunctionReturn(0);
+  if (!group.count) PetscFunctionReturn(0);
   PetscCallMPI(MPI_Comm_rank(attention->layout.comm, &rank));
   PetscCallMPI(MPI_Wait(&returns->request[s], MPI_STATUS_IGNORE));
-  if (PanelsOwner(attention->panels, returns->panel[s]) == rank) {
-    PetscInt64 *own = fixed + (returns->panel[s] - attention->layout.first) * attention->length;
-    for (size_t i = 0; i < attention->length; i++) own[i] += returns->fixed[s][i];
+  if (group.owner == rank) {
+    PetscInt64 *own = fixed + (group.first - attention->layout.first) * attention->length;
+    for (size_t i = 0; i < length; i++) own[i] += returns->fixed[s][i];
   }
-  memset(returns->fixed[s], 0, attention->length * sizeof(PetscInt64));
-  returns->panel[s] = -1;
+  memset(returns->fixed[s], 0, length * sizeof(PetscInt64));
+  returns->group[s].count = 0;
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode ReturnsStart(Attention attention, Returns *returns, PetscInt j) {
-  const PetscMPIInt owner = PanelsOwner(attention->panels, j);
-  const int s = j % 2;
+static PetscErrorCode ReturnsStart(Attention attention, Returns *returns, int s, PanelsGroup group) {
   PetscMPIInt rank;
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_rank(attention->layout.comm, &rank));
-  PetscCallMPI(MPI_Ireduce(rank == owner ? MPI_IN_PLACE : (void *)returns->fixed[s], returns->fixed[s],
-                           (PetscMPIInt)attention->length, MPIU_INT64, MPI_SUM, owner, attention->layout.comm,
-                           &returns->request[s]));
-  returns->panel[s] = j;
+  PetscCallMPI(MPI_Ireduce(rank == group.owner ? MPI_IN_PLACE : (void *)returns->fixed[s], returns->fixed[s],
+                           (PetscMPIInt)((size_t)group.count * attention->length), MPIU_INT64, MPI_SUM, group.owner,
+                           attention->layout.comm, &returns->request[s]));
+  returns->group[s] = group;
   PetscFunctionReturn(0);
 }
 
@@ -77,8 +78,8 @@ static void SumPair(Attention attention, TilePack first, TilePack last, double *
     TileSumPair(attention->shape, attention->exponent, first, last, sum_first, sum_last);
 }
 
-/* All own tiles of panel j; fixed are the sums of j. part[2] is zero on entry and on return. */
-static PetscErrorCode PanelSums(Attention attention, PetscInt j, TilePack panel, PetscInt64 *fixed, Returns *returns,
+/* All own tiles of panel j; fixed are the sums of j. part[2] is zero on entry and on return; *flying proceeds. */
+static PetscErrorCode PanelSums(Attention attention, PetscInt j, TilePack panel, PetscInt64 *fixed, MPI_Request *flying,
                                 double *part[2]) {
   PetscInt64 *own_fixed = attention->data;
 
@@ -98,7 +99,7 @@ static PetscErrorCode PanelSums(Attention attention, PetscInt j, TilePack panel,
     if (!attention->causal || i >= j) TileRound(attention->length, part[0], own_fixed + b * attention->length);
     if (i != j && (!attention->causal || i < j)) TileRound(attention->length, part[1], fixed);
     PetscCall(PanelsProgress(attention->panels));
-    PetscCallMPI(MPI_Test(&returns->request[(j + 1) % 2], &done, MPI_STATUS_IGNORE));
+    PetscCallMPI(MPI_Test(flying, &done, MPI_STATUS_IGNORE));
   }
   PetscFunctionReturn(0);
 }
@@ -110,6 +111,7 @@ static PetscErrorCode Sum(Attention attention, Tokens tokens, const double *fact
   double *part[2];
   TilePack panel;
   Returns returns;
+  int slot = 0; /* of the group of panel j */
 
   PetscFunctionBeginUser;
   (void)scalar; /* S0 alone would save little: most of the work is the kernel */
@@ -118,13 +120,17 @@ static PetscErrorCode Sum(Attention attention, Tokens tokens, const double *fact
   PetscCall(ReturnsCreate(attention, &returns));
   PetscCall(PanelsStart(attention->panels, tokens, factors));
   for (PetscInt j = 0; j < attention->layout.blocks; j++) {
+    const PanelsGroup group = PanelsGroupOf(attention->panels, j);
     const PetscBool own = first <= j && j < end ? PETSC_TRUE : PETSC_FALSE;
+    PetscInt64 *const sums =
+        own ? fixed + (j - first) * attention->length : returns.fixed[slot] + (j - group.first) * attention->length;
 
     PetscCall(PanelsNext(attention->panels, &panel));
-    if (travel) PetscCall(ReturnsFinish(attention, &returns, j % 2));
-    PetscCall(PanelSums(attention, j, panel, own ? fixed + (j - first) * attention->length : returns.fixed[j % 2],
-                        &returns, part));
-    if (travel) PetscCall(ReturnsStart(attention, &returns, j));
+    if (travel && j == group.first) PetscCall(ReturnsFinish(attention, &returns, slot));
+    PetscCall(PanelSums(attention, j, panel, sums, &returns.request[!slot], part));
+    if (j + 1 < group.first + group.count) continue;
+    if (travel) PetscCall(ReturnsStart(attention, &returns, slot, group));
+    slot = !slot;
   }
   for (int s = 0; s < 2; s++) {
     PetscCall(ReturnsFinish(attention, &returns, s));
@@ -228,8 +234,11 @@ static void Cost(Attention attention, double *travel, double *memory) {
   const double length = (double)attention->length * sizeof(double),
                passes = attention->heads ? (double)attention->heads : 2;
 
-  *travel = PanelsTravel(attention->panels) ? passes * length * attention->layout.blocks : 0;
-  *memory = PanelsMemory(attention->panels) + length * (attention->layout.owned * (attention->heads ? 3.0 : 1.0) + 4);
+  const PetscBool travels = PanelsTravel(attention->panels);
+
+  *travel = travels ? passes * length * attention->layout.blocks : 0;
+  *memory = PanelsMemory(attention->panels) + length * (attention->layout.owned * (attention->heads ? 3.0 : 1.0) + 2 +
+                                                        (travels ? 2 * PANELS_TOGETHER : 0));
 }
 
 const AttentionEngine AttentionDirect = {"direct", PETSC_FALSE, Create, Destroy, Sum, Get, NULL, Energy, Cost};

@@ -169,10 +169,9 @@ double AttentionMomentsFlops(Attention attention, PetscInt components);
  * ranks. Collective. */
 PetscErrorCode AttentionReduce(Attention attention, PetscInt n, PetscInt64 values[]);
 
-/* stamp.c: *now <- positions and weights as they are; *stale <- ranks on which they are not those of the stamp.
- * Collective. */
-PetscErrorCode AttentionCompare(Attention attention, Tokens tokens, const AttentionStamp *stamp, AttentionStamp *now,
-                                PetscInt64 *stale);
+/* stamp.c: *now <- positions and weights as they are; *stale: they are not those of the stamp, alike on
+ * all ranks, since positions change on all of them together (tokens.h). Not collective. */
+PetscErrorCode AttentionCompare(Tokens tokens, const AttentionStamp *stamp, AttentionStamp *now, PetscBool *stale);
 /* Brings the kernel sums of the drift up to date. Collective. */
 PetscErrorCode AttentionUpdateSums(Attention attention, Tokens tokens);
 

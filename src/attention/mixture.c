@@ -15,9 +15,9 @@ static PetscErrorCode CreateDirect(Attention attention, const AttentionError *er
   PetscFunctionBeginUser;
   PetscCall(PetscPrintf(attention->layout.comm,
                         "attention  mixture, k = %" PetscInt_FMT
-                        ": rms error of Att %.2g, more than attention_tol %.6g; "
+                        ": rms error of Att %.2g, the largest %.2g, more than attention_tol %.6g; "
                         "all pairs where that is so\n",
-                        mixture->clusters.count, (double)error->rms, (double)attention->tol));
+                        mixture->clusters.count, (double)error->rms, (double)error->largest, (double)attention->tol));
   PetscCall(PetscNew(&direct));
   direct->layout = attention->layout;
   direct->shape = attention->shape;
@@ -41,10 +41,11 @@ static PetscErrorCode Sum(Attention attention, Tokens tokens, const double *fact
   PetscCall(MixtureFit(attention, tokens, &error));
   mixture->off = error.rms <= attention->tol ? PETSC_FALSE : PETSC_TRUE;
   PetscCheck(!mixture->off || !strcmp(attention->choice, "auto"), attention->layout.comm, PETSC_ERR_NOT_CONVERGED,
-             "attention_engine = mixture: at %s = %.6g the rms error of Att is %.2g with k = %" PetscInt_FMT
+             "attention_engine = mixture: at %s = %.6g the rms error of Att is %.2g, of an Att of %.2g, with k = "
+             "%" PetscInt_FMT
              " Gaussians, more than attention_tol = %.6g, and more of them do not help: take auto, direct or a larger "
              "attention_tol",
-             attention->key, (double)attention->beta, (double)error.rms, mixture->clusters.count,
+             attention->key, (double)attention->beta, (double)error.rms, (double)error.size, mixture->clusters.count,
              (double)attention->tol);
   if (!mixture->off) PetscFunctionReturn(0);
   if (!mixture->direct) PetscCall(CreateDirect(attention, &error));

@@ -15,8 +15,7 @@ VMATH(Exp, vexp(t))
 typedef struct {
   double *bias;   /* [owned * B] log f, or NEVER where w f is 0 */
   double *logits; /* [B][block] */
-  double *wide;   /* [d + 1][B] weighted coordinates, and weights */
-  double *part;   /* [d + 1][block] */
+  double *part;   /* [d + 1][block] weighted coordinates, and weights */
   PetscInt64 *fixed;
 } Room;
 
@@ -67,27 +66,28 @@ static PetscErrorCode AddBlock(Attention attention, const double *x, const doubl
                                PetscInt block, const double *q, const double *top, Room *room) {
   const PetscInt B = attention->layout.block, d = attention->layout.dim;
   const double one = 1, zero = 0;
-  double *restrict wide = room->wide;
+  double *restrict all = room->part + d * block;
   PetscBLASInt S, b, n;
 
   PetscFunctionBeginUser;
   PetscCall(PetscBLASIntCast(block, &S));
   PetscCall(PetscBLASIntCast(B, &b));
-  PetscCall(PetscBLASIntCast(d + 1, &n));
+  PetscCall(PetscBLASIntCast(d, &n));
   PetscCall(Logits(block, B, d, q, x, room));
   for (PetscInt t = 0; t < B; t++) {
     double *restrict e = room->logits + t * block;
     const double more = bias[t];
 
     for (PetscInt s = 0; s < block; s++) e[s] += more - top[s];
-    Exp(block, e, e);
-    wide[d * B + t] = w[t];
   }
-  for (PetscInt c = 0; c < d; c++) {
-    for (PetscInt t = 0; t < B; t++) wide[c * B + t] = wide[d * B + t] * x[c * B + t];
+  Exp(block * B, room->logits, room->logits);
+  for (PetscInt t = 0; t < B; t++) {
+    double *restrict e = room->logits + t * block;
+
+    for (PetscInt s = 0; s < block; s++) all[s] += e[s] *= w[t];
   }
-  PetscCallBLAS("BLASgemm", BLASgemm_("N", "N", &S, &n, &b, &one, room->logits, &S, wide, &b, &zero, room->part, &S));
-  TileRound((size_t)block * (size_t)n, room->part, room->fixed);
+  PetscCallBLAS("BLASgemm", BLASgemm_("N", "N", &S, &n, &b, &one, room->logits, &S, x, &b, &zero, room->part, &S));
+  TileRound((size_t)block * (size_t)(d + 1), room->part, room->fixed);
   PetscFunctionReturn(0);
 }
 
@@ -101,7 +101,6 @@ PetscErrorCode MixtureDirect(Attention attention, Tokens tokens, const double *f
   PetscFunctionBeginUser;
   PetscCall(PackAllocate((size_t)attention->layout.owned * (size_t)B, &room.bias));
   PetscCall(PackAllocate((size_t)block * (size_t)B, &room.logits));
-  PetscCall(PackAllocate((size_t)B * (size_t)(d + 1), &room.wide));
   PetscCall(PackAllocate((size_t)sums, &room.part));
   PetscCall(PackAllocate((size_t)sums, &room.fixed));
   PetscCall(TokensGetVec(tokens, &positions));
@@ -124,7 +123,6 @@ PetscErrorCode MixtureDirect(Attention attention, Tokens tokens, const double *f
   }
   free(room.bias);
   free(room.logits);
-  free(room.wide);
   free(room.part);
   free(room.fixed);
   PetscFunctionReturn(0);

@@ -102,8 +102,11 @@ static PetscInt Gather(const MixtureClusters *clusters, PetscInt a, PetscInt B, 
   }
   for (PetscInt c = 0; c < d; c++) {
     const double centre = clusters->centre[(size_t)a * (size_t)d + c];
+    const double *restrict from = x + c * B;
+    double *restrict z = room->z + c * B;
 
-    for (PetscInt i = 0; i < n; i++) room->z[c * B + i] = 0.5 * room->root[i] * (x[c * B + room->token[i]] - centre);
+    for (PetscInt i = 0; n == B && i < B; i++) z[i] = 0.5 * room->root[i] * (from[i] - centre);
+    for (PetscInt i = 0; n < B && i < n; i++) z[i] = 0.5 * room->root[i] * (from[room->token[i]] - centre);
   }
   return n;
 }
@@ -121,7 +124,11 @@ static PetscErrorCode AddTokens(const MixtureClusters *clusters, PetscInt a, Pet
   PetscCallBLAS("BLASsyrk", BLASsyrk_("U", "T", &d, &n, &one, room->z, &b, &zero, room->square, &d));
   for (PetscInt t = 0; t < n; t++) part[0] += room->root[t] * room->root[t];
   for (PetscInt c = 0; c < d; c++) {
-    for (PetscInt t = 0; t < n; t++) part[1 + c] += room->root[t] * room->z[c * B + t];
+    double sum = 0;
+
+#pragma omp simd reduction(+ : sum)
+    for (PetscInt t = 0; t < n; t++) sum += room->root[t] * room->z[c * B + t];
+    part[1 + c] = sum;
   }
   part += 1 + d;
   for (PetscInt c = 0; c < d; c++) {

@@ -54,8 +54,8 @@ PetscErrorCode MixtureWorkDestroy(MixtureWork *work) {
   PetscFunctionReturn(0);
 }
 
-/* The term apart alone: total = log w + <q,y>, mean = y. */
-static void Start(PetscInt d, const MixtureProbe *probe, const double *q, double *row, double *total, double *mean) {
+/* The term apart alone, whose mean is y: total = log w + <q,y>. */
+static void Start(PetscInt d, const MixtureProbe *probe, const double *q, double *row, double *total) {
   const PetscInt B = probe->block;
   double *restrict inner = row + INNER * B, *restrict most = row + MOST * B;
 
@@ -66,7 +66,6 @@ static void Start(PetscInt d, const MixtureProbe *probe, const double *q, double
     for (PetscInt t = 0; t < B; t++) {
       inner[t] += u[t] * y[t];
       most[t] += u[t] * u[t];
-      mean[c * B + t] = y[t];
     }
   }
   for (PetscInt t = 0; t < B; t++) {
@@ -154,21 +153,24 @@ PetscErrorCode MixtureEvaluate(const MixtureClusters *clusters, const MixturePro
                                MixtureWork *work, double *total, double *mean) {
   const PetscInt B = probe->block, d = clusters->dim;
   const double *share = work->row + SHARE * B, *scale = work->row + SCALE * B, *shift = work->row + SHIFT * B;
+  const double *so_far = probe->y;
 
   PetscFunctionBeginUser;
-  Start(d, probe, q, work->row, total, mean);
+  Start(d, probe, q, work->row, total);
   for (PetscInt a = 0; a < clusters->count; a++) {
     if (clusters->weight[a] <= 0) continue;
     PetscCall(Products(clusters, a, B, q, work));
     Join(clusters, a, probe, work->row, total);
     for (PetscInt c = 0; c < d; c++) {
       const double centre = clusters->mean[(size_t)a * (size_t)d + c];
-      const double *restrict p = work->product + c * B, *restrict y = probe->y + c * B;
-      double *restrict m = mean + c * B;
+      const double *restrict p = work->product + c * B, *y = probe->y + c * B, *m = so_far + c * B;
+      double *out = mean + c * B;
 
+#pragma omp simd
       for (PetscInt t = 0; t < B; t++)
-        m[t] += share[t] * (centre + scale[t] * p[t] - shift[t] * (y[t] - centre) - m[t]);
+        out[t] = m[t] + share[t] * (centre + scale[t] * p[t] - shift[t] * (y[t] - centre) - m[t]);
     }
+    so_far = mean;
   }
   PetscFunctionReturn(0);
 }

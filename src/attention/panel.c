@@ -8,9 +8,10 @@ struct _p_Panels {
   PetscMPIInt rank, size;
   size_t length;        /* numbers per pack */
   double *x, *wx;       /* packs of the own blocks */
-  double *in[2], *wide; /* two panels that travel, and the weighted coordinates of the one in work */
-  MPI_Request request;  /* of the panel that travels */
+  double *in[2], *wide; /* two groups that travel, and the weighted coordinates of the panel in work */
+  MPI_Request request;  /* of the group that travels */
   PetscInt next;        /* panel that PanelsNext returns */
+  int slot;             /* of `in`: the group in work */
 };
 
 PetscErrorCode PackAllocate(size_t n, void *pack) {
@@ -35,7 +36,7 @@ PetscErrorCode PanelsCreate(const TokensLayout *layout, Panels *handle) {
   PetscCall(PackAllocate(panels->length * layout->owned, &panels->x));
   PetscCall(PackAllocate(panels->length * layout->owned, &panels->wx));
   if (PanelsTravel(panels)) {
-    for (int i = 0; i < 2; i++) PetscCall(PackAllocate(panels->length, &panels->in[i]));
+    for (int i = 0; i < 2; i++) PetscCall(PackAllocate(PANELS_TOGETHER * panels->length, &panels->in[i]));
     PetscCall(PackAllocate(panels->length, &panels->wide));
   }
   *handle = panels;
@@ -80,16 +81,14 @@ void PackBlock(PetscInt d, PetscInt block, const double *x, const double *w, con
   Widen(d, block, pack, wide);
 }
 
-/* Where panel J can be read: in the owner's own pack, elsewhere where it arrived. */
-static double *PanelOf(Panels panels, PetscInt J) {
-  return PanelsOwner(panels, J) == panels->rank ? panels->x + (J - panels->layout.first) * panels->length
-                                                : panels->in[J % 2];
-}
-
+/* The group that begins with panel J, from the owner's own packs, elsewhere to where none is in work. */
 static PetscErrorCode Send(Panels panels, PetscInt J) {
   PetscFunctionBeginUser;
   if (PanelsTravel(panels) && J < panels->layout.blocks) {
-    PetscCallMPI(MPI_Ibcast(PanelOf(panels, J), (PetscMPIInt)panels->length, MPI_DOUBLE, PanelsOwner(panels, J),
+    const PanelsGroup group = PanelsGroupOf(panels, J);
+    double *const place = group.owner == panels->rank ? panels->x + (J - panels->layout.first) * panels->length
+                                                      : panels->in[!panels->slot];
+    PetscCallMPI(MPI_Ibcast(place, (PetscMPIInt)((size_t)group.count * panels->length), MPI_DOUBLE, group.owner,
                             panels->layout.comm, &panels->request));
   }
   PetscFunctionReturn(0);
@@ -109,21 +108,27 @@ PetscErrorCode PanelsStart(Panels panels, Tokens tokens, const double *factors) 
               panels->wx + b * panels->length);
   PetscCall(VecRestoreArrayRead(x, &from));
   panels->next = 0;
+  panels->slot = 0;
   PetscCall(Send(panels, 0));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode PanelsNext(Panels panels, TilePack *pack) {
   const PetscInt J = panels->next++;
+  const PanelsGroup group = PanelsGroupOf(panels, J);
 
   PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Wait(&panels->request, MPI_STATUS_IGNORE));
-  PetscCall(Send(panels, J + 1));
-  if (PanelsOwner(panels, J) == panels->rank) {
+  if (J == group.first) {
+    PetscCallMPI(MPI_Wait(&panels->request, MPI_STATUS_IGNORE));
+    panels->slot = !panels->slot;
+    PetscCall(Send(panels, J + group.count));
+  }
+  if (group.owner == panels->rank) {
     *pack = PanelsOwn(panels, J - panels->layout.first);
   } else {
-    if (PanelsTravel(panels)) Widen(panels->layout.dim, panels->layout.block, panels->in[J % 2], panels->wide);
-    *pack = (TilePack){panels->in[J % 2], panels->wide};
+    double *const x = panels->in[panels->slot] + (J - group.first) * panels->length;
+    if (PanelsTravel(panels)) Widen(panels->layout.dim, panels->layout.block, x, panels->wide);
+    *pack = (TilePack){x, panels->wide};
   }
   PetscFunctionReturn(0);
 }
@@ -140,7 +145,7 @@ PetscErrorCode PanelsProgress(Panels panels) {
   PetscFunctionReturn(0);
 }
 
-PetscMPIInt PanelsOwner(Panels panels, PetscInt J) {
+static PetscMPIInt Owner(Panels panels, PetscInt J) {
   const PetscInt blocks = panels->layout.blocks;
   PetscMPIInt rank = (PetscMPIInt)((PetscInt64)J * panels->size / blocks);
 
@@ -149,11 +154,20 @@ PetscMPIInt PanelsOwner(Panels panels, PetscInt J) {
   return rank;
 }
 
+PanelsGroup PanelsGroupOf(Panels panels, PetscInt J) {
+  const PetscMPIInt owner = Owner(panels, J);
+  const PetscInt begin = TokensFirstBlock(panels->layout.blocks, owner, panels->size),
+                 end = TokensFirstBlock(panels->layout.blocks, owner + 1, panels->size),
+                 first = J - (J - begin) % PANELS_TOGETHER;
+
+  return (PanelsGroup){owner, first, PetscMin(PANELS_TOGETHER, end - first)};
+}
+
 PetscBool PanelsTravel(Panels panels) {
   return panels->size > 1 && panels->layout.blocks > 1 ? PETSC_TRUE : PETSC_FALSE;
 }
 
 PetscLogDouble PanelsMemory(Panels panels) {
   return (double)sizeof(double) * (double)panels->length *
-         (2.0 * panels->layout.owned + (PanelsTravel(panels) ? 3 : 0));
+         (2.0 * panels->layout.owned + (PanelsTravel(panels) ? 2 * PANELS_TOGETHER + 1 : 0));
 }

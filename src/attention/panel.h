@@ -1,5 +1,5 @@
-/* Panels: one block of tokens after the other, in global order, on every rank. While panel J is worked on, panel J + 1
- * travels. Memory: the packs of the own blocks and two panels.
+/* Panels: one block of tokens after the other, in global order, on every rank. Panels of one owner travel
+ * in groups; while one is worked on, the next one travels. Memory: the packs of the own blocks and two groups.
  *
  *     PanelsStart(panels, tokens, NULL);
  *     for (J = 0; J < blocks; J++) {
@@ -26,8 +26,13 @@ PetscErrorCode PanelsNext(Panels panels, TilePack *pack);
 TilePack PanelsOwn(Panels panels, PetscInt b);
 /* Lets messages proceed (MPI moves them only when asked). Not collective. */
 PetscErrorCode PanelsProgress(Panels panels);
-/* The rank that owns block J, and whether panels travel at all. */
-PetscMPIInt PanelsOwner(Panels panels, PetscInt J);
+#define PANELS_TOGETHER 8 /* panels of a group, at most: each costs two calls that wait for all ranks */
+typedef struct {
+  PetscMPIInt owner;
+  PetscInt first, count; /* panels */
+} PanelsGroup;
+/* The group of panel J, and whether panels travel at all. */
+PanelsGroup PanelsGroupOf(Panels panels, PetscInt J);
 PetscBool PanelsTravel(Panels panels);
 /* Bytes held by this rank. */
 PetscLogDouble PanelsMemory(Panels panels);

@@ -3,25 +3,23 @@
 
 #include "attention/impl.h"
 
-PetscErrorCode AttentionCompare(Attention attention, Tokens tokens, const AttentionStamp *stamp, AttentionStamp *now,
-                                PetscInt64 *stale) {
+PetscErrorCode AttentionCompare(Tokens tokens, const AttentionStamp *stamp, AttentionStamp *now, PetscBool *stale) {
   Vec x;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetVec(tokens, &x));
   PetscCall(PetscObjectGetId((PetscObject)x, &now->id));
   PetscCall(PetscObjectStateGet((PetscObject)x, &now->state)); /* new weights count, too, see tokens.h */
-  *stale = stamp->id == now->id && stamp->state == now->state ? 0 : 1;
-  PetscCall(AttentionReduce(attention, 1, stale));
+  *stale = stamp->id == now->id && stamp->state == now->state ? PETSC_FALSE : PETSC_TRUE;
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode AttentionUpdateSums(Attention attention, Tokens tokens) {
-  PetscInt64 stale;
+  PetscBool stale = PETSC_TRUE;
   AttentionStamp now;
 
   PetscFunctionBeginUser;
-  PetscCall(AttentionCompare(attention, tokens, &attention->stamp, &now, &stale));
+  PetscCall(AttentionCompare(tokens, &attention->stamp, &now, &stale));
   if (!stale) PetscFunctionReturn(0);
   PetscCall(AttentionFindBlind(attention, tokens));
   PetscCall(attention->engine->sum(attention, tokens, NULL, PETSC_FALSE));
@@ -42,11 +40,11 @@ static PetscErrorCode Measure(Attention attention, Tokens tokens, AttentionError
 PetscErrorCode AttentionGetError(Attention attention, Tokens tokens, AttentionError *error) {
   const Attention energy = attention->gauge ? attention->gauge : attention;
   AttentionStamp now;
-  PetscInt64 stale;
+  PetscBool stale = PETSC_TRUE;
   AttentionError other;
 
   PetscFunctionBeginUser;
-  PetscCall(AttentionCompare(attention, tokens, &attention->error_stamp, &now, &stale));
+  PetscCall(AttentionCompare(tokens, &attention->error_stamp, &now, &stale));
   if (stale) {
     PetscCall(Measure(attention, tokens, &attention->error));
     if (attention->gauge) {

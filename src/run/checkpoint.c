@@ -1,6 +1,7 @@
 /* When to write a checkpoint and when to stop. Groups advance at their own pace, so rank 0 decides and tells all ranks
  * by a broadcast that they have posted ahead and look for after every step: no rank waits for another until there is
- * something to write. Within a group the first shard looks and tells the others, so that all act at the same step. */
+ * something to write. Within a group the first shard looks and tells the others along with a sum of the step, or after
+ * it where there is none, so that all act at the end of the same step. */
 #include "run/checkpoint_impl.h"
 
 #include <chorale/error.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/patience.h"
+#include "base/ride.h"
 #include "run/signals.h"
 
 const OptionKey CheckpointKeys[] = {
@@ -163,7 +165,7 @@ PetscErrorCode CheckpointCreateCells(const CheckpointOptions *options, Output ou
   PetscCallMPI(MPI_Comm_dup(made->layout.world, &made->events));
   made->current = -1;
   made->request = MPI_REQUEST_NULL;
-  PetscCall(PetscCalloc1(made->layout.realizations, &made->step));
+  PetscCall(PetscCalloc2(made->layout.realizations, &made->step, made->layout.realizations, &made->source_step));
   if (options->resume) PetscCall(Resume(made));
   PetscCall(CheckpointCatchSignals());
   if (!made->rank && made->layout.groups > 1) PetscCall(PetscCalloc1(made->size, &made->idle));
@@ -190,7 +192,7 @@ PetscErrorCode CheckpointDestroy(Checkpoint *checkpoint) {
   PetscCallMPI(MPI_Comm_free(&old->events));
   PetscCall(PetscFree(old->entries));
   PetscCall(PetscFree(old->cells));
-  PetscCall(PetscFree(old->step));
+  PetscCall(PetscFree2(old->step, old->source_step));
   PetscCall(PetscFree(old->idle));
   PetscCall(PetscFree(*checkpoint));
   PetscFunctionReturn(0);
@@ -280,7 +282,6 @@ static PetscErrorCode Decide(Checkpoint checkpoint, PetscBool finished) {
   PetscBool due;
 
   PetscFunctionBeginUser;
-  if (!finished) CheckpointTellGrace(checkpoint, now);
   PetscCall(CheckpointHear(checkpoint));
   if (checkpoint->signal) caught = (sig_atomic_t)checkpoint->signal;
   due = checkpoint->due || (options->interval > 0 && now - checkpoint->written >= options->interval) ||
@@ -307,6 +308,16 @@ static PetscErrorCode Look(Checkpoint checkpoint) {
   PetscCall(checkpoint->current < 0 ? CheckpointHear(checkpoint) : CheckpointSayAlive(checkpoint));
   PetscCallMPI(MPI_Test(&checkpoint->request, &spoken, MPI_STATUS_IGNORE));
   checkpoint->event = spoken ? checkpoint->heard : CHECKPOINT_GO;
+  PetscFunctionReturn(0);
+}
+
+/* On a group's first rank: what is to be done after this step. */
+static PetscErrorCode Ask(void *context, PetscInt64 *word) {
+  Checkpoint checkpoint = context;
+
+  PetscFunctionBeginUser;
+  PetscCall(checkpoint->rank ? Look(checkpoint) : Decide(checkpoint, PETSC_FALSE));
+  *word = checkpoint->event;
   PetscFunctionReturn(0);
 }
 
@@ -346,7 +357,27 @@ static PetscErrorCode Act(Checkpoint checkpoint, PetscBool *stopped) {
   PetscFunctionReturn(0);
 }
 
+/* All shards of the group learn what is to be done. over: no further step of the realization will tell them. */
+static PetscErrorCode Agree(Checkpoint checkpoint, PetscBool due, PetscBool over) {
+  PetscInt64 word;
+  const PetscBool came = RideEnd(&word),
+                  known = came && (word != CHECKPOINT_GO || !(over || due)) ? PETSC_TRUE : PETSC_FALSE;
+
+  PetscFunctionBeginUser;
+  checkpoint->event = known ? (int)word : CHECKPOINT_GO;
+  if (!known && !checkpoint->shard) PetscCall(Ask(checkpoint, &word));
+  if (checkpoint->shards == 1) PetscFunctionReturn(0);
+  if (!known) PetscCallMPI(MPI_Bcast(&checkpoint->event, 1, MPI_INT, 0, checkpoint->layout.shards));
+  if (checkpoint->shard && checkpoint->event != CHECKPOINT_GO)
+    PetscCallMPI(MPI_Wait(&checkpoint->request, MPI_STATUS_IGNORE));
+  /* a shard that only listens may be the one that caught the signal */
+  if (checkpoint->shard && (checkpoint->event == CHECKPOINT_GO || checkpoint->event == CHECKPOINT_WRITE))
+    PetscCall(CheckpointSaySignal(checkpoint, (int)caught));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode CheckpointStep(Checkpoint checkpoint, PetscInt r, PetscInt step, PetscBool *stopped) {
+  const PetscBool over = step == CheckpointCellOf(checkpoint, r)->steps ? PETSC_TRUE : PETSC_FALSE;
   const PetscInt64 before = checkpoint->since, every = checkpoint->options.every;
   const double now = MPI_Wtime();
 
@@ -354,28 +385,18 @@ PetscErrorCode CheckpointStep(Checkpoint checkpoint, PetscInt r, PetscInt step, 
   checkpoint->current = r;
   checkpoint->since += PetscMax(1, step - checkpoint->step[r]); /* less where lost trajectories made it begin again */
   checkpoint->step[r] = step;
+  const PetscBool due = before < every && checkpoint->since >= every ? PETSC_TRUE : PETSC_FALSE;
   /* a group may be the only one that still has work */
-  if (before < every && checkpoint->since >= every && !checkpoint->shard)
-    PetscCall(CheckpointSay(checkpoint, CHECKPOINT_SAYS_DUE, checkpoint->writes));
+  if (due && !checkpoint->shard) PetscCall(CheckpointSay(checkpoint, CHECKPOINT_SAYS_DUE, checkpoint->writes));
   checkpoint->longest = PetscMax(checkpoint->longest, now - checkpoint->last);
   PatienceLearn(checkpoint->longest);
   checkpoint->last = now;
-  if (!checkpoint->rank)
-    PetscCall(Decide(checkpoint, PETSC_FALSE));
-  else if (!checkpoint->shard)
-    PetscCall(Look(checkpoint));
-  if (checkpoint->shards > 1) {
-    PetscCallMPI(MPI_Bcast(&checkpoint->event, 1, MPI_INT, 0, checkpoint->layout.shards));
-    if (checkpoint->shard && checkpoint->event != CHECKPOINT_GO)
-      PetscCallMPI(MPI_Wait(&checkpoint->request, MPI_STATUS_IGNORE));
-    /* a shard that only listens may be the one that caught the signal */
-    if (checkpoint->shard && (checkpoint->event == CHECKPOINT_GO || checkpoint->event == CHECKPOINT_WRITE))
-      PetscCall(CheckpointSaySignal(checkpoint, (int)caught));
-  }
-  const PetscBool over = step == CheckpointCellOf(checkpoint, r)->steps ? PETSC_TRUE : PETSC_FALSE;
+  if (!checkpoint->rank) CheckpointTellGrace(checkpoint, now);
+  PetscCall(Agree(checkpoint, due, over));
   if (over && checkpoint->options.keep && checkpoint->options.grows) PetscCall(CheckpointEndWrite(checkpoint, r));
   if (over) checkpoint->current = -1;
   PetscCall(Act(checkpoint, stopped));
+  if (checkpoint->shards > 1 && !over && !*stopped) PetscCall(RideBook(checkpoint->layout.shards, Ask, checkpoint));
   PetscFunctionReturn(0);
 }
 

@@ -100,9 +100,21 @@ static PetscErrorCode CompareKey(const char *key, const char *value, void *conte
   PetscFunctionReturn(0);
 }
 
+/* Other versions may have kept the same in another way. */
+static PetscErrorCode CheckFormat(const Comparison *x) {
+  char format[CHECKPOINT_NAME] = "";
+  PetscBool found;
+
+  PetscFunctionBeginUser;
+  PetscCall(HdfReadAttribute(x->hdf, "/checkpoint", "format", sizeof(format), format, &found));
+  PetscCheck(found && !strcmp(format, CHECKPOINT_FORMAT), x->comm, PETSC_ERR_USER_INPUT,
+             "checkpoint_resume = true: %s has format '%s', this program reads " CHECKPOINT_FORMAT, x->file, format);
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode CheckpointReadHeader(Checkpoint checkpoint, Hdf hdf) {
   Comparison comparison = {.comm = checkpoint->layout.world, .file = checkpoint->source, .hdf = hdf};
-  char study[CHECKPOINT_NAME], format[CHECKPOINT_NAME];
+  char study[CHECKPOINT_NAME];
   PetscInt64 shape[8];
   PetscBool found;
   int rank;
@@ -110,10 +122,7 @@ PetscErrorCode CheckpointReadHeader(Checkpoint checkpoint, Hdf hdf) {
   PetscFunctionBeginUser;
   for (PetscInt c = 0; c < checkpoint->cell_count; c++)
     comparison.steps = PetscMax(comparison.steps, checkpoint->cells[c].steps);
-  PetscCall(HdfReadAttribute(comparison.hdf, "/checkpoint", "format", sizeof(format), format, &found));
-  PetscCheck(found && !strcmp(format, CHECKPOINT_FORMAT), checkpoint->layout.world, PETSC_ERR_USER_INPUT,
-             "checkpoint_resume = true: %s has format '%s', this program reads " CHECKPOINT_FORMAT, checkpoint->source,
-             format);
+  PetscCall(CheckFormat(&comparison));
   PetscCall(HdfReadAttribute(comparison.hdf, "/checkpoint", "study", sizeof(study), study, &found));
   PetscCheck(!strcmp(study, checkpoint->output->study), checkpoint->layout.world, PETSC_ERR_USER_INPUT,
              "checkpoint_resume = true: %s is of study %s, not %s", checkpoint->source, study,
@@ -131,6 +140,7 @@ PetscErrorCode CheckpointReadHeader(Checkpoint checkpoint, Hdf hdf) {
                "checkpoint_resume = true: %s says that %" PetscInt64_FMT " of %" PetscInt_FMT " steps are done",
                checkpoint->source, checkpoint->step[r], steps);
   }
+  PetscCall(PetscArraycpy(checkpoint->source_step, checkpoint->step, checkpoint->layout.realizations));
   PetscFunctionReturn(0);
 }
 
@@ -190,6 +200,7 @@ static PetscErrorCode CompareEnd(Checkpoint checkpoint, const Comparison *compar
   PetscCheck(found && !strcmp(study, checkpoint->output->study), comparison->comm, PETSC_ERR_USER_INPUT,
              "checkpoint_resume = true: %s is not the end of a realization of study %s", comparison->file,
              checkpoint->output->study);
+  PetscCall(CheckFormat(comparison));
   PetscCall(DeckVisit(CompareKey, (void *)comparison));
   PetscFunctionReturn(0);
 }

@@ -2,15 +2,18 @@
  *
  *     /checkpoint     attributes format, study, continued: from which complete results the run went on
  *     /status/step    [R] steps done by every realization
+ *     /status/steps   [R] of so many
  *     /rows/NAME      [R][n] results so far
  *     /frames/NAME    [frames] steps of the frames that these rows begin with
  *     /shared/NAME    [1][n] numbers of the whole run
  *                     of a sweep, realization by realization of cell after cell; and these are
  *     /rows/cell_00000/NAME and so on
- *     /state/R/NAME   [N][d] positions, [N][1] radii, or [1][n] numbers, of every realization in progress
+ *     /state/NAME     [M N][d] positions, [M N][1] radii, or [M][n] numbers of the M realizations in progress, which
+ *                     follow from /status/step, in their order; in a sweep by cells, too
  *     /parameters, /provenance as in results files
  *
- * The end of a realization that checkpoint_keep asks for has /checkpoint, /state/R, /parameters and /provenance.
+ * So the groups write their states together, in one collective write for each name unless a group has several. The end
+ * of a realization that checkpoint_keep asks for has /checkpoint, /state of it alone, /parameters and /provenance.
  */
 #include "run/checkpoint_impl.h"
 
@@ -43,39 +46,63 @@ typedef struct {
   double *rows;
 } Part;
 
-/* Is it a part of the state of realization r? */
-static PetscBool IsState(Checkpoint checkpoint, const CheckpointEntry *entry, PetscInt r) {
-  if (&checkpoint->cells[entry->cell] != CheckpointCellOf(checkpoint, r)) return PETSC_FALSE;
+/* Is it a part of the state of realizations of this cell? */
+static PetscBool IsState(Checkpoint checkpoint, const CheckpointEntry *entry, const CheckpointCell *cell) {
+  if (&checkpoint->cells[entry->cell] != cell) return PETSC_FALSE;
   return entry->type != CHECKPOINT_ROWS && entry->type != CHECKPOINT_SHARED ? PETSC_TRUE : PETSC_FALSE;
 }
 
-/* The part of realization r; the rows, which the caller frees, as the objects have them when it is in progress here. */
-static PetscErrorCode TakePart(const CheckpointEntry *entry, PetscInt r, PetscBool here, Part *part) {
-  TokensLayout layout;
+/* Where the state of a realization stands among those of a file. */
+typedef struct {
+  PetscInt64 before, count;
+} Place;
+
+static PetscBool InProgress(const CheckpointCell *cell, const PetscInt64 step[], PetscInt r) {
+  return 0 < step[r] && step[r] < cell->steps ? PETSC_TRUE : PETSC_FALSE;
+}
+
+/* That of realization r in a file whose realizations have done so many steps. */
+static Place PlaceOf(const CheckpointCell *cell, const PetscInt64 step[], PetscInt r) {
+  Place place = {0, 0};
+
+  for (PetscInt i = cell->first; i < cell->first + cell->layout.realizations; i++) {
+    if (!InProgress(cell, step, i)) continue;
+    place.count++;
+    if (i < r) place.before++;
+  }
+  return place;
+}
+
+/* The part of a realization; the rows, which the caller frees, as the objects have them when it is one of this group
+ * (here). */
+static PetscErrorCode TakePart(Checkpoint checkpoint, const CheckpointEntry *entry, Place place, PetscBool here,
+                               Part *part) {
+  TokensLayout layout = {.count = 1};
   double *radius;
 
   PetscFunctionBeginUser;
-  *part = (Part){.count = 1, .k = entry->n, .n = here ? 1 : 0};
-  PetscCall(PetscSNPrintf(part->path, PATH, "/state/%" PetscInt_FMT "/%s", r, entry->name));
+  *part = (Part){.k = entry->n, .n = 1};
+  PetscCall(CheckpointPath(checkpoint, entry, "state", PATH, part->path));
   if (entry->type == CHECKPOINT_REALS) {
     PetscCall(PetscMalloc1(entry->n, &part->rows));
     PetscCall(PetscArraycpy(part->rows, entry->values, entry->n));
-    PetscFunctionReturn(0);
+  } else {
+    PetscCall(TokensGetLayout(entry->tokens, &layout));
+    TokensOwnRows(&layout, &part->first, &part->n);
   }
-  PetscCall(TokensGetLayout(entry->tokens, &layout));
-  part->count = layout.count;
   if (entry->type == CHECKPOINT_RADIUS) {
     part->k = 1;
-    TokensOwnRows(&layout, &part->first, &part->n);
     PetscCall(TokensGetRadius(entry->tokens, &radius));
     PetscCall(PetscMalloc1(part->n, &part->rows));
     PetscCall(PetscArraycpy(part->rows, radius, part->n));
-    if (!here) part->n = 0;
-    PetscFunctionReturn(0);
+  } else if (entry->type == CHECKPOINT_TOKENS) {
+    part->k = layout.dim;
+    PetscCall(PetscMalloc1((size_t)layout.owned * layout.block * layout.dim, &part->rows));
+    if (here) PetscCall(TokensGetRows(entry->tokens, &part->first, &part->n, part->rows));
   }
-  part->k = layout.dim;
-  PetscCall(PetscMalloc1((size_t)layout.owned * layout.block * layout.dim, &part->rows));
-  if (here) PetscCall(TokensGetRows(entry->tokens, &part->first, &part->n, part->rows));
+  part->first += place.before * layout.count;
+  part->count = place.count * layout.count;
+  if (!here) part->n = 0;
   PetscFunctionReturn(0);
 }
 
@@ -85,37 +112,64 @@ static PetscErrorCode ReadPart(Hdf hdf, Part *part) {
   PetscFunctionReturn(0);
 }
 
-/* The file that has the state of a realization which waits for its turn in a resumed run. */
-static PetscErrorCode SourceOf(Checkpoint checkpoint, PetscInt r, char path[PETSC_MAX_PATH_LEN]) {
+/* The file that has the state of a realization which waits for its turn in a resumed run, and where. */
+static PetscErrorCode SourceOf(Checkpoint checkpoint, PetscInt r, char path[PETSC_MAX_PATH_LEN], Place *place) {
   PetscFunctionBeginUser;
-  if (checkpoint->source[0])
+  *place = (Place){0, 1};
+  if (checkpoint->source[0]) {
     PetscCall(PetscStrncpy(path, checkpoint->source, PETSC_MAX_PATH_LEN));
-  else
+    *place = PlaceOf(CheckpointCellOf(checkpoint, r), checkpoint->source_step, r);
+  } else
     PetscCall(CheckpointEndPath(checkpoint, r, checkpoint->earlier.steps, path));
   PetscFunctionReturn(0);
 }
 
-/* /state/REALIZATION/NAME, created by all ranks, written by the group that owns the realization: from the objects or,
- * when it waits for its turn in a resumed run, from the source. */
-static PetscErrorCode WriteState(Checkpoint checkpoint, Hdf hdf, PetscInt r) {
-  const PetscBool mine = CheckpointIsMine(checkpoint, r);
+/* The state of realization r of this group, -1 for none, from the objects or, when it waits for its turn in a resumed
+ * run, from the source. Collective on the file. */
+static PetscErrorCode WriteState(Checkpoint checkpoint, Hdf hdf, const CheckpointCell *cell, PetscInt r, Place place) {
   char path[PETSC_MAX_PATH_LEN];
+  Place old = {0};
   Hdf source = NULL;
-  Part part;
+  Part part, waiting;
 
   PetscFunctionBeginUser;
-  PetscCall(SourceOf(checkpoint, r, path));
-  if (mine && r != checkpoint->current) PetscCall(HdfOpen(checkpoint->layout.shards, path, "r", NULL, &source));
+  if (r >= 0 && r != checkpoint->current) {
+    PetscCall(SourceOf(checkpoint, r, path, &old));
+    PetscCall(HdfOpen(checkpoint->layout.shards, path, "r", NULL, &source));
+  }
   for (PetscInt i = 0; i < checkpoint->count; i++) {
     const CheckpointEntry *entry = &checkpoint->entries[i];
-    if (!IsState(checkpoint, entry, r)) continue;
-    PetscCall(TakePart(entry, r, mine, &part));
-    if (source) PetscCall(ReadPart(source, &part));
+    if (!IsState(checkpoint, entry, cell)) continue;
+    PetscCall(TakePart(checkpoint, entry, place, r >= 0 ? PETSC_TRUE : PETSC_FALSE, &part));
+    if (source) {
+      PetscCall(TakePart(checkpoint, entry, old, PETSC_TRUE, &waiting));
+      PetscCall(ReadPart(source, &waiting));
+      PetscCall(PetscFree(part.rows));
+      part.rows = waiting.rows;
+    }
     if (entry->type == CHECKPOINT_REALS && checkpoint->shard) part.n = 0; /* all shards have them */
     PetscCall(HdfWriteRows(hdf, part.path, part.count, part.k, part.first, 1, part.n, part.rows));
     PetscCall(PetscFree(part.rows));
   }
   PetscCall(HdfClose(&source));
+  PetscFunctionReturn(0);
+}
+
+/* The states of a cell: as many rounds as the group that has most in progress needs, one for each of its own. */
+static PetscErrorCode WriteStates(Checkpoint checkpoint, Hdf hdf, const CheckpointCell *cell) {
+  const PetscInt groups = cell->layout.groups, end = cell->first + cell->layout.realizations;
+  PetscInt *left, rounds = 0, next = cell->first;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscCalloc1(groups, &left));
+  for (PetscInt r = cell->first; r < end; r++)
+    if (InProgress(cell, checkpoint->step, r)) rounds = PetscMax(rounds, ++left[(r - cell->first) % groups]);
+  PetscCall(PetscFree(left));
+  for (; rounds; rounds--) {
+    while (next < end && !(CheckpointIsMine(checkpoint, next) && InProgress(cell, checkpoint->step, next))) next++;
+    PetscCall(WriteState(checkpoint, hdf, cell, next < end ? next : -1, PlaceOf(cell, checkpoint->step, next)));
+    next++;
+  }
   PetscFunctionReturn(0);
 }
 
@@ -138,9 +192,23 @@ static PetscErrorCode WriteResults(Checkpoint checkpoint, Hdf hdf, const Checkpo
   PetscFunctionReturn(0);
 }
 
+/* Steps done and steps of every realization. */
+static PetscErrorCode WriteStatus(Checkpoint checkpoint, Hdf hdf) {
+  const PetscInt count = checkpoint->layout.realizations;
+  const PetscInt64 shape[1] = {count};
+  PetscInt64 *steps;
+
+  PetscFunctionBeginUser;
+  PetscCall(HdfWriteInts(hdf, "/status/step", 1, shape, checkpoint->step));
+  PetscCall(PetscMalloc1(count, &steps));
+  for (PetscInt r = 0; r < count; r++) steps[r] = CheckpointCellOf(checkpoint, r)->steps;
+  PetscCall(HdfWriteInts(hdf, "/status/steps", 1, shape, steps));
+  PetscCall(PetscFree(steps));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode WriteContents(Checkpoint checkpoint, Hdf hdf) {
   const EnsembleLayout *e = &checkpoint->layout;
-  const PetscInt64 shape[1] = {e->realizations};
 
   PetscFunctionBeginUser;
   PetscCall(HdfAttributeString(hdf, "/checkpoint", "format", CHECKPOINT_FORMAT));
@@ -152,11 +220,9 @@ static PetscErrorCode WriteContents(Checkpoint checkpoint, Hdf hdf) {
     if (!CheckpointIsMine(checkpoint, r)) checkpoint->step[r] = 0;
   PetscCallMPI(
       MPI_Allreduce(MPI_IN_PLACE, checkpoint->step, (PetscMPIInt)e->realizations, MPIU_INT64, MPI_MAX, e->world));
-  PetscCall(HdfWriteInts(hdf, "/status/step", 1, shape, checkpoint->step));
+  PetscCall(WriteStatus(checkpoint, hdf));
   for (PetscInt i = 0; i < checkpoint->count; i++) PetscCall(WriteResults(checkpoint, hdf, &checkpoint->entries[i]));
-  for (PetscInt r = 0; r < e->realizations; r++)
-    if (0 < checkpoint->step[r] && checkpoint->step[r] < CheckpointCellOf(checkpoint, r)->steps)
-      PetscCall(WriteState(checkpoint, hdf, r));
+  for (PetscInt c = 0; c < checkpoint->cell_count; c++) PetscCall(WriteStates(checkpoint, hdf, &checkpoint->cells[c]));
   PetscCall(OriginWrite(e->world, PETSC_FALSE, hdf));
   PetscFunctionReturn(0);
 }
@@ -169,8 +235,9 @@ static PetscErrorCode WriteEnd(Checkpoint checkpoint, PetscInt r, const char *pa
   PetscFunctionBeginUser;
   PetscCall(OutputMakeDirectory(group, checkpoint->output));
   PetscCall(HdfOpen(group, path, "w", NULL, &hdf));
+  PetscCall(HdfAttributeString(hdf, "/checkpoint", "format", CHECKPOINT_FORMAT));
   PetscCall(HdfAttributeString(hdf, "/checkpoint", "study", checkpoint->output->study));
-  PetscCall(WriteState(checkpoint, hdf, r));
+  PetscCall(WriteState(checkpoint, hdf, CheckpointCellOf(checkpoint, r), r, (Place){0, 1}));
   PetscCall(OriginWrite(group, PETSC_TRUE, hdf));
   PetscCall(HdfClose(&hdf));
   code = OutputSync(path, O_RDWR);
@@ -347,13 +414,17 @@ static PetscErrorCode GivePart(const CheckpointEntry *entry, const Part *part) {
 }
 
 static PetscErrorCode ReadState(Checkpoint checkpoint, Hdf hdf) {
+  const CheckpointCell *cell = CheckpointCellOf(checkpoint, checkpoint->current);
+  char path[PETSC_MAX_PATH_LEN];
+  Place place;
   Part part;
 
   PetscFunctionBeginUser;
+  PetscCall(SourceOf(checkpoint, checkpoint->current, path, &place));
   for (PetscInt i = 0; i < checkpoint->count; i++) {
     const CheckpointEntry *entry = &checkpoint->entries[i];
-    if (!IsState(checkpoint, entry, checkpoint->current)) continue;
-    PetscCall(TakePart(entry, checkpoint->current, PETSC_TRUE, &part));
+    if (!IsState(checkpoint, entry, cell)) continue;
+    PetscCall(TakePart(checkpoint, entry, place, PETSC_TRUE, &part));
     PetscCall(ReadPart(hdf, &part));
     PetscCall(GivePart(entry, &part));
     PetscCall(PetscFree(part.rows));
@@ -363,10 +434,11 @@ static PetscErrorCode ReadState(Checkpoint checkpoint, Hdf hdf) {
 
 PetscErrorCode CheckpointFileReadState(Checkpoint checkpoint, PetscInt r) {
   char path[PETSC_MAX_PATH_LEN];
+  Place place;
 
   PetscFunctionBeginUser;
   checkpoint->current = r;
-  PetscCall(SourceOf(checkpoint, r, path));
+  PetscCall(SourceOf(checkpoint, r, path, &place));
   PetscCall(WithSource(checkpoint, path, checkpoint->layout.shards, ReadState));
   PetscFunctionReturn(0);
 }

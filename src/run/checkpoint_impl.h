@@ -9,7 +9,7 @@
 #include "run/output.h"
 
 #define CHECKPOINT_NAME   64
-#define CHECKPOINT_FORMAT "3"
+#define CHECKPOINT_FORMAT "4"
 
 typedef struct {
   enum { CHECKPOINT_TOKENS, CHECKPOINT_RADIUS, CHECKPOINT_REALS, CHECKPOINT_ROWS, CHECKPOINT_SHARED } type;
@@ -62,7 +62,8 @@ struct _p_Checkpoint {
   char source[PETSC_MAX_PATH_LEN]; /* what to resume from, empty for a run from the start */
   CheckpointEntry *entries;
   PetscInt count, room;
-  PetscInt64 *step; /* [R] steps that each realization has done, as far as this group knows */
+  PetscInt64 *step;        /* [R] steps that each realization has done, as far as this group knows */
+  PetscInt64 *source_step; /* [R] and had done in the source */
   ResultsState results;
   struct {
     PetscInt realizations, steps; /* steps: 0 where the horizon is the same */
@@ -88,7 +89,7 @@ struct _p_Checkpoint {
   int signal;           /* on rank 0: that of another rank */
   char *idle;           /* [size] on rank 0: ranks that wait for other groups; NULL where there is one */
   double said;          /* when this rank said last that it is there */
-  PetscInt64 looks;     /* of rank 0 for what is to be done, after each of its steps */
+  PetscInt64 looks;     /* of rank 0 at the clock, after each of its steps */
   double first;         /* the end of the first one */
   PetscMPIInt finished; /* groups, on rank 0 */
 };

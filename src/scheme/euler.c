@@ -46,6 +46,8 @@ static PetscErrorCode MovePieces(Scheme scheme, Attention attention, Field field
     PetscCall(VecRestoreArrayRead(positions, &x));
     PetscCall(TokensMoveTangentPiece(tokens, first, blocks, by.radial, by.drift, a, by.noise, b));
   }
+  /* a rank without tokens moves none, so that its sums over all tokens are known to be old there, too */
+  if (!layout.owned) PetscCall(TokensMoveTangentPiece(tokens, 0, 0, by.radial, by.drift, a, by.noise, b));
   PetscFunctionReturn(0);
 }
 

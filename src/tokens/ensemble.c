@@ -114,9 +114,28 @@ PetscErrorCode EnsembleDestroy(Ensemble *ensemble) {
   PetscFunctionReturn(0);
 }
 
+/* The share of the time that ranks have blocks to work on, since groups divide the ranks and blocks are whole; and the
+ * fewest ranks that are as fast, in groups as they would be chosen. On rank 0. */
+static PetscErrorCode ViewBusy(Ensemble ensemble, PetscInt ranks) {
+  const PetscInt realizations = ensemble->layout.realizations, blocks = ensemble->blocks;
+  const PetscInt64 cost = Cost(realizations, blocks, ranks, ensemble->layout.groups);
+  const double share = (double)realizations * blocks / ((double)cost * ranks);
+  PetscInt fewest = (PetscInt)PetscMax(1, ((PetscInt64)realizations * blocks + cost - 1) / cost);
+
+  PetscFunctionBeginUser;
+  while (fewest < ranks && Cost(realizations, blocks, fewest, ChooseGroups(realizations, blocks, fewest)) > cost)
+    fewest++;
+  PetscCall(PetscPrintf(PETSC_COMM_SELF, "           ranks have work for %.3g%% of the time", 100 * share));
+  if (fewest < ranks)
+    PetscCall(
+        PetscPrintf(PETSC_COMM_SELF, "; %" PetscInt_FMT " rank%s would be as fast", fewest, fewest == 1 ? "" : "s"));
+  PetscCall(PetscPrintf(PETSC_COMM_SELF, "\n"));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode EnsembleView(Ensemble ensemble) {
   const EnsembleLayout *layout = &ensemble->layout;
-  PetscMPIInt size;
+  PetscMPIInt rank, size;
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_size(layout->world, &size));
@@ -132,6 +151,8 @@ PetscErrorCode EnsembleView(Ensemble ensemble) {
                         layout->realizations, layout->realizations == 1 ? "" : "s",
                         (layout->realizations - 1) / layout->groups + 1, ensemble->blocks,
                         ensemble->blocks == 1 ? "" : "s", (ensemble->blocks - 1) / shards + 1));
+  PetscCallMPI(MPI_Comm_rank(layout->world, &rank));
+  if (size > 1 && !rank) PetscCall(ViewBusy(ensemble, size));
   PetscFunctionReturn(0);
 }
 

@@ -65,11 +65,12 @@ PetscErrorCode TokensCreate(MPI_Comm comm, PetscInt64 count, PetscInt dim, Token
              "tokens need count >= 1 and dim >= 2, not %" PetscInt64_FMT " and %" PetscInt_FMT, count, dim);
   /* The padded length is what a Vec must be able to count; rounding up to a block adds less than TOKENS_BLOCK tokens.
    */
-  PetscCheck(count <= (PetscInt64)PETSC_MAX_INT / dim - TOKENS_BLOCK, comm, PETSC_ERR_USER_INPUT,
-             "tokens_count = %" PetscInt64_FMT
-             ": needs PETSc with 64-bit indices (with these of %d bits at most %" PetscInt64_FMT
-             " tokens of tokens_dim = %" PetscInt_FMT ")",
-             count, (int)(8 * sizeof(PetscInt)), (PetscInt64)PETSC_MAX_INT / dim - TOKENS_BLOCK, dim);
+  PetscCheck(
+      count <= (PetscInt64)PETSC_MAX_INT / dim - TOKENS_BLOCK, comm, PETSC_ERR_USER_INPUT,
+      "tokens_count = %" PetscInt64_FMT
+      ": needs PETSc with 64-bit indices, Debian's libpetsc64-real-dev (with these of %d bits at most %" PetscInt64_FMT
+      " tokens of tokens_dim = %" PetscInt_FMT ")",
+      count, (int)(8 * sizeof(PetscInt)), (PetscInt64)PETSC_MAX_INT / dim - TOKENS_BLOCK, dim);
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
   PetscCallMPI(MPI_Comm_size(comm, &size));
   PetscCall(PetscNew(&tokens));

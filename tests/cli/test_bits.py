@@ -15,6 +15,14 @@ COMMON = dict(
     output_trajectories=1,
     output_overwrite=True,
 )
+FEW = dict(  # two blocks, of which the third rank has none
+    tokens_count=300,
+    tokens_dim=2,
+    noise_type="spectral",
+    noise_degree=6,
+    attention_engine="moments",
+    ensemble_groups=1,
+)
 QUICK = {
     "R<P, N not in blocks, d=3": dict(
         tokens_count=1300, tokens_dim=3, mlp_activation="silu", mlp_bias_u=0.1
@@ -41,6 +49,7 @@ QUICK = {
         attention_engine="moments",
         scheme_type="euler",
     ),
+    "a rank without tokens, euler": dict(FEW, scheme_type="euler"),
     "own noise, heun, spectral, d=3": dict(
         tokens_count=1300,
         noise_type="spectral",
@@ -92,6 +101,10 @@ QUICK = {
     ),
 }
 FULL = {
+    **{
+        f"a rank without tokens, {name}": dict(FEW, scheme_type=name)
+        for name in ("layer", "heun", "flow")
+    },
     "causal, two heads, d=4": dict(
         tokens_count=700,
         tokens_dim=4,

@@ -162,3 +162,19 @@ def test_shares_name_w2(folder):
     keys = dict(CHAOS, tokens_count="256,512", tokens_dim=4, chaos_reference=1024, layers_depth=1)
     said = chorale(["chaos", "-dry_run"] + options(**keys)).stdout
     assert re.search(r"^time .* of which W2 \d+%", said, re.M), said
+
+
+@pytest.mark.parametrize(
+    "ranks, blocks, realizations, said",
+    [
+        (3, 4, 1, "66.7% of the time; 2 ranks would be as fast"),  # two blocks, one, one
+        (3, 1, 4, "66.7% of the time; 2 ranks would be as fast"),  # two realizations, one, one
+        (4, 4, 1, "100% of the time"),
+        (4, 1, 1, "25% of the time; 1 rank would be as fast"),
+    ],
+)
+def test_how_much_of_the_time_ranks_have_work(ranks, blocks, realizations, said):
+    keys = {"tokens_count": 256 * blocks, "ensemble_realizations": realizations, "layers_depth": 2}
+    done = chorale(["simulate", "-dry_run"] + options(**keys), ranks)
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    assert f"ranks have work for {said}" in lines, done.stdout

@@ -90,9 +90,9 @@ def replace(file, name, shape):
 
 
 CHANGES = {
-    "no state of a realization": lambda file: file.__delitem__("state/1"),
-    "a state of another size": lambda file: replace(file, "state/1/tokens", (300, 4)),
-    "a state of other tokens": lambda file: replace(file, "state/1/tokens", (299, 3)),
+    "no state of a realization": lambda file: file.__delitem__("state"),
+    "a state of another size": lambda file: replace(file, "state/tokens", (300, 4)),
+    "a state of other tokens": lambda file: replace(file, "state/tokens", (299, 3)),
     "rows of another width": lambda file: replace(file, "rows/samples", (4, 700)),
     "a step too far": lambda file: file["status/step"].write_direct(file["status/step"][()] + 100),
 }
@@ -104,13 +104,18 @@ def test_a_checkpoint_that_does_not_fit_ends_all_ranks(copy, what, ranks):
     the one that was begun: with two groups only the second reads it, which rank 0 is not in."""
 
     def change(file):
-        file.move("state/0", "state/1")
         file["status/step"][:] = (0, 2, 0, 0)
         CHANGES[what](file)
 
     alter(copy, change)
     line = run(copy, ranks, 2, 2 if "too far" in what else 1, checkpoint_resume=True)
     assert "run/checkpoint.h5" in line, line
+
+
+def test_a_checkpoint_of_another_version_is_refused(copy):
+    alter(copy, lambda file: file["checkpoint"].attrs.__setitem__("format", np.bytes_("3")))
+    line = run(copy, 2, 1, 2, checkpoint_resume=True)
+    assert "run/checkpoint.h5 has format '3', this program reads 4" in line, line
 
 
 def test_a_checkpoint_that_is_sealed_again_is_used(copy):
@@ -201,7 +206,6 @@ def test_checkpoints_come_while_the_first_group_is_idle(copy):
     """By steps, and after the first step of a run with a limit, which must know what one costs."""
 
     def first_group_is_done(file):
-        file.move("state/0", "state/1")
         file["status/step"][:] = (DEPTH, 2, DEPTH, DEPTH)
 
     alter(copy, first_group_is_done)

@@ -355,6 +355,7 @@ def test_a_target_may_change(folder, what, ranks):
     assert "complete: nothing is left" in chorale(["simulate"] + options(**keys)).stdout
 
 
+@pytest.mark.full
 def test_a_target_that_was_not_met_takes_a_larger_maximum(folder):
     keys = dict(TARGET, ensemble_target="energy:0.03", ensemble_realizations=50)
     assert "not met with 50 of at most 50" in chorale(["simulate"] + options(**keys)).stdout

@@ -24,7 +24,7 @@ RUN = dict(
 PLACES = {
     "start-up": ("setup 1 1 wait=go", "MPI_", {"checkpoint_patience": 1}),
     "a step": ("0 8 1 wait=go; 0 8 0 patience=1", "MPI_Allreduce", {}),
-    "a step, rank 0 gone": ("0 8 0 wait=go; 0 8 1 patience=1", "MPI_Bcast", {}),
+    "a step, rank 0 gone": ("0 8 0 wait=go; 0 8 1 patience=1", "MPI_Allreduce", {}),
     "a write": ("put 1 1 wait=go; put 1 0 patience=1", "MPI_", {}),
     "the file of a checkpoint": (
         "1 3 1 wait=go; 0 3 0 patience=1",

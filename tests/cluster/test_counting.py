@@ -6,6 +6,7 @@ import os
 import subprocess
 
 import pytest
+from forked import STARTS
 from run import CHORALE, TIMEOUT, options
 
 COUNTING = os.environ["CHORALE_COUNTING"]
@@ -46,7 +47,7 @@ def counted(name, ranks, depth, hook="", **more):
     words = ["mpirun", "-n", str(ranks), "-x", f"LD_PRELOAD={COUNTING}", "-x", "COUNTING=count"]
     done = subprocess.run(
         [*words, program, study, *options(**keys)],
-        env={**os.environ, "CHORALE_HOOK": hook},
+        env={**os.environ, **STARTS, "CHORALE_HOOK": hook},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -79,6 +80,37 @@ def growing(name, few, many, hook=""):
     return found
 
 
+BRIEF = {"tokens_count": 2048, "output_every": 1000}
+# collective calls of a step that has no frame: the sums of the moments, which bring along whether
+# to stop; without sums of integers in a step, one more brings it
+CALLS = {
+    "moments on the circle": ({"tokens_dim": 2}, 1),
+    "moments on the sphere": ({"tokens_dim": 3, "noise_degree": 4}, 1),
+    "heun": ({"tokens_dim": 2, "scheme_type": "heun"}, 2),
+    "no attention": ({"tokens_dim": 2, "attention_type": "none"}, 1),
+    # each rank sends its 16 panels in two groups and gets the sums of two groups
+    "all pairs": ({"tokens_dim": 2, "attention_engine": "direct", "tokens_count": 8192}, 4 + 4 + 1),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_step_takes_no_call_beside_its_sums(folder, name):
+    keys, calls = CALLS[name]
+    few, many = (
+        counted("simulate on the circle", 2, depth, **{**BRIEF, **keys}) for depth in (4, 8)
+    )
+    assert most(many, "collectives") - most(few, "collectives") == 4 * calls
+
+
+def test_the_axis_of_two_caps_takes_no_call_for_each_iteration(folder):
+    """An odd activation has it measured, in 64 iterations of the power method."""
+    even, odd = (
+        counted("sync", 2, 2, tokens_count=2048, mlp_activation=name, output_file=f"{name}.h5")
+        for name in ("relu", "tanh")
+    )
+    assert 0 < most(odd, "collectives") - most(even, "collectives") < 8
+
+
 @pytest.mark.parametrize("name", ["simulate on the circle"])
 def test_nothing_grows_on_few_ranks(folder, name):
     assert not growing(name, 2, 4)
@@ -104,6 +136,20 @@ def test_a_checkpoint_opens_as_many_files(folder):
         opened[ranks] = [most(kept, "opened") - most(without, "opened")]
         opened[ranks].append(kept[-1]["opened"] - without[-1]["opened"])
     assert opened[2][0] > 0 and opened[2] == opened[8]
+
+
+def test_a_checkpoint_takes_as_many_calls_for_more_groups(folder):
+    """Groups write the states of their realizations together. A limit of time has one checkpoint
+    written, after the first step of rank 0."""
+    calls = {}
+    for ranks in (2, 4):
+        keys = {"tokens_count": 256, "ensemble_groups": ranks, "ensemble_realizations": ranks}
+        without, kept = (
+            counted("simulate on the circle", ranks, 50, **BRIEF | keys, **more)
+            for more in ({}, {"checkpoint_walltime": 1000000})
+        )
+        calls[ranks] = kept[0]["collectives"] - without[0]["collectives"]
+    assert 0 < calls[2] == calls[4]
 
 
 @pytest.mark.full

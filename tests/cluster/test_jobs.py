@@ -170,18 +170,21 @@ def test_a_short_run_that_was_late_is_made_up_for(scaling):
     assert runs[:3] == [(1, 20), (1, 40), (1, 80)]
 
 
+@pytest.mark.full
 def test_a_row_that_is_too_short_to_measure_says_so_and_is_kept(scaling):
     values, runs = scaling(start=100, step=0, SCALING_DOUBLINGS="3")
     assert values == 6 * ["too short to measure"]
     assert runs == 2 * [(ranks, 20 * 2**i) for ranks in (1, 2, 4) for i in range(5)]
 
 
+@pytest.mark.full
 def test_a_crash_at_the_end_of_a_run_costs_no_row(scaling):
     values, runs = scaling(start=100, step=40, CRASH="2 5")
     assert values[:3] == ["40.000         100%", "20.000         100%", "10.000         100%"]
     assert runs[:6] == [(1, 20), (1, 40), (1, 40), (2, 20), (2, 40), (2, 40)]
 
 
+@pytest.mark.full
 def test_what_is_measured_stays(scaling):
     first, _ = scaling(start=100, step=40)
     again, runs = scaling(start=100, step=80)

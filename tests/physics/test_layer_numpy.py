@@ -256,6 +256,7 @@ def test_a_layer_of_random_heads_is_that_of_numpy(folder, case):
     assert abs(normalised(x + HORIZON / DEPTH * attention(kind, heads, x)) - x).max() > 1e-2
 
 
+@pytest.mark.full
 def test_logits_of_random_heads_have_the_standard_deviation_beta(folder):
     """Four hundred heads at two tokens, within 4 standard errors, 2 % of the variance."""
     count, e, d, beta = 40000, 4, 6, 3

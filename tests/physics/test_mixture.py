@@ -2,6 +2,8 @@
 bits on any ranks and over a stop, the studies that take it, and what is refused."""
 
 import os
+import re
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -9,6 +11,10 @@ import pytest
 
 from run import chorale, datasets, options, refused, same_bits, spoken, study, without
 
+from chorale.plot import files
+from chorale.plot.words import short
+
+INPUT = Path(os.environ["CHORALE_SOURCE"]) / "input"
 QUIET = dict(output_overwrite=True, progress="off", attention_engine="mixture", output_file="a.h5")
 SMALL = dict(
     tokens_count=1500,
@@ -28,6 +34,12 @@ def run(ranks=1, name="simulate", **keys):
 def observables():
     with h5py.File("a.h5", "r") as file:
         return {name: group["value"][()] for name, group in file["observables"].items()}
+
+
+def caption(path):
+    picture = files.picture_of(path)
+    words = picture.figure._supxlabel.get_text()  # pylint: disable=protected-access
+    return words.replace("\u00a0", " ").replace("\n", " ")
 
 
 @pytest.mark.full
@@ -56,19 +68,22 @@ def test_energies_are_those_of_all_pairs_but_for_the_error(folder, kind):
     assert "attention_error" not in observables()
 
 
-@pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.full)])
-def test_same_bits_on_any_ranks_and_over_a_stop(folder, ranks):
+@pytest.mark.parametrize(
+    "ranks, groups",
+    [(2, 1), *[pytest.param(n, 2, marks=pytest.mark.full) for n in (2, 4)]],
+)
+def test_same_bits_on_any_ranks_and_groups_and_over_a_stop(folder, ranks, groups):
     keys = dict(SMALL, ensemble_realizations=2, attention_beta=2)
     run(**keys)
     alone = datasets("a.h5")
-    run(ranks, **keys)
+    run(ranks, **keys, ensemble_groups=groups)
     assert same_bits(datasets("a.h5"), alone) == []
     stopping = dict(checkpoint_every=1, checkpoint_stop_file="stop")
     words = ["simulate"] + options(**{**QUIET, **keys, **stopping})
     done = chorale(words, hook="1 2 0 touch=stop", check=False)
     assert done.returncode == 85, done.stderr
     os.remove("stop")
-    run(ranks, **keys, **stopping, checkpoint_resume=True)
+    run(ranks, **keys, **stopping, ensemble_groups=groups, checkpoint_resume=True)
     assert same_bits(datasets("a.h5"), alone) == []
 
 
@@ -99,6 +114,35 @@ def test_studies_find_what_all_pairs_find(folder, name):
         np.testing.assert_allclose(mixture, direct, rtol=0.02, atol=1e-4)
 
 
+@pytest.mark.full
+def test_vectors_of_any_length_are_read_as_they_are(folder):
+    """Of single precision, by both ranks their own; lengths are powers of two apart, so that no bit
+    of a direction is lost."""
+    draw = np.random.default_rng(3)
+    centres = draw.normal(size=(8, 50))
+    rows = (draw.normal(size=(6000, 50)) + centres[draw.integers(8, size=6000)]).astype("f4")
+    lengths = np.ldexp(np.float32(1), draw.integers(-9, 9, size=(6000, 1)))
+    found = []
+    for ranks, values in ((2, rows), (1, rows * lengths), (2, (rows * lengths).astype(float))):
+        np.save("rows.npy", values)
+        keys = dict(SMALL, tokens_init="file", tokens_file="rows.npy", noise_type="none")
+        run(ranks, **without(keys, "tokens_count", "tokens_dim", "mlp_width"))
+        found.append({name: array.tobytes() for name, array in observables().items()})
+        assert np.all(observables()["attention_error"] > 0)
+    assert found[0] == found[1] == found[2]
+
+
+def test_trained_weights_are_refused_with_their_error(folder):
+    """What the second layer of an encoder makes of words is not that of few Gaussians."""
+    keys = {**QUIET, "attention_tol": 0.01, "output_attention": False}
+    done = chorale(["simulate", INPUT / "trained.yaml"] + options(**keys), check=False)
+    assert done.returncode == 1 and len(spoken(done)) == 1
+    said = re.search(
+        r"rms error of Att is (\S+), of an Att of (\S+), with k = \d+", spoken(done)[0]
+    )
+    assert 0.01 < float(said[1]) < float(said[2])
+
+
 def test_what_it_cannot_do(folder):
     for keys, message in (
         (dict(tokens_dim=7), "^chorale: attention_engine = mixture: takes tokens_dim from 8 on"),
@@ -112,3 +156,15 @@ def test_what_it_cannot_do(folder):
     assert "more than attention_tol = 0.001" in spoken(done)[0]
     run(**{**keys, "attention_engine": "auto", "attention_tol": 1e-3})
     assert np.all(observables()["attention_error"] == 0)
+
+
+@pytest.mark.full
+def test_the_caption_of_the_picture_has_the_error(folder):
+    run(**SMALL, attention_beta=2)
+    seen = observables()
+    rms = seen["attention_error"].max()
+    words = caption("a.h5")
+    assert f"rms error at most {short(rms)}, where |Att| is" in words
+    assert f"largest error {short(seen['attention_error_largest'].max())}, at 256 tokens" in words
+    run(**{**without(SMALL, "attention_tol"), "attention_engine": "direct"})
+    assert "Gaussians" not in caption("a.h5")

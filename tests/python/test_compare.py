@@ -134,4 +134,4 @@ def test_checkpoints_of_other_noises_differ_in_every_token(folder):
     stopped("other", 1, mlp_activation="tanh")
     code, out = compare("one/checkpoint.h5", "other/checkpoint.h5")
     assert code == 1 and "note: mlp_activation = relu and tanh" in out, out
-    assert "/state/0/tokens: 2100 of 2100" in out, out
+    assert "/state/tokens: 2100 of 2100" in out, out

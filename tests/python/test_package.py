@@ -80,6 +80,7 @@ def variables_of_others(folder):
         "PYTHONOPTIMIZE": "2",
         "PYTHONIOENCODING": "ascii",
         "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": "",
         "MPLBACKEND": "nonsense",
     }
 

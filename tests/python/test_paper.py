@@ -168,6 +168,7 @@ def realizations(results):
     return [Row("R", "", results["run"].parameters.integer("ensemble_realizations"))]
 
 
+@pytest.mark.full
 def test_options_and_revision_decide_what_is_run_again(folder, monkeypatch):
     monkeypatch.setattr(program, "load", lambda: {"tiny": tiny(realizations)})
     assert "[1/1] tiny" in paper(folder)[1]
@@ -195,6 +196,7 @@ def test_results_that_cannot_be_judged_are_a_row_that_says_so(folder, monkeypatc
     assert (code, err, row[5]) == (1, "", "✗ did not run") and "no_such_number" in row[4]
 
 
+@pytest.mark.full
 def test_full_results_take_the_place_of_small_ones(folder, monkeypatch):
     """sbatch is a program that keeps what it was given; then the runs are made as its job would."""
     monkeypatch.setattr(program, "load", lambda: {"tiny": tiny(realizations)})

@@ -21,8 +21,9 @@ from chorale.plot.common import LOOK, Series
 from chorale.plot.words import short
 
 PAPER = {"light": (255, 255, 255), "dark": (20, 23, 28)}
-QUICK = ("circle", "limits", "sync", "starts", "density", "kernel")
-LONGER = tuple("levels chaos map moments sphere beyond bare density_on_sphere analyze".split())
+QUICK = ("circle", "limits", "kernel")
+OTHERS = "sync starts density levels chaos map moments sphere beyond bare analyze"
+LONGER = (*OTHERS.split(), "density_on_sphere")
 SIZED = ("limits", "chaos", "sync", "density")  # whose results are of realizations that are done
 CHECKPOINT_OF_STOPPED = "stopped/checkpoint.h5"
 

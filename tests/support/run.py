@@ -29,7 +29,7 @@ def prepared(arguments, ranks=1, hook=None, program=CHORALE, **variables):
     launcher = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
     program = os.environ["CHORALE_HOOKED"] if hook else program
     words = launcher + [program] + [str(a) for a in arguments]
-    environment = {**os.environ, **variables, "CHORALE_HOOK": hook or ""}
+    environment = {**os.environ, **forked.STARTS, **variables, "CHORALE_HOOK": hook or ""}
     if launcher:
         yield words, environment
         return

@@ -109,30 +109,39 @@ PetscErrorCode SyncPairs(Tokens set, Vec work, PetscReal *square) {
   PetscFunctionReturn(0);
 }
 
-/* axis <- normalized sum_i w_i x_i <x_i, axis>, one step towards the top eigenvector of sum_i w_i x_i x_i^T. */
-static PetscErrorCode ImproveAxis(const TokensLayout *layout, const double *weights, const double *x, double *axis,
-                                  PetscInt64 *sums, double *cosine) {
-  const PetscInt B = layout->block, d = layout->dim;
+/* matrix[d][d] <- sum_i w_i x_i x_i^T, of the tokens of all ranks. */
+static PetscErrorCode SecondMoment(const TokensLayout *layout, const double *weights, const double *x, double *matrix) {
+  const PetscInt B = layout->block, d = layout->dim, n = d * (d + 1) / 2;
   const PetscReal scale = SumScale(1);
-  PetscReal square = 0;
+  PetscInt64 *sums; /* of the lower triangle */
 
   PetscFunctionBeginUser;
-  PetscCall(PetscArrayzero(sums, d));
-  for (PetscInt k = 0; k < layout->owned; k++) {
-    const double *block = x + k * d * B;
-    for (PetscInt t = 0; t < B; t++) cosine[t] = 0;
-    for (PetscInt c = 0; c < d; c++)
-      for (PetscInt t = 0; t < B; t++) cosine[t] += axis[c] * block[c * B + t];
-    for (PetscInt c = 0; c < d; c++) {
-      PetscReal part = 0;
-      for (PetscInt t = 0; t < B; t++) part += weights[k * B + t] * cosine[t] * block[c * B + t];
-      sums[c] += SumRound(part, scale);
-    }
-  }
-  PetscCall(SumAllreduce(layout->comm, d, sums));
-  for (PetscInt c = 0; c < d; c++) square += PetscSqr((PetscReal)sums[c] / scale);
-  for (PetscInt c = 0; square > 0 && c < d; c++) axis[c] = (PetscReal)sums[c] / scale / sqrt(square);
+  PetscCall(PetscCalloc1(n, &sums));
+  for (PetscInt k = 0; k < layout->owned; k++, weights += B)
+    for (PetscInt c = 0, i = 0; c < d; c++)
+      for (PetscInt e = 0; e <= c; e++, i++) {
+        const double *a = x + (k * d + c) * B, *b = x + (k * d + e) * B;
+        PetscReal part = 0;
+        for (PetscInt t = 0; t < B; t++) part += weights[t] * a[t] * b[t];
+        sums[i] += SumRound(part, scale);
+      }
+  PetscCall(SumAllreduce(layout->comm, n, sums));
+  for (PetscInt c = 0, i = 0; c < d; c++)
+    for (PetscInt e = 0; e <= c; e++, i++) matrix[c * d + e] = matrix[e * d + c] = (PetscReal)sums[i] / scale;
+  PetscCall(PetscFree(sums));
   PetscFunctionReturn(0);
+}
+
+/* axis <- normalized matrix axis, one step towards the top eigenvector; next[d] is room. */
+static void ImproveAxis(PetscInt d, const double *matrix, double *axis, double *next) {
+  PetscReal square = 0;
+
+  for (PetscInt c = 0; c < d; c++) {
+    next[c] = 0;
+    for (PetscInt e = 0; e < d; e++) next[c] += matrix[c * d + e] * axis[e];
+    square += PetscSqr(next[c]);
+  }
+  for (PetscInt c = 0; square > 0 && c < d; c++) axis[c] = next[c] / sqrt(square);
 }
 
 /* The first token, on every rank: every other rank adds zeros, so the sum is exact. */
@@ -146,10 +155,10 @@ static PetscErrorCode FirstToken(const TokensLayout *layout, const double *x, do
 
 PetscErrorCode SyncSplit(Tokens set, PetscReal caps[]) {
   const PetscReal scale = SumScale(1);
-  PetscInt64 shares[2] = {0, 0}, *sums;
+  PetscInt64 shares[2] = {0, 0};
   TokensLayout layout;
   const double *weights, *x;
-  double *axis, *cosine;
+  double *axis, *next, *matrix;
   Vec positions;
 
   PetscFunctionBeginUser;
@@ -157,9 +166,10 @@ PetscErrorCode SyncSplit(Tokens set, PetscReal caps[]) {
   PetscCall(TokensGetWeights(set, &weights));
   PetscCall(TokensGetVec(set, &positions));
   PetscCall(VecGetArrayRead(positions, &x));
-  PetscCall(PetscMalloc3(layout.dim, &axis, layout.dim, &sums, layout.block, &cosine));
+  PetscCall(PetscMalloc3(layout.dim, &axis, layout.dim, &next, (size_t)layout.dim * (size_t)layout.dim, &matrix));
   PetscCall(FirstToken(&layout, x, axis));
-  for (int i = 0; i < ITERATIONS; i++) PetscCall(ImproveAxis(&layout, weights, x, axis, sums, cosine));
+  PetscCall(SecondMoment(&layout, weights, x, matrix));
+  for (int i = 0; i < ITERATIONS; i++) ImproveAxis(layout.dim, matrix, axis, next);
   for (PetscInt k = 0; k < layout.owned; k++) {
     PetscReal part[2] = {0, 0};
     for (PetscInt t = 0; t < TokensFilled(&layout, k); t++) {
@@ -173,7 +183,7 @@ PetscErrorCode SyncSplit(Tokens set, PetscReal caps[]) {
   caps[SYNC_CAP_LARGE] = (PetscReal)PetscMax(shares[0], shares[1]) / scale;
   caps[SYNC_CAP_SMALL] = (PetscReal)PetscMin(shares[0], shares[1]) / scale;
   caps[SYNC_CAP_NONE] = (PetscReal)((PetscInt64)scale - shares[0] - shares[1]) / scale;
-  PetscCall(PetscFree3(axis, sums, cosine));
+  PetscCall(PetscFree3(axis, next, matrix));
   PetscCall(VecRestoreArrayRead(positions, &x));
   PetscFunctionReturn(0);
 }

@@ -57,7 +57,8 @@ static void Reported(void **state) {
       {64, CONE, 20, 1, 1e9},       {64, FIVE, 1, 1, 1e9},     {64, FIVE, 1, 5, 1e-5},      {64, FIVE, 4, 5, 1e-3},
       {64, DUPLICATES, 1, 1, 1e9},  {64, OPPOSITE, 1, 1, 1e9}, {64, OPPOSITE, 4, 2, 1e-3},  {64, OUTLIER, 4, 1, 1e9},
       {64, EQUAL, 4, 1, 1e9},       {256, SPREAD, 4, 1, 1e9},  {256, FIVE, 1, 5, 1e-5},     {256, OPPOSITE, 9, 2, 1e-3},
-      {256, DUPLICATES, 9, 1, 1e9}, {512, CONE, 2, 1, 1e9},    {512, SPREAD, 20, 1, 1e9}};
+      {256, DUPLICATES, 9, 1, 1e9}, {512, CONE, 2, 1, 1e9},    {512, SPREAD, 20, 1, 1e9},   {32, OUTLIER, 9, 1, 1e9},
+      {128, CONE, 0.5, 1, 1e9}};
   (void)state;
   for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(cases); i++) {
     Cloud cloud = CloudOf(cases[i].kind, TOKENS, cases[i].d);

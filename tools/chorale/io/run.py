@@ -412,13 +412,21 @@ class Run(Shown):
 
     @cached_property
     def steps_done(self) -> Optional[np.ndarray]:
-        """Of a checkpoint: steps of every realization."""
+        """Of a checkpoint: steps that every realization has done."""
+        return self._status("step")
+
+    @cached_property
+    def steps_asked(self) -> Optional[np.ndarray]:
+        """Of a checkpoint: steps that every realization takes in all."""
+        return self._status("steps")
+
+    def _status(self, name: str) -> Optional[np.ndarray]:
         if self.kind != "checkpoint":
             return None
         group = self._group("status")
         if group is None:
-            raise BadFile(self.path, "has no status/step: not a checkpoint of chorale")
-        return read(self.path, numbers_of(self.path, group, "step", 1), slice(None))
+            raise BadFile(self.path, f"has no status/{name}: not a checkpoint of chorale")
+        return read(self.path, numbers_of(self.path, group, name, 1), slice(None))
 
     def datasets(
         self, skip: Iterable[str] = ("parameters", "provenance")

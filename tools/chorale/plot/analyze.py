@@ -15,7 +15,7 @@ from matplotlib.figure import SubFigure
 from chorale.io import Run
 from chorale.plot.common import LOOK, Picture, Series, borders, dress, found, log_values, time_axis
 from chorale.plot.words import short
-from chorale.plot.simulate import LEAST_SHARE, draw_run
+from chorale.plot.simulate import LEAST_SHARE, draw_run, error_words
 
 REFERENCES = {"first": "first frame", "previous": "frame before", "other": "other file"}
 DISTANCES = {"w2sq": ("blue", "$W_2^2$"), "mmd2": ("orange", "MMD$^2$")}
@@ -101,4 +101,5 @@ def figure(run: Run) -> Picture:
         above = whole.subfigures(1, 1)
     draw(above)
     name = os.path.basename(run.parameters.get("analyze_file", "a trajectory"))
-    return dress(whole, run, headline, f"Recomputed from the positions in {name}")
+    about = f"{error_words(run)}. Recomputed from the positions in {name}"
+    return dress(whole, run, headline, about)

@@ -144,6 +144,22 @@ def finding(order: Series, nematic: Series, clusters: Series) -> str:
     return f"The tokens do not gather: {gone}, {left} clusters at the end"
 
 
+def error_words(run: Run) -> str:
+    """How far attention by mixtures of Gaussians was from all pairs, in the frame where it was
+    furthest; empty where it was made in another way."""
+    if "attention_error" not in run.observables:
+        return ""
+    names = ("attention_error", "attention_error_largest", "attention_size")
+    rms, largest, size = (np.nan_to_num(run.observables[name].values()) for name in names)
+    worst = np.unravel_index(np.argmax(rms), rms.shape)
+    if not rms[worst]:
+        return ""
+    return (
+        f"Att by mixtures of Gaussians: rms error at most {short(rms[worst])}, where |Att| is "
+        f"{short(size[worst])}, and largest error {short(largest.max())}, at 256 tokens"
+    )
+
+
 def frames_or_none(run: Run) -> Optional[Frames]:
     """The recorded tokens; says so when they are lost."""
     try:
@@ -232,4 +248,4 @@ def figure(run: Run) -> Picture:
     else:
         above = whole.subfigures(1, 1)
     draw(above)
-    return dress(whole, run, headline, about.lstrip(". "))
+    return dress(whole, run, headline, f"{error_words(run)}. {about.lstrip('. ')}")
