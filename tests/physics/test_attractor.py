@@ -6,6 +6,8 @@ import pytest
 
 from run import chorale, datasets, options, refused, same_bits, study
 
+pytestmark = pytest.mark.full
+
 KEYS = dict(
     sync_starts=4,
     tokens_count=8,

@@ -8,6 +8,8 @@ from scipy.integrate import solve_ivp
 
 from run import chorale, options, refused, study, trajectory
 
+pytestmark = pytest.mark.full
+
 QUIET = dict(output_overwrite=True, progress="off", attention_mask="causal", output_file="a.h5")
 
 
@@ -130,7 +132,6 @@ def test_twins_see_what_their_tokens_see(folder):
     assert found["lambda1_cluster"] == -0.8
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("noise", ["mlp", "spectral", "gram", "none"])
 @pytest.mark.parametrize("scheme", ["layer", "euler", "heun", "flow"])
 def test_every_noise_and_scheme_takes_the_mask(folder, noise, scheme):

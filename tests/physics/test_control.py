@@ -7,6 +7,8 @@ import pytest
 from oracle import two_tokens
 from run import chorale, datasets, options, refused, same_bits, spoken, study
 
+pytestmark = pytest.mark.full
+
 SMALL = dict(
     tokens_count=20,
     layers_depth=16,
@@ -45,9 +47,7 @@ LINEAR = [
 ]
 
 
-@pytest.mark.parametrize(
-    "keys", LINEAR[:2] + [pytest.param(keys, marks=pytest.mark.full) for keys in LINEAR[2:]]
-)
+@pytest.mark.parametrize("keys", LINEAR)
 def test_sums_are_what_short_steps_change(folder, keys):
     """In a time of 1e-12, whose root is 1e-6: |m|^2 is the mode of degree 1, tr Q^2 that of degree
     2 up to constants, and a step changes both by the sums to a millionth. The first sum of a
@@ -152,7 +152,6 @@ def test_what_is_said_is_the_fit_that_leaves_out_each(folder, R, windows):
 SEEDS = 200
 
 
-@pytest.mark.full
 def test_intervals_cover(folder):
     """The first realizations of 200 seeds against the mean of all of them, in one sweep."""
     seeds = f"lin:1:{SEEDS}:{SEEDS}"
@@ -187,7 +186,7 @@ def test_the_bits_of_the_run_stay(folder, keys):
     )
 
 
-@pytest.mark.parametrize("ranks, groups", [(4, 2), pytest.param(2, 1, marks=pytest.mark.full)])
+@pytest.mark.parametrize("ranks, groups", [(4, 2), (2, 1)])
 def test_same_bits_on_ranks_and_over_a_stop(folder, ranks, groups):
     keys = dict(tokens_count=600, ensemble_groups=groups, checkpoint_resume=True)
     run("one", tokens_count=600)

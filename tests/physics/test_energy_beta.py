@@ -9,6 +9,8 @@ from scipy import linalg, special
 from activations import kernel, lambda_bar
 from run import chorale, datasets, options, refused, same_bits, study, trajectory, without
 
+pytestmark = pytest.mark.full
+
 SMALL = dict(tokens_count=40, tokens_dim=4, layers_depth=6, layers_horizon=0.6, mlp_width=16)
 
 
@@ -132,9 +134,7 @@ def exact_pairs(name, dim, sigma, functions, pull):
     return (weight @ to @ np.array(at)).T / weight.sum()
 
 
-@pytest.mark.parametrize(
-    "count, value", [(8, 0)] + [pytest.param(2, v, marks=pytest.mark.full) for v in (1.0, -0.5)]
-)
+@pytest.mark.parametrize("count, value", [(8, 0), (2, 1.0), (2, -0.5)])
 def test_exact_energies_and_distances_are_those_of_another_solver(folder, count, value):
     """Energies at three beta and the mean square distance, under noise alone and of two tokens with
     softmax at a fourth."""
@@ -267,7 +267,6 @@ def test_where_no_bound_is_known_or_it_is_too_large_the_theorem_is_open(folder, 
     assert "best at beta" in said and "applies: it proves" not in said
 
 
-@pytest.mark.full
 def test_the_distance_of_pairs_under_noise_alone_is_exact_and_under_its_bounds(folder):
     keys = dict(MODEL, tokens_count=32, layers_depth=120, layers_horizon=4, output_every=6)
     keys.update(ensemble_realizations=500, attention_type="none")
@@ -282,7 +281,6 @@ def test_the_distance_of_pairs_under_noise_alone_is_exact_and_under_its_bounds(f
     assert "pairs      at most" in said
 
 
-@pytest.mark.full
 def test_a_list_has_the_bits_of_one_rank_on_three(folder):
     keys = dict(MODEL, tokens_count=600, layers_depth=4, output_every=2, progress="off")
     keys.update(energy_beta="0.5,2", attention_type="sinkhorn", ensemble_realizations=2)

@@ -7,6 +7,8 @@ from scipy.special import iv
 
 from run import chorale, datasets, options, refused, study, table
 
+pytestmark = pytest.mark.full
+
 # d, beta: kappa at which the uniform law becomes stable
 CRITICAL = {(2, 1): 0.4463899659, (3, 4): 0.1876677876}
 
@@ -49,7 +51,6 @@ def test_the_uniform_law_of_the_density_becomes_stable_at_the_critical_kappa(fol
     assert abs(root(kappas, growth) / exact - 1) < 1e-3
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("d, beta", CRITICAL)
 def test_the_uniform_law_of_tokens_becomes_stable_there_within_five_percent(folder, d, beta):
     """The growth of |mean| of 200000 tokens from 0.1 or more, a hundred times what chance makes."""

@@ -7,6 +7,8 @@ import pytest
 
 from run import chorale, datasets, options, same_bits, trajectory
 
+pytestmark = pytest.mark.full
+
 N, STEP = 300, 0.05
 RUN = dict(tokens_count=N, noise_type="none", layers_depth=6, layers_horizon=6 * STEP)
 CASES = {

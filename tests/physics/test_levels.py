@@ -10,6 +10,8 @@ import pytest
 from oracle import two_tokens
 from run import chorale, datasets, options, refused, same_bits, spoken, study, table, with_error
 
+pytestmark = pytest.mark.full
+
 FINE, SWAPPED, COARSE = range(3)
 NOISE = dict(noise_type="spectral", noise_degree=3)
 SMALL = dict(
@@ -42,9 +44,9 @@ def run(name, ranks=1, **keys):
     "scheme, noise",
     [
         ("heun", "gram"),
-        pytest.param("layer", "spectral", marks=pytest.mark.full),
-        pytest.param("euler", "values", marks=pytest.mark.full),
-        pytest.param("flow", "spectral", marks=pytest.mark.full),
+        ("layer", "spectral"),
+        ("euler", "values"),
+        ("flow", "spectral"),
     ],
 )
 def test_fine_paths_are_those_of_plain_runs_of_their_depth(folder, scheme, noise):
@@ -119,7 +121,6 @@ def test_without_noise_levels_telescope_to_the_finest(folder):
 # ---- the estimate ----
 
 
-@pytest.mark.full
 def test_energies_are_those_of_two_tokens(folder):
     """Noise alone; the oracle for two tokens has times up to 5. The weak error of depth 320 is
     below a tenth of a percent; 4 standard errors are less than 2% of the change."""
@@ -154,8 +155,8 @@ def test_energies_are_those_of_two_tokens(folder):
     "scheme, rate",
     [
         ("heun", 2),
-        pytest.param("euler", 1, marks=pytest.mark.full),
-        pytest.param("flow", 2, marks=pytest.mark.full),
+        ("euler", 1),
+        ("flow", 2),
     ],
 )
 def test_means_variances_and_gains_are_those_of_the_paths(folder, scheme, rate):
@@ -192,7 +193,6 @@ def test_means_variances_and_gains_are_those_of_the_paths(folder, scheme, rate):
     assert best[0] > gain[0] > 1 and (mean > 0).all()
 
 
-@pytest.mark.full
 def test_the_deck_takes_a_fifth_of_the_steps_for_the_same_error(folder):
     """Counted in steps. Plain realizations have the variance of depth 64 at depth 1024, too."""
     deck = os.path.join(os.environ["CHORALE_SOURCE"], "input", "levels.yaml")
@@ -219,7 +219,7 @@ def test_the_deck_takes_a_fifth_of_the_steps_for_the_same_error(folder):
     "layouts",
     [
         [(1, 1), (4, 2)],
-        pytest.param([(1, 1), (2, 2), (4, 1)], marks=pytest.mark.full),
+        [(1, 1), (2, 2), (4, 1)],
     ],
 )
 def test_same_bits_on_ranks_and_over_a_stop(folder, layouts):
@@ -297,7 +297,7 @@ def test_a_sweep_has_the_cells_of_its_runs(folder):
 
 @pytest.mark.parametrize(
     "ranks, more, message",
-    CASES[:4] + [pytest.param(*case, marks=pytest.mark.full) for case in CASES[4:]],
+    CASES,
 )
 def test_bad_input_is_one_line(folder, more, message, ranks):
     keys = {**SMALL, "scheme_levels": 4, **more}

@@ -10,6 +10,8 @@ from scipy.integrate import solve_ivp
 
 from run import chorale, datasets, options, refused, same_bits, trajectories
 
+pytestmark = pytest.mark.full
+
 QUIET = dict(output_overwrite=True, progress="off", output_file="a.h5", noise_type="none")
 
 

@@ -11,6 +11,8 @@ from scipy import optimize, stats
 from activations import FUNCTIONS, at_one
 from run import chorale, datasets, options, refused, same_bits, study, table
 
+pytestmark = pytest.mark.full
+
 COLUMNS = "pstar,pstar_limit,moment,moment_rate,moment_boundary,moment_limit".split(",")
 # sigma(0)^2, the mean of sigma'(0)^2 over both sides of 0, and that of sigma''(0)^2
 AT_ZERO = {
@@ -82,7 +84,6 @@ def test_boundaries_are_those_of_another_quadrature_and_root_finder(folder):
         assert law(row)[2] != 2 or row["moment_boundary"] == row["boundary"]
 
 
-@pytest.mark.full
 def test_boundaries_of_all_activations_are_those_of_scipy(folder):
     check(
         list(FUNCTIONS),

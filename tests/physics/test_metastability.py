@@ -12,6 +12,8 @@ from scipy.spatial import cKDTree
 
 from run import chorale, datasets, options, table
 
+pytestmark = pytest.mark.full
+
 EDGE = np.sqrt(0.02)  # |x - y| at the cosine 0.99
 
 
@@ -78,15 +80,12 @@ MORE = [
 ]
 
 
-# On two numbers of ranks each, in the full tier on one, which goes around.
+# On two numbers of ranks each; more of them on one, which goes around.
 CASES = [(*case, (1, 3) if case[0] < 5 else (2, 4)) for case in CASES]
 MORE = [(*case, ((i + i // 4) % 4 + 1,)) for i, case in enumerate(MORE)]
 
 
-@pytest.mark.parametrize(
-    "dim, tokens, layouts",
-    [*CASES, *(pytest.param(*case, marks=pytest.mark.full) for case in MORE)],
-)
+@pytest.mark.parametrize("dim, tokens, layouts", [*CASES, *MORE])
 def test_clusters_are_the_components_of_the_graph_of_all_pairs(folder, dim, tokens, layouts):
     x = unit(tokens(np.random.default_rng(dim), dim))
     np.save("x.npy", x)

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from run import chorale, datasets, options, refused, same_bits
 
+pytestmark = pytest.mark.full
+
 VALUE, ALPHA, T = 2.0, 0.5, 2.0
 # The variance of tokens near consensus at time t, over that at the start: (13.5).
 EXACT = {
@@ -94,9 +96,7 @@ def contents(folder):
     return found
 
 
-@pytest.mark.parametrize(
-    "norm", [pytest.param(n, marks=() if n in RADIUS else pytest.mark.full) for n in NOISY]
-)
+@pytest.mark.parametrize("norm", NOISY)
 def test_norms_have_the_same_bits_on_any_ranks_and_after_a_stop(folder, norm):
     os.mkdir("1")
     chorale(words(norm, "1"))

@@ -10,6 +10,8 @@ from scipy import special
 
 from run import chorale, options, refused, same_bits, study, table, with_error, without
 
+pytestmark = pytest.mark.full
+
 # activation, dim: k'(1) and the exponents, Lambda(1/2), Lambda(1), Lambda(2), p*
 LAWS = {
     ("relu", 5): ([-0.1, -0.2, -0.3, -0.4], (-0.025, 0, 0.2), 1),
@@ -143,7 +145,6 @@ def test_the_spectrum_of_the_noise_is_that_of_the_kernel(folder, laws, activatio
     check_spectrum(laws, activation, dim, bias, 600)
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("dim", [3, 5, 8])
 @pytest.mark.parametrize("bias", [0, 0.1])
 @pytest.mark.parametrize("activation", ["relu", "silu", "sigmoid", "tanh"])
@@ -214,7 +215,7 @@ def test_repelled_tokens_have_a_dimension(folder):
 
 @pytest.mark.parametrize(
     "dim, twins, layouts",
-    [(3, "auto", (1, 4)), pytest.param(5, 61, (1, 2, 3, 4), marks=pytest.mark.full)],
+    [(3, "auto", (1, 4)), (5, 61, (1, 2, 3, 4))],
 )
 def test_exponents_have_the_same_bits_on_any_ranks_and_resumed(folder, dim, twins, layouts):
     """Several blocks, in which groups of twins leave places."""
