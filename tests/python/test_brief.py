@@ -11,7 +11,7 @@ import tools
 from run import chorale, options, running
 from test_report import Page
 
-from chorale import brief, io, state
+from chorale import brief, io, lock, state
 from chorale.plot import files
 
 KEYS = {"tokens_count": 8, "mlp_width": 8, "layers_depth": 20, "ensemble_realizations": 2}
@@ -173,10 +173,10 @@ def test_all_that_left_nothing_is_refused_in_one_line(folder):
 def test_a_lock_is_of_a_run_that_goes_on_or_was_killed(folder):
     with running(words("a"), hook="0 5 0 wait=go") as run:
         process = run.wait_until_held("go")
-        assert state.lock_of("a.h5") == "held"
+        assert lock.lock_of("a.h5") == "held"
         os.kill(process, signal.SIGKILL)
         run.end()
-    assert state.lock_of("a.h5") == "left" and state.lock_of("b.h5") == ""
+    assert lock.lock_of("a.h5") == "left" and lock.lock_of("b.h5") == ""
 
 
 def test_labels_name_every_key_in_the_order_of_numbers(folder):

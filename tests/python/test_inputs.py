@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 import tools
+from run import options, running
 
 from chorale import inputs, io
 from chorale.errors import BadFile
@@ -104,6 +105,45 @@ def test_no_tool_overwrites_what_it_reads(have, folder, kind, words, path):
     assert (code, out) == (2, "") and err.count("\n") == 1, (code, out, err)
     assert "is an input file, so it is not overwritten" in err, err
     assert {name: name.read_bytes() for name in folder.rglob("*") if name.is_file()} == before
+
+
+RUN = dict(
+    tokens_count=32,
+    layers_depth=6,
+    mlp_width=4,
+    output_trajectories=1,
+    checkpoint_every=1,
+    progress="off",
+    output_file="run.h5",
+)
+ONTO = (
+    "project {0} -o run/realization_00000.h5md --overwrite",
+    "project {0} -o run/projected.h5md",
+    "weights w.h5 -o run.h5 --overwrite",
+    "weights w.h5 -o run/checkpoint.h5 --overwrite",
+    "weights w.h5 -o link.h5 --overwrite",
+)
+
+
+def test_no_tool_writes_what_a_run_is_writing(have, folder):
+    """But pictures of it; when it has ended everything may be replaced."""
+    have("alone", "every_fifth")
+    with h5py.File("w.h5", "w") as file:
+        for part in "QKV":
+            file[f"heads/0/{part}"] = np.eye(3)
+    os.symlink("run.h5", "link.h5")
+    words = ["simulate", *options(**RUN)]
+    with running(words, 1, hook="0 3 0 wait=go") as first:
+        holder = first.wait_until_held("go")
+        for line in ONTO:
+            tool, *rest = line.format(TRAJECTORY).split()
+            code, out, err = tools.run(tool, *rest)
+            assert (code, out) == (2, "") and err.count("\n") == 1, (code, out, err)
+            assert f"another run is writing it: process {holder} on host" in err, err
+        assert tools.run("plot", "run.h5", "-o", "run.png")[0] == 0
+        first.release("go")
+        assert first.end().returncode == 0
+    assert tools.run("weights", "w.h5", "-o", "run.h5", "--overwrite")[0] == 0
 
 
 @pytest.mark.parametrize("target", ["/dev/null", "pipe.html", "socket.html", "link.html"])

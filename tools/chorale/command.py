@@ -15,7 +15,7 @@ import textwrap
 from pathlib import Path
 from typing import Callable, Iterator, NoReturn, Optional
 
-from chorale import inputs
+from chorale import inputs, lock
 from chorale.errors import BadFile, Refused
 
 TOOLS = Path(__file__).resolve().parents[1]  # the folder of this package and of the programs
@@ -94,6 +94,9 @@ def check_target(path: str | os.PathLike[str]) -> None:
         raise Refused(f"{path}: is an input file, so it is not overwritten; choose another name")
     if os.path.exists(path) and not os.path.isfile(path):
         raise Refused(f"{path}: is not a regular file")
+    run = lock.holder(path)
+    if run is not None:
+        raise Refused(f"{path}: another run is writing it: {run}")
 
 
 @contextlib.contextmanager

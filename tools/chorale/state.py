@@ -3,10 +3,8 @@ behind: its results, the lock beside them, and its log."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
-import struct
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -16,8 +14,8 @@ from chorale import io
 from chorale.command import of_file
 from chorale.errors import BadFile
 from chorale.io import Run
+from chorale.lock import job_of, lock_of
 
-FLOCK = "hhqqi"  # struct flock of Linux: type, whence, start, length, process
 LAST = 1 << 16  # bytes of a log that are read
 # Lines in a log that say nothing: of mpirun and Slurm's launcher, and of progress.
 FRAME = re.compile(r"-{20,}|\[[^ ]*:\d+\] |srun: |slurmstepd: ")
@@ -70,31 +68,6 @@ def realizations_of(run: Run) -> tuple[int, int]:
         return 0, every
     last = seen.value[rows - 1].reshape(every, -1)
     return int(np.isfinite(last).all(axis=1).sum()), every
-
-
-def lock_of(path: str) -> str:
-    """`held` by a run that goes on, `left` by one that was killed, else empty."""
-    name = os.path.splitext(path)[0] + ".lock"
-    if not os.path.isfile(name):  # to open a pipe is to wait
-        return ""
-    try:
-        with open(name, "rb") as file:
-            asked = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-            kind = struct.unpack(FLOCK, fcntl.fcntl(file, fcntl.F_GETLK, asked))[0]
-    except OSError:  # there is none, or this file system has no locks
-        return ""
-    return "left" if kind == fcntl.F_UNLCK else "held"
-
-
-def job_of(path: str) -> str:
-    """The job of Slurm that the lock beside results names; empty without one."""
-    lock = Path(os.path.splitext(path)[0] + ".lock")
-    try:
-        text = lock.read_text("utf-8", errors="replace") if lock.is_file() else ""
-    except OSError:
-        return ""
-    found = re.search(r"Slurm job (\d+)", text)
-    return found[1] if found else ""
 
 
 def tail(log: str | os.PathLike[str], progress: bool = False) -> list[str]:
