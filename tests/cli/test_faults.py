@@ -113,7 +113,8 @@ def test_a_checkpoint_that_does_not_fit_ends_all_ranks(copy, what, ranks):
 
 
 def test_a_checkpoint_of_another_version_is_refused(copy):
-    alter(copy, lambda file: file["checkpoint"].attrs.__setitem__("format", np.bytes_("3")))
+    older = np.array(b"3", dtype=h5py.string_dtype("utf-8", 1))
+    alter(copy, lambda file: file["checkpoint"].attrs.__setitem__("format", older))
     line = run(copy, 2, 1, 2, checkpoint_resume=True)
     assert "run/checkpoint.h5 has format '3', this program reads 4" in line, line
 
