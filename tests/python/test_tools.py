@@ -51,6 +51,23 @@ def test_info_on_files_of_a_killed_job(killed):
     assert code == 0 and out.count("incomplete") == 2 and "steps done" in out, out + err
 
 
+@pytest.mark.parametrize("alter, said", [("missing", 0), ("short", 2)])
+def test_info_on_checkpoints_that_say_otherwise_how_many_steps_there_are(
+    killed, folder, alter, said
+):
+    """Of an earlier version what is known is told; what no version has written is refused."""
+    shutil.copy(killed / CHECKPOINT, "old.h5")
+    with h5py.File("old.h5", "r+") as file:
+        steps = file["status/steps"][()]
+        assert list(steps) == [JOB["layers_depth"]] * JOB["ensemble_realizations"]
+        del file["status/steps"]
+        if alter == "short":
+            file["status/steps"] = steps[1:]
+    code, out, err = tools.run("info", "old.h5")
+    assert code == said, out + err
+    assert ("steps done" in out and "in progress" not in out) if not said else "status/steps" in err
+
+
 @pytest.mark.parametrize("name", [TRAJECTORY, CHECKPOINT])
 def test_compare_on_files_of_a_killed_job(killed, name):
     assert tools.run("compare", name, name, cwd=killed)[0] == 0

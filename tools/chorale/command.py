@@ -96,7 +96,7 @@ def check_target(path: str | os.PathLike[str]) -> None:
         raise Refused(f"{path}: is not a regular file")
     run = lock.holder(path)
     if run is not None:
-        raise Refused(f"{path}: another run is writing it: {run}")
+        raise Refused(f"{path}: another run is writing it{': ' if run else ''}{run}")
 
 
 @contextlib.contextmanager

@@ -285,9 +285,10 @@ def describe_checkpoint(run: Run) -> None:
     done = run.steps_done
     steps = ", ".join(map(str, done)) if len(done) <= 12 else f"{done.min()} to {done.max()}"
     line("steps done", f"{steps} in {plural(len(done), 'realization')}")
-    going = np.flatnonzero((done > 0) & (done < run.steps_asked))
-    named = ": " + ", ".join(map(str, going[:12])) if len(going) else ""
-    line("in progress", plural(len(going), "realization") + named)
+    if run.steps_asked is not None:
+        going = np.flatnonzero((done > 0) & (done < run.steps_asked))
+        named = ": " + ", ".join(map(str, going[:12])) if len(going) else ""
+        line("in progress", plural(len(going), "realization") + named)
     describe_datasets(run)
 
 

@@ -413,20 +413,24 @@ class Run(Shown):
     @cached_property
     def steps_done(self) -> Optional[np.ndarray]:
         """Of a checkpoint: steps that every realization has done."""
-        return self._status("step")
-
-    @cached_property
-    def steps_asked(self) -> Optional[np.ndarray]:
-        """Of a checkpoint: steps that every realization takes in all."""
-        return self._status("steps")
-
-    def _status(self, name: str) -> Optional[np.ndarray]:
         if self.kind != "checkpoint":
             return None
         group = self._group("status")
         if group is None:
-            raise BadFile(self.path, f"has no status/{name}: not a checkpoint of chorale")
-        return read(self.path, numbers_of(self.path, group, name, 1), slice(None))
+            raise BadFile(self.path, "has no status/step: not a checkpoint of chorale")
+        return read(self.path, numbers_of(self.path, group, "step", 1), slice(None))
+
+    @cached_property
+    def steps_asked(self) -> Optional[np.ndarray]:
+        """Of a checkpoint: steps that every realization takes in all; None where an earlier version
+        has written it."""
+        group = self._group("status") if self.kind == "checkpoint" else None
+        if group is None or "steps" not in group:
+            return None
+        steps = read(self.path, numbers_of(self.path, group, "steps", 1), slice(None))
+        if steps.shape != self.steps_done.shape:
+            raise BadFile(self.path, "status/steps is not of as many realizations as status/step")
+        return steps
 
     def datasets(
         self, skip: Iterable[str] = ("parameters", "provenance")
