@@ -6,6 +6,7 @@
 
 #include "attention/impl.h"
 #include "base/log.h"
+#include "base/traffic.h"
 
 /* With default weights and on the sphere -|Qx-Ky|^2 = 2 beta (<x,y> - 1): l2 is softmax at 2 beta (THEORY.md (1.5)).
  */
@@ -241,8 +242,10 @@ static PetscErrorCode FieldOfSums(Attention attention, Tokens tokens, Vec drift,
   PetscCall(VecRestoreArrayWrite(drift, &out));
   PetscCall(VecRestoreArrayRead(positions, &x));
   small = Doubtful(attention) && least < attention->small;
-  if (Doubtful(attention))
+  if (Doubtful(attention)) {
+    TrafficSum(1);
     PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &small, 1, MPI_INT, MPI_MAX, attention->layout.comm));
+  }
   *lost = small ? PETSC_TRUE : PETSC_FALSE;
   PetscFunctionReturn(0);
 }

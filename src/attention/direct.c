@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "attention/impl.h"
+#include "base/plan.h"
+#include "base/traffic.h"
 
 /* Does the owner of i work on the pair {i,j} when j is the panel? Of a pair i < j the owner of i does if i + j is even,
  * else that of j. */
@@ -46,7 +48,7 @@ static PetscErrorCode ReturnsFinish(Attention attention, Returns *returns, int s
 
   PetscFunctionBeginUser;
   if (!group.count) PetscFunctionReturn(0);
-  PetscCallMPI(MPI_Comm_rank(attention->layout.comm, &rank));
+  PetscCall(PlanRank(attention->layout.comm, &rank));
   PetscCallMPI(MPI_Wait(&returns->request[s], MPI_STATUS_IGNORE));
   if (group.owner == rank) {
     PetscInt64 *own = fixed + (group.first - attention->layout.first) * attention->length;
@@ -59,13 +61,17 @@ static PetscErrorCode ReturnsFinish(Attention attention, Returns *returns, int s
 
 static PetscErrorCode ReturnsStart(Attention attention, Returns *returns, int s, PanelsGroup group) {
   PetscMPIInt rank;
+  PetscBool part;
 
   PetscFunctionBeginUser;
+  PetscCall(PlanIsPart(attention->layout.comm, &part));
+  TrafficWay(group.count * (PetscInt64)attention->length);
+  returns->group[s] = group;
+  if (part) PetscFunctionReturn(0);
   PetscCallMPI(MPI_Comm_rank(attention->layout.comm, &rank));
   PetscCallMPI(MPI_Ireduce(rank == group.owner ? MPI_IN_PLACE : (void *)returns->fixed[s], returns->fixed[s],
                            (PetscMPIInt)((size_t)group.count * attention->length), MPIU_INT64, MPI_SUM, group.owner,
                            attention->layout.comm, &returns->request[s]));
-  returns->group[s] = group;
   PetscFunctionReturn(0);
 }
 
@@ -237,8 +243,8 @@ static void Cost(Attention attention, double *travel, double *memory) {
   const PetscBool travels = PanelsTravel(attention->panels);
 
   *travel = travels ? passes * length * attention->layout.blocks : 0;
-  *memory = PanelsMemory(attention->panels) + length * (attention->layout.owned * (attention->heads ? 3.0 : 1.0) + 2 +
-                                                        (travels ? 2 * PANELS_TOGETHER : 0));
+  *memory = PanelsMemory(attention->panels) + length * (PanelsMost(attention->panels) * (attention->heads ? 3.0 : 1.0) +
+                                                        2 + (travels ? 2 * PANELS_TOGETHER : 0));
 }
 
 const AttentionEngine AttentionDirect = {"direct", PETSC_FALSE, Create, Destroy, Sum, Get, NULL, Energy, Cost};

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "attention/impl.h"
+#include "base/plan.h"
 
 static const AttentionEngine *const engines[] = {&AttentionDirect, &AttentionMoments, &AttentionMixture};
 
@@ -141,7 +142,7 @@ PetscErrorCode AttentionGetCost(Attention attention, PetscReal *flops, PetscReal
   PetscMPIInt size;
 
   PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Comm_size(attention->layout.comm, &size));
+  PetscCall(PlanSize(attention->layout.comm, &size));
   *flops = Flops(attention) / size;
   attention->engine->cost(attention, travel, bytes);
   for (PetscInt l = 0; l < attention->layers; l++) {
@@ -151,7 +152,8 @@ PetscErrorCode AttentionGetCost(Attention attention, PetscReal *flops, PetscReal
     *bytes += sizeof(double) * 2.0 * mlp->up.rows * attention->layout.dim;
   }
   if (attention->type->form == FORM_SINKHORN)
-    *bytes += (3.0 + attention->heads) * sizeof(double) * attention->layout.owned * attention->layout.block;
+    *bytes += (3.0 + attention->heads) * sizeof(double) * ((attention->layout.blocks + size - 1) / size) *
+              attention->layout.block;
   if (!attention->gauge) PetscFunctionReturn(0);
   attention->gauge->engine->cost(attention->gauge, &away, &memory); /* the energy is not part of a step */
   *bytes += memory;

@@ -7,6 +7,8 @@
 #include <chorale/sum.h>
 #include <string.h>
 
+#include "base/plan.h"
+
 /* What makes the sums over all pairs. */
 static PetscErrorCode CreateDirect(Attention attention, const AttentionError *error) {
   Mixture *mixture = attention->data;
@@ -34,12 +36,14 @@ static PetscErrorCode CreateDirect(Attention attention, const AttentionError *er
 static PetscErrorCode Sum(Attention attention, Tokens tokens, const double *factors, PetscBool scalar) {
   Mixture *mixture = attention->data;
   AttentionError error;
+  PetscBool part;
 
   PetscFunctionBeginUser;
   (void)factors; /* of sinkhorn, which takes other engines */
+  PetscCall(PlanIsPart(attention->layout.comm, &part));
   PetscCall(TokensGetWeights(tokens, &mixture->weights));
   PetscCall(MixtureFit(attention, tokens, &error));
-  mixture->off = error.rms <= attention->tol ? PETSC_FALSE : PETSC_TRUE;
+  mixture->off = error.rms <= attention->tol || part ? PETSC_FALSE : PETSC_TRUE; /* of a part it is not known */
   PetscCheck(!mixture->off || !strcmp(attention->choice, "auto"), attention->layout.comm, PETSC_ERR_NOT_CONVERGED,
              "attention_engine = mixture: at %s = %.6g the rms error of Att is %.2g, of an Att of %.2g, with k = "
              "%" PetscInt_FMT
@@ -164,7 +168,7 @@ static void Cost(Attention attention, double *travel, double *memory) {
   const double d = attention->layout.dim, moments = MIXTURE_GUESS * d * d, sample = MIXTURE_SAMPLE * (2 * d + 2);
   PetscMPIInt size = 1;
 
-  (void)MPI_Comm_size(attention->layout.comm, &size);
+  (void)PlanSize(attention->layout.comm, &size);
   *travel = size > 1 ? 2 * sizeof(double) * (moments / 2 + sample) : 0;
   *memory = sizeof(double) * (2 * moments + sample + 8 * (double)attention->layout.block * (d + 1));
 }

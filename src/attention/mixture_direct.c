@@ -4,6 +4,7 @@
 #include <chorale/sum.h>
 #include <petscblaslapack.h>
 
+#include "base/traffic.h"
 #include "base/vmath.h"
 
 VMATH(Exp, vexp(t))
@@ -57,6 +58,7 @@ static PetscErrorCode Tops(Attention attention, const double *x, PetscBool biase
       for (PetscInt s = 0; s < block; s++) top[s] = PetscMax(top[s], room->logits[t * block + s] + bias);
     }
   }
+  TrafficSum(block);
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, top, block, MPI_DOUBLE, MPI_MAX, attention->layout.comm));
   PetscFunctionReturn(0);
 }

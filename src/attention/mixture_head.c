@@ -1,5 +1,6 @@
 /* A head as the mixture sees it: queries in R^d, where the tokens are, and what becomes of their mean. */
 #include "attention/mixture.h"
+#include "base/traffic.h"
 
 #include <petscblaslapack.h>
 
@@ -95,6 +96,7 @@ PetscErrorCode MixtureFactors(Attention attention, const AttentionHead *head, To
     for (PetscInt t = b * B; t < (b + 1) * B; t++) *least = w[t] > 0 ? PetscMin(*least, factors[t]) : *least;
   }
   PetscCall(VecRestoreArrayRead(positions, &x));
+  TrafficSum(1);
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, least, 1, MPIU_REAL, MPI_MIN, attention->layout.comm));
   for (PetscInt t = 0; t < attention->layout.owned * B; t++) factors[t] = w[t] > 0 ? exp(*least - factors[t]) : 0;
   PetscFunctionReturn(0);

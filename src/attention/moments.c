@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/plan.h"
 #include "law/sphere/zonal.h"
 
 static PetscLogEvent analyze_event;
@@ -279,7 +280,7 @@ void MomentsCost(Attention attention, double *travel, double *memory) {
   PetscMPIInt size = 1;
   SynthesisCost cost;
 
-  (void)MPI_Comm_size(attention->layout.comm, &size);
+  (void)PlanSize(attention->layout.comm, &size);
   (void)SynthesisGetCost(moments->sums, &cost);
   *travel = size > 1 ? 2 * sent * sizeof(double) : 0;
   *memory = sizeof(double) *

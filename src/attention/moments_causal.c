@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "attention/moments.h"
+#include "base/plan.h"
 
 struct _p_MomentsCausal {
   double *sums;              /* [owned][d + 1][B], S and, last, S0 */
@@ -140,7 +141,7 @@ static PetscErrorCode Before(Attention attention, const double *x, const double 
   PetscFunctionBeginUser;
   *before = 0;
   PetscCall(PetscArrayzero(moments->fixed, (size_t)(d + 1) * moments->basis.K));
-  PetscCallMPI(MPI_Comm_size(attention->layout.comm, &size));
+  PetscCall(PlanSize(attention->layout.comm, &size));
   if (size == 1) PetscFunctionReturn(0);
   for (PetscInt b = 0; b < attention->layout.owned; b++) {
     for (PetscInt t = 0; t < B; t += MOMENTS_PIECE) {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "attention/impl.h"
+#include "base/traffic.h"
 
 typedef struct {
   PetscInt rows, width;               /* of the head in work: numbers of a token in its logits, and in its sums */
@@ -205,6 +206,7 @@ PetscErrorCode AttentionOnline(Attention attention, Tokens tokens, const double 
   for (PetscInt i = 0; i < length; i++) finite = finite && isfinite(out[i]);
   PetscCall(VecRestoreArray(drift, &out));
   WorkDestroy(&work);
+  TrafficSum(1);
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &finite, 1, MPI_INT, MPI_MIN, attention->layout.comm));
   PetscCheck(finite, attention->layout.comm, PETSC_ERR_FP,
              "attention_weights = %s: the field of type %s is not finite; its logits are too large", attention->file,

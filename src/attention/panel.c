@@ -1,11 +1,15 @@
 #include "attention/panel.h"
 
+#include "base/plan.h"
+#include "base/traffic.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 struct _p_Panels {
   TokensLayout layout;
   PetscMPIInt rank, size;
+  PetscBool alone;      /* the other ranks are planned: its own panels take the place of theirs */
   size_t length;        /* numbers per pack */
   double *x, *wx;       /* packs of the own blocks */
   double *in[2], *wide; /* two groups that travel, and the weighted coordinates of the panel in work */
@@ -31,8 +35,9 @@ PetscErrorCode PanelsCreate(const TokensLayout *layout, Panels *handle) {
   panels->layout = *layout;
   panels->length = (size_t)layout->block * (layout->dim + 1);
   panels->request = MPI_REQUEST_NULL;
-  PetscCallMPI(MPI_Comm_rank(layout->comm, &panels->rank));
-  PetscCallMPI(MPI_Comm_size(layout->comm, &panels->size));
+  PetscCall(PlanRank(layout->comm, &panels->rank));
+  PetscCall(PlanSize(layout->comm, &panels->size));
+  PetscCall(PlanIsPart(layout->comm, &panels->alone));
   PetscCall(PackAllocate(panels->length * layout->owned, &panels->x));
   PetscCall(PackAllocate(panels->length * layout->owned, &panels->wx));
   if (PanelsTravel(panels)) {
@@ -88,6 +93,8 @@ static PetscErrorCode Send(Panels panels, PetscInt J) {
     const PanelsGroup group = PanelsGroupOf(panels, J);
     double *const place = group.owner == panels->rank ? panels->x + (J - panels->layout.first) * panels->length
                                                       : panels->in[!panels->slot];
+    TrafficWay(group.count * (PetscInt64)panels->length);
+    if (panels->alone) PetscFunctionReturn(0);
     PetscCallMPI(MPI_Ibcast(place, (PetscMPIInt)((size_t)group.count * panels->length), MPI_DOUBLE, group.owner,
                             panels->layout.comm, &panels->request));
   }
@@ -125,6 +132,8 @@ PetscErrorCode PanelsNext(Panels panels, TilePack *pack) {
   }
   if (group.owner == panels->rank) {
     *pack = PanelsOwn(panels, J - panels->layout.first);
+  } else if (panels->alone) {
+    *pack = PanelsOwn(panels, J % panels->layout.owned);
   } else {
     double *const x = panels->in[panels->slot] + (J - group.first) * panels->length;
     if (PanelsTravel(panels)) Widen(panels->layout.dim, panels->layout.block, x, panels->wide);
@@ -167,7 +176,11 @@ PetscBool PanelsTravel(Panels panels) {
   return panels->size > 1 && panels->layout.blocks > 1 ? PETSC_TRUE : PETSC_FALSE;
 }
 
+PetscInt PanelsMost(Panels panels) {
+  return (panels->layout.blocks + panels->size - 1) / panels->size;
+}
+
 PetscLogDouble PanelsMemory(Panels panels) {
   return (double)sizeof(double) * (double)panels->length *
-         (2.0 * panels->layout.owned + (PanelsTravel(panels) ? 2 * PANELS_TOGETHER + 1 : 0));
+         (2.0 * PanelsMost(panels) + (PanelsTravel(panels) ? 2 * PANELS_TOGETHER + 1 : 0));
 }

@@ -34,7 +34,8 @@ typedef struct {
 /* The group of panel J, and whether panels travel at all. */
 PanelsGroup PanelsGroupOf(Panels panels, PetscInt J);
 PetscBool PanelsTravel(Panels panels);
-/* Bytes held by this rank. */
+/* Blocks of the rank that has most, and bytes that it holds. */
+PetscInt PanelsMost(Panels panels);
 PetscLogDouble PanelsMemory(Panels panels);
 
 /* The pack of a block, length B (d + 1): positions x[d][B], weights w[B] times factors[B], NULL for 1. */

@@ -7,6 +7,7 @@
  * (log a - log a_before), gains a factor sqrt(MOMENTUM) = 0.17 each time.
  *
  * The start is a = 1 in every step: a warm start would make a run depend on its history, which a resumed run lacks. */
+#include "base/traffic.h"
 #include "base/vmath.h"
 
 #include "attention/impl.h"
@@ -73,6 +74,7 @@ static PetscErrorCode Iterate(Attention attention, Tokens tokens, const double *
     Improve(attention, b, weights, scaling, most);
   }
   PetscCall(VecRestoreArrayRead(positions, &x));
+  TrafficSum(2);
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, most, 2, MPIU_REAL, MPIU_MAX, attention->layout.comm));
   scaling->residual = most[0];
   scaling->top = most[1];

@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "attention/impl.h"
+#include "base/traffic.h"
 
 #define SPREAD 700 /* logarithms of factors that double precision has room for */
 
@@ -34,6 +35,7 @@ static PetscErrorCode Update(Attention attention, const double *weights, const d
     most[2] = fmax(most[2], -next);
     potential->log[i] = next;
   }
+  TrafficSum(3);
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, most, 3, MPIU_REAL, MPIU_MAX, attention->layout.comm));
   PetscCheck(most[1] + most[2] <= SPREAD, attention->layout.comm, PETSC_ERR_NOT_CONVERGED,
              "attention_weights = %s: the scaling of attention_type sinkhorn spans e^%.3g, beyond double precision",

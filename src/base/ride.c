@@ -1,5 +1,7 @@
 #include "base/ride.h"
 
+#include "base/traffic.h"
+
 #define LONGEST 8192 /* numbers of a sum that takes a word along: they are copied */
 
 static struct {
@@ -33,6 +35,7 @@ PetscErrorCode RideAlong(MPI_Comm comm, PetscMPIInt n, PetscInt64 values[], Pets
   PetscMPIInt rank;
 
   PetscFunctionBeginUser;
+  if (n <= LONGEST) TrafficRide();
   *taken = ride.ask && comm == ride.comm && n <= LONGEST ? PETSC_TRUE : PETSC_FALSE;
   if (!*taken) PetscFunctionReturn(0);
   PetscCallMPI(MPI_Comm_rank(comm, &rank));

@@ -1,6 +1,7 @@
 #include <chorale/sum.h>
 
 #include "base/ride.h"
+#include "base/traffic.h"
 
 PetscReal SumScale(PetscReal bound) {
   int exponent;
@@ -15,6 +16,7 @@ PetscErrorCode SumAllreduce(MPI_Comm comm, PetscInt n, PetscInt64 values[]) {
   PetscBool taken;
 
   PetscFunctionBeginUser;
+  TrafficSum(n);
   PetscCall(PetscMPIIntCast(n, &count));
   PetscCall(RideAlong(comm, count, values, &taken));
   if (!taken) PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, values, count, MPIU_INT64, MPI_SUM, comm));
@@ -25,6 +27,7 @@ PetscErrorCode SumExscan(MPI_Comm comm, PetscInt n, PetscInt64 values[]) {
   PetscMPIInt count, rank;
 
   PetscFunctionBeginUser;
+  TrafficWay(n);
   PetscCall(PetscMPIIntCast(n, &count));
   PetscCallMPI(MPI_Comm_rank(comm, &rank));
   PetscCallMPI(MPI_Exscan(MPI_IN_PLACE, values, count, MPIU_INT64, MPI_SUM, comm));

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/plan.h"
 #include "run/output.h"
 
 struct _p_Trajectories {
@@ -52,7 +53,7 @@ PetscErrorCode TrajectoriesGetBytes(Trajectories trajectories, PetscReal *bytes)
   PetscMPIInt shards;
 
   PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Comm_size(l->comm, &shards));
+  PetscCall(PlanSize(l->comm, &shards));
   const PetscReal numbers = (PetscReal)((l->blocks + shards - 1) / shards) * l->block * l->dim; /* of a rank's tokens */
   *bytes =
       trajectories->count ? (trajectories->single ? 12 : 8) * numbers + 16 * (PetscReal)trajectories->frames->count : 0;

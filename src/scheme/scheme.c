@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/plan.h"
 #include "scheme/impl.h"
 
 #define ADDRESS(name) &SCHEME_TYPE(name)
@@ -81,7 +82,7 @@ PetscErrorCode SchemeCreate(Tokens tokens, const SchemeOptions *options, Scheme 
   if (scheme->type->inner) PetscCall(TokensDuplicate(tokens, &scheme->inner));
   for (int i = 0; i < 2 && scheme->tol > 0; i++) PetscCall(TokensDuplicate(tokens, &scheme->trial[i]));
   if (barycentre) PetscCall(TokensDuplicate(tokens, &scheme->mean));
-  PetscCallMPI(MPI_Comm_size(scheme->comm, &size));
+  PetscCall(PlanSize(scheme->comm, &size));
   const PetscReal most = (PetscReal)((layout.blocks + size - 1) / size) * layout.block; /* tokens of a rank */
   scheme->bytes = most *
                   (scheme->type->works * layout.dim + (scheme->inner || scheme->mean ? layout.dim + 1 : 0) +

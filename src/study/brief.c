@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/plan.h"
 #include "run/terminal.h"
 
 enum { LABEL = 11, TEXT = 2 * PETSC_MAX_PATH_LEN };
@@ -41,7 +42,7 @@ static PetscErrorCode Size(const Cells *cells, const StudyBrief *brief, char tex
     }
     PetscCall(PetscStrlcat(text, "; the largest has ", TEXT));
   }
-  PetscCallMPI(MPI_Comm_size(layout->world, &ranks));
+  PetscCall(PlanRanks(&ranks));
   PetscCall(PetscStrlcat(text, brief->size, TEXT));
   if (*brief->size) PetscCall(PetscStrlcat(text, ", ", TEXT));
   PetscCall(PetscSNPrintf(part, sizeof(part), "%" PetscInt_FMT " realization%s; %d rank%s, %" PetscInt_FMT " group%s",

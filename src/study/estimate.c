@@ -3,29 +3,20 @@
 #include <petsclog.h>
 #include <string.h>
 
-#include "law/stats/stopping.h"
+#include "base/plan.h"
+#include "base/traffic.h"
+#include "study/estimate_impl.h"
 
-#define LONG       3    /* seconds: what the study knows to take longer is not timed */
-#define PATIENCE   2    /* seconds, after which nothing is timed twice */
-#define BUDGET     0.6  /* seconds for the first steps, and once more for samples of later ones; of all cells timed */
-#define SHORT      20   /* realizations that are timed, at most, where they are short */
-#define CELLS      12   /* of a sweep that are timed, at most, spread over those from most work to least */
-#define WRITE_RATE 5e8  /* bytes per second: what a disk of a node, or a rank of a parallel file system, takes */
-#define TEXT       1024 /* room for a line */
-
-/* What work there is: shares of the time. */
-typedef enum {
-  ATTENTION,
-  NOISE,
-  STEPS, /* what else a step does */
-  W2,
-  FRAMES, /* what else a frame measures */
-  FILES,
-  KINDS
-} Kind;
+#define LONG     3   /* seconds: what the study knows to take longer is not timed */
+#define PATIENCE 5   /* seconds, after which nothing is timed twice */
+#define BUDGET   0.6 /* seconds for the first steps, and once more for samples of later ones; of all cells timed */
+#define SHORT    20  /* realizations that are timed, at most, where they are short */
+#define CELLS    12  /* of a sweep that are timed, at most, spread over those from most work to least */
 
 /* Of one realization, on this rank's group: seconds of a start, a step and a frame. */
 typedef struct {
+  Traffic traffic;   /* of a step */
+  PetscReal network; /* seconds of a step, of the network between planned ranks */
   PetscReal start, step, frame;
   PetscReal kind[KINDS]; /* seconds of a realization by kind of work */
   PetscReal guessed;     /* 1 where steps or frames take so long that they are not timed; else 0 */
@@ -33,7 +24,7 @@ typedef struct {
 
 typedef struct {
   const char *name;
-  Kind kind;
+  EstimateKind kind;
 } Event;
 /* Events of PETSc's log by kind of work; one that contains others is not among them. */
 static const Event events[] = {{"AttentionEval", ATTENTION}, {"SpectralDraw", NOISE}, {"SpectralApply", NOISE},
@@ -50,6 +41,8 @@ typedef struct {
 /* What is timed of one realization. */
 typedef struct {
   Clock start, step, frame; /* step: a step's mean over the realization; frame: the sum of so many frames */
+  Traffic traffic;          /* of so many steps */
+  PetscReal steps;
   PetscInt frames;
   double begun, budget;                  /* when the first cell was begun; seconds for this one */
   PetscBool step_guessed, frame_guessed; /* they take long */
@@ -95,10 +88,32 @@ static PetscErrorCode IsLate(Run run, double end, PetscBool *late) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode TimeFrame(Run run, PetscInt r, PetscInt f, Sample *sample) {
-  PetscBool late;
+/* One step, and what it asks of the network: a step that adds no sums over ranks asks with a call of its own whether to
+ * stop. */
+static PetscErrorCode TimeStep(Run run, PetscInt r, PetscInt l, Sample *sample, Clock *step, PetscBool *ended) {
+  Traffic *traffic = &sample->traffic;
 
   PetscFunctionBeginUser;
+  const Traffic before = TrafficGet();
+  PetscCall(Go(step));
+  if (run->study->step) PetscCall(run->study->step(run->state, r, l, ended));
+  PetscCall(Halt(step));
+  if (TrafficGet().rides == before.rides) TrafficSum(1);
+  const Traffic after = TrafficGet();
+  traffic->calls += after.calls - before.calls;
+  traffic->waits += after.waits - before.waits;
+  traffic->bytes += after.bytes - before.bytes;
+  sample->steps++;
+  PetscFunctionReturn(0);
+}
+
+/* Of planned ranks frames are not told: they need the tokens of all. */
+static PetscErrorCode TimeFrame(Run run, PetscInt r, PetscInt f, Sample *sample) {
+  PetscBool late, part;
+
+  PetscFunctionBeginUser;
+  PetscCall(PlanIsPart(run->layout.shards, &part));
+  if (part) PetscFunctionReturn(0);
   PetscCall(IsLate(run, sample->begun + PATIENCE, &late));
   if (sample->frame_guessed || (late && sample->frames)) PetscFunctionReturn(0);
   PetscCall(Go(&sample->frame));
@@ -119,10 +134,7 @@ static PetscErrorCode TimeSteps(Run run, PetscInt r, PetscInt l, double seconds,
   *step = (Clock){0};
   *ended = PETSC_FALSE;
   for (*next = l; *next < run->steps && !*ended && !over;) {
-    PetscCall(Go(step));
-    if (run->study->step) PetscCall(run->study->step(run->state, r, *next, ended));
-    PetscCall(Halt(step));
-    ++*next;
+    PetscCall(TimeStep(run, r, (*next)++, sample, step, ended));
     const PetscInt f = *ended ? -1 : FramesAt(&run->frames, *next);
     if (f >= 0) PetscCall(TimeFrame(run, r, f, sample));
     if (*next % run->stride == 0) PetscCall(IsLate(run, end, &over));
@@ -184,6 +196,7 @@ static PetscErrorCode TakeOne(Run run, PetscInt r, Sample *sample) {
   PetscCall(Go(&sample->start));
   if (run->study->start) PetscCall(run->study->start(run->state, r));
   PetscCall(Halt(&sample->start));
+  RunClearTail(run); /* a study may have less to do where they are known */
   if (FramesAt(&run->frames, 0) >= 0) PetscCall(TimeFrame(run, r, 0, sample));
   if (sample->step_guessed) PetscFunctionReturn(0);
   PetscCall(TimeSteps(run, r, 0, sample->budget, sample, &reached, &step, &ended));
@@ -199,23 +212,56 @@ static void Divide(Clock *clock, double n) {
   for (int k = 0; k < KINDS; k++) clock->kind[k] /= n;
 }
 
-/* The first realizations of this group: one, or more where they are short. */
-static PetscErrorCode TakeSample(Run run, Sample *sample) {
+/* The realizations of this group behind the first one: one of them, or more where they are short. */
+static PetscErrorCode TakeLater(Run run, Sample *later) {
   const EnsembleLayout *e = &run->layout;
-  const double end = MPI_Wtime() + sample->budget;
+  const double end = MPI_Wtime() + later->budget;
   PetscBool late = PETSC_FALSE;
   PetscInt taken = 0;
+
+  PetscFunctionBeginUser;
+  do {
+    PetscCall(TakeOne(run, e->group + ++taken * e->groups, later));
+    PetscCall(IsLate(run, end, &late));
+  } while (!late && taken < PetscMin(SHORT, e->owned - 1));
+  Divide(&later->start, taken);
+  Divide(&later->step, taken);
+  PetscFunctionReturn(0);
+}
+
+/* *clock is that of the first of n realizations, until it is the mean of all. */
+static void Join(Clock *clock, const Clock *later, PetscInt n) {
+  Divide(clock, n);
+  Accumulate(clock, (n - 1.0) / n, later);
+}
+
+/* The first realization takes longer than the others, since it finds memory that was never used: it counts as one of
+ * all. */
+static PetscErrorCode TakeSample(Run run, Sample *sample) {
+  const EnsembleLayout *e = &run->layout;
+  Sample later = *sample;
+  PetscBool late;
 
   PetscFunctionBeginUser;
   PetscCall(Guess(run, sample));
   PetscCall(ResultsAllocate(run->results, PETSC_FALSE));
   run->current = 0;
-  do {
-    PetscCall(TakeOne(run, e->group + taken++ * e->groups, sample));
-    PetscCall(IsLate(run, end, &late));
-  } while (!late && !sample->step_guessed && taken < PetscMin(SHORT, e->owned));
-  Divide(&sample->start, taken);
-  Divide(&sample->step, taken);
+  PetscCall(TakeOne(run, e->group, sample));
+  PetscCall(IsLate(run, sample->begun + PATIENCE, &late));
+  if (late || sample->step_guessed || sample->frame_guessed || e->owned < 2) PetscFunctionReturn(0);
+  PetscCall(TakeLater(run, &later));
+  Join(&sample->start, &later.start, e->owned);
+  Join(&sample->step, &later.step, e->owned);
+  if (later.frames) {
+    Divide(&sample->frame, sample->frames);
+    Divide(&later.frame, later.frames);
+    Join(&sample->frame, &later.frame, e->owned);
+    sample->frames = 1;
+  }
+  sample->steps += later.steps;
+  sample->traffic.calls += later.traffic.calls;
+  sample->traffic.waits += later.traffic.waits;
+  sample->traffic.bytes += later.traffic.bytes;
   PetscFunctionReturn(0);
 }
 
@@ -225,6 +271,28 @@ static void Bound(Clock *clock) {
 
   for (int k = 0; k < KINDS; k++) sum += clock->kind[k];
   for (int k = 0; k < KINDS && sum > clock->all; k++) clock->kind[k] *= clock->all / sum;
+}
+
+/* What a step asks of the network, and how long that takes between ranks that are planned: a way from one to all takes
+ * as many messages one after the other as the number of ranks has binary digits. */
+static PetscErrorCode EvaluateTraffic(Run run, const Sample *sample, Times *times) {
+  const RunOptions *options = &run->options;
+  const PetscReal n = PetscMax(1, sample->steps);
+  PetscMPIInt shards;
+  PetscBool part;
+
+  PetscFunctionBeginUser;
+  PetscCall(PlanSize(run->layout.shards, &shards));
+  PetscCall(PlanIsPart(run->layout.shards, &part));
+  times->network = 0;
+  times->traffic = (Traffic){0};
+  if (shards > 1)
+    times->traffic = (Traffic){
+        .calls = sample->traffic.calls / n, .waits = sample->traffic.waits / n, .bytes = sample->traffic.bytes / n};
+  if (part)
+    times->network = 1e-6 * options->latency * times->traffic.waits * PetscCeilReal(PetscLog2Real(shards)) +
+                     1e-9 * times->traffic.bytes / options->bandwidth;
+  PetscFunctionReturn(0);
 }
 
 /* Of one realization, all its steps and frames. */
@@ -238,7 +306,7 @@ static void Evaluate(Run run, const Sample *sample, Times *times) {
   Bound(&frames);
   times->guessed = sample->step_guessed || sample->frame_guessed ? 1 : 0;
   times->start = sample->start.all;
-  times->step = sample->step.all;
+  times->step = sample->step.all + times->network;
   times->frame = frames.all / PetscMax(1, run->frames.count);
   kind[ATTENTION] = steps.kind[ATTENTION];
   kind[NOISE] = steps.kind[NOISE];
@@ -247,75 +315,20 @@ static void Evaluate(Run run, const Sample *sample, Times *times) {
   for (int k = 0; k < KINDS; k++)
     if (k != STEPS) kind[STEPS] -= steps.kind[k];
   kind[FRAMES] = frames.all - frames.kind[W2];
-}
-
-/* About 7 s, 1.8 min, 12 min, 3 h 20 min, 2 days 5 h. */
-static void Duration(PetscReal seconds, char *text, size_t room) {
-  const long long minutes = (long long)(seconds / 60 + 0.5), hours = (long long)(seconds / 3600 + 0.5);
-
-  if (seconds < 1)
-    (void)snprintf(text, room, "under a second");
-  else if (seconds < 99.5)
-    (void)snprintf(text, room, "about %.2g s", (double)seconds);
-  else if (seconds < 599)
-    (void)snprintf(text, room, "about %.2g min", (double)seconds / 60);
-  else if (minutes < 60)
-    (void)snprintf(text, room, "about %lld min", minutes);
-  else if (hours < 48)
-    (void)snprintf(text, room, "about %lld h %lld min", minutes / 60, minutes % 60);
-  else
-    (void)snprintf(text, room, "about %lld days %lld h", hours / 24, hours % 24);
-}
-
-/* kB, MB, GB or TB. */
-static void Size(PetscReal bytes, char *text, size_t room) {
-  static const char *const units[] = {"kB", "MB", "GB", "TB"};
-  int u = 0;
-
-  for (bytes /= 1000; bytes >= 999.5 && u < 3; u++) bytes /= 1000;
-  (void)snprintf(text, room, "%.2g %s", (double)(bytes >= 99.5 ? (PetscReal)(long long)(bytes + 0.5) : bytes),
-                 units[u]);
-  if (bytes >= 99.5) (void)snprintf(text, room, "%.0f %s", (double)bytes, units[u]);
-}
-
-/* What takes at least a twentieth of the time, the most first. */
-static PetscErrorCode Shares(const PetscReal kind[KINDS], PetscReal all, char text[TEXT]) {
-  static const char *const names[KINDS] = {"attention", "noise",  "other work of steps",
-                                           "W2",        "frames", "writing files"};
-  PetscBool said[KINDS] = {PETSC_FALSE};
-  char part[64];
-
-  PetscFunctionBeginUser;
-  text[0] = '\0';
-  for (int n = 0; n < KINDS; n++) {
-    int most = -1;
-    for (int k = 0; k < KINDS; k++)
-      if (!said[k] && kind[k] >= 0.05 * all && kind[k] > 0 && (most < 0 || kind[k] > kind[most])) most = k;
-    if (most < 0) break;
-    said[most] = PETSC_TRUE;
-    PetscCall(PetscSNPrintf(part, sizeof(part), "%s%s %.0f%%", text[0] ? ", " : ", of which ", names[most],
-                            (double)(100 * kind[most] / all)));
-    PetscCall(PetscStrlcat(text, part, TEXT));
-  }
-  PetscFunctionReturn(0);
+  kind[NETWORK] = times->network * (PetscReal)run->steps;
 }
 
 /* ---- all cells ---- */
 
-/* What a group has to do: all its realizations, of all cells. Seconds of starts, steps and frames. */
-typedef struct {
-  PetscReal realizations, steps, frames; /* how many */
-  PetscReal start, step, frame, kind[KINDS];
-  PetscReal guessed, timed; /* cells */
-} Sum;
-
-static void Add(Run run, PetscReal left, const Times *times, Sum *sum) {
+static void Add(Run run, PetscReal left, const Times *times, EstimateSum *sum) {
   sum->realizations += left;
   sum->steps += left * run->steps;
   sum->frames += left * run->frames.count;
   sum->start += left * times->start;
   sum->step += left * run->steps * times->step;
   sum->frame += left * run->frames.count * times->frame;
+  sum->traffic.calls += left * run->steps * times->traffic.calls;
+  sum->traffic.bytes += left * run->steps * times->traffic.bytes;
   sum->guessed += times->guessed;
   for (int k = 0; k < KINDS; k++) sum->kind[k] += left * times->kind[k];
 }
@@ -329,7 +342,7 @@ static void Scale(PetscReal ratio, PetscInt steps, const Times *timed, PetscInt 
 }
 
 /* This group's sum: a few of its cells are timed, those in between are like the one before them. */
-static PetscErrorCode AddCells(const Cells *cells, const PetscReal left[], Sum *sum) {
+static PetscErrorCode AddCells(const Cells *cells, const PetscReal left[], EstimateSum *sum) {
   PetscInt mine = 0, seen = 0;
   const double begun = MPI_Wtime();
   Times timed = {0}, times;
@@ -350,6 +363,7 @@ static PetscErrorCode AddCells(const Cells *cells, const PetscReal left[], Sum *
       Scale(work / timed_work, run->steps, &timed, before->steps, &times);
     else {
       PetscCall(TakeSample(run, &sample));
+      PetscCall(EvaluateTraffic(run, &sample, &timed));
       Evaluate(run, &sample, &timed);
       times = timed;
       timed_work = work;
@@ -361,72 +375,17 @@ static PetscErrorCode AddCells(const Cells *cells, const PetscReal left[], Sum *
   PetscFunctionReturn(0);
 }
 
-static PetscReal Seconds(const Sum *sum) {
-  return sum->start + sum->step + sum->frame;
-}
-
 /* The slowest group's sum, on all ranks. */
-static PetscErrorCode Slowest(MPI_Comm world, Sum *sum) {
+static PetscErrorCode Slowest(MPI_Comm world, EstimateSum *sum) {
   struct {
     double seconds;
     int rank;
-  } mine = {.seconds = Seconds(sum)}, most;
+  } mine = {.seconds = EstimateSeconds(sum)}, most;
 
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Comm_rank(world, &mine.rank));
   PetscCallMPI(MPI_Allreduce(&mine, &most, 1, MPI_DOUBLE_INT, MPI_MAXLOC, world));
   PetscCallMPI(MPI_Bcast(sum, sizeof(*sum) / sizeof(PetscReal), MPIU_REAL, most.rank, world));
-  PetscFunctionReturn(0);
-}
-
-/* What is not as it seems: how it was found, and that it may be less. */
-static PetscErrorCode Remarks(const Cells *cells, const Sum *sum, char text[TEXT]) {
-  char part[TEXT];
-
-  PetscFunctionBeginUser;
-  text[0] = '\0';
-  if (cells->count > 1)
-    PetscCall(PetscSNPrintf(text, TEXT,
-                            ";\n           %.0f of its cells timed, others told from the number of operations",
-                            (double)sum->timed));
-  if (sum->guessed > 0)
-    PetscCall(PetscStrlcat(text, ";\n           too long to be timed, from the number of operations", TEXT));
-  if (cells->run[0]->target) {
-    PetscCall(
-        PetscSNPrintf(part, TEXT, ";\n           ensemble_target may need fewer, at least %d in all", STOPPING_FIRST));
-    PetscCall(PetscStrlcat(text, part, TEXT));
-  }
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode Say(const Cells *cells, PetscReal bytes, const Sum *sum) {
-  const MPI_Comm world = cells->run[0]->layout.world;
-  const PetscReal writing = bytes / WRITE_RATE, seconds = Seconds(sum) + writing;
-  const PetscReal n = sum->realizations, steps = sum->steps / n, frames = sum->frames / n;
-  PetscReal kind[KINDS];
-  char duration[64], size[64], shares[TEXT], remarks[TEXT];
-  PetscMPIInt ranks;
-
-  PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Comm_size(world, &ranks));
-  PetscCall(PetscArraycpy(kind, sum->kind, KINDS));
-  kind[FILES] = writing;
-  Duration(seconds, duration, sizeof(duration));
-  Size(bytes, size, sizeof(size));
-  PetscCall(Shares(kind, seconds, shares));
-  PetscCall(Remarks(cells, sum, remarks));
-  PetscCall(PetscPrintf(world, "time       %s%s on %d rank%s, %s of files%s\n", cells->run[0]->target ? "at most " : "",
-                        duration, ranks, ranks == 1 ? "" : "s", size, shares));
-  PetscCall(PetscPrintf(world,
-                        "           %.4g realization%s one after the other, of %.6g steps and %.6g frames; start-up "
-                        "aside%s\n",
-                        (double)n, n == 1 ? "" : "s", (double)steps, (double)frames, remarks));
-  PetscCall(PetscPrintf(world,
-                        "estimate   seconds=%.6g realizations=%.6g start=%.6g step=%.6g steps=%.6g frame=%.6g "
-                        "frames=%.6g writing=%.6g bytes=%.0f\n",
-                        (double)seconds, (double)n, (double)(sum->start / n), (double)(sum->step / sum->steps),
-                        (double)steps, (double)(sum->frames > 0 ? sum->frame / sum->frames : 0), (double)frames,
-                        (double)writing, (double)bytes));
   PetscFunctionReturn(0);
 }
 
@@ -448,10 +407,18 @@ static PetscErrorCode CountAll(const Cells *cells, PetscReal left[], PetscReal *
 PetscErrorCode EstimateView(const Cells *cells) {
   Run first = cells->run[0];
   PetscReal *left, most, bytes;
-  Sum sum = {0};
+  EstimateSum sum = {0};
+  PetscBool part;
 
   PetscFunctionBeginUser;
   if (first->study->quiet || first->reader) PetscFunctionReturn(0);
+  PetscCall(PlanIsPart(first->layout.shards, &part));
+  if (part && !first->study->sums) {
+    PetscCall(PetscPrintf(first->layout.world,
+                          "time       not told: a step of %s needs tokens of other ranks, which are only planned\n",
+                          first->study->name));
+    PetscFunctionReturn(0);
+  }
   PetscCall(PetscMalloc1(cells->count, &left));
   PetscCall(CountAll(cells, left, &most, &bytes));
   if (most > 0) {
@@ -459,7 +426,7 @@ PetscErrorCode EstimateView(const Cells *cells) {
     for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(events); i++) ids[i] = -1;
     PetscCall(AddCells(cells, left, &sum));
     PetscCall(Slowest(first->layout.world, &sum));
-    PetscCall(Say(cells, bytes, &sum));
+    PetscCall(EstimateSay(cells, bytes, &sum));
   }
   PetscCall(PetscFree(left));
   PetscFunctionReturn(0);

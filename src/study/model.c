@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/plan.h"
+
 PetscErrorCode ModelOptionsRead(ModelOptions *options) {
   PetscFunctionBeginUser;
   PetscCall(StartOptionsRead(&options->start));
@@ -122,7 +124,7 @@ PetscErrorCode SystemGetCost(const System *system, Noise noise, PetscReal *flops
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(system->tokens, &layout));
-  PetscCallMPI(MPI_Comm_size(layout.comm, &size));
+  PetscCall(PlanSize(layout.comm, &size));
   const PetscReal mine = (PetscReal)((layout.blocks + size - 1) / size) * layout.block;
   PetscCall(AttentionIsZero(system->attention, &zero));
   PetscCall(AttentionGetCost(system->attention, &attention, &travel, &memory[0]));

@@ -23,6 +23,13 @@ const OptionKey DistanceKeys[] = {
 const OptionKey RunKeys[] = {
     FLAG_KEY(RunOptions, dry, "dry_run", .question = PETSC_TRUE,
              .help = "Check the deck, print resolved parameters, memory per rank, how long it would take, and stop."),
+    INT_KEY(RunOptions, ranks, "dry_ranks", "0", 0, 1000000, "ranks", .needs = {{"dry_run", "true"}},
+            .help =
+                "Ranks that a run is planned for; one rank then takes the part of one of them. 0 for those there are."),
+    REAL_KEY(RunOptions, latency, "dry_latency", "2", 0, 1e6, "us", .needs = {{"dry_ranks", "!0"}},
+             .help = "Of the network between them: the time that a small message takes."),
+    REAL_KEY(RunOptions, bandwidth, "dry_bandwidth", "10", 0, 1e6, "GB/s", .above = PETSC_TRUE,
+             .needs = {{"dry_ranks", "!0"}}, .help = "And how much a rank sends or receives in a second."),
     FLAG_KEY(RunOptions, verbose, "verbose", .question = PETSC_TRUE,
              .help = "Say before the run all that -dry_run says of the model, in place of five lines."),
     {.name = NULL}};

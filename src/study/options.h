@@ -19,6 +19,8 @@
 
 typedef struct {
   PetscBool dry, verbose;
+  PetscInt64 ranks;             /* planned ones, 0 for those there are */
+  PetscReal latency, bandwidth; /* of a network: microseconds, GB/s */
 } RunOptions;
 
 typedef struct {
@@ -84,6 +86,8 @@ extern const OptionTable SimulateTable, KernelTable, LimitsTable, ChaosTable, Sy
   {.keys = ProgressKeys}, {                                                                                            \
     .keys = RunKeys                                                                                                    \
   }
+/* Of dry_* and verbose, where no ranks are planned. */
+#define RUN_ALONE "dry_run|verbose"
 /* A change: what the study compares tokens with is a theory of the norm of the paper. */
 #define NORM_OF_THEORY                                                                                                 \
   { .name = "scheme_norm", .words = OPTION_WORDS("post") }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/plan.h"
 #include "law/stats/interval.h"
 #include "law/stats/range.h"
 
@@ -48,7 +49,7 @@ PetscErrorCode ReportTransport(const EnsembleLayout *layout, PetscInt dim, Petsc
   PetscMPIInt ranks;
 
   PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Comm_size(layout->world, &ranks));
+  PetscCall(PlanRanks(&ranks));
   Roughly(seconds * most * layout->groups / ranks, sizeof(time), time);
   if (dim > 2) PetscCall(PetscSNPrintf(gap, sizeof(gap), " to a certified gap of %g", (double)tol));
   PetscCall(PetscPrintf(layout->world, "transport  W2^2 by %s%s, about %s in all on these ranks\n",

@@ -83,6 +83,13 @@ PetscReal *RunGetTail(Run run) {
   return ResultsTail(run->results, run->current);
 }
 
+void RunClearTail(Run run) {
+  PetscReal *tail = RunGetTail(run);
+
+  for (PetscInt i = 0; i < ResultsWidth(run->results) - run->frames.count * ResultsColumns(run->results); i++)
+    tail[i] = NAN;
+}
+
 PetscErrorCode RunGetBytes(Run run, PetscReal *bytes) {
   PetscReal more = 0;
 

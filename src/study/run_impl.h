@@ -46,6 +46,8 @@ struct _p_Run {
 
 /* Bytes of its results on the disk: the numbers of all realizations, means and errors. Pure. */
 PetscReal RunResultsDisk(Run run);
+/* A realization starts: its numbers as a whole are not known. */
+void RunClearTail(Run run);
 /* The work of a realization, beside that of other cells. Pure. */
 PetscErrorCode RunGetWork(Run run, PetscReal *work);
 

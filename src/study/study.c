@@ -3,6 +3,7 @@
 
 #include "base/kind.h"
 #include "base/patience.h"
+#include "base/plan.h"
 #include "io/provenance.h"
 #include "run/results_read.h"
 #include "study/brief.h"
@@ -14,6 +15,7 @@
 static PetscErrorCode ReadOptions(Run run) {
   PetscFunctionBeginUser;
   PetscCall(DeckRead(RunKeys, &run->options));
+  PetscCall(PlanSet(run->options.ranks));
   PetscCall(DeckRead(OutputKeys, &run->output_options));
   PetscCall(DeckRead(CheckpointKeys, &run->checkpoint_options));
   PetscCall(DeckRead(ProgressKeys, &run->progress_options));
@@ -315,9 +317,7 @@ static PetscErrorCode Begin(Run run, PetscInt r, PetscInt *l) {
     PetscCall(study->start(run->state, r));
   }
   if (!*l) {
-    PetscReal *tail = RunGetTail(run);
-    for (PetscInt i = 0; i < ResultsWidth(run->results) - run->frames.count * ResultsColumns(run->results); i++)
-      tail[i] = NAN;
+    RunClearTail(run);
     PetscCall(Frame(run, r, 0));
   } else if (study->resume)
     PetscCall(study->resume(run->state, r, *l));

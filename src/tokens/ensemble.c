@@ -2,6 +2,8 @@
 
 #include <chorale/ensemble.h>
 
+#include "base/plan.h"
+
 struct _p_Ensemble {
   EnsembleLayout layout;
   PetscInt next;   /* the realization that EnsembleNext returns */
@@ -67,7 +69,7 @@ PetscErrorCode EnsembleCreate(const EnsembleOptions *options, PetscInt blocks, E
   PetscCheck(options->realizations >= 1 && options->realizations <= INT_MAX, PETSC_COMM_WORLD, PETSC_ERR_USER_INPUT,
              "ensemble_realizations = %" PetscInt64_FMT ": must be from 1 to %d", options->realizations, INT_MAX);
   PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
-  PetscCallMPI(MPI_Comm_size(PETSC_COMM_WORLD, &size));
+  PetscCall(PlanRanks(&size));
   PetscCall(PetscNew(&ensemble));
   layout = &ensemble->layout;
   layout->world = PETSC_COMM_WORLD;
@@ -79,6 +81,7 @@ PetscErrorCode EnsembleCreate(const EnsembleOptions *options, PetscInt blocks, E
   layout->group = rank / (size / layout->groups);
   Share(ensemble);
   PetscCallMPI(MPI_Comm_split(PETSC_COMM_WORLD, layout->group, rank, &layout->shards));
+  PetscCall(PlanShare(layout->shards, size / layout->groups));
   *handle = ensemble;
   PetscFunctionReturn(0);
 }
@@ -138,7 +141,7 @@ PetscErrorCode EnsembleView(Ensemble ensemble) {
   PetscMPIInt rank, size;
 
   PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Comm_size(layout->world, &size));
+  PetscCall(PlanRanks(&size));
   const PetscInt shards = size / layout->groups;
   PetscCall(PetscPrintf(layout->world,
                         "ensemble   %d rank%s = %" PetscInt_FMT " group%s of realizations x %" PetscInt_FMT

@@ -5,6 +5,8 @@
 #include <chorale/sum.h>
 #include <chorale/tokens.h>
 
+#include "base/plan.h"
+
 struct _p_Tokens {
   TokensLayout layout;
   Vec x;
@@ -71,8 +73,8 @@ PetscErrorCode TokensCreate(MPI_Comm comm, PetscInt64 count, PetscInt dim, Token
       ": needs PETSc with 64-bit indices, Debian's libpetsc64-real-dev (with these of %d bits at most %" PetscInt64_FMT
       " tokens of tokens_dim = %" PetscInt_FMT ")",
       count, (int)(8 * sizeof(PetscInt)), (PetscInt64)PETSC_MAX_INT / dim - TOKENS_BLOCK, dim);
-  PetscCallMPI(MPI_Comm_rank(comm, &rank));
-  PetscCallMPI(MPI_Comm_size(comm, &size));
+  PetscCall(PlanRank(comm, &rank));
+  PetscCall(PlanSize(comm, &size));
   PetscCall(PetscNew(&tokens));
   layout = &tokens->layout;
   layout->comm = comm;

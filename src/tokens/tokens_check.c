@@ -5,6 +5,8 @@
 #include <chorale/sum.h>
 #include <chorale/tokens.h>
 
+#include "base/plan.h"
+
 /* Weights and positions of this rank's block b; false at the first thing that is not as documented. */
 static PetscBool BlockIsValid(const TokensLayout *layout, PetscInt b, const double *x, const double *weights) {
   const PetscInt filled = TokensFilled(layout, b);
@@ -132,7 +134,7 @@ PetscErrorCode TokensView(Tokens tokens) {
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCallMPI(MPI_Comm_size(layout.comm, &size));
+  PetscCall(PlanSize(layout.comm, &size));
   const PetscInt most = (layout.blocks + size - 1) / size;
   const double bytes = (double)most * layout.block * (layout.dim + 1) * sizeof(double);
   PetscCall(PetscPrintf(layout.comm,

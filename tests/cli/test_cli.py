@@ -28,7 +28,8 @@ KEYS = {
         output_trajectories output_precision
         output_compress output_table output_modes output_radius output_clusters output_attention
         checkpoint_every checkpoint_interval checkpoint_resume checkpoint_walltime
-        checkpoint_patience checkpoint_stop_file checkpoint_keep progress dry_run verbose
+        checkpoint_patience checkpoint_stop_file checkpoint_keep progress dry_run dry_ranks
+        dry_latency dry_bandwidth verbose
     """.split(),
     "kernel": """
         tokens_dim attention_beta attention_value mlp_activation mlp_bias_u mlp_bias_w

@@ -178,3 +178,64 @@ def test_how_much_of_the_time_ranks_have_work(ranks, blocks, realizations, said)
     done = chorale(["simulate", "-dry_run"] + options(**keys), ranks)
     lines = [line.strip() for line in done.stdout.splitlines()]
     assert f"ranks have work for {said}" in lines, done.stdout
+
+
+PLANS = {
+    "moments": dict(tokens_count=5000, tokens_dim=3, attention_engine="moments"),
+    "all pairs": dict(tokens_count=5000, tokens_dim=5, attention_engine="direct"),
+    "mixture": dict(tokens_count=3000, tokens_dim=16, attention_engine="mixture", mlp_width=16),
+    "groups": dict(tokens_count=1100, ensemble_realizations=6),
+    "more ranks than blocks": dict(tokens_count=600, tokens_dim=4),
+}
+
+
+def told(ranks, **keys):
+    """What a dry run says, but for its times and for the plan itself."""
+    words = ["simulate"] + options(layers_depth=4, dry_run=True, **keys)
+    lines = chorale(words, ranks).stdout.splitlines()
+    free = ("time", "estimate", "network")
+    assert sum(line.startswith("estimate") for line in lines) == 1
+    kept = [line for line in lines if "dry_ranks" not in line and not line.startswith(free)]
+    return [line for line in kept if "dry_latency" not in line]
+
+
+@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.full)])
+def test_planned_ranks_have_what_ranks_have(folder, name, ranks):
+    """Groups, blocks, memory and work of each rank, told by one that plans for them."""
+    assert told(1, **PLANS[name], dry_ranks=ranks) == told(ranks, **PLANS[name])
+
+
+def test_a_plan_of_more_tokens_than_fit_here(folder):
+    """One rank of 4096 has its part of 10^9 tokens."""
+    keys = dict(tokens_count=10**9, tokens_dim=2, noise_degree=8, layers_depth=2)
+    keys = dict(keys, noise_type="spectral", attention_engine="moments", dry_run=True)
+    said = chorale(["simulate"] + options(**keys, dry_ranks=4096)).stdout
+    assert "4096 ranks = 1 group" in said and "at most 954 per rank" in said, said
+    calls, waits = 1, 2 * 12  # there and back over 2^12 ranks
+    times = {}
+    for latency in (1, 1000):
+        more = dict(dry_ranks=4096, dry_latency=latency, dry_bandwidth=1e6)
+        said = chorale(["simulate"] + options(**keys, **more)).stdout
+        found = dict(re.findall(r"(\w+)=(\S+)", said.splitlines()[-1]))
+        assert float(found["calls"]) == calls
+        times[latency] = float(found["network"])
+    assert times[1000] - times[1] == pytest.approx(999e-6 * waits, rel=1e-4)
+
+
+def test_what_cannot_be_planned(folder):
+    for ranks, words, message in (
+        (2, "simulate -dry_run -dry_ranks 8", "dry_ranks = 8: is planned by one rank, not by 2"),
+        (1, "simulate -dry_ranks 8", "dry_ranks = 8: "),
+        (1, "simulate -dry_run -dry_latency 3", "dry_latency = 3: "),
+        (1, "simulate -dry_run -dry_ranks -1", "dry_ranks = -1: "),
+        (
+            1,
+            "simulate -dry_run -dry_ranks 8 -ensemble_groups 3",
+            "ensemble_groups = 3: must divide",
+        ),
+    ):
+        done = chorale(words.split(), ranks, check=False)
+        assert done.returncode == 2 and message in done.stderr, done.stderr
+    said = chorale("spde -tokens_dim 2 -tokens_count 4096 -dry_run -dry_ranks 8".split()).stdout
+    assert "time       not told: a step of spde needs tokens of other ranks" in said

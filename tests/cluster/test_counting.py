@@ -3,11 +3,12 @@ tokens on every rank, neither what a rank receives nor its memory grows with the
 takes as many calls."""
 
 import os
+import re
 import subprocess
 
 import pytest
 from forked import STARTS
-from run import CHORALE, TIMEOUT, options
+from run import CHORALE, TIMEOUT, chorale, options
 
 COUNTING = os.environ["CHORALE_COUNTING"]
 MORE = 1.1  # what may grow: 10%
@@ -100,6 +101,28 @@ def test_a_step_takes_no_call_beside_its_sums(folder, name):
         counted("simulate on the circle", 2, depth, **{**BRIEF, **keys}) for depth in (4, 8)
     )
     assert most(many, "collectives") - most(few, "collectives") == 4 * calls
+
+
+@pytest.mark.parametrize("ranks", [2, pytest.param(8, marks=pytest.mark.full)])
+@pytest.mark.parametrize("name", ["moments on the circle", "moments on the sphere", "all pairs"])
+def test_a_plan_knows_what_a_step_asks_of_the_network(folder, name, ranks):
+    """-dry_ranks on one rank. Its bytes go there and back: twice what arrives, on the mean over the
+    ranks."""
+    study, keys, _ = RUNS["simulate on the circle"]
+    keys = {**keys, **BRIEF, **CALLS[name][0], "layers_depth": 4}
+    words = [study, *options(**keys, dry_run=True, dry_ranks=ranks)]
+    said = chorale(words).stdout.splitlines()[-1]
+    planned = {word: float(number) for word, number in re.findall(r"(\w+)=(\S+)", said)}
+    few, many = (
+        counted("simulate on the circle", ranks, depth, **{**BRIEF, **CALLS[name][0]})
+        for depth in (4, 8)
+    )
+    calls, bytes_ = (
+        (sum(count[word] for count in many) - sum(count[word] for count in few)) / 4 / ranks
+        for word in ("collectives", "received")
+    )
+    assert planned["calls"] == calls
+    assert planned["traffic"] == pytest.approx(2 * bytes_, rel=0.01)
 
 
 def test_the_axis_of_two_caps_takes_no_call_for_each_iteration(folder):

@@ -8,9 +8,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import tools
 
 from run import chorale, datasets, options, refused, same_bits, spoken, study, without
 
+from chorale import io
 from chorale.plot import files
 from chorale.plot.words import short
 
@@ -159,12 +161,19 @@ def test_what_it_cannot_do(folder):
 
 
 @pytest.mark.full
-def test_the_caption_of_the_picture_has_the_error(folder):
+def test_pictures_and_pages_have_the_error(folder):
+    """The caption, a card of a notebook and the page of a report."""
     run(**SMALL, attention_beta=2)
     seen = observables()
     rms = seen["attention_error"].max()
-    words = caption("a.h5")
-    assert f"rms error at most {short(rms)}, where |Att| is" in words
-    assert f"largest error {short(seen['attention_error_largest'].max())}, at 256 tokens" in words
+    tools.run("report", "a.h5", "-o", "a.html")
+    with io.open("a.h5") as results:
+        pages = [results._repr_html_()]  # pylint: disable=protected-access
+    pages.append(Path("a.html").read_text(encoding="utf-8"))
+    largest = short(seen["attention_error_largest"].max())
+    for words in (caption("a.h5"), *pages):
+        words = words.replace("\u00a0", " ")
+        assert f"rms error at most {short(rms)}, where |Att| is" in words
+        assert f"largest error {largest}, at 256 tokens" in words
     run(**{**without(SMALL, "attention_tol"), "attention_engine": "direct"})
     assert "Gaussians" not in caption("a.h5")

@@ -105,6 +105,23 @@ def test_logits_of_all_pieces(model):
     np.testing.assert_allclose([float(row.split()[1]) for row in said[2:]], expected, atol=0.0051)
 
 
+def test_all_pieces_are_tokens_of_a_run(model):
+    said = weights("model", "--layer", 0, "--pieces", "-o", "pieces.h5")
+    assert said == weights("model", "--layer", 0, "--pieces")
+    with h5py.File("pieces.h5") as file:
+        rows = file["tokens"][()]
+        names = [name.decode() for name in file["words"][()]]
+        assert "heads" not in file and list(file.attrs["layers"]) == [0]
+    stream = model.weights["module/Embeddings_en"].astype(float)
+    stream -= stream.mean(axis=1, keepdims=True)
+    close(rows, unit(stream) @ basis(stream.shape[1]))
+    assert names == [piece[0] for piece in json.loads(Path("model/vocab.json").read_text())]
+    start = dict(tokens_init="file", tokens_file="pieces.h5", output_trajectories=1)
+    run.chorale(["simulate"] + run.options(layers_depth=1, output_file="run.h5", **start))
+    with io.open("run.h5") as opened:
+        close(opened.trajectory(0).at(step=0), rows)
+
+
 @pytest.mark.parametrize("norm", ["pre", "post"])
 def test_a_layer_of_pytorch(folder, norm):
     """In front of a branch stands its own norm; behind, that of the branch before it."""
@@ -267,6 +284,8 @@ def test_a_folder_that_is_no_such_model(model, folder, how, said):
         ("layer.npz -o w.h5", "give it with --heads"),
         ("layer.npz --heads 5 -o w.h5", "--heads 5: does not divide the 12 numbers"),
         ("layer.npz --heads 3 --pieces", "--pieces: needs a folder"),
+        ("model --layer 1 --pieces --words layer.npz", "--pieces: takes all of the vocabulary"),
+        ("model --layer 1 --pieces -o layer.npz", "layer.npz: exists already"),
         ("layer.npz --heads 3 --words layer.npz -o w.h5", "--words: needs a folder"),
         ("layer.npz --heads 3 -o layer.npz", "layer.npz: is an input file"),
         (

@@ -43,7 +43,8 @@ const OptionTable AnalyzeTable = {
                                     {ExtrasKeys, "!output_radius"},
                                     {.keys = AnalyzeKeys},
                                     {.keys = DistanceKeys},
-                                    RUN_KEYS,
+                                    {.keys = ProgressKeys},
+                                    {RunKeys, RUN_ALONE},
                                     {.keys = NULL}},
     .changes = (const OptionKey[]){
         {.name = "attention_beta", .note = "analyze: as recorded unless given."},

@@ -43,7 +43,7 @@ const OptionTable KernelTable = {
                                     {MlpKeys, "!mlp_w*"},
                                     {OutputKeys, "output_table"},
                                     {.keys = KernelKeys},
-                                    {.keys = RunKeys},
+                                    {RunKeys, RUN_ALONE},
                                     {.keys = NULL}},
     .changes = (const OptionKey[]){{.name = "tokens_dim", .lists = PETSC_TRUE},
                                    {.name = "attention_beta", .lists = PETSC_TRUE},

@@ -11,4 +11,4 @@ const OptionTable MergeTable = {
     .study = "merge",
     .single = PETSC_TRUE,
     .groups =
-        (const OptionGroup[]){{.keys = MergeKeys}, {OutputKeys, OUTPUT_FILES}, {.keys = RunKeys}, {.keys = NULL}}};
+        (const OptionGroup[]){{.keys = MergeKeys}, {OutputKeys, OUTPUT_FILES}, {RunKeys, RUN_ALONE}, {.keys = NULL}}};

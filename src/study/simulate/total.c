@@ -1,4 +1,5 @@
 /* What a step and a rank cost, of plain realizations and of levels. */
+#include "base/plan.h"
 #include "study/simulate/levels.h"
 
 PetscErrorCode SimulateGetCost(const System *system, Noise noise, PetscBool barycentre, PetscReal *flops,
@@ -10,7 +11,7 @@ PetscErrorCode SimulateGetCost(const System *system, Noise noise, PetscBool bary
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(system->tokens, &layout));
-  PetscCallMPI(MPI_Comm_size(layout.comm, &size));
+  PetscCall(PlanSize(layout.comm, &size));
   const PetscReal mine = (PetscReal)((layout.blocks + size - 1) / size) * layout.block;
   PetscCall(SchemeGetStages(system->scheme, &stages));
   if (barycentre) PetscCall(AttentionBarycentreGetCost(system->attention, &mean[0], &mean[1]));
@@ -27,7 +28,7 @@ PetscErrorCode SimulateViewTotal(Run run, const System *system, Noise noise, Pet
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(system->tokens, &layout));
-  PetscCallMPI(MPI_Comm_size(layout.comm, &size));
+  PetscCall(PlanSize(layout.comm, &size));
   PetscCall(SimulateGetCost(system, noise, barycentre, &flops, &bytes));
   PetscCall(RunGetBytes(run, &results));
   bytes += results + 8 * more * (PetscReal)((layout.blocks + size - 1) / size) * layout.block;

@@ -14,8 +14,8 @@ from matplotlib.figure import SubFigure
 
 from chorale.io import Run
 from chorale.plot.common import LOOK, Picture, Series, borders, dress, found, log_values, time_axis
-from chorale.plot.words import short
-from chorale.plot.simulate import LEAST_SHARE, draw_run, error_words
+from chorale.plot.words import error_words, short
+from chorale.plot.simulate import LEAST_SHARE, draw_run
 
 REFERENCES = {"first": "first frame", "previous": "frame before", "other": "other file"}
 DISTANCES = {"w2sq": ("blue", "$W_2^2$"), "mmd2": ("orange", "MMD$^2$")}

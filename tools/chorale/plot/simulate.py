@@ -18,7 +18,7 @@ from chorale.errors import BadFile
 from chorale.io import Run
 from chorale.plot import levels
 from chorale.plot.common import LOOK, Picture, Series, borders, dress, found, time_axis
-from chorale.plot.words import change, clusters_words, count, energy_beta, short
+from chorale.plot.words import change, clusters_words, count, energy_beta, error_words, short
 from chorale.plot.tokens import Frames, draw_row, of_run
 
 LEAST_SHARE = 1e-5  # of pairs, in the picture of cosines
@@ -142,22 +142,6 @@ def finding(order: Series, nematic: Series, clusters: Series) -> str:
         return f"The tokens draw together: {risen}, {left} clusters are left"
     gone = f"order goes from {first:.2f} to {last:.2f}"
     return f"The tokens do not gather: {gone}, {left} clusters at the end"
-
-
-def error_words(run: Run) -> str:
-    """How far attention by mixtures of Gaussians was from all pairs, in the frame where it was
-    furthest; empty where it was made in another way."""
-    if "attention_error" not in run.observables:
-        return ""
-    names = ("attention_error", "attention_error_largest", "attention_size")
-    rms, largest, size = (np.nan_to_num(run.observables[name].values()) for name in names)
-    worst = np.unravel_index(np.argmax(rms), rms.shape)
-    if not rms[worst]:
-        return ""
-    return (
-        f"Att by mixtures of Gaussians: rms error at most {short(rms[worst])}, where |Att| is "
-        f"{short(size[worst])}, and largest error {short(largest.max())}, at 256 tokens"
-    )
 
 
 def frames_or_none(run: Run) -> Optional[Frames]:

@@ -10,6 +10,7 @@ from typing import Any, Callable, Optional
 import numpy as np
 
 from chorale.command import plural
+from chorale.io import Run
 from chorale.plot.shown import Shown, Sources
 from chorale.state import clock_words, realizations_of
 
@@ -81,6 +82,27 @@ def parameters_line(run: Shown) -> str:
     if get("ensemble_seed"):
         parts.append(f"seed {get('ensemble_seed')}")
     return ", ".join(filter(None, parts))
+
+
+def error_words(run: Run) -> str:
+    """How far attention by mixtures of Gaussians was from all pairs, in the frame where it was
+    furthest; empty where it was made in another way."""
+    if run.kind != "results" or "attention_error" not in run.observables:
+        return ""
+    names = ("attention_error", "attention_error_largest", "attention_size")
+    rms, largest, size = (np.nan_to_num(run.observables[name].values()) for name in names)
+    worst = np.unravel_index(np.argmax(rms), rms.shape)
+    if not rms[worst]:
+        return ""
+    return (
+        f"Att by mixtures of Gaussians: rms error at most {short(rms[worst])}, where |Att| is "
+        f"{short(size[worst])}, and largest error {short(largest.max())}, at 256 tokens"
+    )
+
+
+def run_words(run: Run) -> str:
+    """Which experiment this is, and the error of its attention where that is not exact."""
+    return ". ".join(filter(None, [parameters_line(run), error_words(run)]))
 
 
 def attention_words(get: Callable[..., Any]) -> str:

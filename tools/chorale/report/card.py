@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from chorale.errors import BadFile
 from chorale.io import Run, Table
-from chorale.plot.words import incomplete, parameters_line
+from chorale.plot.words import incomplete, run_words
 from chorale.report.page import escape, formulas
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def of_results(run: Union[Run, Table]) -> str:
     state = "complete" if run.complete else escape(incomplete(run))
     what = run.study if run.kind == "results" else f"{run.kind} of {run.study or 'a run'}"
     body = table(run) if run.kind == "results" else ""
-    about = formulas(parameters_line(run))
+    about = formulas(run_words(run))
     return CARD.format(title=f"chorale {escape(what)}", state=state, about=about, body=body)
 
 
@@ -62,7 +62,7 @@ def of_run(run: Handle) -> str:
     try:
         results = run.results
         if results.kind == "results":
-            about = f"{formulas(parameters_line(results))}. {about}"
+            about = f"{formulas(run_words(results))}. {about}"
         body = table(results)
     except BadFile:  # nothing is there yet
         body = f"<p>{escape(found.message)}</p>" if found.message else ""

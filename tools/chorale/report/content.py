@@ -20,7 +20,7 @@ from chorale.errors import BadFile
 from chorale.io import Run
 from chorale.plot import files, kernel, rates, together, verdicts
 from chorale.plot.common import LOOK, Picture, Series, style
-from chorale.plot.words import incomplete, parameters_line
+from chorale.plot.words import incomplete, run_words
 from chorale.report.page import (
     Markup,
     alarm,
@@ -241,7 +241,7 @@ def section(path: str, with_picture: bool, moving: Optional[Moving] = None) -> s
                 "trajectory": "Trajectory",
                 "checkpoint": f"Checkpoint of chorale {run.study}",
             }[run.kind]
-            head = soft(f"{what}, {state(run)}. {formulas(parameters_line(run))}")
+            head = soft(f"{what}, {state(run)}. {formulas(run_words(run))}")
             body = BODIES[run.kind](run) + origin(run)
     name = f"<h2>{escape(os.path.basename(path))}</h2>"
     return f'<section class="run" id="{anchor(path)}">\n{name}\n{head}{drawn}{body}</section>\n'

@@ -60,8 +60,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--count": {"type": int, "metavar": "N", "help": "of the words, the first N"},
     "--pieces": {
         "action": "store_true",
-        "help": "write nothing, and say how the logits of a layer are spread over all pieces of "
-        "the vocabulary, without positions",
+        "help": "no weights: say how the logits of a layer are spread over all pieces of the "
+        "vocabulary, without positions, and with -o write these alone, for tokens_file",
     },
     "--no-mlp": {"action": "store_true", "help": "attention alone"},
     "--twin": {
@@ -118,6 +118,10 @@ def words_of(path: str) -> list[str]:
     return read_text(path).split()
 
 
+def source_of(arguments: argparse.Namespace) -> str:
+    return os.path.basename(os.path.abspath(arguments.source))
+
+
 def trained(arguments: argparse.Namespace) -> Content:
     """Of a model of another program."""
     folder = os.path.isdir(arguments.source)
@@ -137,8 +141,8 @@ def trained(arguments: argparse.Namespace) -> Content:
     if arguments.no_mlp:
         several = [Layer(layer.heads, layer.norm) for layer in several]
     arrays = fields(several, [f"layer {i}" for i in numbers], length)
-    name = os.path.basename(os.path.abspath(arguments.source))
-    content = Content(arrays, {"source": name, "layers": numbers, "length": length})
+    attributes = {"source": source_of(arguments), "layers": numbers, "length": length}
+    content = Content(arrays, attributes)
     for place in {path.rsplit("/", 1)[0] for path in arrays if "mlp/" in path}:
         content.activations[place] = several[0].mlp.activation
     content.tokens, content.words = tokens, words
@@ -222,13 +226,25 @@ def say_logits(heads: list[Arrays], tokens: Array) -> None:
 
 
 def say_pieces(arguments: argparse.Namespace) -> None:
-    """Logits of all pieces of a vocabulary, without positions."""
+    """Logits of all pieces of a vocabulary, without positions; the pieces themselves to a file."""
     if not os.path.isdir(arguments.source):
         raise Refused("--pieces: needs a folder of TensorFlow.js, which has a vocabulary")
+    if arguments.words:
+        raise Refused("--pieces: takes all of the vocabulary, and no --words")
+    if arguments.out:
+        check(arguments)
     layers = tensorflow.read(arguments.source, vars(arguments))
     first = chosen(layers, arguments.layer)[0]
     stream = tensorflow.tokens(arguments.source, first, None, False)
     tokens, length = direction(stream, layers[first])
+    if arguments.out:
+        names = tensorflow.pieces(arguments.source)
+        if len(names) != len(tokens):
+            raise BadFile(arguments.source, f"{len(names)} pieces, and embeddings of {len(tokens)}")
+        attributes = {"source": source_of(arguments), "layers": [first], "length": length}
+        content = Content({}, attributes)
+        content.tokens, content.words = tokens, names
+        write(arguments.out, content, arguments.precision, arguments.bits)
     say_logits(logits(layers[first], arguments.length or length), tokens)
 
 

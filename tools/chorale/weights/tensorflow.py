@@ -138,9 +138,14 @@ def alone(layer: Layer, stream: Array, residual: Array) -> Array:
     return stream + np.maximum(hidden, 0) @ mlp.outer.T + mlp.outer_bias
 
 
+def pieces(folder: str) -> list[str]:
+    """Of the vocabulary, in the order of the table of embeddings."""
+    return [str(piece[0]) for piece in json_of(os.path.join(folder, "vocab.json"))]
+
+
 def places(folder: str, words: list[str]) -> tuple[list[str], list[int]]:
     """The words that are one piece each, and their rows in the table of embeddings."""
-    rows = {piece[0]: i for i, piece in enumerate(json_of(os.path.join(folder, "vocab.json")))}
+    rows = {piece: i for i, piece in enumerate(pieces(folder))}
     known = [word for word in dict.fromkeys(words) if START + word in rows]
     if not known:
         raise Refused("--words: no word is a single piece of the vocabulary")
