@@ -15,7 +15,7 @@ VMATH(Exp, vexp(t))
 #define LLOYD    5    /* steps */
 #define LEAST    32   /* tokens of the sample that a cluster must have to be split */
 #define GAIN     0.7  /* splitting is worth while if the error falls to this share ... */
-#define PATIENCE 3    /* ... by this many splittings */
+#define PATIENCE 10   /* ... by this many splittings: of merged clusters all must part before the error falls */
 #define LARGE    0.25 /* clusters are split that have this share of the largest contribution */
 
 PetscErrorCode MixtureGrowthCreate(const MixtureSample *sample, PetscInt tested, PetscInt heads, uint64_t seed,
