@@ -115,7 +115,18 @@ def test_all_pieces_are_tokens_of_a_run(model):
     stream = model.weights["module/Embeddings_en"].astype(float)
     stream -= stream.mean(axis=1, keepdims=True)
     close(rows, unit(stream) @ basis(stream.shape[1]))
-    assert names == [piece[0] for piece in json.loads(Path("model/vocab.json").read_text())]
+    vocabulary = Path("model/vocab.json")
+    pieces = json.loads(vocabulary.read_text(encoding="utf-8"))
+    assert names == [piece[0] for piece in pieces]
+    vocabulary.write_text(json.dumps(pieces[:-1]), encoding="utf-8")
+    weights("model", "--layer", 0, "--pieces", "-o", "fewer.h5")
+    with h5py.File("fewer.h5") as file:
+        assert [name.decode() for name in file["words"][()]] == [*names[:-1], ""]
+        assert np.array_equal(file["tokens"][()], rows)
+    vocabulary.write_text(json.dumps([*pieces, ["more", 0]]), encoding="utf-8")
+    assert "8 pieces, and embeddings of 7" in refused(
+        "model", "--layer", 0, "--pieces", "-o", "more.h5"
+    )
     start = dict(tokens_init="file", tokens_file="pieces.h5", output_trajectories=1)
     run.chorale(["simulate"] + run.options(layers_depth=1, output_file="run.h5", **start))
     with io.open("run.h5") as opened:

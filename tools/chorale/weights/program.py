@@ -239,8 +239,9 @@ def say_pieces(arguments: argparse.Namespace) -> None:
     tokens, length = direction(stream, layers[first])
     if arguments.out:
         names = tensorflow.pieces(arguments.source)
-        if len(names) != len(tokens):
+        if len(names) > len(tokens):
             raise BadFile(arguments.source, f"{len(names)} pieces, and embeddings of {len(tokens)}")
+        names += [""] * (len(tokens) - len(names))  # rows behind the vocabulary have no piece
         attributes = {"source": source_of(arguments), "layers": [first], "length": length}
         content = Content({}, attributes)
         content.tokens, content.words = tokens, names
