@@ -35,11 +35,13 @@ PetscErrorCode HdfAgreeWritten(Hdf hdf, PetscBool *ok) {
   PetscFunctionReturn(0);
 }
 
-/* Access properties: MPI-IO on comm, and a close that closes what is still open in the file. */
+/* Access properties: MPI-IO on comm, and a close that closes what is still open in the file. What describes data is
+ * read by one rank and sent to the others, and written by all together. */
 static hid_t AccessProperties(MPI_Comm comm) {
   const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
   if (access < 0) return access;
-  if (H5Pset_fapl_mpio(access, comm, MPI_INFO_NULL) < 0 || H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) < 0) {
+  if (H5Pset_fapl_mpio(access, comm, MPI_INFO_NULL) < 0 || H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) < 0 ||
+      H5Pset_all_coll_metadata_ops(access, 1) < 0 || H5Pset_coll_metadata_write(access, 1) < 0) {
     H5Pclose(access);
     return -1;
   }

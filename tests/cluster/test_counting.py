@@ -161,6 +161,18 @@ def test_a_checkpoint_opens_as_many_files(folder):
     assert opened[2][0] > 0 and opened[2] == opened[8]
 
 
+@pytest.mark.full
+def test_one_rank_writes_what_describes_data(folder):
+    """Others have a piece of data at most; the calls of all do not grow with the ranks."""
+    placed = {}
+    for ranks in (2, 8):
+        keys = {"tokens_count": 4096, "checkpoint_every": 2}
+        kept = counted("simulate on the circle", ranks, 4, **keys)
+        placed[ranks] = [count["placed"] for count in kept]
+    assert max(placed[2][1:] + placed[8][1:]) <= 2 < placed[2][0], placed
+    assert sum(placed[8]) <= MORE * sum(placed[2]), placed
+
+
 def test_a_checkpoint_takes_as_many_calls_for_more_groups(folder):
     """Groups write the states of their realizations together. A limit of time has one checkpoint
     written, after the first step of rank 0."""

@@ -7,7 +7,8 @@
  *     largest BYTES    of one call
  *     widest RANKS     the largest communicator of a collective call
  *     private BYTES    most memory of its own that the rank had, shared libraries and segments not counted
- *     opened N         files, for each that it opened under the working directory */
+ *     opened N         files, for each that it opened under the working directory
+ *     placed N         calls that wrote at a place of a file, as MPI does */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct { long long collectives, messages, received, largest, widest, bytes, opened; } count;
+static struct { long long collectives, messages, received, largest, widest, bytes, opened, placed; } count;
 
 /* Pages of this process that no other shares; MPI's own segments are shared. */
 static void LookAtMemory(void) {
@@ -147,13 +148,11 @@ static void Opened(const char *path) {
 typedef int (*Open)(const char *path, int flags, ...);
 
 /* ISO C has no pointer to a function among those that dlsym returns. */
-static Open Real(const char *name) {
-  void *const found = dlsym(RTLD_NEXT, name);
-  Open real;
-
-  memcpy(&real, &found, sizeof(real));
-  return real;
-}
+#define REAL(type, name)                                                                                               \
+  void *const found = dlsym(RTLD_NEXT, name);                                                                          \
+  type real;                                                                                                           \
+                                                                                                                       \
+  memcpy(&real, &found, sizeof(real))
 
 #define OPEN(name)                                                                                                     \
   int name(const char *path, int flags, ...) {                                                                         \
@@ -164,10 +163,22 @@ static Open Real(const char *name) {
     if (flags & O_CREAT) mode = va_arg(more, mode_t);                                                                  \
     va_end(more);                                                                                                      \
     Opened(path);                                                                                                      \
-    return Real(#name)(path, flags, mode);                                                                             \
+    REAL(Open, #name);                                                                                                 \
+    return real(path, flags, mode);                                                                                    \
   }
 OPEN(open)
 OPEN(open64)
+
+typedef ssize_t (*Place)(int file, const void *from, size_t bytes, off_t at);
+
+#define PLACE(name)                                                                                                    \
+  ssize_t name(int file, const void *from, size_t bytes, off_t at) {                                                   \
+    REAL(Place, #name);                                                                                                \
+    count.placed++;                                                                                                    \
+    return real(file, from, bytes, at);                                                                                \
+  }
+PLACE(pwrite)
+PLACE(pwrite64)
 
 int MPI_Finalize(void) {
   const char *path = getenv("COUNTING");
@@ -181,8 +192,10 @@ int MPI_Finalize(void) {
   file = fopen(name, "w");
   if (!file) return PMPI_Finalize();
   fprintf(file,
-          "collectives %lld\nmessages %lld\nreceived %lld\nlargest %lld\nwidest %lld\nprivate %lld\nopened %lld\n",
-          count.collectives, count.messages, count.received, count.largest, count.widest, count.bytes, count.opened);
+          "collectives %lld\nmessages %lld\nreceived %lld\nlargest %lld\nwidest %lld\nprivate %lld\nopened %lld\n"
+          "placed %lld\n",
+          count.collectives, count.messages, count.received, count.largest, count.widest, count.bytes, count.opened,
+          count.placed);
   fclose(file);
   return PMPI_Finalize();
 }
