@@ -22,7 +22,7 @@
  * for the same cache lines. */
 #define CHUNK  128           /* columns of a strip, in a synthesis */
 #define BATCH  4             /* columns of a span, in an analysis: whole tiles */
-#define SPAN   128           /* tokens of a sub-block of an analysis */
+#define SPAN   256           /* tokens of a sub-block of an analysis */
 #define COLUMN (SPAN + LINE) /* between rows or columns of tokens */
 
 struct HarmonicsSphere {

@@ -112,9 +112,12 @@ INLINE void AnalysisTile(PetscInt rows, PetscInt B, ConstRows F, ConstRows P, Ro
     for (int c = 0; c < ANALYSIS_COLUMNS; c++) sum[r][c] = (Lanes){0};
   }
   for (PetscInt t = 0; t < B; t += LANES) {
-    const Lanes p0 = Load(P.data + t), p1 = Load(P.data + P.stride + t);
+    Lanes p0 = Load(P.data + t), p1 = Load(P.data + P.stride + t);
+    LANES_KEEP(p0);
+    LANES_KEEP(p1);
     for (PetscInt r = 0; r < rows; r++) {
-      const Lanes f = Load(F.data + r * F.stride + t);
+      Lanes f = Load(F.data + r * F.stride + t);
+      LANES_KEEP(f);
       sum[r][0] += f * p0;
       sum[r][1] += f * p1;
     }
