@@ -10,7 +10,8 @@ struct _p_Synthesis {
   PetscInt n, count; /* functions, K */
   SynthesisCost cost;
   const double *coefficients;
-  PetscBool table; /* do the coefficients in hand have one? */
+  PetscBool table; /* do the coefficients in hand have one, */
+  PetscBool fresh; /* which is still to be made? */
   TableCircle circle;
   TableSphere sphere;
 };
@@ -31,7 +32,8 @@ static SynthesisCost Cost(Harmonics harmonics, PetscInt n) {
 
   for (PetscInt c = 0; c < n; c += TOGETHER) cost.plain += HarmonicsFlops(harmonics, PetscMin(n - c, TOGETHER));
   if (harmonics->dim > 3 || n > TABLE_FUNCTIONS) return cost;
-  table = harmonics->dim == 2 ? TableCircleCost(harmonics->degree, n) : TableSphereCost(harmonics->degree, n);
+  table = harmonics->dim == 2 ? TableCircleCost(harmonics->degree, n, TABLE_EXACT)
+                              : TableSphereCost(harmonics->degree, n, TABLE_EXACT);
   cost.table = table.token;
   cost.set = table.set;
   cost.bytes = table.bytes;
@@ -65,13 +67,22 @@ PetscErrorCode SynthesisDestroy(Synthesis *synthesis) {
 PetscErrorCode SynthesisSet(Synthesis synthesis, PetscInt64 tokens, const double *coefficients) {
   PetscFunctionBeginUser;
   synthesis->coefficients = coefficients;
-  synthesis->table = tokens >= synthesis->cost.from ? PETSC_TRUE : PETSC_FALSE;
-  if (synthesis->table && synthesis->harmonics->dim == 2) {
-    if (!synthesis->circle) PetscCall(TableCircleCreate(synthesis->harmonics, synthesis->n, &synthesis->circle));
-    PetscCall(TableCircleSet(synthesis->circle, coefficients));
-  } else if (synthesis->table) {
-    if (!synthesis->sphere) PetscCall(TableSphereCreate(synthesis->harmonics, synthesis->n, &synthesis->sphere));
-    PetscCall(TableSphereSet(synthesis->sphere, coefficients));
+  synthesis->table = synthesis->fresh = tokens >= synthesis->cost.from ? PETSC_TRUE : PETSC_FALSE;
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode MakeTable(Synthesis synthesis) {
+  const Harmonics harmonics = synthesis->harmonics;
+  const PetscInt degree = harmonics->degree, n = synthesis->n;
+
+  PetscFunctionBeginUser;
+  synthesis->fresh = PETSC_FALSE;
+  if (harmonics->dim == 2) {
+    if (!synthesis->circle) PetscCall(TableCircleCreate(degree, n, TABLE_EXACT, &synthesis->circle));
+    PetscCall(TableCircleSet(synthesis->circle, harmonics, synthesis->coefficients));
+  } else {
+    if (!synthesis->sphere) PetscCall(TableSphereCreate(degree, n, TABLE_EXACT, &synthesis->sphere));
+    PetscCall(TableSphereSet(synthesis->sphere, harmonics, synthesis->coefficients));
   }
   PetscFunctionReturn(0);
 }
@@ -80,6 +91,7 @@ PetscErrorCode SynthesisEvaluate(Synthesis synthesis, PetscInt blocks, PetscInt 
   PetscFunctionBeginUser;
   PetscCheck(blocks <= 1 || B == HARMONICS_BLOCK, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE,
              "%" PetscInt_FMT " blocks of %" PetscInt_FMT " tokens", blocks, B);
+  if (synthesis->fresh) PetscCall(MakeTable(synthesis));
   if (synthesis->table && synthesis->circle) {
     PetscCall(TableCircleEvaluate(synthesis->circle, blocks, B, x, out));
   } else if (synthesis->table) {

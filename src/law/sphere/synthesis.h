@@ -18,7 +18,8 @@ typedef struct _p_Synthesis *Synthesis;
 /* n functions of these harmonics, which stay the caller's and must live as long. */
 PetscErrorCode SynthesisCreate(Harmonics harmonics, PetscInt n, Synthesis *synthesis);
 PetscErrorCode SynthesisDestroy(Synthesis *synthesis);
-/* coefficients[n][K], which must stay unchanged as long as they are evaluated, at `tokens` tokens over all ranks. */
+/* coefficients[n][K], which must stay unchanged as long as they are evaluated, at `tokens` tokens over all ranks. A
+ * table is made by the first evaluation. */
 PetscErrorCode SynthesisSet(Synthesis synthesis, PetscInt64 tokens, const double *coefficients);
 /* x[blocks][d][B] to out[blocks][n][B], blocks as in harmonics.h; B = HARMONICS_BLOCK where there are several. */
 PetscErrorCode SynthesisEvaluate(Synthesis synthesis, PetscInt blocks, PetscInt B, const double *x, double *out);

@@ -1,4 +1,4 @@
-/* Tables of a few functions on the circle and on the sphere, behind law/sphere/synthesis.h. */
+/* Tables of a few functions on the circle and on the sphere, behind law/sphere/synthesis.h and tabulation.h. */
 #ifndef CHORALE_LAW_SPHERE_TABLE_H
 #define CHORALE_LAW_SPHERE_TABLE_H
 
@@ -7,11 +7,6 @@
 #include <chorale/harmonics.h>
 
 #define TABLE_FUNCTIONS 4 /* most functions of a table: a vector of them */
-
-/* The window of the tables on the sphere, see table_sphere.c. */
-#define TABLE_WIDTH    14
-#define TABLE_FINENESS 6
-#define TABLE_SHAPE    36.10
 
 typedef double Quad __attribute__((vector_size(8 * TABLE_FUNCTIONS), aligned(8), may_alias));
 
@@ -34,18 +29,24 @@ PETSC_INTERN double TableNode(PetscInt terms, PetscInt k);
 PETSC_INTERN void TableChebyshev(PetscInt terms, double *matrix);
 PETSC_INTERN void TablePowers(PetscInt terms, double *matrix);
 
-/* What a table costs: flops per token and to make it, bytes. */
+/* What a table costs: flops per token, flops to make it from coefficients and from values, bytes, and the points at
+ * which it wants values. */
 typedef struct {
-  PetscReal token, set, bytes;
+  PetscReal token, set, values, bytes, points;
 } TableCost;
 
-/* Arguments as in law/sphere/synthesis.h; n <= TABLE_FUNCTIONS. Cost is known before anything is allocated. */
+/* n <= TABLE_FUNCTIONS functions of degree at most `degree`, each off by at most tol (TABLE_EXACT or more) of the sum
+ * of its modes. Cost is known before anything is allocated. A table is set from coefficients, with arguments as in
+ * law/sphere/synthesis.h, or from values[blocks][n][B] at points x[blocks][d][B] of its choice, which it owns. */
+#define TABLE_EXACT 2e-14
 #define TABLE(Kind)                                                                                                    \
   typedef struct Table##Kind *Table##Kind;                                                                             \
-  PETSC_INTERN TableCost Table##Kind##Cost(PetscInt degree, PetscInt n);                                               \
-  PETSC_INTERN PetscErrorCode Table##Kind##Create(Harmonics harmonics, PetscInt n, Table##Kind *);                     \
+  PETSC_INTERN TableCost Table##Kind##Cost(PetscInt degree, PetscInt n, PetscReal tol);                                \
+  PETSC_INTERN PetscErrorCode Table##Kind##Create(PetscInt degree, PetscInt n, PetscReal tol, Table##Kind *);          \
   PETSC_INTERN PetscErrorCode Table##Kind##Destroy(Table##Kind *);                                                     \
-  PETSC_INTERN PetscErrorCode Table##Kind##Set(Table##Kind, const double *coefficients);                               \
+  PETSC_INTERN PetscErrorCode Table##Kind##Set(Table##Kind, Harmonics, const double *coefficients);                    \
+  PETSC_INTERN PetscErrorCode Table##Kind##GetPoints(Table##Kind, PetscInt *blocks, PetscInt *B, const double **x);    \
+  PETSC_INTERN PetscErrorCode Table##Kind##SetValues(Table##Kind, const double *values);                               \
   PETSC_INTERN PetscErrorCode Table##Kind##Evaluate(Table##Kind, PetscInt blocks, PetscInt B, const double *x,         \
                                                     double *out)
 TABLE(Circle);

@@ -8,7 +8,6 @@
  * theorem 8.2). Re z <= R = 1/sqrt 2 + h ((rho + 1/rho)/2 - 1) and Im z <= b = h (rho - 1/rho)/2 there, and Im asin z =
  * acosh of half the sum of distances from 1 and -1, largest at R + ib. There are as many cells as make this less than
  * TOLERANCE at the best rho, for the highest n. */
-#include "law/sphere/impl.h"
 #include "law/sphere/table.h"
 
 #include <math.h>
@@ -18,11 +17,11 @@
 #define FACES     4
 
 struct TableCircle {
-  Harmonics harmonics;
   PetscInt n, cells;                                      /* cells of a face */
+  PetscInt together;                                      /* cells of a block of points */
   PetscInt stride;                                        /* doubles of a cell */
-  double *nodes;                                          /* per HARMONICS_BLOCK cells [TERMS][2][cells of the block] */
-  double *values;                                         /* [TERMS][n][HARMONICS_BLOCK] */
+  double *nodes;                                          /* [FACES cells/together][TERMS][2][together] */
+  double *values;                                         /* [FACES cells/together][TERMS][n][together] */
   double chebyshev[TERMS * TERMS], powers[TERMS * TERMS]; /* see table.h */
   double *data;                                           /* [FACES cells][stride] */
 };
@@ -51,11 +50,15 @@ static PetscInt Cells(PetscInt degree) {
   return cells;
 }
 
-TableCost TableCircleCost(PetscInt degree, PetscInt n) {
+TableCost TableCircleCost(PetscInt degree, PetscInt n, PetscReal tol) {
   const PetscReal cells = FACES * (PetscReal)Cells(degree);
+
+  (void)tol; /* TOLERANCE costs little */
   return (TableCost){.token = 2.0 * Stride(n) + 12,
                      .set = cells * TERMS * n * (2.0 * degree + 2.0 * TERMS),
-                     .bytes = sizeof(double) * cells * (Stride(n) + 2 * TERMS)};
+                     .values = cells * TERMS * n * 2.0 * TERMS,
+                     .bytes = sizeof(double) * cells * (Stride(n) + (2 + n) * TERMS),
+                     .points = cells * TERMS};
 }
 
 /* The point at t of a cell, counted over all faces. */
@@ -68,26 +71,26 @@ static void Point(PetscInt cells, PetscInt cell, double t, double *x, double *y)
   *y = face < 2 ? u : large;
 }
 
-PetscErrorCode TableCircleCreate(Harmonics harmonics, PetscInt n, TableCircle *handle) {
+PetscErrorCode TableCircleCreate(PetscInt degree, PetscInt n, PetscReal tol, TableCircle *handle) {
   TableCircle table;
 
   PetscFunctionBeginUser;
+  (void)tol;
   PetscCall(PetscNew(&table));
-  table->harmonics = harmonics;
   table->n = n;
-  table->cells = Cells(harmonics->degree);
+  table->cells = Cells(degree);
+  table->together = PetscMin(HARMONICS_BLOCK, table->cells);
+  while (table->cells % table->together) table->together -= 8;
   table->stride = Stride(n);
-  PetscCall(PetscMalloc1(2 * TERMS * FACES * table->cells, &table->nodes));
-  PetscCall(PetscMalloc1(TERMS * n * HARMONICS_BLOCK, &table->values));
+  PetscCall(
+      PetscMalloc2(2 * TERMS * FACES * table->cells, &table->nodes, n * TERMS * FACES * table->cells, &table->values));
   PetscCall(PetscCalloc1(FACES * table->cells * table->stride, &table->data));
   TableChebyshev(TERMS, table->chebyshev);
   TablePowers(TERMS, table->powers);
-  for (PetscInt first = 0; first < FACES * table->cells; first += HARMONICS_BLOCK) {
-    const PetscInt B = PetscMin(HARMONICS_BLOCK, FACES * table->cells - first);
-    for (PetscInt k = 0; k < TERMS; k++) {
-      double *x = table->nodes + 2 * (TERMS * first + k * B);
-      for (PetscInt t = 0; t < B; t++) Point(table->cells, first + t, TableNode(TERMS, k), x + t, x + B + t);
-    }
+  for (PetscInt p = 0; p < TERMS * FACES * table->cells; p++) {
+    const PetscInt B = table->together, block = p / B, k = block % TERMS, cell = block / TERMS * B + p % B;
+    double *x = table->nodes + 2 * block * B + p % B;
+    Point(table->cells, cell, TableNode(TERMS, k), x, x + B);
   }
   *handle = table;
   PetscFunctionReturn(0);
@@ -96,8 +99,7 @@ PetscErrorCode TableCircleCreate(Harmonics harmonics, PetscInt n, TableCircle *h
 PetscErrorCode TableCircleDestroy(TableCircle *table) {
   PetscFunctionBeginUser;
   if (!*table) PetscFunctionReturn(0);
-  PetscCall(PetscFree((*table)->nodes));
-  PetscCall(PetscFree((*table)->values));
+  PetscCall(PetscFree2((*table)->nodes, (*table)->values));
   PetscCall(PetscFree((*table)->data));
   PetscCall(PetscFree(*table));
   PetscFunctionReturn(0);
@@ -124,20 +126,23 @@ static void Transform(const double *matrix, PetscBool upper, PetscInt B, const d
   }
 }
 
-PetscErrorCode TableCircleSet(TableCircle table, const double *coefficients) {
-  const PetscInt n = table->n;
+PetscErrorCode TableCircleGetPoints(TableCircle table, PetscInt *blocks, PetscInt *B, const double **x) {
+  PetscFunctionBeginUser;
+  *blocks = TERMS * FACES * table->cells / table->together;
+  *B = table->together;
+  *x = table->nodes;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TableCircleSetValues(TableCircle table, const double *values) {
+  const PetscInt n = table->n, B = table->together;
 
   PetscFunctionBeginUser;
-  for (PetscInt first = 0; first < FACES * table->cells; first += HARMONICS_BLOCK) {
-    const PetscInt B = PetscMin(HARMONICS_BLOCK, FACES * table->cells - first);
-
-    for (PetscInt k = 0; k < TERMS; k++)
-      PetscCall(HarmonicsSynthesize(table->harmonics, B, table->nodes + 2 * (TERMS * first + k * B), n, coefficients,
-                                    table->values + k * n * B));
+  for (PetscInt first = 0; first < FACES * table->cells; first += B, values += TERMS * n * B) {
     for (PetscInt i = 0; i < n; i++) {
       double series[TERMS * HARMONICS_BLOCK], rows[TERMS * HARMONICS_BLOCK];
 
-      Transform(table->chebyshev, PETSC_FALSE, B, table->values + i * B, n * B, series);
+      Transform(table->chebyshev, PETSC_FALSE, B, values + i * B, n * B, series);
       Transform(table->powers, PETSC_TRUE, B, series, B, rows);
       for (PetscInt p = 0; p < TERMS; p++) {
         double *cell = table->data + first * table->stride + Place(n, p, i);
@@ -145,6 +150,17 @@ PetscErrorCode TableCircleSet(TableCircle table, const double *coefficients) {
       }
     }
   }
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode TableCircleSet(TableCircle table, Harmonics harmonics, const double *coefficients) {
+  const PetscInt B = table->together;
+
+  PetscFunctionBeginUser;
+  for (PetscInt b = 0; b < TERMS * FACES * table->cells / B; b++)
+    PetscCall(HarmonicsSynthesize(harmonics, B, table->nodes + 2 * b * B, table->n, coefficients,
+                                  table->values + table->n * b * B));
+  PetscCall(TableCircleSetValues(table, table->values));
   PetscFunctionReturn(0);
 }
 

@@ -9,7 +9,8 @@
 #include <string.h>
 
 #include "law/sphere/synthesis.h"
-#include "law/sphere/table.h"
+#include "law/sphere/table_window.h"
+#include "law/sphere/tabulation.h"
 
 enum { B = 256, MANY = INT32_MAX };
 
@@ -235,10 +236,11 @@ static void Choice(void **state) {
   free(c);
 }
 
-/* The window of table_sphere.c in long double: I_0(b sqrt(1 - (2y/WIDTH)^2)) / I_0(b). */
-static long double Window(long double y) {
-  const long double square = 0.25L * (long double)TABLE_SHAPE * (long double)TABLE_SHAPE;
-  const long double inside = 1 - 4 * y * y / (TABLE_WIDTH * TABLE_WIDTH), z = square * (inside > 0 ? inside : 0);
+/* The window of table_sphere.c in long double: I_0(b sqrt(1 - (2y/width)^2)) / I_0(b). */
+static long double Window(const TableWindow *window, long double y) {
+  const long double square = 0.25L * (long double)window->shape * (long double)window->shape;
+  const long double inside = 1 - 4 * y * y / (long double)(window->width * window->width);
+  const long double z = square * (inside > 0 ? inside : 0);
   long double term = 1, sum = 1, term0 = 1, sum0 = 1;
   for (int k = 1; k < 120; k++) {
     sum += term *= z / ((long double)k * k);
@@ -247,33 +249,116 @@ static long double Window(long double y) {
   return sum / sum0;
 }
 
-/* Its stated error: |sum_j W(f - j) e^{2 pi i r j} / w(r) - e^{2 pi i r f}| <= 6.3e-15 for 0 <= f <= 1 and
- * r = k/M <= 1/FINENESS, and no less somewhere. */
+/* The stated error of each: |sum_j W(f - j) e^{2 pi i r j} / w(r) - e^{2 pi i r f}| for 0 <= f <= 1 and r = k/M <=
+ * 1/fineness is not larger, and not much less somewhere. */
 static void WindowError(void **state) {
-  enum { STEPS = 40, RATES = 200, HALF = TABLE_WIDTH / 2 };
+  enum { STEPS = 40, RATES = 200, MOST = 14 };
   const long double turn = 2 * acosl(-1);
-  long double worst = 0;
+  const TableWindow *window;
   (void)state;
-  for (int i = 0; i <= STEPS; i++) {
-    const long double f = (long double)i / STEPS;
-    long double w[TABLE_WIDTH];
-    for (int j = 0; j < TABLE_WIDTH; j++) w[j] = Window(f - (j - HALF + 1));
-    for (int q = 0; q <= RATES; q++) {
-      const long double r = (long double)q / RATES / TABLE_FINENESS;
-      long double transform = Window(0), re = 0, im = 0;
-      for (int j = 1; j <= HALF; j++) transform += 2 * Window(j) * cosl(turn * r * j);
-      for (int j = 0; j < TABLE_WIDTH; j++) {
-        re += w[j] * cosl(turn * r * (j - HALF + 1));
-        im += w[j] * sinl(turn * r * (j - HALF + 1));
+  for (int k = 0; (window = TableWindowAt(k)); k++) {
+    const int width = (int)window->width, half = width / 2;
+    long double worst = 0;
+    assert_true(width <= MOST);
+    for (int i = 0; i <= STEPS; i++) {
+      const long double f = (long double)i / STEPS;
+      long double w[MOST];
+      for (int j = 0; j < width; j++) w[j] = Window(window, f - (j - half + 1));
+      for (int q = 0; q <= RATES; q++) {
+        const long double r = (long double)q / RATES / (long double)window->fineness;
+        long double transform = Window(window, 0), re = 0, im = 0;
+        for (int j = 1; j <= half; j++) transform += 2 * Window(window, j) * cosl(turn * r * j);
+        for (int j = 0; j < width; j++) {
+          re += w[j] * cosl(turn * r * (j - half + 1));
+          im += w[j] * sinl(turn * r * (j - half + 1));
+        }
+        worst = fmaxl(worst, hypotl(re / transform - cosl(turn * r * f), im / transform - sinl(turn * r * f)));
       }
-      worst = fmaxl(worst, hypotl(re / transform - cosl(turn * r * f), im / transform - sinl(turn * r * f)));
     }
+    CLOSE((double)worst, 0, window->error);
+    assert_true(worst > 0.9L * (long double)window->error);
   }
-  CLOSE((double)worst, 0, 6.3e-15);
-  assert_true(worst > 6e-15L);
 }
 
-static const struct CMUnitTest tests[] = {cmocka_unit_test(Circle), cmocka_unit_test(Sphere),
-                                          cmocka_unit_test(Plain),  cmocka_unit_test(Blocks),
-                                          cmocka_unit_test(Choice), cmocka_unit_test(WindowError)};
+/* The polynomials of each are its window, up to a small part of its error or rounding. */
+static void WindowPolynomials(void **state) {
+  enum { STEPS = 64 };
+  const TableWindow *window;
+  (void)state;
+  for (int k = 0; (window = TableWindowAt(k)); k++) {
+    double polynomials[TABLE_TERMS * TABLE_HALF], largest = 0;
+    TableWindowPolynomials(window, polynomials);
+    for (int i = 0; i <= STEPS; i++) {
+      const double t = -1 + 2.0 * i / STEPS;
+      for (PetscInt j = 0; j < TABLE_HALF; j++) {
+        double value = 0;
+        for (PetscInt p = window->terms - 1; p >= 0; p--) value = value * t + polynomials[p * TABLE_HALF + j];
+        largest =
+            fmax(largest, fabs(value - (double)Window(window, 0.5L * ((long double)t + window->width - 1 - 2 * j))));
+      }
+    }
+    largest /= TableWindowTransform(window, 2, 0); /* what a sum of the window is divided by */
+    CLOSE(largest, 0, PetscMax(0.01 * window->error, 2e-15));
+  }
+}
+
+/* Values of any sum of harmonics at the points of a table give the function everywhere, within the tolerance. */
+static void Values(PetscInt d, PetscInt degree, PetscInt n, PetscReal tol, PetscInt around) {
+  const PetscInt tested = 2 * SYNTHESIS_BLOCKS;
+  double *y = Allocate(tested * B * d), *out = Allocate(tested * B * n), *plain = Allocate(n * B), *values, *c;
+  double largest = 0, size[4] = {0};
+  const PetscInt *degrees;
+  const double *x;
+  PetscInt K, blocks, length;
+  Harmonics h;
+  Tabulation table;
+
+  OK(HarmonicsCreate(d, degree, &h));
+  OK(HarmonicsGetSize(h, &K, &degrees));
+  c = Allocate(n * K);
+  Numbers(7, n * K, c);
+  for (PetscInt i = 0; i < n * K; i++) {
+    if (degrees[i % K] < degree && i % 3) c[i] = 0; /* much of it in the highest degree */
+    size[i / K] += fabs(c[i]) * sqrt(SphereHarmonicCount(d, degrees[i % K]) / SphereArea(d));
+  }
+  OK(TabulationCreate(d, degree, n, tol, &table));
+  OK(TabulationGetPoints(table, &blocks, &length, &x));
+  values = Allocate(blocks * n * length);
+  for (PetscInt b = 0; b < blocks; b++)
+    OK(HarmonicsSynthesize(h, length, x + b * d * length, n, c, values + b * n * length));
+  OK(TabulationSet(table, values));
+  Points(d, tested, around, y);
+  OK(TabulationEvaluate(table, tested, B, y, out));
+  for (PetscInt b = 0; b < tested; b++) {
+    Reference(h, d, degree, n, y + b * d * B, c, plain);
+    for (PetscInt i = 0; i < n * B; i++) largest = fmax(largest, fabs(out[b * n * B + i] - plain[i]) / size[i / B]);
+  }
+  CLOSE(largest, 0, PetscMax(0.5 * tol, 1e-14) + degree * DBL_EPSILON);
+  OK(TabulationDestroy(&table));
+  assert_null(table);
+  OK(HarmonicsDestroy(&h));
+  free(y), free(out), free(plain), free(values), free(c);
+}
+
+static void FromValues(void **state) {
+  (void)state;
+  Values(3, 0, 1, 1e-12, 16);
+  Values(3, 3, 4, 2e-14, 24);
+  Values(3, 29, 3, 1e-12, 7 * 29 + 1);
+  Values(3, 32, 3, 1e-9, 6 * 32);
+  Values(3, 33, 2, 2e-14, 6 * 33 + 2);
+  Values(3, 150, 1, 1e-12, 7 * 150 + 2); /* several blocks to a ring */
+  Values(2, 5, 1, 1e-12, 960);
+  Values(2, 64, 2, 1e-12, 960);
+  Values(2, 300, 3, 1e-12, 960);
+}
+
+static const struct CMUnitTest tests[] = {cmocka_unit_test(Circle),
+                                          cmocka_unit_test(Sphere),
+                                          cmocka_unit_test(Plain),
+                                          cmocka_unit_test(Blocks),
+                                          cmocka_unit_test(Choice),
+                                          cmocka_unit_test(WindowError),
+                                          cmocka_unit_test(WindowPolynomials),
+                                          cmocka_unit_test(FromValues)};
 TEST_MAIN(tests)

@@ -1,0 +1,41 @@
+/* What making a table on the sphere and looking things up in it share. Private to the tables. */
+#ifndef CHORALE_LAW_SPHERE_TABLE_SPHERE_H
+#define CHORALE_LAW_SPHERE_TABLE_SPHERE_H
+
+#include "law/sphere/synthesis.h"
+#include "law/sphere/table.h"
+#include "law/sphere/table_window.h"
+
+#define TABLE_TILE  16 /* cells of a tile in each direction */
+#define TABLE_CHUNK (SYNTHESIS_BLOCKS * HARMONICS_BLOCK)
+
+struct TableSphere {
+  const TableWindow *window;
+  PetscInt n, degree;        /* functions */
+  PetscInt M, rows, columns; /* cells around; grid with all stencils */
+  double *theta;             /* [pairs (m,l)][rows]: g of the functions of theta; NULL until coefficients come */
+  double *phi;               /* [2 degree + 1][columns]: of 1, cos 1, sin 1, cos 2, .. */
+  double *orders;            /* [n][2 degree + 1][rows] */
+  double *planes;            /* [n][rows][columns] */
+  double *data;              /* [rows][columns][TABLE_FUNCTIONS] */
+  double *polynomials;       /* [terms][TABLE_HALF] */
+  double *room;              /* where these two were allocated */
+  /* Values: on rings at (i + 1/2) pi/rings, i < rings, of `parts` blocks of B points; NULL until asked for. */
+  PetscInt rings, parts, B;
+  double *points;  /* [rings][parts][3][B] */
+  double *modes;   /* [2 degree + 1][parts B]: from the values of a ring to coefficients of 1, cos 1, sin 1, .. */
+  double *upright; /* [2][rings][rows]: from even and odd functions of theta to g */
+  double *ring;    /* [2 degree + 1][rings] of a function, and its values [parts B][rings] */
+  PetscInt bins;
+  uint32_t *begin;        /* [bins] */
+  uint32_t *order, *key;  /* [TABLE_CHUNK]: tokens by tiles */
+  uint32_t *row, *column; /* [TABLE_CHUNK]: cell */
+  double *s, *t;          /* [TABLE_CHUNK]: where in the cells, in [-1,1] */
+};
+
+/* Points of the cell's row and column before it. */
+static inline PetscInt TableBefore(const TableWindow *window) {
+  return window->width / 2 - 1;
+}
+
+#endif

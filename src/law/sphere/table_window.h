@@ -1,0 +1,30 @@
+/* The window by which functions of an angle are interpolated, see table_sphere.c. Private to the tables. */
+#ifndef CHORALE_LAW_SPHERE_TABLE_WINDOW_H
+#define CHORALE_LAW_SPHERE_TABLE_WINDOW_H
+
+#include <petscsys.h>
+
+typedef struct {
+  PetscInt width, fineness, terms; /* terms: of the polynomials below, even */
+  double shape;                    /* b */
+  double error;                    /* of e^{ik theta}, |k| <= M/fineness, by one angle */
+} TableWindow;
+
+/* The narrowest one for both angles. */
+PETSC_INTERN const TableWindow *TableWindowFind(PetscReal tol);
+/* The i-th one, NULL past the end. */
+PETSC_INTERN const TableWindow *TableWindowAt(PetscInt i);
+/* W(y)/W(0), and w(k/M)/W(0) from the sum over the grid that it has to invert. */
+PETSC_INTERN double TableWindowValue(const TableWindow *window, double y);
+PETSC_INTERN double TableWindowTransform(const TableWindow *window, PetscInt M, PetscInt k);
+
+/* A token at f in [0,1] of its cell has the numbers W(f + width/2 - 1 - j), j = 0 .. width - 1, as polynomials in
+ * t = 2f - 1. W is of exponential type 2b/width in y, so that a Chebyshev interpolation at the nodes of `terms` is off
+ * by 2 (b/width/2)^terms/terms!, a small part of the error of the window. The upper half of them is the lower one at
+ * -t, so even and odd powers of TABLE_HALF polynomials serve both. */
+#define TABLE_TERMS 20 /* the most */
+#define TABLE_HALF  8  /* at least width/2: whole vectors */
+/* polynomials[terms][TABLE_HALF]: those of j = 0 .. TABLE_HALF - 1. */
+PETSC_INTERN void TableWindowPolynomials(const TableWindow *window, double *polynomials);
+
+#endif
