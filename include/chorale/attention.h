@@ -102,6 +102,13 @@ PetscErrorCode AttentionEvaluate(Attention attention, Tokens tokens, Vec drift);
 PetscErrorCode AttentionPrepare(Attention attention, Tokens tokens, PetscBool *pieces);
 PetscErrorCode AttentionEvaluatePiece(Attention attention, PetscInt first, PetscInt blocks, const double *x,
                                       double *drift);
+/* The field as a function on the sphere. Of default weights by moments it is a sum of harmonics up to this degree, with
+ * an error of at most attention_tol, *tol (NUMERICS.md (9.24)); -1 where it is zero, ATTENTION_DEGREE_NONE where it is
+ * no such sum. After AttentionPrepare EvaluateAt has its values at any x[blocks][d][B], blocks as in harmonics.h: few
+ * points, none of which costs less for the others. Not collective. */
+#define ATTENTION_DEGREE_NONE PETSC_MAX_INT
+PetscErrorCode AttentionGetDegree(Attention attention, PetscInt *degree, PetscReal *tol);
+PetscErrorCode AttentionEvaluateAt(Attention attention, PetscInt blocks, PetscInt B, const double *x, double *out);
 /* mean_i = m(x_i), the barycentre of the tokens as softmax of attention_beta and V = I weighs them, inside the sphere
  * (NEIGHBOURS.md (12.2)); a Vec of the tokens' layout, 0 at the padding. The kernel sums of the drift serve. Refuses
  * (user input) other attentions than softmax and none, and general weights; the first call sets up what it needs, for

@@ -15,6 +15,12 @@ PetscErrorCode FieldEvaluate(Field field, Tokens tokens, Vec g);
  * until the field changes or is evaluated elsewhere. Prepare is collective. */
 PetscErrorCode FieldPrepare(Field field, Tokens tokens, PetscBool *pieces);
 PetscErrorCode FieldEvaluatePiece(Field field, PetscInt blocks, PetscInt B, const double *x, double *g);
+/* Highest degree of G as a sum of harmonics: -1 for 0, NOISE_DEGREE_NONE where it is no such sum. Where it is one,
+ * EvaluateAt gives it at any x[blocks][d][B], blocks as in harmonics.h: few points, none of which costs less for the
+ * others. Not collective. */
+#define NOISE_DEGREE_NONE PETSC_MAX_INT
+PetscErrorCode FieldGetDegree(Field field, PetscInt *degree);
+PetscErrorCode FieldEvaluateAt(Field field, PetscInt blocks, PetscInt B, const double *x, double *g);
 /* True when G is identically zero (noise none). */
 PetscErrorCode FieldIsZero(Field field, PetscBool *zero);
 /* y <- y + scale x, both made by the same noise: coarse increments are sums of fine ones, so that time levels share one

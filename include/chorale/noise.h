@@ -56,7 +56,6 @@ PetscErrorCode NoiseIsOdd(Noise noise, PetscBool *odd);
 PetscErrorCode NoiseCheckBall(Noise noise);
 /* Highest degree of G as a sum of harmonics: of spectral; -1 for none, NOISE_DEGREE_NONE for laws that are no such sum.
  * Not collective. */
-#define NOISE_DEGREE_NONE PETSC_MAX_INT
 PetscErrorCode NoiseGetDegree(Noise noise, PetscInt *degree);
 
 /* k(1) of the law that is really drawn (truncated kernel for spectral): the variance of each component of G. Not

@@ -108,6 +108,22 @@ PetscErrorCode FieldEvaluatePiece(Field field, PetscInt blocks, PetscInt B, cons
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode FieldGetDegree(Field field, PetscInt *degree) {
+  PetscBool zero;
+
+  PetscFunctionBeginUser;
+  *degree = NOISE_DEGREE_NONE;
+  PetscCall(FieldIsZero(field, &zero));
+  if (zero || field->type->evaluate_at) PetscCall(NoiseGetDegree(field->noise, degree));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode FieldEvaluateAt(Field field, PetscInt blocks, PetscInt B, const double *x, double *g) {
+  PetscFunctionBeginUser;
+  PetscCall(field->type->evaluate_at(field, blocks, B, x, g));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode FieldIsZero(Field field, PetscBool *zero) {
   PetscFunctionBeginUser;
   PetscCall(NoiseIsZero(field->noise, zero));

@@ -21,6 +21,8 @@ typedef struct {
    * prepared. */
   PetscErrorCode (*prepare)(Field field, Tokens tokens);
   PetscErrorCode (*evaluate_piece)(Field field, PetscInt blocks, PetscInt B, const double *x, double *g);
+  /* The same at few points; NULL where G is no sum of harmonics up to the degree of the noise. */
+  PetscErrorCode (*evaluate_at)(Field field, PetscInt blocks, PetscInt B, const double *x, double *g);
 } FieldType;
 
 typedef struct {

@@ -249,6 +249,18 @@ static PetscErrorCode EvaluatePiece(Field field, PetscInt blocks, PetscInt B, co
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode EvaluateAt(Field field, PetscInt blocks, PetscInt B, const double *x, double *g) {
+  const Spectral *spectral = field->noise->data;
+  const PetscInt d = field->noise->dim;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscLogEventBegin(apply_event, 0, 0, 0, 0));
+  for (PetscInt b = 0; b < blocks; b++)
+    PetscCall(HarmonicsSynthesize(spectral->harmonics, B, x + b * d * B, d, field->data, g + b * d * B));
+  PetscCall(PetscLogEventEnd(apply_event, 0, 0, 0, 0));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode SpectralGetBasis(Noise noise, Harmonics *harmonics, PetscInt *degree) {
   const Spectral *spectral = noise->data;
 
@@ -289,4 +301,5 @@ const NoiseType NoiseTypeSpectral = {.name = "spectral",
                                                .clear = Clear,
                                                .add = Add,
                                                .prepare = Prepare,
-                                               .evaluate_piece = EvaluatePiece}};
+                                               .evaluate_piece = EvaluatePiece,
+                                               .evaluate_at = EvaluateAt}};

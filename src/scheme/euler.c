@@ -27,20 +27,26 @@ static PetscErrorCode MovePieces(Scheme scheme, Attention attention, Field field
                                  PetscBool noise, Tokens tokens) {
   double *a, *b;
   const double *x;
+  Tabulation joint = NULL;
   TokensLayout layout;
   Vec positions;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(tokens, &layout));
   PetscCall(TokensGetVec(tokens, &positions));
+  PetscCall(SchemeJoin(scheme, attention, field, by.drift, by.noise, &joint));
   a = drift ? scheme->piece : NULL;
-  b = noise ? scheme->piece + (size_t)SCHEME_PIECE * layout.dim * layout.block : NULL;
+  b = noise && !joint ? scheme->piece + (size_t)SCHEME_PIECE * layout.dim * layout.block : NULL;
+  if (joint) by.drift = 1;
   for (PetscInt first = 0; first < layout.owned; first += SCHEME_PIECE) {
     const PetscInt blocks = PetscMin(SCHEME_PIECE, layout.owned - first);
 
     PetscCall(VecGetArrayRead(positions, &x));
     x += first * layout.block * layout.dim;
-    if (a) PetscCall(AttentionEvaluatePiece(attention, first, blocks, x, a));
+    if (joint)
+      PetscCall(TabulationEvaluate(joint, blocks, layout.block, x, a));
+    else if (a)
+      PetscCall(AttentionEvaluatePiece(attention, first, blocks, x, a));
     if (b) PetscCall(FieldEvaluatePiece(field, blocks, layout.block, x, b));
     x -= first * layout.block * layout.dim;
     PetscCall(VecRestoreArrayRead(positions, &x));

@@ -138,12 +138,44 @@ static PetscErrorCode Sum(PetscReal a, Vec drift, PetscReal b, Vec noise, Vec sl
   PetscFunctionReturn(0);
 }
 
+/* slope <- a Att[mu] + b G by one table, if there is one. */
+static PetscErrorCode Join(Scheme scheme, Attention attention, Field field, PetscReal a, PetscReal b, Tokens tokens,
+                           Vec slope, PetscBool *joined) {
+  Tabulation table = NULL;
+  PetscBool drift, noise, pieces;
+  TokensLayout layout;
+  const double *x;
+  double *out;
+  Vec positions;
+
+  PetscFunctionBeginUser;
+  PetscCall(SchemePrepare(scheme, attention, field, tokens, &drift, &noise, &pieces));
+  if (pieces && !scheme->mean) PetscCall(SchemeJoin(scheme, attention, field, a, b, &table));
+  if (!table) PetscFunctionReturn(0);
+  *joined = PETSC_TRUE;
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCall(TokensGetVec(tokens, &positions));
+  PetscCall(VecGetArrayRead(positions, &x));
+  PetscCall(VecGetArrayWrite(slope, &out));
+  PetscCall(TabulationEvaluate(table, layout.owned, layout.block, x, out));
+  PetscCall(VecRestoreArrayWrite(slope, &out));
+  PetscCall(VecRestoreArrayRead(positions, &x));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode SchemeSlope(Scheme scheme, Attention attention, Field field, PetscReal time, PetscReal dt, Tokens tokens,
                            Vec scratch, Vec slope, PetscBool *zero) {
   const PetscReal factor = SchemeFactor(scheme, time), a = factor * dt, b = factor * PetscSqrtReal(dt);
   Vec drift = slope, noise = scratch;
+  PetscBool joined = PETSC_FALSE;
 
   PetscFunctionBeginUser;
+  *zero = PETSC_FALSE;
+  PetscCall(Join(scheme, attention, field, a, b, tokens, slope, &joined));
+  if (joined) {
+    PetscCall(TokensTangent(tokens, 1, slope, 0, NULL, slope));
+    PetscFunctionReturn(0);
+  }
   PetscCall(SchemeFields(scheme, attention, field, tokens, &drift, &noise));
   *zero = !drift && !noise ? PETSC_TRUE : PETSC_FALSE;
   if (*zero) PetscFunctionReturn(0);

@@ -5,6 +5,8 @@
 
 #include <chorale/scheme.h>
 
+#include "law/sphere/tabulation.h"
+
 enum { SCHEME_WORK_MAX = 3, SCHEME_PIECE = 16 }; /* SCHEME_PIECE: blocks of a piece */
 
 typedef struct {
@@ -29,6 +31,13 @@ typedef struct {
   PetscBool depth;         /* what a branch adds is divided by sqrt(t + 1) */
 } SchemeNorm;
 
+/* Both fields as one table, see joint.c. */
+typedef struct {
+  Tabulation table; /* NULL until there is one */
+  PetscInt degree;
+  double *values, *part; /* [blocks][d][B] of its points: the sum of the fields, and one of them */
+} SchemeJoint;
+
 struct _p_Scheme {
   const SchemeType *type;
   const SchemeNorm *norm;
@@ -39,13 +48,14 @@ struct _p_Scheme {
   PetscInt dim;           /* d */
   Vec work[SCHEME_WORK_MAX]; /* fields at the tokens; NULL beyond type->works, and before SchemeWork */
   double *piece;             /* [works][SCHEME_PIECE][d][B]: fields at the tokens of a piece, or NULL */
-  Tokens inner;              /* the tokens at a stage inside a step, or NULL */
-  Tokens trial[2];           /* the tokens after a substep and after two halves of it, or NULL */
-  Tokens mean;               /* barycentres as positions, not of norm 1; NULL for noise at the tokens */
-  SchemeWatcher watcher;     /* of the noise, or NULL */
-  void *watching;            /* its context */
-  PetscBool watched;         /* it has seen this step */
-  PetscReal bytes, least;    /* memory of the rank that has most: with work vectors; with pieces alone */
+  SchemeJoint joint;
+  Tokens inner;           /* the tokens at a stage inside a step, or NULL */
+  Tokens trial[2];        /* the tokens after a substep and after two halves of it, or NULL */
+  Tokens mean;            /* barycentres as positions, not of norm 1; NULL for noise at the tokens */
+  SchemeWatcher watcher;  /* of the noise, or NULL */
+  void *watching;         /* its context */
+  PetscBool watched;      /* it has seen this step */
+  PetscReal bytes, least; /* memory of the rank that has most: with work vectors; with pieces alone */
 };
 
 /* Work vectors, if there are none yet. Collective. */
@@ -65,6 +75,10 @@ PetscReal SchemeVariance(Scheme scheme, PetscReal k1);
  * Collective. */
 PetscErrorCode SchemePrepare(Scheme scheme, Attention attention, Field field, Tokens tokens, PetscBool *drift,
                              PetscBool *noise, PetscBool *pieces);
+/* joint.c: *table <- a Att[mu] + b G as one table, after SchemePrepare has found that these can come in pieces; NULL
+ * where they are not both there, or two evaluations are as good. Not collective. */
+PetscErrorCode SchemeJoin(Scheme scheme, Attention attention, Field field, PetscReal a, PetscReal b, Tabulation *table);
+PetscErrorCode SchemeJointDestroy(Scheme scheme);
 /* slope_i = P_{x_i} (Att[mu](x_i) dt + dW(x_i)) with dW = sqrt(dt) G, as they are at this time: the Stratonovich
  * increment of THEORY.md (3.2), without P for tokens that have a radius, NEIGHBOURS.md (13.2). scratch holds G on the
  * way. *zero when both fields are zero, and then slope is left alone. Collective. */

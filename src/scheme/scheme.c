@@ -98,6 +98,7 @@ PetscErrorCode SchemeDestroy(Scheme *scheme) {
   if (!*scheme) PetscFunctionReturn(0);
   for (int i = 0; i < SCHEME_WORK_MAX; i++) PetscCall(VecDestroy(&(*scheme)->work[i]));
   PetscCall(PetscFree((*scheme)->piece));
+  PetscCall(SchemeJointDestroy(*scheme));
   PetscCall(TokensDestroy(&(*scheme)->inner));
   for (int i = 0; i < 2; i++) PetscCall(TokensDestroy(&(*scheme)->trial[i]));
   PetscCall(TokensDestroy(&(*scheme)->mean));

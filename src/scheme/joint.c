@@ -1,0 +1,70 @@
+/* Attention and the noise in one table. What moves the tokens in a step, a Att[mu] + b G, is one function on the
+ * sphere. Where both are sums of harmonics up to some degrees (NUMERICS.md (9.24)), so is it, and its values at few
+ * points tell those at all tokens: one location of a token and d numbers in place of two locations and 2d + 1. */
+#include <chorale/harmonics.h>
+
+#include "scheme/impl.h"
+
+#define MANY  32        /* so many times as many tokens as points */
+#define BYTES (1 << 24) /* of the table, at most */
+/* Of the table, relative to its function's size: attention_tol, which bounds the error of attention, but of the noise
+ * no more than this. */
+#define NOISE_TOL 1e-9
+
+PetscErrorCode SchemeJointDestroy(Scheme scheme) {
+  SchemeJoint *joint = &scheme->joint;
+
+  PetscFunctionBeginUser;
+  PetscCall(TabulationDestroy(&joint->table));
+  PetscCall(PetscFree2(joint->values, joint->part));
+  PetscFunctionReturn(0);
+}
+
+/* The table for fields of these degrees, or none. */
+static PetscErrorCode Reserve(Scheme scheme, const TokensLayout *layout, PetscInt degree, PetscReal tol,
+                              PetscBool *possible) {
+  SchemeJoint *joint = &scheme->joint;
+  TabulationCost cost;
+  PetscInt blocks, B;
+  const double *x;
+
+  PetscFunctionBeginUser;
+  *possible = PETSC_FALSE;
+  if (layout->dim > TABULATION_DIM || layout->block != HARMONICS_BLOCK) PetscFunctionReturn(0);
+  PetscCall(TabulationGetCost(layout->dim, degree, layout->dim, tol, &cost));
+  if (cost.bytes > BYTES || MANY * cost.points > (PetscReal)layout->count) PetscFunctionReturn(0);
+  *possible = PETSC_TRUE;
+  if (joint->table && joint->degree == degree) PetscFunctionReturn(0);
+  PetscCall(SchemeJointDestroy(scheme));
+  PetscCall(TabulationCreate(layout->dim, degree, layout->dim, tol, &joint->table));
+  PetscCall(TabulationGetPoints(joint->table, &blocks, &B, &x));
+  PetscCall(PetscMalloc2(blocks * layout->dim * B, &joint->values, blocks * layout->dim * B, &joint->part));
+  joint->degree = degree;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SchemeJoin(Scheme scheme, Attention attention, Field field, PetscReal a, PetscReal b,
+                          Tabulation *table) {
+  SchemeJoint *joint = &scheme->joint;
+  PetscInt drift, noise, blocks, B;
+  TokensLayout layout;
+  PetscBool possible;
+  const double *x;
+  PetscReal tol;
+
+  PetscFunctionBeginUser;
+  *table = NULL;
+  PetscCall(AttentionGetLayout(attention, &layout));
+  PetscCall(AttentionGetDegree(attention, &drift, &tol));
+  PetscCall(FieldGetDegree(field, &noise));
+  if (drift < 0 || noise < 0 || drift == ATTENTION_DEGREE_NONE || noise == NOISE_DEGREE_NONE) PetscFunctionReturn(0);
+  PetscCall(Reserve(scheme, &layout, PetscMax(drift, noise), PetscMin(tol, NOISE_TOL), &possible));
+  if (!possible) PetscFunctionReturn(0);
+  PetscCall(TabulationGetPoints(joint->table, &blocks, &B, &x));
+  PetscCall(AttentionEvaluateAt(attention, blocks, B, x, joint->values));
+  PetscCall(FieldEvaluateAt(field, blocks, B, x, joint->part));
+  for (PetscInt i = 0; i < blocks * layout.dim * B; i++) joint->values[i] = a * joint->values[i] + b * joint->part[i];
+  PetscCall(TabulationSet(joint->table, joint->values));
+  *table = joint->table;
+  PetscFunctionReturn(0);
+}
