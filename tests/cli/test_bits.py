@@ -203,6 +203,17 @@ FULL = {
         noise_degree=64,
         scheme_type="euler",
     ),
+    "one table, euler, d=3": dict(
+        tokens_count=20000,
+        tokens_dim=3,
+        attention_beta=0.3,
+        attention_engine="moments",
+        noise_type="spectral",
+        noise_degree=8,
+        scheme_type="euler",
+        layers_depth=4,
+        output_every=1,
+    ),
     "tables, heun, d=3": dict(
         tokens_count=30000,
         tokens_dim=3,
