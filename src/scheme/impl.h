@@ -75,8 +75,8 @@ PetscReal SchemeVariance(Scheme scheme, PetscReal k1);
  * Collective. */
 PetscErrorCode SchemePrepare(Scheme scheme, Attention attention, Field field, Tokens tokens, PetscBool *drift,
                              PetscBool *noise, PetscBool *pieces);
-/* joint.c: *table <- a Att[mu] + b G as one table, after SchemePrepare has found that these can come in pieces; NULL
- * where they are not both there, or two evaluations are as good. Not collective. */
+/* joint.c: *table <- a Att[mu] + b G, up to multiples of x, as one table, after SchemePrepare has found that these can
+ * come in pieces; NULL where they are not both there, or two evaluations are as good. Not collective. */
 PetscErrorCode SchemeJoin(Scheme scheme, Attention attention, Field field, PetscReal a, PetscReal b, Tabulation *table);
 PetscErrorCode SchemeJointDestroy(Scheme scheme);
 /* slope_i = P_{x_i} (Att[mu](x_i) dt + dW(x_i)) with dW = sqrt(dt) G, as they are at this time: the Stratonovich

@@ -1,6 +1,7 @@
 /* Attention and the noise in one table. What moves the tokens in a step, a Att[mu] + b G, is one function on the
  * sphere. Where both are sums of harmonics up to some degrees (NUMERICS.md (9.24)), so is it, and its values at few
- * points tell those at all tokens: one location of a token and d numbers in place of two locations and 2d + 1. */
+ * points tell those at all tokens, up to a multiple of x, which moves no token: one location and d - 1 numbers of a
+ * token on the sphere in place of two locations and 2d + 1. */
 #include <chorale/harmonics.h>
 
 #include "scheme/impl.h"
@@ -31,12 +32,12 @@ static PetscErrorCode Reserve(Scheme scheme, const TokensLayout *layout, PetscIn
   PetscFunctionBeginUser;
   *possible = PETSC_FALSE;
   if (layout->dim > TABULATION_DIM || layout->block != HARMONICS_BLOCK) PetscFunctionReturn(0);
-  PetscCall(TabulationGetCost(layout->dim, degree, layout->dim, tol, &cost));
+  PetscCall(TabulationGetCost(layout->dim, degree, tol, &cost));
   if (cost.bytes > BYTES || MANY * cost.points > (PetscReal)layout->count) PetscFunctionReturn(0);
   *possible = PETSC_TRUE;
   if (joint->table && joint->degree == degree) PetscFunctionReturn(0);
   PetscCall(SchemeJointDestroy(scheme));
-  PetscCall(TabulationCreate(layout->dim, degree, layout->dim, tol, &joint->table));
+  PetscCall(TabulationCreate(layout->dim, degree, tol, &joint->table));
   PetscCall(TabulationGetPoints(joint->table, &blocks, &B, &x));
   PetscCall(PetscMalloc2(blocks * layout->dim * B, &joint->values, blocks * layout->dim * B, &joint->part));
   joint->degree = degree;

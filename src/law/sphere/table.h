@@ -37,7 +37,8 @@ typedef struct {
 
 /* n <= TABLE_FUNCTIONS functions of degree at most `degree`, each off by at most tol (TABLE_EXACT or more) of the sum
  * of its modes. Cost is known before anything is allocated. A table is set from coefficients, with arguments as in
- * law/sphere/synthesis.h, or from values[blocks][n][B] at points x[blocks][d][B] of its choice, which it owns. */
+ * law/sphere/synthesis.h, or from values[blocks][n][B] at points x[blocks][d][B] of its choice, which it owns; there
+ * the functions may be odd, 1, instead of even, 0, when an angle goes on over a pole, as components along it are. */
 #define TABLE_EXACT 2e-14
 #define TABLE(Kind)                                                                                                    \
   typedef struct Table##Kind *Table##Kind;                                                                             \
@@ -46,7 +47,7 @@ typedef struct {
   PETSC_INTERN PetscErrorCode Table##Kind##Destroy(Table##Kind *);                                                     \
   PETSC_INTERN PetscErrorCode Table##Kind##Set(Table##Kind, Harmonics, const double *coefficients);                    \
   PETSC_INTERN PetscErrorCode Table##Kind##GetPoints(Table##Kind, PetscInt *blocks, PetscInt *B, const double **x);    \
-  PETSC_INTERN PetscErrorCode Table##Kind##SetValues(Table##Kind, const double *values);                               \
+  PETSC_INTERN PetscErrorCode Table##Kind##SetValues(Table##Kind, PetscInt odd, const double *values);                 \
   PETSC_INTERN PetscErrorCode Table##Kind##Evaluate(Table##Kind, PetscInt blocks, PetscInt B, const double *x,         \
                                                     double *out)
 TABLE(Circle);

@@ -134,10 +134,11 @@ PetscErrorCode TableCircleGetPoints(TableCircle table, PetscInt *blocks, PetscIn
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode TableCircleSetValues(TableCircle table, const double *values) {
+PetscErrorCode TableCircleSetValues(TableCircle table, PetscInt odd, const double *values) {
   const PetscInt n = table->n, B = table->together;
 
   PetscFunctionBeginUser;
+  (void)odd;
   for (PetscInt first = 0; first < FACES * table->cells; first += B, values += TERMS * n * B) {
     for (PetscInt i = 0; i < n; i++) {
       double series[TERMS * HARMONICS_BLOCK], rows[TERMS * HARMONICS_BLOCK];
@@ -160,7 +161,7 @@ PetscErrorCode TableCircleSet(TableCircle table, Harmonics harmonics, const doub
   for (PetscInt b = 0; b < TERMS * FACES * table->cells / B; b++)
     PetscCall(HarmonicsSynthesize(harmonics, B, table->nodes + 2 * b * B, table->n, coefficients,
                                   table->values + table->n * b * B));
-  PetscCall(TableCircleSetValues(table, table->values));
+  PetscCall(TableCircleSetValues(table, 0, table->values));
   PetscFunctionReturn(0);
 }
 

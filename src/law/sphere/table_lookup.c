@@ -6,12 +6,11 @@
 #include "base/vmath.h"
 #include "law/sphere/table_sphere.h"
 
-/* A register holds the functions at one grid point or at two neighbours, of which the first is in an even column, so
- * that no register lies across two cache lines: TOGETHER of them. */
-#define TOGETHER (LANES > TABLE_FUNCTIONS ? 2 : 1)
-#define WIDE     (TOGETHER * TABLE_FUNCTIONS)
+/* A register holds the functions, two or four of them, at neighbouring grid points, the first in a column whose number
+ * is a multiple of theirs, so that no register lies across two cache lines. */
+#define WIDE (LANES > TABLE_FUNCTIONS ? 8 : TABLE_FUNCTIONS)
 typedef double Wide __attribute__((vector_size(8 * WIDE), aligned(8), may_alias));
-#define MOST 14 /* numbers of a window */
+#define MOST 8 /* registers of a row that are worked on together */
 
 /* The cell along one angle, and where in it; of an angle that is not finite any cell, and NaN. */
 static inline uint32_t Cell(double angle, double most, double *where) {
@@ -30,7 +29,7 @@ static void Locate(const TableSphere table, PetscInt B, const double *restrict x
   double *restrict theta = table->s + offset, *restrict phi = table->t + offset;
   uint32_t *restrict row = table->row + offset, *restrict column = table->column + offset,
                      *restrict key = table->key + offset;
-  const uint32_t tiles = (uint32_t)(table->M / TABLE_TILE + 1);
+  const uint32_t tiles = (uint32_t)(table->M / TABLE_TILE + 1), together = (uint32_t)(WIDE / table->functions);
 
 #pragma omp simd
   for (PetscInt i = 0; i < B; i++) theta[i] = sqrt(x[i] * x[i] + y[i] * y[i]);
@@ -45,7 +44,7 @@ static void Locate(const TableSphere table, PetscInt B, const double *restrict x
   for (PetscInt i = 0; i < B; i++) {
     row[i] = Cell(theta[i], half, &theta[i]);
     column[i] = Cell(phi[i], most, &phi[i]);
-    key[i] = (row[i] / TABLE_TILE * tiles + column[i] / TABLE_TILE) * 2 + column[i] % 2;
+    key[i] = (row[i] / TABLE_TILE * tiles + column[i] / TABLE_TILE) * TABLE_SHIFTS + column[i] % together;
   }
 }
 
@@ -111,21 +110,22 @@ INLINE double Tap(const Taps *taps, PetscInt width, PetscInt k) {
 }
 
 /* For the register that begins with number k. */
-INLINE Wide Weight(const Taps *taps, PetscInt width, PetscInt k) {
-  const double a = Tap(taps, width, k);
+INLINE Wide Weight(const Taps *taps, PetscInt width, PetscInt functions, PetscInt k) {
+#define LANE(l) Tap(taps, width, k + l / functions)
 #if LANES > TABLE_FUNCTIONS
-  const double b = Tap(taps, width, k + 1);
-  return (Wide){a, a, a, a, b, b, b, b};
+  return (Wide){LANE(0), LANE(1), LANE(2), LANE(3), LANE(4), LANE(5), LANE(6), LANE(7)};
 #else
-  return (Wide){a, a, a, a};
+  return (Wide){LANE(0), LANE(1), LANE(2), LANE(3)};
 #endif
+#undef LANE
 }
 
 /* The functions at a token: its stencil, which begins `shift` columns behind the grid's, in as many parts as let the
  * weights of one stay in registers. */
-INLINE void Stencil(PetscInt width, PetscInt shift, const double *grid, PetscInt pitch, const Taps *along,
-                    const Taps *around, double *out) {
-  const PetscInt vectors = (width + shift + TOGETHER - 1) / TOGETHER, part = TOGETHER > 1 ? vectors : vectors / 2;
+INLINE Wide Stencil(PetscInt width, PetscInt functions, PetscInt shift, const double *grid, PetscInt pitch,
+                    const Taps *along, const Taps *around) {
+  const PetscInt together = WIDE / functions, vectors = (width + shift + together - 1) / together;
+  const PetscInt part = vectors > MOST ? vectors / 2 : vectors;
   double w[2 * TABLE_HALF];
   Wide even = {0}, odd = {0};
 
@@ -134,9 +134,9 @@ INLINE void Stencil(PetscInt width, PetscInt shift, const double *grid, PetscInt
 #pragma GCC unroll 2
   for (PetscInt first = 0; first < vectors; first += part) {
     const double *g = grid + WIDE * first;
-    Wide weight[MOST / 2 + 1];
+    Wide weight[MOST];
 #pragma GCC unroll 8
-    for (PetscInt j = 0; j < part; j++) weight[j] = Weight(around, width, TOGETHER * (first + j) - shift);
+    for (PetscInt j = 0; j < part; j++) weight[j] = Weight(around, width, functions, together * (first + j) - shift);
 #pragma GCC unroll 8
     for (PetscInt r = 0; r < width; r += 2, g += 2 * pitch) {
       Wide a = weight[0] * *(const Wide *)g, b = weight[0] * *(const Wide *)(g + pitch);
@@ -149,39 +149,48 @@ INLINE void Stencil(PetscInt width, PetscInt shift, const double *grid, PetscInt
       odd += w[Place(width, r + 1)] * b;
     }
   }
-  even += odd;
-#if LANES > TABLE_FUNCTIONS
-  QuadStore(out, ((Quad){even[0], even[1], even[2], even[3]} + (Quad){even[4], even[5], even[6], even[7]}));
-#else
-  QuadStore(out, even);
-#endif
+  return even + odd;
 }
 
-/* Tokens of a chunk, in this order, whose columns are even, or odd for shift = 1; returns the first that is not. */
-INLINE PetscInt Run(const TableSphere table, PetscInt width, PetscInt terms, PetscInt shift, PetscInt k, PetscInt count,
-                    PetscInt B, double *out) {
-  const PetscInt pitch = TABLE_FUNCTIONS * table->columns, n = table->n;
+/* Tokens of a chunk, in this order, whose columns have this remainder; returns the first that has not. */
+INLINE PetscInt Run(const TableSphere table, const TableWindow window, PetscInt functions, PetscInt shift, PetscInt k,
+                    PetscInt count, PetscInt B, double *out) {
+  const PetscInt pitch = functions * table->columns, n = table->n, together = WIDE / functions;
 
   for (; k < count; k++) {
-    const uint32_t i = table->order[k], column = table->column[i];
-    const double *grid = table->data + table->row[i] * pitch + ((PetscInt)column - shift) * TABLE_FUNCTIONS;
-    double *place = out + i / HARMONICS_BLOCK * (size_t)(n * B) + i % HARMONICS_BLOCK, values[TABLE_FUNCTIONS];
+    const uint32_t i = table->order[k];
+    const PetscInt column = (PetscInt)table->column[i];
+    const double *grid = table->data + table->row[i] * pitch + (column - shift) * functions;
+    double *place = out + i / HARMONICS_BLOCK * (size_t)(n * B) + i % HARMONICS_BLOCK;
 
-    if (TOGETHER > 1 && (PetscInt)(column % 2) != shift) break;
-    const Taps along = Window(terms, table->polynomials, table->s[i]),
-               around = Window(terms, table->polynomials, table->t[i]);
-    Stencil(width, shift, grid, pitch, &along, &around, values);
-    for (PetscInt c = 0; c < n; c++) place[c * B] = values[c];
+    if (column % together != shift) break;
+    const Taps along = Window(window.terms, table->polynomials, table->s[i]),
+               around = Window(window.terms, table->polynomials, table->t[i]);
+    const Wide sum = Stencil(window.width, functions, shift, grid, pitch, &along, &around);
+#if LANES > TABLE_FUNCTIONS
+    const Quad values = (Quad){sum[0], sum[1], sum[2], sum[3]} + (Quad){sum[4], sum[5], sum[6], sum[7]};
+#else
+    const Quad values = sum;
+#endif
+    place[0] = values[0] + (functions == 2 ? values[2] : 0);
+    if (n > 1) place[B] = values[1] + (functions == 2 ? values[3] : 0);
+    if (functions > 2) place[2 * B] = values[2];
+    if (n > 3) place[3 * B] = values[3];
   }
   return k;
 }
 
-INLINE void Chunk(const TableSphere table, PetscInt width, PetscInt terms, PetscInt count, PetscInt B, double *out) {
+INLINE void Chunk(const TableSphere table, PetscInt width, PetscInt terms, PetscInt functions, PetscInt count,
+                  PetscInt B, double *out) {
+  const TableWindow window = {.width = width, .terms = terms};
+  const PetscInt together = WIDE / functions;
   PetscInt k = 0;
 
   while (k < count) {
-    k = Run(table, width, terms, 0, k, count, B, out);
-    if (TOGETHER > 1) k = Run(table, width, terms, 1, k, count, B, out);
+    k = Run(table, window, functions, 0, k, count, B, out);
+    if (together > 1) k = Run(table, window, functions, 1, k, count, B, out);
+    if (together > 2) k = Run(table, window, functions, 2, k, count, B, out);
+    if (together > 2) k = Run(table, window, functions, 3, k, count, B, out);
   }
 }
 
@@ -192,15 +201,24 @@ PetscErrorCode TableSphereEvaluate(TableSphere table, PetscInt blocks, PetscInt 
 
     for (PetscInt b = 0; b < part; b++) Locate(table, B, x + 3 * b * B, b * B);
     Sort(table, (uint32_t)(part * B));
-    switch (table->window->width) { /* as in table_window.c */
-    case 10:
-      Chunk(table, 10, 16, part * B, B, out);
+    switch (10 * table->window->width + table->functions) { /* as in table_window.c */
+    case 102:
+      Chunk(table, 10, 16, 2, part * B, B, out);
       break;
-    case 12:
-      Chunk(table, 12, 18, part * B, B, out);
+    case 104:
+      Chunk(table, 10, 16, 4, part * B, B, out);
+      break;
+    case 122:
+      Chunk(table, 12, 18, 2, part * B, B, out);
+      break;
+    case 124:
+      Chunk(table, 12, 18, 4, part * B, B, out);
+      break;
+    case 142:
+      Chunk(table, 14, 20, 2, part * B, B, out);
       break;
     default:
-      Chunk(table, 14, 20, part * B, B, out);
+      Chunk(table, 14, 20, 4, part * B, B, out);
     }
     blocks -= part;
     x += part * 3 * B;

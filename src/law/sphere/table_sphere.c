@@ -37,15 +37,19 @@ static PetscInt PartPoints(PetscInt degree) {
   return ((2 * degree + 1 + Parts(degree)) / Parts(degree) + 7) / 8 * 8;
 }
 
+static PetscInt Functions(PetscInt n) {
+  return n <= 2 ? 2 : TABLE_FUNCTIONS;
+}
+
 TableCost TableSphereCost(PetscInt degree, PetscInt n, PetscReal tol) {
   const TableWindow *window = TableWindowFind(tol);
   const PetscReal width = (PetscReal)window->width, rings = degree + 1.0, orders = 2.0 * degree + 1;
-  const PetscReal around = (PetscReal)Around(window, degree), rows = around / 2 + width, columns = around + width + 2;
+  const PetscReal around = (PetscReal)Around(window, degree), rows = around / 2 + width, columns = around + width + 4;
   const PetscReal pairs = 0.5 * rings * (degree + 2.0), ring = (PetscReal)(Parts(degree) * PartPoints(degree));
-  return (TableCost){.token = 2 * TABLE_FUNCTIONS * width * (width + 2) + 4.0 * TABLE_HALF * window->terms + 80,
+  return (TableCost){.token = 2 * Functions(n) * width * (width + 2) + 4.0 * TABLE_HALF * window->terms + 80,
                      .set = 2 * n * rows * (orders * columns + 2 * pairs),
                      .values = 2 * n * orders * (rows * (columns + rings) + rings * ring),
-                     .bytes = sizeof(double) * (rows * columns * (n + TABLE_FUNCTIONS) + pairs * rows +
+                     .bytes = sizeof(double) * (rows * columns * (n + Functions(n)) + pairs * rows +
                                                 orders * (columns + n * rows) + 4.0 * TABLE_CHUNK),
                      .points = rings * ring};
 }
@@ -136,15 +140,16 @@ PetscErrorCode TableSphereCreate(PetscInt degree, PetscInt n, PetscReal tol, Tab
   table->window = TableWindowFind(tol);
   table->n = n;
   table->degree = degree;
+  table->functions = Functions(n);
   table->M = Around(table->window, degree);
   table->rows = table->M / 2 + table->window->width;
   table->columns =
       table->M + table->window->width + 2; /* even, and one more for a stencil that begins at an even one */
-  table->bins = 2 * (table->M / 2 / TABLE_TILE + 1) * (table->M / TABLE_TILE + 1);
+  table->bins = TABLE_SHIFTS * (table->M / 2 / TABLE_TILE + 1) * (table->M / TABLE_TILE + 1);
   length = table->rows * table->columns;
   PetscCall(PetscMalloc3(orders * table->columns, &table->phi, n * orders * table->rows, &table->orders, n * length,
                          &table->planes));
-  PetscCall(PetscCalloc1(TABLE_TERMS * TABLE_HALF + length * TABLE_FUNCTIONS + TABLE_LINE, &table->room));
+  PetscCall(PetscCalloc1(TABLE_TERMS * TABLE_HALF + length * table->functions + TABLE_LINE, &table->room));
   table->polynomials = TableBegin(table->room);
   table->data = table->polynomials + TABLE_TERMS * TABLE_HALF;
   PetscCall(PetscMalloc7(table->bins, &table->begin, TABLE_CHUNK, &table->order, TABLE_CHUNK, &table->key, TABLE_CHUNK,
@@ -179,7 +184,7 @@ static PetscErrorCode Finish(TableSphere table) {
                       table->orders + i * orders * table->rows, table->rows, table->planes + i * points,
                       table->columns));
   for (PetscInt p = 0; p < points; p++) {
-    double *at = table->data + TABLE_FUNCTIONS * p;
+    double *at = table->data + table->functions * p;
     for (PetscInt i = 0; i < table->n; i++) at[i] = table->planes[i * points + p];
   }
   PetscFunctionReturn(0);
@@ -263,7 +268,7 @@ PetscErrorCode TableSphereGetPoints(TableSphere table, PetscInt *blocks, PetscIn
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode TableSphereSetValues(TableSphere table, const double *values) {
+PetscErrorCode TableSphereSetValues(TableSphere table, PetscInt odd, const double *values) {
   const PetscInt n = table->n, rings = table->rings, B = table->B, around = table->parts * B, rows = table->rows,
                  orders = 2 * table->degree + 1;
   double *modes = table->ring, *by_ring = modes + orders * rings;
@@ -275,8 +280,8 @@ PetscErrorCode TableSphereSetValues(TableSphere table, const double *values) {
     PetscCall(Product("N", rings, orders, around, by_ring, rings, table->modes, around, modes, rings));
     for (PetscInt m = 0; m <= table->degree; m++) {
       const PetscInt order = m ? 2 * m - 1 : 0;
-      PetscCall(Product("N", rows, m ? 2 : 1, rings, table->upright + m % 2 * rings * rows, rows, modes + order * rings,
-                        rings, table->orders + (f * orders + order) * rows, rows));
+      PetscCall(Product("N", rows, m ? 2 : 1, rings, table->upright + (m + odd) % 2 * rings * rows, rows,
+                        modes + order * rings, rings, table->orders + (f * orders + order) * rows, rows));
     }
   }
   PetscCall(Finish(table));

@@ -6,18 +6,20 @@
 #include "law/sphere/table.h"
 #include "law/sphere/table_window.h"
 
-#define TABLE_TILE  16 /* cells of a tile in each direction */
-#define TABLE_CHUNK (SYNTHESIS_BLOCKS * HARMONICS_BLOCK)
+#define TABLE_TILE   16 /* cells of a tile in each direction */
+#define TABLE_SHIFTS 4  /* grid points of a register, at most */
+#define TABLE_CHUNK  (SYNTHESIS_BLOCKS * HARMONICS_BLOCK)
 
 struct TableSphere {
   const TableWindow *window;
   PetscInt n, degree;        /* functions */
+  PetscInt functions;        /* two or four, with n of them in use */
   PetscInt M, rows, columns; /* cells around; grid with all stencils */
   double *theta;             /* [pairs (m,l)][rows]: g of the functions of theta; NULL until coefficients come */
   double *phi;               /* [2 degree + 1][columns]: of 1, cos 1, sin 1, cos 2, .. */
   double *orders;            /* [n][2 degree + 1][rows] */
   double *planes;            /* [n][rows][columns] */
-  double *data;              /* [rows][columns][TABLE_FUNCTIONS] */
+  double *data;              /* [rows][columns][functions] */
   double *polynomials;       /* [terms][TABLE_HALF] */
   double *room;              /* where these two were allocated */
   /* Values: on rings at (i + 1/2) pi/rings, i < rings, of `parts` blocks of B points; NULL until asked for. */

@@ -1,6 +1,7 @@
-/* Functions on the circle or on the sphere in three dimensions that are sums of harmonics up to a degree, from their
- * values at few points and at very many tokens: the tables of law/sphere/synthesis.h without coefficients. Several
- * fields that add up to one become one table so. No MPI; values at a token depend on the token and the values alone. */
+/* Vector fields on the circle or on the sphere in three dimensions that are sums of harmonics up to a degree, from
+ * their values at few points and at very many tokens: the tables of law/sphere/synthesis.h without coefficients.
+ * Several fields that add up to one become one table so. On the sphere the parts along both angles are kept, two
+ * numbers in place of three. No MPI; values at a token depend on the token and the values alone. */
 #ifndef CHORALE_LAW_SPHERE_TABULATION_H
 #define CHORALE_LAW_SPHERE_TABULATION_H
 
@@ -8,22 +9,22 @@
 
 typedef struct _p_Tabulation *Tabulation;
 
-#define TABULATION_DIM       3 /* d at most */
-#define TABULATION_FUNCTIONS 4 /* n at most */
+#define TABULATION_DIM 3 /* d at most */
 
 typedef struct {
   PetscReal points;            /* at which values are wanted */
   PetscReal token, set, bytes; /* flops per token and to make the table from them, its memory */
 } TabulationCost;
-PetscErrorCode TabulationGetCost(PetscInt dim, PetscInt degree, PetscInt n, PetscReal tol, TabulationCost *cost);
-/* n functions, each off by at most tol, 2e-14 or more, of the sum of the sizes of its harmonics. */
-PetscErrorCode TabulationCreate(PetscInt dim, PetscInt degree, PetscInt n, PetscReal tol, Tabulation *tabulation);
+PetscErrorCode TabulationGetCost(PetscInt dim, PetscInt degree, PetscReal tol, TabulationCost *cost);
+/* Each component is off by at most tol, 2e-14 or more, of the sum of the sizes of the harmonics. */
+PetscErrorCode TabulationCreate(PetscInt dim, PetscInt degree, PetscReal tol, Tabulation *tabulation);
 PetscErrorCode TabulationDestroy(Tabulation *tabulation);
 /* x[blocks][d][B], blocks as in harmonics.h; owned by the object. */
 PetscErrorCode TabulationGetPoints(Tabulation tabulation, PetscInt *blocks, PetscInt *B, const double **x);
-/* values[blocks][n][B] there. */
+/* values[blocks][d][B] there. */
 PetscErrorCode TabulationSet(Tabulation tabulation, const double *values);
-/* x[blocks][d][B] to out[blocks][n][B], as SynthesisEvaluate. */
+/* At x[blocks][d][B], as SynthesisEvaluate, the field up to a multiple of x: out[blocks][d][B], whose part across x is
+ * that of the field. */
 PetscErrorCode TabulationEvaluate(Tabulation tabulation, PetscInt blocks, PetscInt B, const double *x, double *out);
 
 #endif

@@ -7,7 +7,8 @@
 #include "attention/impl.h"
 #include "law/sphere/tabulation.h"
 
-/* The largest |Z (Att - exact)| over all tokens, with Att from its values at the points of a table of this degree. */
+/* The largest |Z (Att - exact)| across x over all tokens, with Att from its values at the points of a table of this
+ * degree. */
 static double Error(const Cloud *cloud, Tokens tokens, Attention a, const char *type, PetscInt degree) {
   const PetscInt d = cloud->d, block = a->layout.block;
   PetscInt blocks, B;
@@ -16,7 +17,7 @@ static double Error(const Cloud *cloud, Tokens tokens, Attention a, const char *
   Tabulation table;
   Vec v;
 
-  OK(TabulationCreate(d, degree, d, 2e-14, &table));
+  OK(TabulationCreate(d, degree, 2e-14, &table));
   OK(TabulationGetPoints(table, &blocks, &B, &x));
   values = malloc(sizeof(double) * (size_t)(blocks * d * B));
   out = malloc(sizeof(double) * (size_t)(block * d));
@@ -33,7 +34,12 @@ static double Error(const Cloud *cloud, Tokens tokens, Attention a, const char *
       AddField(cloud, type, a->beta, a->value, NULL, i, exact);
       for (PetscInt j = 0; j < cloud->N; j++) z += cloud->w[j] * expl(a->exponent * (CloudCosine(cloud, i, j) - 1));
       if (!strcmp(type, "usa")) z = expl(-a->exponent);
-      for (PetscInt c = 0; c < d; c++) worst = fmax(worst, (double)(z * fabsl(out[c * block + t] - exact[c])));
+      long double along = 0;
+      for (PetscInt c = 0; c < d; c++) {
+        exact[c] -= out[c * block + t];
+        along += exact[c] * cloud->x[i * d + c];
+      }
+      for (PetscInt c = 0; c < d; c++) worst = fmax(worst, (double)(z * fabsl(exact[c] - along * cloud->x[i * d + c])));
     }
   }
   OK(VecRestoreArrayRead(v, &x));
