@@ -35,6 +35,7 @@ typedef struct {
 typedef struct {
   Tabulation table; /* NULL until there is one */
   PetscInt degree;
+  PetscReal tol;
   double *values, *part; /* [blocks][d][B] of its points: the sum of the fields, and one of them */
 } SchemeJoint;
 

@@ -35,12 +35,13 @@ static PetscErrorCode Reserve(Scheme scheme, const TokensLayout *layout, PetscIn
   PetscCall(TabulationGetCost(layout->dim, degree, tol, &cost));
   if (cost.bytes > BYTES || MANY * cost.points > (PetscReal)layout->count) PetscFunctionReturn(0);
   *possible = PETSC_TRUE;
-  if (joint->table && joint->degree == degree) PetscFunctionReturn(0);
+  if (joint->table && joint->degree == degree && joint->tol == tol) PetscFunctionReturn(0);
   PetscCall(SchemeJointDestroy(scheme));
   PetscCall(TabulationCreate(layout->dim, degree, tol, &joint->table));
   PetscCall(TabulationGetPoints(joint->table, &blocks, &B, &x));
   PetscCall(PetscMalloc2(blocks * layout->dim * B, &joint->values, blocks * layout->dim * B, &joint->part));
   joint->degree = degree;
+  joint->tol = tol;
   PetscFunctionReturn(0);
 }
 
