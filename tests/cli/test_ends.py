@@ -9,7 +9,18 @@ import subprocess
 
 import h5py
 import pytest
-from run import TIMEOUT, chorale, datasets, options, prepared, running, same_bits, spoken
+from run import (
+    CHORALE,
+    TIMEOUT,
+    chorale,
+    datasets,
+    options,
+    prepared,
+    running,
+    same_bits,
+    spoken,
+    started,
+)
 
 RUN = dict(
     tokens_count=64,
@@ -96,7 +107,8 @@ QUICK_SIGNALS = [("SIGINT", 1), ("SIGTERM", 1), ("SIGUSR2", 2)]
 def test_every_signal_that_can_be_caught_leaves_a_checkpoint(folder, whole, name, ranks):
     number = int(getattr(signal, name))
     hook = f"checkpoint 1 {ranks - 1} signal={number}"
-    done = chorale(WORDS + ["-checkpoint_every", "4"], ranks, cwd=folder, hook=hook, check=False)
+    words = WORDS + ["-checkpoint_every", "4"]
+    done = started(words, ranks, folder, TIMEOUT, hook, CHORALE)
     assert done.returncode == 85, done
     (line,) = spoken(done)
     assert f"stopped (signal {number})" in line, line

@@ -49,8 +49,9 @@ def chorale(
 ):
     """Runs it to its end; returns the completed process."""
     done = None
-    if ranks == 1 and program == CHORALE and not variables:
-        done = forked.run([CHORALE, *map(str, arguments)], cwd, timeout, hook or "")
+    lost = ranks > 1 and re.search(r" (kill|patience=)", hook or "")  # mpirun ends the other ranks
+    if program == CHORALE and not variables and not lost:
+        done = forked.run([CHORALE, *map(str, arguments)], ranks, cwd, timeout, hook or "")
     if not done:
         done = started(arguments, ranks, cwd, timeout, hook, program, **variables)
     if check and done.returncode:
