@@ -62,8 +62,8 @@ def exact(r, depth):
 
 
 SHORT = dict(tokens_count=1, attention_type="none", noise_degree=2, layers_horizon=1e-3)
-# d, L: realizations of the full tier, for 4 standard errors of 1.4%; 6 times those of the quick
-MANY = {(2, 4): 26000, (2, 16): 12000, (3, 4): 16000, (3, 16): 8000}
+# d, L: realizations of the full tier, 6 times those of the quick; 4 standard errors are 1.2 to 1.4%
+MANY = {(2, 4): 26000, (2, 16): 12000, (3, 4): 16000, (3, 16): 12000}
 short = pytest.mark.parametrize("dim, depth", MANY)
 
 
