@@ -121,7 +121,7 @@ static Splitter Between(Splitter a, Splitter b, PetscReal share) {
 /* sent[size]: how many of this rank's sorted atoms go to each rank, so that all get about the same number. */
 static PetscErrorCode Split(MPI_Comm comm, PetscMPIInt size, PetscInt64 n, const Atom *atoms, PetscMPIInt *sent) {
   PetscInt64 first = 0, total, begin = 0, *before;
-  PetscMPIInt count, i = 0; /* before name i lie no more than wanted */
+  PetscMPIInt count = 0, i = 0; /* before name i lie no more than wanted */
   Splitter *names;
 
   PetscFunctionBeginUser;
