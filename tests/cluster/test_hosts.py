@@ -1,16 +1,21 @@
 """chorale on several hosts, which namespaces of this machine are: the bits are those of one rank,
-and what hosts do not have in common is told before a run begins. Needs root; skipped elsewhere."""
+also over a slow link and with clocks that differ, and what hosts do not have in common is told
+before a run begins. Needs root; skipped elsewhere."""
 
+import calendar
 import contextlib
 import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
-from hosts import lacking
+import slow_link
+from hosts import lacking, lacking_clock
 from run import chorale, datasets, options, same_bits, spoken, wait_until
 from studies import KERNEL, RUNS, STUDIES
 
@@ -41,8 +46,22 @@ def words(name, inputs):
     return [study, *options(**keys)]
 
 
+DELAY, RATE = 0.02, 50e6 / 8  # seconds, bytes per second
+PLACES = {"": ((1, 2), (2, 1), (3, 1)), "slow": ((2, 1),)}  # hosts and ranks of each
+
+
+def make_slow(hosts):
+    """The way to the second host."""
+    if not os.path.exists(slow_link.DEVICE):
+        pytest.skip(f"no {slow_link.DEVICE} here, which the slow link is made of")
+    hosts.slow_down(hosts.all[1], DELAY, RATE)
+
+
+@pytest.mark.parametrize("link", PLACES)
 @pytest.mark.parametrize("name", (*STUDIES, "kernel", "merge"))
-def test_bits_are_the_same_on_any_number_of_hosts(hosts, tmp_path_factory, name, monkeypatch):
+def test_bits_are_the_same_on_any_hosts(hosts, tmp_path_factory, name, link, monkeypatch):
+    if link:
+        make_slow(hosts)
     inputs = tmp_path_factory.mktemp("inputs")
     seeds = [inputs / f"{seed}.h5" for seed in (1, 2)]
     for seed, path in enumerate(seeds):
@@ -57,7 +76,7 @@ def test_bits_are_the_same_on_any_number_of_hosts(hosts, tmp_path_factory, name,
 
     alone = here(chorale, line)
     assert alone, line
-    for count, ranks in ((1, 2), (2, 1), (3, 1)):
+    for count, ranks in PLACES[link]:
         differing = same_bits(alone, here(hosts.chorale, *line, hosts=count, ranks=ranks))
         assert not differing, (count, differing)
 
@@ -132,14 +151,112 @@ def test_a_host_with_other_instructions_is_told(hosts, folder):
     assert not spoken(hosts.chorale(*words, "-output_overwrite"))
 
 
-@pytest.mark.parametrize("rank", (0, 1))
-def test_clocks_of_hosts_may_differ(hosts, rank):
-    """By an hour, twice the time that the run is given."""
-    keys = dict(RUN, checkpoint_walltime=1800, checkpoint_every=2, output_every=2)
+def clock(host, name="CLOCK_REALTIME"):
+    program = f"import time; print(time.clock_gettime(time.{name}))"
+    return float(host.run("/usr/bin/python3", "-c", program))
+
+
+CLOCKS = {  # what differs, and by how many seconds
+    "ahead": ("CLOCK_REALTIME", 3600),
+    "behind": ("CLOCK_REALTIME", -3600),
+    "up longer": ("CLOCK_MONOTONIC", 864000),
+}
+
+
+def set_clock(host, name, seconds):
+    """And sees that it is so, to half an hour."""
+    if reason := lacking_clock(name):
+        pytest.skip(reason)
+    before = clock(host, name)
+    host.set_clock(name, seconds)
+    assert abs(clock(host, name) - before - seconds) < 1800
+
+
+@pytest.mark.parametrize("which", (0, 1))
+@pytest.mark.parametrize("clocks", CLOCKS)
+def test_clocks_of_hosts_may_differ(hosts, clocks, which):
+    """The limits are half an hour. A results file has the date of the first host."""
+    set_clock(hosts.all[which], *CLOCKS[clocks])
+    limits = dict(checkpoint_walltime=1800, checkpoint_patience=1800, checkpoint_every=2)
+    keys = dict(RUN, **limits, output_every=2, progress=1e-6)
     chorale(["simulate", *options(**keys, output_file="alone.h5")])
-    hook = f"setup 1 {rank} clock=3600"
+    begun = clock(hosts.all[0])
     words = ["simulate", *options(**keys, output_file="run.h5")]
-    hosts.chorale(*words, hosts=2, program=os.environ["CHORALE_HOOKED"], CHORALE_HOOK=hook)
+    done = hosts.chorale(*words, hosts=2)
+    assert not same_bits(datasets("alone.h5"), datasets("run.h5"))
+    with h5py.File("run.h5") as file:
+        date = file["provenance"].attrs["date"].decode()
+    date = calendar.timegm(time.strptime(date, "%Y-%m-%dT%H:%M:%SZ"))
+    assert int(begun) <= date <= clock(hosts.all[0])
+    left = re.findall(r", ([\d.e+]+)/s, ETA (.*)$", done.stderr, re.MULTILINE)
+    assert left and all(
+        re.fullmatch(r"\d+\.\d s|[0-2]?\d:\d\d", eta) for _, eta in left
+    ), done.stderr
+    assert re.search(
+        r"^simulate.*: 6 of 6 in (\d+\.\d s|[0-2]?\d:\d\d)$", done.stderr, re.MULTILINE
+    )
+
+
+ANSWER = """
+import socket
+with socket.create_server(("", 5000)) as server:
+    print("ready", flush=True)
+    connection, _ = server.accept()
+    with connection:
+        while connection.recv(65536):
+            pass
+        connection.sendall(b".")
+"""
+ASK = """
+import socket, sys, time
+with socket.create_connection((sys.argv[1], 5000)) as connection:
+    start = time.monotonic()
+    connection.sendall(bytes(int(sys.argv[2])))
+    connection.shutdown(socket.SHUT_WR)
+    connection.recv(1)
+    print(time.monotonic() - start)
+"""
+
+
+@pytest.mark.parametrize("size", (1, 10**6))
+def test_the_slow_link_is_slow(hosts, size):
+    make_slow(hosts)
+    near, far = hosts.all[:2]
+    answer = far.words("/usr/bin/python3", "-c", ANSWER)
+    with subprocess.Popen(answer, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout.readline() == "ready\n"
+        seconds = float(near.run("/usr/bin/python3", "-c", ASK, far.address, size))
+    assert seconds >= 2 * DELAY + size / RATE
+
+
+def lines(path):
+    return np.loadtxt(path, ndmin=1)
+
+
+def test_a_checkpoint_over_a_slow_link_is_in_time(hosts):
+    """Its 4000 steps take 80 s at least, so that its time is over in the middle. Of a checkpoint
+    and what belongs to it, more than a hundred messages that wait for each other, each has its
+    share in that time, unless the machine stands still."""
+    make_slow(hosts)
+    limit = 60
+    keys = dict(RUN, layers_depth=4000, output_every=1000)
+    chorale(["simulate", *options(**keys, output_file="alone.h5")])
+    hook = "setup 1 0 time=begun; -1 -1 0 time=steps; checkpoint -1 0 time=written"
+    words = ["simulate", *options(**keys, checkpoint_walltime=limit, output_file="run.h5")]
+    how = dict(program=os.environ["CHORALE_HOOKED"], CHORALE_HOOK=hook, check=False)
+    done = hosts.chorale(*words, hosts=2, **how)
+    assert done.returncode == 85 and f"wall time of {limit} s" in done.stderr, done
+    begun, steps, written = map(lines, ("begun", "steps", "written"))
+    assert len(written) == 2 and len(steps) * DELAY < limit, (steps, written)
+    marks = np.sort(np.concatenate((begun, steps, written)))
+    took, first = np.diff(marks), marks.tolist().index(written[0])
+    longest = max(np.delete(took[:-2], (first - 1, first)))
+    if sum(took[-2:]) > 2 * (longest + took[first - 1]):
+        pytest.skip("the machine stood still in the last step")
+    if 4 * (longest + took[first - 1] + took[first]) > limit:
+        pytest.skip("a checkpoint takes a quarter of the time here")
+    assert written[1] - begun < limit
+    chorale([*words, "-checkpoint_resume", "-checkpoint_walltime", 0])
     assert not same_bits(datasets("alone.h5"), datasets("run.h5"))
 
 

@@ -5,6 +5,7 @@ Slurm; skipped elsewhere."""
 import os
 
 import pytest
+from hosts import lacking_clock
 from run import chorale, datasets, options, same_bits, spoken, wait_until
 
 pytestmark = pytest.mark.full
@@ -104,13 +105,17 @@ def test_a_link_that_goes_down_in_a_job(nodes, hosts, whole):
     assert LOST in log() and "goes on from" in log(), log()
 
 
-@pytest.mark.parametrize("loss", ("link", "processes"))
+@pytest.mark.parametrize("loss", ("link", "link with another clock", "processes"))
 def test_a_loss_ends_a_run_of_mpirun(hosts, folder, whole, loss):
+    if "clock" in loss:
+        if reason := lacking_clock("CLOCK_MONOTONIC"):
+            pytest.skip(reason)
+        hosts.all[0].set_clock("CLOCK_MONOTONIC", 864000)
     words = ["simulate", *options(**RUN)]
     with hosts.running(*words, hosts=2, hook=HELD) as run:
         for rank in (0, 1):
             run.wait_until_held("go", rank)
-        if loss == "link":
+        if loss != "processes":
             hosts.cut(hosts.all[1])
         else:
             hosts.all[1].lose()

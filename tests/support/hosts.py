@@ -5,18 +5,21 @@ and with the last process of a namespace its interfaces are gone."""
 
 import contextlib
 import ctypes
+import glob
 import os
 import shlex
 import shutil
 import signal
 import subprocess
 
+import slow_link
 from run import CHORALE, TIMEOUT, Running, children, wait_until
 
 NETWORK = "10.77.0"
 SPACES = ("--net", "--uts", "--mount", "--pid")
 PROGRAMS = ("ip", "nsenter", "unshare", "mount")
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+FAKETIME = "/usr/lib/*/faketime/libfaketime.so.1"
 
 
 def lacking():
@@ -30,6 +33,13 @@ def lacking():
     words = ["unshare", *SPACES, "--fork", "--kill-child", "--mount-proc", "sh", "-c", trial]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=TIMEOUT)
     return f"no namespaces here: {done.stderr.strip()}" if done.returncode else ""
+
+
+def lacking_clock(name):
+    """Why a host cannot have such a clock of its own (Host.set_clock); empty where it can."""
+    if name == "CLOCK_MONOTONIC":
+        return "" if os.path.exists("/proc/self/ns/time") else "no namespaces of time here"
+    return "" if glob.glob(FAKETIME) else "libfaketime not installed (tools/install-deps all)"
 
 
 def _die_with_parent():
@@ -46,14 +56,15 @@ def _there(directory, words):
 
 
 class Host:
-    """A place where programs run: hosts.head, or one of hosts.all."""
+    """A place where programs run: hosts.head, or one of hosts.all, which are entered from there."""
 
-    def __init__(self, name, address, entry):
-        self.name, self.address, self.entry = name, address, entry
+    def __init__(self, name, address, entry, head=None):
+        self.name, self.address, self.entry, self.head = name, address, entry, head
 
     def words(self, *words, cwd=None):
         """The command line that runs these words here."""
-        return [*self.entry, *_there(cwd or os.getcwd(), words)]
+        outer = self.head.entry if self.head else []
+        return [*outer, *self.entry, *_there(cwd or os.getcwd(), words)]
 
     def run(self, *words, check=True, **how):
         done = subprocess.run(
@@ -71,6 +82,17 @@ class Host:
         """All processes of the host are killed, as when it loses its power."""
         self.run("sh", "-c", "kill -9 -1", check=False)
 
+    def set_clock(self, name, seconds):
+        """Of what starts here from now on: CLOCK_REALTIME, the time of day, or CLOCK_MONOTONIC,
+        the time since the start of the machine, is so much later."""
+        if name == "CLOCK_MONOTONIC":
+            clocks = [f"--monotonic={seconds}", f"--boottime={seconds}"]
+            self.entry += ["unshare", "--time", *clocks, "--fork", "--kill-child"]
+        else:
+            names = {"LD_PRELOAD": glob.glob(FAKETIME)[0], "FAKETIME": f"{seconds:+}"}
+            names["FAKETIME_DONT_FAKE_MONOTONIC"] = "1"
+            self.entry += ["env", *(f"{name}={value}" for name, value in names.items())]
+
 
 class Hosts:
     """with Hosts(folder, 2) as hosts: ...; h1 and h2 are hosts.all, and hosts.head has the bridge
@@ -80,13 +102,12 @@ class Hosts:
     def __init__(self, folder, count):
         self.folder = str(folder)
         self.names = [f"h{i + 1}" for i in range(count)]
-        self.holder, self.head, self.all = None, None, []
+        self.holder, self.head, self.all, self.relays = None, None, [], []
 
     def __enter__(self):
         try:
             self._make_head()
             self.all = [self._make(i, name) for i, name in enumerate(self.names)]
-            self._write_agent()
         except BaseException:
             self.__exit__()
             raise
@@ -99,7 +120,8 @@ class Hosts:
         for pid in [*first, self.holder.pid]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.holder.wait()
+        for process in [self.holder, *self.relays]:
+            process.wait()
         wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in first), "an end")
 
     def _make_head(self):
@@ -156,30 +178,42 @@ class Hosts:
         with open(f"{tmp}.out", encoding="utf-8") as file:
             said = file.read()
         assert pid and said == "ready\n", said
-        address = f"{NETWORK}.{i + 1}"
-        join = f"""set -e
-            ip link add {name} type veth peer name eth0 netns {pid}
-            ip link set {name} master br0 up"""
-        self.head.run("sh", "-c", join)
-        host = Host(name, address, [*self.head.entry, *_enter(pid)])
-        up = f"ip link set lo up && ip addr add {address}/24 dev eth0 && ip link set eth0 up"
-        host.run("sh", "-c", up)
+        host = Host(name, f"{NETWORK}.{i + 1}", _enter(pid), self.head)
         host.pid = pid  # as the head knows it
+        self.head.run(*f"ip link add {name} type veth peer name eth0 netns {pid}".split())
+        self._plug(host)
         return host
+
+    def _plug(self, host):
+        """Its cable into the bridge."""
+        self.head.run(*f"ip link set {host.name} master br0 up".split())
+        up = f"ip link set lo up && ip addr add {host.address}/24 dev eth0 && ip link set eth0 up"
+        host.run("sh", "-c", up)
+
+    def slow_down(self, host, delay, rate):
+        """Another cable: all that goes through it is so many seconds late, and no more than so
+        many bytes pass in a second."""
+        self.head.run("ip", "link", "delete", host.name)
+        words = ["/usr/bin/python3", slow_link.__file__, host.name, host.pid, delay, rate]
+        relay = subprocess.Popen(self.head.words(*words), stdout=subprocess.PIPE, text=True)
+        self.relays.append(relay)
+        assert relay.stdout.readline() == "ready\n", "the cable has ended"
+        self._plug(host)
 
     def _write_agent(self):
         """What mpirun starts its daemons with, in the place of ssh: AGENT HOST WORDS."""
-        self.agent = f"{self.folder}/agent"
+        agent = f"{self.folder}/agent"
         cases = "\n".join(
-            f"  {host.name}) enter=({shlex.join(_enter(host.pid))}) ;;" for host in self.all
+            f"  {host.name}) enter=({shlex.join(host.entry)}) ;;" for host in self.all
         )
-        with open(self.agent, "w", encoding="ascii") as file:
+        with open(agent, "w", encoding="ascii") as file:
             file.write(
                 "#!/bin/bash\n"
                 f"case $1 in\n{cases}\n  *) exit 255 ;;\nesac\nshift\n"
                 """exec "${enter[@]}" sh -c 'cd "$0" && eval "exec $1"' "$PWD" "$*"\n"""
             )
-        os.chmod(self.agent, 0o755)
+        os.chmod(agent, 0o755)
+        return agent
 
     def cut(self, host):
         """The host's cable is out."""
@@ -190,7 +224,7 @@ class Hosts:
         places = [f"{host.name}:{ranks}" for host in self.all[:hosts]]
         launcher = ["mpirun", "-n", str(ranks * len(places)), "--host", ",".join(places)]
         settings = {
-            "plm_rsh_agent": self.agent,
+            "plm_rsh_agent": self._write_agent(),
             "btl": "tcp,self",
             "btl_tcp_if_include": f"{NETWORK}.0/24",
             "oob_tcp_if_include": f"{NETWORK}.0/24",
