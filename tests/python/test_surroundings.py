@@ -244,7 +244,7 @@ def test_help_fits_a_terminal(monkeypatch, name, wide):
     "path",
     [f"tools/{name}" for name in "quickstart test build install-deps merge".split()]
     + [f"tools/{name}" for name in "fuzz check-memory check-floors format paper view".split()]
-    + ["jobs/chain.sh", "tools/check-debian"],
+    + ["jobs/chain.sh", "tools/check-debian", "tools/check-compile"],
 )
 def test_help_of_every_program_fits_a_small_terminal(monkeypatch, path):
     monkeypatch.setenv("COLUMNS", "60")
