@@ -229,37 +229,6 @@ def test_the_slow_link_is_slow(hosts, size):
     assert seconds >= 2 * DELAY + size / RATE
 
 
-def lines(path):
-    return np.loadtxt(path, ndmin=1)
-
-
-def test_a_checkpoint_over_a_slow_link_is_in_time(hosts):
-    """Its 4000 steps take 80 s at least, so that its time is over in the middle. Of a checkpoint
-    and what belongs to it, more than a hundred messages that wait for each other, each has its
-    share in that time, unless the machine stands still."""
-    make_slow(hosts)
-    limit = 60
-    keys = dict(RUN, layers_depth=4000, output_every=1000)
-    chorale(["simulate", *options(**keys, output_file="alone.h5")])
-    hook = "setup 1 0 time=begun; -1 -1 0 time=steps; checkpoint -1 0 time=written"
-    words = ["simulate", *options(**keys, checkpoint_walltime=limit, output_file="run.h5")]
-    how = dict(program=os.environ["CHORALE_HOOKED"], CHORALE_HOOK=hook, check=False)
-    done = hosts.chorale(*words, hosts=2, **how)
-    assert done.returncode == 85 and f"wall time of {limit} s" in done.stderr, done
-    begun, steps, written = map(lines, ("begun", "steps", "written"))
-    assert len(written) == 2 and len(steps) * DELAY < limit, (steps, written)
-    marks = np.sort(np.concatenate((begun, steps, written)))
-    took, first = np.diff(marks), marks.tolist().index(written[0])
-    longest = max(np.delete(took[:-2], (first - 1, first)))
-    if sum(took[-2:]) > 2 * (longest + took[first - 1]):
-        pytest.skip("the machine stood still in the last step")
-    if 4 * (longest + took[first - 1] + took[first]) > limit:
-        pytest.skip("a checkpoint takes a quarter of the time here")
-    assert written[1] - begun < limit
-    chorale([*words, "-checkpoint_resume", "-checkpoint_walltime", 0])
-    assert not same_bits(datasets("alone.h5"), datasets("run.h5"))
-
-
 # A test that is killed with its hosts there, in one of which something runs.
 KILLED = """
 import os, sys

@@ -15,7 +15,6 @@
  *             wait=FILE          makes FILE.RANK, which holds the process number, and goes on when FILE exists
  *             await=FILE         makes FILE.RANK, too, and goes on when it has got one of a run's signals
  *             touch=FILE         makes FILE
- *             time=FILE          adds a line to FILE: the seconds of the machine's clock
  *             patience=SECONDS   waits for other ranks no longer than that from now on
  *             gather=NUMBERS     all ranks gather so many numbers of each rank on every rank (RANK -1)
  *             clock=SECONDS      lets the run's clock go on by so much; with this action anywhere it stands still else
@@ -117,11 +116,6 @@ static void Touch(const char *path, const char *text) {
   if (file < 0 || write(file, text, (size_t)length) != length || close(file)) Fail("cannot make", path);
 }
 
-static void AddTime(const char *path) {
-  FILE *file = fopen(path, "a");
-  if (!file || fprintf(file, "%.6f\n", __real_MPI_Wtime()) < 0 || fclose(file)) Fail("cannot write", path);
-}
-
 static void Mark(const char *path, int rank) {
   char mine[ARGUMENT + 16], new[ARGUMENT + 32], text[16];
 
@@ -186,8 +180,6 @@ static void Act(const Hook *hook, int rank) {
     Await(argument, rank);
   else if (!strcmp(action, "touch"))
     Touch(argument, "");
-  else if (!strcmp(action, "time"))
-    AddTime(argument);
   else if (!strcmp(action, "patience"))
     PatienceSet(atof(argument));
   else if (!strcmp(action, "gather"))
