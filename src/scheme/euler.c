@@ -113,6 +113,7 @@ const SchemeType SchemeTypeEuler = {.name = "euler",
                                     .stages = 1,
                                     .works = 2,
                                     .pieces = PETSC_TRUE,
+                                    .joins = PETSC_TRUE,
                                     .barycentre = PETSC_TRUE,
                                     .check = Check,
                                     .step = Step};

@@ -81,4 +81,5 @@ const SchemeType SchemeTypeFlow = {.name = "flow",
                                    .stages = 4,
                                    .works = 3,
                                    .inner = PETSC_TRUE,
+                                   .joins = PETSC_TRUE,
                                    .step = Step};

@@ -25,4 +25,5 @@ const SchemeType SchemeTypeHeun = {.name = "heun",
                                    .stages = 2,
                                    .works = 3,
                                    .inner = PETSC_TRUE,
+                                   .joins = PETSC_TRUE,
                                    .step = Step};

@@ -16,6 +16,7 @@ typedef struct {
   PetscInt works;          /* work vectors, at most SCHEME_WORK_MAX */
   PetscBool pieces;        /* moves tokens piece by piece where the fields allow it; else needs work vectors */
   PetscBool inner;         /* needs a second set of tokens, for its stages inside a step */
+  PetscBool joins;         /* adds both fields at the same places */
   PetscBool barycentre;    /* is right for noise at barycentres: of the Ito form */
   /* Refuses steps of size dt with noise of variance k1; NULL when the type takes any. */
   PetscErrorCode (*check)(Scheme scheme, PetscReal k1, PetscReal dt);

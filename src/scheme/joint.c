@@ -21,20 +21,46 @@ PetscErrorCode SchemeJointDestroy(Scheme scheme) {
   PetscFunctionReturn(0);
 }
 
-/* The table for fields of these degrees, or none. */
-static PetscErrorCode Reserve(Scheme scheme, const TokensLayout *layout, PetscInt degree, PetscReal tol,
-                              PetscBool *possible) {
-  SchemeJoint *joint = &scheme->joint;
+/* Of a table for attention and noise of some degree: its own degree, negative where there is none, and tolerance. */
+static PetscErrorCode Find(Attention attention, PetscInt noise, PetscInt *degree, PetscReal *tol, PetscReal *bytes) {
+  PetscInt drift;
+  TokensLayout layout;
   TabulationCost cost;
+
+  PetscFunctionBeginUser;
+  *degree = -1;
+  PetscCall(AttentionGetLayout(attention, &layout));
+  PetscCall(AttentionGetDegree(attention, &drift, tol));
+  if (drift < 0 || noise < 0 || drift == ATTENTION_DEGREE_NONE || noise == NOISE_DEGREE_NONE) PetscFunctionReturn(0);
+  if (layout.dim > TABULATION_DIM || layout.block != HARMONICS_BLOCK) PetscFunctionReturn(0);
+  *tol = PetscMin(*tol, NOISE_TOL);
+  PetscCall(TabulationGetCost(layout.dim, PetscMax(drift, noise), *tol, &cost));
+  if (cost.bytes > BYTES || MANY * cost.points > (PetscReal)layout.count) PetscFunctionReturn(0);
+  *degree = PetscMax(drift, noise);
+  *bytes = cost.bytes;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode SchemeGetJoint(Scheme scheme, Attention attention, Noise noise, PetscInt *degree, PetscReal *bytes) {
+  PetscReal tol;
+  PetscInt n;
+
+  PetscFunctionBeginUser;
+  *degree = -1;
+  *bytes = 0;
+  PetscCall(NoiseGetDegree(noise, &n));
+  if (scheme->type->joins && !scheme->norm->unit && !scheme->norm->radius && !scheme->mean)
+    PetscCall(Find(attention, n, degree, &tol, bytes));
+  PetscFunctionReturn(0);
+}
+
+/* The table itself. */
+static PetscErrorCode Reserve(Scheme scheme, const TokensLayout *layout, PetscInt degree, PetscReal tol) {
+  SchemeJoint *joint = &scheme->joint;
   PetscInt blocks, B;
   const double *x;
 
   PetscFunctionBeginUser;
-  *possible = PETSC_FALSE;
-  if (layout->dim > TABULATION_DIM || layout->block != HARMONICS_BLOCK) PetscFunctionReturn(0);
-  PetscCall(TabulationGetCost(layout->dim, degree, tol, &cost));
-  if (cost.bytes > BYTES || MANY * cost.points > (PetscReal)layout->count) PetscFunctionReturn(0);
-  *possible = PETSC_TRUE;
   if (joint->table && joint->degree == degree && joint->tol == tol) PetscFunctionReturn(0);
   PetscCall(SchemeJointDestroy(scheme));
   PetscCall(TabulationCreate(layout->dim, degree, tol, &joint->table));
@@ -48,20 +74,18 @@ static PetscErrorCode Reserve(Scheme scheme, const TokensLayout *layout, PetscIn
 PetscErrorCode SchemeJoin(Scheme scheme, Attention attention, Field field, PetscReal a, PetscReal b,
                           Tabulation *table) {
   SchemeJoint *joint = &scheme->joint;
-  PetscInt drift, noise, blocks, B;
+  PetscInt degree, noise, blocks, B;
   TokensLayout layout;
-  PetscBool possible;
   const double *x;
-  PetscReal tol;
+  PetscReal tol, bytes;
 
   PetscFunctionBeginUser;
   *table = NULL;
-  PetscCall(AttentionGetLayout(attention, &layout));
-  PetscCall(AttentionGetDegree(attention, &drift, &tol));
   PetscCall(FieldGetDegree(field, &noise));
-  if (drift < 0 || noise < 0 || drift == ATTENTION_DEGREE_NONE || noise == NOISE_DEGREE_NONE) PetscFunctionReturn(0);
-  PetscCall(Reserve(scheme, &layout, PetscMax(drift, noise), PetscMin(tol, NOISE_TOL), &possible));
-  if (!possible) PetscFunctionReturn(0);
+  PetscCall(Find(attention, noise, &degree, &tol, &bytes));
+  if (degree < 0) PetscFunctionReturn(0);
+  PetscCall(AttentionGetLayout(attention, &layout));
+  PetscCall(Reserve(scheme, &layout, degree, tol));
   PetscCall(TabulationGetPoints(joint->table, &blocks, &B, &x));
   PetscCall(AttentionEvaluateAt(attention, blocks, B, x, joint->values));
   PetscCall(FieldEvaluateAt(field, blocks, B, x, joint->part));

@@ -101,6 +101,8 @@ PetscErrorCode SystemBrief(const System *system, Noise noise, StudyBrief *brief)
 
 PetscErrorCode SystemView(const System *system, Noise noise) {
   TokensLayout layout;
+  PetscInt degree;
+  PetscReal bytes;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(system->tokens, &layout));
@@ -112,13 +114,18 @@ PetscErrorCode SystemView(const System *system, Noise noise) {
         layout.comm, "           and of each token its own, kappa = %g, half before the scheme's step and half after\n",
         (double)system->independent));
   PetscCall(SchemeView(system->scheme));
+  PetscCall(SchemeGetJoint(system->scheme, system->attention, noise, &degree, &bytes));
+  if (degree >= 0)
+    PetscCall(PetscPrintf(layout.comm,
+                          "           attention and noise by one table of degree %" PetscInt_FMT ", %.3g MB per rank\n",
+                          degree, 1e-6 * (double)bytes));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode SystemGetCost(const System *system, Noise noise, PetscReal *flops, PetscReal *bytes) {
-  PetscReal attention, draw, travel, memory[3];
+  PetscReal attention, draw, travel, memory[4];
   TokensLayout layout;
-  PetscInt stages;
+  PetscInt stages, degree;
   PetscMPIInt size;
   PetscBool zero;
 
@@ -131,8 +138,9 @@ PetscErrorCode SystemGetCost(const System *system, Noise noise, PetscReal *flops
   PetscCall(NoiseGetCost(noise, (PetscReal)layout.count, mine, &draw, &memory[1]));
   PetscCall(SchemeGetStages(system->scheme, &stages));
   PetscCall(SchemeGetBytes(system->scheme, &memory[2]));
+  PetscCall(SchemeGetJoint(system->scheme, system->attention, noise, &degree, &memory[3]));
   *flops = (PetscReal)stages * ((zero ? 0 : attention) + draw);
-  *bytes = 8 * mine * (layout.dim + 1) + memory[0] + memory[1] + memory[2];
+  *bytes = 8 * mine * (layout.dim + 1) + memory[0] + memory[1] + memory[2] + memory[3];
   PetscFunctionReturn(0);
 }
 
