@@ -88,13 +88,15 @@ static PetscErrorCode SayNetwork(Run run, const EstimateSum *sum) {
   const RunOptions *options = &run->options;
   const PetscReal calls = sum->traffic.calls / sum->steps;
   const PetscReal each = sum->kind[NETWORK] / sum->steps, step = sum->step / sum->steps;
+  char size[64];
   PetscBool part;
 
   PetscFunctionBeginUser;
   PetscCall(PlanIsPart(run->layout.shards, &part));
   if (!(calls > 0)) PetscFunctionReturn(0);
-  PetscCall(PetscPrintf(run->layout.world, "network    a step takes %.3g collective call%s and %.3g kB of a rank",
-                        (double)calls, calls == 1 ? "" : "s", 1e-3 * (double)(sum->traffic.bytes / sum->steps)));
+  Size(sum->traffic.bytes / sum->steps, size, sizeof(size));
+  PetscCall(PetscPrintf(run->layout.world, "network    a step takes %.3g collective call%s and %s of a rank",
+                        (double)calls, calls == 1 ? "" : "s", size));
   if (part)
     PetscCall(PetscPrintf(
         run->layout.world,
