@@ -68,7 +68,7 @@ static PetscErrorCode ReturnsStart(Attention attention, Returns *returns, int s,
   TrafficWay(group.count * (PetscInt64)attention->length);
   returns->group[s] = group;
   if (part) PetscFunctionReturn(0);
-  PetscCallMPI(MPI_Comm_rank(attention->layout.comm, &rank));
+  PetscCall(PlanRank(attention->layout.comm, &rank));
   PetscCallMPI(MPI_Ireduce(rank == group.owner ? MPI_IN_PLACE : (void *)returns->fixed[s], returns->fixed[s],
                            (PetscMPIInt)((size_t)group.count * attention->length), MPIU_INT64, MPI_SUM, group.owner,
                            attention->layout.comm, &returns->request[s]));

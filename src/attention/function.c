@@ -21,6 +21,7 @@ static PetscInt QuotientDegree(PetscReal exponent, PetscReal tol) {
 }
 
 PetscErrorCode AttentionGetDegree(Attention attention, PetscInt *degree, PetscReal *tol) {
+  Moments *moments = attention->data; /* of that engine */
   PetscBool zero;
 
   PetscFunctionBeginUser;
@@ -31,8 +32,10 @@ PetscErrorCode AttentionGetDegree(Attention attention, PetscInt *degree, PetscRe
     *degree = -1;
   else if (attention->engine == &AttentionMoments && attention->type->form == FORM_PLAIN)
     *degree = attention->truncation.degree;
-  else if (attention->engine == &AttentionMoments && attention->type->form == FORM_NORMALIZED)
-    *degree = PetscMax(attention->truncation.degree, QuotientDegree(attention->exponent, attention->tol));
+  else if (attention->engine == &AttentionMoments && attention->type->form == FORM_NORMALIZED) {
+    if (!moments->quotient) moments->quotient = QuotientDegree(attention->exponent, attention->tol);
+    *degree = PetscMax(attention->truncation.degree, moments->quotient);
+  }
   PetscFunctionReturn(0);
 }
 

@@ -38,6 +38,7 @@ typedef struct {
   Synthesis sums;           /* of S and S0 */
   Synthesis scalar;         /* of S0 alone, for sinkhorn; else NULL */
   MomentsCausal causal;     /* NULL without the mask */
+  PetscInt quotient;        /* degree of S/S0 as a function, 0 until it is asked for */
 } Moments;
 
 PetscErrorCode MomentsCreate(Attention attention);

@@ -149,6 +149,8 @@ static PetscErrorCode Join(Scheme scheme, Attention attention, Field field, Pets
   Vec positions;
 
   PetscFunctionBeginUser;
+  PetscCall(SchemeMayJoin(attention, field, &pieces));
+  if (!pieces) PetscFunctionReturn(0);
   PetscCall(SchemePrepare(scheme, attention, field, tokens, &drift, &noise, &pieces));
   if (pieces && !scheme->mean) PetscCall(SchemeJoin(scheme, attention, field, a, b, &table));
   if (!table) PetscFunctionReturn(0);

@@ -77,7 +77,9 @@ PetscReal SchemeVariance(Scheme scheme, PetscReal k1);
  * Collective. */
 PetscErrorCode SchemePrepare(Scheme scheme, Attention attention, Field field, Tokens tokens, PetscBool *drift,
                              PetscBool *noise, PetscBool *pieces);
-/* joint.c: *table <- a Att[mu] + b G, up to multiples of x, as one table, after SchemePrepare has found that these can
+/* joint.c: are both there, and is one table worth while? Pure. */
+PetscErrorCode SchemeMayJoin(Attention attention, Field field, PetscBool *possible);
+/* *table <- a Att[mu] + b G, up to multiples of x, as one table, after SchemePrepare has found that these can
  * come in pieces; NULL where they are not both there, or two evaluations are as good. Not collective. */
 PetscErrorCode SchemeJoin(Scheme scheme, Attention attention, Field field, PetscReal a, PetscReal b, Tabulation *table);
 PetscErrorCode SchemeJointDestroy(Scheme scheme);

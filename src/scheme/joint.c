@@ -41,6 +41,17 @@ static PetscErrorCode Find(Attention attention, PetscInt noise, PetscInt *degree
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode SchemeMayJoin(Attention attention, Field field, PetscBool *possible) {
+  PetscReal tol, bytes;
+  PetscInt noise, degree;
+
+  PetscFunctionBeginUser;
+  PetscCall(FieldGetDegree(field, &noise));
+  PetscCall(Find(attention, noise, &degree, &tol, &bytes));
+  *possible = degree >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode SchemeGetJoint(Scheme scheme, Attention attention, Noise noise, PetscInt *degree, PetscReal *bytes) {
   PetscReal tol;
   PetscInt n;
