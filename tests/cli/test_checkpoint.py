@@ -106,6 +106,20 @@ def test_checkpoints_come_at_an_interval(folder):
     assert os.path.exists("third") and not os.path.exists("fourth")
 
 
+@pytest.mark.parametrize("wall", range(200, 240, 5))
+@pytest.mark.parametrize("ranks", (1, 2))
+def test_the_last_checkpoint_is_there_before_the_wall_time(folder, ranks, wall):
+    """Steps of 10 s, a checkpoint of 15 s every four of them: wherever between two of these the
+    limit is, and not earlier than needed (two steps and two writes)."""
+    hook = "-1 -1 0 clock=10; put -1 0 clock=5; checkpoint -1 0 tell=written"
+    keys = dict(layers_depth=40, ensemble_realizations=1, output_trajectories=0)
+    keys |= dict(checkpoint_every=4, checkpoint_walltime=wall)
+    done = simulate(folder, ranks, RUN, hook=hook, check=False, **keys)
+    expect_stop(done, f"wall time of {wall} s)")
+    last = float((folder / "written").read_text(encoding="ascii").split()[-1])
+    assert wall - 50 < last < wall
+
+
 def kill(i):
     """The i-th of 25 random moments from the first step to the last: (ranks, keys, hook, all). The
     hook kills one rank, or holds rank 0 while all are killed."""

@@ -229,6 +229,34 @@ def test_the_slow_link_is_slow(hosts, size):
     assert seconds >= 2 * DELAY + size / RATE
 
 
+# By the clock of the first rank, which stands still else, a step takes 10 s, and a write of a
+# checkpoint 5 s for each of its three datasets.
+TIMED = "-1 -1 0 clock=10; put -1 0 clock=5; checkpoint -1 0 tell=written"
+
+
+def test_a_checkpoint_over_a_slow_link_is_in_time(hosts):
+    """The last one is there before the limit, at the same step as on two ranks of one host, and
+    whole: the run goes on from it over the slow link to the same bits."""
+    make_slow(hosts)
+    keys = dict(RUN, layers_depth=20, checkpoint_every=10)
+    chorale(["simulate", *options(**keys, output_file="alone.h5")])
+    limit, written = dict(checkpoint_walltime=175), []
+    for name in ("near", "far"):
+        words = ["simulate", *options(**keys, **limit, output_file=f"{name}.h5")]
+        if name == "near":
+            done = chorale(words, ranks=2, hook=TIMED, check=False)
+        else:
+            program = os.environ["CHORALE_HOOKED"]
+            done = hosts.chorale(*words, check=False, hosts=2, program=program, CHORALE_HOOK=TIMED)
+        assert done.returncode == 85 and "stopped (wall time of 175 s)" in done.stderr, done
+        written.append(Path("written").read_text(encoding="ascii").split())
+        os.remove("written")
+    assert written[0] == written[1] and float(written[1][-1]) < 175, written
+    on = dict(keys, output_file="far.h5", checkpoint_resume=True)
+    hosts.chorale("simulate", *options(**on), hosts=2)
+    assert not same_bits(datasets("alone.h5"), datasets("far.h5"))
+
+
 # A test that is killed with its hosts there, in one of which something runs.
 KILLED = """
 import os, sys

@@ -18,6 +18,7 @@
  *             patience=SECONDS   waits for other ranks no longer than that from now on
  *             gather=NUMBERS     all ranks gather so many numbers of each rank on every rank (RANK -1)
  *             clock=SECONDS      lets the run's clock go on by so much; with this action anywhere it stands still else
+ *             tell=FILE          adds what that clock shows, a line, to FILE
  *
  * Each happens once, or every time where STEP or N is -1. So what a test does in the middle of a run does not depend on
  * how fast the machine is. */
@@ -168,6 +169,11 @@ static void Gather(int numbers) {
   free(mine);
 }
 
+static void Tell(const char *path) {
+  FILE *file = fopen(path, "a");
+  if (!file || fprintf(file, "%.17g\n", __wrap_MPI_Wtime()) < 0 || fclose(file)) Fail("cannot write", path);
+}
+
 static void Act(const Hook *hook, int rank) {
   const char *action = hook->action, *argument = hook->argument;
   if (!strcmp(action, "kill"))
@@ -186,6 +192,8 @@ static void Act(const Hook *hook, int rank) {
     Gather(atoi(argument));
   else if (!strcmp(action, "clock"))
     passed += atof(argument);
+  else if (!strcmp(action, "tell"))
+    Tell(argument);
   else
     Fail("no such action", action);
 }
