@@ -16,7 +16,7 @@ import sys
 # What is called: by chorale, by what it calls, and before main().
 CALLED = re.compile(
     r"lib(petsc|mpi\.|open-|hdf5|fftw3\.|openblas|blas|lapack|yaml|c\.|m\.|mvec|z\.|sz|aec|gfortran"
-    r"|quadmath|gcc|gomp|stdc|hwloc|event|udev|pthread|asan|ubsan|ld-)"
+    r"|quadmath|gcc|gomp|stdc|hwloc|event|pmix|munge|udev|pthread|asan|ubsan|ld-)"
 )
 
 
@@ -91,7 +91,8 @@ def main(program, folder):
     trial["ASAN_OPTIONS"] = "detect_leaks=0"  # MPI keeps memory until the end
     done = subprocess.run([program, "--version"], env=trial, capture_output=True, check=False)
     if done.returncode or done.stderr:
-        print(f"lean.py: runs of the tests load every library: {done.stderr.decode()}")
+        reason = done.stderr.decode().strip() or f"exit code {done.returncode}"
+        print(f"lean.py: runs of the tests load every library: {reason}")
         for name in others:
             os.remove(os.path.join(folder, name))
 
