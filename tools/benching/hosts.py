@@ -28,7 +28,7 @@ CASES = (  # what, deck, and what is other than there
         {"tokens_count": 1 << 12, "attention_engine": "direct"},
     ),
 )
-PLACES = ((1, 1), (2, 1), (2, 2))  # hosts, and ranks of each
+PLACES = ((1, 1), (2, 1), (2, 2), (2, 4))  # hosts, and ranks of each
 SECONDS = 1.0  # of the steps of the shorter run, as they are said to be
 REPEAT = 3
 Times = tuple[float, float]
