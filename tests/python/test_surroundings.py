@@ -113,21 +113,25 @@ def test_what_is_wrong_in_a_style_is_one_line(runs, folder, text, said):
     assert err.startswith("plot: --style a.mplstyle: ") and said in err, err
 
 
-BROKEN = {  # a library in front of the right one
-    "libhdf5_serial.so.103": lambda path: path.write_bytes(b""),
+BROKEN = {  # a library in front of the right one, of HDF5 the one that is here
+    "libhdf5_serial.so.*": lambda path: path.write_bytes(b""),
     "libblas.so.3": lambda path: path.write_bytes(b"no library"),
     "libsz.so.2": lambda path: path.symlink_to(CENTRAL / "libm.so.6"),
     "libstdc++.so.6": lambda path: shutil.copyfile(CENTRAL / "libm.so.6", path),
-    "libhdf5_serial_hl.so.100": lambda path: path.write_bytes(b"\x7fELF"),
+    "libhdf5_serial_hl.so.*": lambda path: path.write_bytes(b"\x7fELF"),
 }
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_library_that_is_another_one_is_named(runs, folder, name):
+    make = BROKEN[name]
+    if name != "libblas.so.3":
+        found = sorted(path.name for path in CENTRAL.glob(name))
+        if not found:
+            pytest.skip(f"{name} is not of this system")
+        name = min(found, key=len)
     (folder / "lib").mkdir()
-    BROKEN[name](folder / "lib" / name)
-    if not list(CENTRAL.glob(f"{name}*")) and name != "libblas.so.3":
-        pytest.skip(f"{name} is not of this system")
+    make(folder / "lib" / name)
     words = [Path(tools.FOLDER) / "plot", runs.path("alone"), "-o", "x.png"]
     done = started(words, LD_LIBRARY_PATH=f"/nowhere:{folder}/lib")
     if done.returncode == 0:

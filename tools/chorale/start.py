@@ -13,7 +13,7 @@ import sys
 import tempfile
 import warnings
 from functools import partial
-from typing import Iterable, Iterator
+from typing import Iterable, Iterator, Optional
 
 OLDEST = (3, 9)
 GOOD = "/usr/bin/python3"  # of Debian, for which tools/install-deps installs what is needed
@@ -53,8 +53,8 @@ def settle() -> None:
 
 def why_broken(name: str, error: BaseException) -> str:
     """Why a module that is there cannot be imported; libraries in front of the right ones by their
-    paths."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    paths. The error that began it is asked first: after it a module may have tried another way."""
+    lines = [line.strip() for text in history(error) for line in text.splitlines() if line.strip()]
     named = [line for line in lines if ".so" in line] or lines or [type(error).__name__]
     libraries = re.findall(r"[^\s:'\"]*\.so[.\d]*", named[0])
     every = [path for library in libraries for path in [library, *used_by(library)]]
@@ -63,6 +63,11 @@ def why_broken(name: str, error: BaseException) -> str:
         words = f"{', '.join(wrong)} does not fit {name} ({named[0]})"
         return f"{words}; take its folder out of LD_LIBRARY_PATH"
     return f"{name} of this Python cannot be imported ({named[0]})"
+
+
+def history(error: Optional[BaseException]) -> Iterable[str]:
+    """What was said by the errors that led to this one, the first one first, and by itself."""
+    return [*history(error.__cause__ or error.__context__), str(error)] if error else []
 
 
 def in_front() -> Iterable[str]:
