@@ -72,12 +72,13 @@ int main(int argc, char **argv) {
   chosen[0] = argc ? argv[0] : (char[]){"chorale"};
   chosen[1] = (char[]){"-skip_petscrc"};
   count += DeckPetscArguments(argc, argv, chosen + 2);
+  /* a limit on the size of files is a failed write like any other, also of the memory that Open MPI shares */
+  (void)signal(SIGXFSZ, SIG_IGN);
   if (PetscInitialize(&count, &words, NULL, NULL)) return 1;
   if (ErrorHandlerPush() || MPI_Comm_rank(PETSC_COMM_WORLD, &rank)) return 1;
   PatienceStart();
   if (!rank) BegunTell();
   (void)signal(SIGPIPE, SIG_DFL); /* a reader like head that has seen enough ends the program, without PETSc's words */
-  (void)signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is a failed write like any other */
   code = Answer(argc, argv, rank == 0 ? PETSC_TRUE : PETSC_FALSE);
   if (ErrorMeet(code)) return 1;
   if (PetscFinalize()) return 1;
