@@ -78,6 +78,7 @@ static inline PetscErrorCode BenchGemm(void *context) {
 
 typedef struct {
   double seconds;  /* median wall time of a run */
+  double fair;     /* the same, of a single rank in CPU time */
   double fraction; /* of the rate of dgemm on as many ranks */
   double gemm;     /* that of one rank, flop/s */
 } BenchResult;
@@ -103,6 +104,7 @@ static inline PetscErrorCode BenchBesideGemm(BenchWork work, void *context, doub
   }
   PetscCall(PetscFree(a));
   *result = (BenchResult){.seconds = BenchMedian(BENCH_REPEATS, wall),
+                          .fair = BenchMedian(BENCH_REPEATS, own),
                           .fraction = BenchMedian(BENCH_REPEATS, ratio),
                           .gemm = BENCH_GEMM_FLOPS / BenchMedian(BENCH_REPEATS + 1, gemm)};
   PetscFunctionReturn(0);

@@ -60,6 +60,7 @@ int main(int argc, char **argv) {
     PetscCall(PetscSNPrintf(name, sizeof(name), "attention_%" PetscInt_FMT "_%" PetscInt_FMT, N, d));
     if (i == 0) PetscCall(PetscPrintf(PETSC_COMM_WORLD, "dgemm_rate %.4g flop/s\n", result.gemm));
     PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s %.4g s\n", name, result.seconds));
+    PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s_fair %.4g s\n", name, result.fair));
     PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s_fraction %.4g of dgemm x ranks\n", name, result.fraction));
   }
   PetscCall(PetscFinalize());

@@ -1,28 +1,32 @@
 /* Writing trajectories beside plain MPI-IO: mpirun -n RANKS bench_trajectory [DIRECTORY]. The same frames of positions,
  * by TrajectoryWrite and by MPI_File_write_at_all of the same rows, in files of the same directory one after the other,
- * without and with an fsync at the end. Prints `name value unit` lines. */
+ * without and with an fsync at the end, medians of pairs; and compressed ones (deflate 1), with what is left of their
+ * bytes. Prints `name value unit` lines. */
 #include <chorale/error.h>
 #include <chorale/study.h>
 #include <chorale/trajectory.h>
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bench.h"
 
-enum { TOKENS = 1 << 20, DIM = 3, FRAMES = 24, ROUNDS = 3 };
+enum { TOKENS = 1 << 20, DIM = 3, FRAMES = 24, ROUNDS = 9, PACKED = 3 };
 
 typedef struct {
   Tokens tokens;
   char path[PETSC_MAX_PATH_LEN];
+  PetscInt deflate;
+  double bytes; /* of the file written last, on rank 0 */
 } Bench;
 
 static PetscErrorCode ByTrajectory(Bench *b) {
   Trajectory trajectory;
 
   PetscFunctionBeginUser;
-  PetscCall(TrajectoryCreate(b->tokens, b->path, FRAMES, PETSC_FALSE, 0, &trajectory));
+  PetscCall(TrajectoryCreate(b->tokens, b->path, FRAMES, PETSC_FALSE, b->deflate, &trajectory));
   for (PetscInt f = 0; f < FRAMES; f++) PetscCall(TrajectoryWrite(trajectory, f, f, b->tokens));
   PetscCall(TrajectoryDestroy(&trajectory));
   PetscFunctionReturn(0);
@@ -66,7 +70,10 @@ static PetscErrorCode Time(Bench *b, PetscErrorCode (*write)(Bench *b), double s
   seconds[0] = MPI_Wtime() - start;
   if (!rank) {
     const int file = open(b->path, O_RDONLY);
-    PetscCheck(file >= 0 && !fsync(file), PETSC_COMM_SELF, PETSC_ERR_FILE_WRITE, "cannot sync %s", b->path);
+    struct stat found;
+    PetscCheck(file >= 0 && !fsync(file) && !fstat(file, &found), PETSC_COMM_SELF, PETSC_ERR_FILE_WRITE,
+               "cannot sync %s", b->path);
+    b->bytes = (double)found.st_size;
     (void)close(file);
   }
   PetscCallMPI(MPI_Barrier(PETSC_COMM_WORLD));
@@ -75,15 +82,48 @@ static PetscErrorCode Time(Bench *b, PetscErrorCode (*write)(Bench *b), double s
   PetscFunctionReturn(0);
 }
 
+/* Directions that have moved a little, so that they are no simple numbers. */
+static PetscErrorCode Scatter(Tokens tokens) {
+  const RngStream stream = {.seed = 4, .purpose = RNG_TEST};
+  TokensLayout layout;
+  double *values;
+  Vec out;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCall(TokensCreateVec(tokens, &out));
+  PetscCall(VecGetArray(out, &values));
+  RngNormal(stream, (uint64_t)layout.first * layout.block * DIM, (size_t)layout.owned * layout.block * DIM, values);
+  PetscCall(VecRestoreArray(out, &values));
+  PetscCall(TokensMove(tokens, 1, out));
+  PetscCall(VecDestroy(&out));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode Packed(Bench *b, double bytes) {
+  double seconds[2], own[PACKED];
+
+  PetscFunctionBeginUser;
+  b->deflate = 1;
+  for (int i = 0; i < PACKED; i++) {
+    PetscCall(Time(b, ByTrajectory, seconds));
+    own[i] = seconds[0];
+  }
+  PetscCall(PetscPrintf(PETSC_COMM_WORLD, "trajectory_packed_rate %.4g byte/s\ntrajectory_packed_size %.4g -\n",
+                        bytes / BenchMedian(PACKED, own), b->bytes / bytes));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode Go(const char *directory) {
   static const char *const names[2] = {"", "_sync"};
   const double bytes = 8.0 * TOKENS * DIM * FRAMES;
   double own[2][ROUNDS], plain[2][ROUNDS], ratio[2][ROUNDS], seconds[2];
   char sidecar[PETSC_MAX_PATH_LEN];
-  Bench b;
+  Bench b = {0};
 
   PetscFunctionBeginUser;
   PetscCall(TokensCreate(PETSC_COMM_WORLD, TOKENS, DIM, &b.tokens));
+  PetscCall(Scatter(b.tokens));
   PetscCall(PetscSNPrintf(b.path, sizeof(b.path), "%s/bench-trajectory-%d.h5md", directory, (int)getpid()));
   PetscCallMPI(MPI_Bcast(b.path, sizeof(b.path), MPI_CHAR, 0, PETSC_COMM_WORLD));
   for (int i = -1; i < ROUNDS; i++) { /* the first warms up */
@@ -99,6 +139,7 @@ static PetscErrorCode Go(const char *directory) {
                           names[s], bytes / BenchMedian(ROUNDS, own[s]), names[s],
                           bytes / BenchMedian(ROUNDS, plain[s]), names[s], BenchMedian(ROUNDS, ratio[s])));
   }
+  PetscCall(Packed(&b, bytes));
   PetscCall(PetscSNPrintf(sidecar, sizeof(sidecar), "%.*s.xmf", (int)(strlen(b.path) - strlen(".h5md")), b.path));
   (void)unlink(sidecar);
   PetscCall(TokensDestroy(&b.tokens));
