@@ -1,5 +1,5 @@
-"""tools/bench: its rows, the file of a run, the comparison of two and the table for a page. Speed is
-not measured here."""
+"""tools/bench: its rows, the file of a run, the comparison of two and the table for a page; speed
+is not measured here."""
 
 import json
 

@@ -162,3 +162,23 @@ def test_the_recipe_for_pandas_and_xarray_runs_as_it_stands(folder):
 def test_chorale_io_is_another_name_of_the_reader():
     for name in io.__all__:
         assert getattr(chorale_io, name) is getattr(io, name), name
+
+
+def bytes_read():
+    """By this process so far."""
+    return int(Path("/proc/self/io").read_text(encoding="ascii").split()[1])
+
+
+def test_what_is_there_is_told_without_the_index_of_all_chunks(folder):
+    with h5py.File("frames.h5md", "w") as file:
+        file.create_group("h5md").attrs["version"] = [1, 1]
+        group = file.create_group("particles/all/position")
+        group["step"], group["time"] = np.arange(20000), np.arange(20000.0)
+        group.create_dataset("value", (20000, 1, 2), chunks=(1, 1, 2), maxshape=(None, 1, 2))
+        for frame in range(20000):
+            group["value"][frame] = 1
+    with io.open("frames.h5md") as run:
+        before = bytes_read()
+        names = [f"particles/all/position/{name}" for name in ("step", "time", "value")]
+        assert list(run.datasets()) == names
+        assert bytes_read() - before < 100000  # the index has more than a million

@@ -436,12 +436,13 @@ class Run(Shown):
         self, skip: Iterable[str] = ("parameters", "provenance")
     ) -> dict[str, h5py.Dataset]:
         """{path: dataset} of all datasets of this file itself (no links to other files), sorted by
-        path."""
-        found = {}
+        path. Group.visititems would ask how large the index of each is, and read all of it."""
+        names: list[str] = []
 
-        def visit(name: str, item: h5py.HLObject) -> None:
-            if isinstance(item, h5py.Dataset) and name.split("/")[0] not in skip:
-                found[name] = item
+        def visit(name: bytes, link: Any) -> None:
+            if link.type == h5py.h5l.TYPE_HARD and text(name).split("/")[0] not in skip:
+                names.append(text(name))
 
-        self.file.visititems(visit)
-        return dict(sorted(found.items()))
+        self.file.id.links.visit(visit, info=True)
+        found = {name: self.file[name] for name in sorted(names)}
+        return {name: item for name, item in found.items() if isinstance(item, h5py.Dataset)}
