@@ -165,7 +165,7 @@ def small_rows(env: Env) -> Iterator[Row]:
     """Starts, in processor time of a process, and many realizations of few tokens."""
     for key, what in (("mpi", "MPI"), ("petsc", "MPI, PETSc"), ("hdf5", "MPI, PETSc, HDF5")):
         spent = processor_seconds([TOP / "build/tests/bench_start", key], env)
-        yield Row(f"start and end of {what}, with libraries: processor time", 1e3 * spent, "ms")
+        yield Row(f"start and end of {what}, libraries: processor time", 1e3 * spent, "ms")
     run = [TOP / "build/chorale", "simulate", "-tokens_dim", 3]
     with tempfile.TemporaryDirectory() as folder:
         words = [*run, "-tokens_count", 8, "-layers_depth", 2, "-output_file", f"{folder}/run.h5"]
@@ -173,7 +173,7 @@ def small_rows(env: Env) -> Iterator[Row]:
     yield Row("the same of a run, 8 tokens, 2 layers: processor time", 1e3 * spent, "ms")
     words = [*run, "-tokens_count", 64, "-layers_depth", 150]
     spent = more_seconds(2, SMALL, env, *words)[1] * 1e4 / (2 * SMALL)
-    what = "10^4 realizations, N = 64, L = 150, d = 3: time of each of two cores"
+    what = "10^4 realizations, N = 64, L = 150, d = 3: each of two cores"
     yield Row(what, spent / 2, "s", ("<", 60))
 
 
