@@ -163,14 +163,16 @@ static PetscErrorCode Destroy(Attention attention) {
   PetscFunctionReturn(0);
 }
 
-/* With the moments of so many clusters as a guess, and the sample. */
+/* With the moments of so many clusters as a guess, the sample, and its logits at tokens that are tested. */
 static void Cost(Attention attention, double *travel, double *memory) {
-  const double d = attention->layout.dim, moments = MIXTURE_GUESS * d * d, sample = MIXTURE_SAMPLE * (2 * d + 2);
+  const double d = attention->layout.dim, moments = MIXTURE_GUESS * d * d, sample = MIXTURE_SAMPLE * (d + 1),
+               tested = PetscClipInterval(attention->layout.dim / 2, MIXTURE_LEAST, MIXTURE_TESTED),
+               logits = MIXTURE_SAMPLE * tested * PetscMax(attention->heads, 1);
   PetscMPIInt size = 1;
 
   (void)PlanSize(attention->layout.comm, &size);
   *travel = size > 1 ? 2 * sizeof(double) * (moments / 2 + sample) : 0;
-  *memory = sizeof(double) * (2 * moments + sample + 8 * (double)attention->layout.block * (d + 1));
+  *memory = sizeof(double) * (2 * moments + sample + logits + 8 * (double)attention->layout.block * (d + 1));
 }
 
 PetscReal AttentionMixtureFlops(Attention attention, PetscReal heads) {

@@ -11,10 +11,12 @@
 #define MIXTURE_LEAST  32   /* and at least in a step */
 
 /* Tokens and, of each, the one whose term is taken apart: itself, or where it has no weight the last before it in its
- * block that has some, as twins lie. Row by row, on every rank alike. */
+ * block that has some, as twins lie. Row by row, on every rank alike; those apart that are no tokens of the sample
+ * themselves have rows behind it. */
 typedef struct {
   PetscInt count, dim;
-  double *row;       /* [count][2 d + 2]: token, the one apart, and the weights of both */
+  double *row;       /* [count and more][d + 1]: token and its weight */
+  PetscInt *apart;   /* [count] rows of those apart */
   PetscInt64 *token; /* [count] their numbers among all */
   double *u;         /* [2 MIXTURE_TESTED] where in equal parts of the sample those lie that are tested */
 } MixtureSample;
@@ -85,6 +87,8 @@ PetscInt MixtureApart(PetscInt t, const double *weights);
 /* So many tokens, drawn by key, of all ranks. Collective. */
 PetscErrorCode MixtureSampleCreate(Attention attention, Tokens tokens, PetscInt most, MixtureSample *sample);
 PetscErrorCode MixtureSampleDestroy(MixtureSample *sample);
+/* Its i-th token, or the one apart: [d] and its weight. Pure. */
+const double *MixtureSampleRow(const MixtureSample *sample, PetscInt i, PetscBool apart);
 /* So many of them that are tested as a panel [d][B] of tokens or, if `apart`, of those taken apart. */
 void MixtureSamplePanel(const MixtureSample *sample, PetscInt count, PetscInt block, PetscBool apart, double *panel);
 /* Where the i-th of so many stands in the sample; another number of them is drawn apart. Pure. */

@@ -29,7 +29,7 @@ PetscErrorCode MixtureGrowthCreate(const MixtureSample *sample, PetscInt tested,
   PetscCall(PetscMalloc4((size_t)heads * (size_t)tested * (size_t)m, &growth->logits, (size_t)heads * (size_t)m,
                          &growth->weight, heads * tested, &growth->apart, heads * tested, &growth->most));
   for (PetscInt i = 0; i < m; i++) {
-    const double *row = sample->row + (size_t)i * (size_t)(2 * d + 2), w = row[2 * d];
+    const double *row = MixtureSampleRow(sample, i, PETSC_FALSE), w = row[d];
 
     all += w;
     for (PetscInt c = 0; c < d; c++) growth->centre[c] += w * row[c];
@@ -53,21 +53,21 @@ PetscErrorCode MixtureGrowthSet(MixtureGrowth *growth, PetscInt head, PetscInt b
   PetscBLASInt rowsize, samples, tested, n, B;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscBLASIntCast(2 * d + 2, &rowsize));
+  PetscCall(PetscBLASIntCast(d + 1, &rowsize));
   PetscCall(PetscBLASIntCast(m, &samples));
   PetscCall(PetscBLASIntCast(T, &tested));
   PetscCall(PetscBLASIntCast(d, &n));
   PetscCall(PetscBLASIntCast(block, &B));
   PetscCallBLAS("BLASgemm", BLASgemm_("T", "T", &samples, &tested, &n, &one, rows, &rowsize, q, &B, &zero,
                                       growth->logits + (size_t)head * (size_t)T * (size_t)m, &samples));
-  for (PetscInt i = 0; i < m; i++) all += weight[i] = rows[i * rowsize + 2 * d] * (factors ? factors[i] : 1);
+  for (PetscInt i = 0; i < m; i++) all += weight[i] = rows[i * rowsize + d] * (factors ? factors[i] : 1);
   for (PetscInt t = 0; t < T; t++) {
     const PetscInt i = MixtureSamplePlace(growth->sample, T, t);
     double square = 0;
 
     for (PetscInt c = 0; c < d; c++) square += PetscSqr(q[c * block + t]);
     growth->most[head * T + t] = sqrt(square);
-    growth->apart[head * T + t] = rows[i * rowsize + 2 * d + 1] * (apart ? apart[i] : 1);
+    growth->apart[head * T + t] = MixtureSampleRow(growth->sample, i, PETSC_TRUE)[d] * (apart ? apart[i] : 1);
   }
   for (PetscInt i = 0; i < m && all > 0; i++) weight[i] /= all;
   PetscFunctionReturn(0);
@@ -132,7 +132,7 @@ static PetscErrorCode Assign(const MixtureGrowth *growth, double *scores, PetscI
   PetscCall(PetscBLASIntCast(growth->count, &k));
   PetscCall(PetscBLASIntCast(growth->sample->count, &m));
   PetscCall(PetscBLASIntCast(growth->sample->dim, &d));
-  rowsize = 2 * d + 2;
+  rowsize = d + 1;
   PetscCallBLAS("BLASgemm", BLASgemm_("T", "N", &k, &m, &d, &one, growth->centre, &d, growth->sample->row, &rowsize,
                                       &zero, scores, &k));
   for (PetscInt a = 0; a < k; a++) {
@@ -162,7 +162,7 @@ static PetscErrorCode Settle(MixtureGrowth *growth, double *scores, PetscInt *la
     PetscCall(PetscArrayzero(weight, MIXTURE_MOST));
     PetscCall(PetscArrayzero(growth->centre, growth->count * d));
     for (PetscInt i = 0; i < m; i++) {
-      const double *row = growth->sample->row + (size_t)i * (size_t)(2 * d + 2), w = row[2 * d];
+      const double *row = MixtureSampleRow(growth->sample, i, PETSC_FALSE), w = row[d];
 
       weight[label[i]] += w;
       for (PetscInt c = 0; c < d; c++) growth->centre[label[i] * d + c] += w * row[c];
@@ -187,12 +187,12 @@ static void Split(MixtureGrowth *growth, PetscInt a, const PetscInt *label, doub
   double all = 0, u;
 
   for (PetscInt j = 0; j < m; j++) {
-    const double *row = growth->sample->row + (size_t)j * (size_t)(2 * d + 2);
+    const double *row = MixtureSampleRow(growth->sample, j, PETSC_FALSE);
 
     far[j] = 0;
     if (label[j] != a) continue;
     for (PetscInt c = 0; c < d; c++) far[j] += PetscSqr(row[c] - growth->centre[a * d + c]);
-    far[j] *= row[2 * d];
+    far[j] *= row[d];
     all += far[j];
     members++;
   }
@@ -200,7 +200,7 @@ static void Split(MixtureGrowth *growth, PetscInt a, const PetscInt *label, doub
   RngUniform(stream, growth->draws++, 1, &u);
   for (u *= all; i < m - 1 && u >= far[i]; i++) u -= far[i];
   for (PetscInt c = 0; c < d; c++)
-    growth->centre[growth->count * d + c] = growth->sample->row[(size_t)i * (size_t)(2 * d + 2) + c];
+    growth->centre[growth->count * d + c] = MixtureSampleRow(growth->sample, i, PETSC_FALSE)[c];
   growth->count++;
 }
 

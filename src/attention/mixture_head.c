@@ -111,12 +111,12 @@ PetscErrorCode MixtureFactorsOfSample(const AttentionHead *head, const MixtureSa
   PetscCall(PetscMalloc2(8 * d, &panel, 8 * rows, &image));
   for (PetscInt first = 0; first < sample->count; first += 8) {
     for (PetscInt t = 0; t < 8; t++) {
-      const double *row = sample->row + (size_t)PetscMin(first + t, sample->count - 1) * (size_t)(2 * d + 2);
-      for (PetscInt c = 0; c < d; c++) panel[c * 8 + t] = row[c + (apart ? d : 0)];
+      const double *row = MixtureSampleRow(sample, PetscMin(first + t, sample->count - 1), apart);
+      for (PetscInt c = 0; c < d; c++) panel[c * 8 + t] = row[c];
     }
     PetscCall(Squares(Distance(head), 8, panel, image, squares));
     for (PetscInt t = 0; t < 8 && first + t < sample->count; t++) {
-      const double weight = sample->row[(size_t)(first + t) * (size_t)(2 * d + 2) + 2 * d + (apart ? 1 : 0)];
+      const double weight = MixtureSampleRow(sample, first + t, apart)[d];
       factors[first + t] = weight > 0 ? exp(least - squares[t]) : 0;
     }
   }

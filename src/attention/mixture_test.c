@@ -40,7 +40,7 @@ static PetscErrorCode ProbeTested(Attention attention, const AttentionHead *head
   }
   for (PetscInt t = 0; t < block; t++) {
     const PetscInt i = MixtureSamplePlace(sample, tested, PetscMin(t, tested - 1));
-    work->weight[t] = sample->row[(size_t)i * (size_t)(2 * d + 2) + 2 * d + 1] * (apart ? apart[i] : 1);
+    work->weight[t] = MixtureSampleRow(sample, i, PETSC_TRUE)[d] * (apart ? apart[i] : 1);
   }
   PetscCall(PetscFree(apart));
   PetscCall(MixtureQueries(attention, head, exponent, block, mixture->x, work));
@@ -179,7 +179,7 @@ PetscErrorCode MixtureEnergyError(Attention attention, Tokens tokens, PetscInt t
     PetscCall(SumTested(attention, tokens, NULL, (PetscBool)direct, &probe));
     for (PetscInt t = 0; t < tested; t++) {
       const PetscInt i = MixtureSamplePlace(&mixture->sample, tested, t);
-      const double w = mixture->sample.row[(size_t)i * (size_t)(2 * d + 2) + 2 * d];
+      const double w = MixtureSampleRow(&mixture->sample, i, PETSC_FALSE)[d];
 
       *off += (direct ? 1 : -1) * share * w * exp(mixture->work.total[t] - attention->beta);
     }
