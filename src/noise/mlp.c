@@ -172,6 +172,7 @@ static PetscErrorCode Create(Noise noise, const NoiseOptions *options) {
   mlp->width = (PetscInt)width;
   size = MLP_PITCH * noise->dim;
   mlp->chunks = PetscMax(1, PetscMin(CHUNKS, (PetscInt)(CHUNK_BYTES / (2.0 * sizeof(double) * (double)size))));
+  mlp->chunks = PetscMin(mlp->chunks, (mlp->width - 1) / MLP_CHUNK + 1); /* no more than there are */
   PetscCall(PetscMalloc2(mlp->chunks * size, &mlp->units[0].U, mlp->chunks * size, &mlp->units[0].W));
   PetscCall(PetscCalloc1(mlp->chunks * MLP_CHUNK, &mlp->units[0].bias_u));
   for (PetscInt i = 1; i < mlp->chunks; i++) {
