@@ -80,7 +80,7 @@ PetscErrorCode SchemePrepare(Scheme scheme, Attention attention, Field field, To
 /* joint.c: are both there, and is one table worth while? Pure. */
 PetscErrorCode SchemeMayJoin(Attention attention, Field field, PetscBool *possible);
 /* *table <- a Att[mu] + b G, up to multiples of x, as one table, after SchemePrepare has found that these can
- * come in pieces; NULL where they are not both there, or two evaluations are as good. Not collective. */
+ * come in pieces; NULL where they are not both there, or two evaluations are as good. Collective. */
 PetscErrorCode SchemeJoin(Scheme scheme, Attention attention, Field field, PetscReal a, PetscReal b, Tabulation *table);
 PetscErrorCode SchemeJointDestroy(Scheme scheme);
 /* slope_i = P_{x_i} (Att[mu](x_i) dt + dW(x_i)) with dW = sqrt(dt) G, as they are at this time: the Stratonovich

@@ -3,7 +3,9 @@
  * points tell those at all tokens, up to a multiple of x, which moves no token: one location and d - 1 numbers of a
  * token on the sphere in place of two locations and 2d + 1. */
 #include <chorale/harmonics.h>
+#include <chorale/sum.h>
 
+#include "base/plan.h"
 #include "scheme/impl.h"
 
 #define MANY  32        /* so many times as many tokens as points */
@@ -82,12 +84,37 @@ static PetscErrorCode Reserve(Scheme scheme, const TokensLayout *layout, PetscIn
   PetscFunctionReturn(0);
 }
 
+/* joint->values <- a Att[mu] + b G at the points of the table. Ranks share their blocks: of each number all but one of
+ * them have 0, so that bits add up to its own. A sum takes as many messages one after the other as the number of ranks
+ * has binary digits, a gathering from few ranks to very many far more. */
+static PetscErrorCode Values(SchemeJoint *joint, const TokensLayout *layout, Attention attention, Field field,
+                             PetscReal a, PetscReal b) {
+  PetscMPIInt rank, size;
+  PetscInt blocks, B;
+  const double *x;
+
+  PetscFunctionBeginUser;
+  PetscCall(PlanRank(layout->comm, &rank));
+  PetscCall(PlanSize(layout->comm, &size));
+  PetscCall(TabulationGetPoints(joint->table, &blocks, &B, &x));
+  const PetscInt block = layout->dim * B, length = blocks * block;
+  const PetscInt first = (PetscInt)((PetscInt64)blocks * rank / size) * block,
+                 end = (PetscInt)((PetscInt64)blocks * (rank + 1) / size) * block;
+  PetscCall(AttentionEvaluateAt(attention, (end - first) / block, B, x + first, joint->values + first));
+  PetscCall(FieldEvaluateAt(field, (end - first) / block, B, x + first, joint->part + first));
+  for (PetscInt i = first; i < end; i++) joint->values[i] = a * joint->values[i] + b * joint->part[i];
+  if (size == 1) PetscFunctionReturn(0);
+  PetscCall(PetscArrayzero(joint->values, first));
+  PetscCall(PetscArrayzero(joint->values + end, length - end));
+  PetscCall(SumAllreduce(layout->comm, length, (PetscInt64 *)joint->values));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode SchemeJoin(Scheme scheme, Attention attention, Field field, PetscReal a, PetscReal b,
                           Tabulation *table) {
   SchemeJoint *joint = &scheme->joint;
-  PetscInt degree, noise, blocks, B;
+  PetscInt degree, noise;
   TokensLayout layout;
-  const double *x;
   PetscReal tol, bytes;
 
   PetscFunctionBeginUser;
@@ -97,10 +124,7 @@ PetscErrorCode SchemeJoin(Scheme scheme, Attention attention, Field field, Petsc
   if (degree < 0) PetscFunctionReturn(0);
   PetscCall(AttentionGetLayout(attention, &layout));
   PetscCall(Reserve(scheme, &layout, degree, tol));
-  PetscCall(TabulationGetPoints(joint->table, &blocks, &B, &x));
-  PetscCall(AttentionEvaluateAt(attention, blocks, B, x, joint->values));
-  PetscCall(FieldEvaluateAt(field, blocks, B, x, joint->part));
-  for (PetscInt i = 0; i < blocks * layout.dim * B; i++) joint->values[i] = a * joint->values[i] + b * joint->part[i];
+  PetscCall(Values(joint, &layout, attention, field, a, b));
   PetscCall(TabulationSet(joint->table, joint->values));
   *table = joint->table;
   PetscFunctionReturn(0);

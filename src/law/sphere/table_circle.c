@@ -15,6 +15,7 @@
 #define TERMS     12
 #define TOLERANCE 4e-15
 #define FACES     4
+#define GROUP     8 /* cells whose polynomials are made together */
 
 struct TableCircle {
   PetscInt n, cells;                                      /* cells of a face */
@@ -43,9 +44,13 @@ static double Bound(PetscInt degree, PetscInt cells) {
   }
 }
 
-/* Whole vectors of cells. */
+/* Whole vectors of cells. Every step asks again for those of the same degree. */
 static PetscInt Cells(PetscInt degree) {
-  PetscInt cells = 8;
+  static PetscInt last = -1, cells;
+
+  if (degree == last) return cells;
+  last = degree;
+  cells = 8;
   while (Bound(degree, cells) > TOLERANCE) cells += PetscMax(8, cells / 16 / 8 * 8);
   return cells;
 }
@@ -110,19 +115,17 @@ static PetscInt Place(PetscInt n, PetscInt p, PetscInt i) {
   return n <= 2 ? 2 * p + i : TABLE_FUNCTIONS * p + i;
 }
 
-/* out[TERMS][B] = matrix[TERMS][TERMS] in[TERMS][B], whose rows are `pitch` apart. */
-static void Transform(const double *matrix, PetscBool upper, PetscInt B, const double *in, PetscInt pitch,
-                      double *out) {
+/* out[TERMS][GROUP] = matrix[TERMS][TERMS] in[TERMS][GROUP] of a group of cells, whose rows are `pitch` apart. */
+static inline void Transform(const double *restrict matrix, PetscBool upper, const double *restrict in, PetscInt pitch,
+                             double *restrict out) {
   for (PetscInt p = 0; p < TERMS; p++) {
-    double *restrict row = out + p * B;
+    double sum[GROUP] = {0};
 
-    for (PetscInt t = 0; t < B; t++) row[t] = 0;
     for (PetscInt j = upper ? p : 0; j < TERMS; j++) {
-      const double factor = matrix[p * TERMS + j], *restrict value = in + j * pitch;
-      if (factor == 0) continue;
 #pragma omp simd
-      for (PetscInt t = 0; t < B; t++) row[t] += factor * value[t];
+      for (PetscInt t = 0; t < GROUP; t++) sum[t] += matrix[p * TERMS + j] * in[j * pitch + t];
     }
+    for (PetscInt t = 0; t < GROUP; t++) out[p * GROUP + t] = sum[t];
   }
 }
 
@@ -141,13 +144,13 @@ PetscErrorCode TableCircleSetValues(TableCircle table, PetscInt odd, const doubl
   (void)odd;
   for (PetscInt first = 0; first < FACES * table->cells; first += B, values += TERMS * n * B) {
     for (PetscInt i = 0; i < n; i++) {
-      double series[TERMS * HARMONICS_BLOCK], rows[TERMS * HARMONICS_BLOCK];
+      for (PetscInt g = 0; g < B; g += GROUP) {
+        double series[TERMS * GROUP], rows[TERMS * GROUP], *cell = table->data + (first + g) * table->stride;
 
-      Transform(table->chebyshev, PETSC_FALSE, B, values + i * B, n * B, series);
-      Transform(table->powers, PETSC_TRUE, B, series, B, rows);
-      for (PetscInt p = 0; p < TERMS; p++) {
-        double *cell = table->data + first * table->stride + Place(n, p, i);
-        for (PetscInt t = 0; t < B; t++) cell[t * table->stride] = rows[p * B + t];
+        Transform(table->chebyshev, PETSC_FALSE, values + i * B + g, n * B, series);
+        Transform(table->powers, PETSC_TRUE, series, GROUP, rows);
+        for (PetscInt t = 0; t < GROUP; t++, cell += table->stride)
+          for (PetscInt p = 0; p < TERMS; p++) cell[Place(n, p, i)] = rows[p * GROUP + t];
       }
     }
   }

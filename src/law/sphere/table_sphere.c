@@ -13,9 +13,12 @@
  * for all |k| <= M/fineness (found by evaluating it over theta/step in [0,1] and k/M, as test_synthesis.c does again;
  * only the ratio k/M matters, so this holds at any degree), hence by twice that for both angles.
  *
- * In theta the numbers g come from matrices made once per order m, in phi from another one: making a table is a product
- * of matrices, from coefficients or from values on rings: equidistant ones around and, since order m is even or odd in
- * theta as m is, at the points of a discrete cosine and sine transform from pole to pole. */
+ * In theta the numbers g come from matrices made once per order m, in phi from others: making a table is products of
+ * matrices, from coefficients or from values on rings: equidistant ones around and, since order m is even or odd in
+ * theta as m is, at the points of a discrete cosine and sine transform from pole to pole.
+ *
+ * Sums of cosines and of sines, over even and over odd m, are even or odd about all quarters of a turn: the four of a
+ * quarter of the columns make those of all. */
 #include "law/sphere/table_sphere.h"
 
 #include <math.h>
@@ -37,6 +40,17 @@ static PetscInt PartPoints(PetscInt degree) {
   return ((2 * degree + 1 + Parts(degree)) / Parts(degree) + 7) / 8 * 8;
 }
 
+/* Columns of a quarter of a turn, with both ends. */
+static PetscInt Quarter(PetscInt M) {
+  return M / 4 + 1;
+}
+
+/* Where cos m phi stands among the orders: even ones, then odd ones, and then the sines alike, with a place for m = 0.
+ */
+static PetscInt Order(PetscInt degree, PetscInt m) {
+  return m / 2 + (m % 2 ? degree / 2 + 1 : 0);
+}
+
 static PetscInt Functions(PetscInt n) {
   return n <= 2 ? 2 : TABLE_FUNCTIONS;
 }
@@ -46,11 +60,12 @@ TableCost TableSphereCost(PetscInt degree, PetscInt n, PetscReal tol) {
   const PetscReal width = (PetscReal)window->width, rings = degree + 1.0, orders = 2.0 * degree + 1;
   const PetscReal around = (PetscReal)Around(window, degree), rows = around / 2 + width, columns = around + width + 4;
   const PetscReal pairs = 0.5 * rings * (degree + 2.0), ring = (PetscReal)(Parts(degree) * PartPoints(degree));
+  const PetscReal quarter = (PetscReal)Quarter(Around(window, degree));
   return (TableCost){.token = 2 * Functions(n) * width * (width + 2) + 4.0 * TABLE_HALF * window->terms + 80,
-                     .set = 2 * n * rows * (orders * columns + 2 * pairs),
-                     .values = 2 * n * orders * (rows * (columns + rings) + rings * ring),
-                     .bytes = sizeof(double) * (rows * columns * (n + Functions(n)) + pairs * rows +
-                                                orders * (columns + n * rows) + 4.0 * TABLE_CHUNK),
+                     .set = 2 * n * rows * (orders * quarter + 2 * pairs),
+                     .values = 2 * n * orders * (rows * (quarter + rings) + rings * ring),
+                     .bytes = sizeof(double) * (rows * columns * Functions(n) + pairs * rows +
+                                                (orders + 1) * (quarter + n * rows) + 4.0 * TABLE_CHUNK),
                      .points = rings * ring};
 }
 
@@ -119,19 +134,23 @@ static PetscErrorCode SetTheta(TableSphere table, Harmonics harmonics) {
   PetscFunctionReturn(0);
 }
 
+/* phi is counted from half a turn before the first column. */
 static void SetPhi(TableSphere table) {
+  const PetscInt quarter = Quarter(table->M);
+
   for (PetscInt m = 0; m <= table->degree; m++) {
-    const double inverse = 1 / TableWindowTransform(table->window, table->M, m);
-    for (PetscInt j = 0; j < table->columns; j++) {
-      const double angle = 2 * PETSC_PI * m * ((double)(j - TableBefore(table->window)) / table->M - 0.5);
-      table->phi[(m ? 2 * m - 1 : 0) * table->columns + j] = inverse * cos(angle);
-      if (m) table->phi[2 * m * table->columns + j] = inverse * sin(angle);
+    const double inverse = (m % 2 ? -1 : 1) / TableWindowTransform(table->window, table->M, m);
+    double *cosine = table->phi + Order(table->degree, m) * quarter, *sine = cosine + (table->degree + 1) * quarter;
+    for (PetscInt j = 0; j < quarter; j++) {
+      const double angle = 2 * PETSC_PI * (double)(m * j % table->M) / table->M;
+      cosine[j] = inverse * cos(angle);
+      sine[j] = inverse * sin(angle);
     }
   }
 }
 
 PetscErrorCode TableSphereCreate(PetscInt degree, PetscInt n, PetscReal tol, TableSphere *handle) {
-  const PetscInt orders = 2 * degree + 1;
+  const PetscInt orders = 2 * degree + 2;
   TableSphere table;
   PetscInt length;
 
@@ -147,8 +166,8 @@ PetscErrorCode TableSphereCreate(PetscInt degree, PetscInt n, PetscReal tol, Tab
       table->M + table->window->width + 2; /* even, and one more for a stencil that begins at an even one */
   table->bins = TABLE_SHIFTS * (table->M / 2 / TABLE_TILE + 1) * (table->M / TABLE_TILE + 1);
   length = table->rows * table->columns;
-  PetscCall(PetscMalloc3(orders * table->columns, &table->phi, n * orders * table->rows, &table->orders, n * length,
-                         &table->planes));
+  PetscCall(PetscCalloc3(orders * Quarter(table->M), &table->phi, n * orders * table->rows, &table->orders,
+                         4 * Quarter(table->M) * TABLE_ROWS, &table->planes));
   PetscCall(PetscCalloc1(TABLE_TERMS * TABLE_HALF + length * table->functions + TABLE_LINE, &table->room));
   table->polynomials = TableBegin(table->room);
   table->data = table->polynomials + TABLE_TERMS * TABLE_HALF;
@@ -174,33 +193,57 @@ PetscErrorCode TableSphereDestroy(TableSphere *handle) {
   PetscFunctionReturn(0);
 }
 
-/* From the orders to the grid. */
+/* One function of a row, from its four sums at a quarter of a turn, `pitch` apart. */
+static void Unfold(TableSphere table, PetscInt pitch, const double *sums, double *row) {
+  const PetscInt M = table->M, F = table->functions, before = TableBefore(table->window);
+  double *restrict at = row + before * F;
+
+  for (PetscInt j = 0; j < Quarter(M); j++) {
+    const double even = sums[j], odd = sums[pitch + j], even_sine = sums[2 * pitch + j], odd_sine = sums[3 * pitch + j];
+
+    at[j * F] = (even + odd) + (even_sine + odd_sine);
+    at[(M / 2 - j) * F] = (even - odd) - (even_sine - odd_sine);
+    at[(M / 2 + j) * F] = (even - odd) + (even_sine - odd_sine);
+    if (j) at[(M - j) * F] = (even + odd) - (even_sine + odd_sine);
+  }
+  for (PetscInt j = 0; j < before; j++) row[j * F] = row[(j + M) * F];
+  for (PetscInt j = before + M; j < table->columns; j++) row[j * F] = row[(j - M) * F];
+}
+
+/* From the orders to the grid, a few rows at a time, which stay in a cache. */
 static PetscErrorCode Finish(TableSphere table) {
-  const PetscInt orders = 2 * table->degree + 1, points = table->rows * table->columns;
+  const PetscInt degree = table->degree, quarter = Quarter(table->M), pitch = quarter * TABLE_ROWS,
+                 begin[5] = {0, degree / 2 + 1, degree + 1, degree + 1 + degree / 2 + 1, 2 * degree + 2};
 
   PetscFunctionBeginUser;
-  for (PetscInt i = 0; i < table->n; i++)
-    PetscCall(Product("T", table->columns, table->rows, orders, table->phi, table->columns,
-                      table->orders + i * orders * table->rows, table->rows, table->planes + i * points,
-                      table->columns));
-  for (PetscInt p = 0; p < points; p++) {
-    double *at = table->data + table->functions * p;
-    for (PetscInt i = 0; i < table->n; i++) at[i] = table->planes[i * points + p];
+  for (PetscInt first = 0; first < table->rows; first += TABLE_ROWS) {
+    const PetscInt rows = PetscMin(TABLE_ROWS, table->rows - first);
+
+    for (PetscInt i = 0; i < table->n; i++) {
+      const double *orders = table->orders + i * begin[4] * table->rows + first;
+
+      for (PetscInt s = 0; s < 4; s++)
+        PetscCall(Product("T", quarter, rows, begin[s + 1] - begin[s], table->phi + begin[s] * quarter, quarter,
+                          orders + begin[s] * table->rows, table->rows, table->planes + s * pitch, quarter));
+      for (PetscInt r = 0; r < rows; r++)
+        Unfold(table, pitch, table->planes + r * quarter,
+               table->data + (first + r) * table->columns * table->functions + i);
+    }
   }
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode TableSphereSet(TableSphere table, Harmonics harmonics, const double *coefficients) {
-  const PetscInt N = table->degree, orders = 2 * N + 1;
+  const PetscInt N = table->degree, orders = 2 * N + 2;
 
   PetscFunctionBeginUser;
   if (!table->theta) PetscCall(SetTheta(table, harmonics));
-  for (PetscInt m = 0, order = 0; m <= N; m++) {
+  for (PetscInt m = 0; m <= N; m++) {
     const double *theta = table->theta + HarmonicsPair(N, m) * table->rows;
     const PetscInt length = N - m + 1;
-    for (PetscInt part = 0; part < (m ? 2 : 1); part++, order++, coefficients += length)
+    for (PetscInt part = 0; part < (m ? 2 : 1); part++, coefficients += length)
       PetscCall(Product("N", table->rows, table->n, length, theta, table->rows, coefficients, harmonics->count,
-                        table->orders + order * table->rows, orders * table->rows));
+                        table->orders + (Order(N, m) + part * (N + 1)) * table->rows, orders * table->rows));
   }
   PetscCall(Finish(table));
   PetscFunctionReturn(0);
@@ -279,9 +322,9 @@ PetscErrorCode TableSphereSetValues(TableSphere table, PetscInt odd, const doubl
       by_ring[p % around * rings + p / around] = values[(p / B * n + f) * B + p % B];
     PetscCall(Product("N", rings, orders, around, by_ring, rings, table->modes, around, modes, rings));
     for (PetscInt m = 0; m <= table->degree; m++) {
-      const PetscInt order = m ? 2 * m - 1 : 0;
+      const PetscInt order = m ? 2 * m - 1 : 0, place = f * (orders + 1) + Order(table->degree, m);
       PetscCall(Product("N", rows, m ? 2 : 1, rings, table->upright + (m + odd) % 2 * rings * rows, rows,
-                        modes + order * rings, rings, table->orders + (f * orders + order) * rows, rows));
+                        modes + order * rings, rings, table->orders + place * rows, (table->degree + 1) * rows));
     }
   }
   PetscCall(Finish(table));

@@ -8,6 +8,7 @@
 
 #define TABLE_TILE   16 /* cells of a tile in each direction */
 #define TABLE_SHIFTS 4  /* grid points of a register, at most */
+#define TABLE_ROWS   16 /* rows of the grid that are made together */
 #define TABLE_CHUNK  (SYNTHESIS_BLOCKS * HARMONICS_BLOCK)
 
 struct TableSphere {
@@ -16,9 +17,9 @@ struct TableSphere {
   PetscInt functions;        /* two or four, with n of them in use */
   PetscInt M, rows, columns; /* cells around; grid with all stencils */
   double *theta;             /* [pairs (m,l)][rows]: g of the functions of theta; NULL until coefficients come */
-  double *phi;               /* [2 degree + 1][columns]: of 1, cos 1, sin 1, cos 2, .. */
-  double *orders;            /* [n][2 degree + 1][rows] */
-  double *planes;            /* [n][rows][columns] */
+  double *phi;               /* [2 degree + 2][M/4 + 1]: of 1, cos 2, .. cos 1, cos 3, .. 0, sin 2, .. sin 1, .. */
+  double *orders;            /* [n][2 degree + 2][rows] */
+  double *planes;            /* [4][TABLE_ROWS][M/4 + 1] */
   double *data;              /* [rows][columns][functions] */
   double *polynomials;       /* [terms][TABLE_HALF] */
   double *room;              /* where these two were allocated */

@@ -19,7 +19,7 @@ PetscErrorCode TabulationGetCost(PetscInt dim, PetscInt degree, PetscReal tol, T
 /* Each component is off by at most tol, 2e-14 or more, of the sum of the sizes of the harmonics. */
 PetscErrorCode TabulationCreate(PetscInt dim, PetscInt degree, PetscReal tol, Tabulation *tabulation);
 PetscErrorCode TabulationDestroy(Tabulation *tabulation);
-/* x[blocks][d][B], blocks as in harmonics.h; owned by the object. */
+/* x[blocks][d][B], blocks as in harmonics.h, whose values ranks may share out; owned by the object. */
 PetscErrorCode TabulationGetPoints(Tabulation tabulation, PetscInt *blocks, PetscInt *B, const double **x);
 /* values[blocks][d][B] there. */
 PetscErrorCode TabulationSet(Tabulation tabulation, const double *values);
