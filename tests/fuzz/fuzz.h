@@ -19,6 +19,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char fuzz_path[PETSC_MAX_PATH_LEN]; /* the input as a file, in memory */
+extern int fuzz_whole; /* inputs so far that the reader took to their end, of which a corpus must have some */
 
 static inline void FuzzMust(PetscBool ok, const char *what) {
   if (ok) return;

@@ -10,6 +10,7 @@
 
 #include "run/checkpoint_impl.h"
 
+int fuzz_whole;
 enum { REALIZATIONS = 3, STEPS = 4, COLUMNS = 2 };
 static Ensemble ensemble;
 static Output output;
@@ -58,7 +59,7 @@ static void Trailer(const uint8_t *data, size_t size, unsigned char trailer[32])
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   unsigned char trailer[32];
-  PetscInt step;
+  PetscInt step, r = 0;
 
   if (!size || size > 1 << 20) return 0;
   Trailer(data, size, trailer);
@@ -68,11 +69,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   checkpoint->loaded = PETSC_FALSE;
   if (FuzzTaken(CheckpointFileFind(checkpoint))) {
     FuzzMust(checkpoint->source[0] != '\0', "no file is found where one is whole");
-    for (PetscInt r = 0; r < REALIZATIONS; r++) {
+    for (; r < REALIZATIONS; r++) {
       if (!FuzzTaken(CheckpointResume(checkpoint, r, &step))) break;
       FuzzMust(0 <= step && step <= STEPS ? PETSC_TRUE : PETSC_FALSE, "a step that the run does not have");
     }
   }
+  fuzz_whole += r == REALIZATIONS && checkpoint->source_step[1] % STEPS; /* one of them had a state */
   FuzzNothingOpen();
   return 0;
 }

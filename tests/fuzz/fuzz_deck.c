@@ -7,6 +7,8 @@
 
 #include "io/deck_keys.h"
 
+int fuzz_whole;
+
 enum { STUDIES = 7, WORDS = 64 };
 static const char *const studies[STUDIES] = {"simulate", "kernel", "limits", "chaos", "sync", "spde", "analyze"};
 
@@ -28,7 +30,7 @@ static void Options(const uint8_t *data, size_t size) {
     if (next) *next++ = '\0';
     words[n++] = word;
   }
-  (void)FuzzTaken(DeckParse(n, words));
+  fuzz_whole += FuzzTaken(DeckParse(n, words));
   free(text);
 }
 
@@ -45,6 +47,7 @@ static void Deck(const uint8_t *data, size_t size) {
   FuzzMust(!strcmp(first, second), "the deck's text reads as another deck");
   MUST(PetscFree(first));
   MUST(PetscFree(second));
+  fuzz_whole++;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

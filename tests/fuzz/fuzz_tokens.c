@@ -3,6 +3,8 @@
 
 #include <chorale/start.h>
 
+int fuzz_whole;
+
 enum { MOST = 1 << 14 }; /* numbers */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
@@ -26,6 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       MUST(TokensStart(tokens, start, 0));
       MUST(TokensIsValid(tokens, &valid));
       FuzzMust(valid, "tokens off the sphere");
+      fuzz_whole++;
       MUST(StartDestroy(&start));
     }
     MUST(TokensDestroy(&tokens));

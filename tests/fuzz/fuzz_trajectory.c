@@ -3,6 +3,8 @@
 
 #include <chorale/trajectory.h>
 
+int fuzz_whole;
+
 static Tokens tokens;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
@@ -21,6 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const PetscErrorCode code = TrajectoryDestroy(&trajectory);
     FuzzMust(code == 0 || code == PETSC_ERR_FILE_WRITE ? PETSC_TRUE : PETSC_FALSE,
              "a file that neither closes nor says so");
+    fuzz_whole += code == 0;
   }
   /* Not FuzzNothingOpen: HDF5 1.10 keeps the number of a damaged file that it fails to close, and crashes on it when
    * MPI ends. Such inputs cannot be in the corpus. */

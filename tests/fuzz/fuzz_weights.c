@@ -4,6 +4,8 @@
 
 #include <chorale/attention.h>
 
+int fuzz_whole;
+
 static Tokens tokens;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
@@ -18,7 +20,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   Attention attention;
 
   FuzzWrite(fuzz_path, data, size, NULL, 0);
-  if (FuzzTaken(AttentionFromKeys(tokens, &attention))) MUST(AttentionDestroy(&attention));
+  if (FuzzTaken(AttentionFromKeys(tokens, &attention))) {
+    MUST(AttentionDestroy(&attention));
+    fuzz_whole++;
+  }
   FuzzNothingOpen();
   return 0;
 }
