@@ -295,7 +295,7 @@ static PetscErrorCode WriteFile(PetscInt n, const Results cells[], ResultsFill f
   PetscCall(WriteTables(n, cells, hdf, group));
   PetscCall(WriteItems(n, cells, hdf, group));
   PetscCall(ResultsWriteFactor(first, hdf, group));
-  PetscCall(ResultsWriteOrigin(first, done, hdf));
+  PetscCall(ResultsWriteOrigin(first, first->layout.world, done, hdf));
   PetscCall(HdfFlush(hdf)); /* every rank's part is on disk */
   PetscCall(HdfClose(&hdf));
   PetscCall(OutputCommit(first->output));

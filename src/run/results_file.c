@@ -14,7 +14,16 @@
 #define PATH  256
 #define PIECE ((size_t)1 << 27) /* doubles that are reduced at once: a count of MPI is an int */
 
-/* rows[R][V] <- frame t of all realizations, on rank 0 of the holders, which are the first shards. */
+/* The ranks that have something to write, the first shards, rank 0 first; MPI_COMM_NULL on others. A file that no other
+ * opens costs a file system no more when a realization's tokens are those of more ranks. Collective on all ranks. */
+static PetscErrorCode Holders(Results results, MPI_Comm *holders) {
+  PetscFunctionBeginUser;
+  PetscCallMPI(
+      MPI_Comm_split(results->layout.world, results->shard ? MPI_UNDEFINED : 0, results->output->rank, holders));
+  PetscFunctionReturn(0);
+}
+
+/* rows[R][V] <- frame t of all realizations, on rank 0 of the holders. */
 static PetscErrorCode ReduceFrame(Results results, MPI_Comm holders, size_t t, double *rows) {
   const EnsembleLayout *e = &results->layout;
   const size_t V = (size_t)results->frame, length = (size_t)e->realizations * V;
@@ -59,8 +68,7 @@ static PetscErrorCode Statistics(Results results) {
   PetscFunctionBeginUser;
   PetscCall(PetscCalloc2(results->output->rank ? 0 : frames * V, &results->mean, results->output->rank ? 0 : frames * V,
                          &results->sem));
-  PetscCallMPI(
-      MPI_Comm_split(results->layout.world, results->shard ? MPI_UNDEFINED : 0, results->output->rank, &holders));
+  PetscCall(Holders(results, &holders));
   if (holders == MPI_COMM_NULL) PetscFunctionReturn(0);
   PetscCall(PetscMalloc1(R * V, &rows));
   PetscCall(PetscCalloc1(R, &set));
@@ -307,29 +315,29 @@ PetscErrorCode ResultsWriteFactor(Results results, Hdf hdf, const char *group) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode ResultsWriteOrigin(Results results, PetscInt done, Hdf hdf) {
+PetscErrorCode ResultsWriteOrigin(Results results, MPI_Comm comm, PetscInt done, Hdf hdf) {
   char text[32];
 
   PetscFunctionBeginUser;
-  PetscCall(OriginWrite(results->layout.world, results->complete, hdf));
+  PetscCall(OriginWrite(comm, results->complete, hdf));
   PetscCall(PetscSNPrintf(text, sizeof(text), "%" PetscInt_FMT, done));
   if (!results->complete && ResultsAreGathered(results))
     PetscCall(HdfAttributeString(hdf, "/provenance", "realizations_done", text));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode WriteFile(Results results) {
+static PetscErrorCode WriteFile(Results results, MPI_Comm holders) {
   char group[64], target[PETSC_MAX_PATH_LEN], link[PATH];
   Hdf hdf;
 
   PetscFunctionBeginUser;
   PetscCall(PetscSNPrintf(group, sizeof(group), "/study/%s", results->form.study));
-  PetscCall(HdfOpen(results->layout.world, results->output->temporary, "w", NULL, &hdf));
+  PetscCall(HdfOpen(holders, results->output->temporary, "w", NULL, &hdf));
   PetscCall(HdfAttributeString(hdf, group, "columns", results->columns));
   PetscCall(ResultsWriteQuantities(results, hdf, group));
   PetscCall(ResultsWriteFactor(results, hdf, group));
   if (results->rows) PetscCall(WriteColumns(results, hdf, group));
-  PetscCall(ResultsWriteOrigin(results, results->samples.realizations, hdf));
+  PetscCall(ResultsWriteOrigin(results, holders, results->samples.realizations, hdf));
   for (PetscInt i = 0; i < results->count; i++) PetscCall(WriteItem(&results->items[i], hdf, group));
   for (PetscInt r = 0; r < results->trajectories; r++) {
     PetscCall(OutputTrajectory(results->output, r, PETSC_TRUE, target));
@@ -338,18 +346,30 @@ static PetscErrorCode WriteFile(Results results) {
   }
   PetscCall(HdfFlush(hdf)); /* every rank's part is on disk */
   PetscCall(HdfClose(&hdf));
+  PetscFunctionReturn(0);
+}
+
+/* Others wait until the file is in place; a failure of those that write ends them. */
+static PetscErrorCode PutFile(Results results) {
+  PetscErrorCode failed;
+  MPI_Comm holders;
+
+  PetscFunctionBeginUser;
+  PetscCall(Holders(results, &holders));
+  if (holders != MPI_COMM_NULL) {
+    failed = WriteFile(results, holders);
+    if (failed && !results->output->rank) (void)unlink(results->output->temporary);
+    PetscCall(failed);
+    PetscCallMPI(MPI_Comm_free(&holders));
+  }
   PetscCall(OutputCommit(results->output));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode ResultsCommit(Results results) {
-  PetscErrorCode failed = 0;
-
   PetscFunctionBeginUser;
   PetscCall(ResultsMeans(results));
-  if (!results->form.only_table) failed = WriteFile(results);
-  if (failed && !results->output->rank) (void)unlink(results->output->temporary);
-  PetscCall(failed);
+  if (!results->form.only_table) PetscCall(PutFile(results));
   if (!results->complete) PetscCall(ResultsClear(results)); /* all of it is said again next time */
   PetscFunctionReturn(0);
 }

@@ -64,15 +64,15 @@ PETSC_INTERN PetscInt ResultsTableWidth(Results results);
 PETSC_INTERN PetscErrorCode ResultsSweepColumns(const char *columns, char **all);
 /* Means, errors and the table of observables, when there are any. Collective on all ranks. */
 PETSC_INTERN PetscErrorCode ResultsMeans(Results results);
-/* /observables, /ensemble, and the samples of a report. Collective on all ranks. */
+/* /observables, /ensemble, and the samples of a report. Collective on the ranks that have the file open. */
 PETSC_INTERN PetscErrorCode ResultsWriteQuantities(Results results, Hdf hdf, const char *group);
 /* Unit and description of a column. */
 PETSC_INTERN PetscErrorCode ResultsDescribeColumn(Results results, const char *name, const char **unit,
                                                   char description[QUANTITY_TEXT]);
 /* The factor of a mean's interval. */
 PETSC_INTERN PetscErrorCode ResultsWriteFactor(Results results, Hdf hdf, const char *group);
-/* Deck and provenance, when so many realizations are done. */
-PETSC_INTERN PetscErrorCode ResultsWriteOrigin(Results results, PetscInt done, Hdf hdf);
+/* Deck and provenance, when so many realizations are done. Collective on comm, whose file it is. */
+PETSC_INTERN PetscErrorCode ResultsWriteOrigin(Results results, MPI_Comm comm, PetscInt done, Hdf hdf);
 /* A table into output_table, unless that is empty, and onto paper, words around it. Collective on all ranks. */
 PETSC_INTERN PetscErrorCode ResultsTellTable(Results results, const Table *all, const Table *printed);
 /* Nothing is said yet. */

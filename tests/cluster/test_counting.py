@@ -163,6 +163,20 @@ def test_a_checkpoint_opens_as_many_files(folder):
     assert opened[2][0] > 0 and opened[2] == opened[8]
 
 
+def test_results_are_written_by_those_who_have_them(folder):
+    """The first rank of every group; others open no file."""
+    first = {}
+    for ranks, groups in ((2, 1), (4, 1), (4, 2)):
+        keys = {"ensemble_groups": groups, "ensemble_realizations": 2, "tokens_count": 2048}
+        keys["output_file"] = f"{ranks}.{groups}.h5"
+        counts = counted("simulate on the circle", ranks, 4, **keys)
+        opened = [count["opened"] for count in counts]
+        assert sum(n > 0 for n in opened) == groups, opened
+        assert sum(count["placed"] > 0 for count in counts) <= groups
+        first[ranks, groups] = opened[0]
+    assert len(set(first.values())) == 1, first
+
+
 @pytest.mark.full
 def test_one_rank_writes_what_describes_data(folder):
     """Others have a piece of data at most; the calls of all do not grow with the ranks."""
