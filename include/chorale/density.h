@@ -39,6 +39,8 @@ typedef struct {
 extern const OptionKey DensityKeys[];
 /* spde_degree, spde_tol, spde_hyperviscosity, tokens_* and ensemble_seed; scheme flow, kappa 0. Collective. */
 PetscErrorCode DensityOptionsRead(DensityOptions *options);
+/* Ranks that share a step at most, 0 for any number. Pure. */
+PetscInt DensityShards(const DensityOptions *options, PetscInt dim);
 
 /* A density that attention and noise would move: on the sphere of the attention's tokens and on their communicator.
  * Refuses (user input) dimensions other than 2 and 3, schemes other than flow and euler, attention without a potential,

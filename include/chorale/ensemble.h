@@ -11,6 +11,9 @@ enum { ENSEMBLE_GROUPS_AUTO = -1 };
 typedef struct {
   PetscInt64 realizations, seed;
   PetscInt64 groups; /* or ENSEMBLE_GROUPS_AUTO */
+  /* What the study says: more shards than these are no faster, because of this; 0 and NULL for no such number. */
+  PetscInt shards;
+  const char *reason;
 } EnsembleOptions;
 extern const OptionKey EnsembleKeys[];
 /* ensemble_*. */
@@ -18,7 +21,8 @@ PetscErrorCode EnsembleOptionsRead(EnsembleOptions *options);
 
 /* Refuses (user input) groups that do not divide the number of ranks. blocks is the number of
  * token blocks a shard can own. Automatic choice: the divisor G of the ranks P that minimises ceil(R/G) *
- * ceil(blocks/(P/G)); among equals the largest G, since groups do not communicate. Collective on PETSC_COMM_WORLD. */
+ * ceil(blocks/(P/G)), of P/G no more than options.shards; among equals that without this bound; then the largest G,
+ * since groups do not communicate. Collective on PETSC_COMM_WORLD. */
 PetscErrorCode EnsembleCreate(const EnsembleOptions *options, PetscInt blocks, Ensemble *ensemble);
 /* So many realizations on the groups of another ensemble, which outlives it: those of a cell of a sweep. Not
  * collective. */

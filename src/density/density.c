@@ -8,13 +8,20 @@
 
 enum { CIRCLE_MOST = 4096, SPHERE_MOST = 256, CIRCLE_DEGREE = 512, SPHERE_DEGREE = 64 };
 
+static PetscInt64 Degree(const DensityOptions *options, PetscInt dim) {
+  return options->degree >= 0 ? options->degree : dim == 2 ? CIRCLE_DEGREE : SPHERE_DEGREE;
+}
+
+PetscInt DensityShards(const DensityOptions *options, PetscInt dim) {
+  return dim == 2 ? 0 : (PetscInt)Degree(options, dim) + 1; /* orders */
+}
+
 /* spde_degree, which must hold a field of degree `noise` projected onto the tangents. */
 static PetscErrorCode SetDegree(Density density, PetscInt noise) {
   const PetscInt most = density->dim == 2 ? CIRCLE_MOST : SPHERE_MOST;
-  PetscInt64 degree = density->options.degree;
+  const PetscInt64 degree = Degree(&density->options, density->dim);
 
   PetscFunctionBeginUser;
-  if (degree < 0) degree = density->dim == 2 ? CIRCLE_DEGREE : SPHERE_DEGREE;
   PetscCheck(degree <= most, density->comm, PETSC_ERR_USER_INPUT,
              "spde_degree = %" PetscInt64_FMT ": must be at most %" PetscInt_FMT " for tokens_dim %" PetscInt_FMT,
              degree, most, density->dim);

@@ -14,6 +14,10 @@ PetscErrorCode ModelOptionsRead(ModelOptions *options) {
   options->scheme.tol = options->layers.adaptive;
   options->attention.depth = options->layers.depth;
   PetscCall(EnsembleOptionsRead(&options->ensemble));
+  if (!strcmp(options->noise.type, "gram")) {
+    options->ensemble.shards = 1;
+    options->ensemble.reason = "each factorises the matrix of noise_type gram";
+  }
   PetscFunctionReturn(0);
 }
 

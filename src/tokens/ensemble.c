@@ -8,24 +8,35 @@ struct _p_Ensemble {
   EnsembleLayout layout;
   PetscInt next;   /* the realization that EnsembleNext returns */
   PetscInt blocks; /* of tokens: the automatic choice was made for so many */
+  PetscInt most;   /* shards that share a step, because of this */
+  const char *reason;
   PetscBool automatic;
   PetscBool part;  /* of another ensemble, whose shards these are */
   PetscInt number; /* of this rank's group in that one */
 };
 
+/* What there is to do. */
+typedef struct {
+  PetscInt realizations, blocks, most;
+} Work;
+
 /* The cost of a grid: blocks that a rank of the slowest group updates when all its realizations take one step. */
-static PetscInt64 Cost(PetscInt realizations, PetscInt blocks, PetscInt ranks, PetscInt groups) {
-  const PetscInt shards = ranks / groups;
-  return ((PetscInt64)realizations + groups - 1) / groups * ((blocks + shards - 1) / shards);
+static PetscInt64 Cost(const Work *work, PetscInt ranks, PetscInt groups) {
+  const PetscInt shards = PetscMin(ranks / groups, work->most);
+  return ((PetscInt64)work->realizations + groups - 1) / groups * ((work->blocks + shards - 1) / shards);
 }
 
-/* The divisor of the number of ranks with least cost; among equals the largest, since groups do not communicate. */
-static PetscInt ChooseGroups(PetscInt realizations, PetscInt blocks, PetscInt ranks) {
+/* The divisor of the number of ranks with least cost; among equals that which would have it if all shards shared a
+ * step; then the largest, since groups do not communicate. */
+static PetscInt ChooseGroups(const Work *work, PetscInt ranks) {
+  const Work free = {work->realizations, work->blocks, PETSC_MAX_INT};
   PetscInt best = 1;
 
-  for (PetscInt groups = 2; groups <= ranks; groups++)
-    if (ranks % groups == 0 && Cost(realizations, blocks, ranks, groups) <= Cost(realizations, blocks, ranks, best))
-      best = groups;
+  for (PetscInt groups = 2; groups <= ranks; groups++) {
+    if (ranks % groups) continue;
+    const PetscInt64 more = Cost(work, ranks, groups) - Cost(work, ranks, best);
+    if (more < 0 || (more == 0 && Cost(&free, ranks, groups) <= Cost(&free, ranks, best))) best = groups;
+  }
   return best;
 }
 
@@ -75,9 +86,12 @@ PetscErrorCode EnsembleCreate(const EnsembleOptions *options, PetscInt blocks, E
   layout->world = PETSC_COMM_WORLD;
   layout->realizations = (PetscInt)options->realizations;
   ensemble->blocks = blocks;
+  ensemble->most = options->shards ? options->shards : PETSC_MAX_INT;
+  ensemble->reason = options->reason;
+  const Work work = {layout->realizations, blocks, ensemble->most};
   ensemble->automatic = options->groups == ENSEMBLE_GROUPS_AUTO ? PETSC_TRUE : PETSC_FALSE;
   if (!ensemble->automatic) PetscCall(CheckGroups(options->groups, size));
-  layout->groups = ensemble->automatic ? ChooseGroups(layout->realizations, blocks, size) : (PetscInt)options->groups;
+  layout->groups = ensemble->automatic ? ChooseGroups(&work, size) : (PetscInt)options->groups;
   layout->group = rank / (size / layout->groups);
   Share(ensemble);
   PetscCallMPI(MPI_Comm_split(PETSC_COMM_WORLD, layout->group, rank, &layout->shards));
@@ -121,18 +135,21 @@ PetscErrorCode EnsembleDestroy(Ensemble *ensemble) {
  * fewest ranks that are as fast, in groups as they would be chosen. On rank 0. */
 static PetscErrorCode ViewBusy(Ensemble ensemble, PetscInt ranks) {
   const PetscInt realizations = ensemble->layout.realizations, blocks = ensemble->blocks;
-  const PetscInt64 cost = Cost(realizations, blocks, ranks, ensemble->layout.groups);
+  const Work work = {realizations, blocks, ensemble->most};
+  const PetscInt64 cost = Cost(&work, ranks, ensemble->layout.groups);
   const double share = (double)realizations * blocks / ((double)cost * ranks);
   PetscInt fewest = (PetscInt)PetscMax(1, ((PetscInt64)realizations * blocks + cost - 1) / cost);
 
   PetscFunctionBeginUser;
-  while (fewest < ranks && Cost(realizations, blocks, fewest, ChooseGroups(realizations, blocks, fewest)) > cost)
-    fewest++;
+  while (fewest < ranks && Cost(&work, fewest, ChooseGroups(&work, fewest)) > cost) fewest++;
   PetscCall(PetscPrintf(PETSC_COMM_SELF, "           ranks have work for %.3g%% of the time", 100 * share));
   if (fewest < ranks)
     PetscCall(
         PetscPrintf(PETSC_COMM_SELF, "; %" PetscInt_FMT " rank%s would be as fast", fewest, fewest == 1 ? "" : "s"));
   PetscCall(PetscPrintf(PETSC_COMM_SELF, "\n"));
+  if (ranks / ensemble->layout.groups > ensemble->most)
+    PetscCall(PetscPrintf(PETSC_COMM_SELF, "           more than %" PetscInt_FMT " shard%s of a group: no faster, %s\n",
+                          ensemble->most, ensemble->most == 1 ? "" : "s", ensemble->reason));
   PetscFunctionReturn(0);
 }
 

@@ -82,6 +82,7 @@ const OptionKey EnsembleKeys[] = {
 
 PetscErrorCode EnsembleOptionsRead(EnsembleOptions *options) {
   PetscFunctionBeginUser;
+  *options = (EnsembleOptions){0};
   PetscCall(DeckRead(EnsembleKeys, options));
   PetscFunctionReturn(0);
 }

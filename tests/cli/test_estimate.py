@@ -189,6 +189,28 @@ PLANS = {
 }
 
 
+@pytest.mark.parametrize(
+    "words, groups, said",
+    [
+        ("simulate", 1, None),
+        ("simulate -noise_type gram", 4, "1 shard of a group: no faster, each factorises"),
+        ("spde -noise_type spectral -noise_degree 4 -spde_degree 5", 4, None),
+        (
+            "spde -noise_type spectral -noise_degree 4 -spde_degree 6 -ensemble_groups 1",
+            1,
+            "7 shards",
+        ),
+    ],
+)
+def test_groups_are_preferred_where_more_shards_have_no_work(folder, words, groups, said):
+    """Three realizations of eight blocks: as eight shards, unless these cannot share a step."""
+    keys = {"tokens_count": 2048, "ensemble_realizations": 3, "layers_depth": 2, "tokens_dim": 3}
+    keys |= {"mlp_activation": "tanh", "verbose": True}
+    out = chorale(words.split() + options(**keys, dry_run=True, dry_ranks=8)).stdout
+    assert f"8 ranks = {groups} group" in out, out
+    assert ("no faster" in out) == (said is not None) and (said or "") in out, out
+
+
 def told(ranks, **keys):
     """What a dry run says, but for its times and for the plan itself."""
     words = ["simulate"] + options(layers_depth=4, dry_run=True, **keys)

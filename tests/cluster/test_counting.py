@@ -91,6 +91,8 @@ CALLS = {
     "moments on the sphere": ({"tokens_dim": 3, "noise_degree": 4}, 1),
     "heun": ({"tokens_dim": 2, "scheme_type": "heun"}, 2),
     "no attention": ({"tokens_dim": 2, "attention_type": "none"}, 1),
+    # and one for the values of both fields where they are made into a table
+    "one table": ({"tokens_dim": 2, "tokens_count": 1 << 17}, 2),
     # each rank sends its 16 panels in two groups and gets the sums of two groups
     "all pairs": ({"tokens_dim": 2, "attention_engine": "direct", "tokens_count": 8192}, 4 + 4 + 1),
 }
@@ -105,20 +107,29 @@ def test_a_step_takes_no_call_beside_its_sums(folder, name):
     assert most(many, "collectives") - most(few, "collectives") == 4 * calls
 
 
+# a run and its keys; one table: ranks share out where its values are wanted
+PLANS = {
+    **{
+        name: ("simulate on the circle", CALLS[name][0])
+        for name in ("moments on the circle", "moments on the sphere", "all pairs")
+    },
+    "one table on the circle": ("simulate on the circle", {"tokens_count": 1 << 17}),
+    "one table on the sphere": ("simulate on the sphere", {"tokens_count": 1 << 16}),
+}
+
+
 @pytest.mark.parametrize("ranks", [2, pytest.param(8, marks=pytest.mark.full)])
-@pytest.mark.parametrize("name", ["moments on the circle", "moments on the sphere", "all pairs"])
+@pytest.mark.parametrize("name", PLANS)
 def test_a_plan_knows_what_a_step_asks_of_the_network(folder, name, ranks):
     """-dry_ranks on one rank. Its bytes go there and back: twice what arrives, on the mean over the
     ranks."""
-    study, keys, _ = RUNS["simulate on the circle"]
-    keys = {**keys, **BRIEF, **CALLS[name][0], "layers_depth": 4}
+    run, more = PLANS[name]
+    study, keys, _ = RUNS[run]
+    keys = {**keys, **BRIEF, **more, "layers_depth": 4}
     words = [study, *options(**keys, dry_run=True, dry_ranks=ranks)]
     said = chorale(words).stdout.splitlines()[-1]
     planned = {word: float(number) for word, number in re.findall(r"(\w+)=(\S+)", said)}
-    few, many = (
-        counted("simulate on the circle", ranks, depth, **{**BRIEF, **CALLS[name][0]})
-        for depth in (4, 8)
-    )
+    few, many = (counted(run, ranks, depth, **{**BRIEF, **more}) for depth in (4, 8))
     calls, bytes_ = (
         (sum(count[word] for count in many) - sum(count[word] for count in few)) / 4 / ranks
         for word in ("collectives", "received")

@@ -103,6 +103,20 @@ static PetscErrorCode Declare(Results results) {
   PetscFunctionReturn(0);
 }
 
+/* On the sphere the density is transformed order by order. */
+static PetscErrorCode ShareOrders(ModelOptions *model) {
+  DensityOptions density;
+  PetscInt shards;
+
+  PetscFunctionBeginUser;
+  PetscCall(DensityOptionsRead(&density));
+  shards = DensityShards(&density, (PetscInt)model->start.dim);
+  if (!shards || model->ensemble.shards) PetscFunctionReturn(0);
+  model->ensemble.shards = shards;
+  model->ensemble.reason = "the density has so many orders of harmonics";
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode Create(void *state, Run run) {
   Spde *spde = state;
   ModelOptions model;
@@ -118,6 +132,7 @@ static PetscErrorCode Create(void *state, Run run) {
   PetscCall(CheckStart(&model.start));
   spde->dt = ModelStepSize(&model);
   if (!strcmp(options.particles, "quadrature") || !strcmp(model.start.init, "quadrature")) spde->rule = PETSC_TRUE;
+  PetscCall(ShareOrders(&model));
   PetscCall(RunCreateEnsemble(run, &model.ensemble, TokensBlockCount(model.start.count), &spde->layout));
   PetscCall(CreateObjects(spde, &model));
   PetscCall(RunSetFrames(run, (PetscInt)model.layers.depth, model.layers.horizon, FRAMES_PRODUCT));
