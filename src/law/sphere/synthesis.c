@@ -18,9 +18,10 @@ struct _p_Synthesis {
 
 #define TOGETHER 16 /* functions that HarmonicsSynthesize takes at most */
 /* A table is used where making it takes at most 1/SHARE of the time that it saves on one rank. So it still saves time
- * on several ranks, each of which makes the same table for fewer tokens. */
-#define SHARE 8
-#define BYTES (1 << 25)
+ * on so many ranks, each of which makes the same table for fewer tokens. */
+#define SHARE_CIRCLE 8
+#define SHARE_SPHERE 28
+#define BYTES        (1 << 25)
 /* Measured: seconds per flop of HarmonicsSynthesize, relative to those of a table. */
 #define RATE_CIRCLE 1.0
 #define RATE_SPHERE 1.25
@@ -38,7 +39,8 @@ static SynthesisCost Cost(Harmonics harmonics, PetscInt n) {
   cost.set = table.set;
   cost.bytes = table.bytes;
   saved = (harmonics->dim == 2 ? RATE_CIRCLE : RATE_SPHERE) * cost.plain - table.token;
-  if (saved > 0 && table.bytes <= BYTES) cost.from = (PetscInt64)ceil(SHARE * table.set / saved);
+  if (saved > 0 && table.bytes <= BYTES)
+    cost.from = (PetscInt64)ceil((harmonics->dim == 2 ? SHARE_CIRCLE : SHARE_SPHERE) * table.set / saved);
   return cost;
 }
 
