@@ -84,6 +84,7 @@ def growing(name, few, many, hook=""):
 
 
 BRIEF = {"tokens_count": 2048, "output_every": 1000}
+TABLE = {"tokens_count": 1 << 17, "noise_degree": 8, "scheme_type": "euler"}
 # collective calls of a step that has no frame: the sums of the moments, which bring along whether
 # to stop; without sums of integers in a step, one more brings it
 CALLS = {
@@ -92,7 +93,7 @@ CALLS = {
     "heun": ({"tokens_dim": 2, "scheme_type": "heun"}, 2),
     "no attention": ({"tokens_dim": 2, "attention_type": "none"}, 1),
     # and one for the values of both fields where they are made into a table
-    "one table": ({"tokens_dim": 2, "tokens_count": 1 << 17}, 2),
+    "one table": ({**TABLE, "tokens_dim": 2}, 2),
     # each rank sends its 16 panels in two groups and gets the sums of two groups
     "all pairs": ({"tokens_dim": 2, "attention_engine": "direct", "tokens_count": 8192}, 4 + 4 + 1),
 }
@@ -113,8 +114,8 @@ PLANS = {
         name: ("simulate on the circle", CALLS[name][0])
         for name in ("moments on the circle", "moments on the sphere", "all pairs")
     },
-    "one table on the circle": ("simulate on the circle", {"tokens_count": 1 << 17}),
-    "one table on the sphere": ("simulate on the sphere", {"tokens_count": 1 << 16}),
+    "one table on the circle": ("simulate on the circle", CALLS["one table"][0]),
+    "one table on the sphere": ("simulate on the sphere", TABLE),
 }
 
 
@@ -135,6 +136,7 @@ def test_a_plan_knows_what_a_step_asks_of_the_network(folder, name, ranks):
         for word in ("collectives", "received")
     )
     assert planned["calls"] == calls
+    assert calls == 2 or not name.startswith("one table")
     assert planned["traffic"] == pytest.approx(2 * bytes_, rel=0.01)
 
 
