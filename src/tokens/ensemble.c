@@ -29,13 +29,13 @@ static PetscInt64 Cost(const Work *work, PetscInt ranks, PetscInt groups) {
 /* The divisor of the number of ranks with least cost; among equals that which would have it if all shards shared a
  * step; then the largest, since groups do not communicate. */
 static PetscInt ChooseGroups(const Work *work, PetscInt ranks) {
-  const Work free = {work->realizations, work->blocks, PETSC_MAX_INT};
+  const Work unbounded = {work->realizations, work->blocks, PETSC_MAX_INT};
   PetscInt best = 1;
 
   for (PetscInt groups = 2; groups <= ranks; groups++) {
     if (ranks % groups) continue;
     const PetscInt64 more = Cost(work, ranks, groups) - Cost(work, ranks, best);
-    if (more < 0 || (more == 0 && Cost(&free, ranks, groups) <= Cost(&free, ranks, best))) best = groups;
+    if (more < 0 || (more == 0 && Cost(&unbounded, ranks, groups) <= Cost(&unbounded, ranks, best))) best = groups;
   }
   return best;
 }
