@@ -29,10 +29,11 @@ PETSC_INTERN double TableNode(PetscInt terms, PetscInt k);
 PETSC_INTERN void TableChebyshev(PetscInt terms, double *matrix);
 PETSC_INTERN void TablePowers(PetscInt terms, double *matrix);
 
-/* What a table costs: flops per token, flops to make it from coefficients and from values, bytes, and the points at
- * which it wants values. */
+/* What a table costs: flops per token, flops to make it from coefficients and from values, bytes if it is made from
+ * these or those, and the points at which it wants values; its error, and whether that is single precision's. */
 typedef struct {
-  PetscReal token, set, values, bytes, points;
+  PetscReal token, set, values, bytes, values_bytes, points, error;
+  PetscBool single;
 } TableCost;
 
 /* n <= TABLE_FUNCTIONS functions of degree at most `degree`, each off by at most tol (TABLE_EXACT or more) of the sum

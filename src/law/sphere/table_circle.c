@@ -63,6 +63,8 @@ TableCost TableCircleCost(PetscInt degree, PetscInt n, PetscReal tol) {
                      .set = cells * TERMS * n * (2.0 * degree + 2.0 * TERMS),
                      .values = cells * TERMS * n * 2.0 * TERMS,
                      .bytes = sizeof(double) * cells * (Stride(n) + (2 + n) * TERMS),
+                     .values_bytes = sizeof(double) * cells * (Stride(n) + (2 + n) * TERMS),
+                     .error = TOLERANCE,
                      .points = cells * TERMS};
 }
 

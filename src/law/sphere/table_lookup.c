@@ -22,14 +22,14 @@ static inline uint32_t Cell(double angle, double most, double *where) {
 
 VMATH2(Angle, vatan2(s, t))
 
-/* Tokens of a block, by their angles in cells. */
-static void Locate(const TableSphere table, PetscInt B, const double *restrict x, PetscInt offset) {
+/* Tokens of a block, by their angles in cells, and by their columns' remainders by `together`. */
+static void Locate(const TableSphere table, uint32_t together, PetscInt B, const double *restrict x, PetscInt offset) {
   const double *restrict y = x + B, *restrict z = y + B;
   const double scale = table->M / (2 * PETSC_PI), half = 0.5 * table->M, most = table->M;
   double *restrict theta = table->s + offset, *restrict phi = table->t + offset;
   uint32_t *restrict row = table->row + offset, *restrict column = table->column + offset,
                      *restrict key = table->key + offset;
-  const uint32_t tiles = (uint32_t)(table->M / TABLE_TILE + 1), together = (uint32_t)(WIDE / table->functions);
+  const uint32_t tiles = (uint32_t)(table->M / TABLE_TILE + 1);
 
 #pragma omp simd
   for (PetscInt i = 0; i < B; i++) theta[i] = sqrt(x[i] * x[i] + y[i] * y[i]);
@@ -44,7 +44,7 @@ static void Locate(const TableSphere table, PetscInt B, const double *restrict x
   for (PetscInt i = 0; i < B; i++) {
     row[i] = Cell(theta[i], half, &theta[i]);
     column[i] = Cell(phi[i], most, &phi[i]);
-    key[i] = (row[i] / TABLE_TILE * tiles + column[i] / TABLE_TILE) * TABLE_SHIFTS + column[i] % together;
+    key[i] = (row[i] / TABLE_TILE * tiles + column[i] / TABLE_TILE) * TABLE_SHIFTS + (column[i] & (together - 1));
   }
 }
 
@@ -195,13 +195,18 @@ INLINE void Chunk(const TableSphere table, PetscInt width, PetscInt terms, Petsc
 }
 
 PetscErrorCode TableSphereEvaluate(TableSphere table, PetscInt blocks, PetscInt B, const double *x, double *out) {
+  const uint32_t together = table->single ? 1 : (uint32_t)(WIDE / table->functions);
+
   PetscFunctionBeginUser;
   while (blocks > 0) {
     const PetscInt part = PetscMin(blocks, SYNTHESIS_BLOCKS);
 
-    for (PetscInt b = 0; b < part; b++) Locate(table, B, x + 3 * b * B, b * B);
+    for (PetscInt b = 0; b < part; b++) Locate(table, together, B, x + 3 * b * B, b * B);
     Sort(table, (uint32_t)(part * B));
     switch (10 * table->window->width + table->functions) { /* as in table_window.c */
+    case 82:
+      TableSphereSingle(table, part * B, B, out);
+      break;
     case 102:
       Chunk(table, 10, 16, 2, part * B, B, out);
       break;

@@ -56,17 +56,22 @@ static PetscInt Functions(PetscInt n) {
 }
 
 TableCost TableSphereCost(PetscInt degree, PetscInt n, PetscReal tol) {
-  const TableWindow *window = TableWindowFind(tol);
+  const TableWindow *window = TableWindowFind(tol, degree, n);
   const PetscReal width = (PetscReal)window->width, rings = degree + 1.0, orders = 2.0 * degree + 1;
   const PetscReal around = (PetscReal)Around(window, degree), rows = around / 2 + width, columns = around + width + 4;
   const PetscReal pairs = 0.5 * rings * (degree + 2.0), ring = (PetscReal)(Parts(degree) * PartPoints(degree));
   const PetscReal quarter = (PetscReal)Quarter(Around(window, degree));
+  const PetscReal grid = rows * columns * (window->single ? 0.5 : 1) * Functions(n) +
+                         (orders + 1) * (quarter + n * rows) + 4.0 * TABLE_CHUNK;
   return (TableCost){.token = 2 * Functions(n) * width * (width + 2) + 4.0 * TABLE_HALF * window->terms + 80,
                      .set = 2 * n * rows * (orders * quarter + 2 * pairs),
                      .values = 2 * n * orders * (rows * (quarter + rings) + rings * ring),
-                     .bytes = sizeof(double) * (rows * columns * Functions(n) + pairs * rows +
-                                                (orders + 1) * (quarter + n * rows) + 4.0 * TABLE_CHUNK),
-                     .points = rings * ring};
+                     .bytes = sizeof(double) * (grid + pairs * rows),
+                     .values_bytes =
+                         sizeof(double) * (grid + ring * (4 * rings + orders) + rings * (2 * rows + orders)),
+                     .points = rings * ring,
+                     .error = TableWindowError(window),
+                     .single = window->single};
 }
 
 /* Values at `samples` equidistant angles, in the plane y = 0 all around, of all harmonics: those with cos m phi are
@@ -101,6 +106,15 @@ static PetscErrorCode Product(const char *transpose, PetscInt a, PetscInt b, Pet
   PetscFunctionBeginUser;
   PetscCallBLAS("BLASgemm", BLASgemm_("N", transpose, &m, &n, &k, &one, A, &la, B, &lb, &zero, C, &lc));
   PetscFunctionReturn(0);
+}
+
+/* The numbers of the window as polynomials. */
+static void SetPolynomials(TableSphere table) {
+  TableWindowPolynomials(table->window, table->polynomials);
+  for (PetscInt p = 0; p < table->window->terms * TABLE_HALF; p++) {
+    float *both = table->both + p / TABLE_HALF * 2 * TABLE_HALF + p % TABLE_HALF;
+    both[0] = both[TABLE_HALF] = (float)table->polynomials[p];
+  }
 }
 
 /* Matrices from samples to g on the rows: trigonometric interpolation, each mode over its transform. */
@@ -150,13 +164,13 @@ static void SetPhi(TableSphere table) {
 }
 
 PetscErrorCode TableSphereCreate(PetscInt degree, PetscInt n, PetscReal tol, TableSphere *handle) {
-  const PetscInt orders = 2 * degree + 2;
+  const PetscInt orders = 2 * degree + 2, numbers = TABLE_TERMS * TABLE_HALF;
   TableSphere table;
   PetscInt length;
 
   PetscFunctionBeginUser;
   PetscCall(PetscNew(&table));
-  table->window = TableWindowFind(tol);
+  table->window = TableWindowFind(tol, degree, n);
   table->n = n;
   table->degree = degree;
   table->functions = Functions(n);
@@ -166,14 +180,17 @@ PetscErrorCode TableSphereCreate(PetscInt degree, PetscInt n, PetscReal tol, Tab
       table->M + table->window->width + 2; /* even, and one more for a stencil that begins at an even one */
   table->bins = TABLE_SHIFTS * (table->M / 2 / TABLE_TILE + 1) * (table->M / TABLE_TILE + 1);
   length = table->rows * table->columns;
-  PetscCall(PetscCalloc3(orders * Quarter(table->M), &table->phi, n * orders * table->rows, &table->orders,
-                         4 * Quarter(table->M) * TABLE_ROWS, &table->planes));
-  PetscCall(PetscCalloc1(TABLE_TERMS * TABLE_HALF + length * table->functions + TABLE_LINE, &table->room));
+  PetscCall(PetscCalloc4(orders * Quarter(table->M), &table->phi, n * orders * table->rows, &table->orders,
+                         4 * Quarter(table->M) * TABLE_ROWS, &table->planes, table->columns * table->functions,
+                         &table->line));
+  PetscCall(PetscCalloc1(2 * numbers + length * table->functions + TABLE_LINE, &table->room));
   table->polynomials = TableBegin(table->room);
-  table->data = table->polynomials + TABLE_TERMS * TABLE_HALF;
+  table->both = (float *)(table->polynomials + numbers);
+  table->data = table->polynomials + 2 * numbers;
+  if (table->window->single) table->single = (float *)table->data;
   PetscCall(PetscMalloc7(table->bins, &table->begin, TABLE_CHUNK, &table->order, TABLE_CHUNK, &table->key, TABLE_CHUNK,
                          &table->row, TABLE_CHUNK, &table->column, TABLE_CHUNK, &table->s, TABLE_CHUNK, &table->t));
-  TableWindowPolynomials(table->window, table->polynomials);
+  SetPolynomials(table);
   SetPhi(table);
   *handle = table;
   PetscFunctionReturn(0);
@@ -185,7 +202,7 @@ PetscErrorCode TableSphereDestroy(TableSphere *handle) {
   PetscFunctionBeginUser;
   if (!table) PetscFunctionReturn(0);
   PetscCall(PetscFree(table->theta));
-  PetscCall(PetscFree3(table->phi, table->orders, table->planes));
+  PetscCall(PetscFree4(table->phi, table->orders, table->planes, table->line));
   PetscCall(PetscFree4(table->points, table->modes, table->upright, table->ring));
   PetscCall(PetscFree(table->room));
   PetscCall(PetscFree7(table->begin, table->order, table->key, table->row, table->column, table->s, table->t));
@@ -210,6 +227,15 @@ static void Unfold(TableSphere table, PetscInt pitch, const double *sums, double
   for (PetscInt j = before + M; j < table->columns; j++) row[j * F] = row[(j - M) * F];
 }
 
+/* The same, in the precision of the grid, whose number `first` is the first of this function and row. */
+static void SetRow(TableSphere table, PetscInt pitch, const double *sums, PetscInt first) {
+  const PetscInt F = table->functions;
+
+  Unfold(table, pitch, sums, table->single ? table->line : table->data + first);
+  if (!table->single) return;
+  for (PetscInt j = 0; j < table->columns; j++) table->single[first + j * F] = (float)table->line[j * F];
+}
+
 /* From the orders to the grid, a few rows at a time, which stay in a cache. */
 static PetscErrorCode Finish(TableSphere table) {
   const PetscInt degree = table->degree, quarter = Quarter(table->M), pitch = quarter * TABLE_ROWS,
@@ -226,8 +252,7 @@ static PetscErrorCode Finish(TableSphere table) {
         PetscCall(Product("T", quarter, rows, begin[s + 1] - begin[s], table->phi + begin[s] * quarter, quarter,
                           orders + begin[s] * table->rows, table->rows, table->planes + s * pitch, quarter));
       for (PetscInt r = 0; r < rows; r++)
-        Unfold(table, pitch, table->planes + r * quarter,
-               table->data + (first + r) * table->columns * table->functions + i);
+        SetRow(table, pitch, table->planes + r * quarter, (first + r) * table->columns * table->functions + i);
     }
   }
   PetscFunctionReturn(0);

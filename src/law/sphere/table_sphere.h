@@ -20,9 +20,12 @@ struct TableSphere {
   double *phi;               /* [2 degree + 2][M/4 + 1]: of 1, cos 2, .. cos 1, cos 3, .. 0, sin 2, .. sin 1, .. */
   double *orders;            /* [n][2 degree + 2][rows] */
   double *planes;            /* [4][TABLE_ROWS][M/4 + 1] */
-  double *data;              /* [rows][columns][functions] */
+  double *line;              /* [columns][functions]: a row in double precision */
+  double *data;              /* [rows][columns][functions], */
+  float *single;             /* in single precision there; else NULL */
   double *polynomials;       /* [terms][TABLE_HALF] */
-  double *room;              /* where these two were allocated */
+  float *both;               /* [terms][2][TABLE_HALF]: in single precision, for rows and for columns */
+  double *room;              /* where data and these were allocated */
   /* Values: on rings at (i + 1/2) pi/rings, i < rings, of `parts` blocks of B points; NULL until asked for. */
   PetscInt rings, parts, B;
   double *points;  /* [rings][parts][3][B] */
@@ -35,6 +38,9 @@ struct TableSphere {
   uint32_t *row, *column; /* [TABLE_CHUNK]: cell */
   double *s, *t;          /* [TABLE_CHUNK]: where in the cells, in [-1,1] */
 };
+
+/* Two functions at tokens, `count` of them in their order, of a table in single precision: table_single.c. */
+PETSC_INTERN void TableSphereSingle(const struct TableSphere *table, PetscInt count, PetscInt B, double *out);
 
 /* Points of the cell's row and column before it. */
 static inline PetscInt TableBefore(const TableWindow *window) {

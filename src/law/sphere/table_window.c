@@ -5,17 +5,32 @@
 #include "law/sphere/table.h"
 
 /* Shapes are those of the least error for their fineness. */
-static const TableWindow windows[] = {
-    {10, 6, 16, 25.63, 1.7e-10}, {12, 7, 18, 31.79, 3.9e-13}, {14, 6, 20, 36.10, 6.3e-15}};
+static const TableWindow windows[] = {{8, 5, 12, 19.15, 6.8e-8, PETSC_TRUE},
+                                      {10, 6, 16, 25.63, 1.7e-10, PETSC_FALSE},
+                                      {12, 7, 18, 31.79, 3.9e-13, PETSC_FALSE},
+                                      {14, 5, 20, 34.74, 4.6e-14, PETSC_FALSE},
+                                      {14, 6, 20, 36.10, 6.3e-15, PETSC_FALSE}};
+
+/* What rounding to single precision adds, of the sum of the sizes of a function's modes (test_synthesis.c). */
+#define SINGLE 5e-7
+/* A grid with more cells around is beyond a second-level cache, where its size counts for more than the window's. */
+#define LARGE 400
 
 const TableWindow *TableWindowAt(PetscInt i) {
   return i < (PetscInt)PETSC_STATIC_ARRAY_LENGTH(windows) ? &windows[i] : NULL;
 }
 
-const TableWindow *TableWindowFind(PetscReal tol) {
+double TableWindowError(const TableWindow *window) {
+  return 2.2 * window->error + (window->single ? SINGLE : 0); /* with the polynomials */
+}
+
+const TableWindow *TableWindowFind(PetscReal tol, PetscInt degree, PetscInt n) {
+  const TableWindow *next;
   PetscInt i = 0;
-  while (TableWindowAt(i + 1) && 2.2 * windows[i].error > tol) i++; /* with the polynomials */
-  return &windows[i];
+
+  while (TableWindowAt(i + 1) && (TableWindowError(&windows[i]) > tol || (windows[i].single && n > 2))) i++;
+  next = TableWindowAt(i + 1);
+  return next && next->fineness < windows[i].fineness && windows[i].fineness * degree > LARGE ? next : &windows[i];
 }
 
 /* By the power series of I_0. */

@@ -8,10 +8,14 @@ typedef struct {
   PetscInt width, fineness, terms; /* terms: of the polynomials below, even */
   double shape;                    /* b */
   double error;                    /* of e^{ik theta}, |k| <= M/fineness, by one angle */
+  PetscBool single;                /* grid and sums in single precision: the narrowest one, of 8 numbers */
 } TableWindow;
 
-/* The narrowest one for both angles. */
-PETSC_INTERN const TableWindow *TableWindowFind(PetscReal tol);
+/* For n functions of some degree the narrowest one whose error of both angles is at most tol, or a wider one where that
+ * makes a large grid smaller. */
+PETSC_INTERN const TableWindow *TableWindowFind(PetscReal tol, PetscInt degree, PetscInt n);
+/* Of both angles, with rounding where that is in single precision. */
+PETSC_INTERN double TableWindowError(const TableWindow *window);
 /* The i-th one, NULL past the end. */
 PETSC_INTERN const TableWindow *TableWindowAt(PetscInt i);
 /* W(y)/W(0), and w(k/M)/W(0) from the sum over the grid that it has to invert. */

@@ -23,7 +23,7 @@ PetscErrorCode TabulationGetCost(PetscInt dim, PetscInt degree, PetscReal tol, T
   const TableCost table = Cost(dim, degree, tol);
 
   PetscFunctionBeginUser;
-  *cost = (TabulationCost){table.points, table.token, table.values, table.bytes};
+  *cost = (TabulationCost){table.points, table.token, table.values, table.values_bytes, table.error, table.single};
   PetscFunctionReturn(0);
 }
 

@@ -14,6 +14,8 @@ typedef struct _p_Tabulation *Tabulation;
 typedef struct {
   PetscReal points;            /* at which values are wanted */
   PetscReal token, set, bytes; /* flops per token and to make the table from them, its memory */
+  PetscReal error;             /* of each component, of the sum of the sizes of the harmonics, at most */
+  PetscBool single;            /* is the table in single precision? It may be from a tolerance of 1e-6 on */
 } TabulationCost;
 PetscErrorCode TabulationGetCost(PetscInt dim, PetscInt degree, PetscReal tol, TabulationCost *cost);
 /* Each component is off by at most tol, 2e-14 or more, of the sum of the sizes of the harmonics. */

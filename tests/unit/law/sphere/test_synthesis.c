@@ -311,6 +311,7 @@ static void Values(PetscInt d, PetscInt degree, PetscReal tol, PetscInt around) 
   const PetscInt *degrees;
   const double *x;
   PetscInt K, blocks, length;
+  TabulationCost cost;
   Harmonics h;
   Tabulation table;
 
@@ -322,6 +323,8 @@ static void Values(PetscInt d, PetscInt degree, PetscReal tol, PetscInt around) 
     if (degrees[i % K] < degree && i % 3) c[i] = 0; /* much of it in the highest degree */
     size += fabs(c[i]) * sqrt(SphereHarmonicCount(d, degrees[i % K]) / SphereArea(d)) / (double)d;
   }
+  OK(TabulationGetCost(d, degree, tol, &cost));
+  assert_true(cost.error <= tol && cost.single == (d == 3 && tol >= 1e-6 ? PETSC_TRUE : PETSC_FALSE));
   OK(TabulationCreate(d, degree, tol, &table));
   OK(TabulationGetPoints(table, &blocks, &length, &x));
   values = Allocate(blocks * d * length);
@@ -340,7 +343,9 @@ static void Values(PetscInt d, PetscInt degree, PetscReal tol, PetscInt around) 
         largest = fmax(largest, fabs(out[(b * d + i) * B + t] - plain[i * B + t] - along * at[i * B + t]) / size);
     }
   }
-  CLOSE(largest, 0, PetscMax(0.5 * tol, 1e-14) + degree * DBL_EPSILON);
+  print_message("d = %d, degree %d, tolerance %g: %.2g\n", (int)d, (int)degree, tol, largest);
+  CLOSE(largest, 0, (cost.single ? cost.error : PetscMax(0.5 * tol, 1e-14)) + degree * DBL_EPSILON);
+  if (cost.single) assert_true(largest > 1e-10); /* not by accident in double precision */
   OK(TabulationDestroy(&table));
   assert_null(table);
   OK(HarmonicsDestroy(&h));
@@ -354,7 +359,12 @@ static void FromValues(void **state) {
   Values(3, 28, 1e-12, 7 * 29 + 1); /* the table has a degree more */
   Values(3, 31, 1e-9, 6 * 32);
   Values(3, 32, 2e-14, 6 * 33 + 2);
-  Values(3, 149, 1e-12, 7 * 150 + 2); /* several blocks to a ring */
+  Values(3, 94, 1e-12, 5 * 95 + 1);   /* a grid beyond a cache */
+  Values(3, 149, 1e-12, 5 * 150 + 2); /* several blocks to a ring */
+  Values(3, 0, 1e-6, 16);
+  Values(3, 7, 1e-6, 5 * 8);
+  Values(3, 32, 1e-6, 5 * 33 + 3);
+  Values(3, 94, 1e-2, 5 * 95 + 1); /* no narrower one than that of 1e-6 */
   Values(2, 5, 1e-12, 960);
   Values(2, 64, 1e-12, 960);
   Values(2, 300, 1e-12, 960);
