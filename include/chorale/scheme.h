@@ -37,9 +37,15 @@ PetscErrorCode SchemeBrief(Scheme scheme, size_t room, char text[]);
 PetscErrorCode SchemeGetStages(Scheme scheme, PetscInt *stages);
 /* Memory of the rank that has most. Not collective. */
 PetscErrorCode SchemeGetBytes(Scheme scheme, PetscReal *bytes);
-/* Of the table that has both fields where they may be one (NUMERICS.md 9.13): its degree, negative where there is none,
- * and its memory on every rank. Not collective. */
-PetscErrorCode SchemeGetJoint(Scheme scheme, Attention attention, Noise noise, PetscInt *degree, PetscReal *bytes);
+/* The table that has both fields where they may be one (NUMERICS.md 9.13). */
+typedef struct {
+  PetscInt degree;  /* negative where there is none */
+  PetscReal bytes;  /* its memory on every rank */
+  PetscReal error;  /* of its numbers, of the sum of the sizes of the harmonics, at most */
+  PetscBool single; /* is it in single precision? */
+} SchemeTable;
+/* As a step takes it, of a scheme that is watched or not. Not collective. */
+PetscErrorCode SchemeGetJoint(Scheme scheme, Attention attention, Noise noise, SchemeTable *table);
 /* Refuses (user input) steps of size dt that this scheme cannot take with fields of this noise: for studies to call
  * before they write anything. Every rank finds the same. */
 PetscErrorCode SchemeCheck(Scheme scheme, Noise noise, PetscReal dt);

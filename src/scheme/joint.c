@@ -11,8 +11,9 @@
 #define MANY  32        /* so many times as many tokens as points */
 #define BYTES (1 << 24) /* of the table, at most */
 /* Of the table, relative to its function's size: attention_tol, which bounds the error of attention, but of the noise
- * no more than this. */
-#define NOISE_TOL 1e-9
+ * no more than the first; where attention_tol allows single precision, the second. */
+#define NOISE_TOL  1e-9
+#define SINGLE_TOL 1e-6
 
 PetscErrorCode SchemeJointDestroy(Scheme scheme) {
   SchemeJoint *joint = &scheme->joint;
@@ -23,47 +24,47 @@ PetscErrorCode SchemeJointDestroy(Scheme scheme) {
   PetscFunctionReturn(0);
 }
 
-/* Of a table for attention and noise of some degree: its own degree, negative where there is none, and tolerance. */
-static PetscErrorCode Find(Attention attention, PetscInt noise, PetscInt *degree, PetscReal *tol, PetscReal *bytes) {
+/* Of a table for attention and noise of some degree: what it is, of a negative degree where there is none, and its
+ * tolerance. */
+static PetscErrorCode Find(Attention attention, PetscInt noise, SchemeTable *table, PetscReal *tol) {
   PetscInt drift;
   TokensLayout layout;
   TabulationCost cost;
 
   PetscFunctionBeginUser;
-  *degree = -1;
+  *table = (SchemeTable){.degree = -1};
   PetscCall(AttentionGetLayout(attention, &layout));
   PetscCall(AttentionGetDegree(attention, &drift, tol));
   if (drift < 0 || noise < 0 || drift == ATTENTION_DEGREE_NONE || noise == NOISE_DEGREE_NONE) PetscFunctionReturn(0);
   if (layout.dim > TABULATION_DIM || layout.block != HARMONICS_BLOCK) PetscFunctionReturn(0);
-  *tol = PetscMin(*tol, NOISE_TOL);
+  *tol = *tol >= SINGLE_TOL ? SINGLE_TOL : PetscMin(*tol, NOISE_TOL);
   PetscCall(TabulationGetCost(layout.dim, PetscMax(drift, noise), *tol, &cost));
   if (cost.bytes > BYTES || MANY * cost.points > (PetscReal)layout.count) PetscFunctionReturn(0);
-  *degree = PetscMax(drift, noise);
-  *bytes = cost.bytes;
+  *table = (SchemeTable){PetscMax(drift, noise), cost.bytes, cost.error, cost.single};
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode SchemeMayJoin(Attention attention, Field field, PetscBool *possible) {
-  PetscReal tol, bytes;
-  PetscInt noise, degree;
+  SchemeTable joint;
+  PetscReal tol;
+  PetscInt noise;
 
   PetscFunctionBeginUser;
   PetscCall(FieldGetDegree(field, &noise));
-  PetscCall(Find(attention, noise, &degree, &tol, &bytes));
-  *possible = degree >= 0 ? PETSC_TRUE : PETSC_FALSE;
+  PetscCall(Find(attention, noise, &joint, &tol));
+  *possible = joint.degree >= 0 ? PETSC_TRUE : PETSC_FALSE;
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SchemeGetJoint(Scheme scheme, Attention attention, Noise noise, PetscInt *degree, PetscReal *bytes) {
+PetscErrorCode SchemeGetJoint(Scheme scheme, Attention attention, Noise noise, SchemeTable *table) {
   PetscReal tol;
   PetscInt n;
 
   PetscFunctionBeginUser;
-  *degree = -1;
-  *bytes = 0;
+  *table = (SchemeTable){.degree = -1};
   PetscCall(NoiseGetDegree(noise, &n));
-  if (scheme->type->joins && !scheme->norm->unit && !scheme->norm->radius && !scheme->mean)
-    PetscCall(Find(attention, n, degree, &tol, bytes));
+  if (scheme->type->joins && !scheme->norm->unit && !scheme->norm->radius && !scheme->mean && !scheme->watcher)
+    PetscCall(Find(attention, n, table, &tol));
   PetscFunctionReturn(0);
 }
 
@@ -113,17 +114,18 @@ static PetscErrorCode Values(SchemeJoint *joint, const TokensLayout *layout, Att
 PetscErrorCode SchemeJoin(Scheme scheme, Attention attention, Field field, PetscReal a, PetscReal b,
                           Tabulation *table) {
   SchemeJoint *joint = &scheme->joint;
-  PetscInt degree, noise;
+  PetscInt noise;
   TokensLayout layout;
-  PetscReal tol, bytes;
+  SchemeTable found;
+  PetscReal tol;
 
   PetscFunctionBeginUser;
   *table = NULL;
   PetscCall(FieldGetDegree(field, &noise));
-  PetscCall(Find(attention, noise, &degree, &tol, &bytes));
-  if (degree < 0) PetscFunctionReturn(0);
+  PetscCall(Find(attention, noise, &found, &tol));
+  if (found.degree < 0) PetscFunctionReturn(0);
   PetscCall(AttentionGetLayout(attention, &layout));
-  PetscCall(Reserve(scheme, &layout, degree, tol));
+  PetscCall(Reserve(scheme, &layout, found.degree, tol));
   PetscCall(Values(joint, &layout, attention, field, a, b));
   PetscCall(TabulationSet(joint->table, joint->values));
   *table = joint->table;

@@ -105,8 +105,7 @@ PetscErrorCode SystemBrief(const System *system, Noise noise, StudyBrief *brief)
 
 PetscErrorCode SystemView(const System *system, Noise noise) {
   TokensLayout layout;
-  PetscInt degree;
-  PetscReal bytes;
+  SchemeTable table;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(system->tokens, &layout));
@@ -118,18 +117,21 @@ PetscErrorCode SystemView(const System *system, Noise noise) {
         layout.comm, "           and of each token its own, kappa = %g, half before the scheme's step and half after\n",
         (double)system->independent));
   PetscCall(SchemeView(system->scheme));
-  PetscCall(SchemeGetJoint(system->scheme, system->attention, noise, &degree, &bytes));
-  if (degree >= 0)
+  PetscCall(SchemeGetJoint(system->scheme, system->attention, noise, &table));
+  if (table.degree >= 0)
     PetscCall(PetscPrintf(layout.comm,
-                          "           attention and noise by one table of degree %" PetscInt_FMT ", %.3g MB per rank\n",
-                          degree, 1e-6 * (double)bytes));
+                          "           attention and noise by one table of degree %" PetscInt_FMT
+                          ", %.3g MB per rank, to %.2g of its size%s\n",
+                          table.degree, 1e-6 * (double)table.bytes, (double)table.error,
+                          table.single ? ", in single precision" : ""));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode SystemGetCost(const System *system, Noise noise, PetscReal *flops, PetscReal *bytes) {
-  PetscReal attention, draw, travel, memory[4];
+  PetscReal attention, draw, travel, memory[3];
   TokensLayout layout;
-  PetscInt stages, degree;
+  SchemeTable table;
+  PetscInt stages;
   PetscMPIInt size;
   PetscBool zero;
 
@@ -142,9 +144,9 @@ PetscErrorCode SystemGetCost(const System *system, Noise noise, PetscReal *flops
   PetscCall(NoiseGetCost(noise, (PetscReal)layout.count, mine, &draw, &memory[1]));
   PetscCall(SchemeGetStages(system->scheme, &stages));
   PetscCall(SchemeGetBytes(system->scheme, &memory[2]));
-  PetscCall(SchemeGetJoint(system->scheme, system->attention, noise, &degree, &memory[3]));
+  PetscCall(SchemeGetJoint(system->scheme, system->attention, noise, &table));
   *flops = (PetscReal)stages * ((zero ? 0 : attention) + draw);
-  *bytes = 8 * mine * (layout.dim + 1) + memory[0] + memory[1] + memory[2] + memory[3];
+  *bytes = 8 * mine * (layout.dim + 1) + memory[0] + memory[1] + memory[2] + table.bytes;
   PetscFunctionReturn(0);
 }
 

@@ -214,6 +214,18 @@ FULL = {
         layers_depth=4,
         output_every=1,
     ),
+    "one table in single precision, euler, d=3": dict(
+        tokens_count=20000,
+        tokens_dim=3,
+        attention_beta=0.3,
+        attention_engine="moments",
+        attention_tol=1e-6,
+        noise_type="spectral",
+        noise_degree=8,
+        scheme_type="euler",
+        layers_depth=4,
+        output_every=1,
+    ),
     "tables, heun, d=3": dict(
         tokens_count=30000,
         tokens_dim=3,

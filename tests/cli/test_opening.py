@@ -104,6 +104,34 @@ def test_verbose_says_what_a_dry_run_says(folder, study):
     assert len(told) >= 4 and all(line in said for line in told), said
 
 
+JOINT = dict(
+    tokens_count=20000,
+    tokens_dim=3,
+    attention_beta=0.3,
+    attention_engine="moments",
+    noise_type="spectral",
+    noise_degree=8,
+    scheme_type="euler",
+    layers_horizon=0.4,
+    dry_run=True,
+)
+TABLE = "attention and noise by one table of degree "
+
+
+def test_one_table_is_told_with_its_error(folder):
+    told = re.search(
+        TABLE + r"(\d+), .* MB per rank, to (\S+) of its size\n", run("simulate", **JOINT)
+    )
+    assert told and int(told[1]) >= 8 and 0 < float(told[2]) <= 1e-12, told
+    text = run("simulate", **JOINT, attention_tol=1e-6)
+    told = re.search(TABLE + r".*, to (\S+) of its size, in single precision\n", text)
+    assert told and 1e-8 < float(told[1]) <= 1e-6, text
+
+
+def test_no_table_is_told_where_the_noise_is_asked_for_alone(folder):
+    assert TABLE not in run("simulate", **JOINT, ensemble_control="noise", ensemble_realizations=2)
+
+
 @pytest.mark.parametrize("columns", [60, 40, 80, 132])
 def test_the_lines_fit_a_terminal(folder, columns):
     words = ["simulate"] + options(**RUN, ensemble_realizations=20, noise_type="spectral")

@@ -17,6 +17,16 @@ static Model JointModel(Tokens tokens, const char *scheme, const char *type, dou
   return model;
 }
 
+/* With the tolerance of attention, "1e-12" or more. */
+static Model JointModelTo(const char *tol, Tokens tokens, const char *scheme, const char *type, double beta,
+                          double value) {
+  Model model;
+  SetKey("attention_tol", tol);
+  model = JointModel(tokens, scheme, type, beta, value, "spectral");
+  SetKey("attention_tol", NULL);
+  return model;
+}
+
 /* slope <- keep slope + share P (dt Att + sqrt(dt) G), each evaluated by itself. */
 static void AddSlope(Model *model, PetscReal dt, Tokens tokens, double keep, double share, Vec slope) {
   Vec drift, noise;
@@ -82,6 +92,62 @@ static void IsTheSumOfBoth(void **state) {
   }
 }
 
+/* Where attention_tol allows single precision the table is in it on the sphere, and no worse than it says: two steps
+ * from uniform tokens, against fields that are as exact as always. */
+static void SinglePrecision(void **state) {
+  const PetscReal dt = 0.1;
+  (void)state;
+  for (PetscInt d = 2; d <= 3; d++) {
+    Tokens tokens = StartedTokens(PETSC_COMM_WORLD, MANY, d, "uniform", 0), slow;
+    Model model = JointModelTo("1e-6", tokens, "heun", "softmax", 0.3, 1),
+          exact = JointModelTo("1e-12", slow = StartedTokens(PETSC_COMM_WORLD, MANY, d, "uniform", 0), "heun",
+                               "softmax", 0.3, 1);
+    SchemeTable table, fine;
+    double distance;
+    OK(SchemeGetJoint(model.scheme, model.attention, model.noise, &table));
+    OK(SchemeGetJoint(exact.scheme, exact.attention, exact.noise, &fine));
+    assert_true(table.single == (d == 3 ? PETSC_TRUE : PETSC_FALSE) && !fine.single);
+    assert_true(table.error <= 1e-6 && fine.error <= 1e-12);
+    for (PetscInt step = 0; step < 2; step++) {
+      OK(NoiseDraw(model.noise, 0, step, model.field));
+      OK(NoiseDraw(exact.noise, 0, step, exact.field));
+      SlowStep(&exact, "heun", dt, slow);
+      OK(SchemeStep(model.scheme, model.attention, model.field, dt, tokens));
+      assert_non_null(model.scheme->joint.table);
+    }
+    distance = Distance(tokens, slow);
+    print_message("d = %d: %.2g\n", (int)d, distance);
+    CLOSE(distance, 0, 3e-6);
+    if (d == 3) assert_true(distance > 1e-9);
+    DestroyModel(&model);
+    DestroyModel(&exact);
+    OK(TokensDestroy(&slow));
+    OK(TokensDestroy(&tokens));
+  }
+}
+
+static PetscErrorCode Watch(void *context, Tokens tokens, Vec noise) {
+  (void)context, (void)tokens, (void)noise;
+  return 0;
+}
+
+/* What is said to be taken is taken: not by a scheme that is watched, which asks for the noise alone. */
+static void IsSaid(void **state) {
+  (void)state;
+  for (int watched = 0; watched < 2; watched++) {
+    Tokens tokens = StartedTokens(PETSC_COMM_WORLD, MANY, 3, "uniform", 0);
+    Model model = JointModel(tokens, "euler", "softmax", 0.3, 1, "spectral");
+    SchemeTable table;
+    if (watched) OK(SchemeSetWatcher(model.scheme, Watch, NULL));
+    OK(SchemeGetJoint(model.scheme, model.attention, model.noise, &table));
+    assert_true((table.degree >= 0) == !watched);
+    RunSteps(&model, 1, 0.01, tokens);
+    assert_true((model.scheme->joint.table != NULL) == !watched);
+    DestroyModel(&model);
+    OK(TokensDestroy(&tokens));
+  }
+}
+
 /* Few tokens, many degrees, fields that are no such sums: two evaluations. */
 static void WhereItPays(void **state) {
   static const struct {
@@ -102,10 +168,11 @@ static void WhereItPays(void **state) {
   }
 }
 
-/* The bits of tokens split over the ranks are those of one rank. */
+/* The bits of tokens split over the ranks are those of one rank; the last time in single precision. */
 static void SameBits(void **state) {
   (void)state;
-  for (PetscInt d = 2; d <= 3; d++) {
+  for (int i = 0; i < 3; i++) {
+    const PetscInt d = i ? 3 : 2;
     uint64_t sum, alone = 0;
     PetscMPIInt rank;
     for (int whole = 0; whole < 2; whole++) {
@@ -113,7 +180,7 @@ static void SameBits(void **state) {
       OK(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
       if (whole && rank) continue;
       Tokens tokens = StartedTokens(comm, MANY, d, "uniform", 0);
-      Model model = JointModel(tokens, d == 2 ? "heun" : "euler", "softmax", 0.3, 1, "spectral");
+      Model model = JointModelTo(i == 2 ? "1e-6" : "1e-12", tokens, d == 2 ? "heun" : "euler", "softmax", 0.3, 1);
       RunSteps(&model, 3, 0.3, tokens);
       assert_non_null(model.scheme->joint.table);
       OK(TokensChecksum(tokens, whole ? &alone : &sum));
@@ -125,6 +192,7 @@ static void SameBits(void **state) {
   }
 }
 
-static const struct CMUnitTest tests[] = {cmocka_unit_test(IsTheSumOfBoth), cmocka_unit_test(WhereItPays),
+static const struct CMUnitTest tests[] = {cmocka_unit_test(IsTheSumOfBoth), cmocka_unit_test(SinglePrecision),
+                                          cmocka_unit_test(IsSaid), cmocka_unit_test(WhereItPays),
                                           cmocka_unit_test(SameBits)};
 TEST_MAIN(tests)
