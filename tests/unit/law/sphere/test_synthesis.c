@@ -135,7 +135,7 @@ static void Circle(void **state) {
 
 static void Sphere(void **state) {
   (void)state;
-  Check(3, 15, 4, 6 * 15 + 2); /* the cells of the table are one such angle wide */
+  Check(3, 19, 4, 6 * 19 + 2); /* the cells of the table are one such angle wide */
   Check(3, 20, 4, 6 * 20);
   Check(3, 32, 3, 6 * 32);
   Check(3, 33, 2, 16 * (6 * 33 + 2)); /* its pieces are */
