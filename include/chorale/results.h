@@ -62,6 +62,8 @@ PetscReal *ResultsTail(Results results, PetscInt i);
 /* Numbers of a frame, and of a row. Pure. */
 PetscInt ResultsColumns(Results results);
 PetscInt ResultsWidth(Results results);
+/* Datasets that it writes of what is declared: a step, a time, values, means and errors of an observable. Pure. */
+PetscInt ResultsArrays(Results results);
 const Frames *ResultsGetFrames(Results results);
 /* The i-th declared quantity and where its numbers begin in a frame or in the tail; NULL past the end. Pure. */
 const Quantity *ResultsGetQuantity(Results results, PetscInt i, PetscInt *first);

@@ -13,9 +13,10 @@ typedef struct _p_Study Study;
 typedef const Study *(*StudyFinder)(const char *name);
 typedef const OptionTable *(*StudyLister)(PetscInt i);
 
-/* About how many seconds a step and a frame of one realization take, and of a frame the distances W2. */
+/* About how many seconds a step and a frame of one realization take, and of a frame the distances W2, which take longer
+ * in later frames: `growth` times as long in the mean of all frames as at the start (0: not known). */
 typedef struct {
-  PetscReal step, frame, transport;
+  PetscReal step, frame, transport, growth;
 } StudyGuess;
 
 /* What runs, how large and how exact it is: phrases without an end, for a line each. */

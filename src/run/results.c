@@ -204,6 +204,10 @@ PetscInt ResultsColumns(Results results) {
   return results->frame;
 }
 
+PetscInt ResultsArrays(Results results) {
+  return results->quantities + 4 * results->observed;
+}
+
 PetscInt ResultsWidth(Results results) {
   return results->frame * results->frames->count + results->tail;
 }

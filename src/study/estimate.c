@@ -7,11 +7,12 @@
 #include "base/traffic.h"
 #include "study/estimate_impl.h"
 
-#define LONG     3   /* seconds: what the study knows to take longer is not timed */
-#define PATIENCE 5   /* seconds, after which nothing is timed twice */
-#define BUDGET   0.6 /* seconds for the first steps, and once more for samples of later ones; of all cells timed */
-#define SHORT    20  /* realizations that are timed, at most, where they are short */
-#define CELLS    12  /* of a sweep that are timed, at most, spread over those from most work to least */
+#define LONG       3   /* seconds: what the study knows to take longer is not timed */
+#define PATIENCE   5   /* seconds, after which nothing is timed twice */
+#define BUDGET     0.6 /* seconds for the first steps, and once more for samples of later ones; of all cells timed */
+#define SHORT      20  /* realizations that are timed, at most, where they are short */
+#define MAIN_STAGE 0   /* of PETSc's log */
+#define CELLS      12  /* of a sweep that are timed, at most, spread over those from most work to least */
 
 /* Of one realization, on this rank's group: seconds of a start, a step and a frame. */
 typedef struct {
@@ -44,6 +45,7 @@ typedef struct {
   Traffic traffic;          /* of so many steps */
   PetscReal steps;
   PetscInt frames;
+  PetscReal growth;                      /* of W2, from the frames that are timed to all */
   double begun, budget;                  /* when the first cell was begun; seconds for this one */
   PetscBool step_guessed, frame_guessed; /* they take long */
 } Sample;
@@ -173,6 +175,7 @@ static PetscErrorCode Guess(Run run, Sample *sample) {
 
   PetscFunctionBeginUser;
   if (run->study->guess) PetscCall(run->study->guess(run->state, &guess));
+  sample->growth = guess.growth > 0 ? guess.growth : 1;
   if (guess.step > LONG) {
     sample->step_guessed = PETSC_TRUE;
     sample->step.all = guess.step;
@@ -196,12 +199,16 @@ static PetscErrorCode TakeOne(Run run, PetscInt r, Sample *sample) {
   PetscCall(Go(&sample->start));
   if (run->study->start) PetscCall(run->study->start(run->state, r));
   PetscCall(Halt(&sample->start));
+  if (!sample->steps) PetscCall(Guess(run, sample));
   RunClearTail(run); /* a study may have less to do where they are known */
   if (FramesAt(&run->frames, 0) >= 0) PetscCall(TimeFrame(run, r, 0, sample));
   if (sample->step_guessed) PetscFunctionReturn(0);
   PetscCall(TimeSteps(run, r, 0, sample->budget, sample, &reached, &step, &ended));
   Accumulate(&sample->step, 1.0 / run->steps, &step);
-  if (reached < run->steps && !ended) PetscCall(TimeRest(run, r, reached, &step, sample));
+  if (reached < run->steps && !ended)
+    PetscCall(TimeRest(run, r, reached, &step, sample));
+  else
+    sample->growth = 1;                            /* seen */
   if (run->frames.count > 1 && sample->frames < 2) /* they are rarer than these steps */
     PetscCall(TimeFrame(run, r, run->frames.count / 2, sample));
   PetscFunctionReturn(0);
@@ -229,27 +236,30 @@ static PetscErrorCode TakeLater(Run run, Sample *later) {
   PetscFunctionReturn(0);
 }
 
-/* *clock is that of the first of n realizations, until it is the mean of all. */
+/* *clock is that of the first of n realizations, until it is the mean of all, whose kinds have its shares. */
 static void Join(Clock *clock, const Clock *later, PetscInt n) {
-  Divide(clock, n);
-  Accumulate(clock, (n - 1.0) / n, later);
+  const double mean = (clock->all + (n - 1) * later->all) / n;
+
+  for (int k = 0; k < KINDS; k++) clock->kind[k] *= clock->all > 0 ? mean / clock->all : 0;
+  clock->all = mean;
 }
 
-/* The first realization takes longer than the others, since it finds memory that was never used: it counts as one of
- * all. */
+/* The first realization takes longer than the others, since it finds memory that was never used, and since the log
+ * takes a third of the time of small steps: it counts as one of all. The others are not logged. */
 static PetscErrorCode TakeSample(Run run, Sample *sample) {
   const EnsembleLayout *e = &run->layout;
   Sample later = *sample;
   PetscBool late;
 
   PetscFunctionBeginUser;
-  PetscCall(Guess(run, sample));
   PetscCall(ResultsAllocate(run->results, PETSC_FALSE));
   run->current = 0;
   PetscCall(TakeOne(run, e->group, sample));
   PetscCall(IsLate(run, sample->begun + PATIENCE, &late));
   if (late || sample->step_guessed || sample->frame_guessed || e->owned < 2) PetscFunctionReturn(0);
+  PetscCall(PetscLogStageSetActive(MAIN_STAGE, PETSC_FALSE));
   PetscCall(TakeLater(run, &later));
+  PetscCall(PetscLogStageSetActive(MAIN_STAGE, PETSC_TRUE));
   Join(&sample->start, &later.start, e->owned);
   Join(&sample->step, &later.step, e->owned);
   if (later.frames) {
@@ -304,6 +314,8 @@ static void Evaluate(Run run, const Sample *sample, Times *times) {
   if (sample->frames) Accumulate(&frames, (double)run->frames.count / sample->frames, &sample->frame);
   Bound(&steps);
   Bound(&frames);
+  frames.all += (sample->growth - 1) * frames.kind[W2];
+  frames.kind[W2] *= sample->growth;
   times->guessed = sample->step_guessed || sample->frame_guessed ? 1 : 0;
   times->start = sample->start.all;
   times->step = sample->step.all + times->network;
@@ -389,16 +401,17 @@ static PetscErrorCode Slowest(MPI_Comm world, EstimateSum *sum) {
   PetscFunctionReturn(0);
 }
 
-/* Realizations of each cell that this group has left; *most: of any group, in all. *bytes: of results and
- * trajectories. */
-static PetscErrorCode CountAll(const Cells *cells, PetscReal left[], PetscReal *most, PetscReal *bytes) {
+/* Realizations of each cell that this group has left; *most: of any group, in all. *files: results and trajectories. */
+static PetscErrorCode CountAll(const Cells *cells, PetscReal left[], PetscReal *most, EstimateFiles *files) {
   PetscFunctionBeginUser;
-  *most = *bytes = 0;
+  *most = 0;
+  *files = (EstimateFiles){0};
   for (PetscInt c = 0; c < cells->count; c++) {
     Run run = cells->run[c];
     left[c] = run->checkpoint ? CheckpointLeft(run->checkpoint, c) : run->layout.owned;
     *most += left[c];
-    *bytes += RunResultsDisk(run) + TrajectoriesDisk(run->trajectories);
+    files->bytes += RunResultsDisk(run) + TrajectoriesDisk(run->trajectories);
+    files->arrays += ResultsArrays(run->results);
   }
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, most, 1, MPIU_REAL, MPIU_MAX, cells->run[0]->layout.world));
   PetscFunctionReturn(0);
@@ -406,7 +419,8 @@ static PetscErrorCode CountAll(const Cells *cells, PetscReal left[], PetscReal *
 
 PetscErrorCode EstimateView(const Cells *cells) {
   Run first = cells->run[0];
-  PetscReal *left, most, bytes;
+  PetscReal *left, most;
+  EstimateFiles files;
   EstimateSum sum = {0};
   PetscBool part;
 
@@ -420,13 +434,13 @@ PetscErrorCode EstimateView(const Cells *cells) {
     PetscFunctionReturn(0);
   }
   PetscCall(PetscMalloc1(cells->count, &left));
-  PetscCall(CountAll(cells, left, &most, &bytes));
+  PetscCall(CountAll(cells, left, &most, &files));
   if (most > 0) {
     PetscCall(PetscLogDefaultBegin());
     for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(events); i++) ids[i] = -1;
     PetscCall(AddCells(cells, left, &sum));
     PetscCall(Slowest(first->layout.world, &sum));
-    PetscCall(EstimateSay(cells, bytes, &sum));
+    PetscCall(EstimateSay(cells, &files, &sum));
   }
   PetscCall(PetscFree(left));
   PetscFunctionReturn(0);

@@ -25,9 +25,14 @@ typedef struct {
   PetscReal guessed, timed; /* cells */
 } EstimateSum;
 
+/* What is written at the end, of all cells. */
+typedef struct {
+  PetscReal bytes, arrays;
+} EstimateFiles;
+
 /* All of it but the writing of files. Pure. */
 PetscReal EstimateSeconds(const EstimateSum *sum);
-/* Says it on stdout of rank 0, and that the files take so many bytes. Collective. */
-PetscErrorCode EstimateSay(const Cells *cells, PetscReal bytes, const EstimateSum *sum);
+/* Says it on stdout of rank 0. Collective. */
+PetscErrorCode EstimateSay(const Cells *cells, const EstimateFiles *files, const EstimateSum *sum);
 
 #endif

@@ -5,8 +5,9 @@
 #include "law/stats/stopping.h"
 #include "study/estimate_impl.h"
 
-#define WRITE_RATE 5e8  /* bytes per second: what a disk of a node, or a rank of a parallel file system, takes */
-#define TEXT       1024 /* room for a line */
+#define WRITE_RATE  5e8  /* bytes per second: what a disk of a node, or a rank of a parallel file system, takes */
+#define WRITE_ARRAY 1e-4 /* seconds that a dataset takes, however small */
+#define TEXT        1024 /* room for a line */
 
 /* About 7 s, 1.8 min, 12 min, 3 h 20 min, 2 days 5 h. */
 static void Duration(PetscReal seconds, char *text, size_t room) {
@@ -107,9 +108,10 @@ static PetscErrorCode SayNetwork(Run run, const EstimateSum *sum) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode EstimateSay(const Cells *cells, PetscReal bytes, const EstimateSum *sum) {
+PetscErrorCode EstimateSay(const Cells *cells, const EstimateFiles *files, const EstimateSum *sum) {
   const MPI_Comm world = cells->run[0]->layout.world;
-  const PetscReal writing = bytes / WRITE_RATE, seconds = EstimateSeconds(sum) + writing;
+  const PetscReal bytes = files->bytes, writing = bytes / WRITE_RATE + files->arrays * WRITE_ARRAY;
+  const PetscReal seconds = EstimateSeconds(sum) + writing;
   const PetscReal n = sum->realizations, steps = sum->steps / n, frames = sum->frames / n;
   PetscReal kind[KINDS];
   char duration[64], size[64], shares[TEXT], remarks[TEXT];

@@ -137,10 +137,12 @@ static PetscErrorCode View(void *state) {
 
 static PetscErrorCode Guess(void *state, StudyGuess *guess) {
   Chaos *chaos = state;
-  PetscReal flops, bytes, sum = 0;
+  PetscReal flops, bytes, pace, sum = 0;
 
   PetscFunctionBeginUser;
-  *guess = (StudyGuess){.transport = ChaosTransportSeconds(&chaos->design)};
+  PetscCall(ChaosTransportPace(chaos, &pace));
+  *guess = (StudyGuess){.transport = pace * ChaosTransportSeconds(&chaos->design),
+                        .growth = ChaosTransportGrowth(&chaos->design)};
   for (PetscInt i = 0; i < chaos->design.counts; i++) {
     PetscCall(SystemGetCost(&chaos->system[i], chaos->noise, &flops, &bytes));
     sum += chaos->twin[i].tokens ? 2 * flops : flops;

@@ -25,14 +25,18 @@ typedef struct {
   PetscInt walks;    /* all starts: restarts + 1 */
   PetscInt depth, frames;
   PetscReal horizon, dt, beta;
-  PetscReal tol; /* of W2^2 */
+  PetscReal tol;   /* of W2^2 */
+  PetscBool noisy; /* tokens move by noise */
 } ChaosDesign;
 
 /* design.c: from the deck, checked; but for frames. Collective. */
 PetscErrorCode ChaosDesignRead(const ModelOptions *model, ChaosDesign *design);
 PetscErrorCode ChaosDesignView(const ChaosDesign *design, const EnsembleLayout *layout);
-/* About how many seconds W2^2 of every N takes in a frame. Pure. */
+/* About how many seconds W2^2 of N tokens, or of every N, takes at the start, and how many times as long it takes in
+ * the mean of all frames. Pure. */
+PetscReal ChaosTransportSecondsOf(const ChaosDesign *design, PetscInt i);
 PetscReal ChaosTransportSeconds(const ChaosDesign *design);
+PetscReal ChaosTransportGrowth(const ChaosDesign *design);
 /* Tokens or nodes that those of count i are compared with. */
 PetscInt64 ChaosComparedCount(const ChaosDesign *design, PetscInt i);
 
@@ -77,6 +81,9 @@ typedef enum {
 /* measure.c: all of a frame but the correlation, NaN being the coupling distance of twins, to
  * number[4][frames][counts], whose first frame is this one. Collective over the shards. */
 PetscErrorCode ChaosMeasure(const Chaos *chaos, PetscReal number[]);
+/* How fast this machine finds W2^2 of a small set as it stands, beside ChaosTransportSecondsOf: seconds for one.
+ * Collective. */
+PetscErrorCode ChaosTransportPace(const Chaos *chaos, PetscReal *pace);
 /* mean[d] = sum_i x_i / N, the same for any number of ranks. Collective. */
 PetscErrorCode ChaosMeanToken(Tokens tokens, PetscReal mean[]);
 /* The correlation of two tokens of N given the noise, from the mean tokens mean[starts][d] (strided) of `starts`

@@ -4,6 +4,8 @@
 
 #include "study/chaos/chaos.h"
 
+#define SAMPLE 0.1 /* seconds */
+
 /* What system i is compared with. */
 static Tokens Compared(const Chaos *chaos, PetscInt i) {
   return chaos->nodes ? chaos->nodes : chaos->reference.tokens ? chaos->reference.tokens : chaos->twin[i].tokens;
@@ -28,6 +30,24 @@ PetscErrorCode ChaosMeasure(const Chaos *chaos, PetscReal number[]) {
     PetscCall(TokensExtract(chaos->reference.tokens, first, chaos->partner[i]));
     PetscCall(TokensMeanSquare(tokens, chaos->partner[i], PETSC_FALSE, coupling));
   }
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode ChaosTransportPace(const Chaos *chaos, PetscReal *pace) {
+  const ChaosDesign *design = &chaos->design;
+  PetscReal low, high;
+  PetscInt i = 0;
+
+  PetscFunctionBeginUser;
+  *pace = 1;
+  while (i + 1 < design->counts && ChaosTransportSecondsOf(design, i + 1) < SAMPLE) i++;
+  const PetscReal seconds = ChaosTransportSecondsOf(design, i);
+  if (seconds > 2 * SAMPLE) PetscFunctionReturn(0); /* no set is small */
+  if (chaos->nodes) PetscCall(TokensExtract(chaos->reference.tokens, 0, chaos->nodes));
+  const double begun = MPI_Wtime();
+  PetscCall(DistanceTransport(chaos->system[i].tokens, Compared(chaos, i), design->tol, &low, &high));
+  *pace = (MPI_Wtime() - begun) / seconds;
+  PetscCallMPI(MPI_Bcast(pace, 1, MPIU_REAL, 0, chaos->layout.shards));
   PetscFunctionReturn(0);
 }
 
