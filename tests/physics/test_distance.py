@@ -60,11 +60,23 @@ def program(cost, a, b):
     return found.fun, found.x.reshape(N, M)
 
 
+def reduced(cost):
+    """Costs less a price of every row and column, near the best prices by Sinkhorn's iteration.
+    The same assignments are the best, and are found sooner where the two measures lie apart."""
+    kernel, column = np.exp(-cost / 0.02), np.ones(cost.shape[1])
+    for _ in range(50):
+        column = 1 / (kernel.T @ (1 / (kernel @ column)))
+    less = cost - 0.02 * np.log(column)
+    less -= less.min(axis=1)[:, None]
+    return less - less.min(axis=0)
+
+
 def assignment(mu, nu):
     if len(mu) > len(nu):
         mu, nu = nu, mu
     cost = np.repeat(chords(mu, nu), len(nu) // len(mu), axis=0)
-    return cost[linear_sum_assignment(cost)].mean()
+    far = np.linalg.norm(mu[:, :-1].mean(axis=0) - nu[:, :-1].mean(axis=0)) > 0.5
+    return cost[linear_sum_assignment(reduced(cost) if far else cost)].mean()
 
 
 def repeated(generator, N, d):
