@@ -25,8 +25,8 @@ typedef struct {
   PetscInt walks;    /* all starts: restarts + 1 */
   PetscInt depth, frames;
   PetscReal horizon, dt, beta;
-  PetscReal tol;   /* of W2^2 */
-  PetscBool noisy; /* tokens move by noise */
+  PetscReal tol;             /* of W2^2 */
+  PetscBool attracts, noisy; /* attention and noise move tokens */
 } ChaosDesign;
 
 /* design.c: from the deck, checked; but for frames. Collective. */

@@ -122,6 +122,7 @@ PetscErrorCode ChaosDesignRead(const ModelOptions *model, ChaosDesign *design) {
                           .horizon = model->layers.horizon,
                           .dt = ModelStepSize(model),
                           .beta = model->attention.beta,
+                          .attracts = strcmp(model->attention.type, "none") ? PETSC_TRUE : PETSC_FALSE,
                           .noisy = strcmp(model->noise.type, "none") ? PETSC_TRUE : PETSC_FALSE};
   PetscCall(ReadCounts(design));
   PetscCall(SetReference(design, &options, &model->start));
@@ -146,13 +147,15 @@ PetscReal ChaosTransportSeconds(const ChaosDesign *design) {
   return seconds;
 }
 
-/* Common noise makes the density uneven, and auctions harder: fits to runs with relu. */
+/* Common noise makes the density uneven, and auctions harder, until tokens have gathered: fits to runs with relu. */
 PetscReal ChaosTransportGrowth(const ChaosDesign *design) {
-  const PetscReal rate = !design->noisy || design->dim == 2 ? 0 : design->dim == 3 ? 0.85 : 0.25;
+  const PetscReal rate = design->dim > 3 ? 0.25 : design->attracts ? 0.85 : 0.7;
+  const PetscReal most = design->dim > 3 ? 0.5 : design->attracts ? 2.5 : 1.5;
   PetscReal sum = 0;
 
+  if (!design->noisy || design->dim == 2) return 1;
   for (PetscInt f = 0; f < design->frames; f++)
-    sum += exp(rate * design->horizon * f / PetscMax(1, design->frames - 1));
+    sum += exp(PetscMin(most, rate * design->horizon * f / PetscMax(1, design->frames - 1)));
   return sum / PetscMax(1, design->frames);
 }
 
