@@ -51,8 +51,9 @@ const OptionKey AttentionKeys[] = {
     REAL_KEY(AttentionOptions, tol, "attention_tol", "1e-12", 1e-14, 1e-1, "-",
              .needs = {{"attention_engine", "!direct"}}, .resolve = ResolveTol,
              .help = "Largest error of the kernel e^{beta (u - 1)}, whose maximum is 1, by which attention_engine "
-                     "moments chooses its degree; largest rms error of Att of a mixture, measured in every step, "
-                     "whose default is 1e-3."),
+                     "moments chooses its degree, and from 1e-6 on makes a table of attention and noise on the sphere "
+                     "in single precision; largest rms error of Att of a mixture, measured in every step, whose "
+                     "default is 1e-3."),
     INT_KEY(AttentionOptions, iterations, "attention_sinkhorn_iterations", "100", 1, 1000000, "sweeps",
             .needs = {{"attention_type", "sinkhorn"}},
             .help = "Most iterations that attention_type sinkhorn may take in one step before the run fails."),
