@@ -35,8 +35,9 @@ PetscErrorCode SchemeView(Scheme scheme);
 PetscErrorCode SchemeBrief(Scheme scheme, size_t room, char text[]);
 /* Sets of points at which a step evaluates the noise. Not collective. */
 PetscErrorCode SchemeGetStages(Scheme scheme, PetscInt *stages);
-/* Memory of the rank that has most. Not collective. */
-PetscErrorCode SchemeGetBytes(Scheme scheme, PetscReal *bytes);
+/* Memory of the rank that has most, beside that of a table of both fields where steps are made by one. Not collective.
+ */
+PetscErrorCode SchemeGetBytes(Scheme scheme, PetscBool joint, PetscReal *bytes);
 /* The table that has both fields where they may be one (NUMERICS.md 9.13). */
 typedef struct {
   PetscInt degree;  /* negative where there is none */

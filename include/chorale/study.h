@@ -113,8 +113,9 @@ PetscErrorCode RunSetStride(Run run, PetscInt stride);
 PetscErrorCode RunFix(Run run, const char *realizations, const char *horizon);
 /* The numbers of the realization in progress as a whole, NaN at its start. Pure. */
 PetscReal *RunGetTail(Run run);
-/* Memory of results and trajectories on the rank that has most. */
-PetscErrorCode RunGetBytes(Run run, PetscReal *bytes);
+/* Memory of results on the rank that has most, and of a frame of trajectories or of so much that goes to a checkpoint,
+ * which are not held at once. */
+PetscErrorCode RunGetBytes(Run run, PetscReal checkpoint, PetscReal *bytes);
 
 /* Numbers of all realizations that are not computed but read: into the rows of results (ResultsFrame, ResultsTail) and
  * what checkpoint keeps of the whole run. context is freed with PetscFree. A study that reads needs no objects but

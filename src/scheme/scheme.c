@@ -150,9 +150,9 @@ PetscErrorCode SchemeGetStages(Scheme scheme, PetscInt *stages) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode SchemeGetBytes(Scheme scheme, PetscReal *bytes) {
+PetscErrorCode SchemeGetBytes(Scheme scheme, PetscBool joint, PetscReal *bytes) {
   PetscFunctionBeginUser;
-  *bytes = scheme->bytes;
+  *bytes = joint && scheme->type->pieces ? scheme->least : scheme->bytes;
   PetscFunctionReturn(0);
 }
 

@@ -143,8 +143,8 @@ PetscErrorCode SystemGetCost(const System *system, Noise noise, PetscReal *flops
   PetscCall(AttentionGetCost(system->attention, &attention, &travel, &memory[0]));
   PetscCall(NoiseGetCost(noise, (PetscReal)layout.count, mine, &draw, &memory[1]));
   PetscCall(SchemeGetStages(system->scheme, &stages));
-  PetscCall(SchemeGetBytes(system->scheme, &memory[2]));
   PetscCall(SchemeGetJoint(system->scheme, system->attention, noise, &table));
+  PetscCall(SchemeGetBytes(system->scheme, table.degree < 0 ? PETSC_FALSE : PETSC_TRUE, &memory[2]));
   *flops = (PetscReal)stages * ((zero ? 0 : attention) + draw);
   *bytes = 8 * mine * (layout.dim + 1) + memory[0] + memory[1] + memory[2] + table.bytes;
   PetscFunctionReturn(0);

@@ -90,13 +90,13 @@ void RunClearTail(Run run) {
     tail[i] = NAN;
 }
 
-PetscErrorCode RunGetBytes(Run run, PetscReal *bytes) {
+PetscErrorCode RunGetBytes(Run run, PetscReal checkpoint, PetscReal *bytes) {
   PetscReal more = 0;
 
   PetscFunctionBeginUser;
   PetscCall(ResultsGetBytes(run->results, bytes));
   if (run->trajectories) PetscCall(TrajectoriesGetBytes(run->trajectories, &more));
-  *bytes += more;
+  *bytes += PetscMax(more, checkpoint);
   PetscFunctionReturn(0);
 }
 

@@ -6,18 +6,13 @@ PetscErrorCode SimulateGetCost(const System *system, Noise noise, PetscBool bary
                                PetscReal *bytes) {
   PetscReal mean[2] = {0};
   PetscInt stages;
-  PetscMPIInt size;
-  TokensLayout layout;
 
   PetscFunctionBeginUser;
-  PetscCall(TokensGetLayout(system->tokens, &layout));
-  PetscCall(PlanSize(layout.comm, &size));
-  const PetscReal mine = (PetscReal)((layout.blocks + size - 1) / size) * layout.block;
   PetscCall(SchemeGetStages(system->scheme, &stages));
   if (barycentre) PetscCall(AttentionBarycentreGetCost(system->attention, &mean[0], &mean[1]));
   PetscCall(SystemGetCost(system, noise, flops, bytes));
   *flops += (PetscReal)stages * mean[0];
-  *bytes += mean[1] + 8 * mine * layout.dim; /* what goes to a checkpoint */
+  *bytes += mean[1];
   PetscFunctionReturn(0);
 }
 
@@ -30,8 +25,9 @@ PetscErrorCode SimulateViewTotal(Run run, const System *system, Noise noise, Pet
   PetscCall(TokensGetLayout(system->tokens, &layout));
   PetscCall(PlanSize(layout.comm, &size));
   PetscCall(SimulateGetCost(system, noise, barycentre, &flops, &bytes));
-  PetscCall(RunGetBytes(run, &results));
-  bytes += results + 8 * more * (PetscReal)((layout.blocks + size - 1) / size) * layout.block;
+  const PetscReal mine = (PetscReal)((layout.blocks + size - 1) / size) * layout.block;
+  PetscCall(RunGetBytes(run, 8 * mine * layout.dim, &results));
+  bytes += results + 8 * more * mine;
   PetscCall(PetscPrintf(layout.comm,
                         "total      per step and rank: %.3g Gflop beside random numbers; per rank: %.3g MB memory\n",
                         1e-9 * (double)flops, 1e-6 * (double)bytes));
