@@ -199,7 +199,7 @@ static PetscErrorCode TakeOne(Run run, PetscInt r, Sample *sample) {
   PetscCall(Go(&sample->start));
   if (run->study->start) PetscCall(run->study->start(run->state, r));
   PetscCall(Halt(&sample->start));
-  if (!sample->steps) PetscCall(Guess(run, sample));
+  if (sample->steps == 0) PetscCall(Guess(run, sample));
   RunClearTail(run); /* a study may have less to do where they are known */
   if (FramesAt(&run->frames, 0) >= 0) PetscCall(TimeFrame(run, r, 0, sample));
   if (sample->step_guessed) PetscFunctionReturn(0);
