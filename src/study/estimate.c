@@ -45,7 +45,7 @@ typedef struct {
   Traffic traffic;          /* of so many steps */
   PetscReal steps;
   PetscInt frames;
-  PetscReal growth;                      /* of W2, from the frames that are timed to all */
+  PetscReal growth;                      /* of W2, from the frames that are timed to all; 0: not asked yet */
   double begun, budget;                  /* when the first cell was begun; seconds for this one */
   PetscBool step_guessed, frame_guessed; /* they take long */
 } Sample;
@@ -199,7 +199,7 @@ static PetscErrorCode TakeOne(Run run, PetscInt r, Sample *sample) {
   PetscCall(Go(&sample->start));
   if (run->study->start) PetscCall(run->study->start(run->state, r));
   PetscCall(Halt(&sample->start));
-  if (sample->steps == 0) PetscCall(Guess(run, sample));
+  if (sample->growth == 0) PetscCall(Guess(run, sample));
   RunClearTail(run); /* a study may have less to do where they are known */
   if (FramesAt(&run->frames, 0) >= 0) PetscCall(TimeFrame(run, r, 0, sample));
   if (sample->step_guessed) PetscFunctionReturn(0);
@@ -248,7 +248,6 @@ static void Join(Clock *clock, const Clock *later, PetscInt n) {
  * takes a third of the time of small steps: it counts as one of all. The others are not logged. */
 static PetscErrorCode TakeSample(Run run, Sample *sample) {
   const EnsembleLayout *e = &run->layout;
-  Sample later = *sample;
   PetscBool late;
 
   PetscFunctionBeginUser;
@@ -257,6 +256,7 @@ static PetscErrorCode TakeSample(Run run, Sample *sample) {
   PetscCall(TakeOne(run, e->group, sample));
   PetscCall(IsLate(run, sample->begun + PATIENCE, &late));
   if (late || sample->step_guessed || sample->frame_guessed || e->owned < 2) PetscFunctionReturn(0);
+  Sample later = {.growth = sample->growth, .begun = sample->begun, .budget = sample->budget};
   PetscCall(PetscLogStageSetActive(MAIN_STAGE, PETSC_FALSE));
   PetscCall(TakeLater(run, &later));
   PetscCall(PetscLogStageSetActive(MAIN_STAGE, PETSC_TRUE));

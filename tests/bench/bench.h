@@ -14,6 +14,7 @@
 #include <petscblaslapack.h> /* needs petscsys.h before it */
 
 #include <chorale/rng.h>
+#include <chorale/tokens.h>
 
 enum { BENCH_REPEATS = 7, BENCH_GEMM = 2048 };
 #define BENCH_GEMM_FLOPS (2.0 * BENCH_GEMM * BENCH_GEMM * BENCH_GEMM)
@@ -63,6 +64,24 @@ static inline PetscErrorCode BenchSeconds(BenchWork work, void *context, double 
   PetscCall(work(context));
   for (int i = 0; i < BENCH_REPEATS; i++) PetscCall(BenchTime(work, context, &wall[i], &fair));
   *seconds = BenchMedian(BENCH_REPEATS, wall);
+  PetscFunctionReturn(0);
+}
+
+/* Uniform tokens, a set for each number `which`, by the same draws at any N: their first step is like any other. */
+static inline PetscErrorCode BenchScatter(Tokens tokens, uint32_t which) {
+  const RngStream stream = {.seed = 3, .step = which, .purpose = RNG_TEST};
+  TokensLayout layout;
+  double *values;
+  Vec x;
+
+  PetscFunctionBeginUser;
+  PetscCall(TokensGetLayout(tokens, &layout));
+  PetscCall(TokensGetVec(tokens, &x));
+  PetscCall(VecGetArray(x, &values));
+  RngNormal(stream, (uint64_t)layout.first * layout.block * layout.dim,
+            (size_t)layout.owned * layout.block * layout.dim, values);
+  PetscCall(VecRestoreArray(x, &values));
+  PetscCall(TokensMove(tokens, 0, NULL));
   PetscFunctionReturn(0);
 }
 

@@ -23,19 +23,12 @@ static PetscErrorCode Evaluate(void *context) {
 }
 
 static PetscErrorCode Measure(PetscInt N, PetscInt d, BenchResult *result) {
-  const RngStream stream = {.seed = 2, .purpose = RNG_TEST};
-  TokensLayout layout;
   Case c;
-  double *values;
 
   PetscFunctionBeginUser;
   PetscCall(TokensCreate(PETSC_COMM_WORLD, N, d, &c.tokens));
-  PetscCall(TokensGetLayout(c.tokens, &layout));
+  PetscCall(BenchScatter(c.tokens, 0));
   PetscCall(TokensCreateVec(c.tokens, &c.drift));
-  PetscCall(VecGetArray(c.drift, &values));
-  RngNormal(stream, (uint64_t)layout.first * layout.block * d, (size_t)layout.owned * layout.block * d, values);
-  PetscCall(VecRestoreArray(c.drift, &values));
-  PetscCall(TokensMove(c.tokens, 1e6, c.drift)); /* uniform on the sphere */
   PetscCall(AttentionFromKeys(c.tokens, &c.attention));
   PetscCall(BenchBesideGemm(Evaluate, &c, 4.0 * N * N * d, result));
   PetscCall(AttentionDestroy(&c.attention));

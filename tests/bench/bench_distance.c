@@ -5,7 +5,8 @@
 
 #include <chorale/distance.h>
 #include <chorale/error.h>
-#include <chorale/rng.h>
+
+#include "bench.h"
 
 static double Seconds(void) {
   struct timespec now;
@@ -16,19 +17,9 @@ static double Seconds(void) {
 
 /* Uniform tokens, equal weights. */
 static PetscErrorCode Uniform(PetscInt64 N, PetscInt d, uint32_t which, Tokens *tokens) {
-  const RngStream stream = {.seed = 3, .step = which, .purpose = RNG_TEST};
-  TokensLayout layout;
-  double *values;
-  Vec x;
-
   PetscFunctionBeginUser;
   PetscCall(TokensCreate(PETSC_COMM_WORLD, N, d, tokens));
-  PetscCall(TokensGetLayout(*tokens, &layout));
-  PetscCall(TokensGetVec(*tokens, &x));
-  PetscCall(VecGetArray(x, &values));
-  RngNormal(stream, (uint64_t)layout.first * layout.block * d, (size_t)layout.owned * layout.block * d, values);
-  PetscCall(VecRestoreArray(x, &values));
-  PetscCall(TokensMove(*tokens, 0, NULL));
+  PetscCall(BenchScatter(*tokens, which));
   PetscFunctionReturn(0);
 }
 

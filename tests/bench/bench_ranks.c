@@ -21,19 +21,11 @@ typedef struct {
 } Case;
 
 static PetscErrorCode CaseCreate(MPI_Comm comm, PetscInt N, PetscInt d, PetscBool attention, Case *c) {
-  const RngStream stream = {.seed = 2, .purpose = RNG_TEST};
-  TokensLayout layout;
-  double *values;
-
   PetscFunctionBeginUser;
   *c = (Case){0};
   PetscCall(TokensCreate(comm, N, d, &c->tokens));
-  PetscCall(TokensGetLayout(c->tokens, &layout));
+  PetscCall(BenchScatter(c->tokens, 0));
   PetscCall(TokensCreateVec(c->tokens, &c->out));
-  PetscCall(VecGetArray(c->out, &values));
-  RngNormal(stream, (uint64_t)layout.first * layout.block * d, (size_t)layout.owned * layout.block * d, values);
-  PetscCall(VecRestoreArray(c->out, &values));
-  PetscCall(TokensMove(c->tokens, 1e6, c->out)); /* uniform on the sphere */
   if (attention) {
     PetscCall(AttentionFromKeys(c->tokens, &c->attention));
   } else {

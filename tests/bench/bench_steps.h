@@ -6,9 +6,9 @@
 
 #include <chorale/attention.h>
 #include <chorale/noise.h>
-#include <chorale/rng.h>
 #include <chorale/scheme.h>
 
+#include "bench.h"
 #include "keys.h"
 
 enum { REPEATS = 4, TOKENS = 4000000 };
@@ -29,24 +29,6 @@ static inline PetscErrorCode Set(const char *name, const char *value) {
   PetscFunctionReturn(0);
 }
 
-/* Uniform tokens by the same draws at any N: their first step is like any other. */
-static inline PetscErrorCode Scatter(Tokens tokens) {
-  const RngStream stream = {.seed = 3, .purpose = RNG_TEST};
-  TokensLayout layout;
-  double *values;
-  Vec x;
-
-  PetscFunctionBeginUser;
-  PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(TokensGetVec(tokens, &x));
-  PetscCall(VecGetArray(x, &values));
-  RngNormal(stream, (uint64_t)layout.first * layout.block * layout.dim,
-            (size_t)layout.owned * layout.block * layout.dim, values);
-  PetscCall(VecRestoreArray(x, &values));
-  PetscCall(TokensMove(tokens, 0, NULL));
-  PetscFunctionReturn(0);
-}
-
 /* *best becomes the seconds of the fastest step, if that is less. */
 static inline PetscErrorCode Measure(PetscInt N, PetscInt d, double *best) {
   Tokens tokens;
@@ -57,7 +39,7 @@ static inline PetscErrorCode Measure(PetscInt N, PetscInt d, double *best) {
 
   PetscFunctionBeginUser;
   PetscCall(TokensCreate(PETSC_COMM_WORLD, N, d, &tokens));
-  PetscCall(Scatter(tokens));
+  PetscCall(BenchScatter(tokens, 0));
   PetscCall(AttentionFromKeys(tokens, &attention));
   PetscCall(NoiseFromKeys(d, &noise));
   PetscCall(NoiseCreateField(noise, &field));

@@ -82,24 +82,6 @@ static PetscErrorCode Time(Bench *b, PetscErrorCode (*write)(Bench *b), double s
   PetscFunctionReturn(0);
 }
 
-/* Directions that have moved a little, so that they are no simple numbers. */
-static PetscErrorCode Scatter(Tokens tokens) {
-  const RngStream stream = {.seed = 4, .purpose = RNG_TEST};
-  TokensLayout layout;
-  double *values;
-  Vec out;
-
-  PetscFunctionBeginUser;
-  PetscCall(TokensGetLayout(tokens, &layout));
-  PetscCall(TokensCreateVec(tokens, &out));
-  PetscCall(VecGetArray(out, &values));
-  RngNormal(stream, (uint64_t)layout.first * layout.block * DIM, (size_t)layout.owned * layout.block * DIM, values);
-  PetscCall(VecRestoreArray(out, &values));
-  PetscCall(TokensMove(tokens, 1, out));
-  PetscCall(VecDestroy(&out));
-  PetscFunctionReturn(0);
-}
-
 static PetscErrorCode Packed(Bench *b) {
   const double bytes = 8.0 * TOKENS * DIM * SHORT;
   double seconds[2], own[PACKED];
@@ -125,7 +107,7 @@ static PetscErrorCode Go(const char *directory) {
 
   PetscFunctionBeginUser;
   PetscCall(TokensCreate(PETSC_COMM_WORLD, TOKENS, DIM, &b.tokens));
-  PetscCall(Scatter(b.tokens));
+  PetscCall(BenchScatter(b.tokens, 0));
   PetscCall(PetscSNPrintf(b.path, sizeof(b.path), "%s/bench-trajectory-%d.h5md", directory, (int)getpid()));
   PetscCallMPI(MPI_Bcast(b.path, sizeof(b.path), MPI_CHAR, 0, PETSC_COMM_WORLD));
   for (int i = -1; i < ROUNDS; i++) { /* the first warms up */

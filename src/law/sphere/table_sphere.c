@@ -183,7 +183,8 @@ PetscErrorCode TableSphereCreate(PetscInt degree, PetscInt n, PetscReal tol, Tab
   PetscCall(PetscCalloc4(orders * Quarter(table->M), &table->phi, n * orders * table->rows, &table->orders,
                          4 * Quarter(table->M) * TABLE_ROWS, &table->planes, table->columns * table->functions,
                          &table->line));
-  PetscCall(PetscCalloc1(2 * numbers + length * table->functions + TABLE_LINE, &table->room));
+  const PetscInt grid = length * table->functions / (table->window->single ? 2 : 1); /* of an even number */
+  PetscCall(PetscCalloc1(2 * numbers + grid + TABLE_LINE, &table->room));
   table->polynomials = TableBegin(table->room);
   table->both = (float *)(table->polynomials + numbers);
   table->data = table->polynomials + 2 * numbers;
