@@ -6,7 +6,7 @@
 #include "study/estimate_impl.h"
 
 #define WRITE_RATE  5e8  /* bytes per second: what a disk of a node, or a rank of a parallel file system, takes */
-#define WRITE_ARRAY 1e-4 /* seconds that a dataset takes, however small */
+#define WRITE_ARRAY 5e-5 /* seconds that a dataset takes, however small */
 #define TEXT        1024 /* room for a line */
 
 /* About 7 s, 1.8 min, 12 min, 3 h 20 min, 2 days 5 h. */

@@ -67,7 +67,7 @@ def test_counts_are_exact_and_numbers_add_up(folder, study, ranks):
 
 def test_bytes_are_those_of_the_files(folder):
     """To what HDF5 needs to describe them, and the results' means. Every dataset of an observable
-    takes a tenth of a millisecond."""
+    takes a twentieth of a millisecond."""
     keys = dict(RUN, output_trajectories=2, output_precision="single", output_every=1)
     found = estimate("simulate", **keys)
     chorale(["simulate"] + options(progress="off", **keys))
@@ -77,7 +77,7 @@ def test_bytes_are_those_of_the_files(folder):
     with h5py.File("simulate.h5") as file:
         groups = [*file["observables"].values(), *file["ensemble"].values()]
         arrays = sum(len(group) for group in groups)
-    assert found["writing"] == pytest.approx(found["bytes"] / 5e8 + arrays * 1e-4, rel=1e-5)
+    assert found["writing"] == pytest.approx(found["bytes"] / 5e8 + arrays * 5e-5, rel=1e-5)
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
