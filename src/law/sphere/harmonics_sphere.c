@@ -24,9 +24,12 @@
 #define BATCH  4             /* columns of a span, in an analysis: whole tiles */
 #define SPAN   256           /* tokens of a sub-block of an analysis */
 #define COLUMN (SPAN + LINE) /* between rows or columns of tokens */
+/* The products of so few rows with so many columns stay in registers; the columns then need no memory. */
+#define FEW     4
+#define AT_ONCE (LANES == 8 ? 4 : 2)
 
 struct HarmonicsSphere {
-  double *lower; /* [pairs (m,k)]: 4 b_k^2 */
+  double *lower; /* [pairs (m,k), and one]: 4 b_k^2 */
   double *scale; /* [pairs (m,k)]: s_k */
   double *carry; /* [pairs (m,k)] for odd m: c_k of the order below */
   double *G;     /* [4n][degree + 1 in whole batches]: coefficients or moments of two orders */
@@ -43,7 +46,7 @@ PetscErrorCode HarmonicsSphereSetUp(Harmonics harmonics) {
 
   PetscFunctionBeginUser;
   PetscCall(PetscNew(&sphere));
-  PetscCall(PetscMalloc3(pairs, &sphere->lower, pairs, &sphere->scale, pairs, &sphere->carry));
+  PetscCall(PetscCalloc3(pairs + 1, &sphere->lower, pairs, &sphere->scale, pairs, &sphere->carry));
   sphere->width = (N + BATCH) / BATCH * BATCH;
   for (PetscInt m = 0; m <= N; m++) {
     double *lower = sphere->lower + HarmonicsPair(N, m), *scale = sphere->scale + HarmonicsPair(N, m);
@@ -225,26 +228,57 @@ PetscErrorCode HarmonicsSphereSynthesize(Harmonics harmonics, PetscInt B, const 
   PetscFunctionReturn(0);
 }
 
-/* Functions f[n][stride] times Re w^m and Im w^m, over a span. */
-static void Spread(PetscInt m, PetscInt n, PetscInt count, const double *re, const double *im, PetscInt stride,
-                   const double *f, double *F) {
-  for (PetscInt i = 0; i < n; i++, f += stride) {
+/* Rows of order m, functions times Re w^m and Im w^m over a span, from those of order m - 1. */
+INLINE void Raise(PetscInt m, PetscInt n, PetscInt count, const Points *p, const double *from, double *to) {
+  for (PetscInt i = 0; i < n; i++, from += Parts(m - 1) * COLUMN, to += 2 * COLUMN) {
     for (PetscInt t = 0; t < count; t += LANES) {
-      const Lanes value = Load(f + t);
-      if (m == 0) {
-        Store(F + t, value);
-      } else {
-        Store(F + t, value * Load(re + t));
-        Store(F + COLUMN + t, value * Load(im + t));
-      }
+      const Lanes x = Load(p->x + t), y = Load(p->y + t), re = Load(from + t);
+      const Lanes im = m > 1 ? Load(from + COLUMN + t) : (Lanes){0};
+      Store(to + t, re * x - im * y);
+      Store(to + COLUMN + t, re * y + im * x);
     }
-    F += Parts(m) * COLUMN;
   }
 }
 
+/* G[row][0..columns-1] += products of few rows with the next columns; next and last go on to those after them. */
+INLINE void Few(PetscInt rows, PetscInt columns, PetscInt count, const double *lower, const double *z, double *next,
+                double *last, ConstRows F, Rows G) {
+  Lanes sum[FEW][AT_ONCE] = {{{0}}};
+
+  for (PetscInt t = 0; t < count; t += LANES) {
+    const Lanes twice = Load(z + t);
+    Lanes now = Load(next + t), before = Load(last + t);
+#pragma GCC unroll 4
+    for (PetscInt c = 0; c < columns; c++) {
+      const Lanes after = twice * now - lower[c] * before;
+#pragma GCC unroll 4
+      for (PetscInt r = 0; r < rows; r++) sum[r][c] += now * Load(F.data + r * F.stride + t);
+      before = now;
+      now = after;
+    }
+    Store(next + t, now);
+    Store(last + t, before);
+  }
+  for (PetscInt r = 0; r < rows; r++) {
+    for (PetscInt c = 0; c < columns; c++) G.data[r * G.stride + c] += LaneSum(sum[r][c]);
+  }
+}
+
+INLINE void FewRows(PetscInt rows, PetscInt length, const double *lower, PetscInt count, const double *z,
+                    const struct HarmonicsSphere *sphere) {
+  _Alignas(64) double next[SPAN], last[SPAN];
+  const ConstRows F = {sphere->F, COLUMN};
+  PetscInt k = 0;
+
+  for (PetscInt t = 0; t < SPAN; t++) next[t] = 1.0, last[t] = 0.0;
+  for (; k + AT_ONCE <= length; k += AT_ONCE)
+    Few(rows, AT_ONCE, count, lower + k, z, next, last, F, (Rows){sphere->G + k, sphere->width});
+  for (; k < length; k += 2) Few(rows, 2, count, lower + k, z, next, last, F, (Rows){sphere->G + k, sphere->width});
+}
+
 /* G += products of the rows s->F with all columns, over `count` tokens. */
-static void Project(const struct HarmonicsSphere *sphere, PetscInt rows, PetscInt length, const double *lower,
-                    PetscInt count, const double *z_span) {
+static void Many(const struct HarmonicsSphere *sphere, PetscInt rows, PetscInt length, const double *lower,
+                 PetscInt count, const double *z_span) {
   _Alignas(64) double next[SPAN], last[SPAN];
   double *P = sphere->P;
 
@@ -263,9 +297,29 @@ static void Project(const struct HarmonicsSphere *sphere, PetscInt rows, PetscIn
         Store(last + t + v * LANES, b[v]);
       }
     }
-    for (PetscInt c = 0; c < BATCH; c += ANALYSIS_COLUMNS)
+    for (PetscInt c = 0; c < PetscMin(BATCH, length - k); c += ANALYSIS_COLUMNS)
       AnalysisRows(rows, count, (ConstRows){sphere->F, COLUMN}, (ConstRows){P + c * COLUMN, COLUMN},
                    (Rows){sphere->G + k + c, sphere->width});
+  }
+}
+
+static void Project(const struct HarmonicsSphere *sphere, PetscInt rows, PetscInt length, const double *lower,
+                    PetscInt count, const double *z) {
+  switch (rows) {
+  case 1:
+    FewRows(1, length, lower, count, z, sphere);
+    break;
+  case 2:
+    FewRows(2, length, lower, count, z, sphere);
+    break;
+  case 3:
+    FewRows(3, length, lower, count, z, sphere);
+    break;
+  case 4:
+    FewRows(4, length, lower, count, z, sphere);
+    break;
+  default:
+    Many(sphere, rows, length, lower, count, z);
   }
 }
 
@@ -277,22 +331,16 @@ PetscErrorCode HarmonicsSphereAnalyze(Harmonics harmonics, PetscInt B, const dou
   PetscFunctionBeginUser;
   PetscCall(Reserve(harmonics->sphere, n));
   Begin(B, x, &p);
+  for (PetscInt i = 0; i < n; i++) PetscCall(PetscArraycpy(sphere->F + i * COLUMN, f + i * B, B));
   for (PetscInt m = 0; m <= harmonics->degree; m += 2) {
     const PetscInt length = harmonics->degree - m + 1, even = n * Parts(m);
     const PetscBool odd = length > 1 ? PETSC_TRUE : PETSC_FALSE; /* order m + 1 exists */
     const PetscInt rows = odd ? even + 2 * n : even;
 
     PetscCall(PetscArrayzero(sphere->G, (size_t)rows * (size_t)sphere->width));
-    for (PetscInt t = 0; t < B; t += SPAN) {
-      const PetscInt count = PetscMin(SPAN, B - t);
-      if (m) Turn(t, t + SPAN, &p);
-      Spread(m, n, count, p.re + t, p.im + t, B, f + t, sphere->F);
-      if (odd) {
-        Turn(t, t + SPAN, &p);
-        Spread(m + 1, n, count, p.re + t, p.im + t, B, f + t, sphere->F + even * COLUMN);
-      }
-      Project(sphere, rows, length, sphere->lower + HarmonicsPair(harmonics->degree, m), count, p.z + t);
-    }
+    if (m) Raise(m, n, B, &p, sphere->F + n * Parts(m - 2) * COLUMN, sphere->F);
+    if (odd) Raise(m + 1, n, B, &p, sphere->F, sphere->F + even * COLUMN);
+    Project(sphere, rows, length, sphere->lower + HarmonicsPair(harmonics->degree, m), B, p.z);
     Unpack(harmonics, m, n, sphere->G, moments);
     moments += Parts(m) * length;
     if (odd) Unpack(harmonics, m + 1, n, sphere->G + (size_t)even * sphere->width, moments);
