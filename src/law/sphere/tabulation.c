@@ -68,10 +68,11 @@ PetscErrorCode TabulationGetPoints(Tabulation tabulation, PetscInt *blocks, Pets
 /* Where x is (sin theta cos phi, sin theta sin phi, cos theta): sin theta, cos phi, sin phi; at the poles phi is 0 or
  * pi by the sign of x, as atan2 has it. Points so near to one that squares underflow are moved away first. */
 static inline void Frame(double x, double y, double *sine, double *c, double *s) {
-  const double square = x * x + y * y, large = square < 1e-280 ? 0x1p600 : 1;
+  const PetscBool near = x * x + y * y < 1e-280 ? PETSC_TRUE : PETSC_FALSE;
+  const double large = near ? 0x1p600 : 1, small = near ? 0x1p-600 : 1;
   const double a = large * x, b = large * y, radius = sqrt(a * a + b * b), inverse = radius > 0 ? 1 / radius : 0;
 
-  *sine = sqrt(square);
+  *sine = radius * small;
   *c = radius > 0 ? a * inverse : copysign(1, x);
   *s = b * inverse;
 }
