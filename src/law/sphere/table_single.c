@@ -8,7 +8,8 @@ enum {
   TERMS = 12, /* and of its polynomials, as in table_window.c */
   NUMBERS = 2 * WIDTH,
   ROW = 2 * LANES, /* numbers of a register, */
-  ROWS = NUMBERS / ROW
+  ROWS = NUMBERS / ROW,
+  BATCH = 32
 };
 typedef float Row __attribute__((vector_size(4 * ROW), aligned(4), may_alias));
 typedef float Four __attribute__((vector_size(16)));
@@ -77,22 +78,31 @@ INLINE Four Stencil(const float *grid, PetscInt pitch, const float *along, const
 #endif
 }
 
+/* Windows of BATCH tokens first, then their stencils: a processor looks so far ahead that one token's chain of
+ * operations runs beside those of the next ones if it is not too long. */
 void TableSphereSingle(const struct TableSphere *table, PetscInt count, PetscInt B, double *out) {
   const PetscInt pitch = 2 * table->columns, n = table->n;
+  _Alignas(64) float windows[BATCH][NUMBERS];
 
-  for (PetscInt k = 0; k < count; k++) {
-    const uint32_t i = table->order[k];
-    double *place = out + i / HARMONICS_BLOCK * (size_t)(n * B) + i % HARMONICS_BLOCK;
-    float w[NUMBERS];
-    Row window[ROWS], around[ROWS];
+  for (PetscInt first = 0; first < count; first += BATCH) {
+    const uint32_t *order = table->order + first;
+    const PetscInt batch = PetscMin(BATCH, count - first);
 
-    Windows(table->both, (float)table->s[i], (float)table->t[i], window);
-    Double(window, around);
+    for (PetscInt k = 0; k < batch; k++) {
+      Row window[ROWS];
+      Windows(table->both, (float)table->s[order[k]], (float)table->t[order[k]], window);
 #pragma GCC unroll 4
-    for (int v = 0; v < PetscMax(1, ROWS / 2); v++) *(Row *)(w + v * ROW) = window[v];
-    LANES_WRITTEN(w); /* one number at a time comes into all places of a register from there */
-    const Four sum = Stencil(table->single + table->row[i] * pitch + 2 * table->column[i], pitch, w, around);
-    place[0] = sum[0] + sum[2];
-    if (n > 1) place[B] = sum[1] + sum[3];
+      for (int v = 0; v < ROWS; v++) *(Row *)(windows[k] + v * ROW) = window[v];
+    }
+    for (PetscInt k = 0; k < batch; k++) {
+      const uint32_t i = order[k];
+      double *place = out + i / HARMONICS_BLOCK * (size_t)(n * B) + i % HARMONICS_BLOCK;
+      Row around[ROWS];
+
+      Double((const Row *)windows[k], around);
+      const Four sum = Stencil(table->single + table->row[i] * pitch + 2 * table->column[i], pitch, windows[k], around);
+      place[0] = sum[0] + sum[2];
+      if (n > 1) place[B] = sum[1] + sum[3];
+    }
   }
 }
