@@ -34,7 +34,6 @@ struct _p_Study {
   PetscBool checkpoints;      /* it stops at one, and goes on from there */
   PetscBool quiet; /* a table that takes no time: no progress, and what would run is told by -dry_run alone */
   PetscBool thins; /* it may go on with fewer frames, all of them among those recorded */
-  PetscBool sums;  /* of tokens that other ranks have, a step needs sums alone */
   PetscBool grows; /* its numbers are observables of frames: complete, it may go on to a longer horizon */
   /* In place of this table: another one that the deck asks for. */
   PetscErrorCode (*select)(Run run, StudyFinder find, const Study **study);

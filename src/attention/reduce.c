@@ -2,6 +2,7 @@
 
 #include "attention/impl.h"
 #include "base/log.h"
+#include "base/traffic.h"
 
 PetscErrorCode AttentionReduce(Attention attention, PetscInt n, PetscInt64 values[]) {
   static PetscLogEvent event;
@@ -25,6 +26,7 @@ PetscErrorCode AttentionFindBlind(Attention attention, Tokens tokens) {
   PetscCall(TokensGetWeights(tokens, &weights));
   while (n < attention->layout.owned * B && weights[n] == 0) n++;
   attention->blind = n < attention->layout.owned * B ? first + n : attention->layout.count;
+  TrafficSum(1);
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &attention->blind, 1, MPIU_INT64, MPI_MIN, attention->layout.comm));
   PetscFunctionReturn(0);
 }

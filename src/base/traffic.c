@@ -16,9 +16,24 @@ void TrafficWay(PetscInt64 n) {
   Add(1, n);
 }
 
+void TrafficGather(PetscInt64 n) {
+  Add(1, n);
+  traffic.bytes += 8 * (PetscReal)n; /* on their way on */
+}
+
+void TrafficExchange(PetscMPIInt ranks, PetscInt64 n) {
+  Add(1, n);
+  traffic.bytes += 8 * (PetscReal)n; /* those that leave */
+  if (ranks > 2) traffic.waits += (ranks - 1) / PetscCeilReal(PetscLog2Real(ranks)) - 1;
+}
+
+void TrafficMessages(PetscInt64 n) {
+  traffic.waits++;
+  traffic.bytes += 8 * (PetscReal)n;
+}
+
 void TrafficRide(void) {
   traffic.rides++;
-  traffic.bytes += 2 * 8;
 }
 
 Traffic TrafficGet(void) {

@@ -15,6 +15,12 @@ typedef struct {
 PETSC_INTERN void TrafficSum(PetscInt64 n);
 /* One that takes n numbers from one rank to all or from all to one. */
 PETSC_INTERN void TrafficWay(PetscInt64 n);
+/* One by which every rank gets n numbers, those of all ranks. */
+PETSC_INTERN void TrafficGather(PetscInt64 n);
+/* One by which this rank gets n numbers, from each of so many ranks those that are for it: a message to each. */
+PETSC_INTERN void TrafficExchange(PetscMPIInt ranks, PetscInt64 n);
+/* n numbers from some other ranks and to them, for which no rank waits that has no part in them. */
+PETSC_INTERN void TrafficMessages(PetscInt64 n);
 /* Of a sum that was counted: it is short enough, and the word comes along. */
 PETSC_INTERN void TrafficRide(void);
 /* Since the start. */

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <petscblaslapack.h>
 
+#include "base/plan.h"
+#include "base/traffic.h"
 #include "law/sphere/quadrature.h"
 
 enum { COLUMNS = 4 }; /* cosine and sine of two functions */
@@ -11,6 +13,7 @@ struct _p_Legendre {
   MPI_Comm comm;
   PetscInt degree, rings, half;
   PetscMPIInt rank, size;
+  PetscBool alone;      /* the other ranks are planned */
   PetscInt *first;      /* [size + 1]: orders first[rank] .. first[rank + 1] - 1 are this rank's */
   double **table;       /* [degree + 1]: P_n^m on the northern rings, [n - m even][half], then [n - m odd][half] */
   PetscReal *z, *w;     /* [rings] */
@@ -82,8 +85,10 @@ PetscErrorCode LegendreCreate(MPI_Comm comm, PetscInt degree, PetscInt rings, Le
   legendre->degree = degree;
   legendre->rings = rings;
   legendre->half = rings / 2;
+  /* That of a plan has the first orders, also of tokens the last: without order 0 there is no density. */
   PetscCallMPI(MPI_Comm_rank(comm, &legendre->rank));
-  PetscCallMPI(MPI_Comm_size(comm, &legendre->size));
+  PetscCall(PlanSize(comm, &legendre->size));
+  PetscCall(PlanIsPart(comm, &legendre->alone));
   PetscCall(PetscMalloc2(rings, &legendre->z, rings, &legendre->w));
   PetscCall(QuadratureLegendre(rings, -1, 1, legendre->z, legendre->w));
   PetscCall(PetscMalloc3(legendre->size + 1, &legendre->first, legendre->size, &legendre->counts, legendre->size,
@@ -152,8 +157,13 @@ static PetscErrorCode Share(Legendre legendre, PetscInt (*start)(Legendre, Petsc
     PetscCall(PetscMPIIntCast(start(legendre, most, begin), &legendre->offsets[r]));
     PetscCall(PetscMPIIntCast(start(legendre, most, end) - start(legendre, most, begin), &legendre->counts[r]));
   }
-  PetscCallMPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, array, legendre->counts, legendre->offsets,
-                              MPI_DOUBLE, legendre->comm));
+  const PetscInt all = start(legendre, most, most + 1), own = legendre->counts[0];
+  TrafficGather(all);
+  if (legendre->alone)
+    PetscCall(PetscArrayzero(array + own, all - own));
+  else
+    PetscCallMPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, array, legendre->counts, legendre->offsets,
+                                MPI_DOUBLE, legendre->comm));
   PetscFunctionReturn(0);
 }
 

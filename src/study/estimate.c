@@ -100,16 +100,18 @@ static PetscErrorCode TimeStep(Run run, PetscInt r, PetscInt l, Sample *sample, 
   PetscCall(Go(step));
   if (run->study->step) PetscCall(run->study->step(run->state, r, l, ended));
   PetscCall(Halt(step));
-  if (TrafficGet().rides == before.rides) TrafficSum(1);
+  const PetscBool ride = TrafficGet().rides > before.rides ? PETSC_TRUE : PETSC_FALSE;
+  const PetscBool asks = (l + 1) % run->stride == 0 ? PETSC_TRUE : PETSC_FALSE;
+  if (asks && !ride) TrafficSum(1);
   const Traffic after = TrafficGet();
   traffic->calls += after.calls - before.calls;
   traffic->waits += after.waits - before.waits;
-  traffic->bytes += after.bytes - before.bytes;
+  traffic->bytes += after.bytes - before.bytes + (asks && ride ? 2 * sizeof(PetscInt64) : 0);
   sample->steps++;
   PetscFunctionReturn(0);
 }
 
-/* Of planned ranks frames are not told: they need the tokens of all. */
+/* Of planned ranks frames are not told: they need the tokens of all, where steps take any others for those. */
 static PetscErrorCode TimeFrame(Run run, PetscInt r, PetscInt f, Sample *sample) {
   PetscBool late, part;
 
@@ -172,15 +174,17 @@ static PetscErrorCode TimeRest(Run run, PetscInt r, PetscInt reached, const Cloc
 /* What the study knows to take long. */
 static PetscErrorCode Guess(Run run, Sample *sample) {
   StudyGuess guess = {0};
+  PetscBool part;
 
   PetscFunctionBeginUser;
+  PetscCall(PlanIsPart(run->layout.shards, &part));
   if (run->study->guess) PetscCall(run->study->guess(run->state, &guess));
   sample->growth = guess.growth > 0 ? guess.growth : 1;
   if (guess.step > LONG) {
     sample->step_guessed = PETSC_TRUE;
     sample->step.all = guess.step;
   }
-  if (guess.frame + guess.transport > LONG) {
+  if (!part && guess.frame + guess.transport > LONG) {
     sample->frame_guessed = PETSC_TRUE;
     sample->frame.all = guess.frame + guess.transport;
     sample->frame.kind[W2] = guess.transport;
@@ -422,17 +426,9 @@ PetscErrorCode EstimateView(const Cells *cells) {
   PetscReal *left, most;
   EstimateFiles files;
   EstimateSum sum = {0};
-  PetscBool part;
 
   PetscFunctionBeginUser;
   if (first->study->quiet || first->reader) PetscFunctionReturn(0);
-  PetscCall(PlanIsPart(first->layout.shards, &part));
-  if (part && !first->study->sums) {
-    PetscCall(PetscPrintf(first->layout.world,
-                          "time       not told: a step of %s needs tokens of other ranks, which are only planned\n",
-                          first->study->name));
-    PetscFunctionReturn(0);
-  }
   PetscCall(PetscMalloc1(cells->count, &left));
   PetscCall(CountAll(cells, left, &most, &files));
   if (most > 0) {

@@ -2,6 +2,9 @@
  * change ranks. */
 #include <chorale/tokens.h>
 
+#include "base/plan.h"
+#include "base/traffic.h"
+
 /* Tokens first .. end - 1. */
 typedef struct {
   PetscInt64 first, end;
@@ -52,11 +55,59 @@ static PetscErrorCode Plan(const TokensLayout *from, PetscInt64 shift, const Tok
   PetscFunctionReturn(0);
 }
 
+/* What a planned rank gets: its own tokens take the place of those that come. */
+static void Pretend(const TokensLayout *source, const TokensLayout *target, const double *x, double *y) {
+  PetscInt64 begin[2], n[2];
+
+  TokensOwnRows(source, &begin[0], &n[0]);
+  TokensOwnRows(target, &begin[1], &n[1]);
+  for (PetscInt64 i = 0; i < n[1]; i++) {
+    const double *from = x + Place(source, begin[0] + i % n[0]);
+    double *to = y + Place(target, begin[1] + i);
+
+    for (PetscInt c = 0; c < source->dim; c++) to[c * target->block] = from[c * source->block];
+  }
+}
+
+static PetscErrorCode Exchange(const TokensLayout *source, PetscInt64 first, const TokensLayout *target,
+                               const double *x, double *y) {
+  PetscMPIInt rank, size, *counts[2], *offsets[2];
+  double *sent, *received;
+
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Comm_rank(source->comm, &rank));
+  PetscCallMPI(MPI_Comm_size(source->comm, &size));
+  PetscCall(PetscMalloc4(size, &counts[0], size, &counts[1], size, &offsets[0], size, &offsets[1]));
+  PetscCall(Plan(source, first, target, counts, offsets));
+  const Range wanted = {first, first + target->count};
+  const Range out = Overlap(RangeOfShard(source, rank, size), wanted), in = RangeOfShard(target, rank, size);
+
+  PetscCall(PetscMalloc2((size_t)(out.end - out.first) * source->dim, &sent, (size_t)(in.end - in.first) * source->dim,
+                         &received));
+  for (PetscInt64 i = out.first, k = 0; i < out.end; i++) {
+    const double *token = x + Place(source, i);
+
+    for (PetscInt c = 0; c < source->dim; c++) sent[k++] = token[c * source->block];
+  }
+  PetscCallMPI(MPI_Alltoallv(sent, counts[0], offsets[0], MPI_DOUBLE, received, counts[1], offsets[1], MPI_DOUBLE,
+                             source->comm));
+  for (PetscInt64 i = in.first, k = 0; i < in.end; i++) {
+    double *token = y + Place(target, i);
+
+    for (PetscInt c = 0; c < source->dim; c++) token[c * target->block] = received[k++];
+  }
+  PetscCall(PetscFree2(sent, received));
+  PetscCall(PetscFree4(counts[0], counts[1], offsets[0], offsets[1]));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode TokensExtract(Tokens from, PetscInt64 first, Tokens to) {
   TokensLayout source, target;
-  PetscMPIInt rank, size, *counts[2], *offsets[2];
-  double *sent, *received, *y;
+  PetscMPIInt size;
+  PetscInt64 begin, n;
   const double *x;
+  PetscBool part;
+  double *y;
   Vec vx, vy;
 
   PetscFunctionBeginUser;
@@ -66,34 +117,19 @@ PetscErrorCode TokensExtract(Tokens from, PetscInt64 first, Tokens to) {
              PETSC_ERR_ARG_OUTOFRANGE,
              "tokens %" PetscInt64_FMT " to %" PetscInt64_FMT " of %" PetscInt64_FMT " cannot be extracted", first,
              first + target.count - 1, source.count);
-  PetscCallMPI(MPI_Comm_rank(source.comm, &rank));
-  PetscCallMPI(MPI_Comm_size(source.comm, &size));
-  PetscCall(PetscMalloc4(size, &counts[0], size, &counts[1], size, &offsets[0], size, &offsets[1]));
-  PetscCall(Plan(&source, first, &target, counts, offsets));
-  const Range wanted = {first, first + target.count};
-  const Range out = Overlap(RangeOfShard(&source, rank, size), wanted), in = RangeOfShard(&target, rank, size);
-
-  PetscCall(PetscMalloc2((size_t)(out.end - out.first) * source.dim, &sent, (size_t)(in.end - in.first) * source.dim,
-                         &received));
+  PetscCall(PlanIsPart(source.comm, &part));
+  PetscCall(PlanSize(source.comm, &size));
+  TokensOwnRows(&target, &begin, &n);
+  TrafficExchange(size, n * target.dim);
   PetscCall(TokensGetVec(from, &vx));
   PetscCall(TokensGetVec(to, &vy));
   PetscCall(VecGetArrayRead(vx, &x));
-  for (PetscInt64 i = out.first, k = 0; i < out.end; i++) {
-    const double *token = x + Place(&source, i);
-
-    for (PetscInt c = 0; c < source.dim; c++) sent[k++] = token[c * source.block];
-  }
-  PetscCall(VecRestoreArrayRead(vx, &x));
-  PetscCallMPI(
-      MPI_Alltoallv(sent, counts[0], offsets[0], MPI_DOUBLE, received, counts[1], offsets[1], MPI_DOUBLE, source.comm));
   PetscCall(VecGetArray(vy, &y));
-  for (PetscInt64 i = in.first, k = 0; i < in.end; i++) {
-    double *token = y + Place(&target, i);
-
-    for (PetscInt c = 0; c < source.dim; c++) token[c * target.block] = received[k++];
-  }
+  if (part)
+    Pretend(&source, &target, x, y);
+  else
+    PetscCall(Exchange(&source, first, &target, x, y));
   PetscCall(VecRestoreArray(vy, &y));
-  PetscCall(PetscFree2(sent, received));
-  PetscCall(PetscFree4(counts[0], counts[1], offsets[0], offsets[1]));
+  PetscCall(VecRestoreArrayRead(vx, &x));
   PetscFunctionReturn(0);
 }

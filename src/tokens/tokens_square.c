@@ -2,6 +2,8 @@
 #include <chorale/sum.h>
 #include <chorale/tokens.h>
 
+#include "base/traffic.h"
+
 /* Files keep the bits of either: a mean of all tokens alike is divided by their number once. */
 static PetscReal AddBlock(const TokensLayout *layout, const double *x, const double *y, const double *weights) {
   PetscReal sum = 0;
@@ -81,6 +83,7 @@ PetscErrorCode TokensMostDistance(Tokens a, Tokens b, PetscReal *most) {
   }
   PetscCall(VecRestoreArrayRead(vy, &y));
   PetscCall(VecRestoreArrayRead(vx, &x));
+  TrafficSum(1);
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &square, 1, MPI_DOUBLE, MPI_MAX, layout.comm));
   *most = PetscSqrtReal(square);
   PetscFunctionReturn(0);

@@ -192,6 +192,13 @@ PLANS = {
     "groups": dict(tokens_count=1100, ensemble_realizations=6),
     "more ranks than blocks": dict(tokens_count=600, tokens_dim=4),
 }
+SPECTRAL = dict(tokens_dim=3, noise_type="spectral", noise_degree=4, ensemble_groups=1)
+OTHERS = {
+    "sync": dict(SPECTRAL, tokens_count=3000),
+    "limits": dict(SPECTRAL, tokens_count="600,1500", mlp_width=16, limits_coupling="harmonics"),
+    "chaos": dict(SPECTRAL, tokens_count="600,1500", chaos_reference=3000),
+    "spde": dict(SPECTRAL, tokens_count=3000, spde_degree=8),
+}
 
 
 @pytest.mark.parametrize(
@@ -216,9 +223,9 @@ def test_groups_are_preferred_where_more_shards_have_no_work(folder, words, grou
     assert ("no faster" in out) == (said is not None) and (said or "") in out, out
 
 
-def told(ranks, **keys):
+def told(study, ranks, **keys):
     """What a dry run says, but for its times and for the plan itself."""
-    words = ["simulate"] + options(layers_depth=4, dry_run=True, **keys)
+    words = [study] + options(layers_depth=4, dry_run=True, **keys)
     lines = chorale(words, ranks).stdout.splitlines()
     free = ("time", "estimate", "network")
     assert sum(line.startswith("estimate") for line in lines) == 1
@@ -226,11 +233,12 @@ def told(ranks, **keys):
     return [line for line in kept if "dry_latency" not in line]
 
 
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("name", [*PLANS, *OTHERS])
 @pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.full)])
 def test_planned_ranks_have_what_ranks_have(folder, name, ranks):
     """Groups, blocks, memory and work of each rank, told by one that plans for them."""
-    assert told(1, **PLANS[name], dry_ranks=ranks) == told(ranks, **PLANS[name])
+    study, keys = (name, OTHERS[name]) if name in OTHERS else ("simulate", PLANS[name])
+    assert told(study, 1, **keys, dry_ranks=ranks) == told(study, ranks, **keys)
 
 
 def test_a_plan_of_more_tokens_than_fit_here(folder):
@@ -264,5 +272,3 @@ def test_what_cannot_be_planned(folder):
     ):
         done = chorale(words.split(), ranks, check=False)
         assert done.returncode == 2 and message in done.stderr, done.stderr
-    said = chorale("spde -tokens_dim 2 -tokens_count 4096 -dry_run -dry_ranks 8".split()).stdout
-    assert "time       not told: a step of spde needs tokens of other ranks" in said

@@ -2,6 +2,7 @@
 #include <chorale/distance.h>
 #include <chorale/sum.h>
 
+#include "base/plan.h"
 #include "study/chaos/chaos.h"
 
 #define SAMPLE 0.1 /* seconds */
@@ -37,9 +38,12 @@ PetscErrorCode ChaosTransportPace(const Chaos *chaos, PetscReal *pace) {
   const ChaosDesign *design = &chaos->design;
   PetscReal low, high;
   PetscInt i = 0;
+  PetscBool part;
 
   PetscFunctionBeginUser;
   *pace = 1;
+  PetscCall(PlanIsPart(chaos->layout.shards, &part));
+  if (part) PetscFunctionReturn(0); /* a distance is between all tokens */
   while (i + 1 < design->counts && ChaosTransportSecondsOf(design, i + 1) < SAMPLE) i++;
   const PetscReal seconds = ChaosTransportSecondsOf(design, i);
   if (seconds > 2 * SAMPLE) PetscFunctionReturn(0); /* no set is small */

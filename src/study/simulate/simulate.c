@@ -190,7 +190,6 @@ const Study StudySimulate = {
     .size = sizeof(Simulation),
     .checkpoints = PETSC_TRUE,
     .thins = PETSC_TRUE,
-    .sums = PETSC_TRUE,
     .grows = PETSC_TRUE,
     .select = Select,
     .others = (const Study *const[]){&StudySimulateLevels, NULL},

@@ -8,6 +8,7 @@
 #include <chorale/sum.h>
 #include <math.h>
 
+#include "base/traffic.h"
 #include "study/sync/sync.h"
 
 struct _p_Copies {
@@ -75,24 +76,29 @@ PetscErrorCode CopiesKeep(Copies copies, Checkpoint checkpoint) {
 static PetscErrorCode Dot(const TokensLayout *layout, Vec va, Vec vb, PetscReal *dot) {
   const PetscInt length = layout->dim * layout->block;
   PetscInt64 total = 0;
-  PetscReal most[2];
+  PetscReal most[2] = {0, 0};
   const double *a, *b;
 
   PetscFunctionBeginUser;
-  PetscCall(VecNorm(va, NORM_INFINITY, &most[0]));
-  PetscCall(VecNorm(vb, NORM_INFINITY, &most[1]));
   *dot = 0;
-  if (most[0] == 0 || most[1] == 0) PetscFunctionReturn(0);
-  const PetscReal scale = SumScale(most[0] * most[1] * (PetscReal)layout->count * (PetscReal)layout->dim);
   PetscCall(VecGetArrayRead(va, &a));
   PetscCall(VecGetArrayRead(vb, &b));
-  for (PetscInt k = 0; k < layout->owned; k++) {
+  for (PetscInt i = 0; i < layout->owned * length; i++) {
+    most[0] = PetscMax(most[0], fabs(a[i]));
+    most[1] = PetscMax(most[1], fabs(b[i]));
+  }
+  TrafficSum(2);
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, most, 2, MPIU_REAL, MPIU_MAX, layout->comm));
+  const PetscReal bound = most[0] * most[1] * (PetscReal)layout->count * (PetscReal)layout->dim;
+  const PetscReal scale = bound > 0 ? SumScale(bound) : 0;
+  for (PetscInt k = 0; k < layout->owned && bound > 0; k++) {
     PetscReal part = 0;
     for (PetscInt i = k * length; i < (k + 1) * length; i++) part += a[i] * b[i];
     total += SumRound(part, scale);
   }
   PetscCall(VecRestoreArrayRead(vb, &b));
   PetscCall(VecRestoreArrayRead(va, &a));
+  if (!(bound > 0)) PetscFunctionReturn(0);
   PetscCall(SumAllreduce(layout->comm, 1, &total));
   *dot = (PetscReal)total / scale;
   PetscFunctionReturn(0);

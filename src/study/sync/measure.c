@@ -3,6 +3,7 @@
 #include <chorale/sum.h>
 #include <math.h>
 
+#include "base/traffic.h"
 #include "study/sync/sync.h"
 
 #define CAP_COSINE 0.99
@@ -32,6 +33,7 @@ static PetscErrorCode WeightedProduct(const TokensLayout *layout, const double *
     Products(layout->dim, B, a + k * length, b + k * length, product + k * B);
     for (PetscInt t = 0; t < TokensFilled(layout, k); t++) most = PetscMax(most, fabs(product[k * B + t]));
   }
+  TrafficSum(1);
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPIU_REAL, MPIU_MAX, layout->comm));
   *sum = 0;
   if (most > 0) {

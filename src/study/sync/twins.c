@@ -17,6 +17,8 @@
 #include <chorale/sum.h>
 #include <math.h>
 
+#include "base/plan.h"
+#include "base/traffic.h"
 #include "study/sync/sync.h"
 
 #define LOG_DIM 2 /* the least of tokens */
@@ -34,6 +36,7 @@ struct _p_Twins {
   Tokens log;         /* no tokens but numbers of each: component 0, at the place of a first twin, is its growth */
   Vec field;          /* G at the set */
   VecScatter scatter; /* vectors of the tokens to the places of the set that are not twins */
+  PetscInt travels;   /* numbers that it brings from other ranks and to them */
 };
 
 PetscInt64 TwinsSetCount(PetscInt64 tokens, PetscInt64 count, PetscInt each) {
@@ -68,21 +71,28 @@ static PetscInt Place(const TokensLayout *layout, PetscInt64 i, PetscInt c) {
 static PetscErrorCode CreateScatter(Twins twins, Tokens tokens) {
   const TokensLayout *set = &twins->layout;
   const PetscInt d = set->dim, B = set->block;
+  const PetscInt64 here = (PetscInt64)set->first * B;
   TokensLayout alone;
   PetscInt *source, *target, n = 0;
+  PetscInt64 first, own;
+  PetscBool part;
   IS from, to;
   Vec x, y;
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(tokens, &alone));
+  TokensOwnRows(&alone, &first, &own);
+  twins->travels = (PetscInt)own * d; /* to where they are not among those here */
+  PetscCall(PlanIsPart(set->comm, &part));
   PetscCall(PetscMalloc2(set->owned * B * d, &source, set->owned * B * d, &target));
   for (PetscInt b = 0; b < set->owned; b++)
     for (PetscInt t = 0; t < TokensFilled(set, b); t++) {
       const PetscInt64 place = (PetscInt64)(set->first + b) * B + t, token = TokenAt(twins, place);
       if (token < 0) continue;
+      twins->travels += token < first || token >= first + own ? d : -d;
       for (PetscInt c = 0; c < d; c++) {
-        source[n] = Place(&alone, token, c);
-        target[n++] = Place(set, place, c);
+        source[n] = Place(&alone, part ? token % own : token, c); /* its own in the place of those of planned ranks */
+        target[n++] = Place(set, part ? place - here : place, c);
       }
     }
   PetscCall(ISCreateGeneral(set->comm, n, source, PETSC_COPY_VALUES, &from));
@@ -148,6 +158,7 @@ PetscReal *TwinsGrowth(Twins twins) {
 
 static PetscErrorCode Scatter(Twins twins, Vec from, Vec to, ScatterMode mode) {
   PetscFunctionBeginUser;
+  TrafficMessages(twins->travels);
   PetscCall(VecScatterBegin(twins->scatter, from, to, INSERT_VALUES, mode));
   PetscCall(VecScatterEnd(twins->scatter, from, to, INSERT_VALUES, mode));
   PetscFunctionReturn(0);
