@@ -1,5 +1,6 @@
 /* Ranks that a dry run plans without starting them (dry_ranks): one process has the part of the last one of a group,
- * and none has more tokens; it communicates with no other. Else those there are. */
+ * and none has more tokens; it communicates with no other, and what it would get from them is made up. Else those
+ * there are. */
 #ifndef CHORALE_BASE_PLAN_H
 #define CHORALE_BASE_PLAN_H
 

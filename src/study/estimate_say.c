@@ -101,9 +101,10 @@ static PetscErrorCode SayNetwork(Run run, const EstimateSum *sum) {
   if (part)
     PetscCall(PetscPrintf(
         run->layout.world,
-        ", %.2g of its %.2g ms\n           with dry_latency %.6g us and dry_bandwidth %.6g GB/s; steps alone "
-        "are told, frames are not",
-        1e3 * (double)each, 1e3 * (double)step, (double)options->latency, (double)options->bandwidth));
+        ", %.2g of its %.2g ms: efficiency %.0f%%\n           with dry_latency %.6g us and dry_bandwidth %.6g GB/s; "
+        "steps alone are told, frames are not",
+        1e3 * (double)each, 1e3 * (double)step, step > 0 ? 100 * (double)(1 - each / step) : 0.0,
+        (double)options->latency, (double)options->bandwidth));
   PetscCall(PetscPrintf(run->layout.world, "\n"));
   PetscFunctionReturn(0);
 }

@@ -255,6 +255,8 @@ def test_a_plan_of_more_tokens_than_fit_here(folder):
         found = dict(re.findall(r"(\w+)=(\S+)", said.splitlines()[-1]))
         assert float(found["calls"]) == calls
         times[latency] = float(found["network"])
+        efficiency = 1 - float(found["network"]) / float(found["step"])
+        assert f"ms: efficiency {100 * efficiency:.0f}%" in said
     assert times[1000] - times[1] == pytest.approx(999e-6 * waits, rel=1e-4)
 
 

@@ -1,13 +1,15 @@
-"""tools/bench: its rows, the file of a run, the comparison of two and the table for a page; speed
-is not measured here."""
+"""tools/bench: its rows, the file of a run, the comparison of two and the table for a page, and the
+one of steps as they are told; no outcome depends on what is measured here."""
 
 import json
+import re
 
 import pytest
+from benching import told
 from benching.table import Row, Saved, page, save
 from tools import run
 
-from chorale.errors import BadFile
+from chorale.errors import BadFile, Refused
 
 ABOUT = {
     "date": "2026-01-02T03:04:05Z",
@@ -102,3 +104,59 @@ def test_what_is_no_file_of_a_run_is_one_line(folder):
     for name in ("text.json", "none.json"):
         code, said, error = run("bench", "--table", name)
         assert (code, said) == (2, "") and error.startswith(f"bench: {name}: ")
+
+
+def progress(*seconds):
+    """Lines of a run of one step more, of which these took so long."""
+    lines, passed = "", 0.0
+    for done, one in enumerate(seconds, 1):
+        passed += one
+        lines += f"simulate: 1%, {done} of {len(seconds) + 1}, {done / passed:.6g}/s, ETA 1 s\n"
+    return lines
+
+
+def test_a_step_is_measured_from_progress_without_what_comes_first():
+    assert told.measured(progress(9, 3, 2, 2, 4, 4)) == pytest.approx(3, rel=1e-4)
+    with pytest.raises(Refused, match="too little of its progress"):
+        told.measured(progress(1, 1))
+
+
+@pytest.mark.parametrize("cores, turns", [(1, 4), (2, 2), (4, 1), (8, 1)])
+def test_planned_ranks_take_turns_on_cores(monkeypatch, cores, turns):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    line = ["echo", "estimate seconds=1 start=7 step=0.005 network=0.002 steps=9"]
+    step = told.plan(line, 4, {"latency": 3, "bandwidth": 4})
+    assert step == pytest.approx(0.003 * turns + 0.002)
+
+
+def test_the_table_of_steps_has_medians_and_counts_those_told_well(monkeypatch):
+    """The first of two ranks is told a quarter too long."""
+    tries = iter([1.0, 1.0, 9.0] + [1.25, 5.0, 0.1])
+    monkeypatch.setattr(told, "CASES", (("a step", "large-circle", {}),))
+    monkeypatch.setattr(told, "REPEAT", 3)
+    monkeypatch.setattr(told, "plan", lambda line, ranks, network: 0.9 * network["latency"])
+
+    def runner(line, place):
+        if "bench_network" in str(line[0]):
+            return "latency 1 us\nbandwidth 2 GB/s\n"
+        if "-dry_run" in line:
+            return f"time  a while\nestimate   seconds=9 step={next(tries)} steps=300 calls=1\n"
+        return progress(1, 1, 1, 1, 1)
+
+    lines = list(told.rows(runner, ((1, 1), (1, 2))))
+    assert lines[1].split()[-5:] == ["1", "s", "1", "s", "1.00"]
+    assert lines[2].split()[-8:] == ["1", "s", "1.25", "s", "1.25", "900", "ms", "0.90"]
+    assert lines[3] == "within 20%: 1 of 2 by -dry_run, 1 of 1 by -dry_ranks"
+    assert lines[4] == "2 ranks on 1 host: dry_latency 1 us, dry_bandwidth 2 GB/s"
+
+
+@pytest.mark.full
+def test_steps_are_told_and_measured(monkeypatch):
+    """Whatever they take."""
+    small = {"tokens_count": 1024, "noise_degree": 4}
+    monkeypatch.setattr(told, "CASES", (("small", "large-sphere", small),))
+    monkeypatch.setattr(told, "PLACES", ((1, 1), (1, 2)))
+    monkeypatch.setattr(told, "SECONDS", 0.01)
+    monkeypatch.setattr(told, "REPEAT", 1)
+    lines = list(told.here({}))
+    assert [len(re.findall(r"\d [mun]?s\b", line)) for line in lines[1:3]] == [2, 3], lines

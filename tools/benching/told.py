@@ -37,6 +37,7 @@ SECONDS = 2.0  # of the steps of a run, as they are said to be
 REPEAT = 3
 NEAR = 0.2  # a step that is told so well is told well
 WARM = 2  # steps that are not looked at
+LEAST = 4  # and those that are
 Place = tuple[int, int]
 Runner = Callable[[Sequence[object], Place], str]  # what a program prints there, errors too
 
@@ -97,7 +98,7 @@ def compare(
     ranks = place[0] * place[1]
     dry = number("step", run([*words(deck, keys, layers_depth=300), "-dry_run"], place))
     planned = plan(words(deck, keys, layers_depth=300), ranks, network) if ranks > 1 else None
-    depth = math.ceil(SECONDS / dry) + WARM
+    depth = max(LEAST, math.ceil(SECONDS / dry)) + WARM
     more = {"layers_depth": depth, "output_every": depth, "output_file": "run.h5", "progress": 1e-6}
     return Told(
         dry, planned, measured(run([*words(deck, keys, **more), "-output_overwrite"], place))
@@ -110,7 +111,7 @@ def medians(tries: Sequence[Told]) -> Told:
     return Told(statistics.median(dry), middle, statistics.median(took))
 
 
-def rows(run: Runner, places: Sequence[Place] = PLACES) -> Iterator[str]:
+def rows(run: Runner, places: Sequence[Place]) -> Iterator[str]:
     """Lines of the table."""
     yield (
         f"{'a step':26} {'hosts':>5} {'ranks':>5} {'measured':>9} {'-dry_run':>9} {'ratio':>6} "
@@ -137,10 +138,10 @@ def rows(run: Runner, places: Sequence[Place] = PLACES) -> Iterator[str]:
         f"within {NEAR:.0%}: {near[0]} of {count[0]} by -dry_run, {near[1]} of {count[1]} by "
         "-dry_ranks"
     )
-    for place, network in networks.items():
+    for (hosts, ranks), network in networks.items():
         yield (
-            f"{place[0] * place[1]} ranks on {place[0]} host{'s' if place[0] > 1 else ''}: "
-            f"dry_latency {network['latency']:.3g} us, dry_bandwidth {network['bandwidth']:.3g} GB/s"
+            f"{hosts * ranks} ranks on {hosts} host{'s' if hosts > 1 else ''}: dry_latency "
+            f"{network['latency']:.3g} us, dry_bandwidth {network['bandwidth']:.3g} GB/s"
         )
 
 
@@ -170,4 +171,4 @@ def here(env: Mapping[str, str]) -> Iterator[str]:
 
     os.environ.update(env)
     with folder():
-        yield from rows(run)
+        yield from rows(run, PLACES)
