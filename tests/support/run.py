@@ -64,7 +64,7 @@ def chorale(
 def started(arguments, ranks, cwd, timeout, hook, program, **variables):
     """The completed process of a program that is started for this run."""
     with prepared(arguments, ranks, hook, program, **variables) as (words, environment):
-        return subprocess.run(
+        done = subprocess.run(
             words,
             cwd=cwd,
             env=environment,
@@ -74,6 +74,16 @@ def started(arguments, ranks, cwd, timeout, hook, program, **variables):
             errors="replace",
             timeout=timeout,
         )
+    return without_launcher_nul(done)
+
+
+def without_launcher_nul(done):
+    """mpirun of Open MPI 5 writes a byte 0 to its stdout and stderr, in a call of its own, when a
+    rank has called MPI_Abort: before any line or after all. One in a line would be chorale's."""
+    for stream in ("stdout", "stderr"):
+        text = re.sub(r"^\0", "", getattr(done, stream), count=1, flags=re.MULTILINE)
+        setattr(done, stream, text)
+    return done
 
 
 def on_terminal(arguments, ranks=1, hook=None, columns=80, **streams):
@@ -124,7 +134,8 @@ class Running:
     def end(self):
         """Waits for its end; returns the completed process."""
         out, err = self.process.communicate(timeout=TIMEOUT)
-        return subprocess.CompletedProcess(self.process.args, self.process.returncode, out, err)
+        args, code = self.process.args, self.process.returncode
+        return without_launcher_nul(subprocess.CompletedProcess(args, code, out, err))
 
     def kill(self):
         """By SIGKILL, the launcher and all ranks, as when a node loses its power."""
