@@ -3,11 +3,16 @@
     spack repo add tools/packaging/spack
     spack dev-build chorale@0.5.0
 """
+import os
+
 from spack.package import *
 
 
 class Chorale(CMakePackage):
     """Token dynamics of deep stochastic transformers, on MPI, PETSc and parallel HDF5."""
+
+    # the clone that this recipe lies in, as committed
+    git = os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 5))
 
     license("BSD-2-Clause")
     version("0.5.0")
@@ -18,7 +23,7 @@ class Chorale(CMakePackage):
     depends_on("pkgconfig", type="build")
     depends_on("mpi")
     depends_on("petsc@3.18:+mpi~complex+double")
-    depends_on("hdf5+mpi")
+    depends_on("hdf5+hl+mpi")
     depends_on("fftw-api@3")
     depends_on("blas")
     depends_on("lapack")
