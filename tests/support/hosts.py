@@ -201,7 +201,8 @@ class Hosts:
         self._plug(host)
 
     def _write_agent(self):
-        """What mpirun starts its daemons with, in the place of ssh: AGENT HOST WORDS."""
+        """What mpirun starts its daemons with, in the place of ssh: AGENT HOST WORDS, a command of
+        a shell, which Open MPI 5 lets set variables first."""
         agent = f"{self.folder}/agent"
         cases = "\n".join(
             f"  {host.name}) enter=({shlex.join(host.entry)}) ;;" for host in self.all
@@ -210,7 +211,7 @@ class Hosts:
             file.write(
                 "#!/bin/bash\n"
                 f"case $1 in\n{cases}\n  *) exit 255 ;;\nesac\nshift\n"
-                """exec "${enter[@]}" sh -c 'cd "$0" && eval "exec $1"' "$PWD" "$*"\n"""
+                """exec "${enter[@]}" sh -c 'cd "$0" && eval "$1"' "$PWD" "$*"\n"""
             )
         os.chmod(agent, 0o755)
         return agent
@@ -222,7 +223,11 @@ class Hosts:
     def mpirun(self, *words, hosts=None, ranks=1, environment=None):
         """The command line that runs the words on so many ranks of each of the first hosts."""
         places = [f"{host.name}:{ranks}" for host in self.all[:hosts]]
-        launcher = ["mpirun", "-n", str(ranks * len(places)), "--host", ",".join(places)]
+        # Open MPI 5 names a folder by host and process and wants it new: other heads have had both.
+        launcher = ["env", f"PRTE_MCA_prte_tmpdir_base={self.folder}"]
+        launcher += ["mpirun", "-n", str(ranks * len(places)), "--host", ",".join(places)]
+        # As more ranks than cores are allowed, Open MPI 5 puts them all on the first otherwise.
+        launcher += ["--map-by", f"ppr:{ranks}:node"]
         settings = {
             "plm_rsh_agent": self._write_agent(),
             "btl": "tcp,self",
