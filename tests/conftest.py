@@ -7,6 +7,9 @@ import pytest
 # Who starts the tests in the background may have them ignore these, and with them all runs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# Readline, which pytest imports with Python 3.13, tells all programs that they write to a terminal.
+for name in {"COLUMNS", "LINES"} - set(os.environ):
+    os.unsetenv(name)
 
 
 @pytest.fixture
