@@ -45,10 +45,13 @@ SMALL = {
 LEVELS = "-ensemble_realizations 4 -layers_depth 128"
 # A run that goes on to twice the horizon of that before it.
 LONGER = "-ensemble_realizations 2 -layers_depth 200 -output_every 5"
+# Attention and an MLP as they were trained, in R^511: no more than that there are layers to draw.
+TRAINED = "-layers_depth 8"
 WRAPPER = """#!/bin/bash
 case "$*" in
   "simulate input/levels.yaml"*) set -- "$@" {levels} ;;
   *" -layers_horizon 10") set -- "$@" {longer} ;;
+  "simulate input/trained.yaml"*) set -- "$@" {trained} ;;
 {cases}esac
 exec {chorale} "$@"
 """
@@ -85,7 +88,13 @@ def tree_with_small_runs(folder):
     cases = "".join(f'  {study}\\ *) set -- "$@" {words} ;;\n' for study, words in SMALL.items())
     wrapper = folder / "build/chorale"
     wrapper.write_text(
-        WRAPPER.format(cases=cases, levels=LEVELS, longer=LONGER, chorale=shlex.quote(CHORALE)),
+        WRAPPER.format(
+            cases=cases,
+            levels=LEVELS,
+            longer=LONGER,
+            trained=TRAINED,
+            chorale=shlex.quote(CHORALE),
+        ),
         encoding="ascii",
     )
     wrapper.chmod(0o755)
