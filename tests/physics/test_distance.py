@@ -94,9 +94,10 @@ def antipodal(generator, N, d):
 
 
 def equal_case(generator, k):
-    """Equal weights of many tokens in d = 2 to 8; of every tenth pair one count is twice the
-    other."""
-    N, d, kind = int(500 * 6 ** generator.random()), 2 + k % 7, k // 7 % 5
+    """Equal weights of many tokens in d = 2 to 8, of every eighth pair up to 3000, which take long,
+    of others up to 1500; of every tenth pair one count is twice the other."""
+    more = 6 if k % 8 == 0 else 3
+    N, d, kind = int(500 * more ** generator.random()), 2 + k % 7, k // 7 % 5
     M = 2 * min(N, 1200) if k % 10 == 9 else N
     N = M // 2 if k % 10 == 9 else N
     if kind == 0:
