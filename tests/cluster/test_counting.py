@@ -2,6 +2,7 @@
 tokens on every rank, neither what a rank receives nor its memory grows with the ranks, and a step
 takes as many calls."""
 
+import functools
 import os
 import re
 import signal
@@ -45,8 +46,9 @@ def counted(name, ranks, depth, hook="", **more):
     study, keys, tokens = RUNS[name]
     keys = {
         **keys,
+        "layers_depth": depth,
         "tokens_count": tokens.replace("COUNT", str(EACH * ranks)),
-        "layers_depth": f"2,{depth}" if study == "limits" else depth,
+        **({"layers_depth": f"2,{depth}", "limits_reference": depth} if study == "limits" else {}),
         "output_file": f"{study}{ranks}.{depth}.{len(more)}.h5",
         **more,
     }
@@ -72,10 +74,16 @@ def most(counts, word):
     return max(count[word] for count in counts)
 
 
+@functools.cache
+def at_two_depths(name, ranks, hook):
+    """A run on few ranks is compared with several on more."""
+    return {depth: counted(name, ranks, depth, hook) for depth in (4, 8)}
+
+
 def growing(name, few, many, hook=""):
     """What grows from few to many ranks, in words; empty when nothing does."""
     found = []
-    runs = {p: {depth: counted(name, p, depth, hook) for depth in (4, 8)} for p in (few, many)}
+    runs = {p: at_two_depths(name, p, hook) for p in (few, many)}
     for word in ("received", "largest", "private"):
         before, after = (most(runs[p][8], word) for p in (few, many))
         if after > MORE * before + SMALL:

@@ -174,9 +174,9 @@ class Slow:
 
 @pytest.mark.full
 def test_tokens_that_attract_each_other_have_the_suprema_of_a_slow_program(folder):
-    _, _, found = run(limits_reference=256, ensemble_realizations=1600, **CIRCLE)
+    _, _, found = run(limits_reference=256, ensemble_realizations=1800, **CIRCLE)
     depths, random = (4, 16), np.random.default_rng(7)
-    slow = Slow(2, 6).errors(10000, 6, depths, 1024, 1, random)
+    slow = Slow(2, 6).errors(12000, 6, depths, 1024, 1, random)
     for i, depth in enumerate(depths):
         for k, name in enumerate(("_layers", "")):
             mean, other = found[f"error{name}"][i], found[f"error{name}_sem" if name else "sem"][i]
