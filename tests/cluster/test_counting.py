@@ -41,14 +41,20 @@ RUNS = {
 }
 
 
+def of_depth(study, depth):
+    """Keys of so many steps, of limits the deepest layers as well."""
+    if study != "limits":
+        return {"layers_depth": depth}
+    return {"layers_depth": f"2,{depth}", "limits_reference": depth}
+
+
 def counted(name, ranks, depth, hook="", **more):
     """What each rank counted in a run of so many steps: one dict per rank."""
     study, keys, tokens = RUNS[name]
     keys = {
         **keys,
-        "layers_depth": depth,
+        **of_depth(study, depth),
         "tokens_count": tokens.replace("COUNT", str(EACH * ranks)),
-        **({"layers_depth": f"2,{depth}", "limits_reference": depth} if study == "limits" else {}),
         "output_file": f"{study}{ranks}.{depth}.{len(more)}.h5",
         **more,
     }
@@ -152,8 +158,8 @@ STILL = "-1 1000000 0 clock=1"  # the clock stands still: a dry run takes all st
 
 def planned(study, keys, ranks, depth):
     """Calls and bytes of all steps, as -dry_ranks on one rank tells them."""
-    keys = {**keys, "layers_depth": f"2,{depth}" if study == "limits" else depth}
-    words = [study, *options(**keys, dry_run=True, dry_ranks=ranks)]
+    keys = {**keys, **of_depth(study, depth), "dry_run": True, "dry_ranks": ranks}
+    words = [study, *options(**keys)]
     said = chorale(words, hook=STILL).stdout.splitlines()[-1]
     found = {word: float(number) for word, number in re.findall(r"(\w+)=(\S+)", said)}
     return [found[word] * found["steps"] for word in ("calls", "traffic")]
