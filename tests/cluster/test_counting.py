@@ -147,7 +147,7 @@ RARE = {
     "the push of attention": ("sync", {**SPHERE, "attention_type": "usa"}, 4096),
     "exponents of all tokens": ("sync", {**SPHERE, "sync_exponents": 2, "sync_twins": 100}, 4096),
     "starts": ("sync", {**SPHERE, "sync_starts": 2}, 4096),
-    "limits coupled at tokens": ("limits", {**LIMITS, "limits_coupling": "tokens"}, 512),
+    "limits coupled at tokens": ("limits", {**LIMITS, "limits_coupling": "tokens"}, 256),
     "chaos against more tokens": ("chaos", {**CIRCLE, "chaos_reference": 8192}, "2048,4096"),
     "spde on the circle": ("spde", {**CIRCLE, **SHORT}, 4096),
     "spde on the sphere": ("spde", {**SPHERE, **SHORT, "spde_degree": 16}, 4096),

@@ -114,9 +114,9 @@ static void weights(void **unused) {
   }
 }
 
-/* More than DISTANCE_CIRCLE_PAIRS: tokens at 900 places thrice, so that the truth is that of 900 tokens. */
+/* More than DISTANCE_CIRCLE_PAIRS: tokens at 700 places thrice, so that the truth is that of 700 tokens. */
 static void many_tokens(void **unused) {
-  enum { N = 900, MANY = 3 * N };
+  enum { N = 700, MANY = 3 * N };
   double a[N], b[N], all[2][MANY];
   int bounded = 0;
   (void)unused;
@@ -160,8 +160,8 @@ static void spread_measures(void **unused) {
 }
 
 static Found OfCase(MPI_Comm comm, uint32_t k) {
-  enum { MOST = 3000 };
-  static const PetscInt counts[][2] = {{1500, 1500}, {1500, 1200}, {3000, 2700}, {700, 3000}};
+  enum { MOST = 2200 };
+  static const PetscInt counts[][2] = {{700, 700}, {700, 500}, {2200, 2000}, {300, 1500}};
   double *a = malloc(MOST * sizeof(*a)), *b = malloc(MOST * sizeof(*b)), *u = malloc(MOST * sizeof(*u));
   const PetscInt N = counts[k / 2][0], M = counts[k / 2][1];
 
