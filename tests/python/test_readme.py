@@ -45,11 +45,14 @@ SMALL = {
 LEVELS = "-ensemble_realizations 4 -layers_depth 128"
 # A run that goes on to twice the horizon of that before it.
 LONGER = "-ensemble_realizations 2 -layers_depth 200 -output_every 5"
+# Every point of a plane, but fewer layers.
+PLANE = "-ensemble_realizations 2 -layers_depth 20 -output_every 5"
 # Attention and an MLP as they were trained, in R^511: no more than that there are layers to draw.
-TRAINED = "-layers_depth 8"
+TRAINED = "-layers_depth 2"
 WRAPPER = """#!/bin/bash
 case "$*" in
   "simulate input/levels.yaml"*) set -- "$@" {levels} ;;
+  "simulate input/sweep.yaml"*) set -- "$@" {plane} ;;
   *" -layers_horizon 10") set -- "$@" {longer} ;;
   "simulate input/trained.yaml"*) set -- "$@" {trained} ;;
 {cases}esac
@@ -92,6 +95,7 @@ def tree_with_small_runs(folder):
             cases=cases,
             levels=LEVELS,
             longer=LONGER,
+            plane=PLANE,
             trained=TRAINED,
             chorale=shlex.quote(CHORALE),
         ),

@@ -192,7 +192,7 @@ def rounded(values: Array, bits: Optional[int]) -> Array:
 
 
 def write(path: str, content: Content, precision: str, bits: Optional[int]) -> None:
-    keys = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
+    keys = {"compression": "gzip", "compression_opts": 6, "shuffle": True}
 
     def put(file: h5py.File, name: str, values: Array) -> None:
         with np.errstate(over="ignore"):
