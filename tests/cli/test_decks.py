@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from run import chorale, options
+from run import BRIEFLY, chorale, options
 from tiers import FULL
 
 INPUT = Path(os.environ["CHORALE_SOURCE"]) / "input"
@@ -39,7 +39,7 @@ def expect_dry_run(deck):
     found = re.search(rf"chorale ({'|'.join(STUDIES)}) input/{path}", text)
     study = found.group(1) if found else "simulate"
     before = sorted(os.listdir())
-    done = chorale([study, deck, "-dry_run", *FEWER.get(deck.stem, [])])
+    done = chorale([study, deck, "-dry_run", *FEWER.get(deck.stem, [])], hook=BRIEFLY)
     assert done.stderr == ""
     assert re.search(COST.get(study, "MB memory"), done.stdout, re.M), "does not tell its cost"
     assert sorted(os.listdir()) == before, "leaves files"

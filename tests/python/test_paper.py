@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tools
 from html_page import Page
-from run import CHORALE, chorale, options
+from run import BRIEFLY, CHORALE, chorale, options
 
 from chorale.paper import claim as claims
 from chorale.paper import content, drawing, findings, program, runs
@@ -97,7 +97,7 @@ def dry_runs(claim):
 def take(lines):
     """They are options that chorale takes."""
     for line in lines:
-        chorale([*shlex.split(line), "-dry_run"], cwd=SOURCE)
+        chorale([*shlex.split(line), "-dry_run"], cwd=SOURCE, hook=BRIEFLY)
 
 
 @pytest.mark.parametrize(

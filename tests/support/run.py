@@ -37,6 +37,11 @@ def prepared(arguments, ranks=1, hook=None, program=CHORALE, **variables):
         yield words, {**environment, **forked.alone(session)}
 
 
+# Of a dry run that need not say how long the run takes: it gives up its timing of steps early, as
+# on a slow machine, and makes and checks all else.
+BRIEFLY = "setup 1 -1 hasten=20"
+
+
 def chorale(
     arguments,
     ranks=1,

@@ -18,6 +18,7 @@
  *             patience=SECONDS   waits for other ranks no longer than that from now on
  *             gather=NUMBERS     all ranks gather so many numbers of each rank on every rank (RANK -1)
  *             clock=SECONDS      lets the run's clock go on by so much; with this action anywhere it stands still else
+ *             hasten=FACTOR      with this action anywhere the run's clock goes so many times as fast from its start
  *             tell=FILE          adds what that clock shows, a line, to FILE
  *
  * Each happens once, or every time where STEP or N is -1. So what a test does in the middle of a run does not depend on
@@ -54,6 +55,7 @@ static Hook hooks[HOOKS];
 static int count;
 static PetscBool standing; /* the clock stands still but for hooks */
 static double passed;      /* seconds, on that clock */
+static double pace = 1;    /* of the clock that goes */
 static volatile sig_atomic_t got;
 static int self = -1; /* the rank, once it has come to a place */
 
@@ -106,7 +108,9 @@ __attribute__((constructor)) void StepParseHooks(void) {
     if (!part[strspn(part, " ")]) continue;
     if (count == HOOKS) Fail("too many hooks", given);
     Parse(part, &hooks[count]);
-    if (!strcmp(hooks[count++].action, "clock")) standing = PETSC_TRUE;
+    const Hook *hook = &hooks[count++];
+    if (!strcmp(hook->action, "clock")) standing = PETSC_TRUE;
+    if (!strcmp(hook->action, "hasten")) pace = atof(hook->argument);
   }
   free(text);
 }
@@ -194,7 +198,7 @@ static void Act(const Hook *hook, int rank) {
     passed += atof(argument);
   else if (!strcmp(action, "tell"))
     Tell(argument);
-  else
+  else if (strcmp(action, "hasten"))
     Fail("no such action", action);
 }
 
@@ -279,5 +283,5 @@ int __wrap_nanosleep(const struct timespec *time, struct timespec *left) {
 }
 
 double __wrap_MPI_Wtime(void) {
-  return standing ? passed : __real_MPI_Wtime();
+  return standing ? passed : pace * __real_MPI_Wtime();
 }
