@@ -6,6 +6,7 @@ objects are those of the build that is tested, whose settings the copy has."""
 import functools
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,14 +18,16 @@ import pytest
 pytestmark = pytest.mark.full
 SOURCE, BUILD = Path(os.environ["CHORALE_SOURCE"]), Path(os.environ["CHORALE_BUILD"])
 SETTINGS = ("C_COMPILER", "C_FLAGS", "BUILD_TYPE", "ARCH", "SANITIZE", "FUZZ")
-# Stands before each call of the compiler: takes an object that is on the list, compiles the others.
+# Stands before each call of the compiler: takes an object that is on the list, compiles the others,
+# through the launcher of the build that is tested, where ccache knows a file in any tree.
 LAUNCHER = """#!/bin/sh
 while read -r object; do
   case " $* " in *" -o $object "*)
     cp "{build}/$object" "$object" && echo "$object:" >"$object.d" && exit 0 ;;
   esac
 done <"{list}"
-exec "$@"
+export CCACHE_BASEDIR="{top}" CCACHE_NOHASHDIR=1
+exec {own} "$@"
 """
 SMALL = "-tokens_count 64 -ensemble_realizations 2 -progress off -output_overwrite"
 
@@ -91,7 +94,10 @@ def configure(top, touched):
     keys = re.findall(rf"^((?:CMAKE|CHORALE)_(?:{'|'.join(SETTINGS)}):.*)$", cache, re.M)
     (top / "unchanged").write_text("\n".join([*unchanged(touched), ""]), encoding="utf-8")
     launcher = top / "launcher"
-    launcher.write_text(LAUNCHER.format(build=BUILD, list=top / "unchanged"), encoding="utf-8")
+    own = re.search(r"^CMAKE_C_COMPILER_LAUNCHER:\w+=(.*)$", cache, re.M)
+    places = {"build": BUILD, "list": top / "unchanged", "top": top}
+    text = LAUNCHER.format(**places, own=shlex.join(own[1].split(";")) if own else "")
+    launcher.write_text(text, encoding="utf-8")
     launcher.chmod(0o755)
     words = ["cmake", "-G", "Ninja", "-S", top, "-B", top / "build", "-DCHORALE_WERROR=ON"]
     words += [f"-D{key}" for key in keys] + [f"-DCMAKE_C_COMPILER_LAUNCHER={launcher}"]
