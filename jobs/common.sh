@@ -93,6 +93,11 @@ retry() {
   requeue
 }
 
+# said_since BYTE PATTERN: whether the job's log, where it is a file, has such a line after so many bytes.
+said_since() {
+  [ -f "/proc/$$/fd/2" ] && tail -c "+$(($1 + 1))" "/proc/$$/fd/2" | grep -E "$2" >/dev/null
+}
+
 # launch_study WORDS...: chorale, whose exit code becomes $code, or none where it did not come to run, whatever srun says: then it would
 # have made the file $CHORALE_BEGUN. It is launched again at once: what a run left on a node that failed, a folder of PMIx for one, keeps
 # a later one from starting there, but only once.
@@ -111,10 +116,14 @@ launch_study() {
     echo "launch $try: chorale did not come to run (exit code $code)" >&2
     code=none
   done
-  # Where some ranks end like that, srun kills those that still work, and says only so.
-  if [ "$code" != none ] && [ "$code" -gt 128 ] && [ -f "/proc/$$/fd/2" ]; then
-    ! tail -c "+$((from + 1))" "/proc/$$/fd/2" | grep -q 'see checkpoint_patience$' || code=75
-  fi
+  # Ranks that were lost are told by what was said of them, whatever the launcher's exit code is: srun's is that of ranks it killed
+  # meanwhile, and mpirun's of Open MPI 5 is 0. As Open MPI 5 meets a broken connection itself, it ends the run with code 14, for an
+  # unknown error, and not a word comes through srun.
+  case $code in
+    none | 2 | 85) ;;
+    14) code=75 ;;
+    *) ! said_since "$from" 'see checkpoint_patience$|^PRTE has lost communication with a remote daemon' || code=75 ;;
+  esac
   rm -f "$CHORALE_BEGUN"
 }
 

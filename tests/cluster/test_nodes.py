@@ -123,7 +123,9 @@ def test_a_loss_ends_a_run_of_mpirun(hosts, folder, whole, loss):
         wait_until(lambda: run.process.poll() is not None, "the end of mpirun")
         hosts.all[1].lose()  # the rank there would be ended by the other's daemon, much later
         done = run.end()
-    assert done.returncode not in (0, 85), done
+    # What jobs/common.sh takes for a loss, too: mpirun of Open MPI 5 may say so with exit code 0.
+    told = "PRTE has lost communication with a remote daemon" in done.stderr
+    assert done.returncode not in (0, 85) or told, done
     said = spoken(done)
     assert loss == "processes" or (len(said) == 1 and LOST in said[0]), done
     hosts.all.pop(1)
