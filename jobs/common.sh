@@ -117,11 +117,14 @@ launch_study() {
     code=none
   done
   # Ranks that were lost are told by what was said of them, whatever the launcher's exit code is: srun's is that of ranks it killed
-  # meanwhile, and mpirun's of Open MPI 5 is 0. As Open MPI 5 meets a broken connection itself, it ends the run with code 14, for an
-  # unknown error, and not a word comes through srun.
+  # meanwhile, and mpirun's of Open MPI 5 is 0. Where Open MPI 5 itself meets a connection that broke, over TCP, it ends the run with
+  # code 14, its unknown error, and not a word comes through srun.
   case $code in
     none | 2 | 85) ;;
-    14) code=75 ;;
+    14)
+      echo "Open MPI ended the run with code 14: a connection broke" >&2
+      code=75
+      ;;
     *) ! said_since "$from" 'see checkpoint_patience$|^PRTE has lost communication with a remote daemon' || code=75 ;;
   esac
   rm -f "$CHORALE_BEGUN"

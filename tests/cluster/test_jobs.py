@@ -109,6 +109,7 @@ def test_ranks_that_were_lost_are_no_failure_whatever_the_launcher_makes_of_them
     program = f"touch $CHORALE_BEGUN; echo '{said}' >&2; exit {code}"
     script = JOB.replace("run_to", "exec 2>>log; run_to")
     assert jobs_of(folder, program, 1, script) == [(0, True, "")]
+    assert (folder / "log").read_text(encoding="ascii").count("code 14") == (code == 14)
 
 
 @pytest.mark.parametrize("code", (0, 1, 137))
