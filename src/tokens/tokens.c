@@ -234,7 +234,7 @@ PetscErrorCode TokensSetWeights(Tokens tokens, const double *weights) {
   PetscFunctionReturn(0);
 }
 
-/* v / |v| for one token (stride B) whose squared norm leaves the range of doubles: scaled by a power of two first.
+/* v / |v| for one token (stride B) whose squared norm is not Usual: scaled by a power of two first.
  * Returns |v|, 0 when v has no direction. */
 static double NormalizeExtreme(PetscInt dim, PetscInt block, double *v) {
   double largest = 0, square = 0;

@@ -20,10 +20,9 @@
 #define BASE 1.5
 /* Pieces of work whose data stay in the first-level cache. Columns at a distance that is a power of 2 would compete
  * for the same cache lines. */
-#define CHUNK  128           /* columns of a strip, in a synthesis */
-#define BATCH  4             /* columns of a span, in an analysis: whole tiles */
-#define SPAN   256           /* tokens of a sub-block of an analysis */
-#define COLUMN (SPAN + LINE) /* between rows or columns of tokens */
+#define CHUNK  128                   /* columns of a strip, in a synthesis */
+#define BATCH  4                     /* columns of a block, in an analysis: whole tiles */
+#define COLUMN (PADDED_BLOCK + LINE) /* between rows or columns of tokens */
 /* The products of so few rows with so many columns stay in registers; the columns then need no memory. */
 #define FEW     4
 #define AT_ONCE (LANES == 8 ? 4 : 2)
@@ -96,7 +95,7 @@ static PetscErrorCode Reserve(struct HarmonicsSphere *sphere, PetscInt n) {
 /* Tokens of a block in whole strips; those beyond it are 0. */
 typedef struct {
   _Alignas(64) double x[PADDED_BLOCK], y[PADDED_BLOCK], z[PADDED_BLOCK]; /* BASE x, BASE y, 2z */
-  double re[PADDED_BLOCK], im[PADDED_BLOCK];                             /* BASE^m w^m */
+  double re[PADDED_BLOCK], im[PADDED_BLOCK];                             /* BASE^m w^m, in a synthesis */
 } Points;
 
 static void Begin(PetscInt B, const double *x, Points *p) {
@@ -105,18 +104,20 @@ static void Begin(PetscInt B, const double *x, Points *p) {
     p->x[t] = real ? BASE * x[t] : 0.0;
     p->y[t] = real ? BASE * x[B + t] : 0.0;
     p->z[t] = real ? 2.0 * x[2 * B + t] : 0.0;
-    p->re[t] = 1.0;
-    p->im[t] = 0.0;
   }
 }
 
-/* w^m to w^{m+1}, of tokens first .. last - 1. */
-INLINE void Turn(PetscInt first, PetscInt last, Points *p) {
-  for (PetscInt t = first; t < last; t += LANES) {
-    const Lanes x = Load(p->x + t), y = Load(p->y + t), re = Load(p->re + t), im = Load(p->im + t);
-    Store(p->re + t, re * x - im * y);
-    Store(p->im + t, re * y + im * x);
-  }
+/* re + i im at the tokens of a register, times w. */
+INLINE void Turn(const Points *p, PetscInt t, Lanes re, Lanes im, double *turned_re, double *turned_im) {
+  const Lanes x = Load(p->x + t), y = Load(p->y + t);
+
+  Store(turned_re + t, re * x - im * y);
+  Store(turned_im + t, re * y + im * x);
+}
+
+/* w^m to w^{m+1}, of a strip. */
+INLINE void TurnStrip(PetscInt first, Points *p) {
+  for (PetscInt t = first; t < first + STRIP; t += LANES) Turn(p, t, Load(p->re + t), Load(p->im + t), p->re, p->im);
 }
 
 /* The next `count` columns of a strip; P and Q are the values after them and at the last of them. */
@@ -207,6 +208,7 @@ PetscErrorCode HarmonicsSphereSynthesize(Harmonics harmonics, PetscInt B, const 
   PetscFunctionBeginUser;
   PetscCall(Reserve(harmonics->sphere, n));
   Begin(B, x, &p);
+  for (PetscInt t = 0; t < PADDED_BLOCK; t++) p.re[t] = 1.0, p.im[t] = 0.0;
   for (PetscInt m = 0; m <= harmonics->degree; m += 2) {
     const PetscInt length = harmonics->degree - m + 1, even = n * Parts(m);
     const PetscBool odd = length > 1 ? PETSC_TRUE : PETSC_FALSE; /* order m + 1 exists */
@@ -217,26 +219,22 @@ PetscErrorCode HarmonicsSphereSynthesize(Harmonics harmonics, PetscInt B, const 
     coefficients += 2 * (length - 1);
     for (PetscInt t = 0; t < B; t += STRIP) {
       const PetscInt count = PetscMin(STRIP, B - t);
-      if (m) Turn(t, t + STRIP, &p);
+      if (m) TurnStrip(t, &p);
       Sum(sphere, odd ? even + 2 * n : even, length, sphere->lower + HarmonicsPair(harmonics->degree, m), p.z + t);
       Combine(m, n, count, sphere->F, p.re + t, p.im + t, B, out + t);
       if (!odd) continue;
-      Turn(t, t + STRIP, &p);
+      TurnStrip(t, &p);
       Combine(m + 1, n, count, sphere->F + even * COLUMN, p.re + t, p.im + t, B, out + t);
     }
   }
   PetscFunctionReturn(0);
 }
 
-/* Rows of order m, functions times Re w^m and Im w^m over a span, from those of order m - 1. */
+/* Rows of order m, functions times Re w^m and Im w^m, from those of order m - 1. */
 INLINE void Raise(PetscInt m, PetscInt n, PetscInt count, const Points *p, const double *from, double *to) {
   for (PetscInt i = 0; i < n; i++, from += Parts(m - 1) * COLUMN, to += 2 * COLUMN) {
-    for (PetscInt t = 0; t < count; t += LANES) {
-      const Lanes x = Load(p->x + t), y = Load(p->y + t), re = Load(from + t);
-      const Lanes im = m > 1 ? Load(from + COLUMN + t) : (Lanes){0};
-      Store(to + t, re * x - im * y);
-      Store(to + COLUMN + t, re * y + im * x);
-    }
+    for (PetscInt t = 0; t < count; t += LANES)
+      Turn(p, t, Load(from + t), m > 1 ? Load(from + COLUMN + t) : (Lanes){0}, to, to + COLUMN);
   }
 }
 
@@ -264,30 +262,25 @@ INLINE void Few(PetscInt rows, PetscInt columns, PetscInt count, const double *l
   }
 }
 
-INLINE void FewRows(PetscInt rows, PetscInt length, const double *lower, PetscInt count, const double *z,
-                    const struct HarmonicsSphere *sphere) {
-  _Alignas(64) double next[SPAN], last[SPAN];
+INLINE void FewRows(PetscInt rows, PetscInt length, const double *lower, PetscInt count, const double *z, double *next,
+                    double *last, const struct HarmonicsSphere *sphere) {
   const ConstRows F = {sphere->F, COLUMN};
   PetscInt k = 0;
 
-  for (PetscInt t = 0; t < SPAN; t++) next[t] = 1.0, last[t] = 0.0;
   for (; k + AT_ONCE <= length; k += AT_ONCE)
     Few(rows, AT_ONCE, count, lower + k, z, next, last, F, (Rows){sphere->G + k, sphere->width});
   for (; k < length; k += 2) Few(rows, 2, count, lower + k, z, next, last, F, (Rows){sphere->G + k, sphere->width});
 }
 
-/* G += products of the rows s->F with all columns, over `count` tokens. */
-static void Many(const struct HarmonicsSphere *sphere, PetscInt rows, PetscInt length, const double *lower,
-                 PetscInt count, const double *z_span) {
-  _Alignas(64) double next[SPAN], last[SPAN];
+static void ManyRows(PetscInt rows, PetscInt length, const double *lower, PetscInt count, const double *z_block,
+                     double *next, double *last, const struct HarmonicsSphere *sphere) {
   double *P = sphere->P;
 
-  for (PetscInt t = 0; t < SPAN; t++) next[t] = 1.0, last[t] = 0.0;
   for (PetscInt k = 0; k < length; k += BATCH) {
     for (PetscInt t = 0; t < count; t += STRIP) {
       Lanes z[4], a[4], b[4];
       for (int v = 0; v < 4; v++) {
-        z[v] = Load(z_span + t + v * LANES);
+        z[v] = Load(z_block + t + v * LANES);
         a[v] = Load(next + t + v * LANES);
         b[v] = Load(last + t + v * LANES);
       }
@@ -303,23 +296,27 @@ static void Many(const struct HarmonicsSphere *sphere, PetscInt rows, PetscInt l
   }
 }
 
+/* G += products of the rows s->F with all columns, over `count` tokens. */
 static void Project(const struct HarmonicsSphere *sphere, PetscInt rows, PetscInt length, const double *lower,
                     PetscInt count, const double *z) {
+  _Alignas(64) double next[PADDED_BLOCK], last[PADDED_BLOCK];
+
+  for (PetscInt t = 0; t < PADDED_BLOCK; t++) next[t] = 1.0, last[t] = 0.0;
   switch (rows) {
   case 1:
-    FewRows(1, length, lower, count, z, sphere);
+    FewRows(1, length, lower, count, z, next, last, sphere);
     break;
   case 2:
-    FewRows(2, length, lower, count, z, sphere);
+    FewRows(2, length, lower, count, z, next, last, sphere);
     break;
   case 3:
-    FewRows(3, length, lower, count, z, sphere);
+    FewRows(3, length, lower, count, z, next, last, sphere);
     break;
-  case 4:
-    FewRows(4, length, lower, count, z, sphere);
+  case FEW:
+    FewRows(FEW, length, lower, count, z, next, last, sphere);
     break;
   default:
-    Many(sphere, rows, length, lower, count, z);
+    ManyRows(rows, length, lower, count, z, next, last, sphere);
   }
 }
 
