@@ -10,6 +10,7 @@
  * is a multiple of theirs, so that no register lies across two cache lines. */
 #define WIDE (LANES > TABLE_FUNCTIONS ? 8 : TABLE_FUNCTIONS)
 typedef double Wide __attribute__((vector_size(8 * WIDE), aligned(8), may_alias));
+typedef double Pair __attribute__((vector_size(16)));
 #define MOST 8 /* registers of a row that are worked on together */
 
 /* The cell along one angle, and where in it; of an angle that is not finite any cell, and NaN. */
@@ -22,14 +23,13 @@ static inline uint32_t Cell(double angle, double most, double *where) {
 
 VMATH2(Angle, vatan2(s, t))
 
-/* Tokens of a block, by their angles in cells, and by their columns' remainders by `together`. */
+/* Tokens of a block, by their angles in cells; their registers begin at a column whose number `together` divides. */
 static void Locate(const TableSphere table, uint32_t together, PetscInt B, const double *restrict x, PetscInt offset) {
   const double *restrict y = x + B, *restrict z = y + B;
   const double scale = table->M / (2 * PETSC_PI), half = 0.5 * table->M, most = table->M;
   double *restrict theta = table->s + offset, *restrict phi = table->t + offset;
-  uint32_t *restrict row = table->row + offset, *restrict column = table->column + offset,
-                     *restrict key = table->key + offset;
-  const uint32_t tiles = (uint32_t)(table->M / TABLE_TILE + 1);
+  uint32_t *restrict point = table->point + offset, *restrict key = table->key + offset;
+  const uint32_t tiles = (uint32_t)(table->M / TABLE_TILE + 1), columns = (uint32_t)table->columns;
 
 #pragma omp simd
   for (PetscInt i = 0; i < B; i++) theta[i] = sqrt(x[i] * x[i] + y[i] * y[i]);
@@ -42,24 +42,28 @@ static void Locate(const TableSphere table, uint32_t together, PetscInt B, const
   }
 #pragma omp simd
   for (PetscInt i = 0; i < B; i++) {
-    row[i] = Cell(theta[i], half, &theta[i]);
-    column[i] = Cell(phi[i], most, &phi[i]);
-    key[i] = (row[i] / TABLE_TILE * tiles + column[i] / TABLE_TILE) * TABLE_SHIFTS + (column[i] & (together - 1));
+    const uint32_t row = Cell(theta[i], half, &theta[i]), column = Cell(phi[i], most, &phi[i]);
+    const uint32_t shift = column & (together - 1);
+    point[i] = row * columns + column - shift;
+    key[i] = (row / TABLE_TILE * tiles + column / TABLE_TILE) * TABLE_SHIFTS + shift;
   }
 }
 
-/* order: the tokens sorted by key. */
+/* Spots by bins. */
 static void Sort(TableSphere table, uint32_t count) {
   uint32_t begin = 0;
 
-  for (PetscInt k = 0; k < table->bins; k++) table->begin[k] = 0;
-  for (uint32_t i = 0; i < count; i++) table->begin[table->key[i]]++;
+  for (PetscInt k = 0; k < table->bins; k++) table->end[k] = 0;
+  for (uint32_t i = 0; i < count; i++) table->end[table->key[i]]++;
   for (PetscInt k = 0; k < table->bins; k++) {
-    const uint32_t length = table->begin[k];
-    table->begin[k] = begin;
+    const uint32_t length = table->end[k];
+    table->end[k] = begin;
     begin += length;
   }
-  for (uint32_t i = 0; i < count; i++) table->order[table->begin[table->key[i]]++] = i;
+  for (uint32_t i = 0; i < count; i++) {
+    const TableSpot spot = {.s = table->s[i], .t = table->t[i], .point = table->point[i], .token = i};
+    table->spots[table->end[table->key[i]]++] = spot;
+  }
 }
 
 /* A window in registers: its lower half, and the upper one from behind. */
@@ -120,77 +124,75 @@ INLINE Wide Weight(const Taps *taps, PetscInt width, PetscInt functions, PetscIn
 #undef LANE
 }
 
-/* The functions at a token: its stencil, which begins `shift` columns behind the grid's, in as many parts as let the
- * weights of one stay in registers. */
+/* The functions at a token: its stencil, which begins `shift` columns after the registers, in as many parts as let the
+ * sums of one stay in registers. */
 INLINE Wide Stencil(PetscInt width, PetscInt functions, PetscInt shift, const double *grid, PetscInt pitch,
                     const Taps *along, const Taps *around) {
   const PetscInt together = WIDE / functions, vectors = (width + shift + together - 1) / together;
   const PetscInt part = vectors > MOST ? vectors / 2 : vectors;
   double w[2 * TABLE_HALF];
-  Wide even = {0}, odd = {0};
+  Wide total = {0};
 
   Spill(along, w);
   LANES_WRITTEN(w);
 #pragma GCC unroll 2
   for (PetscInt first = 0; first < vectors; first += part) {
     const double *g = grid + WIDE * first;
-    Wide weight[MOST];
+    Wide sum[MOST];
 #pragma GCC unroll 8
-    for (PetscInt j = 0; j < part; j++) weight[j] = Weight(around, width, functions, together * (first + j) - shift);
+    for (PetscInt j = 0; j < part; j++) sum[j] = w[Place(width, 0)] * *(const Wide *)(g + WIDE * j);
+#pragma GCC unroll 16
+    for (PetscInt r = 1; r < width; r++) {
+      g += pitch;
 #pragma GCC unroll 8
-    for (PetscInt r = 0; r < width; r += 2, g += 2 * pitch) {
-      Wide a = weight[0] * *(const Wide *)g, b = weight[0] * *(const Wide *)(g + pitch);
-#pragma GCC unroll 8
-      for (PetscInt j = 1; j < part; j++) {
-        a += weight[j] * *(const Wide *)(g + WIDE * j);
-        b += weight[j] * *(const Wide *)(g + pitch + WIDE * j);
-      }
-      even += w[Place(width, r)] * a;
-      odd += w[Place(width, r + 1)] * b;
+      for (PetscInt j = 0; j < part; j++) sum[j] += w[Place(width, r)] * *(const Wide *)(g + WIDE * j);
     }
+#pragma GCC unroll 8
+    for (PetscInt j = 0; j < part; j++)
+      total += Weight(around, width, functions, together * (first + j) - shift) * sum[j];
   }
-  return even + odd;
+  return total;
 }
 
-/* Tokens of a chunk, in this order, whose columns have this remainder; returns the first that has not. */
-INLINE PetscInt Run(const TableSphere table, const TableWindow window, PetscInt functions, PetscInt shift, PetscInt k,
-                    PetscInt count, PetscInt B, double *out) {
-  const PetscInt pitch = functions * table->columns, n = table->n, together = WIDE / functions;
+/* Tokens of a bin, whose columns have this remainder. */
+INLINE void Bin(const TableSphere table, const TableWindow window, PetscInt functions, PetscInt shift, uint32_t begin,
+                uint32_t end, PetscInt B, double *out) {
+  const PetscInt pitch = functions * table->columns, n = table->n;
 
-  for (; k < count; k++) {
-    const uint32_t i = table->order[k];
-    const PetscInt column = (PetscInt)table->column[i];
-    const double *grid = table->data + table->row[i] * pitch + (column - shift) * functions;
+  for (const TableSpot *spot = table->spots + begin; spot < table->spots + end; spot++) {
+    const uint32_t i = spot->token;
+    const double *grid = table->data + spot->point * (size_t)functions;
     double *place = out + i / HARMONICS_BLOCK * (size_t)(n * B) + i % HARMONICS_BLOCK;
-
-    if (column % together != shift) break;
-    const Taps along = Window(window.terms, table->polynomials, table->s[i]),
-               around = Window(window.terms, table->polynomials, table->t[i]);
+    const Taps along = Window(window.terms, table->polynomials, spot->s),
+               around = Window(window.terms, table->polynomials, spot->t);
     const Wide sum = Stencil(window.width, functions, shift, grid, pitch, &along, &around);
 #if LANES > TABLE_FUNCTIONS
     const Quad values = (Quad){sum[0], sum[1], sum[2], sum[3]} + (Quad){sum[4], sum[5], sum[6], sum[7]};
 #else
     const Quad values = sum;
 #endif
-    place[0] = values[0] + (functions == 2 ? values[2] : 0);
-    if (n > 1) place[B] = values[1] + (functions == 2 ? values[3] : 0);
-    if (functions > 2) place[2 * B] = values[2];
-    if (n > 3) place[3 * B] = values[3];
+    const Pair first = {values[0], values[1]}, second = {values[2], values[3]};
+    const Pair pair = functions == 2 ? first + second : first;
+    place[0] = pair[0];
+    if (n > 1) place[B] = pair[1];
+    if (functions > 2) place[2 * B] = second[0];
+    if (n > 3) place[3 * B] = second[1];
   }
-  return k;
 }
 
-INLINE void Chunk(const TableSphere table, PetscInt width, PetscInt terms, PetscInt functions, PetscInt count,
-                  PetscInt B, double *out) {
+INLINE void Chunk(const TableSphere table, PetscInt width, PetscInt terms, PetscInt functions, PetscInt B,
+                  double *out) {
   const TableWindow window = {.width = width, .terms = terms};
   const PetscInt together = WIDE / functions;
-  PetscInt k = 0;
+  uint32_t begin = 0;
 
-  while (k < count) {
-    k = Run(table, window, functions, 0, k, count, B, out);
-    if (together > 1) k = Run(table, window, functions, 1, k, count, B, out);
-    if (together > 2) k = Run(table, window, functions, 2, k, count, B, out);
-    if (together > 2) k = Run(table, window, functions, 3, k, count, B, out);
+  for (PetscInt k = 0; k < table->bins; k += TABLE_SHIFTS) {
+    const uint32_t *end = table->end + k;
+    Bin(table, window, functions, 0, begin, end[0], B, out);
+    if (together > 1) Bin(table, window, functions, 1, end[0], end[1], B, out);
+    if (together > 2) Bin(table, window, functions, 2, end[1], end[2], B, out);
+    if (together > 2) Bin(table, window, functions, 3, end[2], end[3], B, out);
+    begin = end[TABLE_SHIFTS - 1];
   }
 }
 
@@ -208,22 +210,22 @@ PetscErrorCode TableSphereEvaluate(TableSphere table, PetscInt blocks, PetscInt 
       TableSphereSingle(table, part * B, B, out);
       break;
     case 102:
-      Chunk(table, 10, 16, 2, part * B, B, out);
+      Chunk(table, 10, 12, 2, B, out);
       break;
     case 104:
-      Chunk(table, 10, 16, 4, part * B, B, out);
+      Chunk(table, 10, 12, 4, B, out);
       break;
     case 122:
-      Chunk(table, 12, 18, 2, part * B, B, out);
+      Chunk(table, 12, 14, 2, B, out);
       break;
     case 124:
-      Chunk(table, 12, 18, 4, part * B, B, out);
+      Chunk(table, 12, 14, 4, B, out);
       break;
     case 142:
-      Chunk(table, 14, 20, 2, part * B, B, out);
+      Chunk(table, 14, 16, 2, B, out);
       break;
     default:
-      Chunk(table, 14, 20, 4, part * B, B, out);
+      Chunk(table, 14, 16, 4, B, out);
     }
     blocks -= part;
     x += part * 3 * B;

@@ -5,7 +5,7 @@
 
 enum {
   WIDTH = 8,  /* of the window, */
-  TERMS = 12, /* and of its polynomials, as in table_window.c */
+  TERMS = 10, /* and of its polynomials, as in table_window.c */
   NUMBERS = 2 * WIDTH,
   ROW = 2 * LANES, /* numbers of a register, */
   ROWS = NUMBERS / ROW,
@@ -85,22 +85,22 @@ void TableSphereSingle(const struct TableSphere *table, PetscInt count, PetscInt
   _Alignas(64) float windows[BATCH][NUMBERS];
 
   for (PetscInt first = 0; first < count; first += BATCH) {
-    const uint32_t *order = table->order + first;
+    const TableSpot *spots = table->spots + first;
     const PetscInt batch = PetscMin(BATCH, count - first);
 
     for (PetscInt k = 0; k < batch; k++) {
       Row window[ROWS];
-      Windows(table->both, (float)table->s[order[k]], (float)table->t[order[k]], window);
+      Windows(table->both, (float)spots[k].s, (float)spots[k].t, window);
 #pragma GCC unroll 4
       for (int v = 0; v < ROWS; v++) *(Row *)(windows[k] + v * ROW) = window[v];
     }
     for (PetscInt k = 0; k < batch; k++) {
-      const uint32_t i = order[k];
+      const uint32_t i = spots[k].token;
       double *place = out + i / HARMONICS_BLOCK * (size_t)(n * B) + i % HARMONICS_BLOCK;
       Row around[ROWS];
 
       Double((const Row *)windows[k], around);
-      const Four sum = Stencil(table->single + table->row[i] * pitch + 2 * table->column[i], pitch, windows[k], around);
+      const Four sum = Stencil(table->single + 2 * (size_t)spots[k].point, pitch, windows[k], around);
       place[0] = sum[0] + sum[2];
       if (n > 1) place[B] = sum[1] + sum[3];
     }

@@ -55,10 +55,18 @@ static PetscInt Functions(PetscInt n) {
   return n <= 2 ? 2 : TABLE_FUNCTIONS;
 }
 
+/* With two more for stencils that begin before the cell; rows are whole cache lines, an odd number of them, since those
+ * of a tile would else crowd in a few sets of the cache. */
+static PetscInt Columns(const TableWindow *window, PetscInt degree, PetscInt n) {
+  const PetscInt line = TABLE_LINE / Functions(n);
+  return ((Around(window, degree) + window->width + 2 + line - 1) / line | 1) * line;
+}
+
 TableCost TableSphereCost(PetscInt degree, PetscInt n, PetscReal tol) {
   const TableWindow *window = TableWindowFind(tol, degree, n);
   const PetscReal width = (PetscReal)window->width, rings = degree + 1.0, orders = 2.0 * degree + 1;
-  const PetscReal around = (PetscReal)Around(window, degree), rows = around / 2 + width, columns = around + width + 4;
+  const PetscReal around = (PetscReal)Around(window, degree), rows = around / 2 + width,
+                  columns = (PetscReal)Columns(window, degree, n);
   const PetscReal pairs = 0.5 * rings * (degree + 2.0), ring = (PetscReal)(Parts(degree) * PartPoints(degree));
   const PetscReal quarter = (PetscReal)Quarter(Around(window, degree));
   const PetscReal grid = rows * columns * (window->single ? 0.5 : 1) * Functions(n) +
@@ -176,8 +184,7 @@ PetscErrorCode TableSphereCreate(PetscInt degree, PetscInt n, PetscReal tol, Tab
   table->functions = Functions(n);
   table->M = Around(table->window, degree);
   table->rows = table->M / 2 + table->window->width;
-  table->columns =
-      table->M + table->window->width + 2; /* even, and one more for a stencil that begins at an even one */
+  table->columns = Columns(table->window, degree, n);
   table->bins = TABLE_SHIFTS * (table->M / 2 / TABLE_TILE + 1) * (table->M / TABLE_TILE + 1);
   length = table->rows * table->columns;
   PetscCall(PetscCalloc4(orders * Quarter(table->M), &table->phi, n * orders * table->rows, &table->orders,
@@ -189,8 +196,8 @@ PetscErrorCode TableSphereCreate(PetscInt degree, PetscInt n, PetscReal tol, Tab
   table->both = (float *)(table->polynomials + numbers);
   table->data = table->polynomials + 2 * numbers;
   if (table->window->single) table->single = (float *)table->data;
-  PetscCall(PetscMalloc7(table->bins, &table->begin, TABLE_CHUNK, &table->order, TABLE_CHUNK, &table->key, TABLE_CHUNK,
-                         &table->row, TABLE_CHUNK, &table->column, TABLE_CHUNK, &table->s, TABLE_CHUNK, &table->t));
+  PetscCall(PetscMalloc6(table->bins, &table->end, TABLE_CHUNK, &table->key, TABLE_CHUNK, &table->point, TABLE_CHUNK,
+                         &table->s, TABLE_CHUNK, &table->t, TABLE_CHUNK, &table->spots));
   SetPolynomials(table);
   SetPhi(table);
   *handle = table;
@@ -206,7 +213,7 @@ PetscErrorCode TableSphereDestroy(TableSphere *handle) {
   PetscCall(PetscFree4(table->phi, table->orders, table->planes, table->line));
   PetscCall(PetscFree4(table->points, table->modes, table->upright, table->ring));
   PetscCall(PetscFree(table->room));
-  PetscCall(PetscFree7(table->begin, table->order, table->key, table->row, table->column, table->s, table->t));
+  PetscCall(PetscFree6(table->end, table->key, table->point, table->s, table->t, table->spots));
   PetscCall(PetscFree(*handle));
   PetscFunctionReturn(0);
 }

@@ -11,6 +11,13 @@
 #define TABLE_ROWS   16 /* rows of the grid that are made together */
 #define TABLE_CHUNK  (SYNTHESIS_BLOCKS * HARMONICS_BLOCK)
 
+/* A token at a table: where in its cell, in [-1,1] along theta and phi; the grid point at which its registers begin;
+ * its number in the chunk. */
+typedef struct {
+  double s, t;
+  uint32_t point, token;
+} TableSpot;
+
 struct TableSphere {
   const TableWindow *window;
   PetscInt n, degree;        /* functions */
@@ -28,15 +35,15 @@ struct TableSphere {
   double *room;              /* where data and these were allocated */
   /* Values: on rings at (i + 1/2) pi/rings, i < rings, of `parts` blocks of B points; NULL until asked for. */
   PetscInt rings, parts, B;
-  double *points;  /* [rings][parts][3][B] */
-  double *modes;   /* [2 degree + 1][parts B]: from the values of a ring to coefficients of 1, cos 1, sin 1, .. */
-  double *upright; /* [2][rings][rows]: from even and odd functions of theta to g */
-  double *ring;    /* [2 degree + 1][rings] of a function, and its values [parts B][rings] */
-  PetscInt bins;
-  uint32_t *begin;        /* [bins] */
-  uint32_t *order, *key;  /* [TABLE_CHUNK]: tokens by tiles */
-  uint32_t *row, *column; /* [TABLE_CHUNK]: cell */
-  double *s, *t;          /* [TABLE_CHUNK]: where in the cells, in [-1,1] */
+  double *points;        /* [rings][parts][3][B] */
+  double *modes;         /* [2 degree + 1][parts B]: from the values of a ring to coefficients of 1, cos 1, sin 1, .. */
+  double *upright;       /* [2][rings][rows]: from even and odd functions of theta to g */
+  double *ring;          /* [2 degree + 1][rings] of a function, and its values [parts B][rings] */
+  PetscInt bins;         /* tiles times TABLE_SHIFTS */
+  uint32_t *end;         /* [bins]: of their tokens in `spots` */
+  uint32_t *key, *point; /* [TABLE_CHUNK]: bins of tokens, and their spots in parts */
+  double *s, *t;         /* [TABLE_CHUNK] */
+  TableSpot *spots;      /* [TABLE_CHUNK]: by bins */
 };
 
 /* Two functions at tokens, `count` of them in their order, of a table in single precision: table_single.c. */

@@ -5,11 +5,11 @@
 #include "law/sphere/table.h"
 
 /* Shapes are those of the least error for their fineness. */
-static const TableWindow windows[] = {{8, 5, 12, 19.15, 6.8e-8, PETSC_TRUE},
-                                      {10, 6, 16, 25.63, 1.7e-10, PETSC_FALSE},
-                                      {12, 7, 18, 31.79, 3.9e-13, PETSC_FALSE},
-                                      {14, 5, 20, 34.74, 4.6e-14, PETSC_FALSE},
-                                      {14, 6, 20, 36.10, 6.3e-15, PETSC_FALSE}};
+static const TableWindow windows[] = {{8, 5, 10, 19.15, 6.8e-8, PETSC_TRUE},
+                                      {10, 6, 12, 25.63, 1.7e-10, PETSC_FALSE},
+                                      {12, 7, 14, 31.79, 3.9e-13, PETSC_FALSE},
+                                      {14, 5, 16, 34.74, 4.6e-14, PETSC_FALSE},
+                                      {14, 6, 16, 36.10, 6.3e-15, PETSC_FALSE}};
 
 /* What rounding to single precision adds, of the sum of the sizes of a function's modes (test_synthesis.c). */
 #define SINGLE 5e-7

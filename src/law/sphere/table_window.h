@@ -26,7 +26,7 @@ PETSC_INTERN double TableWindowTransform(const TableWindow *window, PetscInt M, 
  * t = 2f - 1. W is of exponential type 2b/width in y, so that a Chebyshev interpolation at the nodes of `terms` is off
  * by 2 (b/width/2)^terms/terms!, a small part of the error of the window. The upper half of them is the lower one at
  * -t, so even and odd powers of TABLE_HALF polynomials serve both. */
-#define TABLE_TERMS 20 /* the most */
+#define TABLE_TERMS 16 /* the most */
 #define TABLE_HALF  8  /* at least width/2: whole vectors */
 /* polynomials[terms][TABLE_HALF]: those of j = 0 .. TABLE_HALF - 1. */
 PETSC_INTERN void TableWindowPolynomials(const TableWindow *window, double *polynomials);
