@@ -181,6 +181,13 @@ INLINE void Combine(PetscInt m, PetscInt n, PetscInt count, const double *T, con
   }
 }
 
+/* Do all tokens have one z, as those on a ring of a table have? */
+static PetscBool Level(PetscInt B, const double *z) {
+  for (PetscInt t = 1; t < B; t++)
+    if (z[t] != z[0]) return PETSC_FALSE;
+  return PETSC_TRUE;
+}
+
 /* Sums over degrees of `rows` rows, at one strip, in s->F. */
 static void Sum(const struct HarmonicsSphere *sphere, PetscInt rows, PetscInt length, const double *lower,
                 const double *z_strip) {
@@ -208,6 +215,7 @@ PetscErrorCode HarmonicsSphereSynthesize(Harmonics harmonics, PetscInt B, const 
   PetscFunctionBeginUser;
   PetscCall(Reserve(harmonics->sphere, n));
   Begin(B, x, &p);
+  const PetscBool level = Level(B, p.z);
   for (PetscInt t = 0; t < PADDED_BLOCK; t++) p.re[t] = 1.0, p.im[t] = 0.0;
   for (PetscInt m = 0; m <= harmonics->degree; m += 2) {
     const PetscInt length = harmonics->degree - m + 1, even = n * Parts(m);
@@ -220,7 +228,8 @@ PetscErrorCode HarmonicsSphereSynthesize(Harmonics harmonics, PetscInt B, const 
     for (PetscInt t = 0; t < B; t += STRIP) {
       const PetscInt count = PetscMin(STRIP, B - t);
       if (m) TurnStrip(t, &p);
-      Sum(sphere, odd ? even + 2 * n : even, length, sphere->lower + HarmonicsPair(harmonics->degree, m), p.z + t);
+      if (!t || !level) /* on one level the sums are the same at all strips */
+        Sum(sphere, odd ? even + 2 * n : even, length, sphere->lower + HarmonicsPair(harmonics->degree, m), p.z + t);
       Combine(m, n, count, sphere->F, p.re + t, p.im + t, B, out + t);
       if (!odd) continue;
       TurnStrip(t, &p);
@@ -238,11 +247,16 @@ INLINE void Raise(PetscInt m, PetscInt n, PetscInt count, const Points *p, const
   }
 }
 
-/* G[row][0..columns-1] += products of few rows with the next columns; next and last go on to those after them. */
+/* G[row][0..columns-1] <- products of few rows with the next columns; next and last go on to those after them. */
 INLINE void Few(PetscInt rows, PetscInt columns, PetscInt count, const double *lower, const double *z, double *next,
                 double *last, ConstRows F, Rows G) {
-  Lanes sum[FEW][AT_ONCE] = {{{0}}};
+  Lanes sum[FEW][AT_ONCE];
 
+#pragma GCC unroll 4
+  for (PetscInt r = 0; r < rows; r++) {
+#pragma GCC unroll 4
+    for (PetscInt c = 0; c < columns; c++) sum[r][c] = (Lanes){0};
+  }
   for (PetscInt t = 0; t < count; t += LANES) {
     const Lanes twice = Load(z + t);
     Lanes now = Load(next + t), before = Load(last + t);
@@ -257,8 +271,10 @@ INLINE void Few(PetscInt rows, PetscInt columns, PetscInt count, const double *l
     Store(next + t, now);
     Store(last + t, before);
   }
+#pragma GCC unroll 4
   for (PetscInt r = 0; r < rows; r++) {
-    for (PetscInt c = 0; c < columns; c++) G.data[r * G.stride + c] += LaneSum(sum[r][c]);
+#pragma GCC unroll 4
+    for (PetscInt c = 0; c < columns; c++) G.data[r * G.stride + c] = LaneSum(sum[r][c]);
   }
 }
 
@@ -276,6 +292,7 @@ static void ManyRows(PetscInt rows, PetscInt length, const double *lower, PetscI
                      double *next, double *last, const struct HarmonicsSphere *sphere) {
   double *P = sphere->P;
 
+  for (PetscInt i = 0; i < rows * sphere->width; i++) sphere->G[i] = 0;
   for (PetscInt k = 0; k < length; k += BATCH) {
     for (PetscInt t = 0; t < count; t += STRIP) {
       Lanes z[4], a[4], b[4];
@@ -296,7 +313,7 @@ static void ManyRows(PetscInt rows, PetscInt length, const double *lower, PetscI
   }
 }
 
-/* G += products of the rows s->F with all columns, over `count` tokens. */
+/* G <- products of the rows s->F with all columns, over `count` tokens. */
 static void Project(const struct HarmonicsSphere *sphere, PetscInt rows, PetscInt length, const double *lower,
                     PetscInt count, const double *z) {
   _Alignas(64) double next[PADDED_BLOCK], last[PADDED_BLOCK];
@@ -334,7 +351,6 @@ PetscErrorCode HarmonicsSphereAnalyze(Harmonics harmonics, PetscInt B, const dou
     const PetscBool odd = length > 1 ? PETSC_TRUE : PETSC_FALSE; /* order m + 1 exists */
     const PetscInt rows = odd ? even + 2 * n : even;
 
-    PetscCall(PetscArrayzero(sphere->G, (size_t)rows * (size_t)sphere->width));
     if (m) Raise(m, n, B, &p, sphere->F + n * Parts(m - 2) * COLUMN, sphere->F);
     if (odd) Raise(m + 1, n, B, &p, sphere->F, sphere->F + even * COLUMN);
     Project(sphere, rows, length, sphere->lower + HarmonicsPair(harmonics->degree, m), B, p.z);
