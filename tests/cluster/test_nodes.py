@@ -3,6 +3,7 @@ back into the queue, and goes on to the bits of a run that was never interrupted
 Slurm; skipped elsewhere."""
 
 import os
+import time
 
 import pytest
 from hosts import lacking_clock
@@ -68,8 +69,18 @@ def give_up(nodes):
         nodes.run("scontrol", "update", "NodeName=h2", f"State={state}", "Reason=lost")
 
 
+def wait_until_left(nodes):
+    """Until a job that goes back into the queue has left h1. Slurm starts it anew as soon as h2 is
+    given up, and h1 refuses a job with a credential of the second in which it ended there."""
+    wait_until(
+        lambda: nodes.run("sinfo", "-h", "-n", "h1", "-o", "%T").strip() == "idle", "h1 to be idle"
+    )
+    left = int(time.time())
+    wait_until(lambda: int(time.time()) > left, "the next second")
+
+
 def expect_complete(nodes, job, whole, restarts):
-    assert nodes.wait_for(job) == ["COMPLETED"], log()
+    assert nodes.wait_for(job) == ["COMPLETED"], f"{nodes.job(job)}\n{nodes.logs()}\n{log()}"
     assert int(nodes.job(job)["Restarts"]) == restarts, log()
     differing = same_bits(whole, datasets("run.h5"))
     assert not differing, f"{differing}\n{log()}"
@@ -110,6 +121,7 @@ def test_a_link_that_goes_down_in_a_job(nodes, hosts, whole):
     hosts.cut(hosts.all[1])
     release()
     wait_until(lambda: "ranks were lost" in log(), "the end of the run")
+    wait_until_left(nodes)
     give_up(nodes)
     expect_complete(nodes, job, whole, restarts=1)
     assert LOST in log() and "goes on from" in log(), log()
