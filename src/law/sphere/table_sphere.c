@@ -70,7 +70,7 @@ TableCost TableSphereCost(PetscInt degree, PetscInt n, PetscReal tol) {
   const PetscReal pairs = 0.5 * rings * (degree + 2.0), ring = (PetscReal)(Parts(degree) * PartPoints(degree));
   const PetscReal quarter = (PetscReal)Quarter(Around(window, degree));
   const PetscReal grid = rows * columns * (window->single ? 0.5 : 1) * Functions(n) +
-                         (orders + 1) * (quarter + n * rows) + 4.0 * TABLE_CHUNK;
+                         (orders + 1) * (quarter + n * rows) + 6.0 * TABLE_CHUNK;
   return (TableCost){.token = 2 * Functions(n) * width * (width + 2) + 4.0 * TABLE_HALF * window->terms + 80,
                      .set = 2 * n * rows * (orders * quarter + 2 * pairs),
                      .values = 2 * n * orders * (rows * (quarter + rings) + rings * ring),
