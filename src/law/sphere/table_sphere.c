@@ -55,8 +55,8 @@ static PetscInt Functions(PetscInt n) {
   return n <= 2 ? 2 : TABLE_FUNCTIONS;
 }
 
-/* With two more for stencils that begin before the cell; rows are whole cache lines, an odd number of them, since those
- * of a tile would else crowd in a few sets of the cache. */
+/* With two more for stencils that begin before the cell. Rows are whole cache lines (halves in single precision, whose
+ * stencils begin anywhere), an odd number of them: those of a tile would else crowd in a few sets of the cache. */
 static PetscInt Columns(const TableWindow *window, PetscInt degree, PetscInt n) {
   const PetscInt line = TABLE_LINE / Functions(n);
   return ((Around(window, degree) + window->width + 2 + line - 1) / line | 1) * line;

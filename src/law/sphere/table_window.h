@@ -23,9 +23,9 @@ PETSC_INTERN double TableWindowValue(const TableWindow *window, double y);
 PETSC_INTERN double TableWindowTransform(const TableWindow *window, PetscInt M, PetscInt k);
 
 /* A token at f in [0,1] of its cell has the numbers W(f + width/2 - 1 - j), j = 0 .. width - 1, as polynomials in
- * t = 2f - 1. W is of exponential type 2b/width in y, so that a Chebyshev interpolation at the nodes of `terms` is off
- * by 2 (b/width/2)^terms/terms!, a small part of the error of the window. The upper half of them is the lower one at
- * -t, so even and odd powers of TABLE_HALF polynomials serve both. */
+ * t = 2f - 1, by Chebyshev interpolation at `terms` nodes. Each is off by less than a hundredth of the window's error,
+ * or by rounding (test_synthesis.c). The upper half of them is the lower one at -t, so even and odd powers of
+ * TABLE_HALF polynomials serve both. */
 #define TABLE_TERMS 16 /* the most */
 #define TABLE_HALF  8  /* at least width/2: whole vectors */
 /* polynomials[terms][TABLE_HALF]: those of j = 0 .. TABLE_HALF - 1. */
