@@ -108,8 +108,9 @@ PetscErrorCode CheckpointKeepDone(Checkpoint checkpoint, PetscInt n, PetscReal a
  * checkpoints), else its state is in the registered objects and *step steps are done. Register everything before the
  * first call. Collective on the group. */
 PetscErrorCode CheckpointResume(Checkpoint checkpoint, PetscInt r, PetscInt *step);
-/* Realization r has done `step` steps. Writes a checkpoint if one is due; *stopped: leave the loops, the run is to
- * stop. Collective on the group; a checkpoint waits for the current step of all groups. */
+/* Realization r has done `step` steps; those of several cells may go on in turn, one of each. Writes a checkpoint if
+ * one is due; *stopped: leave the loops, the run is to stop. Collective on the group; a checkpoint waits for the
+ * current step of all groups. */
 PetscErrorCode CheckpointStep(Checkpoint checkpoint, PetscInt r, PetscInt step, PetscBool *stopped);
 /* This group has no work left: takes part in the checkpoints of the others until all are done (*stopped false) or the
  * run is to stop. Collective on the world. */

@@ -30,6 +30,10 @@ PetscErrorCode NoiseOptionsRead(NoiseOptions *options);
 /* Refuses (user input) a spectral noise of more than 20000 harmonics. Not collective. */
 PetscErrorCode NoiseCreate(PetscInt dim, const NoiseOptions *options, Noise *noise);
 PetscErrorCode NoiseDestroy(Noise *noise);
+/* From now on what one of two noises has drawn is there for the other, until something else is drawn, if that saves
+ * time and memory allows it (*shared): fields of two MLPs whose weights have one law and seed, whatever their
+ * activations. Values are the same either way. Not collective. */
+PetscErrorCode NoiseShare(Noise noise, Noise other, PetscBool *shared);
 /* Type, parameters and flops per token and step, on stdout of rank 0 of comm. Collective on comm. */
 PetscErrorCode NoiseView(Noise noise, MPI_Comm comm);
 /* The same in a phrase each, of at most `room` bytes: what it is, and how exact where that is in question. Pure. */

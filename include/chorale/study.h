@@ -48,6 +48,9 @@ struct _p_Study {
   PetscErrorCode (*view)(void *state);
   /* Work of a step beside that of other cells of a sweep, in any unit; NULL: the same in all. Pure. */
   PetscErrorCode (*cost)(void *state, PetscReal *work);
+  /* Does a step of this state and the same one of another cell's draw the same, so that one of them may do it for both
+   * when they go side by side? From then on it does. NULL: never. */
+  PetscErrorCode (*share)(void *state, void *other, PetscBool *shared);
   /* Where a step or a frame may take long: -dry_run believes it instead of timing them when that would take seconds. */
   PetscErrorCode (*guess)(void *state, StudyGuess *guess);
   /* Before the first realization: what takes time. Collective on all ranks; so are report and destroy. */

@@ -46,6 +46,8 @@ typedef struct {
   /* What a keyed draw must remember as long as some field holds it (terms.h); NULL when a key is all. */
   PetscErrorCode (*acquire)(Noise noise, PetscInt realization, PetscInt step, void **draw);
   PetscErrorCode (*release)(Noise noise, void *draw);
+  /* As NoiseShare, of two noises of this type with one seed and dimension; NULL where nothing is shared. */
+  PetscErrorCode (*share)(Noise noise, Noise other, PetscBool *shared);
   FieldType field;
 } NoiseType;
 

@@ -2,8 +2,8 @@
  *
  *     G(y) = m^{-1/2} W sigma(d^{-1/2} U y + b_U) + b_W,
  *
- * with weights drawn by key, a few chunks of hidden units at a time: draw them, then for every block of tokens and each
- * chunk H = sigma(d^{-1/2} X U^T + b_U) and G += m^{-1/2} H W^T. Neither m x N nor m x d numbers are ever held, and
+ * with weights drawn by key, a few chunks of hidden units at a time (mlp_layer.c): draw them, then for every block of
+ * tokens and each chunk H = sigma(d^{-1/2} X U^T + b_U) and G += m^{-1/2} H W^T. No m x N numbers are ever held, and
  * nothing is sent.
  *
  * Chunks and blocks depend on m, d and N alone, and a block sees the chunks one by one in their order however many are
@@ -15,42 +15,15 @@
 
 #include "base/log.h"
 #include "noise/impl.h"
-#include "noise/mlp_tile.h"
+#include "noise/mlp_layer.h"
 #include "noise/terms.h"
 
-/* Chunks of hidden units held together, so that the tokens pass through the caches once for all of them: at most so
- * many, and unless a single one takes more, no more than this many bytes, which the last-level cache should keep. */
-#define CHUNKS      8
-#define CHUNK_BYTES 2e6
-
 typedef struct {
-  PetscInt width;         /* m */
-  PetscInt chunks;        /* how many can be held */
-  MlpUnits units[CHUNKS]; /* the chunks at work; their arrays follow each other in those of the first */
+  PetscInt width; /* m */
+  MlpLayer layer;
 } Mlp;
 
-static PetscLogEvent draw_event, apply_event;
-
-/* Draws a chunk of units from unit `first` on, a multiple of MLP_CHUNK and so of RNG_GROUP. Chunks follow each other in
- * the index of a stream, each component by component with the units rounded up to a whole group of draws. */
-static void DrawUnits(Noise noise, PetscInt realization, PetscInt step, PetscInt first, MlpUnits *units) {
-  const Mlp *mlp = noise->data;
-  const RngStream U = NoiseStream(noise, realization, step, RNG_MLP_U);
-  const RngStream W = NoiseStream(noise, realization, step, RNG_MLP_W);
-  size_t n;
-
-  units->count = PetscMin(MLP_CHUNK, mlp->width - first);
-  n = (size_t)(units->count + RNG_GROUP - 1) / RNG_GROUP * RNG_GROUP;
-  for (PetscInt c = 0; c < noise->dim; c++) {
-    const uint64_t index = (uint64_t)first * (uint64_t)noise->dim + (uint64_t)c * n;
-    RngNormal(U, index, n, units->U + c * MLP_PITCH);
-    RngCentred(noise->weights, W, index, n, units->W + c * MLP_PITCH);
-  }
-  if (noise->bias_u > 0) { /* else they stay 0 */
-    RngNormal(NoiseStream(noise, realization, step, RNG_MLP_BIAS_U), (uint64_t)first, n, units->bias_u);
-    for (size_t u = 0; u < n; u++) units->bias_u[u] *= noise->bias_u;
-  }
-}
+static PetscLogEvent apply_event;
 
 /* b_W: bias_w[d], zeros without output bias. */
 static void DrawOutputBias(Noise noise, PetscInt realization, PetscInt step, double *bias_w) {
@@ -74,40 +47,37 @@ static PetscErrorCode AddOutputBias(Noise noise, const FieldTerm *term, const To
 }
 
 /* g += scale times the share of some drawn chunks, on all owned blocks. */
-static PetscErrorCode ApplyUnits(Noise noise, PetscReal scale, PetscInt chunks, const TokensLayout *layout,
-                                 const double *X, double *G) {
+static PetscErrorCode ApplyUnits(Noise noise, PetscReal scale, PetscInt chunks, const MlpUnits units[],
+                                 const TokensLayout *layout, const double *X, double *G) {
   const Mlp *mlp = noise->data;
   const PetscInt d = layout->dim, B = layout->block;
   const double in = 1 / sqrt((double)d), out = scale / sqrt((double)mlp->width);
 
   PetscFunctionBeginUser;
+  PetscCall(PetscLogEventBegin(apply_event, 0, 0, 0, 0));
   for (PetscInt b = 0; b < layout->owned; b++) {
     for (PetscInt i = 0; i < chunks; i++) {
-      MlpTile(&mlp->units[i], noise->activation, d, B, in, out, X + b * d * B, G + b * d * B);
-      PetscCall(PetscLogFlops(4.0 * d * mlp->units[i].count * B));
+      MlpTile(&units[i], noise->activation, d, B, in, out, X + b * d * B, G + b * d * B);
+      PetscCall(PetscLogFlops(4.0 * d * units[i].count * B));
     }
   }
+  PetscCall(PetscLogEventEnd(apply_event, 0, 0, 0, 0));
   PetscFunctionReturn(0);
 }
 
 /* g += scale times one draw on all owned blocks. A single block has no use for more than one chunk at a time. */
 static PetscErrorCode AddTerm(Noise noise, const FieldTerm *term, const TokensLayout *layout, const double *X,
                               double *G) {
-  Mlp *mlp = noise->data;
-  const PetscInt most = PetscMin(mlp->chunks, layout->owned);
+  const Mlp *mlp = noise->data;
+  const PetscInt most = PetscMin(MlpLayerAtOnce(mlp->layer), layout->owned), end = MlpLayerChunks(mlp->layer);
+  const MlpUnits *units;
 
   PetscFunctionBeginUser;
   PetscCall(AddOutputBias(noise, term, layout, G));
-  for (PetscInt first = 0; first < mlp->width;) {
-    PetscInt chunks = 0;
-
-    PetscCall(PetscLogEventBegin(draw_event, 0, 0, 0, 0));
-    for (; chunks < most && first < mlp->width; chunks++, first += MLP_CHUNK)
-      DrawUnits(noise, term->realization, term->step, first, &mlp->units[chunks]);
-    PetscCall(PetscLogEventEnd(draw_event, 0, 0, 0, 0));
-    PetscCall(PetscLogEventBegin(apply_event, 0, 0, 0, 0));
-    PetscCall(ApplyUnits(noise, term->scale, chunks, layout, X, G));
-    PetscCall(PetscLogEventEnd(apply_event, 0, 0, 0, 0));
+  for (PetscInt first = 0; first < end; first += most) {
+    const PetscInt chunks = PetscMin(most, end - first);
+    PetscCall(MlpLayerDraw(mlp->layer, noise, term->realization, term->step, first, chunks, &units));
+    PetscCall(ApplyUnits(noise, term->scale, chunks, units, layout, X, G));
   }
   PetscFunctionReturn(0);
 }
@@ -121,12 +91,13 @@ static PetscErrorCode Evaluate(Field field, Tokens tokens, Vec g) {
 
   PetscFunctionBeginUser;
   PetscCall(TokensGetLayout(tokens, &layout));
-  if (layout.owned == 0) PetscFunctionReturn(0);
   PetscCall(TokensGetVec(tokens, &x));
   PetscCall(VecGetArrayRead(x, &X));
   PetscCall(VecGetArrayWrite(g, &G));
   PetscCall(PetscArrayzero(G, layout.owned * layout.dim * layout.block));
-  for (PetscInt i = 0; i < terms->count; i++) PetscCall(AddTerm(field->noise, &terms->list[i], &layout, X, G));
+  /* a rank without blocks, too, has said to PETSc by now that g is another vector */
+  for (PetscInt i = 0; i < terms->count && layout.owned; i++)
+    PetscCall(AddTerm(field->noise, &terms->list[i], &layout, X, G));
   PetscCall(VecRestoreArrayWrite(g, &G));
   PetscCall(VecRestoreArrayRead(x, &X));
   PetscFunctionReturn(0);
@@ -141,11 +112,11 @@ PetscErrorCode NoiseMlpWeights(Noise noise, PetscInt realization, PetscInt step,
   PetscCheck(noise->type == &NoiseTypeMlp, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG, "noise of type %s has no weights",
              noise->type->name);
   DrawOutputBias(noise, realization, step, bias_w);
-  for (PetscInt first = 0; first < mlp->width; first += MLP_CHUNK) {
-    MlpUnits *units = &mlp->units[0];
-    DrawUnits(noise, realization, step, first, units);
+  for (PetscInt i = 0; i < MlpLayerChunks(mlp->layer); i++) {
+    const MlpUnits *units;
+    PetscCall(MlpLayerDraw(mlp->layer, noise, realization, step, i, 1, &units));
     for (size_t k = 0; k < (size_t)units->count; k++) {
-      const size_t u = (size_t)first + k;
+      const size_t u = (size_t)i * MLP_CHUNK + k;
       bias_u[u] = units->bias_u[k];
       for (size_t c = 0; c < d; c++) {
         U[u * d + c] = units->U[c * MLP_PITCH + k];
@@ -158,11 +129,9 @@ PetscErrorCode NoiseMlpWeights(Noise noise, PetscInt realization, PetscInt step,
 
 static PetscErrorCode Create(Noise noise, const NoiseOptions *options) {
   const PetscInt64 width = options->width;
-  PetscInt size;
   Mlp *mlp;
 
   PetscFunctionBeginUser;
-  PetscCall(LogEvent("MLPDraw", &draw_event));
   PetscCall(LogEvent("MLPApply", &apply_event));
   PetscCall(PetscNew(&mlp));
   noise->data = mlp;
@@ -170,16 +139,7 @@ static PetscErrorCode Create(Noise noise, const NoiseOptions *options) {
              "mlp_width = %" PetscInt64_FMT ": must be at least 1 and below 2^%d", width,
              (int)(8 * sizeof(PetscInt) - 1));
   mlp->width = (PetscInt)width;
-  size = MLP_PITCH * noise->dim;
-  mlp->chunks = PetscMax(1, PetscMin(CHUNKS, (PetscInt)(CHUNK_BYTES / (2.0 * sizeof(double) * (double)size))));
-  mlp->chunks = PetscMin(mlp->chunks, (mlp->width - 1) / MLP_CHUNK + 1); /* no more than there are */
-  PetscCall(PetscMalloc2(mlp->chunks * size, &mlp->units[0].U, mlp->chunks * size, &mlp->units[0].W));
-  PetscCall(PetscCalloc1(mlp->chunks * MLP_CHUNK, &mlp->units[0].bias_u));
-  for (PetscInt i = 1; i < mlp->chunks; i++) {
-    mlp->units[i].U = mlp->units[0].U + i * size;
-    mlp->units[i].W = mlp->units[0].W + i * size;
-    mlp->units[i].bias_u = mlp->units[0].bias_u + i * MLP_CHUNK;
-  }
+  PetscCall(MlpLayerCreate(noise->dim, mlp->width, &mlp->layer));
   PetscFunctionReturn(0);
 }
 
@@ -187,9 +147,21 @@ static PetscErrorCode Destroy(Noise noise) {
   Mlp *mlp = noise->data;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscFree2(mlp->units[0].U, mlp->units[0].W));
-  PetscCall(PetscFree(mlp->units[0].bias_u));
+  PetscCall(MlpLayerDestroy(&mlp->layer));
   PetscCall(PetscFree(noise->data));
+  PetscFunctionReturn(0);
+}
+
+/* The activation and b_W are no part of what is drawn chunk by chunk. */
+static PetscErrorCode Share(Noise noise, Noise other, PetscBool *shared) {
+  Mlp *mlp = noise->data;
+  const Mlp *theirs = other->data;
+
+  PetscFunctionBeginUser;
+  *shared = PETSC_FALSE;
+  if (mlp->width != theirs->width || noise->weights != other->weights || noise->bias_u != other->bias_u)
+    PetscFunctionReturn(0);
+  PetscCall(MlpLayerShare(&mlp->layer, theirs->layer, shared));
   PetscFunctionReturn(0);
 }
 
@@ -221,7 +193,7 @@ static PetscErrorCode Cost(Noise noise, PetscReal count, PetscReal mine, PetscRe
   PetscFunctionBeginUser;
   (void)count;
   *flops = 4 * (PetscReal)mlp->width * noise->dim * mine;
-  *bytes = sizeof(double) * (PetscReal)mlp->chunks * (2 * MLP_PITCH * (PetscReal)noise->dim + MLP_CHUNK);
+  *bytes = MlpLayerBytes(mlp->layer);
   PetscFunctionReturn(0);
 }
 
@@ -233,4 +205,5 @@ const NoiseType NoiseTypeMlp = {.name = "mlp",
                                 .brief = Brief,
                                 .cost = Cost,
                                 .draw = FieldTermsDraw,
+                                .share = Share,
                                 .field = {FIELD_TERMS, .evaluate = Evaluate}};

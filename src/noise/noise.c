@@ -47,6 +47,14 @@ PetscErrorCode NoiseDestroy(Noise *noise) {
   PetscFunctionReturn(0);
 }
 
+PetscErrorCode NoiseShare(Noise noise, Noise other, PetscBool *shared) {
+  PetscFunctionBeginUser;
+  *shared = PETSC_FALSE;
+  if (noise->type == other->type && noise->type->share && noise->dim == other->dim && noise->seed == other->seed)
+    PetscCall(noise->type->share(noise, other, shared));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode NoiseBrief(Noise noise, size_t room, char model[], char accuracy[]) {
   PetscFunctionBeginUser;
   PetscCall(PetscStrncpy(accuracy, "", room));

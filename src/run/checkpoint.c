@@ -138,6 +138,7 @@ static PetscErrorCode MakeCells(Checkpoint checkpoint, PetscInt n, const Ensembl
     PetscCall(EnsembleGetLayout(cells[c], &cell->layout));
     cell->steps = steps[c];
     cell->first = c * cell->layout.realizations;
+    cell->held = -1;
   }
   checkpoint->layout.realizations = n * checkpoint->cells[0].layout.realizations;
   PetscFunctionReturn(0);
@@ -377,12 +378,13 @@ static PetscErrorCode Agree(Checkpoint checkpoint, PetscBool due, PetscBool over
 }
 
 PetscErrorCode CheckpointStep(Checkpoint checkpoint, PetscInt r, PetscInt step, PetscBool *stopped) {
-  const PetscBool over = step == CheckpointCellOf(checkpoint, r)->steps ? PETSC_TRUE : PETSC_FALSE;
+  CheckpointCell *const cell = CheckpointCellOf(checkpoint, r);
+  const PetscBool over = step == cell->steps ? PETSC_TRUE : PETSC_FALSE;
   const PetscInt64 before = checkpoint->since, every = checkpoint->options.every;
   const double now = MPI_Wtime();
 
   PetscFunctionBeginUser;
-  checkpoint->current = r;
+  checkpoint->current = cell->held = r;
   checkpoint->since += PetscMax(1, step - checkpoint->step[r]); /* less where lost trajectories made it begin again */
   checkpoint->step[r] = step;
   const PetscBool due = before < every && checkpoint->since >= every ? PETSC_TRUE : PETSC_FALSE;
@@ -394,7 +396,7 @@ PetscErrorCode CheckpointStep(Checkpoint checkpoint, PetscInt r, PetscInt step, 
   if (!checkpoint->rank) CheckpointTellGrace(checkpoint, now);
   PetscCall(Agree(checkpoint, due, over));
   if (over && checkpoint->options.keep && checkpoint->options.grows) PetscCall(CheckpointEndWrite(checkpoint, r));
-  if (over) checkpoint->current = -1;
+  if (over) checkpoint->current = cell->held = -1;
   PetscCall(Act(checkpoint, stopped));
   if (checkpoint->shards > 1 && !over && !*stopped) PetscCall(RideBook(checkpoint->layout.shards, Ask, checkpoint));
   PetscFunctionReturn(0);

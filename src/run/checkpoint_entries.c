@@ -7,7 +7,7 @@ PetscErrorCode CheckpointSetCell(Checkpoint checkpoint, PetscInt cell) {
   PetscFunctionReturn(0);
 }
 
-const CheckpointCell *CheckpointCellOf(Checkpoint checkpoint, PetscInt r) {
+CheckpointCell *CheckpointCellOf(Checkpoint checkpoint, PetscInt r) {
   return &checkpoint->cells[r / checkpoint->cells[0].layout.realizations];
 }
 

@@ -133,7 +133,7 @@ static PetscErrorCode WriteState(Checkpoint checkpoint, Hdf hdf, const Checkpoin
   Part part, waiting;
 
   PetscFunctionBeginUser;
-  if (r >= 0 && r != checkpoint->current) {
+  if (r >= 0 && r != cell->held) {
     PetscCall(SourceOf(checkpoint, r, path, &old));
     PetscCall(HdfOpen(checkpoint->layout.shards, path, "r", NULL, &source));
   }
@@ -437,7 +437,7 @@ PetscErrorCode CheckpointFileReadState(Checkpoint checkpoint, PetscInt r) {
   Place place;
 
   PetscFunctionBeginUser;
-  checkpoint->current = r;
+  checkpoint->current = CheckpointCellOf(checkpoint, r)->held = r;
   PetscCall(SourceOf(checkpoint, r, path, &place));
   PetscCall(WithSource(checkpoint, path, checkpoint->layout.shards, ReadState));
   PetscFunctionReturn(0);

@@ -26,6 +26,7 @@ typedef struct {
 typedef struct {
   EnsembleLayout layout;
   PetscInt steps, first; /* of a realization; the number of its realization 0 */
+  PetscInt held;         /* the group's realization whose state its objects have, -1 for none in progress */
 } CheckpointCell;
 
 /* What rank 0 tells all ranks. */
@@ -71,7 +72,7 @@ struct _p_Checkpoint {
   char continued[512];            /* which these were, for /provenance */
   PetscBool loaded;               /* rows are read, or there are none to be read */
   PetscBool trusted;              /* file is whole: it may take the place of previous */
-  PetscInt current;               /* the group's realization in progress, -1 for none */
+  PetscInt current;               /* the group's realization that was advanced last, -1 when it is at its end */
   PetscErrorCode (*before)(void *context), (*after)(void *context); /* a write */
   void *context;
 
@@ -95,7 +96,7 @@ struct _p_Checkpoint {
 };
 
 /* The cell of a realization, and whether this group has it to do. Pure. */
-PETSC_INTERN const CheckpointCell *CheckpointCellOf(Checkpoint checkpoint, PetscInt r);
+PETSC_INTERN CheckpointCell *CheckpointCellOf(Checkpoint checkpoint, PetscInt r);
 PETSC_INTERN PetscBool CheckpointIsMine(Checkpoint checkpoint, PetscInt r);
 /* /GROUP/NAME of an entry, in a sweep /GROUP/cell_00000/NAME. */
 PETSC_INTERN PetscErrorCode CheckpointPath(Checkpoint checkpoint, const CheckpointEntry *entry, const char *group,

@@ -29,7 +29,7 @@ typedef struct {
 } Event;
 /* Events of PETSc's log by kind of work; one that contains others is not among them. */
 static const Event events[] = {{"AttentionEval", ATTENTION}, {"SpectralDraw", NOISE}, {"SpectralApply", NOISE},
-                               {"GramApply", NOISE},         {"MLPDraw", NOISE},      {"MLPApply", NOISE},
+                               {"GramApply", NOISE},         {"MLPDraw", DRAW},       {"MLPApply", NOISE},
                                {"DistCircle", W2},           {"DistSliced", W2},      {"DistAuction", W2}};
 
 static PetscLogEvent ids[PETSC_STATIC_ARRAY_LENGTH(events)]; /* -1: nothing of that kind was made so far */
@@ -309,8 +309,8 @@ static PetscErrorCode EvaluateTraffic(Run run, const Sample *sample, Times *time
   PetscFunctionReturn(0);
 }
 
-/* Of one realization, all its steps and frames. */
-static void Evaluate(Run run, const Sample *sample, Times *times) {
+/* Of one realization, all its steps and frames; what it draws is drawn once for so many cells. */
+static void Evaluate(Run run, const Sample *sample, PetscInt mates, Times *times) {
   PetscReal *kind = times->kind;
   Clock frames = {0}, steps = sample->start;
 
@@ -318,14 +318,18 @@ static void Evaluate(Run run, const Sample *sample, Times *times) {
   if (sample->frames) Accumulate(&frames, (double)run->frames.count / sample->frames, &sample->frame);
   Bound(&steps);
   Bound(&frames);
+  const PetscReal saved = steps.kind[DRAW] * (1 - 1.0 / mates);
+  steps.kind[DRAW] -= saved;
+  steps.all -= saved;
   frames.all += (sample->growth - 1) * frames.kind[W2];
   frames.kind[W2] *= sample->growth;
   times->guessed = sample->step_guessed || sample->frame_guessed ? 1 : 0;
   times->start = sample->start.all;
-  times->step = sample->step.all + times->network;
+  times->step = sample->step.all - saved / run->steps + times->network;
   times->frame = frames.all / PetscMax(1, run->frames.count);
   kind[ATTENTION] = steps.kind[ATTENTION];
   kind[NOISE] = steps.kind[NOISE];
+  kind[DRAW] = steps.kind[DRAW];
   kind[W2] = steps.kind[W2] + frames.kind[W2];
   kind[STEPS] = steps.all;
   for (int k = 0; k < KINDS; k++)
@@ -357,6 +361,17 @@ static void Scale(PetscReal ratio, PetscInt steps, const Times *timed, PetscInt 
   for (int k = 0; k < KINDS; k++) times->kind[k] *= ratio;
 }
 
+/* Cells of its team that have the same realizations to do on this group. */
+static PetscInt CountMates(const Cells *cells, const PetscReal left[], Run run) {
+  PetscInt mates = 0;
+
+  for (PetscInt c = 0; c < cells->count; c++) {
+    Run other = cells->run[c];
+    mates += left[c] > 0 && other->team == run->team && other->layout.group == run->layout.group;
+  }
+  return mates;
+}
+
 /* This group's sum: a few of its cells are timed, those in between are like the one before them. */
 static PetscErrorCode AddCells(const Cells *cells, const PetscReal left[], EstimateSum *sum) {
   PetscInt mine = 0, seen = 0;
@@ -380,7 +395,7 @@ static PetscErrorCode AddCells(const Cells *cells, const PetscReal left[], Estim
     else {
       PetscCall(TakeSample(run, &sample));
       PetscCall(EvaluateTraffic(run, &sample, &timed));
-      Evaluate(run, &sample, &timed);
+      Evaluate(run, &sample, CountMates(cells, left, run), &timed);
       times = timed;
       timed_work = work;
       before = run;

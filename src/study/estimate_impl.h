@@ -9,6 +9,7 @@
 typedef enum {
   ATTENTION,
   NOISE,
+  DRAW,  /* of noise, as far as cells of a team do it once for all */
   STEPS, /* what else a step does */
   W2,
   FRAMES,  /* what else a frame measures */

@@ -40,8 +40,9 @@ static void Size(PetscReal bytes, char *text, size_t room) {
 
 /* What takes at least a twentieth of the time, the most first. */
 static PetscErrorCode Shares(const PetscReal kind[KINDS], PetscReal all, char text[TEXT]) {
-  static const char *const names[KINDS] = {"attention", "noise",   "other work of steps", "W2",
-                                           "frames",    "network", "writing files"};
+  static const char *const names[KINDS] = {
+      [ATTENTION] = "attention", [NOISE] = "noise",     [STEPS] = "other work of steps", [W2] = "W2",
+      [FRAMES] = "frames",       [NETWORK] = "network", [FILES] = "writing files"};
   PetscBool said[KINDS] = {PETSC_FALSE};
   char part[64];
 
@@ -122,6 +123,8 @@ PetscErrorCode EstimateSay(const Cells *cells, const EstimateFiles *files, const
   PetscCall(PlanRanks(&ranks));
   PetscCall(PetscArraycpy(kind, sum->kind, KINDS));
   kind[FILES] = writing;
+  kind[NOISE] += kind[DRAW]; /* one thing to a user */
+  kind[DRAW] = 0;
   Duration(seconds, duration, sizeof(duration));
   Size(bytes, size, sizeof(size));
   PetscCall(Shares(kind, seconds, shares));

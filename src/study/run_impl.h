@@ -14,15 +14,16 @@
 typedef struct {
   PetscInt count;
   Run *run;          /* of each cell */
-  PetscInt *order;   /* in which they are run: most work first */
+  PetscInt *order;   /* in which they are run: team by team, most work first */
   Ensemble ensemble; /* of all realizations of all cells */
   PetscInt blocks;   /* of tokens, of the cell with most */
-  PetscInt64 done;   /* steps of this group before the realization in progress */
+  PetscInt64 done;   /* steps of this group */
 } Cells;
 
 struct _p_Run {
   Cells *cells;
   PetscInt cell; /* its number */
+  PetscInt team; /* cells of one team share what a layer draws, and go through layers together */
   const Study *study;
   RunOptions options;
   OutputOptions output_options;
@@ -40,6 +41,8 @@ struct _p_Run {
   Progress progress;
   Target target;    /* NULL: all realizations that are asked for */
   PetscInt current; /* realization in progress, among those of the group */
+  PetscInt done;    /* its steps so far */
+  PetscInt next;    /* realization of this group to be begun, PETSC_MAX_INT for none */
   RunReader reader;
   void *context;
 };

@@ -8,6 +8,7 @@
 #include "run/results_read.h"
 #include "study/brief.h"
 #include "study/estimate.h"
+#include "study/loop.h"
 #include "study/run_impl.h"
 #include "study/sweep.h"
 
@@ -99,6 +100,32 @@ static PetscErrorCode ShareOut(Cells *cells) {
   PetscFunctionReturn(0);
 }
 
+/* Cells that share what a layer draws become one team, and stand side by side in the order of the first of each. */
+static PetscErrorCode FormTeams(Cells *cells) {
+  PetscInt *order, *leader, n = 0;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc2(cells->count, &order, cells->count, &leader));
+  for (PetscInt i = 0; i < cells->count; i++) {
+    Run run = cells->run[cells->order[i]];
+    PetscBool shared = PETSC_FALSE;
+    for (run->team = 0; run->team < n && !shared; run->team++) {
+      if (!run->study->share || run->reader) continue;
+      PetscCall(run->study->share(run->state, cells->run[leader[run->team]]->state, &shared));
+    }
+    if (shared)
+      run->team--;
+    else
+      leader[n++] = run->cell;
+  }
+  PetscCall(PetscArraycpy(order, cells->order, cells->count));
+  for (PetscInt team = 0, to = 0; team < n; team++)
+    for (PetscInt i = 0; i < cells->count; i++)
+      if (cells->run[order[i]]->team == team) cells->order[to++] = order[i];
+  PetscCall(PetscFree2(order, leader));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode CreateCheckpoint(Cells *cells) {
   const Run first = cells->run[0];
   Ensemble *ensembles;
@@ -147,6 +174,7 @@ static PetscErrorCode Create(Cells *cells) {
   for (PetscInt c = 1; c < cells->count; c++) cells->run[c]->output = first->output;
   PetscCall(CreateCells(cells));
   PetscCall(ShareOut(cells));
+  PetscCall(FormTeams(cells));
   for (PetscInt c = 0; c < cells->count; c++) {
     Run run = cells->run[c];
     PetscCall(DeckSelect(c));
@@ -177,13 +205,24 @@ static PetscErrorCode Destroy(Cells *cells) {
   PetscFunctionReturn(0);
 }
 
+/* Cells of the largest team. */
+static PetscInt LargestTeam(const Cells *cells) {
+  PetscInt most = 0, size = 0;
+
+  for (PetscInt i = 0; i < cells->count; i++) {
+    size = i && cells->run[cells->order[i]]->team == cells->run[cells->order[i - 1]]->team ? size + 1 : 1;
+    most = PetscMax(most, size);
+  }
+  return most;
+}
+
 /* Of a sweep, the cell with the most work. */
 static PetscErrorCode View(Cells *cells) {
   const Run run = cells->run[cells->order[0]];
 
   PetscFunctionBeginUser;
   if (!run->study->quiet) PetscCall(EnsembleView(cells->ensemble));
-  if (cells->count > 1) PetscCall(SweepView(run->cell));
+  if (cells->count > 1) PetscCall(SweepView(LargestTeam(cells), run->cell));
   PetscCall(DeckSelect(run->cell));
   if (run->study->view) PetscCall(run->study->view(run->state));
   PetscCall(ResultsView(run->results));
@@ -276,139 +315,6 @@ static PetscErrorCode KeepNumbers(Run run) {
   PetscFunctionReturn(0);
 }
 
-/* The frame that is due after l steps of realization r, if one is. */
-static PetscErrorCode Frame(Run run, PetscInt r, PetscInt l) {
-  const PetscInt f = FramesAt(&run->frames, l);
-
-  PetscFunctionBeginUser;
-  if (f < 0) PetscFunctionReturn(0);
-  PetscCall(run->study->frame(run->state, r, f, ResultsFrame(run->results, run->current, f)));
-  if (run->trajectories) PetscCall(TrajectoriesWrite(run->trajectories, r, f));
-  PetscFunctionReturn(0);
-}
-
-/* Frames up to step l, which is that of a frame or not. */
-static PetscInt FramesSoFar(const Frames *frames, PetscInt l) {
-  PetscInt count = 0;
-
-  while (count < frames->count && frames->step[count] <= l) count++;
-  return count;
-}
-
-/* The number of realization r among those of all cells, which a checkpoint knows it by. */
-static PetscInt Number(Run run, PetscInt r) {
-  return run->cell * run->layout.realizations + r;
-}
-
-/* Realization r at its start, or where a checkpoint left it: *l steps are done. */
-static PetscErrorCode Begin(Run run, PetscInt r, PetscInt *l) {
-  const Study *study = run->study;
-  PetscBool lost = PETSC_FALSE;
-
-  PetscFunctionBeginUser;
-  *l = 0;
-  if (study->start) PetscCall(study->start(run->state, r));
-  if (run->checkpoint) PetscCall(CheckpointResume(run->checkpoint, Number(run, r), l));
-  if (*l == run->steps) PetscFunctionReturn(0);
-  if (*l && run->trajectories)
-    PetscCall(TrajectoriesResume(run->trajectories, r, FramesSoFar(&run->frames, *l), &lost));
-  if (lost) {
-    *l = 0;
-    PetscCall(study->start(run->state, r));
-  }
-  if (!*l) {
-    RunClearTail(run);
-    PetscCall(Frame(run, r, 0));
-  } else if (study->resume)
-    PetscCall(study->resume(run->state, r, *l));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode Realize(Run run, PetscInt r, PetscBool *stopped) {
-  const PetscInt64 before = run->cells->done;
-  PetscBool ended = PETSC_FALSE;
-  PetscInt l;
-
-  PetscFunctionBeginUser;
-  PetscCall(Begin(run, r, &l));
-  while (l < run->steps && !*stopped) {
-    if (run->study->step) PetscCall(run->study->step(run->state, r, l, &ended));
-    l = ended ? run->steps : l + 1;
-    if (!ended) PetscCall(Frame(run, r, l));
-    if (run->progress) PetscCall(ProgressUpdate(run->progress, before + l));
-    if (run->study->checkpoints && l % run->stride == 0)
-      PetscCall(CheckpointStep(run->checkpoint, Number(run, r), l, stopped));
-  }
-  PetscFunctionReturn(0);
-}
-
-/* The groups of a study without checkpoints come together. */
-static PetscErrorCode Meet(Run run) {
-  PetscFunctionBeginUser;
-  (void)PatienceAcross(1);
-  if (run->layout.groups > 1) PetscCallMPI(MPI_Barrier(run->layout.world));
-  (void)PatienceAcross(0);
-  PetscFunctionReturn(0);
-}
-
-/* All realizations of this group that are asked for by now. */
-static PetscErrorCode Batch(Cells *cells, PetscBool *stopped) {
-  const Run first = cells->run[0];
-  PetscInt r;
-
-  PetscFunctionBeginUser;
-  for (PetscInt i = 0; i < cells->count; i++) {
-    Run run = cells->run[cells->order[i]];
-    while (!*stopped && EnsembleNext(run->ensemble, &r)) {
-      run->current = r / run->layout.groups;
-      PetscCall(Realize(run, r, stopped));
-      cells->done += run->steps;
-    }
-  }
-  PetscCall(first->checkpoint ? CheckpointFinish(first->checkpoint, stopped) : Meet(first));
-  PetscFunctionReturn(0);
-}
-
-/* Batch after batch until the target is met or nothing is left. */
-static PetscErrorCode Approach(Cells *cells, PetscBool *stopped) {
-  const Run run = cells->run[0];
-  EnsembleLayout layout;
-  PetscBool more = PETSC_TRUE;
-  char note[64];
-
-  PetscFunctionBeginUser;
-  PetscCall(TargetBegin(run->target));
-  while (more && !*stopped) {
-    PetscCall(EnsembleGetLayout(run->ensemble, &layout));
-    PetscCall(PetscSNPrintf(note, sizeof(note), "%" PetscInt_FMT "/%" PetscInt_FMT, layout.realizations,
-                            run->layout.realizations));
-    if (run->progress) PetscCall(ProgressSetStage(run->progress, (PetscInt64)layout.owned * run->steps, note));
-    PetscCall(Batch(cells, stopped));
-    if (!*stopped) PetscCall(TargetNext(run->target, &more));
-    if (!*stopped && more && run->checkpoint) PetscCall(CheckpointGoOn(run->checkpoint));
-  }
-  if (!*stopped && run->checkpoint) PetscCall(CheckpointCheckCount(run->checkpoint, layout.realizations));
-  PetscFunctionReturn(0);
-}
-
-static PetscErrorCode Loop(Cells *cells, PetscBool *stopped) {
-  const Run first = cells->run[0];
-  PetscInt64 steps = 0;
-  Progress progress = NULL;
-
-  PetscFunctionBeginUser;
-  for (PetscInt c = 0; c < cells->count; c++) steps += (PetscInt64)cells->run[c]->layout.owned * cells->run[c]->steps;
-  if (!first->study->quiet)
-    PetscCall(ProgressCreate(first->layout.world, &first->progress_options, first->study->name, steps, &progress));
-  for (PetscInt c = 0; c < cells->count; c++) cells->run[c]->progress = progress;
-  if (first->target)
-    PetscCall(Approach(cells, stopped));
-  else
-    PetscCall(Batch(cells, stopped));
-  PetscCall(ProgressDestroy(&progress));
-  PetscFunctionReturn(0);
-}
-
 static PetscErrorCode Go(Cells *cells, PetscBool *stopped) {
   const Run first = cells->run[0];
 
@@ -426,7 +332,7 @@ static PetscErrorCode Go(Cells *cells, PetscBool *stopped) {
   if (first->reader)
     PetscCall(first->reader(first->context, first->results, first->checkpoint, &first->layout));
   else
-    PetscCall(Loop(cells, stopped));
+    PetscCall(LoopRun(cells, stopped));
   if (!*stopped) PetscCall(Publish(cells, PETSC_TRUE));
   PetscFunctionReturn(0);
 }

@@ -48,7 +48,7 @@ static const char *Short(const char *value, PetscBool numeric, size_t room, char
   return text;
 }
 
-PetscErrorCode SweepView(PetscInt cell) {
+PetscErrorCode SweepView(PetscInt together, PetscInt cell) {
   const char *const *values, *key;
   char first[32], last[32];
   PetscInt n;
@@ -61,6 +61,11 @@ PetscErrorCode SweepView(PetscInt cell) {
     PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s\n           %s, %" PetscInt_FMT " values from %s to %s", i ? ";" : "",
                           key, n, Short(values[0], numeric, sizeof(first), first),
                           Short(values[n - 1], numeric, sizeof(last), last)));
+  if (together > 1)
+    PetscCall(PetscPrintf(PETSC_COMM_WORLD,
+                          "\n           a layer is drawn once for up to %" PetscInt_FMT
+                          " cells, which go through the layers together;",
+                          together));
   PetscCall(PetscPrintf(PETSC_COMM_WORLD, "\n           what follows is of a cell with the most work:"));
   for (PetscInt i = 0; (key = DeckAxis(i, &n, &values, &numeric)); i++)
     PetscCall(PetscPrintf(PETSC_COMM_WORLD, "%s %s %s", i ? "," : "", key,

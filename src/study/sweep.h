@@ -8,7 +8,7 @@
  * the group of its realization 0, whose next ones go to the next groups. The same on all ranks. */
 PetscErrorCode SweepShare(PetscInt n, const PetscReal work[], PetscInt realizations, PetscInt groups, PetscInt order[],
                           PetscInt first[]);
-/* The axes, and the cell that is told of, on stdout of rank 0. */
-PetscErrorCode SweepView(PetscInt cell);
+/* The axes, how many cells share what a layer draws (1: none), and the cell that is told of, on stdout of rank 0. */
+PetscErrorCode SweepView(PetscInt together, PetscInt cell);
 
 #endif

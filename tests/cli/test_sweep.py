@@ -179,6 +179,21 @@ def test_a_finished_cell_is_not_computed_again(small, folder):
     assert not same_bits(datasets(small[0] / "sweep.h5"), datasets("sweep.h5"))
 
 
+@pytest.mark.parametrize("bias, team", [("0", 6), ("0,1", 3)])
+def test_cells_that_draw_the_same_go_side_by_side(folder, bias, team):
+    """When one has done its fourth step, all others of its team have done three."""
+    keys = dict(SMALL["simulate"], **RUN, mlp_bias_u=bias, mlp_activation="relu,tanh,sigmoid")
+    if team == 6:
+        keys.update(attention_beta="1,2")
+    keys.update(ensemble_realizations=1, checkpoint_every=1)
+    told = chorale(["simulate", "-dry_run"] + options(**keys), cwd=folder).stdout
+    assert f"a layer is drawn once for up to {team} cells" in told
+    chorale(["simulate"] + options(**keys), cwd=folder, check=False, hook="-1 4 0 kill")
+    with h5py.File("sweep/checkpoint.h5", "r") as file:
+        steps = file["status/step"][()].tolist()
+    assert sorted(steps) == [0] * (6 - team) + [3] * team
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("study", ["sync", "limits", "chaos", "spde"])
 def test_cells_of_other_studies(folder, study):

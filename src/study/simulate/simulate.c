@@ -95,6 +95,14 @@ static PetscErrorCode Cost(void *state, PetscReal *work) {
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode Share(void *state, void *other, PetscBool *shared) {
+  const Simulation *simulation = state, *before = other;
+
+  PetscFunctionBeginUser;
+  PetscCall(NoiseShare(simulation->noise, before->noise, shared));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode Brief(void *state, StudyBrief *brief) {
   const Simulation *simulation = state;
 
@@ -198,6 +206,7 @@ const Study StudySimulate = {
     .brief = Brief,
     .view = View,
     .cost = Cost,
+    .share = Share,
     .guess = Guess,
     .start = Begin,
     .step = Step,
