@@ -40,6 +40,7 @@ const OptionKey CheckpointKeys[] = {
 
 #define PATIENCE   2    /* seconds that a signal waits for a run to begin */
 #define LOOK       0.5  /* seconds between looks at the stop file */
+#define ASK        1e-4 /* seconds between looks for what ranks tell each other */
 #define IDLE_SLEEP 1000 /* microseconds between looks of a group without work */
 /* The longest step and write so far, times this, must fit before the wall-time limit. So that there is a write to go
  * by, a run with a limit writes its first checkpoint after its first step. */
@@ -312,12 +313,18 @@ static PetscErrorCode Look(Checkpoint checkpoint) {
   PetscFunctionReturn(0);
 }
 
-/* On a group's first rank: what is to be done after this step. */
+/* On a group's first rank: what is to be done after this step. Steps may be so short that it would take a good part of
+ * them to look for messages after each. */
 static PetscErrorCode Ask(void *context, PetscInt64 *word) {
   Checkpoint checkpoint = context;
+  const double now = MPI_Wtime();
 
   PetscFunctionBeginUser;
-  PetscCall(checkpoint->rank ? Look(checkpoint) : Decide(checkpoint, PETSC_FALSE));
+  checkpoint->event = CHECKPOINT_GO;
+  if (caught || checkpoint->due || now - checkpoint->asked > ASK) {
+    checkpoint->asked = now;
+    PetscCall(checkpoint->rank ? Look(checkpoint) : Decide(checkpoint, PETSC_FALSE));
+  }
   *word = checkpoint->event;
   PetscFunctionReturn(0);
 }

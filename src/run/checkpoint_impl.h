@@ -76,10 +76,11 @@ struct _p_Checkpoint {
   PetscErrorCode (*before)(void *context), (*after)(void *context); /* a write */
   void *context;
 
-  PetscInt64 since;                    /* steps of this group since the last checkpoint */
-  int writes;                          /* checkpoints so far */
-  PetscBool due;                       /* on rank 0: a group has done enough steps */
-  double start, written, looked, last; /* times: of the run, last checkpoint, last look at the stop file, last step */
+  PetscInt64 since;                           /* steps of this group since the last checkpoint */
+  int writes;                                 /* checkpoints so far */
+  PetscBool due;                              /* on rank 0: a group has done enough steps */
+  double start, written, looked, asked, last; /* times: of the run, last checkpoint, last look at the stop file, last
+                                                 look for messages, last step */
   double longest, cost; /* seconds of the longest step (of this group, since the last write) and of the longest write */
 
   MPI_Comm events; /* a copy of the world for what follows */
