@@ -73,21 +73,21 @@ def run_seconds(ranks: int, env: Env, *words: object) -> tuple[float, float]:
         return time.monotonic() - start, spent
 
 
-def more_seconds(ranks: int, realizations: int, env: Env, *words: object) -> tuple[float, float]:
-    """What twice so many realizations take, as the difference of two runs: starting and ending do
-    not count."""
-    few, many = (
-        run_seconds(ranks, env, *words, "-ensemble_realizations", count)
-        for count in (realizations, 3 * realizations)
+def more_seconds(ranks: int, few: int, many: int, env: Env, *words: object) -> tuple[float, float]:
+    """What many realizations take beyond a few, as the difference of two runs: starting and ending
+    do not count."""
+    less, more = (
+        run_seconds(ranks, env, *words, "-ensemble_realizations", count) for count in (few, many)
     )
-    return many[0] - few[0], many[1] - few[1]
+    return more[0] - less[0], more[1] - less[1]
 
 
-def group_scaling(study: str, realizations: int, env: Env, repeat: int = 3) -> float:
-    """Two groups of one rank against one group."""
+def group_scaling(study: str, few: int, many: int, env: Env, repeat: int = 9) -> float:
+    """Two groups of one rank against one group: the median of neighbours in time, since a shared
+    machine is not as fast in one minute as in the next."""
     words = [TOP / "build/chorale", study, TOP / f"input/{study}.yaml"]
     ratios = []
     for _ in range(repeat):
-        one, two = (more_seconds(ranks, realizations, env, *words)[0] for ranks in (1, 2))
+        one, two = (more_seconds(ranks, few, many, env, *words)[0] for ranks in (1, 2))
         ratios.append(one / two)
     return statistics.median(ratios)
