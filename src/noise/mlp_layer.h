@@ -10,8 +10,8 @@ typedef struct _p_MlpLayer *MlpLayer;
 /* Of so many hidden units, with room for the chunks that are drawn at a time. Not collective, as all that follow. */
 PetscErrorCode MlpLayerCreate(PetscInt dim, PetscInt width, MlpLayer *layer);
 PetscErrorCode MlpLayerDestroy(MlpLayer *layer);
-/* Makes *layer another name of `other`, of the same size, which keeps all its chunks from now on, until a third one
- * that does is drawn; *shared is false, and nothing happens, where they are too large. */
+/* Makes *layer another name of `other`, of the same size, which keeps all its chunks from now on, until another
+ * layer that does is drawn; *shared is false, and nothing happens, where they are too large. */
 PetscErrorCode MlpLayerShare(MlpLayer *layer, MlpLayer other, PetscBool *shared);
 /* Chunks that are drawn at a time; those of a layer; memory where they are held. Pure. */
 PetscInt MlpLayerAtOnce(MlpLayer layer);

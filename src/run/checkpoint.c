@@ -317,12 +317,11 @@ static PetscErrorCode Look(Checkpoint checkpoint) {
  * them to look for messages after each. */
 static PetscErrorCode Ask(void *context, PetscInt64 *word) {
   Checkpoint checkpoint = context;
-  const double now = MPI_Wtime();
 
   PetscFunctionBeginUser;
   checkpoint->event = CHECKPOINT_GO;
-  if (caught || checkpoint->due || now - checkpoint->asked > ASK) {
-    checkpoint->asked = now;
+  if (caught || checkpoint->due || checkpoint->last - checkpoint->asked > ASK) {
+    checkpoint->asked = checkpoint->last;
     PetscCall(checkpoint->rank ? Look(checkpoint) : Decide(checkpoint, PETSC_FALSE));
   }
   *word = checkpoint->event;
